@@ -1,0 +1,197 @@
+//! The path of a URL, decoded once and resolved, as a path below the site's root.
+
+/// A path below the root that can name a file or a directory.
+///
+/// It is valid UTF-8, and none of its names is empty, `.` or `..`, or contains
+/// `/`, a backslash or an ASCII control character.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SitePath {
+    /// The names with `/` between them, and one at the end of a directory's
+    /// path. The root is empty.
+    path: String,
+}
+
+/// Why a URL's path has no [`SitePath`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A `%` without two hexadecimal digits after it.
+    Escape,
+    /// It is well formed and yet can name nothing here: it leads above the
+    /// root, or it has a name that no file of a site should have.
+    NamesNothing,
+}
+
+impl SitePath {
+    /// Decodes and resolves the path of a URL, which begins with `/`.
+    ///
+    /// Percent-escapes are decoded exactly once and before anything is judged,
+    /// so that `%2e%2e` is `..` and `%252e` is the name `%2e`. A `/` that was
+    /// escaped separates nothing (RFC 3986, section 2.2) and cannot be part of
+    /// a name either.
+    ///
+    /// Dot segments are resolved as in RFC 3986, section 5.2.4, with one
+    /// difference: `..` at the root names nothing instead of being dropped.
+    /// Every browser drops it before it asks, so who still sends it is looking
+    /// for a way out. Empty segments count while dots are resolved, as they do
+    /// in a browser, and are dropped afterwards: `/a//b` is `/a/b`.
+    pub fn resolve(path: &str) -> Result<SitePath, Fault> {
+        let mut names = Vec::new();
+        let mut climbed = false;
+        let mut unusable = false;
+        let mut is_directory = true;
+        for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
+            let name = decode(segment)?;
+            is_directory = matches!(name.as_slice(), b"" | b"." | b"..");
+            match name.as_slice() {
+                b"." => {}
+                b".." => climbed |= names.pop().is_none(),
+                _ => {
+                    unusable |= name.iter().any(|&byte| is_unusable(byte));
+                    names.push(name);
+                }
+            }
+        }
+        if climbed || unusable {
+            return Err(Fault::NamesNothing);
+        }
+        names.retain(|name| !name.is_empty());
+        let mut path = names.join(&b'/');
+        if is_directory && !path.is_empty() {
+            path.push(b'/');
+        }
+        let path = String::from_utf8(path).map_err(|_| Fault::NamesNothing)?;
+        Ok(SitePath { path })
+    }
+
+    /// Whether the URL named a directory: its path ends in `/`, or is the root.
+    pub fn is_directory(&self) -> bool {
+        self.path.is_empty() || self.path.ends_with('/')
+    }
+
+    /// The names on the way down from the root.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.path.split('/').filter(|name| !name.is_empty())
+    }
+
+    /// The path itself: names with `/` between them, and one at the end of a
+    /// directory's.
+    pub fn into_string(self) -> String {
+        self.path
+    }
+}
+
+/// Whether no name of a file may contain this byte: separators on some system,
+/// and the control characters, which forge lines in logs and listings.
+fn is_unusable(byte: u8) -> bool {
+    byte == b'/' || byte == b'\\' || byte.is_ascii_control()
+}
+
+/// Replaces each percent-escape by its byte (RFC 3986, section 2.1).
+fn decode(segment: &str) -> Result<Vec<u8>, Fault> {
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut bytes = segment.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let high = hex(bytes.next())?;
+                let low = hex(bytes.next())?;
+                high << 4 | low
+            }
+            _ => byte,
+        });
+    }
+    Ok(decoded)
+}
+
+/// The value of one hexadecimal digit.
+fn hex(digit: Option<u8>) -> Result<u8, Fault> {
+    match digit {
+        Some(digit @ b'0'..=b'9') => Ok(digit - b'0'),
+        Some(digit @ b'a'..=b'f') => Ok(digit - b'a' + 10),
+        Some(digit @ b'A'..=b'F') => Ok(digit - b'A' + 10),
+        _ => Err(Fault::Escape),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, SitePath};
+
+    #[track_caller]
+    fn check(path: &str, expected: &str) {
+        let resolved = match SitePath::resolve(path) {
+            Ok(path) => path.into_string(),
+            Err(Fault::Escape) => "(escape)".to_owned(),
+            Err(Fault::NamesNothing) => "(nothing)".to_owned(),
+        };
+        assert_eq!(resolved, expected, "for {path:?}");
+    }
+
+    #[test]
+    fn dot_segments_as_in_rfc_3986() {
+        // Section 5.2.4.
+        check("/a/b/c/./../../g", "a/g");
+        // Section 5.4.1: references resolved against `http://a/b/c/d;p?q`.
+        check("/b/c/./g", "b/c/g");
+        check("/b/c/g/", "b/c/g/");
+        check("/b/c/.", "b/c/");
+        check("/b/c/./", "b/c/");
+        check("/b/c/..", "b/");
+        check("/b/c/../", "b/");
+        check("/b/c/../g", "b/g");
+        check("/b/c/../..", "");
+        check("/b/c/../../g", "g");
+        // Section 5.4.2.
+        check("/b/c/g.", "b/c/g.");
+        check("/b/c/..g", "b/c/..g");
+        check("/b/c/./g/.", "b/c/g/");
+        check("/b/c/g/../h", "b/c/h");
+        check("/b/c/g;x=1/../y", "b/c/y");
+    }
+
+    #[test]
+    fn above_the_root_is_nothing() {
+        check("/..", "(nothing)");
+        check("/../g", "(nothing)");
+        check("/b/../../b", "(nothing)");
+        check("/%2E%2e/g", "(nothing)");
+    }
+
+    #[test]
+    fn empty_segments_are_dropped_after_dots_are_resolved() {
+        check("//", "");
+        check("//a//b//", "a/b/");
+        check("/a//../b", "a/b");
+        check("/a/..//b", "b");
+    }
+
+    #[test]
+    fn escapes_are_decoded_once() {
+        check("/a%20b", "a b");
+        check("/%41%62", "Ab");
+        check("/100%25", "100%");
+        check("/%252e%252e/x", "%2e%2e/x");
+        check("/a+b", "a+b");
+        check("/%E4%BD%A0", "\u{4f60}");
+    }
+
+    #[test]
+    fn broken_escapes_are_told_apart() {
+        check("/%", "(escape)");
+        check("/%4", "(escape)");
+        check("/%g0", "(escape)");
+        check("/%4/1", "(escape)");
+        check("/../%", "(escape)");
+    }
+
+    #[test]
+    fn names_that_no_file_should_have() {
+        check("/a%2fb", "(nothing)");
+        check("/a\\b", "(nothing)");
+        check("/a%5Cb", "(nothing)");
+        check("/a%00", "(nothing)");
+        check("/a%0A", "(nothing)");
+        check("/%ff", "(nothing)");
+        check("/%ed%a0%80", "(nothing)");
+    }
+}

@@ -1,0 +1,124 @@
+//! Builds the default guest for wasm, so that it can be embedded in the binary
+//! and `cargo build` is the whole set-up.
+//!
+//! The guest is built by a cargo of its own, in a target folder of its own: this
+//! script runs while the outer cargo holds the lock on the usual one.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use wit_component::ComponentEncoder;
+
+/// What the guest is built for. Its modules import nothing.
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The profile in the workspace's `Cargo.toml`.
+const PROFILE: &str = "guest";
+
+fn main() -> ExitCode {
+    for source in [
+        "build.rs",
+        "../Cargo.lock",
+        "../Cargo.toml",
+        "../guest/Cargo.toml",
+        "../guest/build.rs",
+        "../guest/src",
+        "../wit",
+    ] {
+        println!("cargo::rerun-if-changed={source}");
+    }
+    match build_guest() {
+        Ok(component) => {
+            println!("cargo::rustc-env=INNKEEPER_DEFAULT_GUEST={}", component.display());
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            println!("cargo::error={problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Builds the default guest and gives the path of its component.
+fn build_guest() -> Result<PathBuf, String> {
+    ensure_target()?;
+    let target_dir = Path::new(&variable("OUT_DIR")?).join("guest");
+    let manifest = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../guest/Cargo.toml");
+    let mut cargo = Command::new(variable("CARGO")?);
+    cargo
+        .args(["build", "--locked", "--lib", "--target", TARGET])
+        .args(["--profile", PROFILE])
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .arg("--target-dir")
+        .arg(&target_dir);
+    // What the outer cargo was told about its own compiler calls (by clippy, by
+    // coverage tools, by flags for the machine's processor) is not for the guest.
+    for name in [
+        "CARGO_BUILD_TARGET",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTC_WRAPPER",
+        "RUSTFLAGS",
+    ] {
+        cargo.env_remove(name);
+    }
+    let status = cargo
+        .status()
+        .map_err(|error| format!("cannot run cargo to build the default guest: {error}"))?;
+    if !status.success() {
+        return Err("the default guest does not build; cargo says why above".to_owned());
+    }
+    let module = target_dir.join(TARGET).join(PROFILE).join("guest.wasm");
+    let component = Path::new(&variable("OUT_DIR")?).join("guest.component.wasm");
+    wrap(&module, &component).map_err(|error| format!("the default guest: {error:#}"))?;
+    Ok(component)
+}
+
+/// Makes a component of a core module that carries its component type, which the
+/// host would otherwise do at each start.
+fn wrap(module: &Path, component: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let module = std::fs::read(module)?;
+    let encoded = ComponentEncoder::default().module(&module)?.encode()?;
+    std::fs::write(component, encoded)?;
+    Ok(())
+}
+
+/// Makes sure that the compiler has the standard library for wasm, if need be
+/// through rustup.
+fn ensure_target() -> Result<(), String> {
+    if has_target()? {
+        return Ok(());
+    }
+    let added = Command::new("rustup").args(["target", "add", TARGET]).output();
+    if has_target()? {
+        return Ok(());
+    }
+    let why = match added {
+        Ok(output) => String::from_utf8_lossy(&output.stderr)
+            .lines()
+            .last()
+            .unwrap_or("rustup says nothing")
+            .to_owned(),
+        Err(error) => format!("rustup: {error}"),
+    };
+    Err(format!(
+        "the compiler has no {TARGET} target, which guests are built for, and adding it failed \
+         ({why}); get it with: rustup target add {TARGET}"
+    ))
+}
+
+/// Whether the compiler has the standard library for wasm.
+fn has_target() -> Result<bool, String> {
+    let output = Command::new(variable("RUSTC")?)
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output()
+        .map_err(|error| format!("cannot run rustc: {error}"))?;
+    let folder = String::from_utf8_lossy(&output.stdout);
+    Ok(output.status.success() && Path::new(folder.trim()).is_dir())
+}
+
+/// A variable that cargo sets for build scripts.
+fn variable(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|error| format!("{name}: {error}"))
+}

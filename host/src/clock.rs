@@ -1,0 +1,75 @@
+//! The time as answers and log lines write it, formatted once a second.
+
+use std::cell::RefCell;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Length of a date in HTTP's preferred format (RFC 9110, section 5.6.7).
+pub const HTTP_DATE_LENGTH: usize = 29;
+
+/// A date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub type HttpDate = [u8; HTTP_DATE_LENGTH];
+
+/// The current time, for `Date`.
+pub fn http_date() -> HttpDate {
+    thread_local! {
+        /// The last second that was formatted, and its text.
+        static LAST: RefCell<(u64, HttpDate)> = const { RefCell::new((u64::MAX, [0; HTTP_DATE_LENGTH])) };
+    }
+    let now = SystemTime::now();
+    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    LAST.with_borrow_mut(|(last, text)| {
+        if *last != second {
+            *text = format_http_date(now);
+            *last = second;
+        }
+        *text
+    })
+}
+
+/// Any time in HTTP's preferred format. What that format cannot hold (before
+/// 1970, after 9999) becomes the nearest time that it can.
+pub fn format_http_date(time: SystemTime) -> HttpDate {
+    /// The last second of the year 9999.
+    const LAST_SECOND: u64 = 253_402_300_799;
+    let seconds =
+        time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().min(LAST_SECOND));
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + std::time::Duration::from_secs(seconds));
+    text.as_bytes()
+        .try_into()
+        .expect("the preferred format has one length for all years up to 9999")
+}
+
+/// The current time as access logs write it: `06/Nov/1994:08:49:37 +0000`.
+pub fn log_date() -> String {
+    let date = http_date();
+    let date = String::from_utf8_lossy(&date);
+    let (day, month, year, time) = (&date[5..7], &date[8..11], &date[12..16], &date[17..25]);
+    format!("{day}/{month}/{year}:{time} +0000")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{format_http_date, http_date, log_date};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn the_example_of_rfc_9110() {
+        let time = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        assert_eq!(&format_http_date(time), b"Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+
+    #[test]
+    fn times_that_the_format_cannot_hold() {
+        let before = UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(&format_http_date(before), b"Thu, 01 Jan 1970 00:00:00 GMT");
+        let after = UNIX_EPOCH + Duration::from_secs(1 << 40);
+        assert_eq!(&format_http_date(after), b"Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+
+    #[test]
+    fn the_log_writes_the_same_second() {
+        let log = log_date();
+        assert_eq!(log.len(), "06/Nov/1994:08:49:37 +0000".len());
+        assert!(http_date().ends_with(b" GMT") && log.ends_with(" +0000"));
+    }
+}

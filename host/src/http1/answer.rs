@@ -1,0 +1,227 @@
+//! One request becomes a reply: the guest decides, the site gives.
+
+use std::net::IpAddr;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::connection::Service;
+use super::head::{Head, Method};
+use crate::guest::{self, Candidate, Decision, Facts, Failure};
+use crate::reply::{Body, Field, Reply};
+use crate::site::{Lookup, SiteFile, read};
+
+/// Files up to this many bytes are read into memory and sent in one system call
+/// together with their head. Larger ones go from the page cache to the socket
+/// without a copy.
+const SMALL_FILE_BYTES: u64 = 32 << 10;
+
+/// The site's page for what is not found.
+const NOT_FOUND_PAGE: &str = "404.html";
+
+/// What the host does with what the site has (RFC 9110, section 10.2.1).
+const ALLOW: Field = Field::fixed("Allow", "GET, HEAD, OPTIONS");
+
+/// Answers a request.
+pub(super) async fn answer(service: &Service, head: &Head<'_>, client: IpAddr) -> Reply {
+    let fields = head.fields.iter().map(|field| (field.name, field.value));
+    let decision = match service.generation.decide(head.line, fields, Facts { client }) {
+        Ok(decision) => decision,
+        Err(failure) => {
+            let line = head.line.escape_ascii();
+            tracing::error!("the guest gave no decision on {line}: {failure}");
+            return match failure {
+                Failure::Busy => unavailable(),
+                _ => Reply::plain(500),
+            };
+        }
+    };
+    match &*decision {
+        Decision::Redirect { status, location, fields } => {
+            let location = Field::new("Location", location.as_str());
+            from_guest(Reply::plain(*status), fields).with(location)
+        }
+        Decision::Reply { status, fields, body } => reply(*status, fields, body),
+        Decision::Serve { candidates, status, fields } => match refuse_method(head.method) {
+            Some(refusal) => refusal,
+            None => serve(service, head, candidates, *status, fields).await,
+        },
+        Decision::NotFound => match refuse_method(head.method) {
+            Some(refusal) => refusal,
+            None => not_found(service, head.method).await,
+        },
+    }
+}
+
+/// The answer to a method that is not for files, whatever the path.
+fn refuse_method(method: Method) -> Option<Reply> {
+    match method {
+        Method::Get | Method::Head => None,
+        Method::Options => Some(Reply { status: 204, fields: vec![ALLOW], body: Body::Empty }),
+        Method::Known => Some(Reply::plain(405).with(ALLOW)),
+        Method::Unknown => Some(Reply::plain(501)),
+    }
+}
+
+/// Serves the first candidate that exists.
+async fn serve(
+    service: &Service,
+    head: &Head<'_>,
+    candidates: &[Candidate],
+    status: u16,
+    fields: &[guest::Field],
+) -> Reply {
+    let mut named_directory = false;
+    for candidate in candidates {
+        let found = match candidate {
+            Candidate::File(path) => service.site.find(path).await,
+            Candidate::Index(directory) => service.site.find_index(directory).await,
+        };
+        match found {
+            Lookup::File(file) => return send_file(file, status, fields, head.method).await,
+            Lookup::Directory => named_directory = true,
+            Lookup::Missing => {}
+            Lookup::Forbidden => {
+                // The client is not told that there is something to find.
+                tracing::warn!("{candidate:?} is forbidden to this process; answered as not found");
+                return not_found(service, head.method).await;
+            }
+            Lookup::Exhausted(error) => {
+                tracing::error!("cannot open {candidate:?} now: {error}");
+                return unavailable();
+            }
+            Lookup::Failed(error) => {
+                tracing::error!("cannot open {candidate:?}: {error}");
+                return Reply::plain(500);
+            }
+        }
+    }
+    if named_directory {
+        let location = with_slash(head.target);
+        return Reply::plain(301).with(Field::new("Location", location));
+    }
+    not_found(service, head.method).await
+}
+
+/// The site's page for what is not found, or one line where it has none.
+async fn not_found(service: &Service, method: Method) -> Reply {
+    match service.site.find(NOT_FOUND_PAGE).await {
+        Lookup::File(page) => send_file(page, 404, &[], method).await,
+        _ => Reply::plain(404),
+    }
+}
+
+/// The reply that sends a file.
+async fn send_file(found: SiteFile, status: u16, fields: &[guest::Field], method: Method) -> Reply {
+    let SiteFile { file, length, media_type } = found;
+    let body = match usize::try_from(length) {
+        Ok(small) if length <= SMALL_FILE_BYTES && method == Method::Get => {
+            match read(file, small).await {
+                Ok(content) => Body::Bytes(content),
+                Err(error) => {
+                    tracing::error!("cannot read a file: {error}");
+                    return Reply::plain(500);
+                }
+            }
+        }
+        _ => Body::File { file, length },
+    };
+    let content_type = Field::new("Content-Type", media_type.field_value());
+    let reply = Reply { status, fields: Vec::new(), body };
+    from_guest(reply.with(content_type), fields)
+}
+
+/// A reply of the guest's own.
+fn reply(status: u16, fields: &[guest::Field], body: &[u8]) -> Reply {
+    let mut reply = Reply { status, fields: Vec::new(), body: Body::Empty };
+    if !body.is_empty() {
+        reply.fields.push(crate::reply::PLAIN_TEXT);
+        reply.body = Body::Bytes(body.to_vec());
+    }
+    from_guest(reply, fields)
+}
+
+/// Adds a guest's fields to a reply. Its `Content-Type` replaces ours.
+fn from_guest(mut reply: Reply, fields: &[guest::Field]) -> Reply {
+    let is_type = |name: &str| name.eq_ignore_ascii_case("content-type");
+    if fields.iter().any(|field| is_type(&field.name)) {
+        reply.fields.retain(|field| !is_type(&field.name));
+    }
+    reply.fields.extend(
+        fields.into_iter().map(|field| Field {
+            name: field.name.clone().into(),
+            value: field.value.clone().into(),
+        }),
+    );
+    reply
+}
+
+/// The answer while the machine is short of something that will be there again.
+fn unavailable() -> Reply {
+    Reply::plain(503).with(Field::fixed("Retry-After", "1"))
+}
+
+/// What visible ASCII may not stand in a URL's path (RFC 3986, section 3.3).
+const NOT_IN_PATH: &AsciiSet = &CONTROLS
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// The path of a request target with a `/` at its end, and its query.
+///
+/// It begins with exactly one `/`: two would name another host (RFC 3986,
+/// section 4.2), and a backslash is a `/` to browsers.
+fn with_slash(target: &str) -> String {
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    // Of the absolute form only the path counts.
+    let path = match path.split_once("://") {
+        Some((_, rest)) if !path.starts_with('/') => rest.find('/').map_or("", |at| &rest[at..]),
+        _ => path,
+    };
+    let path = utf8_percent_encode(path.trim_start_matches('/'), NOT_IN_PATH);
+    match query {
+        Some(query) => format!("/{path}/?{query}"),
+        None => format!("/{path}/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_slash;
+
+    #[test]
+    fn a_directory_gets_its_slash() {
+        for (target, expected) in [
+            ("/docs", "/docs/"),
+            ("/a/docs?b=c?d", "/a/docs/?b=c?d"),
+            ("/docs?", "/docs/?"),
+            ("/a%20b", "/a%20b/"),
+            ("http://h:80/docs?x", "/docs/?x"),
+            ("/x?http://h/docs", "/x/?http://h/docs"),
+        ] {
+            assert_eq!(with_slash(target), expected, "for {target:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_never_becomes_a_host() {
+        for (target, expected) in [
+            ("//evil.example/..", "/evil.example/../"),
+            ("///docs", "/docs/"),
+            ("/\\evil.example", "/%5Cevil.example/"),
+            ("http://h//evil.example", "/evil.example/"),
+        ] {
+            assert_eq!(with_slash(target), expected, "for {target:?}");
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Serves one HTTP/1.1 connection, from its first byte to its last.
+//!
+//! Each turn reads one request head, asks the guest for a decision and carries
+//! it out. Every timeout and size limit of a connection is applied here, so that
+//! a reader who asks "how long do we wait?" has one file to open.
+//!
+//! Deliberately absent: TLS, HTTP/2, and request bodies beyond discarding them.
+
+use std::future::{Future, poll_fn};
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::answer::answer;
+use super::body::{self, Discard};
+use super::head::{After, Head, Method, Scanner};
+use super::limits::Limits;
+use super::stream::{Arrival, Broken, More, Stream};
+use crate::guest::Generation;
+use crate::log::{AccessLog, Entry};
+use crate::reply::body::Transfer;
+use crate::reply::{Body, Persistence, Reply, head as reply_head};
+use crate::site::Site;
+
+/// What all connections of a server share.
+pub struct Service {
+    /// Where files come from.
+    pub site: Site,
+    /// The guest that decides.
+    pub generation: Arc<Generation>,
+    /// The bounds on each connection.
+    pub limits: Limits,
+    /// Where requests are logged, if anywhere.
+    pub log: Option<AccessLog>,
+    /// Whether each request's head is logged too.
+    pub log_heads: bool,
+}
+
+/// Becomes ready when the server is about to stop. Waited for by one future for
+/// the whole life of a connection, which is registered once.
+trait Stop: Future<Output = ()> + Send {}
+
+impl<F: Future<Output = ()> + Send> Stop for F {}
+
+/// One connection.
+struct Connection<'a> {
+    stream: Stream,
+    client: IpAddr,
+    service: &'a Service,
+    /// What has arrived and was not looked at yet.
+    received: Vec<u8>,
+    stopping: &'a watch::Receiver<bool>,
+}
+
+/// What came of waiting for a request.
+enum Awaited {
+    /// A complete head, from its request line to its empty line.
+    Head(Vec<u8>),
+    /// Bytes that are no head. They get an answer.
+    Refused { status: u16, why: String },
+    /// Nobody waits for an answer: the client is gone or idle, or the server is
+    /// about to stop.
+    Nothing,
+}
+
+/// What becomes of the connection after an answer.
+enum Next {
+    /// It is kept for another request.
+    Request,
+    /// It is closed, so that the client has time to read the answer.
+    Close,
+    /// It is dropped: the answer could not be sent to its end, and nothing that
+    /// follows could be told from it.
+    Cut,
+}
+
+/// Serves a connection until it ends. When `stopping` becomes true the request
+/// in flight is finished and the connection closed.
+pub async fn serve(
+    socket: TcpStream,
+    client: IpAddr,
+    service: Arc<Service>,
+    stopping: watch::Receiver<bool>,
+) {
+    let mut stop_receiver = stopping.clone();
+    // The sender lives as long as the server; should it be gone, that is a stop.
+    let mut stop: Pin<&mut dyn Stop> = pin!(async move {
+        let _ = stop_receiver.wait_for(|stopping| *stopping).await;
+    });
+    let mut connection = Connection {
+        stream: Stream::new(socket),
+        client,
+        service: &service,
+        received: Vec::new(),
+        stopping: &stopping,
+    };
+    let mut requests = 0;
+    let mut patience = service.limits.first_byte;
+    let next = loop {
+        let next = match connection.next_head(Instant::now() + patience, stop.as_mut()).await {
+            Awaited::Head(head) => {
+                requests += 1;
+                let is_last = requests >= service.limits.requests;
+                connection.serve_one(&head, is_last).await
+            }
+            Awaited::Refused { status, why } => connection.refuse(status, &why).await,
+            Awaited::Nothing => Next::Close,
+        };
+        if !matches!(next, Next::Request) {
+            break next;
+        }
+        patience = service.limits.idle;
+    };
+    if let Next::Close = next {
+        connection.stream.close(service.limits.drain).await;
+    }
+}
+
+impl Connection<'_> {
+    /// Waits for the next request until `deadline`, and then for all of its head.
+    async fn next_head(&mut self, deadline: Instant, stop: Pin<&mut dyn Stop>) -> Awaited {
+        let limits = &self.service.limits;
+        if self.received.is_empty() {
+            let ready = unless(stop, self.stream.readable(deadline)).await;
+            if ready != Some(Arrival::Bytes) {
+                return Awaited::Nothing;
+            }
+        }
+        let deadline = Instant::now() + limits.head;
+        let mut scanner = Scanner::default();
+        loop {
+            match scanner.scan(&self.received, limits) {
+                Ok(Some(extent)) => {
+                    let rest = self.received.split_off(extent.end);
+                    let mut head = std::mem::replace(&mut self.received, rest);
+                    head.drain(..extent.start);
+                    return Awaited::Head(head);
+                }
+                Ok(None) => {}
+                Err(fault) => {
+                    return Awaited::Refused { status: fault.status(), why: fault.to_string() };
+                }
+            }
+            match self.stream.read(&mut self.received, deadline).await {
+                Arrival::Bytes => {}
+                Arrival::End => return Awaited::Nothing,
+                Arrival::Late => {
+                    return Awaited::Refused {
+                        status: 408,
+                        why: "the request head did not arrive in time".to_owned(),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Answers one request.
+    async fn serve_one(&mut self, bytes: &[u8], is_last: bool) -> Next {
+        if self.service.log_heads
+            && let Some(log) = &self.service.log
+        {
+            log.head(self.client, bytes);
+        }
+        let head = match Head::parse(bytes, &self.service.limits) {
+            Ok(head) => head,
+            Err(fault) => {
+                let reply = Reply::text(fault.status(), &fault.to_string());
+                return self.send(reply, first_line(bytes), None, Persistence::Close).await;
+            }
+        };
+        let mut after = head.after;
+        match self.discard_body(&head).await {
+            Ok(Discarded::All) => {}
+            Ok(Discarded::Unsent) => after = After::Close,
+            Err(Undiscarded::Refused { status, why }) => {
+                let reply = Reply::text(status, why);
+                return self.send(reply, head.line, Some(&head), Persistence::Close).await;
+            }
+            Err(Undiscarded::Gone) => return Next::Close,
+        }
+        let reply = answer(self.service, &head, self.client).await;
+        let persistence = match after {
+            _ if is_last || *self.stopping.borrow() => Persistence::Close,
+            After::KeepAlive => Persistence::KeepAlive,
+            After::KeepAliveSaid => Persistence::KeepAliveSaid,
+            After::Close => Persistence::Close,
+        };
+        self.send(reply, head.line, Some(&head), persistence).await
+    }
+
+    /// Answers bytes that are no request.
+    async fn refuse(&mut self, status: u16, why: &str) -> Next {
+        let received = std::mem::take(&mut self.received);
+        let line = first_line(&received);
+        let line = &line[..line.len().min(self.service.limits.line_bytes)];
+        self.send(Reply::text(status, why), line, None, Persistence::Close).await
+    }
+
+    /// Reads the request's body and throws it away, so that what follows it is
+    /// the next request.
+    ///
+    /// A client that waits for `100 Continue` gets its final answer instead, and
+    /// keeps its body: no answer here depends on one (RFC 9110, section 10.1.1).
+    /// Whether it sends the body all the same cannot be known, so that answer is
+    /// the connection's last.
+    async fn discard_body(&mut self, head: &Head<'_>) -> Result<Discarded, Undiscarded> {
+        let limits = &self.service.limits;
+        let mut body = Discard::new(head.framing, limits.body_bytes)?;
+        if body.is_done() {
+            return Ok(Discarded::All);
+        }
+        if head.expects_continue && self.received.is_empty() {
+            return Ok(Discarded::Unsent);
+        }
+        let deadline = Instant::now() + limits.body;
+        loop {
+            let taken = body.advance(&self.received)?;
+            self.received.drain(..taken);
+            if body.is_done() {
+                return Ok(Discarded::All);
+            }
+            match self.stream.read(&mut self.received, deadline).await {
+                Arrival::Bytes => {}
+                Arrival::End => return Err(Undiscarded::Gone),
+                Arrival::Late => {
+                    return Err(Undiscarded::Refused {
+                        status: 408,
+                        why: "the request body did not arrive in time",
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sends an answer, logs it and tells what becomes of the connection.
+    async fn send(
+        &mut self,
+        reply: Reply,
+        line: &[u8],
+        head: Option<&Head<'_>>,
+        persistence: Persistence,
+    ) -> Next {
+        let status = reply.status;
+        let without_body = head.is_some_and(|head| head.method == Method::Head);
+        let mut body_bytes = 0;
+        let sent = self.transmit(&reply, without_body, persistence, &mut body_bytes).await;
+        if let Some(log) = &self.service.log {
+            let field = |name| head.and_then(|head| head.values(name).next());
+            log.request(&Entry {
+                client: self.client,
+                line,
+                status,
+                body_bytes,
+                referer: field("referer"),
+                user_agent: field("user-agent"),
+            });
+        }
+        match sent {
+            Ok(()) if persistence == Persistence::Close => Next::Close,
+            Ok(()) => Next::Request,
+            Err(broken) => {
+                let client = self.client;
+                match broken {
+                    Broken::Stalled => tracing::debug!(%client, "the client takes no answer"),
+                    Broken::Gone(error) => tracing::debug!(%client, "the client is gone: {error}"),
+                    Broken::FileCutShort => tracing::warn!(
+                        "a file became shorter while it was sent, for {}; the connection was cut",
+                        line.escape_ascii()
+                    ),
+                }
+                Next::Cut
+            }
+        }
+    }
+
+    /// Puts an answer on the wire; `body_bytes` counts what of its body got there.
+    async fn transmit(
+        &mut self,
+        reply: &Reply,
+        without_body: bool,
+        persistence: Persistence,
+        body_bytes: &mut u64,
+    ) -> Result<(), Broken> {
+        let stall = self.service.limits.stall;
+        let mut out = Vec::with_capacity(HEAD_BYTES);
+        reply_head::write(reply, persistence, &mut out);
+        match &reply.body {
+            Body::Bytes(bytes) if !without_body => {
+                out.extend_from_slice(bytes);
+                self.stream.send(&out, More::No, stall).await?;
+                *body_bytes = bytes.len() as u64;
+                Ok(())
+            }
+            Body::File { file, length } if !without_body && *length > 0 => {
+                self.stream.send(&out, More::Yes, stall).await?;
+                let transfer = Transfer::new(file, *length);
+                self.stream.send_file(transfer, stall, body_bytes).await
+            }
+            _ => self.stream.send(&out, More::No, stall).await,
+        }
+    }
+}
+
+/// Room for the head of a usual answer.
+const HEAD_BYTES: usize = 512;
+
+/// What became of a request's body.
+enum Discarded {
+    /// It was read to its end.
+    All,
+    /// The client keeps it back until it is asked for, which it never is.
+    Unsent,
+}
+
+/// Why a request's body was not read to its end.
+enum Undiscarded {
+    /// It is answered with an error.
+    Refused { status: u16, why: &'static str },
+    /// The client is gone.
+    Gone,
+}
+
+impl From<body::Fault> for Undiscarded {
+    fn from(fault: body::Fault) -> Undiscarded {
+        let (status, why) = match fault {
+            body::Fault::TooLarge => (413, "the request body is too large"),
+            body::Fault::Chunk => (400, "the chunked request body is malformed"),
+        };
+        Undiscarded::Refused { status, why }
+    }
+}
+
+/// What was received of a request line, for the log.
+fn first_line(received: &[u8]) -> &[u8] {
+    received
+        .split(|byte| matches!(byte, b'\r' | b'\n'))
+        .find(|line| !line.is_empty())
+        .unwrap_or_default()
+}
+
+/// Waits for a future, unless the server is about to stop: then `None`, if the
+/// future is not ready by then.
+async fn unless<F: Future>(mut stop: Pin<&mut dyn Stop>, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => stop.as_mut().poll(context).map(|()| None),
+    })
+    .await
+}

@@ -1,0 +1,583 @@
+//! A request's head: where it ends, what it says, and whether that is allowed.
+//!
+//! Strict where leniency would let two readers of the same bytes see different
+//! requests: line ends are CRLF and nothing else, there is one space between the
+//! parts of the request line, framing is said once (RFC 9112, sections 2 to 6;
+//! section 11.2 tells why).
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use super::body::Framing;
+use super::limits::Limits;
+
+/// A request's head, taken apart. It borrows from the received bytes.
+#[derive(Debug)]
+pub struct Head<'a> {
+    /// The request line without its line end.
+    pub line: &'a [u8],
+    /// The method.
+    pub method: Method,
+    /// The target, as it stands in the line: visible ASCII.
+    pub target: &'a str,
+    /// The header fields in order of arrival.
+    pub fields: Vec<httparse::Header<'a>>,
+    /// How the body is framed.
+    pub framing: Framing,
+    /// Whether the client waits for a word before it sends its body.
+    pub expects_continue: bool,
+    /// What the client wants of the connection after this request.
+    pub after: After,
+}
+
+/// A method, as far as it matters to a server of files (RFC 9110, section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `HEAD`
+    Head,
+    /// `OPTIONS`
+    Options,
+    /// A method of the registry that is not for files.
+    Known,
+    /// Any other token.
+    Unknown,
+}
+
+/// What the client wants of the connection after a request (RFC 9112, section 9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// To go on: HTTP/1.1, unless it says `close`.
+    KeepAlive,
+    /// To go on, and to be told so: HTTP/1.0 with `Connection: keep-alive`.
+    KeepAliveSaid,
+    /// To close it.
+    Close,
+}
+
+/// Why a head is refused. Each has a status and a sentence for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A line ends in LF without CR.
+    BareLf,
+    /// The first byte begins no method; it may be TLS.
+    NotHttp,
+    /// More empty lines than allowed before the request line.
+    EmptyLines,
+    /// The request line is longer than allowed.
+    LongLine,
+    /// The head is larger than allowed.
+    LargeHead,
+    /// More fields than allowed.
+    ManyFields,
+    /// The line is not `method SP target SP HTTP/d.d`.
+    Line,
+    /// The version is not HTTP/1.x.
+    Version,
+    /// A field line is malformed: a space before the colon, a folded value, a
+    /// control character, no colon.
+    Field,
+    /// HTTP/1.1 without `Host`.
+    HostMissing,
+    /// `Host` twice.
+    HostTwice,
+    /// `Host` that is no host with an optional port.
+    HostMalformed,
+    /// `Content-Length` twice, or no plain number.
+    ContentLength,
+    /// `Transfer-Encoding` together with `Content-Length`, or in HTTP/1.0, or
+    /// with `chunked` twice or not at the end.
+    Ambiguous,
+    /// A transfer coding other than `chunked`.
+    TransferCoding,
+    /// `Expect` with anything but `100-continue`.
+    Expectation,
+}
+
+impl Fault {
+    /// The status of the answer.
+    pub fn status(self) -> u16 {
+        match self {
+            Fault::LongLine => 414,
+            Fault::LargeHead | Fault::ManyFields => 431,
+            Fault::TransferCoding => 501,
+            Fault::Version => 505,
+            Fault::Expectation => 417,
+            _ => 400,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::BareLf => "a line ends in LF without CR",
+            Fault::NotHttp => "this is not an HTTP/1.1 request; TLS is not spoken here",
+            Fault::EmptyLines => "too many empty lines before the request line",
+            Fault::LongLine => "the request line is too long",
+            Fault::LargeHead => "the request head is too large",
+            Fault::ManyFields => "too many header fields",
+            Fault::Line => "the request line is malformed",
+            Fault::Version => "only HTTP/1.1 and HTTP/1.0 are spoken here",
+            Fault::Field => "a header field is malformed",
+            Fault::HostMissing => "the Host field is missing",
+            Fault::HostTwice => "the Host field is there twice",
+            Fault::HostMalformed => "the Host field is malformed",
+            Fault::ContentLength => "the Content-Length field is malformed or there twice",
+            Fault::Ambiguous => "the length of the body is ambiguous",
+            Fault::TransferCoding => "the only transfer coding spoken here is chunked",
+            Fault::Expectation => "the only expectation met here is 100-continue",
+        })
+    }
+}
+
+/// Looks for the end of a head in bytes that arrive piece by piece. No byte is
+/// looked at twice.
+#[derive(Debug, Default)]
+pub struct Scanner {
+    /// Bytes that were looked at.
+    scanned: usize,
+    /// Where the current line begins.
+    line_start: usize,
+    /// Where the request line begins: behind empty lines.
+    start: usize,
+    /// Whether the request line has ended.
+    past_line: bool,
+    empty_lines: usize,
+}
+
+/// Where a head lies in the received bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Where the request line begins.
+    pub start: usize,
+    /// Behind the empty line that ends the head.
+    pub end: usize,
+}
+
+impl Scanner {
+    /// Goes on scanning; `received` is all that has arrived since the last
+    /// request. `None` while the head is incomplete.
+    pub fn scan(&mut self, received: &[u8], limits: &Limits) -> Result<Option<Extent>, Fault> {
+        while let Some(found) = memchr::memchr(b'\n', &received[self.scanned..]) {
+            let line_end = self.scanned + found;
+            if line_end == self.line_start || received[line_end - 1] != b'\r' {
+                return Err(Fault::BareLf);
+            }
+            let is_empty = line_end - 1 == self.line_start;
+            let next = line_end + 1;
+            self.scanned = next;
+            self.line_start = next;
+            match (self.past_line, is_empty) {
+                (true, true) => {
+                    self.check_size(received, limits)?;
+                    return Ok(Some(Extent { start: self.start, end: next }));
+                }
+                (false, true) => {
+                    self.start = next;
+                    self.empty_lines += 1;
+                    if self.empty_lines > limits.empty_lines {
+                        return Err(Fault::EmptyLines);
+                    }
+                }
+                (false, false) => {
+                    self.check_line(received, line_end - 1, limits)?;
+                    self.past_line = true;
+                }
+                (true, false) => {}
+            }
+        }
+        self.scanned = received.len();
+        if !self.past_line {
+            self.check_line(received, received.len(), limits)?;
+        }
+        self.check_size(received, limits)?;
+        Ok(None)
+    }
+
+    /// Refuses a request line as soon as it can be seen that it is none.
+    fn check_line(&self, received: &[u8], end: usize, limits: &Limits) -> Result<(), Fault> {
+        let begun = &received[self.start..end];
+        match begun.first() {
+            Some(&first) if first != b'\r' && !is_token_byte(first) => Err(Fault::NotHttp),
+            _ if begun.len() > limits.line_bytes => Err(Fault::LongLine),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_size(&self, received: &[u8], limits: &Limits) -> Result<(), Fault> {
+        let head = self.scanned.min(received.len()) - self.start;
+        if head > limits.head_bytes {
+            return Err(Fault::LargeHead);
+        }
+        Ok(())
+    }
+}
+
+/// The most fields that any configuration may allow: they are parsed on the stack.
+pub const MAX_FIELDS: usize = 100;
+
+impl<'a> Head<'a> {
+    /// Takes a complete head apart: from the request line to the empty line.
+    pub fn parse(head: &'a [u8], limits: &Limits) -> Result<Head<'a>, Fault> {
+        let line_end = memchr::memchr(b'\n', head).ok_or(Fault::Line)?;
+        let (line, block) = head.split_at(line_end + 1);
+        let line = line.strip_suffix(b"\r\n").ok_or(Fault::Line)?;
+        let (method, target, minor_version) = parse_line(line)?;
+
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let allowed = &mut fields[..limits.fields.min(MAX_FIELDS)];
+        let fields = match httparse::parse_headers(block, allowed) {
+            Ok(httparse::Status::Complete((_, fields))) => fields.to_vec(),
+            Ok(httparse::Status::Partial) => return Err(Fault::Field),
+            Err(httparse::Error::TooManyHeaders) => return Err(Fault::ManyFields),
+            Err(_) => return Err(Fault::Field),
+        };
+        let mut head = Head {
+            line,
+            method,
+            target,
+            fields,
+            framing: Framing::None,
+            expects_continue: false,
+            after: After::Close,
+        };
+        head.check_host(minor_version)?;
+        head.framing = head.read_framing(minor_version)?;
+        head.after = head.read_connection(minor_version);
+        head.expects_continue = head.read_expectation(minor_version)?;
+        Ok(head)
+    }
+
+    /// The values of the fields with this name, in order of arrival.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| trim(field.value))
+    }
+
+    /// RFC 9112, section 3.2.
+    fn check_host(&self, minor_version: u8) -> Result<(), Fault> {
+        let mut hosts = self.values("host");
+        match (hosts.next(), hosts.next()) {
+            (None, _) if minor_version == 0 => Ok(()),
+            (None, _) => Err(Fault::HostMissing),
+            (Some(_), Some(_)) => Err(Fault::HostTwice),
+            (Some(host), None) if is_host(host) => Ok(()),
+            (Some(_), None) => Err(Fault::HostMalformed),
+        }
+    }
+
+    /// RFC 9112, section 6.3, without its leniencies.
+    fn read_framing(&self, minor_version: u8) -> Result<Framing, Fault> {
+        let mut codings = self.values("transfer-encoding").flat_map(list).peekable();
+        let mut lengths = self.values("content-length").peekable();
+        if codings.peek().is_some() || self.values("transfer-encoding").next().is_some() {
+            if lengths.peek().is_some() || minor_version == 0 {
+                return Err(Fault::Ambiguous);
+            }
+            let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+            return match (codings.next(), codings.next()) {
+                (Some(coding), None) if is_chunked(coding) => Ok(Framing::Chunked),
+                (Some(first), Some(second)) if is_chunked(first) && is_chunked(second) => {
+                    Err(Fault::Ambiguous)
+                }
+                _ => Err(Fault::TransferCoding),
+            };
+        }
+        match (lengths.next(), lengths.next()) {
+            (None, _) => Ok(Framing::None),
+            (Some(length), None) => match parse_length(length).ok_or(Fault::ContentLength)? {
+                0 => Ok(Framing::None),
+                length => Ok(Framing::Length(length)),
+            },
+            (Some(_), Some(_)) => Err(Fault::ContentLength),
+        }
+    }
+
+    /// RFC 9112, section 9.3.
+    fn read_connection(&self, minor_version: u8) -> After {
+        let mut keep_alive = false;
+        for option in self.values("connection").flat_map(list) {
+            if option.eq_ignore_ascii_case(b"close") {
+                return After::Close;
+            }
+            keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+        match (minor_version, keep_alive) {
+            (0, false) => After::Close,
+            (0, true) => After::KeepAliveSaid,
+            _ => After::KeepAlive,
+        }
+    }
+
+    /// RFC 9110, section 10.1.1: an expectation of a 1.0 client is ignored.
+    fn read_expectation(&self, minor_version: u8) -> Result<bool, Fault> {
+        let mut expects = false;
+        for expectation in self.values("expect").flat_map(list) {
+            if !expectation.eq_ignore_ascii_case(b"100-continue") {
+                return Err(Fault::Expectation);
+            }
+            expects = true;
+        }
+        Ok(expects && minor_version > 0)
+    }
+}
+
+/// Takes a request line apart into method, target and minor version (RFC 9112,
+/// section 3). What the target means is for the guest to tell.
+fn parse_line(line: &[u8]) -> Result<(Method, &str, u8), Fault> {
+    let line = std::str::from_utf8(line).map_err(|_| Fault::Line)?;
+    let mut parts = line.split(' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Fault::Line);
+    };
+    if method.is_empty() || !method.bytes().all(is_token_byte) {
+        return Err(Fault::Line);
+    }
+    if target.is_empty() || !target.bytes().all(|byte| matches!(byte, b'!'..=b'~')) {
+        return Err(Fault::Line);
+    }
+    let minor_version = match version.as_bytes() {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => minor - b'0',
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            return Err(Fault::Version);
+        }
+        _ => return Err(Fault::Line),
+    };
+    Ok((Method::of(method), target, minor_version))
+}
+
+impl Method {
+    /// The method with this name. Names are case-sensitive.
+    fn of(name: &str) -> Method {
+        match name {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            "OPTIONS" => Method::Options,
+            // RFC 9110, RFC 5789 and WebDAV (RFC 4918), the commonest of the
+            // registry: known, and of no use with files.
+            "POST" | "PUT" | "DELETE" | "CONNECT" | "TRACE" | "PATCH" | "PROPFIND"
+            | "PROPPATCH" | "MKCOL" | "COPY" | "MOVE" | "LOCK" | "UNLOCK" => Method::Known,
+            _ => Method::Unknown,
+        }
+    }
+}
+
+/// Whether the byte may stand in a token (RFC 9110, section 5.6.2).
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Without the white space around a field's value (RFC 9110, section 5.5).
+fn trim(value: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value.iter().take_while(|byte| is_blank(byte)).count();
+    let end = value.iter().rev().take_while(|byte| is_blank(byte)).count();
+    value.get(start..value.len() - end).unwrap_or_default()
+}
+
+/// The members of a comma-separated list; empty ones do not count (RFC 9110,
+/// section 5.6.1).
+fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(trim).filter(|member| !member.is_empty())
+}
+
+/// `1*DIGIT` and nothing else (RFC 9110, section 8.6). More than fits into 64
+/// bits is the largest number that does: too large in any case.
+fn parse_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let mut length = 0_u64;
+    for digit in value {
+        length = length.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+    }
+    Some(length)
+}
+
+/// Whether the value is `uri-host [ ":" port ]` with a host that is not empty
+/// (RFC 9110, sections 4.2.1 and 7.2).
+fn is_host(value: &[u8]) -> bool {
+    let Ok(value) = std::str::from_utf8(value) else {
+        return false;
+    };
+    let (is_host, port) = match value.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
+            None => return false,
+        },
+        None => {
+            let end = value.find(':').unwrap_or(value.len());
+            let (host, port) = value.split_at(end);
+            (!host.is_empty() && host.bytes().all(is_host_byte), port)
+        }
+    };
+    let is_port = match port.strip_prefix(':') {
+        None => port.is_empty(),
+        Some("") => true,
+        Some(digits) => {
+            digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+        }
+    };
+    is_host && is_port
+}
+
+/// Whether the byte may stand in a host's name (RFC 3986, section 3.2.2), without
+/// the comma, which no name has and which would make a list of two hosts.
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{After, Extent, Fault, Head, Limits, Method, Scanner, is_host, parse_length};
+    use crate::http1::body::Framing;
+
+    /// Parses a head of HTTP/1.1 with these lines behind the first and a host.
+    fn parse(lines: &[u8]) -> Result<(Framing, After, bool), Fault> {
+        let head = [b"POST /a HTTP/1.1\r\nHost: h\r\n", lines, b"\r\n"].concat();
+        let head = Head::parse(&head, &Limits::default())?;
+        Ok((head.framing, head.after, head.expects_continue))
+    }
+
+    #[track_caller]
+    fn check(lines: &str, expected: Result<Framing, Fault>) {
+        let framing = parse(lines.as_bytes()).map(|(framing, ..)| framing);
+        assert_eq!(framing, expected, "for {lines:?}");
+    }
+
+    #[test]
+    fn a_head_of_the_rfc() {
+        let head = b"GET /hello.txt HTTP/1.1\r\nHost: www.example.com\r\nAccept:  a \r\n\r\n";
+        let head = Head::parse(head, &Limits::default()).expect("a head");
+        assert_eq!(head.line, b"GET /hello.txt HTTP/1.1");
+        assert_eq!((head.method, head.target), (Method::Get, "/hello.txt"));
+        assert_eq!((head.framing, head.after), (Framing::None, After::KeepAlive));
+        assert_eq!(head.values("ACCEPT").collect::<Vec<_>>(), [b"a"]);
+    }
+
+    #[test]
+    fn framing_is_said_once_or_refused() {
+        check("", Ok(Framing::None));
+        check("Content-Length: 5\r\n", Ok(Framing::Length(5)));
+        check("Content-Length: 0\r\n", Ok(Framing::None));
+        check("Content-Length: 007\r\n", Ok(Framing::Length(7)));
+        check("Transfer-Encoding: Chunked\r\n", Ok(Framing::Chunked));
+        check("Transfer-Encoding: ,chunked,\r\n", Ok(Framing::Chunked));
+        for value in ["", "+5", "-1", "0x5", "5x", "5.0", "5e0", "5,", "5, 5", "5 5"] {
+            check(&format!("Content-Length: {value}\r\n"), Err(Fault::ContentLength));
+        }
+        check("Content-Length: 5\r\nContent-Length: 5\r\n", Err(Fault::ContentLength));
+        check("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", Err(Fault::Ambiguous));
+        check("Transfer-Encoding: chunked, chunked\r\n", Err(Fault::Ambiguous));
+        check("Transfer-Encoding: identity\r\n", Err(Fault::TransferCoding));
+        check("Transfer-Encoding: gzip, chunked\r\n", Err(Fault::TransferCoding));
+        check("Transfer-Encoding: \"chunked\"\r\n", Err(Fault::TransferCoding));
+        check("Transfer-Encoding: \r\n", Err(Fault::TransferCoding));
+        check("Transfer-Encoding:\r\nContent-Length: 5\r\n", Err(Fault::Ambiguous));
+    }
+
+    #[test]
+    fn malformed_fields_are_refused() {
+        for lines in [
+            &b"X-A : b\r\n"[..],
+            b"X-A: b\r\n c\r\n",
+            b" X-A: b\r\n",
+            b"garbage\r\n",
+            b": v\r\n",
+            b"X[1]: v\r\n",
+            b"X-\xc3\xab: v\r\n",
+            b"X\x7f: v\r\n",
+            b"X-A: a\x07b\r\n",
+            b"X-A: a\rb\r\n",
+            b"X-A: a\0b\r\n",
+        ] {
+            assert_eq!(parse(lines), Err(Fault::Field), "{}", lines.escape_ascii());
+        }
+        assert!(parse(b"X-A: \xe9\t\r\n").is_ok(), "obs-text is allowed in values");
+    }
+
+    #[test]
+    fn what_becomes_of_the_connection() {
+        let after = |lines: &[u8]| parse(lines).map(|(_, after, _)| after);
+        assert_eq!(after(b""), Ok(After::KeepAlive));
+        assert_eq!(after(b"Connection: Foo, CLOSE\r\n"), Ok(After::Close));
+        assert_eq!(after(b"Connection: keep-alive\r\n"), Ok(After::KeepAlive));
+        let old = |lines: &str| {
+            let head = format!("GET / HTTP/1.0\r\n{lines}\r\n");
+            Head::parse(head.as_bytes(), &Limits::default()).map(|head| head.after)
+        };
+        assert_eq!(old(""), Ok(After::Close));
+        assert_eq!(old("Connection: Keep-Alive\r\n"), Ok(After::KeepAliveSaid));
+        assert_eq!(old("Connection: keep-alive, close\r\n"), Ok(After::Close));
+        assert_eq!(old("Transfer-Encoding: chunked\r\n"), Err(Fault::Ambiguous));
+        assert_eq!(old("Host: a\r\nHost: a\r\n"), Err(Fault::HostTwice));
+    }
+
+    #[test]
+    fn expectations() {
+        let expects = |lines: &[u8]| parse(lines).map(|(_, _, expects)| expects);
+        assert_eq!(expects(b"Expect: 100-Continue\r\n"), Ok(true));
+        assert_eq!(expects(b"Expect: 200-maybe\r\n"), Err(Fault::Expectation));
+        assert_eq!(expects(b""), Ok(false));
+    }
+
+    #[test]
+    fn hosts() {
+        for host in ["h", "h:80", "h:", "127.0.0.1:7890", "[::1]", "[::1]:80", "a_b.example"] {
+            assert!(is_host(host.as_bytes()), "{host:?}");
+        }
+        for host in [
+            "", ":80", "h, g", "h/x", "h:8a", "h:99999", "[::1", "[::1]x", "[x]", "u@h", "a b",
+            "::1",
+        ] {
+            assert!(!is_host(host.as_bytes()), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_do_not_overflow() {
+        assert_eq!(parse_length(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(parse_length(b"99999999999999999999999"), Some(u64::MAX));
+    }
+
+    /// Scans the bytes as they would arrive one by one.
+    fn scan(received: &[u8]) -> Result<Option<Extent>, Fault> {
+        let limits = Limits { line_bytes: 20, head_bytes: 40, ..Limits::default() };
+        let mut scanner = Scanner::default();
+        for length in 0..received.len() {
+            if let done @ (Ok(Some(_)) | Err(_)) = scanner.scan(&received[..length], &limits) {
+                assert_eq!(Scanner::default().scan(received, &limits), done);
+                return done;
+            }
+        }
+        scanner.scan(received, &limits)
+    }
+
+    #[test]
+    fn a_head_ends_at_the_empty_line() {
+        let extent = |start, end| Ok(Some(Extent { start, end }));
+        assert_eq!(scan(b"GET / HTTP/1.1\r\n\r\n"), extent(0, 18));
+        assert_eq!(scan(b"GET / HTTP/1.1\r\nA: b\r\n\r\nGET"), extent(0, 24));
+        assert_eq!(scan(b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"), extent(4, 22));
+        assert_eq!(scan(b"GET / HTTP/1.1\r\n"), Ok(None));
+        assert_eq!(scan(b""), Ok(None));
+    }
+
+    #[test]
+    fn what_can_be_no_head_is_refused_at_once() {
+        assert_eq!(scan(b"GET / HTTP/1.1\n"), Err(Fault::BareLf));
+        assert_eq!(scan(b"\n"), Err(Fault::BareLf));
+        assert_eq!(scan(b"\x16\x03\x01"), Err(Fault::NotHttp));
+        assert_eq!(scan(b" /"), Err(Fault::NotHttp));
+        assert_eq!(scan(b"GET /aaaaaaaaaaaaaaaaa"), Err(Fault::LongLine));
+        assert_eq!(scan(b"\r\n\r\n\r\n\r\n\r\n"), Err(Fault::EmptyLines));
+        let large = b"GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+        assert_eq!(scan(large), Err(Fault::LargeHead));
+    }
+}

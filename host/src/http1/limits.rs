@@ -1,0 +1,63 @@
+//! How much, how many and how long: every bound on a connection.
+
+use std::time::Duration;
+
+/// The bounds on one connection. Their defaults serve every browser and tool
+/// that we know, and starve the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a request line. nginx and Apache httpd take 8 KiB too; browsers
+    /// and caches send up to that.
+    pub line_bytes: usize,
+    /// Bytes of a head, with its line. Four times the line, as in nginx: room
+    /// for large cookies.
+    pub head_bytes: usize,
+    /// Field lines of a head. Browsers send about 15, a proxy adds some more.
+    pub fields: usize,
+    /// Empty lines before a request line, which old clients send after a body
+    /// (RFC 9112, section 2.2).
+    pub empty_lines: usize,
+    /// Bytes of a request's body. It is read only to be discarded, so that the
+    /// connection can go on; beyond this, closing it is cheaper for everyone.
+    pub body_bytes: u64,
+    /// From the start of a connection to the first byte of its first request.
+    /// Browsers open connections ahead and may not use them at once.
+    pub first_byte: Duration,
+    /// From the first byte of a head to its last. Even 32 KiB at the speed of an
+    /// old telephone line take less.
+    pub head: Duration,
+    /// For the whole of a request's body.
+    pub body: Duration,
+    /// From an answer to the first byte of the next request: as long as
+    /// nginx waits.
+    pub idle: Duration,
+    /// For the client to take some bytes of its answer. Progress counts, not the
+    /// total: a large file on a slow line takes as long as it takes.
+    pub stall: Duration,
+    /// From the closing of our half of a connection to that of the client's. A
+    /// client that is still sending reads its answer meanwhile, instead of a
+    /// reset (RFC 9112, section 9.6).
+    pub drain: Duration,
+    /// Requests of one connection. Its cost is spread thin by then, and a client
+    /// that stays for ever would never meet another worker.
+    pub requests: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            line_bytes: 8 << 10,
+            head_bytes: 32 << 10,
+            fields: 100,
+            empty_lines: 4,
+            body_bytes: 1 << 20,
+            first_byte: Duration::from_secs(30),
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            idle: Duration::from_secs(75),
+            stall: Duration::from_secs(30),
+            drain: Duration::from_secs(2),
+            requests: 100_000,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The socket of a connection, with a limit on every wait.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use rustix::net::SendFlags;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::reply::body::{Step, Transfer};
+
+/// Bytes to make room for when something has arrived: a request head of a
+/// browser, or a few of a load generator's, in one system call.
+const READ_BYTES: usize = 4 << 10;
+
+/// A socket and the one timer that bounds its waits.
+pub(super) struct Stream {
+    socket: TcpStream,
+    alarm: Pin<Box<Sleep>>,
+}
+
+/// What came of waiting for bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// Some bytes, at least one.
+    Bytes,
+    /// The client has ended its half of the connection, or all of it.
+    End,
+    /// Nothing in time.
+    Late,
+}
+
+/// Whether more follows what is sent: the kernel then waits for it to fill a
+/// packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum More {
+    Yes,
+    No,
+}
+
+/// Why an answer could not be sent to its end. The connection is of no more use.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The client took nothing for too long.
+    Stalled,
+    /// The client is gone.
+    Gone(io::Error),
+    /// The file ended before the promised length.
+    FileCutShort,
+}
+
+impl Stream {
+    pub(super) fn new(socket: TcpStream) -> Stream {
+        Stream { socket, alarm: Box::pin(sleep_until(Instant::now())) }
+    }
+
+    /// Waits until there is something to read, without a buffer to read it into:
+    /// idle connections cost as little as possible.
+    pub(super) async fn readable(&mut self, deadline: Instant) -> Arrival {
+        match limit(&mut self.alarm, deadline, self.socket.readable()).await {
+            Some(Ok(())) => Arrival::Bytes,
+            Some(Err(_)) => Arrival::End,
+            None => Arrival::Late,
+        }
+    }
+
+    /// Appends what arrives to `buffer`.
+    pub(super) async fn read(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Arrival {
+        buffer.reserve(READ_BYTES);
+        match limit(&mut self.alarm, deadline, self.socket.read_buf(buffer)).await {
+            Some(Ok(0) | Err(_)) => Arrival::End,
+            Some(Ok(_)) => Arrival::Bytes,
+            None => Arrival::Late,
+        }
+    }
+
+    /// Sends bytes.
+    pub(super) async fn send(
+        &mut self,
+        mut bytes: &[u8],
+        more: More,
+        stall: Duration,
+    ) -> Result<(), Broken> {
+        let flags = match more {
+            More::Yes => SendFlags::NOSIGNAL | SendFlags::MORE,
+            More::No => SendFlags::NOSIGNAL,
+        };
+        while !bytes.is_empty() {
+            let sent = self
+                .socket
+                .try_io(Interest::WRITABLE, || Ok(rustix::net::send(&self.socket, bytes, flags)?));
+            match sent {
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(error) => self.wait_for_room(error, stall).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends part of a file; `sent` counts its bytes as they go.
+    pub(super) async fn send_file(
+        &mut self,
+        mut transfer: Transfer<'_>,
+        stall: Duration,
+        sent: &mut u64,
+    ) -> Result<(), Broken> {
+        loop {
+            let step = self.socket.try_io(Interest::WRITABLE, || transfer.step(&self.socket));
+            match step {
+                Ok(Step::Moved(count)) => *sent += count as u64,
+                Ok(Step::Done) => return Ok(()),
+                Ok(Step::CutShort) => return Err(Broken::FileCutShort),
+                Err(error) => self.wait_for_room(error, stall).await?,
+            }
+            // A client that takes bytes as fast as they come must not keep the
+            // other connections of this worker waiting.
+            tokio::task::coop::consume_budget().await;
+        }
+    }
+
+    /// Ends the connection in the way that lets the client read the last answer:
+    /// our half is closed, and what the client still sends is read and thrown
+    /// away until it closes its half too (RFC 9112, section 9.6). Otherwise the
+    /// kernel would answer it with a reset, which destroys what is not yet read.
+    pub(super) async fn close(mut self, drain: Duration) {
+        if self.socket.shutdown().await.is_err() {
+            return;
+        }
+        let deadline = Instant::now() + drain;
+        let mut discarded = Vec::new();
+        while self.readable(deadline).await == Arrival::Bytes
+            && self.read(&mut discarded, deadline).await == Arrival::Bytes
+        {
+            discarded.clear();
+        }
+    }
+
+    /// Waits for room in the socket's buffer, if that is what sending failed for.
+    async fn wait_for_room(&mut self, error: io::Error, stall: Duration) -> Result<(), Broken> {
+        match error.kind() {
+            io::ErrorKind::Interrupted => return Ok(()),
+            io::ErrorKind::WouldBlock => {}
+            _ => return Err(Broken::Gone(error)),
+        }
+        let deadline = Instant::now() + stall;
+        match limit(&mut self.alarm, deadline, self.socket.writable()).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(Broken::Gone(error)),
+            None => Err(Broken::Stalled),
+        }
+    }
+}
+
+/// Waits for a future until the deadline. The timer is armed only if there is
+/// something to wait for: moving it costs more than most reads and writes.
+async fn limit<F: Future>(
+    alarm: &mut Pin<Box<Sleep>>,
+    deadline: Instant,
+    future: F,
+) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut armed = false;
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        if !armed {
+            alarm.as_mut().reset(deadline);
+            armed = true;
+        }
+        alarm.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}

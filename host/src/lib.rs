@@ -1,0 +1,22 @@
+//! innkeeper: a static web server whose policy is a WebAssembly component.
+//!
+//! The guest decides, the host does. This is the host; `wit/policy.wit` is all
+//! that the two share. In reading order:
+//!
+//! - [`cli`]: what was typed becomes [`cli::Settings`].
+//! - [`server`]: binds, accepts, counts connections, shuts down.
+//! - [`http1`]: one connection, from its first byte to its last. It alone knows
+//!   the next three, which do not know one another:
+//!   - [`guest`]: loads a guest and asks it for decisions.
+//!   - [`site`]: opens files beneath the root.
+//!   - [`reply`]: turns an answer into bytes on the wire.
+//! - [`log`] and [`clock`]: leaves, which anyone may call and which call no one.
+
+pub mod cli;
+pub mod clock;
+pub mod guest;
+pub mod http1;
+pub mod log;
+pub mod reply;
+pub mod server;
+pub mod site;

@@ -1,0 +1,154 @@
+//! The body of an answer: from memory, or straight from a file.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::io::Errno;
+
+/// What follows the head.
+#[derive(Debug)]
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// Bytes in memory.
+    Bytes(Vec<u8>),
+    /// The first `length` bytes of a file.
+    File {
+        /// The file.
+        file: File,
+        /// How many of its bytes: what was promised in the head.
+        length: u64,
+    },
+}
+
+impl Body {
+    /// The length in bytes.
+    pub fn length(&self) -> u64 {
+        match self {
+            Body::Empty => 0,
+            Body::Bytes(bytes) => bytes.len() as u64,
+            Body::File { length, .. } => *length,
+        }
+    }
+}
+
+/// Bytes that one call may move. Large enough that calls do not count, small
+/// enough that other connections get their turn.
+const TRANSFER_BYTES: usize = 512 << 10;
+
+/// A part of a file on its way to a socket.
+#[derive(Debug)]
+pub struct Transfer<'a> {
+    file: &'a File,
+    position: u64,
+    end: u64,
+}
+
+/// What one step of a [`Transfer`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// This many bytes were moved, at least one.
+    Moved(usize),
+    /// All of it was moved before.
+    Done,
+    /// The file ends before the promised length: somebody made it shorter.
+    CutShort,
+}
+
+impl<'a> Transfer<'a> {
+    /// The first `length` bytes of the file.
+    pub fn new(file: &'a File, length: u64) -> Transfer<'a> {
+        Transfer { file, position: 0, end: length }
+    }
+
+    /// Moves some bytes from the file to the socket within the kernel
+    /// (`sendfile(2)`). `WouldBlock` if the socket takes none now.
+    pub fn step(&mut self, socket: impl AsFd) -> io::Result<Step> {
+        let Some(count) = self.next_count() else {
+            return Ok(Step::Done);
+        };
+        let sent = match rustix::fs::sendfile(&socket, self.file, Some(&mut self.position), count) {
+            // Some file systems cannot (FUSE with direct I/O).
+            Err(Errno::INVAL | Errno::NOSYS) => return self.step_by_copy(socket),
+            sent => sent?,
+        };
+        Ok(match sent {
+            0 => Step::CutShort,
+            sent => Step::Moved(sent),
+        })
+    }
+
+    /// The portable way to do the same: read, then write.
+    pub fn step_by_copy(&mut self, socket: impl AsFd) -> io::Result<Step> {
+        let Some(count) = self.next_count() else {
+            return Ok(Step::Done);
+        };
+        let buffer = &mut [0; 16 << 10];
+        let count = count.min(buffer.len());
+        let read = rustix::io::pread(self.file, &mut buffer[..count], self.position)?;
+        if read == 0 {
+            return Ok(Step::CutShort);
+        }
+        let sent = rustix::net::send(socket, &buffer[..read], rustix::net::SendFlags::NOSIGNAL)?;
+        self.position += sent as u64;
+        Ok(Step::Moved(sent))
+    }
+
+    /// How many bytes to ask for next; `None` when all are moved.
+    fn next_count(&self) -> Option<usize> {
+        let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+        (left > 0).then_some(left.min(TRANSFER_BYTES))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Step, Transfer};
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    /// How a transfer moves: by `sendfile`, or by copies.
+    type Way = fn(&mut Transfer, &UnixStream) -> std::io::Result<Step>;
+
+    const WAYS: [Way; 2] = [
+        |transfer, socket| transfer.step(socket),
+        |transfer, socket| transfer.step_by_copy(socket),
+    ];
+
+    fn file(content: &[u8]) -> File {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(content).expect("written");
+        file
+    }
+
+    #[test]
+    fn both_ways_move_the_same_bytes() {
+        let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        let file = file(&content);
+        for way in WAYS {
+            let (mut out, socket) = UnixStream::pair().expect("sockets");
+            let reader = std::thread::spawn(move || {
+                let mut received = Vec::new();
+                out.read_to_end(&mut received).map(|_| received)
+            });
+            let mut transfer = Transfer::new(&file, content.len() as u64 - 1);
+            while way(&mut transfer, &socket).expect("sent") != Step::Done {}
+            drop(socket);
+            let received = reader.join().expect("a thread").expect("received");
+            assert_eq!(received, content[..content.len() - 1]);
+        }
+    }
+
+    #[test]
+    fn a_file_that_became_shorter_is_noticed() {
+        let file = file(b"12345");
+        for way in WAYS {
+            let (_out, socket) = UnixStream::pair().expect("sockets");
+            let mut transfer = Transfer::new(&file, 10);
+            assert_eq!(way(&mut transfer, &socket).expect("sent"), Step::Moved(5));
+            assert_eq!(way(&mut transfer, &socket).expect("sent"), Step::CutShort);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The head of an answer: the status line and the fields (RFC 9112, section 4).
+
+use super::{Body, Field, Reply};
+use crate::clock;
+
+/// Whether the connection goes on after the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// It does, and HTTP/1.1 takes that for granted.
+    KeepAlive,
+    /// It does, which a client of HTTP/1.0 must be told.
+    KeepAliveSaid,
+    /// It is closed.
+    Close,
+}
+
+/// Appends the head of an answer, up to and including the empty line.
+///
+/// `Content-Length` is there whenever the status allows a body, also in answers
+/// to HEAD, where it tells what GET would have sent.
+pub fn write(reply: &Reply, persistence: Persistence, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(decimal(reply.status.into(), &mut [0; MAX_DIGITS]));
+    out.push(b' ');
+    out.extend_from_slice(reason(reply.status).as_bytes());
+    out.extend_from_slice(b"\r\nServer: innkeeper\r\nDate: ");
+    out.extend_from_slice(&clock::http_date());
+    out.extend_from_slice(match persistence {
+        Persistence::KeepAlive => b"\r\n",
+        Persistence::KeepAliveSaid => b"\r\nConnection: keep-alive\r\n",
+        Persistence::Close => b"\r\nConnection: close\r\n".as_slice(),
+    });
+    for Field { name, value } in &reply.fields {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+    }
+    if allows_body(reply.status) {
+        out.extend_from_slice(b"Content-Length: ");
+        out.extend_from_slice(decimal(reply.body.length(), &mut [0; MAX_DIGITS]));
+        out.extend_from_slice(b"\r\n");
+    } else {
+        debug_assert!(matches!(reply.body, Body::Empty), "{reply:?}");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether an answer with this status has a length of its own (RFC 9110,
+/// section 8.6): 1xx and 204 have none, and 304 would tell that of another answer.
+fn allows_body(status: u16) -> bool {
+    !matches!(status, 100..=199 | 204 | 304)
+}
+
+/// Digits of the largest number that fits into 64 bits.
+const MAX_DIGITS: usize = 20;
+
+/// Writes a number into the end of `digits` and gives that end.
+fn decimal(mut number: u64, digits: &mut [u8; MAX_DIGITS]) -> &[u8] {
+    let mut start = MAX_DIGITS;
+    loop {
+        start -= 1;
+        digits[start] = b"0123456789"[usize::from((number % 10) as u8)];
+        number /= 10;
+        if number == 0 {
+            return &digits[start..];
+        }
+    }
+}
+
+/// The reason phrase of a status code (RFC 9110, section 15; RFC 6585). Empty for
+/// codes that have none: the phrase is optional, and clients ignore it.
+pub fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
+        204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        511 => "Network Authentication Required",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_DIGITS, Persistence, decimal, write};
+    use crate::reply::{Body, Reply};
+
+    fn head(reply: &Reply, persistence: Persistence) -> String {
+        let mut out = Vec::new();
+        write(reply, persistence, &mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn numbers() {
+        for number in [0, 9, 10, 255, 1 << 32, u64::MAX] {
+            let digits = &mut [0; MAX_DIGITS];
+            assert_eq!(decimal(number, digits), number.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_head_ends_with_an_empty_line_and_says_its_length() {
+        let head = head(&Reply::plain(404), Persistence::Close);
+        assert!(head.starts_with("HTTP/1.1 404 Not Found\r\nServer: innkeeper\r\nDate: "));
+        assert!(head.contains("\r\nConnection: close\r\n"));
+        assert!(head.ends_with("\r\nContent-Length: 15\r\n\r\n"));
+    }
+
+    #[test]
+    fn no_content_has_no_length() {
+        let reply = Reply { status: 204, fields: Vec::new(), body: Body::Empty };
+        assert!(!head(&reply, Persistence::KeepAlive).contains("Content-Length"));
+    }
+}

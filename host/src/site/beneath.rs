@@ -1,0 +1,255 @@
+//! Opens a path beneath a root directory, so that nothing outside it is reached:
+//! not by `..`, not by a symbolic link, not by a directory that is swapped for
+//! one while the path is walked.
+//!
+//! On Linux that is one kernel operation, `openat2(2)` with `RESOLVE_BENEATH`
+//! (since 5.6). The portable way walks name by name with cap-std; it serves where
+//! the kernel lacks the call, and as the reference in tests.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+/// How a path is resolved beneath the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolver {
+    /// By `openat2` where the kernel has it, else as `Portable`.
+    Kernel,
+    /// Name by name, by cap-std.
+    Portable,
+}
+
+/// Whether opening may wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Only what the kernel has cached; for the rest, EAGAIN.
+    Cached,
+    /// As long as it takes.
+    Wait,
+}
+
+/// The root directory's handle.
+pub(super) enum Root {
+    Kernel(OwnedFd),
+    Portable(Dir),
+}
+
+/// Something that was opened, and what its handle said that it is.
+pub(super) struct Found {
+    pub(super) file: File,
+    pub(super) kind: FileType,
+    pub(super) length: u64,
+}
+
+/// Attempts at a path through `..` in a symbolic link, which the kernel gives up
+/// (EAGAIN) whenever anything is renamed meanwhile. Races are lost rarely; who
+/// loses this many in a row is being played with.
+const RACE_ATTEMPTS: usize = 16;
+
+/// How files are opened: for reading, never as the terminal of this process, and
+/// without waiting for the other end of a FIFO.
+const FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+impl Root {
+    pub(super) fn open(path: &Path, resolver: Resolver) -> io::Result<Root> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+        // ENOSYS before Linux 5.6, EPERM in sandboxes that do not know the call.
+        let kernel_can = openat2(&directory, ".", ResolveFlags::BENEATH).is_ok();
+        Ok(match resolver {
+            Resolver::Kernel if kernel_can => Root::Kernel(directory),
+            _ => Root::Portable(Dir::from_std_file(File::from(directory))),
+        })
+    }
+
+    pub(super) fn resolver(&self) -> Resolver {
+        match self {
+            Root::Kernel(_) => Resolver::Kernel,
+            Root::Portable(_) => Resolver::Portable,
+        }
+    }
+
+    /// Opens what the path names and asks the handle what it is.
+    pub(super) fn look(&self, path: &str, patience: Patience) -> Result<Found, Errno> {
+        let file = match self {
+            Root::Kernel(root) => open_kernel(root, path, patience)?,
+            // It cannot tell what is cached.
+            Root::Portable(_) if patience == Patience::Cached => return Err(Errno::AGAIN),
+            Root::Portable(root) => open_portable(root, path)?,
+        };
+        let status = rustix::fs::fstat(&file)?;
+        Ok(Found {
+            kind: FileType::from_raw_mode(status.st_mode),
+            // Negative for no file that is regular.
+            length: u64::try_from(status.st_size).unwrap_or(0),
+            file,
+        })
+    }
+}
+
+fn open_kernel(root: &OwnedFd, path: &str, patience: Patience) -> Result<File, Errno> {
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    if patience == Patience::Cached {
+        return match openat2(root, path, beneath | ResolveFlags::CACHED) {
+            // Before Linux 5.12 the flag is unknown.
+            Err(Errno::INVAL) => Err(Errno::AGAIN),
+            opened => opened,
+        };
+    }
+    for _ in 1..RACE_ATTEMPTS {
+        match openat2(root, path, beneath) {
+            Err(Errno::AGAIN) => {}
+            opened => return opened,
+        }
+    }
+    openat2(root, path, beneath)
+}
+
+fn openat2(root: impl AsFd, path: &str, resolve: ResolveFlags) -> Result<File, Errno> {
+    rustix::fs::openat2(root, path, FLAGS, Mode::empty(), resolve).map(File::from)
+}
+
+fn open_portable(root: &Dir, path: &str) -> Result<File, Errno> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.bits().cast_signed());
+    match root.open_with(path, &options) {
+        Ok(file) => Ok(file.into_std().into()),
+        Err(error) => Err(Errno::from_io_error(&error)
+            // Without a code of the system's it is cap-std's own: a way out.
+            .unwrap_or(Errno::XDEV)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Patience, Resolver, Root};
+    use rustix::fs::FileType;
+    use rustix::io::Errno;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    /// A site with every kind of thing that a path may meet, beside a secret.
+    fn site() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("root");
+        let write = |path: &str, content: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            std::fs::write(path, content).expect("a file");
+        };
+        write("secret.txt", "outside-secret");
+        write("root/a.txt", "a");
+        write("root/dir/b.txt", "bb");
+        let link = |target: &str, path: &str| {
+            symlink(target, root.join(path)).expect("a link");
+        };
+        link("a.txt", "inside");
+        link("../a.txt", "dir/up");
+        link("dir", "folder");
+        link("../secret.txt", "outside");
+        link("/etc/passwd", "absolute");
+        link("..", "parent");
+        link("loop", "loop");
+        link("nowhere", "dangling");
+        link("/proc/self/root", "magic");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            root.join("fifo"),
+            FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .expect("a FIFO");
+        folder
+    }
+
+    /// What looking gave, in one word.
+    fn look(root: &Root, path: &str) -> String {
+        match root.look(path, Patience::Wait) {
+            Ok(found) => format!("{:?} {}", found.kind, found.length)
+                .replace("RegularFile", "file")
+                .replace("Directory", "directory"),
+            Err(errno) => format!("{errno:?}"),
+        }
+    }
+
+    fn words(resolver: Resolver, path: &str) -> String {
+        let folder = site();
+        let root = Root::open(&folder.path().join("root"), resolver).expect("the root");
+        assert_eq!(root.resolver(), resolver);
+        look(&root, path)
+    }
+
+    #[test]
+    fn both_resolvers_agree_on_what_is_inside() {
+        for resolver in [Resolver::Kernel, Resolver::Portable] {
+            for (path, expected) in [
+                ("a.txt", "file 1"),
+                ("dir/b.txt", "file 2"),
+                ("inside", "file 1"),
+                ("dir/up", "file 1"),
+                ("folder/b.txt", "file 2"),
+            ] {
+                assert_eq!(words(resolver, path), expected, "{path} by {resolver:?}");
+            }
+            assert!(words(resolver, "dir").starts_with("directory"));
+            assert!(words(resolver, "folder").starts_with("directory"));
+            assert!(words(resolver, "fifo").starts_with("Fifo"));
+        }
+    }
+
+    #[test]
+    fn nothing_outside_the_root_is_opened() {
+        for resolver in [Resolver::Kernel, Resolver::Portable] {
+            let folder = site();
+            let root = Root::open(&folder.path().join("root"), resolver).expect("the root");
+            for path in [
+                "outside",
+                "absolute",
+                "parent/secret.txt",
+                "parent/root/a.txt",
+                "magic/etc/passwd",
+                "../secret.txt",
+                "dir/../../secret.txt",
+                "/etc/passwd",
+                "loop",
+                "dangling",
+                "missing",
+                "a.txt/b",
+            ] {
+                let found = root.look(path, Patience::Wait);
+                assert!(found.is_err(), "{path} by {resolver:?} is open");
+            }
+        }
+    }
+
+    #[test]
+    fn cached_looks_find_the_same_or_ask_for_patience() {
+        let folder = site();
+        let root = Root::open(&folder.path().join("root"), Resolver::Kernel).expect("the root");
+        for path in ["a.txt", "dir/b.txt", "outside", "absolute", "missing"] {
+            let patient = look(&root, path);
+            match root.look(path, Patience::Cached) {
+                Err(Errno::AGAIN) => {}
+                Err(errno) => assert_eq!(format!("{errno:?}"), patient),
+                Ok(found) => assert_eq!(format!("file {}", found.length), patient),
+            }
+        }
+    }
+
+    #[test]
+    fn a_root_that_is_no_directory_is_an_error() {
+        let folder = site();
+        for path in ["secret.txt", "missing"] {
+            assert!(Root::open(&folder.path().join(path), Resolver::Kernel).is_err());
+        }
+        assert!(Root::open(Path::new(""), Resolver::Kernel).is_err());
+    }
+}

@@ -1,0 +1,72 @@
+//! What a file's name tells about its content.
+
+/// A media type, for `Content-Type` (RFC 9110, section 8.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaType {
+    name: &'static str,
+    is_text: bool,
+}
+
+/// What is known nothing of.
+const UNKNOWN: &str = "application/octet-stream";
+
+/// Types that are text although their name does not say so.
+const TEXT_TYPES: [&str; 5] = [
+    "application/javascript",
+    "application/json",
+    "application/manifest+json",
+    "application/xml",
+    "image/svg+xml",
+];
+
+impl MediaType {
+    /// The type of the file with this path, by its extension.
+    pub fn of(path: &str) -> MediaType {
+        let name = mime_guess::from_path(path).first_raw().unwrap_or(UNKNOWN);
+        MediaType { name, is_text: name.starts_with("text/") || TEXT_TYPES.contains(&name) }
+    }
+
+    /// The value of `Content-Type`. Text is taken to be UTF-8.
+    pub fn field_value(self) -> String {
+        match self.is_text {
+            true => format!("{}; charset=utf-8", self.name),
+            false => self.name.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MediaType;
+
+    #[test]
+    fn the_types_of_the_web() {
+        for (path, expected) in [
+            ("index.html", "text/html; charset=utf-8"),
+            ("index.htm", "text/html; charset=utf-8"),
+            ("a/style.css", "text/css; charset=utf-8"),
+            ("app.js", "text/javascript; charset=utf-8"),
+            ("app.mjs", "text/javascript; charset=utf-8"),
+            ("data.json", "application/json; charset=utf-8"),
+            ("site.webmanifest", "application/manifest+json; charset=utf-8"),
+            ("feed.xml", "text/xml; charset=utf-8"),
+            ("note.txt", "text/plain; charset=utf-8"),
+            ("readme.md", "text/markdown; charset=utf-8"),
+            ("picture.svg", "image/svg+xml; charset=utf-8"),
+            ("picture.PNG", "image/png"),
+            ("picture.jpg", "image/jpeg"),
+            ("picture.webp", "image/webp"),
+            ("picture.avif", "image/avif"),
+            ("favicon.ico", "image/x-icon"),
+            ("font.woff2", "font/woff2"),
+            ("guest.wasm", "application/wasm"),
+            ("paper.pdf", "application/pdf"),
+            ("archive.tar.gz", "application/gzip"),
+            ("film.mp4", "video/mp4"),
+            ("noextension", "application/octet-stream"),
+            ("what.unknown-extension", "application/octet-stream"),
+        ] {
+            assert_eq!(MediaType::of(path).field_value(), expected, "for {path}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! What is sent, and what is never sent.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
+use innkeeper::site::Resolver;
+
+use crate::fixture::{Setup, TestServer, write};
+
+#[test]
+fn large_files_arrive_byte_for_byte() {
+    let server = TestServer::start();
+    let content: Vec<u8> = (0..3_000_000_u32).flat_map(|n| n.to_le_bytes()).collect();
+    write(&server.root().join("large.bin"), &content);
+    let mut client = server.connect();
+    for _ in 0..2 {
+        client.send("GET /large.bin HTTP/1.1\r\nHost: test\r\n\r\n");
+        let reply = client.reply();
+        assert_eq!(reply.field("content-type"), Some("application/octet-stream"));
+        assert!(reply.body == content, "the bytes differ");
+    }
+    client.expect_open();
+}
+
+#[test]
+fn files_around_the_size_that_is_sent_in_one_piece() {
+    let server = TestServer::start();
+    let mut client = server.connect();
+    for length in [1, 32 << 10, (32 << 10) + 1, 64 << 10] {
+        let content = vec![b'x'; length];
+        write(&server.root().join("file.bin"), &content);
+        client.send("GET /file.bin HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!(client.reply().body, content);
+        client.send("HEAD /file.bin HTTP/1.1\r\nHost: test\r\n\r\n");
+        let length = length.to_string();
+        assert_eq!(client.reply_without_body().field("content-length"), Some(length.as_str()));
+    }
+    client.expect_open();
+}
+
+/// Resident memory of this process, in bytes, at its highest so far.
+fn peak_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib * 1024
+}
+
+#[test]
+fn a_file_of_five_gibibytes_takes_no_memory() {
+    const LENGTH: u64 = 5 << 30;
+    let server = TestServer::start();
+    File::create(server.root().join("sparse.bin")).unwrap().set_len(LENGTH).unwrap();
+    let before = peak_memory();
+    let mut client = server.connect();
+    client.send("GET /sparse.bin HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    // Read by hand: the fixture would keep it.
+    let mut buffer = vec![0; 1 << 20];
+    let (mut total, mut socket) = (0, client.socket());
+    loop {
+        match socket.read(&mut buffer).unwrap() {
+            0 => break,
+            count => total += count as u64,
+        }
+    }
+    assert!((LENGTH + 1..LENGTH + 1024).contains(&total), "{total} bytes came");
+    let grown = peak_memory() - before;
+    assert!(grown < 64 << 20, "memory grew by {grown} bytes");
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_sent_cuts_the_connection() {
+    let server = TestServer::start();
+    let path = server.root().join("shrinks.bin");
+    write(&path, &vec![b'x'; 64 << 20]);
+    let mut client = server.connect();
+    client.send("GET /shrinks.bin HTTP/1.1\r\nHost: test\r\n\r\n");
+    // Some of it has come, and most of it waits for us.
+    client.receive().unwrap();
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 20).unwrap();
+    let (received, _) = client.read_to_end();
+    assert!(received.len() < 64 << 20, "all of it came");
+    assert!(received.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    server.connect().expect_open();
+}
+
+#[test]
+fn a_file_that_grows_while_it_is_sent_keeps_its_length() {
+    let server = TestServer::start();
+    let path = server.root().join("grows.bin");
+    write(&path, &vec![b'x'; 16 << 20]);
+    let mut client = server.connect();
+    client.send("GET /grows.bin HTTP/1.1\r\nHost: test\r\n\r\n");
+    client.receive().unwrap();
+    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(&vec![b'y'; 16 << 20]).unwrap();
+    assert_eq!(client.reply().body, vec![b'x'; 16 << 20]);
+    client.expect_open();
+}
+
+#[test]
+fn odd_files_are_not_found() {
+    for resolver in [Resolver::Kernel, Resolver::Portable] {
+        let setup = Setup { resolver, ..Setup::default() };
+        let root = setup.folder.path().join("root");
+        let link = |target: &str, name: &str| symlink(target, root.join(name)).unwrap();
+        link("hello.txt", "inside");
+        link("docs", "folder");
+        link("../outside.txt", "outside");
+        link("/etc/passwd", "absolute");
+        link("..", "parent");
+        link("loop", "loop");
+        link("/proc/self/environ", "magic");
+        link("/dev/zero", "device");
+        let _socket = UnixListener::bind(root.join("socket")).unwrap();
+        let fifo = rustix::fs::FileType::Fifo;
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("fifo"), fifo, mode, 0).unwrap();
+        let server = setup.start();
+        assert_eq!(server.get("/inside").body, b"hello\n");
+        assert_eq!(server.get("/folder/").body, b"<h1>docs</h1>\n");
+        for target in [
+            "/outside",
+            "/absolute",
+            "/parent/outside.txt",
+            "/parent/root/hello.txt",
+            "/loop",
+            "/magic",
+            "/device",
+            "/socket",
+            "/fifo",
+        ] {
+            let reply = server.get(target);
+            assert_eq!(reply.status(), 404, "{target} by {resolver:?}");
+            assert_eq!(reply.text(), "File not found\n");
+        }
+    }
+}
+
+#[test]
+fn a_directory_swapped_for_a_link_never_leads_outside() {
+    let server = TestServer::start();
+    let (root, folder) = (server.root(), server.folder.path().to_owned());
+    write(&folder.join("elsewhere/secret.txt"), b"outside-secret");
+    write(&root.join("real/secret.txt"), b"inside");
+    symlink(folder.join("elsewhere"), root.join("link")).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            use std::sync::atomic::Ordering::Relaxed;
+            while !done.load(Relaxed) {
+                // What is `swapped` is now the directory, now the link.
+                for now in ["real", "link"] {
+                    let _ = fs::rename(root.join(now), root.join("swapped"));
+                    let _ = fs::rename(root.join("swapped"), root.join(now));
+                }
+            }
+        });
+        let mut client = server.connect();
+        for _ in 0..3000 {
+            client.send("GET /swapped/secret.txt HTTP/1.1\r\nHost: test\r\n\r\n");
+            let body = client.reply().body;
+            assert!(body == b"inside" || body == b"File not found\n", "{}", body.escape_ascii());
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn names_that_no_file_system_has_are_not_found() {
+    let server = TestServer::start();
+    assert_eq!(server.get(&format!("/{}", "a".repeat(300))).status(), 404);
+    assert_eq!(server.get(&"/a".repeat(3000)).status(), 404);
+    assert_eq!(server.get("/hello.txt%20").status(), 404);
+}
+
+#[test]
+fn a_changed_file_is_seen_by_the_next_request() {
+    let server = TestServer::start();
+    let path = server.root().join("hello.txt");
+    let mut client = server.connect();
+    for content in ["one", "two, longer", "", "four"] {
+        fs::write(&path, content).unwrap();
+        client.send("GET /hello.txt HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!(client.reply().text(), content);
+    }
+    fs::remove_file(&path).unwrap();
+    client.send("GET /hello.txt HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!(client.reply().status(), 404);
+}
+
+#[test]
+fn the_site_has_a_page_for_what_is_not_found() {
+    let server = TestServer::start();
+    write(&server.root().join("404.html"), b"<h1>lost</h1>\n");
+    let reply = server.get("/missing");
+    assert_eq!(reply.status(), 404);
+    assert_eq!(reply.field("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(reply.text(), "<h1>lost</h1>\n");
+    assert_eq!(server.get("/404.html").status(), 200);
+}
+
+#[test]
+fn descriptors_stay_flat() {
+    let server = TestServer::start();
+    let mut client = server.connect();
+    let mut ask = || {
+        for target in ["/hello.txt", "/missing", "/docs", "/docs/"] {
+            client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
+            client.reply();
+        }
+    };
+    // The highest number in use tells of a leak, whatever other tests have open.
+    ask();
+    let probe = || {
+        let file = File::open("/dev/null").unwrap();
+        std::os::fd::AsRawFd::as_raw_fd(&file)
+    };
+    let before = probe();
+    for _ in 0..500 {
+        ask();
+    }
+    assert!(probe() < before + 500, "descriptors leak");
+}
+
+#[test]
+fn what_may_not_be_read_is_not_found() {
+    // As root nothing is forbidden: then the program's own test, which runs as
+    // nobody, covers this (`program::an_unreadable_file_is_not_found`).
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let server = TestServer::start();
+    let path = server.root().join("hello.txt");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    assert_eq!(server.get("/hello.txt").status(), 404);
+}
+
+#[test]
+fn stopping_finishes_what_is_in_flight() {
+    let server = TestServer::start();
+    write(&server.root().join("large.bin"), &vec![b'x'; 32 << 20]);
+    let mut busy = server.connect();
+    let mut idle = server.connect();
+    idle.expect_open();
+    busy.send("GET /large.bin HTTP/1.1\r\nHost: test\r\n\r\n");
+    busy.receive().unwrap();
+    let address = server.address;
+    let reader = std::thread::spawn(move || {
+        let reply = busy.reply();
+        busy.expect_closed();
+        reply.body.len()
+    });
+    assert_eq!(server.stop(Duration::from_secs(20)), 0, "connections were cut");
+    assert_eq!(reader.join().unwrap(), 32 << 20);
+    idle.expect_closed();
+    assert!(std::net::TcpStream::connect(address).is_err(), "it still accepts");
+}
+
+#[test]
+fn stopping_ends_within_its_time() {
+    let server = TestServer::start();
+    write(&server.root().join("large.bin"), &vec![b'x'; 64 << 20]);
+    let mut stuck = server.connect();
+    stuck.send("GET /large.bin HTTP/1.1\r\nHost: test\r\n\r\n");
+    stuck.receive().unwrap();
+    // This client takes no more, so its request never ends by itself.
+    assert_eq!(server.stop(Duration::from_millis(200)), 1);
+}

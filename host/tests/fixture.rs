@@ -1,0 +1,273 @@
+//! A server on a port of its own, a client that speaks in bytes, a site.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits};
+use innkeeper::http1::{Limits, connection::Service};
+use innkeeper::server::{Running, Server};
+use innkeeper::site::{Resolver, Site};
+use tempfile::TempDir;
+
+/// How long a test waits for bytes before it fails. Nothing takes that long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The engine of all guests in these tests.
+pub fn engine() -> &'static Arc<Engine> {
+    static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
+    ENGINE.get_or_init(|| Arc::new(Engine::new(GuestLimits::default(), 64).unwrap()))
+}
+
+/// The default policy, loaded once.
+pub fn default_guest() -> Arc<Generation> {
+    static GUEST: OnceLock<Arc<Generation>> = OnceLock::new();
+    let load = || Arc::new(Generation::load(engine(), DEFAULT_GUEST).unwrap());
+    Arc::clone(GUEST.get_or_init(load))
+}
+
+/// A folder with a site in `root`, and a secret beside it.
+pub fn site() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, content) in [
+        ("outside.txt", &b"outside-secret"[..]),
+        ("root/index.html", b"<h1>home</h1>\n"),
+        ("root/hello.txt", b"hello\n"),
+        ("root/empty.txt", b""),
+        ("root/range.txt", &[b'r'; 100]),
+        ("root/a b.txt", b"spaced\n"),
+        ("root/caf\u{e9}.txt", b"named\n"),
+        ("root/docs/index.html", b"<h1>docs</h1>\n"),
+        ("root/old/index.htm", b"<h1>old</h1>\n"),
+        ("root/bare/file.txt", b"x"),
+        ("root/.env", b"secret"),
+        ("root/.well-known/security.txt", b"contact\n"),
+    ] {
+        write(&folder.path().join(path), content);
+    }
+    folder
+}
+
+/// Writes a file, and makes the folders that it is in.
+pub fn write(path: &Path, content: &[u8]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// A server that runs until it is dropped.
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub folder: TempDir,
+    running: Option<Running>,
+}
+
+/// What a test server is made of.
+pub struct Setup {
+    pub folder: TempDir,
+    pub guest: Arc<Generation>,
+    pub limits: Limits,
+    pub resolver: Resolver,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup {
+            folder: site(),
+            guest: default_guest(),
+            limits: Limits::default(),
+            resolver: Resolver::Kernel,
+        }
+    }
+}
+
+impl Setup {
+    pub fn start(self) -> TestServer {
+        let service = Arc::new(Service {
+            site: Site::open(&self.folder.path().join("root"), self.resolver).unwrap(),
+            generation: self.guest,
+            limits: self.limits,
+            log: None,
+            log_heads: false,
+        });
+        let any_port = "127.0.0.1:0".parse().unwrap();
+        let server = Server::bind(&[any_port], NonZeroUsize::new(2).unwrap()).unwrap();
+        TestServer {
+            address: server.addresses()[0],
+            folder: self.folder,
+            running: Some(server.start(&service).unwrap()),
+        }
+    }
+}
+
+impl TestServer {
+    /// The default site and policy.
+    pub fn start() -> TestServer {
+        Setup::default().start()
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// The answer to one GET on a connection of its own.
+    pub fn get(&self, target: &str) -> Reply {
+        let mut client = self.connect();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        client.reply()
+    }
+
+    pub fn root(&self) -> std::path::PathBuf {
+        self.folder.path().join("root")
+    }
+
+    /// Stops in peace, and tells how many connections were cut.
+    pub fn stop(mut self, grace: Duration) -> usize {
+        let running = self.running.take().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.unwrap().block_on(running.stop(grace))
+    }
+}
+
+/// A client that sends and receives bytes as they are.
+pub struct Client {
+    socket: TcpStream,
+    received: Vec<u8>,
+}
+
+/// An answer, taken apart.
+#[derive(Debug)]
+pub struct Reply {
+    pub status_line: String,
+    pub fields: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn status(&self) -> u16 {
+        self.status_line[9..12].parse().unwrap()
+    }
+
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut values = self.fields.iter().filter(|field| field.0.eq_ignore_ascii_case(name));
+        let value = values.next().map(|field| field.1.as_str());
+        assert!(values.next().is_none(), "{name} is there twice: {self:?}");
+        value
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Client {
+        let socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        Client { socket, received: Vec::new() }
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.socket.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Sends what can be sent: the server may have closed already.
+    pub fn send_if_open(&mut self, bytes: &[u8]) {
+        let _ = self.socket.write_all(bytes);
+    }
+
+    /// Ends our half of the connection.
+    pub fn half_close(&self) {
+        self.socket.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// The next answer, with its body.
+    pub fn reply(&mut self) -> Reply {
+        self.try_reply(true).expect("an answer, not the end")
+    }
+
+    /// The next answer, to a HEAD request.
+    pub fn reply_without_body(&mut self) -> Reply {
+        self.try_reply(false).expect("an answer, not the end")
+    }
+
+    /// The next answer, or `None` at the end of the connection.
+    pub fn try_reply(&mut self, with_body: bool) -> Option<Reply> {
+        let end = loop {
+            if let Some(at) = find(&self.received, b"\r\n\r\n") {
+                break at + 4;
+            }
+            if self.receive().unwrap_or(0) == 0 {
+                let rest = self.received.escape_ascii();
+                assert!(self.received.is_empty(), "the answer ends in its head: {rest}");
+                return None;
+            }
+        };
+        let head = String::from_utf8(self.received.drain(..end).collect()).unwrap();
+        let mut lines = head.trim_end().split("\r\n");
+        let mut reply = Reply {
+            status_line: lines.next().unwrap().to_owned(),
+            fields: lines
+                .map(|line| line.split_once(": ").expect("a field"))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            body: Vec::new(),
+        };
+        let length: usize = reply.field("content-length").map_or(0, |value| value.parse().unwrap());
+        if with_body {
+            while self.received.len() < length {
+                assert_ne!(self.receive().unwrap(), 0, "the body ends early: {reply:?}");
+            }
+            reply.body = self.received.drain(..length).collect();
+        }
+        Some(reply)
+    }
+
+    /// All that comes until the server closes, and whether it ended with a reset.
+    pub fn read_to_end(&mut self) -> (Vec<u8>, bool) {
+        loop {
+            match self.receive() {
+                Ok(0) => return (std::mem::take(&mut self.received), false),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return (std::mem::take(&mut self.received), true);
+                }
+                Err(error) => panic!("the server neither answers nor closes: {error}"),
+            }
+        }
+    }
+
+    /// Asserts that the server closes and sends nothing more.
+    pub fn expect_closed(&mut self) {
+        let (rest, reset) = self.read_to_end();
+        assert!(rest.is_empty(), "more came: {}", rest.escape_ascii());
+        assert!(!reset, "the connection was reset");
+    }
+
+    /// Asserts that the connection is of use for another request.
+    pub fn expect_open(&mut self) {
+        self.send("GET /hello.txt HTTP/1.1\r\nHost: probe\r\n\r\n");
+        assert_eq!(self.reply().body, b"hello\n");
+    }
+
+    /// Reads once; gives how many bytes came.
+    pub fn receive(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; 16 << 10];
+        let count = self.socket.read(&mut buffer)?;
+        self.received.extend_from_slice(&buffer[..count]);
+        Ok(count)
+    }
+
+    pub fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+}
+
+/// Where the needle begins.
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}

@@ -1,0 +1,372 @@
+//! Guests that misbehave, each in its way: the client whose request it was gets
+//! a 500, and nobody else is touched.
+//!
+//! Each guest here is a core module in the text format that behaves (there is
+//! nothing here, it says) unless the path begins with `/x`. The module is given
+//! the component type of `wit/policy.wit`, as a toolchain would.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use innkeeper::guest::{DEFAULT_GUEST, Facts, Generation};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+use crate::fixture::{Setup, TestServer, default_guest, engine};
+
+/// Where a guest's decision lies in its memory. The table of `misbehaves` writes
+/// there.
+const DECISION: u32 = 1024;
+
+/// A core module for the world: `items` are declarations of its own, and
+/// `misbehave` is what it does when the path begins with `/x`.
+fn module(items: &str, misbehave: &str) -> Vec<u8> {
+    with_component_type(&wat::parse_str(text("", items, misbehave)).unwrap())
+}
+
+/// The same in the text format, with imports.
+fn text(imports: &str, items: &str, misbehave: &str) -> String {
+    format!(
+        r#"(module
+            {imports}
+            (memory (export "memory") 2)
+            (global $free (mut i32) (i32.const 65536))
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                (global.get $free)
+                (global.set $free (i32.add (global.get $free) (local.get 3)))
+                (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8))))
+            (func (export "innkeeper:policy/policy@0.1.0#interests") (result i32)
+                (i32.const 16))
+            (func (export "innkeeper:policy/policy@0.1.0#decide")
+                (param $line i32) (param $length i32) (param i32 i32) (result i32)
+                (if (i32.eq (i32.load8_u offset=5 (local.get $line)) (i32.const 120)) ;; x
+                    (then {misbehave}))
+                (i32.const 512))
+            (data (i32.const 512) "\03") ;; not-found
+            {items})"#
+    )
+}
+
+/// Adds the section that tells a core module's component type.
+fn with_component_type(module: &[u8]) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let wit = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let (package, _) = resolve.push_dir(wit).unwrap();
+    let world = resolve.select_world(&[package], Some("guest")).unwrap();
+    let mut module = module.to_vec();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    module
+}
+
+fn start(guest: &[u8]) -> TestServer {
+    let guest = Generation::load(engine(), guest).unwrap_or_else(|error| panic!("{error}"));
+    Setup { guest: Arc::new(guest), ..Setup::default() }.start()
+}
+
+/// What asking a guest for a decision on `GET /x` gives, in the words of the log.
+fn failure(guest: &Generation) -> String {
+    let facts = Facts { client: "127.0.0.1".parse().unwrap() };
+    match guest.decide(b"GET /x HTTP/1.1", [].into_iter(), facts) {
+        Ok(decision) => panic!("it decided: {decision:?}"),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+/// Lets the guest misbehave, in the log's words, and looks at everyone else.
+#[track_caller]
+fn misbehaves(items: &str, misbehave: &str, cause: &str) {
+    let bytes = module(items, misbehave);
+    let guest = Generation::load(engine(), &bytes).unwrap_or_else(|error| panic!("{error}"));
+    let told = failure(&guest);
+    assert!(told.contains(cause), "the log says: {told}");
+    let server = Setup { guest: Arc::new(guest), ..Setup::default() }.start();
+    let (mut client, mut other) = (server.connect(), server.connect());
+    for _ in 0..2 {
+        client.send("GET /x HTTP/1.1\r\nHost: test\r\n\r\n");
+        let reply = client.reply();
+        assert_eq!((reply.status(), reply.text()), (500, "Internal Server Error\n"));
+        // The same connection and others go on, and nothing is remembered.
+        for client in [&mut client, &mut other] {
+            client.send("GET /a HTTP/1.1\r\nHost: test\r\n\r\n");
+            assert_eq!(client.reply().status(), 404);
+        }
+    }
+}
+
+/// Misbehaves by a decision: the bytes of one, at its address.
+#[track_caller]
+fn decides(data: &str, cause: &str) {
+    let items = format!(r#"(data (i32.const {DECISION}) "{data}")"#);
+    misbehaves(&items, &format!("(return (i32.const {DECISION}))"), cause);
+}
+
+#[test]
+fn traps() {
+    misbehaves("", "unreachable", "unreachable");
+}
+
+#[test]
+fn divides_by_zero() {
+    misbehaves("", "(drop (i32.div_u (i32.const 1) (i32.const 0)))", "divide by zero");
+}
+
+#[test]
+fn loads_out_of_bounds() {
+    misbehaves("", "(drop (i32.load (i32.const -8)))", "out of bounds memory access");
+}
+
+#[test]
+fn loops() {
+    misbehaves("", "(loop $again (br $again))", "deadline");
+}
+
+#[test]
+fn recurses() {
+    let items = "(func $deeper (result i32) (i32.add (i32.const 1) (call $deeper)))";
+    misbehaves(items, "(drop (call $deeper))", "call stack exhausted");
+}
+
+#[test]
+fn grows_its_memory() {
+    let grow = "(loop $more (drop (memory.grow (i32.const 16))) (br $more))";
+    misbehaves("", grow, "bytes of memory");
+}
+
+#[test]
+fn grows_its_table() {
+    let grow = "(drop (table.grow $t (ref.null func) (i32.const 10000000)))";
+    misbehaves("(table $t 1 funcref)", grow, "table cannot grow");
+}
+
+#[test]
+fn returns_a_decision_out_of_bounds() {
+    misbehaves("", "(return (i32.const -8))", "bounds");
+}
+
+#[test]
+fn returns_a_decision_that_is_not_aligned() {
+    misbehaves("", "(return (i32.const 1025))", "align");
+}
+
+#[test]
+fn returns_a_case_that_does_not_exist() {
+    decides(r"\09", "discriminant");
+}
+
+#[test]
+fn returns_text_that_is_not_utf8() {
+    decides(r"\01\00\00\00\00\10\00\00\02\00\00\00", "is not a path");
+    let items = r#"(data (i32.const 1024) "\01\00\00\00\00\10\00\00\02\00\00\00")
+        (data (i32.const 4096) "\c3\28")"#;
+    misbehaves(items, "(return (i32.const 1024))", "utf-8");
+}
+
+#[test]
+fn returns_text_out_of_bounds() {
+    decides(r"\01\00\00\00\00\10\00\00\ff\ff\ff\7f", "bounds");
+}
+
+/// A path of the guest's, which lies at 4096.
+#[track_caller]
+fn names(path: &str) {
+    let length = path.len();
+    let items = format!(
+        r#"(data (i32.const 1024) "\01\00\00\00\00\10\00\00\{length:02x}\00\00\00")
+        (data (i32.const 4096) "{path}")"#
+    );
+    misbehaves(&items, "(return (i32.const 1024))", "is not a path below the root");
+}
+
+#[test]
+fn names_a_path_above_the_root() {
+    names("../outside.txt");
+    names("docs/../../outside.txt");
+}
+
+#[test]
+fn names_an_absolute_path() {
+    names("/etc/passwd");
+}
+
+#[test]
+fn names_nothing() {
+    names("");
+}
+
+/// A reply with this status, as little-endian bytes, and no fields or body.
+#[test]
+fn replies_with_a_status_that_is_none() {
+    for status in [r"\00\00", r"\63\00", r"\64\00", r"\65\00", r"\30\01", r"\58\02", r"\ff\ff"] {
+        decides(&format!(r"\05\00\00\00{status}"), "status");
+    }
+}
+
+#[test]
+fn splits_the_answer() {
+    // A reply with one field, `a`, whose value has a line end in it.
+    let items = r#"
+        (data (i32.const 1024) "\05\00\00\00\c8\00\00\00\00\10\00\00\01\00\00\00")
+        (data (i32.const 4096) "\00\20\00\00\01\00\00\00\00\30\00\00\0b\00\00\00")
+        (data (i32.const 8192) "a")
+        (data (i32.const 12288) "b\0d\0aEvil: yes")"#;
+    misbehaves(items, "(return (i32.const 1024))", "control character");
+}
+
+#[test]
+fn frames_the_answer() {
+    let items = r#"
+        (data (i32.const 1024) "\05\00\00\00\c8\00\00\00\00\10\00\00\01\00\00\00")
+        (data (i32.const 4096) "\00\20\00\00\0e\00\00\00\00\30\00\00\01\00\00\00")
+        (data (i32.const 8192) "Content-Length")
+        (data (i32.const 12288) "0")"#;
+    misbehaves(items, "(return (i32.const 1024))", "the host alone writes");
+}
+
+#[test]
+fn redirects_to_a_script() {
+    let items = r#"
+        (data (i32.const 1024) "\04\00\00\00\2d\01\00\00\00\10\00\00\0c\00\00\00")
+        (data (i32.const 4096) "javascript:1")"#;
+    misbehaves(items, "(return (i32.const 1024))", "is not an http or https URL");
+}
+
+#[test]
+fn replies_with_too_much() {
+    // 16 MiB of body: more than a decision may take of the host's memory.
+    let grow = "(drop (memory.grow (i32.const 256))) (return (i32.const 1024))";
+    let items = r#"(data (i32.const 1024) "\05\00\00\00\c8\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\01")"#;
+    misbehaves(items, grow, "fuel");
+}
+
+#[test]
+fn replies_with_a_field_a_million_times() {
+    // A list of a million fields. Their names and values overlap, so that the
+    // guest has 16 MiB of memory, and the host would need terabytes.
+    let grow = "(drop (memory.grow (i32.const 256))) (return (i32.const 1024))";
+    let items = r#"(data (i32.const 1024) "\05\00\00\00\c8\00\00\00\00\00\00\00\00\00\10\00")"#;
+    misbehaves(items, grow, "fuel");
+}
+
+#[test]
+fn tries_to_remember() {
+    // It counts in its memory, and misbehaves at the second request.
+    let count = "(i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (i32.const 1)))
+        (if (i32.gt_u (i32.load (i32.const 8)) (i32.const 1)) (then unreachable))";
+    let server = start(&module("", count));
+    for number in 0..5 {
+        assert_eq!(server.get(&format!("/x{number}")).status(), 404);
+    }
+}
+
+/// Guests that are refused when they are loaded, each with a reason.
+#[track_caller]
+fn is_not_loaded(bytes: &[u8], reason: &str) {
+    match Generation::load(engine(), bytes) {
+        Ok(_) => panic!("it was loaded"),
+        Err(error) => {
+            assert!(error.contains(reason), "it is refused with: {error}");
+            assert!(!error.contains('\n'), "more than one line: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn loops_in_its_start_function() {
+    let items = "(func $start (loop $again (br $again))) (start $start)";
+    is_not_loaded(&module(items, ""), "deadline");
+}
+
+#[test]
+fn traps_in_its_start_function() {
+    is_not_loaded(&module("(func $start unreachable) (start $start)", ""), "unreachable");
+}
+
+#[test]
+fn asks_for_four_gibibytes() {
+    is_not_loaded(&module("(memory $large 65535)", ""), "memor");
+}
+
+#[test]
+fn is_no_guest() {
+    is_not_loaded(b"", "it is empty");
+    is_not_loaded(b"not wasm at all", "not WebAssembly");
+    is_not_loaded(b"\0asm\x01\0\0\0", "without a component type");
+    let truncated = &DEFAULT_GUEST[..DEFAULT_GUEST.len() / 2];
+    is_not_loaded(truncated, "does not compile");
+    let other_world = wat::parse_str("(component)").unwrap();
+    is_not_loaded(&other_world, "does not export the world");
+}
+
+/// A toolchain adds imports that are never called. They are inert: calling one
+/// traps.
+#[test]
+fn calls_an_import() {
+    let import = r#"(import "test:extra/clock" "now" (func $now))"#;
+    let text = text(import, "", "(call $now)");
+    let mut resolve = Resolve::default();
+    let wit = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    resolve.push_dir(wit).unwrap();
+    let extra = "package test:extra;
+        interface clock { now: func(); }
+        world extra { import clock; export innkeeper:policy/policy@0.1.0; }";
+    let package = resolve.push_str("extra.wit", extra).unwrap();
+    let world = resolve.select_world(&[package], Some("extra")).unwrap();
+    let mut module = wat::parse_str(text).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    let guest = Generation::load(engine(), &module).unwrap();
+    assert_eq!(guest.imports(), ["test:extra/clock"]);
+    assert!(failure(&guest).contains("unknown import"), "{}", failure(&guest));
+    let server = start(&module);
+    assert_eq!(server.get("/x").status(), 500);
+    assert_eq!(server.get("/a").status(), 404);
+}
+
+#[test]
+fn the_default_guest_imports_nothing() {
+    assert!(default_guest().imports().is_empty(), "{:?}", default_guest().imports());
+}
+
+/// The example `hello`, built as its README says.
+fn hello() -> &'static [u8] {
+    static MODULE: OnceLock<Vec<u8>> = OnceLock::new();
+    MODULE.get_or_init(|| {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+        // A folder of its own: the usual one may be locked by who runs the tests.
+        let target = root.join("target/example-guests");
+        let status = Command::new(env!("CARGO"))
+            .current_dir(&root)
+            .args(["build", "-p", "hello", "--target", "wasm32-unknown-unknown"])
+            .args(["--profile", "guest", "--target-dir"])
+            .arg(&target)
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .env_remove("RUSTC_WORKSPACE_WRAPPER")
+            .status()
+            .unwrap();
+        assert!(status.success(), "the example does not build");
+        std::fs::read(target.join("wasm32-unknown-unknown/guest/hello.wasm")).unwrap()
+    })
+}
+
+#[test]
+fn hello_answers_its_page_for_every_path() {
+    let component = ComponentEncoder::default().module(hello()).unwrap().encode().unwrap();
+    for form in [hello(), &component] {
+        let server = start(form);
+        for target in ["/", "/any/path?x", "/hello.txt"] {
+            let reply = server.get(target);
+            assert_eq!(reply.status(), 200);
+            assert_eq!(reply.field("content-type"), Some("text/html; charset=utf-8"));
+            assert!(reply.text().contains("<h1>Hello, World!</h1>"));
+        }
+        let mut client = server.connect();
+        client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(client.reply().status(), 200);
+        client.send("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!(client.reply_without_body().status(), 200);
+        client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!(client.reply().status(), 200);
+    }
+}

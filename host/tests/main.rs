@@ -1,0 +1,22 @@
+//! The server as a whole, over real sockets.
+//!
+//! - `wire`: conversations in `wire/*.txt`, which anyone can read and add.
+//! - `limits`: every wait and every size has its bound.
+//! - `files`: what is sent, and what is never sent.
+//! - `guests`: guests that misbehave, each in its way.
+//! - `program`: the binary as a user types it.
+
+#![expect(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "in a test, a panic that names its line is the report"
+)]
+
+mod fixture;
+
+mod files;
+mod guests;
+mod limits;
+mod program;
+mod wire;
