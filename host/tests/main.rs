@@ -7,7 +7,6 @@
 //! - `program`: the binary as a user types it.
 
 #![expect(
-    missing_docs,
     unreachable_pub,
     clippy::unwrap_used,
     reason = "in a test, a panic that names its line is the report"

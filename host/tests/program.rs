@@ -278,7 +278,7 @@ fn an_unreadable_file_is_not_found() {
     let folder = site();
     let root = folder.path().join("root");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(root.join("range.txt"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.join("range.txt"), fs::Permissions::from_mode(0o000)).unwrap();
     // The program itself may lie where nobody may look.
     let copy = folder.path().join("innkeeper");
     fs::copy(PROGRAM, &copy).unwrap();
@@ -294,6 +294,31 @@ fn an_unreadable_file_is_not_found() {
     program.signal(Signal::TERM);
     let (_, _, errors) = program.finish();
     assert!(errors.contains("range.txt") && errors.contains("forbidden"), "{errors}");
+}
+
+#[test]
+fn a_file_of_five_gibibytes_takes_no_memory() {
+    const LENGTH: u64 = 5 << 30;
+    let folder = site();
+    let root = folder.path().join("root");
+    fs::File::create(root.join("sparse.bin")).unwrap().set_len(LENGTH).unwrap();
+    let program = Program::start(serving(&root, &[]), 1);
+    let mut client = program.client();
+    client.send("GET /sparse.bin HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    // Read by hand: the fixture would keep it.
+    let mut buffer = vec![0; 1 << 20];
+    let (mut total, mut socket) = (0, client.socket());
+    loop {
+        match socket.read(&mut buffer).unwrap() {
+            0 => break,
+            count => total += count as u64,
+        }
+    }
+    assert!((LENGTH + 1..LENGTH + 1024).contains(&total), "{total} bytes came");
+    let status = fs::read_to_string(format!("/proc/{}/status", program.child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let peak_kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(peak_kib < 64 << 10, "{peak_kib} KiB at its highest");
 }
 
 /// Out of descriptors, connections wait until there are some.

@@ -147,7 +147,7 @@ fn from_guest(mut reply: Reply, fields: &[guest::Field]) -> Reply {
         reply.fields.retain(|field| !is_type(&field.name));
     }
     reply.fields.extend(
-        fields.into_iter().map(|field| Field {
+        fields.iter().map(|field| Field {
             name: field.name.clone().into(),
             value: field.value.clone().into(),
         }),

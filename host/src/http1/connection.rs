@@ -126,8 +126,8 @@ impl Connection<'_> {
     async fn next_head(&mut self, deadline: Instant, stop: Pin<&mut dyn Stop>) -> Awaited {
         let limits = &self.service.limits;
         if self.received.is_empty() {
-            let ready = unless(stop, self.stream.readable(deadline)).await;
-            if ready != Some(Arrival::Bytes) {
+            let woken = unless(stop, self.stream.wake(&mut self.received, deadline)).await;
+            if woken != Some(Arrival::Bytes) {
                 return Awaited::Nothing;
             }
         }

@@ -58,13 +58,23 @@ impl Stream {
         Stream { socket, alarm: Box::pin(sleep_until(Instant::now())) }
     }
 
-    /// Waits until there is something to read, without a buffer to read it into:
-    /// idle connections cost as little as possible.
-    pub(super) async fn readable(&mut self, deadline: Instant) -> Arrival {
-        match limit(&mut self.alarm, deadline, self.socket.readable()).await {
-            Some(Ok(())) => Arrival::Bytes,
-            Some(Err(_)) => Arrival::End,
-            None => Arrival::Late,
+    /// Waits for bytes without a buffer to read them into, so that idle connections
+    /// cost as little as possible, and then reads them into a new one.
+    pub(super) async fn wake(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Arrival {
+        loop {
+            match limit(&mut self.alarm, deadline, self.socket.readable()).await {
+                Some(Ok(())) => {}
+                Some(Err(_)) => return Arrival::End,
+                None => return Arrival::Late,
+            }
+            buffer.reserve(READ_BYTES);
+            match now_or_never(self.socket.read_buf(buffer)).await {
+                Some(Ok(0) | Err(_)) => return Arrival::End,
+                Some(Ok(_)) => return Arrival::Bytes,
+                // It was no more than a guess: a new socket is taken to be
+                // readable until it is tried.
+                None => *buffer = Vec::new(),
+            }
         }
     }
 
@@ -132,9 +142,7 @@ impl Stream {
         }
         let deadline = Instant::now() + drain;
         let mut discarded = Vec::new();
-        while self.readable(deadline).await == Arrival::Bytes
-            && self.read(&mut discarded, deadline).await == Arrival::Bytes
-        {
+        while self.wake(&mut discarded, deadline).await == Arrival::Bytes {
             discarded.clear();
         }
     }
@@ -173,6 +181,16 @@ async fn limit<F: Future>(
             armed = true;
         }
         alarm.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}
+
+/// Polls a future once. `None` if it is not ready.
+async fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
     })
     .await
 }

@@ -120,7 +120,7 @@ fn open_portable(root: &Dir, path: &str) -> Result<File, Errno> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(flags.bits().cast_signed());
     match root.open_with(path, &options) {
-        Ok(file) => Ok(file.into_std().into()),
+        Ok(file) => Ok(file.into_std()),
         Err(error) => Err(Errno::from_io_error(&error)
             // Without a code of the system's it is cap-std's own: a way out.
             .unwrap_or(Errno::XDEV)),
