@@ -328,16 +328,15 @@ fn the_default_guest_imports_nothing() {
     assert!(default_guest().imports().is_empty(), "{:?}", default_guest().imports());
 }
 
-/// The example `hello`, built as its README says.
-fn hello() -> &'static [u8] {
-    static MODULE: OnceLock<Vec<u8>> = OnceLock::new();
-    MODULE.get_or_init(|| {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+/// An example from `guest/examples`, built as the README says.
+fn example(name: &str) -> Vec<u8> {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
         // A folder of its own: the usual one may be locked by who runs the tests.
-        let target = root.join("target/example-guests");
+        let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("example-guests");
         let status = Command::new(env!("CARGO"))
-            .current_dir(&root)
-            .args(["build", "-p", "hello", "--target", "wasm32-unknown-unknown"])
+            .current_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .args(["build", "-p", "hello", "-p", "tour", "--target", "wasm32-unknown-unknown"])
             .args(["--profile", "guest", "--target-dir"])
             .arg(&target)
             .env_remove("RUSTFLAGS")
@@ -345,16 +344,18 @@ fn hello() -> &'static [u8] {
             .env_remove("RUSTC_WORKSPACE_WRAPPER")
             .status()
             .unwrap();
-        assert!(status.success(), "the example does not build");
-        std::fs::read(target.join("wasm32-unknown-unknown/guest/hello.wasm")).unwrap()
-    })
+        assert!(status.success(), "the examples do not build");
+        target.join("wasm32-unknown-unknown/guest")
+    });
+    std::fs::read(folder.join(name).with_extension("wasm")).unwrap()
 }
 
 #[test]
 fn hello_answers_its_page_for_every_path() {
-    let component = ComponentEncoder::default().module(hello()).unwrap().encode().unwrap();
-    for form in [hello(), &component] {
-        let server = start(form);
+    let module = example("hello");
+    let component = ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
+    for form in [module, component] {
+        let server = start(&form);
         for target in ["/", "/any/path?x", "/hello.txt"] {
             let reply = server.get(target);
             assert_eq!(reply.status(), 200);
@@ -368,5 +369,59 @@ fn hello_answers_its_page_for_every_path() {
         assert_eq!(client.reply_without_body().status(), 200);
         client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
         assert_eq!(client.reply().status(), 200);
+    }
+}
+
+#[test]
+fn every_kind_of_decision_is_carried_out() {
+    let server = start(&example("tour"));
+    // The second time the decision is remembered, and the answer is the same.
+    for _ in 0..2 {
+        assert_eq!(server.get("/").text(), "<h1>home</h1>\n");
+        assert_eq!(server.get("/hello").text(), "hello\n");
+        assert_eq!(server.get("/nowhere").status(), 404);
+        let docs = server.get("/docs");
+        assert_eq!((docs.status(), docs.text()), (200, "<h1>docs</h1>\n"));
+        assert_eq!(docs.field("cache-control"), Some("max-age=60"));
+        let bare = server.get("/bare");
+        assert_eq!((bare.status(), bare.field("location")), (301, Some("/bare/")));
+        let gone = server.get("/gone");
+        assert_eq!((gone.status(), gone.text()), (410, "hello\n"));
+        assert_eq!(gone.field("content-type"), Some("text/x-farewell"));
+        let old = server.get("/old");
+        assert_eq!((old.status(), old.field("location")), (308, Some("/new?from=old")));
+        assert_eq!(old.field("cache-control"), Some("no-store"));
+        let other = server.get("/other");
+        assert_eq!((other.status(), other.field("content-length")), (204, None));
+    }
+}
+
+#[test]
+fn a_guest_is_told_what_it_is_interested_in() {
+    let server = start(&example("tour"));
+    let mut client = server.connect();
+    for agent in ["one", "two", "one"] {
+        client.send(format!(
+            "GET /whoami HTTP/1.1\r\nHost: test\r\nCookie: secret\r\nuser-AGENT: {agent}\r\n\r\n"
+        ));
+        let told = format!(":client-address=127.0.0.1\n:scheme=http\nuser-agent={agent}\n");
+        assert_eq!(client.reply().text(), told);
+    }
+}
+
+/// A redirect and a reply of the guest's are for every method; files are not.
+#[test]
+fn methods_are_the_hosts_where_files_are_served() {
+    let server = start(&example("tour"));
+    for (request, status) in [
+        ("POST /old", 308),
+        ("BREW /whoami", 200),
+        ("POST /hello", 405),
+        ("OPTIONS /docs", 204),
+        ("BREW /nowhere", 501),
+    ] {
+        let mut client = server.connect();
+        client.send(format!("{request} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        assert_eq!(client.reply().status(), status, "{request}");
     }
 }
