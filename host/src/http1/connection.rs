@@ -14,6 +14,7 @@ use std::task::Poll;
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
 use super::answer::answer;
@@ -115,6 +116,9 @@ pub async fn serve(
             break next;
         }
         patience = service.limits.idle;
+        // A client whose next request is always there already must not keep the
+        // other connections of this worker waiting.
+        consume_budget().await;
     };
     if let Next::Close = next {
         connection.stream.close(service.limits.drain).await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::net::SendFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
+use tokio::task::coop::{consume_budget, unconstrained};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::reply::body::{Step, Transfer};
@@ -68,7 +69,9 @@ impl Stream {
                 None => return Arrival::Late,
             }
             buffer.reserve(READ_BYTES);
-            match now_or_never(self.socket.read_buf(buffer)).await {
+            // Beside the task's budget: what it delayed would look like a guess,
+            // for ever. Who calls this in a loop keeps to the budget there.
+            match now_or_never(unconstrained(self.socket.read_buf(buffer))).await {
                 Some(Ok(0) | Err(_)) => return Arrival::End,
                 Some(Ok(_)) => return Arrival::Bytes,
                 // It was no more than a guess: a new socket is taken to be
@@ -128,7 +131,7 @@ impl Stream {
             }
             // A client that takes bytes as fast as they come must not keep the
             // other connections of this worker waiting.
-            tokio::task::coop::consume_budget().await;
+            consume_budget().await;
         }
     }
 
@@ -142,8 +145,12 @@ impl Stream {
         }
         let deadline = Instant::now() + drain;
         let mut discarded = Vec::new();
-        while self.wake(&mut discarded, deadline).await == Arrival::Bytes {
+        // A client that sends faster than we read never lets a wait begin.
+        while Instant::now() < deadline
+            && self.wake(&mut discarded, deadline).await == Arrival::Bytes
+        {
             discarded.clear();
+            consume_budget().await;
         }
     }
 

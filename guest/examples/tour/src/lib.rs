@@ -5,7 +5,11 @@
 //! (`host/tests/guests.rs`) run it as it is.
 
 #![cfg(target_arch = "wasm32")]
-#![expect(unsafe_code, reason = "`export!` expands to the exported functions of the canonical ABI")]
+#![expect(
+    unsafe_code,
+    missing_docs,
+    reason = "`generate!` and `export!` expand to the functions of the canonical ABI"
+)]
 
 use exports::innkeeper::policy::policy::{
     Candidate, Decision, Field, Guest, Redirect, Reply, Request, Serve,
