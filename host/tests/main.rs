@@ -3,6 +3,7 @@
 //! - `wire`: conversations in `wire/*.txt`, which anyone can read and add.
 //! - `limits`: every wait and every size has its bound.
 //! - `files`: what is sent, and what is never sent.
+//! - `representations`: in which form it is sent: conditions, ranges, encodings.
 //! - `guests`: guests that misbehave, each in its way.
 //! - `program`: the binary as a user types it.
 
@@ -18,4 +19,5 @@ mod files;
 mod guests;
 mod limits;
 mod program;
+mod representations;
 mod wire;

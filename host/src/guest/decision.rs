@@ -87,6 +87,15 @@ pub enum Candidate {
     File(String),
 }
 
+impl Candidate {
+    /// The path, of a file or of a directory.
+    pub fn path(&self) -> &str {
+        match self {
+            Candidate::Index(path) | Candidate::File(path) => path,
+        }
+    }
+}
+
 /// A header field: its name is a token, its value has no control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {

@@ -11,7 +11,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::bindings::exports::innkeeper::policy::policy;
-use super::decision::{Candidate, Decision, Field};
+use super::decision::{Decision, Field};
 
 /// Bytes that the memory may hold, keys and decisions together: some 30,000
 /// decisions of the default guest.
@@ -77,9 +77,7 @@ fn weigh(key: &[u8], decision: &Decision) -> u64 {
     };
     let texts = match decision {
         Decision::Serve { candidates, fields, .. } => {
-            let paths = candidates.iter().map(|candidate| match candidate {
-                Candidate::Index(path) | Candidate::File(path) => path.len(),
-            });
+            let paths = candidates.iter().map(|candidate| candidate.path().len());
             paths.sum::<usize>() + size_of_val(candidates.as_slice()) + of_fields(fields)
         }
         Decision::NotFound => 0,

@@ -6,17 +6,17 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::connection::Service;
 use super::head::{Head, Method};
+use super::representation;
 use crate::guest::{self, Candidate, Decision, Facts, Failure};
-use crate::reply::{Body, Field, Reply};
-use crate::site::{Lookup, SiteFile, read};
+use crate::reply::{Body, Field, NO_SNIFFING, PLAIN_TEXT, Reply};
+use crate::site::Lookup;
+use crate::site::encodings::{Coding, preferred};
 
-/// Files up to this many bytes are read into memory and sent in one system call
-/// together with their head. Larger ones go from the page cache to the socket
-/// without a copy.
-const SMALL_FILE_BYTES: u64 = 32 << 10;
-
-/// The site's page for what is not found.
+/// A site's page for what is not found. The nearest one up the tree is sent.
 const NOT_FOUND_PAGE: &str = "404.html";
+
+/// Directories of a path that are searched for that page.
+const NOT_FOUND_DEPTH: usize = 16;
 
 /// What the host does with what the site has (RFC 9110, section 10.2.1).
 const ALLOW: Field = Field::fixed("Allow", "GET, HEAD, OPTIONS");
@@ -47,7 +47,7 @@ pub(super) async fn answer(service: &Service, head: &Head<'_>, client: IpAddr) -
         },
         Decision::NotFound => match refuse_method(head.method) {
             Some(refusal) => refusal,
-            None => not_found(service, head.method).await,
+            None => not_found(service, head, "").await,
         },
     }
 }
@@ -70,20 +70,23 @@ async fn serve(
     status: u16,
     fields: &[guest::Field],
 ) -> Reply {
+    let codings = codings(head);
     let mut named_directory = false;
     for candidate in candidates {
         let found = match candidate {
-            Candidate::File(path) => service.site.find(path).await,
-            Candidate::Index(directory) => service.site.find_index(directory).await,
+            Candidate::File(path) => service.site.find(path, &codings).await,
+            Candidate::Index(directory) => service.site.find_index(directory, &codings).await,
         };
         match found {
-            Lookup::File(file) => return send_file(file, status, fields, head.method).await,
+            Lookup::File(file) => {
+                return from_guest(representation::reply(file, status, head).await, fields);
+            }
             Lookup::Directory => named_directory = true,
             Lookup::Missing => {}
             Lookup::Forbidden => {
                 // The client is not told that there is something to find.
                 tracing::warn!("{candidate:?} is forbidden to this process; answered as not found");
-                return not_found(service, head.method).await;
+                return not_found(service, head, candidate.path()).await;
             }
             Lookup::Exhausted(error) => {
                 tracing::error!("cannot open {candidate:?} now: {error}");
@@ -95,59 +98,58 @@ async fn serve(
             }
         }
     }
-    if named_directory {
+    if named_directory && status == 200 {
         let location = with_slash(head.target);
         return Reply::plain(301).with(Field::new("Location", location));
     }
-    not_found(service, head.method).await
+    not_found(service, head, candidates.first().map_or("", Candidate::path)).await
 }
 
-/// The site's page for what is not found, or one line where it has none.
-async fn not_found(service: &Service, method: Method) -> Reply {
-    match service.site.find(NOT_FOUND_PAGE).await {
-        Lookup::File(page) => send_file(page, 404, &[], method).await,
-        _ => Reply::plain(404),
-    }
-}
-
-/// The reply that sends a file.
-async fn send_file(found: SiteFile, status: u16, fields: &[guest::Field], method: Method) -> Reply {
-    let SiteFile { file, length, media_type } = found;
-    let body = match usize::try_from(length) {
-        Ok(small) if length <= SMALL_FILE_BYTES && method == Method::Get => {
-            match read(file, small).await {
-                Ok(content) => Body::Bytes(content),
-                Err(error) => {
-                    tracing::error!("cannot read a file: {error}");
-                    return Reply::plain(500);
-                }
-            }
+/// The page for what is not found that is nearest to this path, or one line where
+/// there is none.
+async fn not_found(service: &Service, head: &Head<'_>, path: &str) -> Reply {
+    let codings = codings(head);
+    // From the path's own directory up to the root.
+    let above = path.rmatch_indices('/').map(|(end, _)| &path[..=end]).chain([""]);
+    let depth = path.matches('/').count() + 1;
+    for directory in above.skip(depth.saturating_sub(NOT_FOUND_DEPTH)) {
+        let page = [directory, NOT_FOUND_PAGE].concat();
+        if let Lookup::File(page) = service.site.find(&page, &codings).await {
+            return representation::reply(page, 404, head).await;
         }
-        _ => Body::File { file, length },
-    };
-    let content_type = Field::new("Content-Type", media_type.field_value());
-    let reply = Reply { status, fields: Vec::new(), body };
-    from_guest(reply.with(content_type), fields)
+    }
+    Reply::plain(404)
+}
+
+/// The codings that the client prefers to plain files.
+fn codings(head: &Head<'_>) -> Vec<Coding> {
+    head.joined("accept-encoding").map_or_else(Vec::new, |value| preferred(&value))
 }
 
 /// A reply of the guest's own.
 fn reply(status: u16, fields: &[guest::Field], body: &[u8]) -> Reply {
     let mut reply = Reply { status, fields: Vec::new(), body: Body::Empty };
     if !body.is_empty() {
-        reply.fields.push(crate::reply::PLAIN_TEXT);
+        reply.fields.extend([PLAIN_TEXT, NO_SNIFFING]);
         reply.body = Body::Bytes(body.to_vec());
     }
     from_guest(reply, fields)
 }
 
-/// Adds a guest's fields to a reply. Its `Content-Type` replaces ours.
+/// Adds a guest's fields to a reply. They replace ours of the same name, except
+/// `Vary`, which has as many members as there are reasons.
 fn from_guest(mut reply: Reply, fields: &[guest::Field]) -> Reply {
-    let is_type = |name: &str| name.eq_ignore_ascii_case("content-type");
-    if fields.iter().any(|field| is_type(&field.name)) {
-        reply.fields.retain(|field| !is_type(&field.name));
-    }
+    reply.fields.retain(|ours| {
+        let replaced = |field: &guest::Field| field.name.eq_ignore_ascii_case(&ours.name);
+        ours.name == "Vary" || !fields.iter().any(replaced)
+    });
+    // There is no content that a 304 could tell the type of.
+    let fits = |field: &&guest::Field| {
+        reply.status != 304 || !field.name.eq_ignore_ascii_case("content-type")
+    };
+    let fields: Vec<_> = fields.iter().filter(fits).collect();
     reply.fields.extend(
-        fields.iter().map(|field| Field {
+        fields.into_iter().map(|field| Field {
             name: field.name.clone().into(),
             value: field.value.clone().into(),
         }),

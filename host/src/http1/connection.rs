@@ -19,8 +19,9 @@ use tokio::time::Instant;
 
 use super::answer::answer;
 use super::body::{self, Discard};
-use super::head::{After, Head, Method, Scanner};
+use super::head::{After, Head, Method};
 use super::limits::Limits;
+use super::scan::Scanner;
 use super::stream::{Arrival, Broken, More, Stream};
 use crate::guest::Generation;
 use crate::log::{AccessLog, Entry};
@@ -300,10 +301,23 @@ impl Connection<'_> {
                 *body_bytes = bytes.len() as u64;
                 Ok(())
             }
-            Body::File { file, length } if !without_body && *length > 0 => {
+            Body::File { file, extent } if !without_body && extent.length > 0 => {
                 self.stream.send(&out, More::Yes, stall).await?;
-                let transfer = Transfer::new(file, *length);
+                let transfer = Transfer::new(file, *extent);
                 self.stream.send_file(transfer, stall, body_bytes).await
+            }
+            Body::Parts { file, parts, tail } if !without_body => {
+                for (text, extent) in parts {
+                    out.extend_from_slice(text);
+                    self.stream.send(&out, More::Yes, stall).await?;
+                    out.clear();
+                    *body_bytes += text.len() as u64;
+                    let transfer = Transfer::new(file, *extent);
+                    self.stream.send_file(transfer, stall, body_bytes).await?;
+                }
+                self.stream.send(tail, More::No, stall).await?;
+                *body_bytes += tail.len() as u64;
+                Ok(())
             }
             _ => self.stream.send(&out, More::No, stall).await,
         }

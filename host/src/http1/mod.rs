@@ -2,7 +2,9 @@
 //!
 //! - [`connection`]: the life of a connection, one request after the other.
 //! - [`answer`]: one request becomes a reply: the guest decides, the site gives.
-//! - [`head`]: a request's head, found and taken apart.
+//! - [`representation`]: a file becomes a reply: conditions, ranges.
+//! - [`scan`]: where a request's head ends.
+//! - [`head`]: what it says.
 //! - [`body`]: a request's body, measured and discarded.
 //! - [`stream`]: the socket, with a limit on every wait.
 //! - [`limits`]: how much, how many and how long, each with its reason.
@@ -12,6 +14,8 @@ pub mod body;
 pub mod connection;
 pub mod head;
 pub mod limits;
+mod representation;
+pub mod scan;
 mod stream;
 
 pub use limits::Limits;

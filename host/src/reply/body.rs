@@ -13,13 +13,31 @@ pub enum Body {
     Empty,
     /// Bytes in memory.
     Bytes(Vec<u8>),
-    /// The first `length` bytes of a file.
+    /// Some bytes of a file.
     File {
         /// The file.
         file: File,
-        /// How many of its bytes: what was promised in the head.
-        length: u64,
+        /// Which of its bytes: what was promised in the head.
+        extent: Extent,
     },
+    /// Several pieces of a file, each behind a text of its own.
+    Parts {
+        /// The file.
+        file: File,
+        /// The texts and the pieces behind them.
+        parts: Vec<(Vec<u8>, Extent)>,
+        /// The text behind the last piece.
+        tail: Vec<u8>,
+    },
+}
+
+/// Consecutive bytes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The first byte, counted from 0.
+    pub first: u64,
+    /// How many.
+    pub length: u64,
 }
 
 impl Body {
@@ -28,7 +46,11 @@ impl Body {
         match self {
             Body::Empty => 0,
             Body::Bytes(bytes) => bytes.len() as u64,
-            Body::File { length, .. } => *length,
+            Body::File { extent, .. } => extent.length,
+            Body::Parts { parts, tail, .. } => {
+                let parts = parts.iter().map(|(text, extent)| text.len() as u64 + extent.length);
+                parts.sum::<u64>() + tail.len() as u64
+            }
         }
     }
 }
@@ -57,9 +79,9 @@ pub enum Step {
 }
 
 impl<'a> Transfer<'a> {
-    /// The first `length` bytes of the file.
-    pub fn new(file: &'a File, length: u64) -> Transfer<'a> {
-        Transfer { file, position: 0, end: length }
+    /// Of these bytes of the file.
+    pub fn new(file: &'a File, extent: Extent) -> Transfer<'a> {
+        Transfer { file, position: extent.first, end: extent.first + extent.length }
     }
 
     /// Moves some bytes from the file to the socket within the kernel
@@ -104,7 +126,7 @@ impl<'a> Transfer<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Step, Transfer};
+    use super::{Extent, Step, Transfer};
     use std::fs::File;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
@@ -133,11 +155,12 @@ mod tests {
                 let mut received = Vec::new();
                 out.read_to_end(&mut received).map(|_| received)
             });
-            let mut transfer = Transfer::new(&file, content.len() as u64 - 1);
+            let mut transfer =
+                Transfer::new(&file, Extent { first: 1, length: content.len() as u64 - 2 });
             while way(&mut transfer, &socket).expect("sent") != Step::Done {}
             drop(socket);
             let received = reader.join().expect("a thread").expect("received");
-            assert_eq!(received, content[..content.len() - 1]);
+            assert_eq!(received, content[1..content.len() - 1]);
         }
     }
 
@@ -146,7 +169,7 @@ mod tests {
         let file = file(b"12345");
         for way in WAYS {
             let (_out, socket) = UnixStream::pair().expect("sockets");
-            let mut transfer = Transfer::new(&file, 10);
+            let mut transfer = Transfer::new(&file, Extent { first: 0, length: 10 });
             assert_eq!(way(&mut transfer, &socket).expect("sent"), Step::Moved(5));
             assert_eq!(way(&mut transfer, &socket).expect("sent"), Step::CutShort);
         }

@@ -8,7 +8,7 @@ pub mod head;
 
 use std::borrow::Cow;
 
-pub use body::Body;
+pub use body::{Body, Extent};
 pub use head::{Persistence, reason};
 
 /// An answer, before it is sent.
@@ -48,6 +48,9 @@ impl Field {
 /// `Content-Type` of the answers that the host words itself.
 pub const PLAIN_TEXT: Field = Field::fixed("Content-Type", "text/plain; charset=utf-8");
 
+/// Tells browsers to take the media type as it is said (WHATWG Fetch, section 3.6).
+pub const NO_SNIFFING: Field = Field::fixed("X-Content-Type-Options", "nosniff");
+
 impl Reply {
     /// An answer that says what its status means, in one line of plain text.
     pub fn plain(status: u16) -> Reply {
@@ -63,7 +66,7 @@ impl Reply {
     pub fn text(status: u16, text: &str) -> Reply {
         Reply {
             status,
-            fields: vec![PLAIN_TEXT],
+            fields: vec![PLAIN_TEXT, NO_SNIFFING],
             body: Body::Bytes(format!("{text}\n").into_bytes()),
         }
     }

@@ -15,6 +15,8 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use super::validators::Version;
+
 /// How a path is resolved beneath the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolver {
@@ -43,7 +45,7 @@ pub(super) enum Root {
 pub(super) struct Found {
     pub(super) file: File,
     pub(super) kind: FileType,
-    pub(super) length: u64,
+    pub(super) version: Version,
 }
 
 /// Attempts at a path through `..` in a symbolic link, which the kernel gives up
@@ -84,10 +86,18 @@ impl Root {
             Root::Portable(root) => open_portable(root, path)?,
         };
         let status = rustix::fs::fstat(&file)?;
+        let nanoseconds = |seconds: i64, fraction: u64| {
+            i128::from(seconds) * 1_000_000_000 + i128::from(fraction)
+        };
         Ok(Found {
             kind: FileType::from_raw_mode(status.st_mode),
-            // Negative for no file that is regular.
-            length: u64::try_from(status.st_size).unwrap_or(0),
+            version: Version {
+                inode: status.st_ino,
+                // Negative for no file that is regular.
+                length: u64::try_from(status.st_size).unwrap_or(0),
+                modified_ns: nanoseconds(status.st_mtime, status.st_mtime_nsec),
+                changed_ns: nanoseconds(status.st_ctime, status.st_ctime_nsec),
+            },
             file,
         })
     }
@@ -173,7 +183,7 @@ mod tests {
     /// What looking gave, in one word.
     fn look(root: &Root, path: &str) -> String {
         match root.look(path, Patience::Wait) {
-            Ok(found) => format!("{:?} {}", found.kind, found.length)
+            Ok(found) => format!("{:?} {}", found.kind, found.version.length)
                 .replace("RegularFile", "file")
                 .replace("Directory", "directory"),
             Err(errno) => format!("{errno:?}"),
@@ -239,7 +249,7 @@ mod tests {
             match root.look(path, Patience::Cached) {
                 Err(Errno::AGAIN) => {}
                 Err(errno) => assert_eq!(format!("{errno:?}"), patient),
-                Ok(found) => assert_eq!(format!("file {}", found.length), patient),
+                Ok(found) => assert_eq!(format!("file {}", found.version.length), patient),
             }
         }
     }

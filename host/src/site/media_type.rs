@@ -14,6 +14,18 @@ const UNKNOWN: &str = "application/octet-stream";
 const TEXT_TYPES: [&str; 4] =
     ["application/json", "application/manifest+json", "application/xml", "image/svg+xml"];
 
+/// Types that are no text and compress well.
+const COMPRESSIBLE_TYPES: [&str; 8] = [
+    "application/atom+xml",
+    "application/rss+xml",
+    "application/vnd.ms-fontobject",
+    "application/wasm",
+    "application/xhtml+xml",
+    "font/otf",
+    "font/ttf",
+    "image/x-icon",
+];
+
 impl MediaType {
     /// The type of the file with this path, by its extension.
     pub fn of(path: &str) -> MediaType {
@@ -25,6 +37,17 @@ impl MediaType {
             None => UNKNOWN,
         };
         MediaType { name, is_text: name.starts_with("text/") || TEXT_TYPES.contains(&name) }
+    }
+
+    /// Whether content of this type becomes smaller when it is compressed, so that
+    /// siblings of such a file are looked for.
+    pub fn is_compressible(self) -> bool {
+        self.is_text || COMPRESSIBLE_TYPES.contains(&self.name)
+    }
+
+    /// Whether it is a web page.
+    pub fn is_html(self) -> bool {
+        self.name == "text/html"
     }
 
     /// The value of `Content-Type`. Text is taken to be UTF-8.

@@ -2,24 +2,35 @@
 //!
 //! - [`beneath`]: opens a path beneath the root, in one kernel operation.
 //! - [`media_type`]: what a file's name tells about its content.
-//! - [`read`]: reads a small file without blocking a worker on the disk.
+//! - [`encodings`]: which ready-made sibling of a file a client prefers.
+//! - [`validators`]: what tells two versions of a file apart.
+//! - [`conditions`]: whether the client has this version already.
+//! - [`ranges`]: which bytes of a file are wanted.
+//! - [`read`]: reads a small part of a file without blocking a worker on the disk.
 
 mod beneath;
+pub mod conditions;
+pub mod encodings;
 mod media_type;
+pub mod ranges;
 mod read;
+pub mod validators;
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
 pub use beneath::Resolver;
-use beneath::{Patience, Root};
+use beneath::{Found, Patience, Root};
+use encodings::Coding;
 pub use media_type::MediaType;
 pub use read::read;
+use validators::{Validators, Version};
 
 /// Names of a directory's index page, in the order in which they are tried.
 const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
@@ -55,8 +66,12 @@ pub struct SiteFile {
     pub file: File,
     /// Its length in bytes when it was opened.
     pub length: u64,
-    /// What its name tells about its content.
+    /// What the name that was asked for tells about its content.
     pub media_type: MediaType,
+    /// The coding of its content, if it is a sibling of what was asked for.
+    pub coding: Option<Coding>,
+    /// What tells this version from others.
+    pub validators: Validators,
 }
 
 impl Site {
@@ -73,31 +88,43 @@ impl Site {
 
     /// Looks for what this path names. The path is relative, its names are
     /// separated by one `/` each, and none of them is empty, `.` or `..`.
-    pub async fn find(&self, path: &str) -> Lookup {
-        // What the kernel has at hand is opened here and now. The rest could
-        // block on the disk, and is for a thread that may.
-        match self.root.look(path, Patience::Cached) {
-            Err(Errno::AGAIN) => {
-                let root = Arc::clone(&self.root);
-                let owned = path.to_owned();
-                let look = move || root.look(&owned, Patience::Wait);
-                match tokio::task::spawn_blocking(look).await {
-                    Ok(found) => lookup(path, found),
-                    Err(panic) => Lookup::Failed(io::Error::other(panic)),
+    ///
+    /// If the file has a sibling in one of these codings (`style.css.br` beside
+    /// `style.css`), the first of them is found instead. A sibling that is older
+    /// than the file is passed over: it was not made from this version.
+    pub async fn find(&self, path: &str, codings: &[Coding]) -> Lookup {
+        let found = match self.look(path).await {
+            Ok(found) => found,
+            Err(errno) => return failed(errno),
+        };
+        match found.kind {
+            FileType::RegularFile => {}
+            FileType::Directory => return Lookup::Directory,
+            _ => return Lookup::Missing,
+        }
+        let media_type = MediaType::of(path);
+        if media_type.is_compressible() {
+            for &coding in codings {
+                let sibling = self.look(&[path, coding.extension()].concat()).await;
+                if let Ok(sibling) = sibling
+                    && sibling.kind == FileType::RegularFile
+                    && sibling.version.modified_ns >= found.version.modified_ns
+                {
+                    return Lookup::File(site_file(sibling, media_type, Some(coding)));
                 }
             }
-            found => lookup(path, found),
         }
+        Lookup::File(site_file(found, media_type, None))
     }
 
     /// Looks for the index page of this directory; `""` is the root.
     ///
     /// A directory that bears the name of an index page is passed over.
-    pub async fn find_index(&self, directory: &str) -> Lookup {
+    pub async fn find_index(&self, directory: &str, codings: &[Coding]) -> Lookup {
         for name in INDEX_NAMES {
             let found = match directory {
-                "" => self.find(name).await,
-                _ => self.find(&format!("{directory}/{name}")).await,
+                "" => self.find(name, codings).await,
+                _ => self.find(&[directory, "/", name].concat(), codings).await,
             };
             if !matches!(found, Lookup::Missing | Lookup::Directory) {
                 return found;
@@ -105,37 +132,46 @@ impl Site {
         }
         Lookup::Missing
     }
+
+    /// Opens what the path names. What the kernel has at hand is opened here and
+    /// now. The rest could block on the disk, and is for a thread that may.
+    async fn look(&self, path: &str) -> Result<Found, Errno> {
+        match self.root.look(path, Patience::Cached) {
+            Err(Errno::AGAIN) => {
+                let root = Arc::clone(&self.root);
+                let path = path.to_owned();
+                let look = move || root.look(&path, Patience::Wait);
+                // It does not panic, and is waited for.
+                tokio::task::spawn_blocking(look).await.unwrap_or(Err(Errno::IO))
+            }
+            found => found,
+        }
+    }
 }
 
-/// Sorts out what opening this path gave.
-fn lookup(path: &str, found: Result<beneath::Found, Errno>) -> Lookup {
-    match found {
-        Ok(found) => match found.kind {
-            FileType::RegularFile => Lookup::File(SiteFile {
-                file: found.file,
-                length: found.length,
-                media_type: MediaType::of(path),
-            }),
-            FileType::Directory => Lookup::Directory,
-            _ => Lookup::Missing,
-        },
-        Err(errno) => match errno {
-            // ELOOP: symbolic links that lead in circles, or a magic link.
-            // EXDEV: a way out of the root. ENXIO: a socket, or a device
-            // without driver. EINVAL and EILSEQ: a name that the file system
-            // cannot hold.
-            Errno::NOENT
-            | Errno::NOTDIR
-            | Errno::LOOP
-            | Errno::XDEV
-            | Errno::NXIO
-            | Errno::NODEV
-            | Errno::NAMETOOLONG
-            | Errno::INVAL
-            | Errno::ILSEQ => Lookup::Missing,
-            Errno::ACCESS | Errno::PERM => Lookup::Forbidden,
-            Errno::MFILE | Errno::NFILE | Errno::NOMEM => Lookup::Exhausted(errno.into()),
-            _ => Lookup::Failed(errno.into()),
-        },
+fn site_file(found: Found, media_type: MediaType, coding: Option<Coding>) -> SiteFile {
+    let Version { length, .. } = found.version;
+    let validators = Validators::of(found.version, SystemTime::now());
+    SiteFile { file: found.file, length, media_type, coding, validators }
+}
+
+/// Sorts out why opening failed.
+fn failed(errno: Errno) -> Lookup {
+    match errno {
+        // ELOOP: symbolic links that lead in circles, or a magic link. EXDEV: a
+        // way out of the root. ENXIO: a socket, or a device without driver.
+        // EINVAL and EILSEQ: a name that the file system cannot hold.
+        Errno::NOENT
+        | Errno::NOTDIR
+        | Errno::LOOP
+        | Errno::XDEV
+        | Errno::NXIO
+        | Errno::NODEV
+        | Errno::NAMETOOLONG
+        | Errno::INVAL
+        | Errno::ILSEQ => Lookup::Missing,
+        Errno::ACCESS | Errno::PERM => Lookup::Forbidden,
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM => Lookup::Exhausted(errno.into()),
+        _ => Lookup::Failed(errno.into()),
     }
 }

@@ -1,0 +1,152 @@
+//! A file becomes a reply: with its validators, under the request's conditions,
+//! and as much of it as is wanted.
+
+use std::hash::{BuildHasher, RandomState};
+
+use super::head::{Head, Method};
+use crate::clock;
+use crate::reply::{Body, Extent, Field, NO_SNIFFING, Reply};
+use crate::site::conditions::{Conditions, Verdict};
+use crate::site::ranges::{Part, Wanted};
+use crate::site::{SiteFile, read};
+
+/// Up to this many bytes of a file are read into memory and sent in one system
+/// call together with the head. More go from the page cache to the socket without
+/// a copy.
+const SMALL_BYTES: u64 = 32 << 10;
+
+/// Web pages are asked about before they are used again: they name the other files
+/// of a site, and must not name old ones. The other files are left to the client's
+/// judgement, or to the guest's word.
+const REVALIDATE: Field = Field::fixed("Cache-Control", "no-cache");
+
+/// The reply that sends a file with this status.
+///
+/// Conditions and ranges are those of status 200 alone: a page that explains an
+/// error is not what the client has a version of (RFC 9110, sections 13.2.1 and
+/// 14.2).
+pub(super) async fn reply(found: SiteFile, status: u16, head: &Head<'_>) -> Reply {
+    let mut reply = Reply { status, fields: Vec::with_capacity(8), body: Body::Empty };
+    if found.media_type.is_compressible() {
+        // Also where there is no sibling yet, or none that this client accepts:
+        // another client may get one.
+        reply.fields.push(Field::fixed("Vary", "Accept-Encoding"));
+    }
+    let mut extent = Extent { first: 0, length: found.length };
+    if status == 200 {
+        if found.media_type.is_html() {
+            reply.fields.push(REVALIDATE);
+        }
+        if let Some(tag) = found.validators.tag {
+            reply.fields.push(Field::new("ETag", tag.to_string()));
+        }
+        if let Some(modified) = found.validators.modified {
+            reply.fields.push(Field::new("Last-Modified", clock::format_http_date(modified)));
+        }
+        let conditions = conditions(head);
+        match conditions.evaluate(&found.validators) {
+            Verdict::Proceed => {}
+            Verdict::NotModified => return Reply { status: 304, ..reply },
+            Verdict::Failed => return Reply::plain(412),
+        }
+        let wanted = match range(head) {
+            Some(range) if conditions.allow_range(&found.validators) => {
+                Wanted::of(range, found.length)
+            }
+            _ => Wanted::Whole,
+        };
+        match wanted {
+            Wanted::Whole => reply.fields.push(Field::fixed("Accept-Ranges", "bytes")),
+            Wanted::Part(part) => {
+                reply.status = 206;
+                reply.fields.push(content_range(part, found.length));
+                extent = Extent { first: part.first, length: part.length() };
+            }
+            Wanted::Parts(parts) => return multipart(found, &parts, reply),
+            Wanted::Nothing => {
+                let unsatisfied = format!("bytes */{}", found.length);
+                return Reply::plain(416).with(Field::new("Content-Range", unsatisfied));
+            }
+        }
+    }
+    describe(&mut reply, &found, found.media_type.field_value());
+    reply.body = match usize::try_from(extent.length) {
+        Ok(small) if extent.length <= SMALL_BYTES && head.method == Method::Get => {
+            match read(found.file, extent.first, small).await {
+                Ok(content) if content.len() == small => Body::Bytes(content),
+                // It became shorter a moment ago. Nothing is sent yet, so the
+                // answer can be told to be what it is; but not half a part.
+                Ok(content) if reply.status != 206 => Body::Bytes(content),
+                Ok(_) => return Reply::plain(500),
+                Err(error) => {
+                    tracing::error!("cannot read a file: {error}");
+                    return Reply::plain(500);
+                }
+            }
+        }
+        _ => Body::File { file: found.file, extent },
+    };
+    reply
+}
+
+/// The reply that sends several parts of a file (RFC 9110, section 14.6).
+fn multipart(found: SiteFile, parts: &[Part], mut reply: Reply) -> Reply {
+    let boundary = boundary();
+    let media_type = found.media_type.field_value();
+    let mut line_end = "";
+    let mut pieces = Vec::with_capacity(parts.len());
+    for &Part { first, last } in parts {
+        let text = format!(
+            "{line_end}--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: bytes \
+             {first}-{last}/{}\r\n\r\n",
+            found.length
+        );
+        pieces.push((text.into_bytes(), Extent { first, length: last - first + 1 }));
+        line_end = "\r\n";
+    }
+    reply.status = 206;
+    describe(&mut reply, &found, format!("multipart/byteranges; boundary={boundary}"));
+    let tail = format!("\r\n--{boundary}--\r\n").into_bytes();
+    reply.body = Body::Parts { file: found.file, parts: pieces, tail };
+    reply
+}
+
+/// Says what the content is.
+fn describe(reply: &mut Reply, found: &SiteFile, content_type: String) {
+    reply.fields.push(Field::new("Content-Type", content_type));
+    reply.fields.push(NO_SNIFFING);
+    if let Some(coding) = found.coding {
+        reply.fields.push(Field::fixed("Content-Encoding", coding.name()));
+    }
+}
+
+/// Text that stands between parts and, as nobody can foresee it, in none of them:
+/// the keys of the standard library's hashers come from the system's randomness.
+fn boundary() -> String {
+    let random = || RandomState::new().hash_one(0);
+    format!("{:016x}{:016x}", random(), random())
+}
+
+fn content_range(part: Part, length: u64) -> Field {
+    Field::new("Content-Range", format!("bytes {}-{}/{length}", part.first, part.last))
+}
+
+/// The `Range` field of a GET request, the only method for which there are ranges
+/// (RFC 9110, section 14.2). One that comes twice is none.
+fn range<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
+    let mut ranges = head.values("range");
+    match (ranges.next(), ranges.next()) {
+        (Some(range), None) if head.method == Method::Get => Some(range),
+        _ => None,
+    }
+}
+
+fn conditions(head: &Head<'_>) -> Conditions {
+    Conditions {
+        if_match: head.joined("if-match"),
+        if_none_match: head.joined("if-none-match"),
+        if_modified_since: head.joined("if-modified-since"),
+        if_unmodified_since: head.joined("if-unmodified-since"),
+        if_range: head.joined("if-range"),
+    }
+}

@@ -1,0 +1,347 @@
+//! What of a file is sent, and in which form: conditions, ranges, encodings.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use crate::fixture::{Client, Reply, TestServer, write};
+
+/// A GET with these further field lines.
+fn get(client: &mut Client, target: &str, lines: &str) -> Reply {
+    request(client, "GET", target, lines)
+}
+
+fn request(client: &mut Client, method: &str, target: &str, lines: &str) -> Reply {
+    let lines: String = lines.lines().map(|line| format!("{line}\r\n")).collect();
+    client.send(format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{lines}\r\n"));
+    match method {
+        "HEAD" => client.reply_without_body(),
+        _ => client.reply(),
+    }
+}
+
+/// Writes a file that was last modified in 1994, as the RFC's example.
+fn write_old(path: &Path, content: &[u8]) {
+    write(path, content);
+    let modified = UNIX_EPOCH + Duration::from_secs(784_111_777);
+    File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+}
+
+/// Asks until the file is old enough to have a tag.
+fn settled(client: &mut Client, target: &str) -> Reply {
+    let began = Instant::now();
+    loop {
+        let reply = get(client, target, "");
+        if reply.field("etag").is_some() {
+            return reply;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "it gets no tag: {reply:?}");
+    }
+}
+
+/// A server with a file of ten digits, modified in 1994, and its tag.
+fn digits() -> (TestServer, Client, String) {
+    let server = TestServer::start();
+    write_old(&server.root().join("digits.txt"), b"0123456789");
+    let mut client = server.connect();
+    let tag = settled(&mut client, "/digits.txt").field("etag").unwrap().to_owned();
+    (server, client, tag)
+}
+
+const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+#[test]
+fn a_file_has_validators() {
+    let (_server, mut client, tag) = digits();
+    assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
+    for method in ["GET", "HEAD"] {
+        let reply = request(&mut client, method, "/digits.txt", "");
+        assert_eq!(reply.field("etag"), Some(tag.as_str()));
+        assert_eq!(reply.field("last-modified"), Some(MODIFIED));
+        assert_eq!(reply.field("accept-ranges"), Some("bytes"));
+        assert_eq!(reply.field("x-content-type-options"), Some("nosniff"));
+    }
+}
+
+#[test]
+fn what_the_client_has_is_not_sent_again() {
+    let (_server, mut client, tag) = digits();
+    for lines in [
+        format!("If-None-Match: {tag}"),
+        format!("If-None-Match: \"a\"\nIf-None-Match: W/{tag}"),
+        format!("If-Modified-Since: {MODIFIED}"),
+        format!("If-None-Match: {tag}\nRange: bytes=0-1"),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let reply = request(&mut client, method, "/digits.txt", &lines);
+            assert_eq!(reply.status(), 304, "{lines}");
+            assert_eq!(reply.field("etag"), Some(tag.as_str()));
+            assert_eq!(reply.field("vary"), Some("Accept-Encoding"));
+            for name in ["content-length", "content-type", "content-range", "accept-ranges"] {
+                assert_eq!(reply.field(name), None, "{reply:?}");
+            }
+        }
+    }
+    client.expect_open();
+}
+
+#[test]
+fn what_the_client_does_not_have_is_sent() {
+    let (_server, mut client, tag) = digits();
+    for lines in [
+        "If-None-Match: \"a\"".to_owned(),
+        format!("If-None-Match: \"a\"\nIf-Modified-Since: {MODIFIED}"),
+        "If-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT".to_owned(),
+        "If-Modified-Since: yesterday".to_owned(),
+        format!("If-Match: {tag}"),
+        format!("If-Unmodified-Since: {MODIFIED}"),
+    ] {
+        let reply = get(&mut client, "/digits.txt", &lines);
+        assert_eq!((reply.status(), reply.text()), (200, "0123456789"), "{lines}");
+    }
+}
+
+#[test]
+fn another_version_than_the_client_wants_is_not_sent() {
+    let (_server, mut client, tag) = digits();
+    for lines in [
+        "If-Match: \"a\"".to_owned(),
+        format!("If-Match: W/{tag}"),
+        "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT".to_owned(),
+        format!("If-Match: \"a\"\nIf-None-Match: {tag}"),
+    ] {
+        assert_eq!(get(&mut client, "/digits.txt", &lines).status(), 412, "{lines}");
+    }
+    client.expect_open();
+}
+
+/// The same length, the same second, even the same time of modification: another
+/// content is another version.
+#[test]
+fn a_rewritten_file_is_never_taken_for_the_old_one() {
+    let (server, mut client, _) = digits();
+    let path = server.root().join("digits.txt");
+    for round in 0..10_u8 {
+        let tag = settled(&mut client, "/digits.txt").field("etag").unwrap().to_owned();
+        let content = [b'a' + round; 10];
+        if round % 2 == 0 {
+            write_old(&path, &content);
+        } else {
+            write_old(&server.root().join("new"), &content);
+            fs::rename(server.root().join("new"), &path).unwrap();
+        }
+        let reply = get(&mut client, "/digits.txt", &format!("If-None-Match: {tag}"));
+        assert_eq!((reply.status(), reply.body), (200, content.to_vec()));
+    }
+}
+
+#[test]
+fn a_page_that_explains_an_error_has_no_versions() {
+    let server = TestServer::start();
+    write_old(&server.root().join("404.html"), b"<h1>lost</h1>");
+    let mut client = server.connect();
+    settled(&mut client, "/404.html");
+    let lines = format!("If-None-Match: *\nIf-Modified-Since: {MODIFIED}\nRange: bytes=0-1");
+    let reply = get(&mut client, "/missing", &lines);
+    assert_eq!((reply.status(), reply.text()), (404, "<h1>lost</h1>"));
+    assert_eq!((reply.field("etag"), reply.field("last-modified")), (None, None));
+    assert_eq!(reply.field("accept-ranges"), None);
+}
+
+#[test]
+fn a_range_is_sent() {
+    let (_server, mut client, tag) = digits();
+    for (range, part, content) in [
+        ("bytes=0-0", "bytes 0-0/10", "0"),
+        ("bytes=2-4", "bytes 2-4/10", "234"),
+        ("bytes=7-", "bytes 7-9/10", "789"),
+        ("bytes=-3", "bytes 7-9/10", "789"),
+        ("bytes=-99", "bytes 0-9/10", "0123456789"),
+        ("bytes=5-99999999999999999999999", "bytes 5-9/10", "56789"),
+    ] {
+        let reply = get(&mut client, "/digits.txt", &format!("Range: {range}"));
+        assert_eq!((reply.status(), reply.text()), (206, content), "{range}");
+        assert_eq!(reply.field("content-range"), Some(part));
+        assert_eq!(reply.field("etag"), Some(tag.as_str()));
+        assert_eq!(reply.field("content-type"), Some("text/plain; charset=utf-8"));
+    }
+}
+
+#[test]
+fn a_range_outside_the_file_is_told_so() {
+    let (_server, mut client, _) = digits();
+    for range in ["bytes=10-", "bytes=-0", "bytes=99999999999999999999999-"] {
+        let reply = get(&mut client, "/digits.txt", &format!("Range: {range}"));
+        assert_eq!(reply.status(), 416, "{range}");
+        assert_eq!(reply.field("content-range"), Some("bytes */10"));
+    }
+    client.expect_open();
+}
+
+#[test]
+fn a_range_that_may_be_ignored_is() {
+    let (server, mut client, _) = digits();
+    for lines in [
+        "Range: bytes=9-1",
+        "Range: items=0-1",
+        "Range: bytes=0-5,3-7",
+        "Range: bytes=0-1\nRange: bytes=3-4",
+        "Range: bytes=0-1\nIf-Range: \"a\"",
+        "Range: bytes=0-1\nIf-Range: Sun, 06 Nov 1994 08:49:36 GMT",
+    ] {
+        let reply = get(&mut client, "/digits.txt", lines);
+        assert_eq!((reply.status(), reply.text()), (200, "0123456789"), "{lines}");
+    }
+    let reply = request(&mut client, "HEAD", "/digits.txt", "Range: bytes=0-1");
+    assert_eq!((reply.status(), reply.field("content-length")), (200, Some("10")));
+    write(&server.root().join("empty.txt"), b"");
+    assert_eq!(get(&mut client, "/empty.txt", "Range: bytes=0-").status(), 200);
+}
+
+#[test]
+fn a_range_of_the_version_that_the_client_has() {
+    let (_server, mut client, tag) = digits();
+    for version in [&tag, MODIFIED] {
+        let lines = format!("Range: bytes=8-\nIf-Range: {version}");
+        assert_eq!(get(&mut client, "/digits.txt", &lines).text(), "89", "{version}");
+    }
+}
+
+#[test]
+fn several_ranges_come_in_parts() {
+    let (_server, mut client, _) = digits();
+    let reply = get(&mut client, "/digits.txt", "Range: bytes=-1,0-1,4-5");
+    assert_eq!(reply.status(), 206);
+    assert_eq!(reply.field("content-range"), None);
+    let content_type = reply.field("content-type").unwrap();
+    let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
+    let head = |part| format!("Content-Type: text/plain; charset=utf-8\r\nContent-Range: {part}");
+    let expected = format!(
+        "--{boundary}\r\n{}\r\n\r\n9\r\n--{boundary}\r\n{}\r\n\r\n01\r\n--{boundary}\r\n{}\r\n\r\n45\r\n--{boundary}--\r\n",
+        head("bytes 9-9/10"),
+        head("bytes 0-1/10"),
+        head("bytes 4-5/10"),
+    );
+    assert_eq!(reply.text(), expected);
+    client.expect_open();
+}
+
+#[test]
+fn a_part_of_a_large_file() {
+    const LENGTH: u64 = 5 << 30;
+    let server = TestServer::start();
+    let path = server.root().join("sparse.bin");
+    let file = File::create(path).unwrap();
+    file.set_len(LENGTH).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"here", 5_000_000_000).unwrap();
+    let mut client = server.connect();
+    let reply = get(&mut client, "/sparse.bin", "Range: bytes=5000000000-5000000003");
+    assert_eq!(reply.text(), "here");
+    let reply = get(&mut client, "/sparse.bin", "Range: bytes=4999900000-5000000003");
+    assert_eq!((reply.body.len(), reply.body.ends_with(b"here")), (100_004, true));
+    let reply = get(&mut client, "/sparse.bin", "Range: bytes=0-0,5000000000-5000000003");
+    assert!(reply.body.windows(4).any(|window| window == b"here"));
+    client.expect_open();
+}
+
+/// A server with a style sheet and its siblings, each with a content that tells
+/// which it is.
+fn siblings() -> (TestServer, Client) {
+    let server = TestServer::start();
+    for name in ["style.css", "style.css.br", "style.css.gz", "style.css.zst"] {
+        write_old(&server.root().join(name), name.as_bytes());
+    }
+    let client = server.connect();
+    (server, client)
+}
+
+#[test]
+fn a_sibling_is_sent_to_who_accepts_it() {
+    let (_server, mut client) = siblings();
+    for (accepted, coding, content) in [
+        ("gzip, deflate, br, zstd", Some("br"), "style.css.br"),
+        ("gzip, zstd", Some("zstd"), "style.css.zst"),
+        ("gzip", Some("gzip"), "style.css.gz"),
+        ("br;q=0.1, gzip", Some("gzip"), "style.css.gz"),
+        ("gzip;q=0", None, "style.css"),
+        ("identity", None, "style.css"),
+        ("", None, "style.css"),
+        ("compress, identity;q=0", None, "style.css"),
+    ] {
+        let reply = get(&mut client, "/style.css", &format!("Accept-Encoding: {accepted}"));
+        assert_eq!(reply.text(), content, "{accepted}");
+        assert_eq!(reply.field("content-encoding"), coding, "{accepted}");
+        assert_eq!(reply.field("content-type"), Some("text/css; charset=utf-8"));
+        assert_eq!(reply.field("vary"), Some("Accept-Encoding"));
+    }
+}
+
+#[test]
+fn each_encoding_has_a_tag_and_ranges_of_its_own() {
+    let (_server, mut client) = siblings();
+    let plain = settled(&mut client, "/style.css").field("etag").unwrap().to_owned();
+    let brotli = loop {
+        let reply = get(&mut client, "/style.css", "Accept-Encoding: br");
+        if let Some(tag) = reply.field("etag") {
+            break tag.to_owned();
+        }
+    };
+    assert_ne!(plain, brotli);
+    let lines = |tag: &str| format!("Accept-Encoding: br\nIf-None-Match: {tag}");
+    assert_eq!(get(&mut client, "/style.css", &lines(&plain)).status(), 200);
+    let reply = get(&mut client, "/style.css", &lines(&brotli));
+    assert_eq!((reply.status(), reply.field("vary")), (304, Some("Accept-Encoding")));
+    let reply = get(&mut client, "/style.css", "Accept-Encoding: br\nRange: bytes=-2");
+    assert_eq!((reply.status(), reply.text()), (206, "br"));
+    assert_eq!(reply.field("content-encoding"), Some("br"));
+    assert_eq!(reply.field("content-range"), Some("bytes 10-11/12"));
+}
+
+#[test]
+fn a_sibling_that_is_older_than_the_file_is_passed_over() {
+    let (server, mut client) = siblings();
+    fs::write(server.root().join("style.css"), "new").unwrap();
+    let reply = get(&mut client, "/style.css", "Accept-Encoding: br, gzip");
+    assert_eq!((reply.text(), reply.field("content-encoding")), ("new", None));
+}
+
+#[test]
+fn content_that_does_not_compress_has_no_siblings() {
+    let server = TestServer::start();
+    write_old(&server.root().join("a.tar"), b"tar");
+    write_old(&server.root().join("a.tar.gz"), b"gz");
+    let mut client = server.connect();
+    let reply = get(&mut client, "/a.tar", "Accept-Encoding: gzip");
+    assert_eq!((reply.text(), reply.field("vary")), ("tar", None));
+    let reply = get(&mut client, "/a.tar.gz", "Accept-Encoding: gzip");
+    assert_eq!(reply.field("content-type"), Some("application/gzip"));
+    assert_eq!(reply.field("content-encoding"), None);
+}
+
+#[test]
+fn pages_are_asked_about_before_they_are_used_again() {
+    let server = TestServer::start();
+    assert_eq!(server.get("/").field("cache-control"), Some("no-cache"));
+    assert_eq!(server.get("/hello.txt").field("cache-control"), None);
+}
+
+#[test]
+fn the_nearest_page_for_what_is_not_found_is_sent() {
+    let server = TestServer::start();
+    for folder in ["", "docs/", "docs/deep/"] {
+        write(&server.root().join(folder).join("404.html"), folder.as_bytes());
+    }
+    fs::remove_file(server.root().join("docs/deep/404.html")).unwrap();
+    for (target, page) in [
+        ("/missing", ""),
+        ("/missing/a/b/c", ""),
+        ("/docs/missing", "docs/"),
+        ("/docs/deep/missing", "docs/"),
+        ("/docs/deep/missing/", "docs/"),
+        ("/docs/hello/a/b", "docs/"),
+        ("/.private/a", ""),
+    ] {
+        let reply = server.get(target);
+        assert_eq!((reply.status(), reply.text()), (404, page), "{target}");
+    }
+}
