@@ -34,6 +34,11 @@ pub struct Settings {
     #[arg(long, value_name = "COUNT")]
     pub workers: Option<NonZeroUsize>,
 
+    /// Send text without a ready-made .br, .zst or .gz beside it as it is, instead
+    /// of compressing it
+    #[arg(long)]
+    pub no_compress: bool,
+
     /// What to write to standard output for each request
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Combined)]
     pub access_log: LogFormat,

@@ -11,7 +11,7 @@ use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits};
 use innkeeper::http1::{Limits, connection::Service};
 use innkeeper::log::AccessLog;
 use innkeeper::server::{Running, Server};
-use innkeeper::site::{Resolver, Site};
+use innkeeper::site::{Options, Resolver, Site};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::Level;
 
@@ -109,7 +109,8 @@ impl Signals {
 
 fn open_site(settings: &Settings) -> anyhow::Result<Site> {
     let root = &settings.root;
-    let site = Site::open(root, Resolver::Kernel).map_err(|error| {
+    let options = Options { compress: !settings.no_compress, ..Options::default() };
+    let site = Site::open(root, options).map_err(|error| {
         let root = root.display();
         match error.kind() {
             io::ErrorKind::NotFound => anyhow!(

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use innkeeper::site::Resolver;
+use innkeeper::site::{Options, Resolver};
 
 use crate::fixture::{Setup, TestServer, write};
 
@@ -74,7 +74,8 @@ fn a_file_that_grows_while_it_is_sent_keeps_its_length() {
 #[test]
 fn odd_files_are_not_found() {
     for resolver in [Resolver::Kernel, Resolver::Portable] {
-        let setup = Setup { resolver, ..Setup::default() };
+        let site = Options { resolver, ..Options::default() };
+        let setup = Setup { site, ..Setup::default() };
         let root = setup.folder.path().join("root");
         let link = |target: &str, name: &str| symlink(target, root.join(name)).unwrap();
         link("hello.txt", "inside");

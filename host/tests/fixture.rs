@@ -11,7 +11,7 @@ use std::time::Duration;
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits};
 use innkeeper::http1::{Limits, connection::Service};
 use innkeeper::server::{Running, Server};
-use innkeeper::site::{Resolver, Site};
+use innkeeper::site::{Options, Site};
 use tempfile::TempDir;
 
 /// How long a test waits for bytes before it fails. Nothing takes that long.
@@ -70,7 +70,7 @@ pub struct Setup {
     pub folder: TempDir,
     pub guest: Arc<Generation>,
     pub limits: Limits,
-    pub resolver: Resolver,
+    pub site: Options,
 }
 
 impl Default for Setup {
@@ -79,7 +79,7 @@ impl Default for Setup {
             folder: site(),
             guest: default_guest(),
             limits: Limits::default(),
-            resolver: Resolver::Kernel,
+            site: Options::default(),
         }
     }
 }
@@ -87,7 +87,7 @@ impl Default for Setup {
 impl Setup {
     pub fn start(self) -> TestServer {
         let service = Arc::new(Service {
-            site: Site::open(&self.folder.path().join("root"), self.resolver).unwrap(),
+            site: Site::open(&self.folder.path().join("root"), self.site).unwrap(),
             generation: self.guest,
             limits: self.limits,
             log: None,

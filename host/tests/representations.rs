@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use crate::fixture::{Client, Reply, TestServer, write};
+use innkeeper::site::Options;
+
+use crate::fixture::{Client, Reply, Setup, TestServer, write};
 
 /// A GET with these further field lines.
 fn get(client: &mut Client, target: &str, lines: &str) -> Reply {
@@ -344,4 +346,63 @@ fn the_nearest_page_for_what_is_not_found_is_sent() {
         let reply = server.get(target);
         assert_eq!((reply.status(), reply.text()), (404, page), "{target}");
     }
+}
+
+#[test]
+fn text_without_a_sibling_is_compressed() {
+    let server = TestServer::start();
+    let text = "It is all the same, again and again. ".repeat(100);
+    write_old(&server.root().join("page.txt"), text.as_bytes());
+    let mut client = server.connect();
+    let plain = settled(&mut client, "/page.txt").field("etag").unwrap().to_owned();
+    let mut tags = vec![plain];
+    for coding in ["gzip", "br", "zstd"] {
+        let accept = format!("Accept-Encoding: {coding}");
+        let reply = get(&mut client, "/page.txt", &accept);
+        assert_eq!(reply.field("content-encoding"), Some(coding));
+        assert_eq!(reply.field("vary"), Some("Accept-Encoding"));
+        assert!(reply.body.len() < text.len() / 5, "{coding}: {} bytes", reply.body.len());
+        let tag = reply.field("etag").unwrap().to_owned();
+        // A part of it, from memory, and the word that it is known already.
+        let part = get(&mut client, "/page.txt", &format!("{accept}\nRange: bytes=2-5"));
+        assert_eq!((part.status(), &part.body), (206, &reply.body[2..6].to_vec()));
+        let parts = get(&mut client, "/page.txt", &format!("{accept}\nRange: bytes=0-1,4-5"));
+        assert!(parts.body.windows(2).any(|window| window == &reply.body[4..6]));
+        let known = format!("{accept}\nIf-None-Match: {tag}");
+        assert_eq!(get(&mut client, "/page.txt", &known).status(), 304);
+        let head = request(&mut client, "HEAD", "/page.txt", &accept);
+        let length = reply.body.len().to_string();
+        assert_eq!(head.field("content-length"), Some(length.as_str()));
+        tags.push(tag);
+    }
+    tags.sort();
+    tags.dedup();
+    assert_eq!(tags.len(), 4, "representations share a tag: {tags:?}");
+}
+
+#[test]
+fn what_is_not_worth_it_is_not_compressed() {
+    let server = TestServer::start();
+    let random: Vec<u8> =
+        (0..2000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    write_old(&server.root().join("small.txt"), &[b'x'; 1000]);
+    write_old(&server.root().join("picture.png"), &[b'x'; 5000]);
+    write_old(&server.root().join("noise.txt"), &random);
+    let mut client = server.connect();
+    for target in ["/small.txt", "/picture.png", "/noise.txt"] {
+        settled(&mut client, target);
+        let reply = get(&mut client, target, "Accept-Encoding: gzip, br");
+        assert_eq!(reply.field("content-encoding"), None, "{target}");
+    }
+}
+
+#[test]
+fn compressing_can_be_switched_off() {
+    let site = Options { compress: false, ..Options::default() };
+    let server = Setup { site, ..Setup::default() }.start();
+    write_old(&server.root().join("page.txt"), &[b'x'; 5000]);
+    let mut client = server.connect();
+    settled(&mut client, "/page.txt");
+    let reply = get(&mut client, "/page.txt", "Accept-Encoding: gzip");
+    assert_eq!((reply.field("content-encoding"), reply.body.len()), (None, 5000));
 }

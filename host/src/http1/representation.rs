@@ -8,7 +8,7 @@ use crate::clock;
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, Reply};
 use crate::site::conditions::{Conditions, Verdict};
 use crate::site::ranges::{Part, Wanted};
-use crate::site::{SiteFile, read};
+use crate::site::{Content, SiteFile, read};
 
 /// Up to this many bytes of a file are read into memory and sent in one system
 /// call together with the head. More go from the page cache to the socket without
@@ -70,9 +70,11 @@ pub(super) async fn reply(found: SiteFile, status: u16, head: &Head<'_>) -> Repl
         }
     }
     describe(&mut reply, &found, found.media_type.field_value());
-    reply.body = match usize::try_from(extent.length) {
-        Ok(small) if extent.length <= SMALL_BYTES && head.method == Method::Get => {
-            match read(found.file, extent.first, small).await {
+    let small = usize::try_from(extent.length).ok().filter(|_| extent.length <= SMALL_BYTES);
+    reply.body = match (found.content, small) {
+        (Content::Memory(content), _) => Body::Bytes(piece(&content, extent).to_vec()),
+        (Content::File(file), Some(small)) if head.method == Method::Get => {
+            match read(file, extent.first, small).await {
                 Ok(content) if content.len() == small => Body::Bytes(content),
                 // It became shorter a moment ago. Nothing is sent yet, so the
                 // answer can be told to be what it is; but not half a part.
@@ -84,7 +86,7 @@ pub(super) async fn reply(found: SiteFile, status: u16, head: &Head<'_>) -> Repl
                 }
             }
         }
-        _ => Body::File { file: found.file, extent },
+        (Content::File(file), _) => Body::File { file, extent },
     };
     reply
 }
@@ -107,8 +109,25 @@ fn multipart(found: SiteFile, parts: &[Part], mut reply: Reply) -> Reply {
     reply.status = 206;
     describe(&mut reply, &found, format!("multipart/byteranges; boundary={boundary}"));
     let tail = format!("\r\n--{boundary}--\r\n").into_bytes();
-    reply.body = Body::Parts { file: found.file, parts: pieces, tail };
+    reply.body = match found.content {
+        Content::File(file) => Body::Parts { file, parts: pieces, tail },
+        Content::Memory(content) => {
+            let mut body = Vec::new();
+            for (text, extent) in pieces {
+                body.extend_from_slice(&text);
+                body.extend_from_slice(piece(&content, extent));
+            }
+            body.extend_from_slice(&tail);
+            Body::Bytes(body)
+        }
+    };
     reply
+}
+
+/// Some bytes of content in memory, inside which they lie.
+fn piece(content: &[u8], extent: Extent) -> &[u8] {
+    let index = |at: u64| usize::try_from(at).expect("content in memory is that large");
+    &content[index(extent.first)..index(extent.first + extent.length)]
 }
 
 /// Says what the content is.

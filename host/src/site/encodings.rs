@@ -1,8 +1,8 @@
-//! Content codings (RFC 9110, sections 8.4 and 12.5.3): which ready-made sibling
-//! of a file the client prefers.
+//! Content codings (RFC 9110, sections 8.4 and 12.5.3): which form of a
+//! file the client prefers.
 
-/// A content coding that a sibling of a file may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A content coding in which a file may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Coding {
     /// Brotli (RFC 7932).
     Brotli,

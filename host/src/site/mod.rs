@@ -2,13 +2,15 @@
 //!
 //! - [`beneath`]: opens a path beneath the root, in one kernel operation.
 //! - [`media_type`]: what a file's name tells about its content.
-//! - [`encodings`]: which ready-made sibling of a file a client prefers.
+//! - [`encodings`]: which form of a file a client prefers.
+//! - `compressed`: files compressed on the fly.
 //! - [`validators`]: what tells two versions of a file apart.
 //! - [`conditions`]: whether the client has this version already.
 //! - [`ranges`]: which bytes of a file are wanted.
 //! - [`read`]: reads a small part of a file without blocking a worker on the disk.
 
 mod beneath;
+mod compressed;
 pub mod conditions;
 pub mod encodings;
 mod media_type;
@@ -27,6 +29,7 @@ use rustix::io::Errno;
 
 pub use beneath::Resolver;
 use beneath::{Found, Patience, Root};
+use compressed::Compressor;
 use encodings::Coding;
 pub use media_type::MediaType;
 pub use read::read;
@@ -39,6 +42,23 @@ const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
 #[derive(Clone)]
 pub struct Site {
     root: Arc<Root>,
+    /// What compresses files on the fly, unless that is switched off.
+    compressor: Option<Arc<Compressor>>,
+}
+
+/// How a site is served.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How paths are resolved.
+    pub resolver: Resolver,
+    /// Whether text without a ready-made sibling is compressed on the fly.
+    pub compress: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { resolver: Resolver::Kernel, compress: true }
+    }
 }
 
 /// What a path names.
@@ -62,23 +82,35 @@ pub enum Lookup {
 /// A regular file beneath the root, and what its handle told about it.
 #[derive(Debug)]
 pub struct SiteFile {
-    /// The handle.
-    pub file: File,
+    /// The content.
+    pub content: Content,
     /// Its length in bytes when it was opened.
     pub length: u64,
     /// What the name that was asked for tells about its content.
     pub media_type: MediaType,
-    /// The coding of its content, if it is a sibling of what was asked for.
+    /// The coding of its content, if it has one that was not asked for by name.
     pub coding: Option<Coding>,
     /// What tells this version from others.
     pub validators: Validators,
 }
 
+/// Where the content of a file is.
+#[derive(Debug)]
+pub enum Content {
+    /// In the file with this handle.
+    File(File),
+    /// In memory: it was compressed.
+    Memory(Arc<[u8]>),
+}
+
 impl Site {
     /// Opens a directory to serve from. Every later look is beneath this handle:
     /// renaming or replacing the directory does not change what is served.
-    pub fn open(root: &Path, resolver: Resolver) -> io::Result<Site> {
-        Ok(Site { root: Arc::new(Root::open(root, resolver)?) })
+    pub fn open(root: &Path, options: Options) -> io::Result<Site> {
+        Ok(Site {
+            root: Arc::new(Root::open(root, options.resolver)?),
+            compressor: options.compress.then(|| Arc::new(Compressor::new())),
+        })
     }
 
     /// How paths are resolved: as asked for, or what the kernel can do.
@@ -91,7 +123,8 @@ impl Site {
     ///
     /// If the file has a sibling in one of these codings (`style.css.br` beside
     /// `style.css`), the first of them is found instead. A sibling that is older
-    /// than the file is passed over: it was not made from this version.
+    /// than the file is passed over: it was not made from this version. Without a
+    /// sibling the file is compressed, in the first of these codings.
     pub async fn find(&self, path: &str, codings: &[Coding]) -> Lookup {
         let found = match self.look(path).await {
             Ok(found) => found,
@@ -114,7 +147,13 @@ impl Site {
                 }
             }
         }
-        Lookup::File(site_file(found, media_type, None))
+        let mut found = site_file(found, media_type, None);
+        if media_type.is_compressible()
+            && let Some(&coding) = codings.first()
+        {
+            self.compress(&mut found, coding).await;
+        }
+        Lookup::File(found)
     }
 
     /// Looks for the index page of this directory; `""` is the root.
@@ -131,6 +170,21 @@ impl Site {
             }
         }
         Lookup::Missing
+    }
+
+    /// Replaces a file's content by what it is in this coding, if that is worth it.
+    async fn compress(&self, found: &mut SiteFile, coding: Coding) {
+        // Without a tag it cannot be told which version is remembered.
+        if let Some(compressor) = &self.compressor
+            && let Some(tag) = found.validators.tag
+            && let Content::File(file) = &found.content
+            && let Some(content) = compressor.compress(file, tag, found.length, coding).await
+        {
+            found.length = content.len() as u64;
+            found.content = Content::Memory(content);
+            found.coding = Some(coding);
+            found.validators = found.validators.in_coding(coding.name());
+        }
     }
 
     /// Opens what the path names. What the kernel has at hand is opened here and
@@ -152,7 +206,7 @@ impl Site {
 fn site_file(found: Found, media_type: MediaType, coding: Option<Coding>) -> SiteFile {
     let Version { length, .. } = found.version;
     let validators = Validators::of(found.version, SystemTime::now());
-    SiteFile { file: found.file, length, media_type, coding, validators }
+    SiteFile { content: Content::File(found.file), length, media_type, coding, validators }
 }
 
 /// Sorts out why opening failed.

@@ -22,7 +22,7 @@ pub struct Validators {
 }
 
 /// What a file's handle says that changes when the file does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Version {
     /// The inode: another file that was renamed to this name has another one.
     pub inode: u64,
@@ -44,18 +44,32 @@ pub struct Version {
 /// change is part of it (`cp -p`, `rsync -t` and reproducible builds set the time
 /// of modification). The price: replicas of a site have different tags, and
 /// `chmod` makes a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EntityTag(Version);
+///
+/// What is compressed on the fly has the tag of its file with the name of the coding
+/// behind it: each representation has a tag of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EntityTag {
+    version: Version,
+    /// The coding, or nothing.
+    coding: &'static str,
+}
 
 impl fmt::Display for EntityTag {
     /// As it stands in `ETag`, with its quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Version { inode, length, modified_ns, changed_ns } = self.0;
-        write!(f, "\"{inode:x}-{length:x}-{modified_ns:x}-{changed_ns:x}\"")
+        let EntityTag { version: Version { inode, length, modified_ns, changed_ns }, coding } =
+            self;
+        let dash = if coding.is_empty() { "" } else { "-" };
+        write!(f, "\"{inode:x}-{length:x}-{modified_ns:x}-{changed_ns:x}{dash}{coding}\"")
     }
 }
 
 impl Validators {
+    /// Those of the same version in this coding.
+    pub fn in_coding(self, coding: &'static str) -> Validators {
+        Validators { tag: self.tag.map(|tag| EntityTag { coding, ..tag }), ..self }
+    }
+
     /// The validators of this version, seen at this time.
     pub fn of(version: Version, now: SystemTime) -> Validators {
         let now_ns = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().cast_signed();
@@ -64,7 +78,7 @@ impl Validators {
         let second = version.modified_ns.div_euclid(1_000_000_000);
         let is_over = second < now_ns.div_euclid(1_000_000_000);
         Validators {
-            tag: is_settled.then_some(EntityTag(version)),
+            tag: is_settled.then_some(EntityTag { version, coding: "" }),
             modified: u64::try_from(second)
                 .ok()
                 .filter(|_| is_settled && is_over)

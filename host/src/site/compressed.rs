@@ -1,0 +1,157 @@
+//! Files compressed on the fly: once for each version and coding, and remembered.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::sync::Semaphore;
+
+use super::encodings::Coding;
+use super::validators::EntityTag;
+
+/// Smaller files are not compressed: with their head they fill one packet, however
+/// small they become.
+const MIN_BYTES: u64 = 1 << 10;
+
+/// Larger files are not compressed: it would take longer than a client should
+/// wait. They are for siblings, made ahead with the best that a tool can do.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Bytes of compressed files that are remembered. The text of a large site.
+const MEMORY_BYTES: u64 = 32 << 20;
+
+/// What a remembered file takes besides its content.
+const ENTRY_OVERHEAD: u64 = 200;
+
+/// Files that are compressed at a time, for the whole server: a flood of requests
+/// for new ones leaves the workers room. The others are sent as they are.
+const AT_A_TIME: usize = 2;
+
+/// Levels at which compressing costs about as much as sending (a few ms a megabyte)
+/// and most of the gain is there.
+const BROTLI_QUALITY: i32 = 4;
+const BROTLI_WINDOW: i32 = 20;
+const ZSTANDARD_LEVEL: i32 = 3;
+const GZIP_LEVEL: u32 = 5;
+
+/// Compresses files and remembers them.
+pub(super) struct Compressor {
+    memory: Cache<(EntityTag, Coding), Option<Arc<[u8]>>, Weigh>,
+    permits: Semaphore,
+}
+
+impl Compressor {
+    pub(super) fn new() -> Compressor {
+        let entries = usize::try_from(MEMORY_BYTES / (16 << 10)).unwrap_or(usize::MAX);
+        Compressor {
+            memory: Cache::with_weighter(entries, MEMORY_BYTES, Weigh),
+            permits: Semaphore::new(AT_A_TIME),
+        }
+    }
+
+    /// The content of this version of a file in this coding. `None` if it is not
+    /// worth it, or if others are being compressed: then the file is sent as it is.
+    pub(super) async fn compress(
+        &self,
+        file: &File,
+        tag: EntityTag,
+        length: u64,
+        coding: Coding,
+    ) -> Option<Arc<[u8]>> {
+        if !(MIN_BYTES..=MAX_BYTES).contains(&length) {
+            return None;
+        }
+        if let Some(remembered) = self.memory.get(&(tag, coding)) {
+            return remembered;
+        }
+        let _permit = self.permits.try_acquire().ok()?;
+        let file = file.try_clone().ok()?;
+        let length = usize::try_from(length).ok()?;
+        let compress = move || {
+            let mut content = vec![0; length];
+            file.read_exact_at(&mut content, 0)?;
+            encode(&content, coding).map(|encoded| (encoded, length))
+        };
+        let (encoded, length) = match tokio::task::spawn_blocking(compress).await {
+            Ok(Ok(encoded)) => encoded,
+            Ok(Err(error)) => {
+                tracing::warn!("cannot compress a file: {error}; it is sent as it is");
+                return None;
+            }
+            Err(panic) => {
+                tracing::error!("compressing a file failed: {panic}; it is sent as it is");
+                return None;
+            }
+        };
+        // What does not become smaller is remembered too, as such.
+        let worth_it = (encoded.len() < length).then(|| encoded.into());
+        self.memory.insert((tag, coding), worth_it.clone());
+        worth_it
+    }
+}
+
+/// Compresses bytes.
+fn encode(content: &[u8], coding: Coding) -> io::Result<Vec<u8>> {
+    match coding {
+        Coding::Brotli => {
+            let mut encoded = Vec::with_capacity(content.len() / 3);
+            let parameters = brotli::enc::BrotliEncoderParams {
+                quality: BROTLI_QUALITY,
+                lgwin: BROTLI_WINDOW,
+                size_hint: content.len(),
+                ..Default::default()
+            };
+            brotli::BrotliCompress(&mut &content[..], &mut encoded, &parameters)?;
+            Ok(encoded)
+        }
+        Coding::Zstandard => zstd::bulk::compress(content, ZSTANDARD_LEVEL),
+        Coding::Gzip => {
+            let encoded = Vec::with_capacity(content.len() / 3);
+            let level = flate2::Compression::new(GZIP_LEVEL);
+            let mut encoder = flate2::write::GzEncoder::new(encoded, level);
+            encoder.write_all(content)?;
+            encoder.finish()
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+impl Weighter<(EntityTag, Coding), Option<Arc<[u8]>>> for Weigh {
+    fn weight(&self, _key: &(EntityTag, Coding), content: &Option<Arc<[u8]>>) -> u64 {
+        ENTRY_OVERHEAD + content.as_ref().map_or(0, |content| content.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Coding, encode};
+    use std::io::Read;
+
+    #[test]
+    fn what_is_encoded_can_be_decoded() {
+        let content = include_bytes!("compressed.rs");
+        for coding in [Coding::Brotli, Coding::Zstandard, Coding::Gzip] {
+            let encoded = encode(content, coding).expect("encoded");
+            assert!(encoded.len() < content.len() / 2, "{coding:?}: {} bytes", encoded.len());
+            let mut decoded = Vec::new();
+            match coding {
+                Coding::Brotli => {
+                    brotli::BrotliDecompress(&mut &encoded[..], &mut decoded).expect("decoded");
+                }
+                Coding::Zstandard => {
+                    decoded = zstd::bulk::decompress(&encoded, content.len()).expect("decoded");
+                }
+                Coding::Gzip => {
+                    let mut decoder = flate2::read::GzDecoder::new(&encoded[..]);
+                    decoder.read_to_end(&mut decoded).expect("decoded");
+                }
+            }
+            assert!(decoded == content, "{coding:?}");
+        }
+    }
+}
