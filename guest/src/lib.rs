@@ -11,10 +11,13 @@
 //!
 //! Compiled for wasm only: `component` binds all that to `wit/policy.wit`, and
 //! `arena` is where its memory comes from.
+//!
+//! Another guest can build on this crate; without its feature `component` it is a
+//! library (`guest/examples/spa` shows how).
 
 #[cfg(target_arch = "wasm32")]
 mod arena;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "component"))]
 mod component;
 
 pub mod decide;

@@ -14,7 +14,7 @@ use innkeeper::guest::{DEFAULT_GUEST, Facts, Generation};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use crate::fixture::{Setup, TestServer, default_guest, engine};
+use crate::fixture::{Setup, TestServer, default_guest, engine, write};
 
 /// Where a guest's decision lies in its memory. The table of `misbehaves` writes
 /// there.
@@ -336,7 +336,8 @@ fn example(name: &str) -> Vec<u8> {
         let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("example-guests");
         let status = Command::new(env!("CARGO"))
             .current_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."))
-            .args(["build", "-p", "hello", "-p", "tour", "--target", "wasm32-unknown-unknown"])
+            .args(["build", "-p", "hello", "-p", "spa", "-p", "tour"])
+            .args(["--target", "wasm32-unknown-unknown"])
             .args(["--profile", "guest", "--target-dir"])
             .arg(&target)
             .env_remove("RUSTFLAGS")
@@ -423,5 +424,25 @@ fn methods_are_the_hosts_where_files_are_served() {
         let mut client = server.connect();
         client.send(format!("{request} HTTP/1.1\r\nHost: test\r\n\r\n"));
         assert_eq!(client.reply().status(), status, "{request}");
+    }
+}
+
+#[test]
+fn a_single_page_app_answers_for_its_routes() {
+    let server = start(&example("spa"));
+    write(&server.root().join("about.html"), b"<h1>about</h1>");
+    for (target, status, text) in [
+        ("/", 200, "<h1>home</h1>\n"),
+        ("/about", 200, "<h1>about</h1>"),
+        ("/docs", 200, "<h1>docs</h1>\n"),
+        ("/docs/", 200, "<h1>docs</h1>\n"),
+        ("/a/route?of=the-app", 200, "<h1>home</h1>\n"),
+        ("/a/route/", 200, "<h1>home</h1>\n"),
+        ("/hello.txt", 200, "hello\n"),
+        ("/missing.css", 404, "File not found\n"),
+        ("/.env", 404, "File not found\n"),
+    ] {
+        let reply = server.get(target);
+        assert_eq!((reply.status(), reply.text()), (status, text), "{target}");
     }
 }

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Holds the server against clients that we did not write: curl, wget, aria2c, git
+# over plain HTTP, pip and apt. Those that are not installed are said to be left
+# out. Run it on a built binary, and where the files take a few hundred MiB:
+#
+#     host/tests/outside.sh target/release/innkeeper
+set -euo pipefail
+
+program=$(realpath "${1:?name the program: host/tests/outside.sh target/release/innkeeper}")
+work=$(mktemp -d)
+server=
+cleanup() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+site="$work/site"
+mkdir -p "$site" "$work/got"
+head -c 209715200 /dev/urandom >"$site/large.bin"
+for _ in $(seq 400); do echo "the same line of text, again and again"; done >"$site/page.txt"
+touch -d '2020-01-02 03:04:05Z' "$site/page.txt"
+
+"$program" "$site" --listen 127.0.0.1:0 >"$work/access.log" 2>"$work/errors.log" &
+server=$!
+url=
+for _ in $(seq 100); do
+    url=$(sed -n 's/^listening on //p' "$work/errors.log")
+    [ -z "$url" ] || break
+    sleep 0.1
+done
+[ -n "$url" ] || { cat "$work/errors.log"; exit 1; }
+
+failed=0
+# Runs a check, given as a function of the same name, in a folder of its own.
+check() { # tool, what it shows
+    local name=$1 tool=${1%%-*}
+    if ! command -v "$tool" >/dev/null; then
+        printf '%-14s not installed, left out\n' "$name"
+    elif mkdir -p "$work/got/$name" && (cd "$work/got/$name" && "$name") >"$work/got/$name.log" 2>&1; then
+        printf '%-14s %s\n' "$name" "$2"
+    else
+        printf '%-14s FAILED: %s\n' "$name" "$2"
+        sed 's/^/    /' "$work/got/$name.log"
+        failed=1
+    fi
+}
+
+curl-resume() {
+    head -c 50000000 "$site/large.bin" >large.bin
+    curl -sSf -C - -o large.bin "$url/large.bin" && cmp large.bin "$site/large.bin"
+}
+curl-ranges() {
+    curl -sSf -r 100-199 "$url/large.bin" | cmp - <(head -c 200 "$site/large.bin" | tail -c 100)
+    curl -sSf -r -5 "$url/large.bin" | cmp - <(tail -c 5 "$site/large.bin")
+    curl -sSf -r 0-1,5-6 "$url/large.bin" -D head -o body
+    grep -qi '^content-type: multipart/byteranges' head
+}
+curl-date() {
+    [ "$(curl -sS -z "$site/page.txt" -o body -w '%{http_code}' "$url/page.txt")" = 304 ]
+    [ "$(curl -sS -z '1999-01-01' -o body -w '%{http_code}' "$url/page.txt")" = 200 ]
+}
+curl-etag() {
+    curl -sSf --etag-save tag -o body "$url/page.txt"
+    [ "$(curl -sS --etag-compare tag -o again -w '%{http_code}' "$url/page.txt")" = 304 ]
+}
+curl-compressed() {
+    local coding
+    for coding in gzip br zstd; do
+        curl -sSf -H "Accept-Encoding: $coding" -D head -o body "$url/page.txt"
+        grep -qi "^content-encoding: $coding" head
+        [ "$(wc -c <body)" -lt 1000 ]
+    done
+    curl -sSf --compressed "$url/page.txt" | cmp - "$site/page.txt"
+}
+wget-continue() {
+    head -c 50000000 "$site/large.bin" >large.bin
+    wget -q -c "$url/large.bin" && cmp large.bin "$site/large.bin"
+}
+wget-timestamps() {
+    wget -q -N "$url/page.txt" && wget -N "$url/page.txt" && cmp page.txt "$site/page.txt"
+    [ "$(stat -c %Y page.txt)" = "$(stat -c %Y "$site/page.txt")" ]
+}
+aria2c-parallel() {
+    aria2c -q -x8 -s8 -k1M "$url/large.bin" && cmp large.bin "$site/large.bin"
+}
+git-clone() {
+    git init -q repo && cd repo
+    git config user.email test@example.org && git config user.name Test
+    for n in $(seq 20); do echo "$n" >file && git add file && git commit -qm "commit $n"; done
+    cd .. && git clone -q --bare repo "$site/repo.git"
+    git --git-dir="$site/repo.git" update-server-info
+    git clone -q "$url/repo.git" copy && [ "$(git -C copy rev-list --count HEAD)" = 20 ]
+}
+pip-download() {
+    mkdir -p package/hostel "$site/simple/hostel"
+    echo 'rooms = 3' >package/hostel/__init__.py
+    printf '[build-system]\nrequires = []\nbuild-backend = "x"\n' >package/pyproject.toml
+    python3 - "$site/simple/hostel" <<'PYTHON'
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1] + "/hostel-1.0-py3-none-any.whl", "w") as wheel:
+    wheel.writestr("hostel/__init__.py", "rooms = 3\n")
+    wheel.writestr("hostel-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: hostel\nVersion: 1.0\n")
+    wheel.writestr("hostel-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    wheel.writestr("hostel-1.0.dist-info/RECORD", "")
+PYTHON
+    echo '<a href="hostel-1.0-py3-none-any.whl">hostel</a>' >"$site/simple/hostel/index.html"
+    pip download -q --no-cache-dir --index-url "$url/simple" --no-deps hostel==1.0
+    cmp hostel-1.0-py3-none-any.whl "$site/simple/hostel/hostel-1.0-py3-none-any.whl"
+}
+apt-repository() {
+    mkdir -p "$site/debian" package/DEBIAN state/lists/partial cache/archives/partial etc
+    printf 'Package: hostel\nVersion: 1.0\nArchitecture: all\nMaintainer: Test <test@example.org>\nDescription: a test\n' >package/DEBIAN/control
+    dpkg-deb -b package "$site/debian/hostel.deb"
+    (cd "$site/debian" && {
+        dpkg-deb -f hostel.deb
+        printf 'Filename: ./hostel.deb\nSize: %s\nSHA256: %s\n\n' "$(stat -c %s hostel.deb)" "$(sha256sum hostel.deb | cut -d' ' -f1)"
+    } >Packages)
+    echo "deb [trusted=yes] $url/debian ./" >etc/sources.list
+    local options=(-o Dir::State="$PWD/state" -o Dir::Cache="$PWD/cache" -o Dir::Etc="$PWD/etc"
+        -o APT::Sandbox::User=root -o Dir::State::status=/dev/null)
+    apt-get "${options[@]}" update
+    apt-get "${options[@]}" update # asks again, with conditions
+    apt-get "${options[@]}" download hostel && cmp hostel_1.0_all.deb "$site/debian/hostel.deb"
+}
+
+check curl-resume "goes on with a download that was cut"
+check curl-ranges "one range, a suffix, two ranges"
+check curl-date "asks by date (-z)"
+check curl-etag "asks by entity tag"
+check curl-compressed "gets gzip, br and zstd, and decodes them"
+check wget-continue "goes on with a download (-c)"
+check wget-timestamps "asks by date (-N)"
+check aria2c-parallel "200 MiB in eight parts at a time, the same bytes"
+check git-clone "over dumb HTTP"
+check pip-download "from a static simple index"
+check apt-repository "reads a flat repository, twice"
+exit "$failed"
