@@ -34,6 +34,11 @@ pub struct Settings {
     #[arg(long, value_name = "COUNT")]
     pub workers: Option<NonZeroUsize>,
 
+    /// List directories that have no index page: as a page, or as JSON for who
+    /// accepts only that
+    #[arg(long)]
+    pub listing: bool,
+
     /// Send text without a ready-made .br, .zst or .gz beside it as it is, instead
     /// of compressing it
     #[arg(long)]

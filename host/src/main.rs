@@ -109,7 +109,8 @@ impl Signals {
 
 fn open_site(settings: &Settings) -> anyhow::Result<Site> {
     let root = &settings.root;
-    let options = Options { compress: !settings.no_compress, ..Options::default() };
+    let options =
+        Options { compress: !settings.no_compress, list: settings.listing, ..Options::default() };
     let site = Site::open(root, options).map_err(|error| {
         let root = root.display();
         match error.kind() {

@@ -241,3 +241,39 @@ fn stopping_ends_within_its_time() {
     // This client takes no more, so its request never ends by itself.
     assert_eq!(server.stop(Duration::from_millis(200)), 1);
 }
+
+#[test]
+fn a_directory_is_listed_only_when_asked_to() {
+    let server = TestServer::start();
+    assert_eq!(server.get("/bare/").status(), 404);
+    let site = Options { list: true, ..Options::default() };
+    let server = Setup { site, ..Setup::default() }.start();
+    let bare = server.root().join("bare");
+    write(&bare.join(".hidden"), b"x");
+    write(&bare.join("sub/file"), b"x");
+    write(&bare.join("<script>.txt"), b"marked up\n");
+    write(&bare.join("a\nb"), b"x");
+    let not_utf8 = std::os::unix::ffi::OsStrExt::from_bytes(b"bad\xff");
+    write(&bare.join::<&std::ffi::OsStr>(not_utf8), b"x");
+    symlink("../../outside.txt", bare.join("outside")).unwrap();
+    symlink("file.txt", bare.join("inside")).unwrap();
+    let page = server.get("/bare/");
+    assert_eq!(page.status(), 200);
+    assert_eq!(page.field("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.text().contains("<a href=\"./sub/\">sub/</a>"), "{}", page.text());
+    assert!(!page.text().contains("<script"), "{}", page.text());
+    // The link leads to the file.
+    assert!(page.text().contains("href=\"./%3Cscript%3E.txt\""), "{}", page.text());
+    assert_eq!(server.get("/bare/%3Cscript%3E.txt").text(), "marked up\n");
+    let mut client = server.connect();
+    client.send("GET /bare/ HTTP/1.1\r\nHost: test\r\nAccept: application/json\r\n\r\n");
+    let json = client.reply();
+    assert_eq!(json.field("content-type"), Some("application/json"));
+    let entries: serde_json::Value = serde_json::from_str(json.text()).unwrap();
+    let names: Vec<_> = entries.as_array().unwrap().iter().map(|entry| &entry["name"]).collect();
+    assert_eq!(names, ["sub", "<script>.txt", "a\nb", "bad\u{fffd}", "file.txt", "inside"]);
+    // An index page is still the answer where there is one.
+    assert_eq!(server.get("/docs/").text(), "<h1>docs</h1>\n");
+    assert_eq!(server.get("/missing/").status(), 404);
+    assert_eq!(server.get("/hello.txt/").status(), 404);
+}

@@ -11,6 +11,7 @@ use crate::guest::{self, Candidate, Decision, Facts, Failure};
 use crate::reply::{Body, Field, NO_SNIFFING, PLAIN_TEXT, Reply};
 use crate::site::Lookup;
 use crate::site::encodings::{Coding, preferred};
+use crate::site::listing::Listing;
 
 /// A site's page for what is not found. The nearest one up the tree is sent.
 const NOT_FOUND_PAGE: &str = "404.html";
@@ -102,7 +103,36 @@ async fn serve(
         let location = with_slash(head.target);
         return Reply::plain(301).with(Field::new("Location", location));
     }
+    if status == 200 {
+        for candidate in candidates {
+            if let Candidate::Index(directory) = candidate
+                && let Some(listing) = service.site.list(directory).await
+            {
+                return from_guest(list(&listing, directory, head), fields);
+            }
+        }
+    }
     not_found(service, head, candidates.first().map_or("", Candidate::path)).await
+}
+
+/// The reply that lists a directory: JSON for who asks for it, else a page.
+fn list(listing: &Listing, directory: &str, head: &Head<'_>) -> Reply {
+    let accept = head.joined("accept").unwrap_or_default();
+    let accepts = |media_type: &[u8]| accept.windows(media_type.len()).any(|at| at == media_type);
+    let is_json = accepts(b"application/json") && !accepts(b"text/html");
+    let (content_type, body) = match is_json {
+        true => ("application/json", listing.to_json()),
+        false => ("text/html; charset=utf-8", listing.to_html(directory)),
+    };
+    let fields = vec![
+        Field::fixed("Content-Type", content_type),
+        NO_SNIFFING,
+        Field::fixed("Vary", "Accept"),
+        Field::fixed("Cache-Control", "no-cache"),
+        // The page has names in it that anyone may have chosen.
+        Field::fixed("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
+    ];
+    Reply { status: 200, fields, body: Body::Bytes(body.into_bytes()) }
 }
 
 /// The page for what is not found that is nearest to this path, or one line where

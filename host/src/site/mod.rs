@@ -7,12 +7,14 @@
 //! - [`validators`]: what tells two versions of a file apart.
 //! - [`conditions`]: whether the client has this version already.
 //! - [`ranges`]: which bytes of a file are wanted.
+//! - [`listing`]: the content of a directory, as a page or as JSON.
 //! - [`read`]: reads a small part of a file without blocking a worker on the disk.
 
 mod beneath;
 mod compressed;
 pub mod conditions;
 pub mod encodings;
+pub mod listing;
 mod media_type;
 pub mod ranges;
 mod read;
@@ -31,6 +33,7 @@ pub use beneath::Resolver;
 use beneath::{Found, Patience, Root};
 use compressed::Compressor;
 use encodings::Coding;
+use listing::Listing;
 pub use media_type::MediaType;
 pub use read::read;
 use validators::{Validators, Version};
@@ -44,6 +47,7 @@ pub struct Site {
     root: Arc<Root>,
     /// What compresses files on the fly, unless that is switched off.
     compressor: Option<Arc<Compressor>>,
+    list: bool,
 }
 
 /// How a site is served.
@@ -53,11 +57,13 @@ pub struct Options {
     pub resolver: Resolver,
     /// Whether text without a ready-made sibling is compressed on the fly.
     pub compress: bool,
+    /// Whether a directory without an index page is listed.
+    pub list: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { resolver: Resolver::Kernel, compress: true }
+        Options { resolver: Resolver::Kernel, compress: true, list: false }
     }
 }
 
@@ -110,6 +116,7 @@ impl Site {
         Ok(Site {
             root: Arc::new(Root::open(root, options.resolver)?),
             compressor: options.compress.then(|| Arc::new(Compressor::new())),
+            list: options.list,
         })
     }
 
@@ -170,6 +177,18 @@ impl Site {
             }
         }
         Lookup::Missing
+    }
+
+    /// What is in this directory; `""` is the root. `None` if it cannot be read, is
+    /// no directory, or if listings are switched off.
+    pub async fn list(&self, directory: &str) -> Option<Listing> {
+        if !self.list {
+            return None;
+        }
+        let root = Arc::clone(&self.root);
+        let directory = directory.to_owned();
+        let read = move || Listing::read(&root, &directory);
+        tokio::task::spawn_blocking(read).await.ok()?.ok()
     }
 
     /// Replaces a file's content by what it is in this coding, if that is worth it.

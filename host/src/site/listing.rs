@@ -1,0 +1,294 @@
+//! The content of a directory, as a page for people or as JSON for programs.
+
+use std::cmp::Reverse;
+use std::fmt::Write;
+use std::time::{Duration, UNIX_EPOCH};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::io::Errno;
+use serde::Serialize;
+
+use super::beneath::{Patience, Root};
+use crate::clock;
+
+/// Entries of one listing. A directory with more is for programs that know its
+/// names; people do not read on.
+const MAX_ENTRIES: usize = 10_000;
+
+/// What is in a directory: regular files and directories whose names do not begin
+/// with a dot, directories first, in the order of their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    entries: Vec<Entry>,
+    /// Whether there is more than is listed.
+    is_cut: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Entry {
+    name: String,
+    #[serde(rename = "type")]
+    kind: Kind,
+    /// As in `Last-Modified`.
+    mtime: String,
+    /// Bytes, of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    /// Whether the name can be asked for: it is UTF-8, without control characters.
+    #[serde(skip)]
+    has_link: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    File,
+    Directory,
+}
+
+impl Listing {
+    /// Reads the directory with this path; `""` is the root. Blocks on the disk.
+    ///
+    /// A symbolic link is what it leads to, if that is beneath the root.
+    pub(super) fn read(root: &Root, directory: &str) -> Result<Listing, Errno> {
+        let path = if directory.is_empty() { "." } else { directory };
+        let found = root.look(path, Patience::Wait)?;
+        if found.kind != FileType::Directory {
+            return Err(Errno::NOTDIR);
+        }
+        let mut listing = Listing { entries: Vec::new(), is_cut: false };
+        for entry in Dir::read_from(&found.file)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name.to_bytes().starts_with(b".") {
+                continue;
+            }
+            if listing.entries.len() == MAX_ENTRIES {
+                listing.is_cut = true;
+                break;
+            }
+            // An entry may be gone by now; then it is not listed.
+            let Ok(status) = statat(&found.file, name, AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
+            let text = name.to_string_lossy().into_owned();
+            let (mut kind, mut size) = (FileType::from_raw_mode(status.st_mode), status.st_size);
+            let mut seconds = status.st_mtime;
+            if kind == FileType::Symlink {
+                let path = format!("{path}/{text}");
+                let Ok(target) = root.look(&path, Patience::Wait) else {
+                    continue;
+                };
+                kind = target.kind;
+                size = i64::try_from(target.version.length).unwrap_or(i64::MAX);
+                seconds = i64::try_from(target.version.modified_ns / 1_000_000_000).unwrap_or(0);
+            }
+            let kind = match kind {
+                FileType::RegularFile => Kind::File,
+                FileType::Directory => Kind::Directory,
+                _ => continue,
+            };
+            let modified = UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+            let mtime = clock::format_http_date(modified);
+            listing.entries.push(Entry {
+                has_link: name.to_str().is_ok() && !text.contains(char::is_control),
+                name: text,
+                kind,
+                mtime: String::from_utf8_lossy(&mtime).into_owned(),
+                size: (kind == Kind::File).then(|| u64::try_from(size).unwrap_or(0)),
+            });
+        }
+        listing.entries.sort_by(|a, b| {
+            (Reverse(a.kind), a.name.as_str()).cmp(&(Reverse(b.kind), b.name.as_str()))
+        });
+        Ok(listing)
+    }
+
+    /// A list of objects with `name`, `type` (`file` or `directory`), `mtime` and,
+    /// of files, `size` in bytes: as nginx writes it.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(&self.entries).expect("texts and numbers are always JSON")
+    }
+
+    /// A page. `directory` is the path that it shows, with the ways up from it. All
+    /// links are relative, so that they hold wherever the guest puts the directory.
+    pub fn to_html(&self, directory: &str) -> String {
+        let names: Vec<&str> = directory.split('/').filter(|name| !name.is_empty()).collect();
+        let mut crumbs = String::new();
+        for (depth, name) in ["home"].into_iter().chain(names.iter().copied()).enumerate() {
+            let up = match names.len() - depth {
+                0 => "./".to_owned(),
+                levels => "../".repeat(levels),
+            };
+            add(&mut crumbs, format_args!("<a href=\"{up}\">{}</a> / ", escape(name)));
+        }
+        let mut rows = String::new();
+        for entry in &self.entries {
+            let slash = if entry.kind == Kind::Directory { "/" } else { "" };
+            let shown = escape(&entry.name);
+            let name = match entry.has_link {
+                true => {
+                    let href = utf8_percent_encode(&entry.name, ESCAPED);
+                    format!("<a href=\"./{href}{slash}\">{shown}{slash}</a>")
+                }
+                false => format!("{shown}{slash}"),
+            };
+            let size = entry.size.map_or_else(String::new, shown_size);
+            // Without the day of the week, the seconds and the zone.
+            let date = entry.mtime.get(5..22).unwrap_or_default();
+            add(
+                &mut rows,
+                format_args!("<tr><td>{name}</td><td>{size}</td><td>{date}</td></tr>\n"),
+            );
+        }
+        let cut = match self.is_cut {
+            true => format!("<p>Only the first {MAX_ENTRIES} entries found are shown.</p>\n"),
+            false => String::new(),
+        };
+        let title = escape(names.last().unwrap_or(&"home"));
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <title>{title}</title>\n<style>{STYLE}</style>\n<h1>{crumbs}</h1>\n\
+             <table>\n<tr><th>Name</th><th>Size</th><th>Modified (UTC)</th></tr>\n{rows}</table>\n\
+             {cut}</html>\n"
+        )
+    }
+}
+
+/// The looks of a listing. It stands in the page: a listing asks for nothing else.
+const STYLE: &str = "\
+    :root{color-scheme:light dark}\
+    body{margin:2rem auto;max-width:60rem;padding:0 1rem;font:1rem/1.6 system-ui,sans-serif}\
+    h1{font-size:1.2rem;overflow-wrap:anywhere}\
+    table{width:100%;border-collapse:collapse}\
+    th,td{padding:.3rem .6rem .3rem 0;text-align:left;border-bottom:1px solid #8884}\
+    td:first-child{overflow-wrap:anywhere;white-space:pre-wrap}\
+    td:not(:first-child),th:not(:first-child){text-align:right;white-space:nowrap}\
+    @media(max-width:35rem){td:last-child,th:last-child{display:none}}";
+
+/// What stands in a link as it is (RFC 3986, section 2.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn add(text: &mut String, part: std::fmt::Arguments) {
+    text.write_fmt(part).expect("writing to memory cannot fail");
+}
+
+/// Text that means nothing to a browser but itself. Control characters, which
+/// would show as nothing or as a line end, are shown as escapes.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ if character.is_control() => escaped.extend(character.escape_default()),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// A size as people read it, to three digits.
+fn shown_size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut unit = 0;
+    // In tenths, so that integers do.
+    let mut tenths = u128::from(bytes) * 10 / 1024;
+    while tenths >= 10_240 {
+        tenths /= 1024;
+        unit += 1;
+    }
+    match tenths {
+        ..100 => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
+        _ => format!("{} {}", tenths / 10, UNITS[unit]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Kind, Listing, escape, shown_size};
+
+    fn entry(name: &str, kind: Kind) -> Entry {
+        let mtime = "Sun, 06 Nov 1994 08:49:37 GMT".to_owned();
+        let size = (kind == Kind::File).then_some(1536);
+        Entry { name: name.to_owned(), kind, mtime, size, has_link: !name.contains('\n') }
+    }
+
+    fn listing(entries: Vec<Entry>) -> Listing {
+        Listing { entries, is_cut: false }
+    }
+
+    #[test]
+    fn no_name_is_markup() {
+        let name = "\"><script>alert('&')</script>";
+        let page = listing(vec![entry(name, Kind::File)]).to_html("a");
+        assert!(!page.contains("<script"), "{page}");
+        assert!(page.contains("&quot;&gt;&lt;script&gt;alert(&#39;&amp;&#39;)"), "{page}");
+        assert!(page.contains("href=\"./%22%3E%3Cscript%3E"), "{page}");
+        let page = listing(Vec::new()).to_html("a/<b>");
+        assert!(!page.contains("<b>"), "{page}");
+    }
+
+    #[test]
+    fn links_are_relative_and_escaped() {
+        let names = ["a b?#%.txt", "javascript:x", "caf\u{e9}"];
+        let entries = names.iter().map(|name| entry(name, Kind::File)).collect();
+        let page = listing(entries).to_html("");
+        for href in ["./a%20b%3F%23%25.txt", "./javascript%3Ax", "./caf%C3%A9"] {
+            assert!(page.contains(&format!("href=\"{href}\"")), "{href} in {page}");
+        }
+        let page = listing(vec![entry("sub", Kind::Directory)]).to_html("a/b");
+        for href in ["../../", "../", "./", "./sub/"] {
+            assert!(page.contains(&format!("href=\"{href}\"")), "{href} in {page}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_a_line_end_has_no_link() {
+        let page = listing(vec![entry("a\nb", Kind::File)]).to_html("");
+        assert!(page.contains("<td>a\\nb</td>"), "{page}");
+    }
+
+    #[test]
+    fn json_is_json() {
+        let json =
+            listing(vec![entry("\"a\"\n", Kind::File), entry("b", Kind::Directory)]).to_json();
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(
+            json,
+            format!(
+                r#"[{{"name":"\"a\"\n","type":"file","mtime":"{date}","size":1536}},{{"name":"b","type":"directory","mtime":"{date}"}}]"#
+            )
+        );
+    }
+
+    #[test]
+    fn sizes() {
+        for (bytes, shown) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (10_239, "9.9 KiB"),
+            (10_240, "10 KiB"),
+            (1 << 20, "1.0 MiB"),
+            (5 << 30, "5.0 GiB"),
+            (u64::MAX, "15 EiB"),
+        ] {
+            assert_eq!(shown_size(bytes), shown, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn escapes() {
+        assert_eq!(escape("a<b>&\"'\u{7}"), "a&lt;b&gt;&amp;&quot;&#39;\\u{7}");
+    }
+}
