@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use crate::site::freshness::Rule;
+
 /// What was typed.
 #[derive(Debug, Parser)]
 #[command(
@@ -38,6 +40,15 @@ pub struct Settings {
     /// accepts only that
     #[arg(long)]
     pub listing: bool,
+
+    /// What Cache-Control says of files that match a pattern; the first that
+    /// matches counts: 'assets/**=public, max-age=31536000, immutable'
+    #[arg(long, value_name = "PATTERN=VALUE", value_parser = Rule::parse)]
+    pub cache_control: Vec<Rule>,
+
+    /// Follow no symbolic links, not even those that stay inside the directory
+    #[arg(long)]
+    pub no_symlinks: bool,
 
     /// Send text without a ready-made .br, .zst or .gz beside it as it is, instead
     /// of compressing it

@@ -11,7 +11,7 @@ use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits};
 use innkeeper::http1::{Limits, connection::Service};
 use innkeeper::log::AccessLog;
 use innkeeper::server::{Running, Server};
-use innkeeper::site::{Options, Resolver, Site};
+use innkeeper::site::{Links, Options, Resolver, Site};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::Level;
 
@@ -109,8 +109,13 @@ impl Signals {
 
 fn open_site(settings: &Settings) -> anyhow::Result<Site> {
     let root = &settings.root;
-    let options =
-        Options { compress: !settings.no_compress, list: settings.listing, ..Options::default() };
+    let options = Options {
+        resolver: Resolver::Kernel,
+        links: if settings.no_symlinks { Links::Refused } else { Links::Followed },
+        compress: !settings.no_compress,
+        list: settings.listing,
+        freshness: settings.cache_control.clone(),
+    };
     let site = Site::open(root, options).map_err(|error| {
         let root = root.display();
         match error.kind() {

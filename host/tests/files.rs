@@ -277,3 +277,31 @@ fn a_directory_is_listed_only_when_asked_to() {
     assert_eq!(server.get("/missing/").status(), 404);
     assert_eq!(server.get("/hello.txt/").status(), 404);
 }
+
+#[test]
+fn names_are_what_they_are() {
+    let server = TestServer::start();
+    for (name, target) in [
+        ("a+b.txt", "/a+b.txt"),
+        ("100%.txt", "/100%25.txt"),
+        ("%20.txt", "/%2520.txt"),
+        ("what?.txt", "/what%3F.txt"),
+        ("a#b.txt", "/a%23b.txt"),
+        ("composed-\u{e9}.txt", "/composed-%C3%A9.txt"),
+        ("decomposed-e\u{301}.txt", "/decomposed-e%CC%81.txt"),
+        ("Case.txt", "/Case.txt"),
+        ("a;b=c,d.txt", "/a;b=c,d.txt"),
+        ("\u{4f60}\u{597d}.txt", "/%E4%BD%A0%E5%A5%BD.txt"),
+        ("deep/er/and/deep/er/file.txt", "/deep/er/and/deep/er/file.txt"),
+    ] {
+        write(&server.root().join(name), name.as_bytes());
+        assert_eq!(server.get(target).text(), name, "{target}");
+    }
+    // Composed and decomposed, small and large are different names.
+    for target in ["/composed-e%CC%81.txt", "/decomposed-%C3%A9.txt", "/case.txt", "/a%20b.txt/"] {
+        assert_eq!(server.get(target).status(), 404, "{target}");
+    }
+    let long = "n".repeat(251) + ".txt";
+    write(&server.root().join(&long), b"long");
+    assert_eq!(server.get(&format!("/{long}")).text(), "long");
+}

@@ -181,6 +181,7 @@ fn wrong_use_is_told_with_exit_code_2() {
         (&["--no-such-flag"], "--no-such-flag"),
         (&["--workers", "0"], "--workers"),
         (&["one", "two"], "two"),
+        (&["--cache-control", "*.css"], "write PATTERN=VALUE"),
     ] {
         let (code, message) = refused(arguments);
         assert_eq!(code, 2, "{arguments:?}: {message}");
@@ -240,6 +241,21 @@ fn a_restart_binds_at_once() {
     let mut again = Command::new(PROGRAM);
     again.arg(&root).args(["--listen", &address.to_string()]);
     Program::start(again, 1).client().expect_open();
+}
+
+#[test]
+fn flags_of_the_site_reach_it() {
+    let folder = site();
+    let root = folder.path().join("root");
+    std::os::unix::fs::symlink("hello.txt", root.join("link.txt")).unwrap();
+    let followed = Program::start(serving(&root, &[]), 1);
+    assert_eq!(followed.get("/link.txt").status(), 200);
+    assert_eq!(followed.get("/bare/").status(), 404);
+    let flags = ["--no-symlinks", "--listing", "--cache-control", "*.txt=max-age=60"];
+    let flagged = Program::start(serving(&root, &flags), 1);
+    assert_eq!(flagged.get("/link.txt").status(), 404);
+    assert_eq!(flagged.get("/bare/").status(), 200);
+    assert_eq!(flagged.get("/hello.txt").field("cache-control"), Some("max-age=60"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use innkeeper::site::Options;
+use innkeeper::site::freshness::Rule;
 
 use crate::fixture::{Client, Reply, Setup, TestServer, write};
 
@@ -325,6 +326,11 @@ fn pages_are_asked_about_before_they_are_used_again() {
     let server = TestServer::start();
     assert_eq!(server.get("/").field("cache-control"), Some("no-cache"));
     assert_eq!(server.get("/hello.txt").field("cache-control"), None);
+    let freshness = vec![Rule::parse("*.txt=max-age=60").unwrap()];
+    let site = Options { freshness, ..Options::default() };
+    let server = Setup { site, ..Setup::default() }.start();
+    assert_eq!(server.get("/hello.txt").field("cache-control"), Some("max-age=60"));
+    assert_eq!(server.get("/").field("cache-control"), Some("no-cache"));
 }
 
 #[test]

@@ -15,11 +15,6 @@ use crate::site::{Content, SiteFile, read};
 /// a copy.
 const SMALL_BYTES: u64 = 32 << 10;
 
-/// Web pages are asked about before they are used again: they name the other files
-/// of a site, and must not name old ones. The other files are left to the client's
-/// judgement, or to the guest's word.
-const REVALIDATE: Field = Field::fixed("Cache-Control", "no-cache");
-
 /// The reply that sends a file with this status.
 ///
 /// Conditions and ranges are those of status 200 alone: a page that explains an
@@ -34,8 +29,8 @@ pub(super) async fn reply(found: SiteFile, status: u16, head: &Head<'_>) -> Repl
     }
     let mut extent = Extent { first: 0, length: found.length };
     if status == 200 {
-        if found.media_type.is_html() {
-            reply.fields.push(REVALIDATE);
+        if let Some(value) = &found.cache_control {
+            reply.fields.push(Field::new("Cache-Control", value.as_str()));
         }
         if let Some(tag) = found.validators.tag {
             reply.fields.push(Field::new("ETag", tag.to_string()));

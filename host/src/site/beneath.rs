@@ -26,6 +26,15 @@ pub enum Resolver {
     Portable,
 }
 
+/// What becomes of symbolic links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// They are followed, as long as they stay beneath the root.
+    Followed,
+    /// They are nothing.
+    Refused,
+}
+
 /// Whether opening may wait for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
@@ -35,8 +44,14 @@ pub(super) enum Patience {
     Wait,
 }
 
-/// The root directory's handle.
-pub(super) enum Root {
+/// The root directory.
+pub(super) struct Root {
+    handle: Handle,
+    links: Links,
+}
+
+/// Its handle, in the form that the resolver takes.
+enum Handle {
     Kernel(OwnedFd),
     Portable(Dir),
 }
@@ -59,31 +74,32 @@ const FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 impl Root {
-    pub(super) fn open(path: &Path, resolver: Resolver) -> io::Result<Root> {
+    pub(super) fn open(path: &Path, resolver: Resolver, links: Links) -> io::Result<Root> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
         // ENOSYS before Linux 5.6, EPERM in sandboxes that do not know the call.
         let kernel_can = openat2(&directory, ".", ResolveFlags::BENEATH).is_ok();
-        Ok(match resolver {
-            Resolver::Kernel if kernel_can => Root::Kernel(directory),
-            _ => Root::Portable(Dir::from_std_file(File::from(directory))),
-        })
+        let handle = match resolver {
+            Resolver::Kernel if kernel_can => Handle::Kernel(directory),
+            _ => Handle::Portable(Dir::from_std_file(File::from(directory))),
+        };
+        Ok(Root { handle, links })
     }
 
     pub(super) fn resolver(&self) -> Resolver {
-        match self {
-            Root::Kernel(_) => Resolver::Kernel,
-            Root::Portable(_) => Resolver::Portable,
+        match self.handle {
+            Handle::Kernel(_) => Resolver::Kernel,
+            Handle::Portable(_) => Resolver::Portable,
         }
     }
 
     /// Opens what the path names and asks the handle what it is.
     pub(super) fn look(&self, path: &str, patience: Patience) -> Result<Found, Errno> {
-        let file = match self {
-            Root::Kernel(root) => open_kernel(root, path, patience)?,
+        let file = match &self.handle {
+            Handle::Kernel(root) => open_kernel(root, path, self.links, patience)?,
             // It cannot tell what is cached.
-            Root::Portable(_) if patience == Patience::Cached => return Err(Errno::AGAIN),
-            Root::Portable(root) => open_portable(root, path)?,
+            Handle::Portable(_) if patience == Patience::Cached => return Err(Errno::AGAIN),
+            Handle::Portable(root) => open_portable(root, path, self.links)?,
         };
         let status = rustix::fs::fstat(&file)?;
         let nanoseconds = |seconds: i64, fraction: u64| {
@@ -103,8 +119,16 @@ impl Root {
     }
 }
 
-fn open_kernel(root: &OwnedFd, path: &str, patience: Patience) -> Result<File, Errno> {
-    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+fn open_kernel(
+    root: &OwnedFd,
+    path: &str,
+    links: Links,
+    patience: Patience,
+) -> Result<File, Errno> {
+    let beneath = match links {
+        Links::Followed => ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
+        Links::Refused => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+    };
     if patience == Patience::Cached {
         return match openat2(root, path, beneath | ResolveFlags::CACHED) {
             // Before Linux 5.12 the flag is unknown.
@@ -125,7 +149,10 @@ fn openat2(root: impl AsFd, path: &str, resolve: ResolveFlags) -> Result<File, E
     rustix::fs::openat2(root, path, FLAGS, Mode::empty(), resolve).map(File::from)
 }
 
-fn open_portable(root: &Dir, path: &str) -> Result<File, Errno> {
+fn open_portable(root: &Dir, path: &str, links: Links) -> Result<File, Errno> {
+    if links == Links::Refused {
+        return open_without_links(root, path);
+    }
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(flags.bits().cast_signed());
@@ -137,9 +164,29 @@ fn open_portable(root: &Dir, path: &str) -> Result<File, Errno> {
     }
 }
 
+/// Opens one name after the other, none of which may be a symbolic link.
+fn open_without_links(root: &Dir, path: &str) -> Result<File, Errno> {
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut folder = root.try_clone().map_err(|_| Errno::MFILE)?.into_std_file();
+    for name in folders.split('/').filter(|name| !name.is_empty()) {
+        if name == ".." {
+            return Err(Errno::XDEV);
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        folder = rustix::fs::openat(&folder, name, flags, Mode::empty())?.into();
+    }
+    match name {
+        ".." => Err(Errno::XDEV),
+        _ => {
+            let opened = rustix::fs::openat(&folder, name, FLAGS | OFlags::NOFOLLOW, Mode::empty());
+            opened.map(File::from)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Patience, Resolver, Root};
+    use super::{Links, Patience, Resolver, Root};
     use rustix::fs::FileType;
     use rustix::io::Errno;
     use std::os::unix::fs::symlink;
@@ -192,7 +239,8 @@ mod tests {
 
     fn words(resolver: Resolver, path: &str) -> String {
         let folder = site();
-        let root = Root::open(&folder.path().join("root"), resolver).expect("the root");
+        let root =
+            Root::open(&folder.path().join("root"), resolver, Links::Followed).expect("the root");
         assert_eq!(root.resolver(), resolver);
         look(&root, path)
     }
@@ -219,7 +267,8 @@ mod tests {
     fn nothing_outside_the_root_is_opened() {
         for resolver in [Resolver::Kernel, Resolver::Portable] {
             let folder = site();
-            let root = Root::open(&folder.path().join("root"), resolver).expect("the root");
+            let root = Root::open(&folder.path().join("root"), resolver, Links::Followed)
+                .expect("the root");
             for path in [
                 "outside",
                 "absolute",
@@ -243,7 +292,8 @@ mod tests {
     #[test]
     fn cached_looks_find_the_same_or_ask_for_patience() {
         let folder = site();
-        let root = Root::open(&folder.path().join("root"), Resolver::Kernel).expect("the root");
+        let root = Root::open(&folder.path().join("root"), Resolver::Kernel, Links::Followed)
+            .expect("the root");
         for path in ["a.txt", "dir/b.txt", "outside", "absolute", "missing"] {
             let patient = look(&root, path);
             match root.look(path, Patience::Cached) {
@@ -258,8 +308,29 @@ mod tests {
     fn a_root_that_is_no_directory_is_an_error() {
         let folder = site();
         for path in ["secret.txt", "missing"] {
-            assert!(Root::open(&folder.path().join(path), Resolver::Kernel).is_err());
+            assert!(
+                Root::open(&folder.path().join(path), Resolver::Kernel, Links::Followed).is_err()
+            );
         }
-        assert!(Root::open(Path::new(""), Resolver::Kernel).is_err());
+        assert!(Root::open(Path::new(""), Resolver::Kernel, Links::Followed).is_err());
+    }
+
+    #[test]
+    fn links_can_be_refused() {
+        for resolver in [Resolver::Kernel, Resolver::Portable] {
+            let folder = site();
+            let root = folder.path().join("root");
+            let root = Root::open(&root, resolver, Links::Refused).expect("the root");
+            assert_eq!(look(&root, "a.txt"), "file 1");
+            assert_eq!(look(&root, "dir/b.txt"), "file 2");
+            for path in ["inside", "dir/up", "folder/b.txt", "outside", "absolute", "loop"] {
+                let found = root.look(path, Patience::Wait);
+                assert!(found.is_err(), "{path} by {resolver:?} is open");
+            }
+            for path in ["../secret.txt", "dir/../../secret.txt", ".."] {
+                let found = root.look(path, Patience::Wait);
+                assert!(found.is_err(), "{path} by {resolver:?} is open");
+            }
+        }
     }
 }

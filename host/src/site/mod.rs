@@ -7,6 +7,7 @@
 //! - [`validators`]: what tells two versions of a file apart.
 //! - [`conditions`]: whether the client has this version already.
 //! - [`ranges`]: which bytes of a file are wanted.
+//! - [`freshness`]: how long a file may be used without asking again.
 //! - [`listing`]: the content of a directory, as a page or as JSON.
 //! - [`read`]: reads a small part of a file without blocking a worker on the disk.
 
@@ -14,6 +15,7 @@ mod beneath;
 mod compressed;
 pub mod conditions;
 pub mod encodings;
+pub mod freshness;
 pub mod listing;
 mod media_type;
 pub mod ranges;
@@ -29,10 +31,11 @@ use std::time::SystemTime;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-pub use beneath::Resolver;
 use beneath::{Found, Patience, Root};
+pub use beneath::{Links, Resolver};
 use compressed::Compressor;
 use encodings::Coding;
+use freshness::Rule;
 use listing::Listing;
 pub use media_type::MediaType;
 pub use read::read;
@@ -48,22 +51,34 @@ pub struct Site {
     /// What compresses files on the fly, unless that is switched off.
     compressor: Option<Arc<Compressor>>,
     list: bool,
+    freshness: Arc<[Rule]>,
 }
 
 /// How a site is served.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// How paths are resolved.
     pub resolver: Resolver,
+    /// Whether symbolic links inside the root are followed. None ever leads
+    /// outside.
+    pub links: Links,
     /// Whether text without a ready-made sibling is compressed on the fly.
     pub compress: bool,
     /// Whether a directory without an index page is listed.
     pub list: bool,
+    /// `Cache-Control` by pattern: the first rule that matches counts.
+    pub freshness: Vec<Rule>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { resolver: Resolver::Kernel, compress: true, list: false }
+        Options {
+            resolver: Resolver::Kernel,
+            links: Links::Followed,
+            compress: true,
+            list: false,
+            freshness: Vec::new(),
+        }
     }
 }
 
@@ -98,6 +113,8 @@ pub struct SiteFile {
     pub coding: Option<Coding>,
     /// What tells this version from others.
     pub validators: Validators,
+    /// The value of `Cache-Control`, if anything is said about it.
+    pub cache_control: Option<String>,
 }
 
 /// Where the content of a file is.
@@ -114,9 +131,10 @@ impl Site {
     /// renaming or replacing the directory does not change what is served.
     pub fn open(root: &Path, options: Options) -> io::Result<Site> {
         Ok(Site {
-            root: Arc::new(Root::open(root, options.resolver)?),
+            root: Arc::new(Root::open(root, options.resolver, options.links)?),
             compressor: options.compress.then(|| Arc::new(Compressor::new())),
             list: options.list,
+            freshness: options.freshness.into(),
         })
     }
 
@@ -143,6 +161,7 @@ impl Site {
             _ => return Lookup::Missing,
         }
         let media_type = MediaType::of(path);
+        let cache_control = freshness::of(path, media_type, &self.freshness);
         if media_type.is_compressible() {
             for &coding in codings {
                 let sibling = self.look(&[path, coding.extension()].concat()).await;
@@ -150,11 +169,16 @@ impl Site {
                     && sibling.kind == FileType::RegularFile
                     && sibling.version.modified_ns >= found.version.modified_ns
                 {
-                    return Lookup::File(site_file(sibling, media_type, Some(coding)));
+                    return Lookup::File(site_file(
+                        sibling,
+                        media_type,
+                        Some(coding),
+                        cache_control,
+                    ));
                 }
             }
         }
-        let mut found = site_file(found, media_type, None);
+        let mut found = site_file(found, media_type, None, cache_control);
         if media_type.is_compressible()
             && let Some(&coding) = codings.first()
         {
@@ -222,10 +246,22 @@ impl Site {
     }
 }
 
-fn site_file(found: Found, media_type: MediaType, coding: Option<Coding>) -> SiteFile {
+fn site_file(
+    found: Found,
+    media_type: MediaType,
+    coding: Option<Coding>,
+    cache_control: Option<String>,
+) -> SiteFile {
     let Version { length, .. } = found.version;
     let validators = Validators::of(found.version, SystemTime::now());
-    SiteFile { content: Content::File(found.file), length, media_type, coding, validators }
+    SiteFile {
+        content: Content::File(found.file),
+        length,
+        media_type,
+        coding,
+        validators,
+        cache_control,
+    }
 }
 
 /// Sorts out why opening failed.

@@ -1,0 +1,103 @@
+//! How long a file may be used without asking again: `Cache-Control` (RFC 9111,
+//! section 5.2) by pattern.
+
+use glob::{MatchOptions, Pattern};
+
+use super::media_type::MediaType;
+
+/// Web pages are asked about before they are used again: they name the other files
+/// of a site, and must not name old ones.
+const OF_PAGES: &str = "no-cache";
+
+/// A pattern and the field value of the files that it matches.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pattern: Pattern,
+    /// Whether the pattern is for paths, and not for the last name of each.
+    is_for_paths: bool,
+    value: String,
+}
+
+impl Rule {
+    /// Reads `PATTERN=VALUE`, as in `assets/**=public, max-age=31536000, immutable`.
+    ///
+    /// A pattern with a `/` is for the path below the root, any other for the file's
+    /// name, wherever it is. `*` stands for anything but `/`, `**` for any folders.
+    /// The error is a sentence for the person who wrote it.
+    pub fn parse(text: &str) -> Result<Rule, String> {
+        let (pattern, value) = text
+            .split_once('=')
+            .ok_or("there is no `=`; write PATTERN=VALUE, as in '*.css=max-age=3600'".to_owned())?;
+        if value.is_empty() || !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err("the value is empty or not printable ASCII".to_owned());
+        }
+        let is_for_paths = pattern.contains('/');
+        let pattern = Pattern::new(pattern.trim_start_matches('/'))
+            .map_err(|error| format!("the pattern is malformed: {error}"))?;
+        Ok(Rule { pattern, is_for_paths, value: value.to_owned() })
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        let options = MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: false,
+        };
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let subject = if self.is_for_paths { path } else { name };
+        self.pattern.matches_with(subject, options)
+    }
+}
+
+/// The value of `Cache-Control` for the file with this path: that of the first rule
+/// that matches. Without one pages are revalidated, and of other files nothing is
+/// said: how long they may be used is the client's judgement (RFC 9111, section
+/// 4.2.2), unless the guest gives a field of its own.
+pub(super) fn of(path: &str, media_type: MediaType, rules: &[Rule]) -> Option<String> {
+    let rule = rules.iter().find(|rule| rule.matches(path));
+    rule.map(|rule| rule.value.as_str())
+        .or(media_type.is_html().then_some(OF_PAGES))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MediaType, Rule, of};
+
+    fn check(rules: &[&str], path: &str, expected: Option<&str>) {
+        let rules: Vec<_> = rules.iter().map(|rule| Rule::parse(rule).expect("a rule")).collect();
+        let value = of(path, MediaType::of(path), &rules);
+        assert_eq!(value.as_deref(), expected, "{path} by {rules:?}");
+    }
+
+    #[test]
+    fn without_rules_pages_are_revalidated() {
+        check(&[], "index.html", Some("no-cache"));
+        check(&[], "a/style.css", None);
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_counts() {
+        let rules = ["assets/**/*=immutable", "*.css=max-age=60", "/index.html=no-store"];
+        check(&rules, "assets/app.css", Some("immutable"));
+        check(&rules, "assets/a/b/app.js", Some("immutable"));
+        check(&rules, "style.css", Some("max-age=60"));
+        check(&rules, "a/style.css", Some("max-age=60"));
+        check(&rules, "index.html", Some("no-store"));
+        check(&rules, "a/index.html", Some("no-cache"));
+        check(&rules, "a/app.js", None);
+    }
+
+    #[test]
+    fn what_is_no_rule_is_told_so() {
+        for (text, part) in [
+            ("*.css", "no `=`"),
+            ("*.css=", "empty"),
+            ("*.css=a\r\nb", "printable"),
+            ("[=a", "malformed"),
+        ] {
+            let error = Rule::parse(text).expect_err("no rule");
+            assert!(error.contains(part), "{text:?}: {error}");
+        }
+    }
+}
