@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Holds the server against clients that we did not write: curl, wget, aria2c, git
-# over plain HTTP, pip and apt. Those that are not installed are said to be left
-# out. Run it on a built binary, and where the files take a few hundred MiB:
+# over plain HTTP, pip, apt, zsync, casync, ostree and Chromium. Those that are not
+# installed are said to be left out. Run it on a built binary, and where there is
+# room for a few hundred MiB:
 #
 #     host/tests/outside.sh target/release/innkeeper
 set -euo pipefail
@@ -36,11 +37,11 @@ failed=0
 check() { # tool, what it shows
     local name=$1 tool=${1%%-*}
     if ! command -v "$tool" >/dev/null; then
-        printf '%-14s not installed, left out\n' "$name"
+        printf '%-16s not installed, left out\n' "$name"
     elif mkdir -p "$work/got/$name" && (cd "$work/got/$name" && "$name") >"$work/got/$name.log" 2>&1; then
-        printf '%-14s %s\n' "$name" "$2"
+        printf '%-16s %s\n' "$name" "$2"
     else
-        printf '%-14s FAILED: %s\n' "$name" "$2"
+        printf '%-16s FAILED: %s\n' "$name" "$2"
         sed 's/^/    /' "$work/got/$name.log"
         failed=1
     fi
@@ -124,6 +125,65 @@ apt-repository() {
     apt-get "${options[@]}" download hostel && cmp hostel_1.0_all.deb "$site/debian/hostel.deb"
 }
 
+zsync-delta() {
+    head -c 20000000 "$site/large.bin" >"$site/part.bin"
+    zsyncmake -u "$url/part.bin" -o "$site/part.bin.zsync" "$site/part.bin"
+    { head -c 7000000 "$site/part.bin"; echo changed; tail -c 12000000 "$site/part.bin"; } >old
+    zsync -q -i old -o part.bin "$url/part.bin.zsync" && cmp part.bin "$site/part.bin"
+}
+casync-extract() {
+    mkdir -p tree && head -c 5000000 "$site/large.bin" >tree/file && cp "$site/page.txt" tree
+    casync make --store="$site/store.castr" "$site/tree.caidx" tree
+    mkdir -p out
+    casync extract --without=all --store="$url/store.castr" "$url/tree.caidx" out
+    diff -r tree out
+}
+ostree-pull() {
+    mkdir -p tree && head -c 5000000 "$site/large.bin" >tree/file && cp "$site/page.txt" tree
+    ostree --repo="$site/ostree" init --mode=archive
+    ostree --repo="$site/ostree" commit -b main tree
+    ostree --repo="$site/ostree" summary -u
+    ostree --repo=repo init --mode=bare-user-only
+    ostree --repo=repo remote add --no-gpg-verify origin "$url/ostree"
+    ostree --repo=repo pull origin main
+    ostree --repo=repo checkout -U origin:main out && diff -r tree out
+}
+chromium-seek() {
+    python3 - "$site/tone.wav" <<'PYTHON'
+import sys, wave
+with wave.open(sys.argv[1], "wb") as sound:
+    sound.setnchannels(2)
+    sound.setsampwidth(2)
+    sound.setframerate(48000)
+    sound.writeframes(bytes(48000 * 4 * 120))
+PYTHON
+    cat >"$site/seek.html" <<'HTML'
+<!doctype html><title>seek</title><link rel="icon" href="data:,">
+<audio src="tone.wav" preload="metadata"></audio><script>
+const audio = document.querySelector("audio");
+audio.onloadedmetadata = () => { audio.currentTime = 100; };
+audio.onseeked = () => fetch("/seeked-to-" + audio.currentTime);
+audio.onerror = () => fetch("/error?" + encodeURIComponent(audio.error.message));
+</script>
+HTML
+    timeout 30 chromium --headless --no-sandbox --disable-gpu --no-first-run \
+        --disable-background-networking --disable-component-update --disable-sync \
+        --remote-debugging-port=0 --user-data-dir="$PWD/profile" "$url/seek.html" \
+        >chromium.log 2>&1 &
+    local browser=$!
+    # The page says in the access log how far it got.
+    for _ in $(seq 200); do
+        grep -q 'GET /seeked-to-100 ' "$work/access.log" && break
+        kill -0 "$browser" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill "$browser" 2>/dev/null || true
+    wait "$browser" || true
+    grep -E 'tone.wav|seek|error' "$work/access.log"
+    grep -q 'GET /seeked-to-100 ' "$work/access.log"
+    grep -q 'GET /tone.wav HTTP/1.1" 206' "$work/access.log"
+}
+
 check curl-resume "goes on with a download that was cut"
 check curl-ranges "one range, a suffix, two ranges"
 check curl-date "asks by date (-z)"
@@ -135,4 +195,8 @@ check aria2c-parallel "200 MiB in eight parts at a time, the same bytes"
 check git-clone "over dumb HTTP"
 check pip-download "from a static simple index"
 check apt-repository "reads a flat repository, twice"
+check zsync-delta "fetches what changed, by ranges"
+check casync-extract "from a static chunk store"
+check ostree-pull "from a static repository"
+check chromium-seek "seeks in a sound file, by ranges"
 exit "$failed"
