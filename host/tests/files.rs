@@ -305,3 +305,33 @@ fn names_are_what_they_are() {
     write(&server.root().join(&long), b"long");
     assert_eq!(server.get(&format!("/{long}")).text(), "long");
 }
+
+/// Large enough to be sent in many steps, small enough to be replaced meanwhile.
+#[test]
+fn a_replaced_file_is_never_mixed_with_the_old_one() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    let server = TestServer::start();
+    let (path, next) = (server.root().join("mixed.bin"), server.root().join("next.bin"));
+    write(&path, &vec![b'a'; 3 << 20]);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for letter in (b'a'..=b'z').cycle() {
+                if done.load(Relaxed) {
+                    break;
+                }
+                write(&next, &vec![letter; 3 << 20]);
+                fs::rename(&next, &path).unwrap();
+            }
+        });
+        let mut client = server.connect();
+        let mut seen = std::collections::HashSet::new();
+        while seen.len() < 5 {
+            client.send("GET /mixed.bin HTTP/1.1\r\nHost: test\r\n\r\n");
+            let body = client.reply().body;
+            assert!(body.iter().all(|byte| *byte == body[0]), "old and new in one answer");
+            seen.insert(body[0]);
+        }
+        done.store(true, Relaxed);
+    });
+}
