@@ -81,6 +81,10 @@ mod tests {
         let rules = ["assets/**/*=immutable", "*.css=max-age=60", "/index.html=no-store"];
         check(&rules, "assets/app.css", Some("immutable"));
         check(&rules, "assets/a/b/app.js", Some("immutable"));
+        check(&["assets/**=immutable"], "assets/app.css", Some("immutable"));
+        check(&["assets/**=immutable"], "assets/a/b/app.js", Some("immutable"));
+        check(&["assets/**=immutable"], "other/app.js", None);
+        check(&["assets/*=immutable"], "assets/a/app.js", None);
         check(&rules, "style.css", Some("max-age=60"));
         check(&rules, "a/style.css", Some("max-age=60"));
         check(&rules, "index.html", Some("no-store"));
