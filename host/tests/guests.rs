@@ -397,6 +397,31 @@ fn every_kind_of_decision_is_carried_out() {
     }
 }
 
+/// The fields that a guest gives a file are the file's: a refusal and the frame
+/// around several parts are in the host's words.
+#[test]
+fn a_guests_fields_go_with_its_file() {
+    let server = start(&example("tour"));
+    let ask = |lines: &str| {
+        let mut client = server.connect();
+        client.send(format!("GET /typed HTTP/1.1\r\nHost: test\r\n{lines}\r\n"));
+        client.reply()
+    };
+    let whole = ask("");
+    assert_eq!((whole.status(), whole.text()), (200, "hello\n"));
+    assert_eq!(whole.field("content-type"), Some("text/x-typed"));
+    let parts = ask("Range: bytes=0-0,2-3\r\n");
+    assert!(parts.field("content-type").unwrap().starts_with("multipart/byteranges; boundary="));
+    assert_eq!(parts.text().matches("\r\nContent-Type: text/x-typed\r\n").count(), 2);
+    assert_eq!(parts.field("cache-control"), Some("max-age=60"));
+    for (lines, status) in [("Range: bytes=99-\r\n", 416), ("If-Match: \"a\"\r\n", 412)] {
+        let refusal = ask(lines);
+        assert_eq!(refusal.status(), status);
+        assert_eq!(refusal.field("content-type"), Some("text/plain; charset=utf-8"));
+        assert_eq!(refusal.field("cache-control"), None);
+    }
+}
+
 #[test]
 fn a_guest_is_told_what_it_is_interested_in() {
     let server = start(&example("tour"));

@@ -80,7 +80,10 @@ async fn serve(
         };
         match found {
             Lookup::File(file) => {
-                return from_guest(representation::reply(file, status, head).await, fields);
+                return match representation::reply(file, status, own_type(fields), head).await {
+                    Ok(reply) => from_guest(reply, fields),
+                    Err(refusal) => refusal,
+                };
             }
             Lookup::Directory => named_directory = true,
             Lookup::Missing => {}
@@ -145,7 +148,9 @@ async fn not_found(service: &Service, head: &Head<'_>, path: &str) -> Reply {
     for directory in above.skip(depth.saturating_sub(NOT_FOUND_DEPTH)) {
         let page = [directory, NOT_FOUND_PAGE].concat();
         if let Lookup::File(page) = service.site.find(&page, &codings).await {
-            return representation::reply(page, 404, head).await;
+            return match representation::reply(page, 404, None, head).await {
+                Ok(reply) | Err(reply) => reply,
+            };
         }
     }
     Reply::plain(404)
@@ -160,26 +165,37 @@ fn codings(head: &Head<'_>) -> Vec<Coding> {
 fn reply(status: u16, fields: &[guest::Field], body: &[u8]) -> Reply {
     let mut reply = Reply { status, fields: Vec::new(), body: Body::Empty };
     if !body.is_empty() {
-        reply.fields.extend([PLAIN_TEXT, NO_SNIFFING]);
+        let content_type = match own_type(fields) {
+            Some(own) => Field::new("Content-Type", own),
+            None => PLAIN_TEXT,
+        };
+        reply.fields.extend([content_type, NO_SNIFFING]);
         reply.body = Body::Bytes(body.to_vec());
     }
     from_guest(reply, fields)
 }
 
+/// The guest's own word on the type of the content.
+fn own_type(fields: &[guest::Field]) -> Option<&[u8]> {
+    let field = fields.iter().find(|field| is_type(field))?;
+    Some(&field.value)
+}
+
+fn is_type(field: &guest::Field) -> bool {
+    field.name.eq_ignore_ascii_case("content-type")
+}
+
 /// Adds a guest's fields to a reply. They replace ours of the same name, except
-/// `Vary`, which has as many members as there are reasons.
+/// `Vary`, which has as many members as there are reasons, and `Content-Type`, which
+/// is for who writes the content to say.
 fn from_guest(mut reply: Reply, fields: &[guest::Field]) -> Reply {
+    let fields = || fields.iter().filter(|field| !is_type(field));
     reply.fields.retain(|ours| {
         let replaced = |field: &guest::Field| field.name.eq_ignore_ascii_case(&ours.name);
-        ours.name == "Vary" || !fields.iter().any(replaced)
+        ours.name == "Vary" || !fields().any(replaced)
     });
-    // There is no content that a 304 could tell the type of.
-    let fits = |field: &&guest::Field| {
-        reply.status != 304 || !field.name.eq_ignore_ascii_case("content-type")
-    };
-    let fields: Vec<_> = fields.iter().filter(fits).collect();
     reply.fields.extend(
-        fields.into_iter().map(|field| Field {
+        fields().map(|field| Field {
             name: field.name.clone().into(),
             value: field.value.clone().into(),
         }),

@@ -15,12 +15,23 @@ use crate::site::{Content, SiteFile, read};
 /// a copy.
 const SMALL_BYTES: u64 = 32 << 10;
 
-/// The reply that sends a file with this status.
+/// The reply that sends a file with this status, and with this media type if its
+/// name does not tell it. The error is a reply in our own words: the file is not
+/// what the client wants, or cannot be read.
 ///
 /// Conditions and ranges are those of status 200 alone: a page that explains an
 /// error is not what the client has a version of (RFC 9110, sections 13.2.1 and
 /// 14.2).
-pub(super) async fn reply(found: SiteFile, status: u16, head: &Head<'_>) -> Reply {
+pub(super) async fn reply(
+    found: SiteFile,
+    status: u16,
+    own_type: Option<&[u8]>,
+    head: &Head<'_>,
+) -> Result<Reply, Reply> {
+    let content_type = match own_type {
+        Some(own) => own.to_vec(),
+        None => found.media_type.field_value().into_bytes(),
+    };
     let mut reply = Reply { status, fields: Vec::with_capacity(8), body: Body::Empty };
     if found.media_type.is_compressible() {
         // Also where there is no sibling yet, or none that this client accepts:
@@ -41,8 +52,8 @@ pub(super) async fn reply(found: SiteFile, status: u16, head: &Head<'_>) -> Repl
         let conditions = conditions(head);
         match conditions.evaluate(&found.validators) {
             Verdict::Proceed => {}
-            Verdict::NotModified => return Reply { status: 304, ..reply },
-            Verdict::Failed => return Reply::plain(412),
+            Verdict::NotModified => return Ok(Reply { status: 304, ..reply }),
+            Verdict::Failed => return Err(Reply::plain(412)),
         }
         let wanted = match range(head) {
             Some(range) if conditions.allow_range(&found.validators) => {
@@ -57,14 +68,14 @@ pub(super) async fn reply(found: SiteFile, status: u16, head: &Head<'_>) -> Repl
                 reply.fields.push(content_range(part, found.length));
                 extent = Extent { first: part.first, length: part.length() };
             }
-            Wanted::Parts(parts) => return multipart(found, &parts, reply),
+            Wanted::Parts(parts) => return Ok(multipart(found, &parts, &content_type, reply)),
             Wanted::Nothing => {
                 let unsatisfied = format!("bytes */{}", found.length);
-                return Reply::plain(416).with(Field::new("Content-Range", unsatisfied));
+                return Err(Reply::plain(416).with(Field::new("Content-Range", unsatisfied)));
             }
         }
     }
-    describe(&mut reply, &found, found.media_type.field_value());
+    describe(&mut reply, &found, content_type);
     let small = usize::try_from(extent.length).ok().filter(|_| extent.length <= SMALL_BYTES);
     reply.body = match (found.content, small) {
         (Content::Memory(content), _) => Body::Bytes(piece(&content, extent).to_vec()),
@@ -74,35 +85,34 @@ pub(super) async fn reply(found: SiteFile, status: u16, head: &Head<'_>) -> Repl
                 // It became shorter a moment ago. Nothing is sent yet, so the
                 // answer can be told to be what it is; but not half a part.
                 Ok(content) if reply.status != 206 => Body::Bytes(content),
-                Ok(_) => return Reply::plain(500),
+                Ok(_) => return Err(Reply::plain(500)),
                 Err(error) => {
                     tracing::error!("cannot read a file: {error}");
-                    return Reply::plain(500);
+                    return Err(Reply::plain(500));
                 }
             }
         }
         (Content::File(file), _) => Body::File { file, extent },
     };
-    reply
+    Ok(reply)
 }
 
 /// The reply that sends several parts of a file (RFC 9110, section 14.6).
-fn multipart(found: SiteFile, parts: &[Part], mut reply: Reply) -> Reply {
+fn multipart(found: SiteFile, parts: &[Part], content_type: &[u8], mut reply: Reply) -> Reply {
     let boundary = boundary();
-    let media_type = found.media_type.field_value();
     let mut line_end = "";
     let mut pieces = Vec::with_capacity(parts.len());
     for &Part { first, last } in parts {
-        let text = format!(
-            "{line_end}--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: bytes \
-             {first}-{last}/{}\r\n\r\n",
-            found.length
-        );
-        pieces.push((text.into_bytes(), Extent { first, length: last - first + 1 }));
+        let mut text = format!("{line_end}--{boundary}\r\nContent-Type: ").into_bytes();
+        text.extend_from_slice(content_type);
+        let length = found.length;
+        let range = format!("\r\nContent-Range: bytes {first}-{last}/{length}\r\n\r\n");
+        text.extend_from_slice(range.as_bytes());
+        pieces.push((text, Extent { first, length: last - first + 1 }));
         line_end = "\r\n";
     }
     reply.status = 206;
-    describe(&mut reply, &found, format!("multipart/byteranges; boundary={boundary}"));
+    describe(&mut reply, &found, format!("multipart/byteranges; boundary={boundary}").into());
     let tail = format!("\r\n--{boundary}--\r\n").into_bytes();
     reply.body = match found.content {
         Content::File(file) => Body::Parts { file, parts: pieces, tail },
@@ -126,7 +136,7 @@ fn piece(content: &[u8], extent: Extent) -> &[u8] {
 }
 
 /// Says what the content is.
-fn describe(reply: &mut Reply, found: &SiteFile, content_type: String) {
+fn describe(reply: &mut Reply, found: &SiteFile, content_type: Vec<u8>) {
     reply.fields.push(Field::new("Content-Type", content_type));
     reply.fields.push(NO_SNIFFING);
     if let Some(coding) = found.coding {

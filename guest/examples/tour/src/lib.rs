@@ -51,6 +51,15 @@ impl Guest for Tour {
                 status: 200,
                 fields: Vec::new(),
             }),
+            // A file with a media type and a lifetime of our own.
+            "/typed" => Decision::Serve(Serve {
+                candidates: vec![Candidate::File("hello.txt".to_owned())],
+                status: 200,
+                fields: vec![
+                    field("Content-Type", "text/x-typed"),
+                    field("Cache-Control", "max-age=60"),
+                ],
+            }),
             // A page that explains an error, and a media type of our own.
             "/gone" => Decision::Serve(Serve {
                 candidates: vec![Candidate::File("hello.txt".to_owned())],
