@@ -16,7 +16,7 @@ use crate::site::listing::Listing;
 /// A site's page for what is not found. The nearest one up the tree is sent.
 const NOT_FOUND_PAGE: &str = "404.html";
 
-/// Directories of a path that are searched for that page.
+/// Directories of a path that are searched for that page: those nearest to the root.
 const NOT_FOUND_DEPTH: usize = 16;
 
 /// What the host does with what the site has (RFC 9110, section 10.2.1).
