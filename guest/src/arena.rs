@@ -15,8 +15,9 @@ use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 
 /// Bytes of the arena. The longest request line that the host accepts (8 KiB),
-/// made of slashes alone, has room. Pages that are not touched cost nothing.
-const ARENA_BYTES: usize = 1 << 20;
+/// made of slashes alone, has room. Pages that are not touched cost little: the
+/// host looks which were when it cleans up.
+const ARENA_BYTES: usize = 384 << 10;
 
 #[global_allocator]
 static ARENA: Arena =

@@ -1,12 +1,18 @@
-//! The command line: what was typed becomes [`Settings`].
+//! The command line: what was typed becomes [`Arguments`].
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use bytesize::ByteSize;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::guest::GuestLimits;
+use crate::guest::rules::is_token;
+use crate::guest::serving::{Answer, OnFailure};
 use crate::site::freshness::Rule;
+use crate::site::{Links, Options, Resolver};
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -15,8 +21,31 @@ use crate::site::freshness::Rule;
     version,
     about = "Serves a directory over HTTP. A WebAssembly guest decides how each request is answered.",
     after_help = "Without --guest the built-in policy decides: `/` and paths that end in `/` are \
-        index pages, other paths are files, names that begin with a dot are private."
+        index pages, other paths are files, names that begin with a dot are private.",
+    args_conflicts_with_subcommands = true
 )]
+pub struct Arguments {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: Settings,
+}
+
+/// What can be done besides serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run cases against a guest, without a server
+    Test(TestArguments),
+    /// Tell what a guest is, what it costs and whether it is fit to serve
+    Check(CheckArguments),
+    /// Show how one request is answered, and why
+    Explain(ExplainArguments),
+}
+
+/// How to serve.
+#[derive(Debug, Args)]
 pub struct Settings {
     /// The directory to serve
     #[arg(default_value = "html")]
@@ -28,14 +57,57 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
 
     /// The guest that decides: a WebAssembly component for the world in
-    /// wit/policy.wit, or a core module built for it
+    /// wit/policy.wit, or a core module built for it. When the file changes, and
+    /// its new content passes its check, that serves
     #[arg(long, value_name = "FILE")]
     pub guest: Option<PathBuf>,
 
+    /// Cases that a guest must pass before it serves; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub cases: Vec<PathBuf>,
+
+    /// Read the guest's file again only on SIGHUP
+    #[arg(long)]
+    pub no_watch: bool,
+
+    /// Who answers a request on which the guest fails. `previous` is the guest that
+    /// served before; it may allow what the new one denies
+    #[arg(long, value_name = "WHO", value_enum, default_value_t = OnTrap::Error)]
+    pub on_trap: OnTrap,
+
+    /// Return to the guest that served before when so many of the last 1000
+    /// decisions failed [default: never]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rollback_after: Option<u32>,
+
+    /// Bytes of decisions that each worker remembers; 0: none
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = size::<0, { 1 << 30 }>)]
+    pub decision_memory: ByteSize,
+
+    /// Limits of guests
+    #[command(flatten)]
+    pub guests: GuestArguments,
+
     /// Threads that serve [default: one for each core]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = workers)]
     pub workers: Option<NonZeroUsize>,
 
+    /// What of the directory is served, and how
+    #[command(flatten)]
+    pub site: SiteArguments,
+
+    /// What to write to standard output for each request
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Combined)]
+    pub access_log: LogFormat,
+
+    /// Show each request's head as it came in, and more of what the server does
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// What of a directory is served, and how.
+#[derive(Debug, Args)]
+pub struct SiteArguments {
     /// List directories that have no index page: as a page, or as JSON for who
     /// accepts only that
     #[arg(long)]
@@ -54,14 +126,112 @@ pub struct Settings {
     /// of compressing it
     #[arg(long)]
     pub no_compress: bool,
+}
 
-    /// What to write to standard output for each request
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Combined)]
-    pub access_log: LogFormat,
+/// What a guest may use.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits of a guest")]
+pub struct GuestArguments {
+    /// How long one decision may take, from 1ms to 1min
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = deadline)]
+    pub guest_deadline: Duration,
 
-    /// Show each request's head as it came in, and more of what the server does
-    #[arg(short, long)]
-    pub verbose: bool,
+    /// Bytes of memory of one instance, from 64KiB to 4GiB
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size::<{ 64 << 10 }, { 4 << 30 }>)]
+    pub guest_memory: ByteSize,
+
+    /// Bytes of stack of one instance, from 64KiB to 1MiB
+    #[arg(long, value_name = "SIZE", default_value = "512KiB", value_parser = size::<{ 64 << 10 }, { 1 << 20 }>)]
+    pub guest_stack: ByteSize,
+
+    /// Elements of each of its tables
+    #[arg(long, value_name = "COUNT", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub guest_table: u32,
+
+    /// Core instances that a component may be made of
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub guest_instances: u32,
+}
+
+/// `innkeeper test`
+#[derive(Debug, Args)]
+pub struct TestArguments {
+    /// The guest
+    pub guest: PathBuf,
+
+    /// Files of cases, as `guest/cases.toml` of the sources is one
+    #[arg(required = true)]
+    pub cases: Vec<PathBuf>,
+
+    /// How to tell the outcome
+    #[arg(long, value_enum, default_value_t = OutcomeFormat::Text)]
+    pub format: OutcomeFormat,
+
+    /// Limits of the guest
+    #[command(flatten)]
+    pub guests: GuestArguments,
+}
+
+/// `innkeeper check`
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The guest [default: the built-in one]
+    pub guest: Option<PathBuf>,
+
+    /// Cases that it must pass; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub cases: Vec<PathBuf>,
+
+    /// Limits of the guest
+    #[command(flatten)]
+    pub guests: GuestArguments,
+}
+
+/// `innkeeper explain`
+#[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
+pub struct ExplainArguments {
+    /// The guest [default: the built-in one]
+    pub guest: Option<PathBuf>,
+
+    /// The request line, as in 'GET /a%20b HTTP/1.1'
+    #[arg(required = true)]
+    pub line: String,
+
+    /// A header field of the request; may be given several times. Without a Host
+    /// there is `Host: localhost`
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field)]
+    pub fields: Vec<(String, String)>,
+
+    /// The directory that would be served
+    #[arg(long, value_name = "DIR", default_value = "html")]
+    pub root: PathBuf,
+
+    /// What of it is served, and how
+    #[command(flatten)]
+    pub site: SiteArguments,
+
+    /// Limits of the guest
+    #[command(flatten)]
+    pub guests: GuestArguments,
+}
+
+/// Who answers when the guest fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnTrap {
+    /// The host, with 500
+    Error,
+    /// The guest that served before this one, if there is one
+    Previous,
+}
+
+/// How the outcome of cases is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutcomeFormat {
+    /// What does not hold, and a count
+    Text,
+    /// All of it, for programs
+    Json,
 }
 
 /// The form of the access log.
@@ -77,18 +247,105 @@ pub enum LogFormat {
 const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7890);
 
-impl Settings {
+impl Arguments {
     /// Reads the command line. What is wrong with it is said on standard error,
     /// and ends the process with exit code 2.
-    pub fn from_command_line() -> Settings {
-        Settings::parse()
+    pub fn from_command_line() -> Arguments {
+        Arguments::parse()
     }
+}
 
+impl Settings {
     /// How many threads serve: what was asked for, or one for each core that
     /// this process may use.
     pub fn worker_count(&self) -> NonZeroUsize {
-        self.workers
-            .unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.workers.unwrap_or_else(|| cores().min(MAX_WORKERS))
+    }
+
+    /// What a guest may use, and what is kept of its decisions.
+    pub fn guest_limits(&self) -> GuestLimits {
+        GuestLimits { remembered_bytes: self.decision_memory.as_u64(), ..self.guests.limits() }
+    }
+
+    /// What is done about a guest that fails on requests.
+    pub fn on_failure(&self) -> OnFailure {
+        OnFailure {
+            answer: match self.on_trap {
+                OnTrap::Error => Answer::Error,
+                OnTrap::Previous => Answer::Previous,
+            },
+            roll_back_after: self.rollback_after.and_then(NonZeroU32::new),
+        }
+    }
+}
+
+impl GuestArguments {
+    /// What a guest may use.
+    pub fn limits(&self) -> GuestLimits {
+        let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        GuestLimits {
+            deadline: self.guest_deadline,
+            memory_bytes: bytes(self.guest_memory),
+            stack_bytes: bytes(self.guest_stack),
+            table_elements: usize::try_from(self.guest_table).unwrap_or(usize::MAX),
+            core_instances: self.guest_instances,
+            ..GuestLimits::default()
+        }
+    }
+}
+
+impl SiteArguments {
+    /// How the site is served.
+    pub fn options(&self) -> Options {
+        Options {
+            resolver: Resolver::Kernel,
+            links: if self.no_symlinks { Links::Refused } else { Links::Followed },
+            compress: !self.no_compress,
+            list: self.listing,
+            freshness: self.cache_control.clone(),
+        }
+    }
+}
+
+/// More threads than any machine has cores for; each has room for instances of
+/// the guest.
+const MAX_WORKERS: NonZeroUsize = NonZeroUsize::new(1024).expect("is not zero");
+
+/// Reads a number of threads.
+fn workers(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .ok()
+        .filter(|&count| count <= MAX_WORKERS)
+        .ok_or_else(|| format!("write a number from 1 to {MAX_WORKERS}"))
+}
+
+/// Reads a number of bytes within bounds.
+fn size<const MIN: u64, const MAX: u64>(text: &str) -> Result<ByteSize, String> {
+    let bounds = format!("{} to {}", ByteSize(MIN).display().iec(), ByteSize(MAX).display().iec());
+    match text.parse::<ByteSize>() {
+        Ok(size) if (MIN..=MAX).contains(&size.as_u64()) => Ok(size),
+        Ok(_) => Err(format!("allowed are {bounds}")),
+        Err(_) => Err(format!("write a size as in 64MiB or 512KiB, from {bounds}")),
+    }
+}
+
+/// Reads a deadline.
+fn deadline(text: &str) -> Result<Duration, String> {
+    const BOUNDS: std::ops::RangeInclusive<Duration> =
+        Duration::from_millis(1)..=Duration::from_secs(60);
+    match humantime::parse_duration(text) {
+        Ok(time) if BOUNDS.contains(&time) => Ok(time),
+        Ok(_) => Err("allowed are 1ms to 1min".to_owned()),
+        Err(_) => Err("write a time as in 50ms or 2s, from 1ms to 1min".to_owned()),
+    }
+}
+
+/// Reads a header field.
+fn field(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if is_token(name) => Ok((name.to_owned(), value.trim().to_owned())),
+        _ => Err("write 'Name: value'".to_owned()),
     }
 }
 
@@ -105,18 +362,23 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LogFormat, Settings, address};
+    use super::{Arguments, Command, LogFormat, OnTrap, Settings, address};
     use clap::{CommandFactory, Parser};
     use std::path::Path;
+    use std::time::Duration;
+
+    fn serving(typed: &[&str]) -> Settings {
+        Arguments::parse_from([&["innkeeper"], typed].concat()).serve
+    }
 
     #[test]
     fn the_definition_is_sound() {
-        Settings::command().debug_assert();
+        Arguments::command().debug_assert();
     }
 
     #[test]
     fn nothing_typed_serves_the_site_on_this_machine() {
-        let settings = Settings::parse_from(["innkeeper"]);
+        let settings = serving(&[]);
         assert_eq!(settings.root, Path::new("html"));
         assert_eq!(settings.listen, ["127.0.0.1:7890".parse().expect("an address")]);
         assert_eq!((settings.guest, settings.verbose), (None, false));
@@ -125,8 +387,7 @@ mod tests {
 
     #[test]
     fn several_addresses() {
-        let typed = ["innkeeper", "--listen", "0.0.0.0:80", "--listen", "[::]:80", "site"];
-        let settings = Settings::parse_from(typed);
+        let settings = serving(&["--listen", "0.0.0.0:80", "--listen", "[::]:80", "site"]);
         let listen: Vec<_> = settings.listen.iter().map(ToString::to_string).collect();
         assert_eq!(listen, ["0.0.0.0:80", "[::]:80"]);
         assert_eq!(settings.root, Path::new("site"));
@@ -145,5 +406,53 @@ mod tests {
             let error = address(text).expect_err("no address");
             assert!(error.contains(example), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn limits_are_read_with_their_units() {
+        let settings = serving(&["--guest-deadline", "2s", "--guest-memory", "1GiB"]);
+        let limits = settings.guest_limits();
+        assert_eq!((limits.deadline, limits.memory_bytes), (Duration::from_secs(2), 1 << 30));
+        let defaults = crate::guest::GuestLimits::default();
+        assert_eq!(format!("{:?}", serving(&[]).guest_limits()), format!("{defaults:?}"));
+        assert_eq!(serving(&["--on-trap", "previous"]).on_trap, OnTrap::Previous);
+    }
+
+    #[test]
+    fn limits_out_of_bounds_are_refused() {
+        for typed in [
+            ["--guest-deadline", "0ms"],
+            ["--guest-deadline", "2min"],
+            ["--guest-deadline", "soon"],
+            ["--guest-memory", "1KiB"],
+            ["--guest-memory", "5GiB"],
+            ["--guest-memory", "lots"],
+            ["--guest-stack", "2MiB"],
+            ["--guest-table", "0"],
+            ["--guest-instances", "0"],
+            ["--rollback-after", "0"],
+            ["--rollback-after", "1001"],
+            ["--workers", "0"],
+            ["--workers", "2000"],
+        ] {
+            assert!(Arguments::try_parse_from([&["innkeeper"], &typed[..]].concat()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_guest_may_be_left_out_of_an_explanation() {
+        let explain = |typed: &[&str]| {
+            let typed = [&["innkeeper", "explain"], typed].concat();
+            match Arguments::parse_from(typed).command {
+                Some(Command::Explain(arguments)) => arguments,
+                other => panic!("{other:?}"),
+            }
+        };
+        let without = explain(&["GET / HTTP/1.1", "-H", "Accept: a:b"]);
+        assert_eq!((without.guest, without.line.as_str()), (None, "GET / HTTP/1.1"));
+        assert_eq!(without.fields, [("Accept".to_owned(), "a:b".to_owned())]);
+        let with = explain(&["policy.wasm", "GET / HTTP/1.1"]);
+        assert_eq!(with.guest.as_deref(), Some(Path::new("policy.wasm")));
+        assert_eq!(with.line, "GET / HTTP/1.1");
     }
 }

@@ -3,7 +3,8 @@
 //! The guest decides, the host does. This is the host; `wit/policy.wit` is all
 //! that the two share. In reading order:
 //!
-//! - [`cli`]: what was typed becomes [`cli::Settings`].
+//! - [`cli`]: what was typed becomes [`cli::Arguments`].
+//! - [`commands`]: what can be done: serve, test, check, explain.
 //! - [`server`]: binds, accepts, counts connections, shuts down.
 //! - [`http1`]: one connection, from its first byte to its last. It alone knows
 //!   the next three, which do not know one another:
@@ -14,6 +15,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod guest;
 pub mod http1;
 pub mod log;

@@ -16,7 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use crate::http1::connection::{self, Service};
+use crate::http1::connection::{self, Origin, Service};
 
 /// Connections that may wait to be accepted, for each listening socket. The notes
 /// that the project began with said 128; browsers open six at a time, and the
@@ -93,6 +93,7 @@ impl Server {
         let mut workers = Vec::new();
         for (number, listeners) in self.listeners.into_iter().enumerate() {
             let worker = Worker {
+                number,
                 service: Arc::clone(service),
                 connections: Arc::clone(&connections),
                 stopping: stopping.subscribe(),
@@ -153,6 +154,7 @@ impl Running {
 /// What a worker's accepting tasks share.
 #[derive(Clone)]
 struct Worker {
+    number: usize,
     service: Arc<Service>,
     connections: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
@@ -179,8 +181,9 @@ impl Worker {
                     // delays their ends. Failing costs nothing but that.
                     let _ = socket.set_nodelay(true);
                     let service = Arc::clone(&self.service);
+                    let origin = Origin { client: client.ip(), worker: self.number };
                     tokio::spawn(async move {
-                        connection::serve(socket, client.ip(), service, stopping).await;
+                        connection::serve(socket, origin, service, stopping).await;
                         drop(permit);
                     });
                 }

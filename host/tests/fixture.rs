@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits};
+use innkeeper::guest::serving::OnFailure;
+use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits, Serving};
 use innkeeper::http1::{Limits, connection::Service};
 use innkeeper::server::{Running, Server};
 use innkeeper::site::{Options, Site};
@@ -69,6 +70,7 @@ pub struct TestServer {
 pub struct Setup {
     pub folder: TempDir,
     pub guest: Arc<Generation>,
+    pub on_failure: OnFailure,
     pub limits: Limits,
     pub site: Options,
 }
@@ -78,6 +80,7 @@ impl Default for Setup {
         Setup {
             folder: site(),
             guest: default_guest(),
+            on_failure: OnFailure::default(),
             limits: Limits::default(),
             site: Options::default(),
         }
@@ -88,7 +91,7 @@ impl Setup {
     pub fn start(self) -> TestServer {
         let service = Arc::new(Service {
             site: Site::open(&self.folder.path().join("root"), self.site).unwrap(),
-            generation: self.guest,
+            guest: Arc::new(Serving::new(self.guest, self.on_failure)),
             limits: self.limits,
             log: None,
             log_heads: false,

@@ -68,7 +68,7 @@ fn start(guest: &[u8]) -> TestServer {
 /// What asking a guest for a decision on `GET /x` gives, in the words of the log.
 fn failure(guest: &Generation) -> String {
     let facts = Facts { client: "127.0.0.1".parse().unwrap() };
-    match guest.decide(b"GET /x HTTP/1.1", [].into_iter(), facts) {
+    match guest.try_out(b"GET /x HTTP/1.1", [].into_iter(), facts) {
         Ok(decision) => panic!("it decided: {decision:?}"),
         Err(failure) => failure.to_string(),
     }

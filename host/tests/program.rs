@@ -197,7 +197,7 @@ fn what_cannot_be_served_is_told_in_one_line() {
         (&["no/such/folder"][..], "no/such/folder: there is no such directory"),
         (&["Cargo.toml"], "Cargo.toml: it is not a directory"),
         (&["--guest", "no-such.wasm"], "no-such.wasm"),
-        (&["--guest", "Cargo.toml"], "Cargo.toml is not a guest: it is not WebAssembly"),
+        (&["--guest", "Cargo.toml"], "Cargo.toml is not fit to serve: it is not WebAssembly"),
         (&["--guest", "html"], "html"),
         (&["--listen", &taken], "another program listens there"),
         (&["--listen", "192.0.2.1:0"], "this machine does not have that address"),

@@ -1,21 +1,26 @@
 //! The wasmtime engine: compiles guests, and bounds what a running one may use.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How often the clock that interrupts guests ticks. A deadline is kept to
 /// within one tick; a tick costs a wake-up of a few microseconds.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What one decision may use.
+/// How long a decision may keep a worker from its other connections. One that
+/// takes longer is begun anew on a thread of its own, where it has the whole
+/// deadline. A policy in Python takes 2 ms.
+const WORKER_DEADLINE: Duration = Duration::from_millis(10);
+
+/// What one decision may use, and what is kept of decisions.
 #[derive(Clone, Copy, Debug)]
 pub struct GuestLimits {
     /// How long a decision may take. Remembered decisions aside, the default
-    /// guest takes 20 µs and one in Python 2 ms; a worker's other connections
-    /// wait meanwhile.
+    /// guest takes 10 µs and one in Python 2 ms.
     pub deadline: Duration,
     /// The bytes that a guest's memories may have, together. A guest in Python
     /// starts with 18 MiB.
@@ -31,6 +36,9 @@ pub struct GuestLimits {
     /// guest that returns the same megabyte a thousand times: 1 MiB of body,
     /// the largest decision that is allowed, and as much again for the rest.
     pub decision_bytes: usize,
+    /// The bytes of decisions that each worker remembers, with the requests that
+    /// they are for: some 15,000 decisions of the default guest. 0: none.
+    pub remembered_bytes: u64,
 }
 
 impl Default for GuestLimits {
@@ -42,6 +50,7 @@ impl Default for GuestLimits {
             table_elements: 20_000,
             core_instances: 20,
             decision_bytes: 2 << 20,
+            remembered_bytes: 4 << 20,
         }
     }
 }
@@ -52,15 +61,32 @@ impl Default for GuestLimits {
 pub struct Engine {
     wasm: wasmtime::Engine,
     limits: GuestLimits,
+    workers: usize,
+    counting: Counting,
+    /// Permits to decide on a thread other than a worker's.
+    lanes: Arc<Semaphore>,
     /// Closed by the drop, which ends the ticking thread.
     _ticking: mpsc::Sender<()>,
 }
 
 impl Engine {
-    /// An engine with room for this many decisions at a time: one for each
-    /// thread that asks for decisions.
-    pub fn new(limits: GuestLimits, concurrency: u32) -> wasmtime::Result<Engine> {
-        let wasm = wasmtime::Engine::new(&config(limits, concurrency))?;
+    /// An engine for a server of this many workers. There is room for one decision
+    /// on each worker, for as many slow ones beside them, and for one that is
+    /// made to try a guest.
+    pub fn new(limits: GuestLimits, workers: u32) -> wasmtime::Result<Engine> {
+        Engine::with(limits, workers, Counting::Off)
+    }
+
+    /// An engine that counts the instructions of what it runs, for measurements.
+    pub fn counting(limits: GuestLimits) -> wasmtime::Result<Engine> {
+        Engine::with(limits, 1, Counting::On)
+    }
+
+    fn with(limits: GuestLimits, workers: u32, counting: Counting) -> wasmtime::Result<Engine> {
+        let mut config = config(limits, workers * 2 + 1);
+        config.consume_fuel(counting == Counting::On);
+        let wasm = wasmtime::Engine::new(&config)?;
+        let workers = usize::try_from(workers).unwrap_or(usize::MAX);
         let (ticking, stopped) = mpsc::channel();
         let clock = wasm.weak();
         thread::Builder::new()
@@ -74,7 +100,8 @@ impl Engine {
                 }
             })
             .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
-        Ok(Engine { wasm, limits, _ticking: ticking })
+        let lanes = Arc::new(Semaphore::new(workers));
+        Ok(Engine { wasm, limits, workers, counting, lanes, _ticking: ticking })
     }
 
     pub(super) fn wasm(&self) -> &wasmtime::Engine {
@@ -86,11 +113,47 @@ impl Engine {
         self.limits
     }
 
-    /// The deadline in ticks from now, rounded up: at least what was asked for,
-    /// and at most two ticks more.
-    pub(super) fn deadline_ticks(&self) -> u64 {
-        let ticks = self.limits.deadline.as_nanos().div_ceil(TICK.as_nanos());
-        u64::try_from(ticks).unwrap_or(u64::MAX - 1).saturating_add(1)
+    pub(super) fn is_counting(&self) -> bool {
+        self.counting == Counting::On
+    }
+
+    /// The workers of the server it was made for.
+    pub(super) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    pub(super) fn lanes(&self) -> &Arc<Semaphore> {
+        &self.lanes
+    }
+
+    /// The deadline of a decision.
+    pub(super) fn deadline(&self) -> Ticks {
+        Ticks::at_least(self.limits.deadline)
+    }
+
+    /// The deadline of a decision that keeps a worker waiting.
+    pub(super) fn worker_deadline(&self) -> Ticks {
+        self.deadline().min(Ticks::at_least(WORKER_DEADLINE))
+    }
+}
+
+/// Whether instructions are counted, which makes guests slower.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counting {
+    Off,
+    On,
+}
+
+/// A time in ticks of the clock that interrupts guests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticks(pub(super) u64);
+
+impl Ticks {
+    /// Rounded up, as the tick that comes next may come at once: at least this
+    /// long, and at most two ticks more.
+    fn at_least(time: Duration) -> Ticks {
+        let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
+        Ticks(u64::try_from(ticks).unwrap_or(u64::MAX - 1).saturating_add(1))
     }
 }
 

@@ -1,76 +1,118 @@
-//! One loaded guest, and the call that asks it for a decision.
+//! One loaded guest: what may serve, as one value.
+//!
+//! A request uses one generation from beginning to end. Everything that belongs
+//! to it goes with it: its compiled code, what it decided, its counters.
 
-use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fmt;
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{ResourceLimiter, Store, Trap};
 
 use super::bindings::GuestPre;
 use super::bindings::exports::innkeeper::policy::policy;
-use super::decision::{Decision, Refusal};
+use super::decision::Decision;
 use super::engine::Engine;
-use super::load;
-use super::memory::{self, Memory};
+use super::instance::{Failure, Instance, Usage};
+use super::interests::{Facts, Interests};
+use super::load::{self, Form};
+use super::memory::{Key, Memory};
 
-/// Names that one guest may be interested in. A policy that reads more than a
-/// handful of fields is rare; browsers send about fifteen.
-const MAX_INTERESTS: usize = 64;
+/// How long a request waits for another's slow decision to end, before it is
+/// told to come again. Ten times the default deadline: a guess.
+const LANE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The SHA-256 of a guest's file (FIPS 180-4).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Digest {
+        Digest(Sha256::digest(bytes).into())
+    }
+}
+
+/// The first twelve digits: what people compare. `{:#}` writes all of them.
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = if f.alternate() { &self.0[..] } else { &self.0[..6] };
+        shown.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 /// A guest that was compiled, checked against the world and asked for its
 /// interests.
 pub struct Generation {
     engine: Arc<Engine>,
     guest: GuestPre<Usage>,
-    interests: Vec<Interest>,
+    digest: Digest,
+    form: Form,
+    interests: Interests,
     imports: Vec<String>,
-    memory: Memory,
+    /// One for each worker.
+    memories: Box<[Memory]>,
+    counters: Counters,
+    /// Which of the decisions, counted from the first, failed lately.
+    failed_at: Mutex<VecDeque<u64>>,
+    /// Whether the last decision that was computed took so long that the next
+    /// ones are not made on a worker.
+    is_slow: AtomicBool,
 }
 
-/// Something of a request, besides its line, that a guest reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Interest {
-    /// The header fields of this name, in lower case.
-    Field(String),
-    /// `:client-address`
-    ClientAddress,
-    /// `:scheme`
-    Scheme,
+/// What a generation did so far.
+#[derive(Debug, Default)]
+struct Counters {
+    busy: AtomicU64,
+    deadline: AtomicU64,
+    memory: AtomicU64,
+    trap: AtomicU64,
+    refused: AtomicU64,
 }
 
-/// What is known of a request besides its head.
+/// The counters of a generation, read at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Decisions that were remembered.
+    pub remembered: u64,
+    /// Decisions that were asked for and not remembered.
+    pub computed: u64,
+    /// Requests that found all instances in use.
+    pub busy: u64,
+    /// Decisions that were not made in time.
+    pub deadline: u64,
+    /// Decisions that wanted too much memory.
+    pub memory: u64,
+    /// Decisions that ended in a trap.
+    pub trap: u64,
+    /// Decisions that were refused.
+    pub refused: u64,
+}
+
+/// What one decision on a fresh instance took.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts {
-    /// The client's address.
-    pub client: IpAddr,
-}
-
-/// Why there is no decision.
-#[derive(Debug)]
-pub enum Failure {
-    /// All instances are in use.
-    Busy,
-    /// The guest did not decide in time.
-    Deadline,
-    /// The guest asked for more memory, or a larger table, than it may have.
-    Memory(String),
-    /// The guest trapped, or its answer could not be read.
-    Trap(String),
-    /// The guest's decision breaks a rule of the contract.
-    Refused(Refusal),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Busy => write!(f, "all instances are in use"),
-            Failure::Deadline => write!(f, "it did not decide before its deadline"),
-            Failure::Memory(what) | Failure::Trap(what) => write!(f, "{what}"),
-            Failure::Refused(refusal) => write!(f, "its decision was refused: {refusal}"),
-        }
-    }
+pub struct Cost {
+    /// Making the instance.
+    pub instantiate: Duration,
+    /// The call, with the check of its result.
+    pub decide: Duration,
+    /// Dropping the instance.
+    pub drop: Duration,
+    /// Bytes of linear memory that the instance had in the end. What of them it
+    /// touched is not known.
+    pub memory_bytes: usize,
+    /// Instructions of WebAssembly, where the engine counts them.
+    pub instructions: Option<u64>,
 }
 
 impl Generation {
@@ -79,7 +121,7 @@ impl Generation {
     ///
     /// The error is a sentence for the person who named the guest.
     pub fn load(engine: &Arc<Engine>, bytes: &[u8]) -> Result<Generation, String> {
-        let component = load::component(bytes)?;
+        let (form, component) = load::component(bytes)?;
         let component = Component::from_binary(engine.wasm(), &component)
             .map_err(|error| format!("it does not compile: {error:#}"))?;
         let imports = component
@@ -95,15 +137,32 @@ impl Generation {
             linker.instantiate_pre(&component).and_then(GuestPre::new).map_err(|error| {
                 format!("it does not export the world `guest` of wit/policy.wit: {error:#}")
             })?;
-        let mut generation = Generation {
+        let interests = Instance::new(engine, &guest, engine.deadline())
+            .and_then(|mut instance| instance.interests())
+            .map_err(|failure| format!("asked for its interests, it fails: {failure}"))?;
+        let remembered_bytes = engine.limits().remembered_bytes;
+        Ok(Generation {
             engine: Arc::clone(engine),
             guest,
-            interests: Vec::new(),
+            digest: Digest::of(bytes),
+            form,
+            interests: Interests::named(interests)?,
             imports,
-            memory: Memory::new(),
-        };
-        generation.interests = generation.ask_interests()?;
-        Ok(generation)
+            memories: (0..engine.workers()).map(|_| Memory::new(remembered_bytes)).collect(),
+            counters: Counters::default(),
+            failed_at: Mutex::default(),
+            is_slow: AtomicBool::new(false),
+        })
+    }
+
+    /// Tells it apart from others.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What its file holds.
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// What the component names as imports. None of it is there: calling one
@@ -112,178 +171,191 @@ impl Generation {
         &self.imports
     }
 
+    /// Names of the header fields and facts that it reads.
+    pub fn interests(&self) -> impl Iterator<Item = &str> {
+        self.interests.names()
+    }
+
+    /// What it did so far.
+    pub fn counts(&self) -> Counts {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.counters;
+        Counts {
+            remembered: self.memories.iter().map(Memory::hits).sum(),
+            computed: self.memories.iter().map(Memory::misses).sum(),
+            busy: count(&counters.busy),
+            deadline: count(&counters.deadline),
+            memory: count(&counters.memory),
+            trap: count(&counters.trap),
+            refused: count(&counters.refused),
+        }
+    }
+
     /// Asks for a decision on the request with this line and these header
-    /// fields, given in order of arrival. If it was not asked the same before, it
-    /// runs on a fresh instance, and blocks until the guest has decided or has met
-    /// a limit.
-    pub fn decide<'a>(
-        &self,
+    /// fields, given in order of arrival, for the worker with this number.
+    ///
+    /// If this worker did not ask the same before, the guest runs, on a fresh
+    /// instance: on this thread for some milliseconds at most, and if that is not
+    /// enough, on another.
+    pub async fn decide<'a>(
+        self: &Arc<Self>,
+        worker: usize,
         line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts,
     ) -> Result<Arc<Decision>, Failure> {
-        let fields = self.of_interest(fields, facts);
-        let key = match fields.as_slice() {
-            [] => Cow::Borrowed(line),
-            fields => Cow::Owned(memory::key(line, fields)),
-        };
-        if let Some(decision) = self.memory.recall(&key) {
+        let fields = self.interests.select(fields, facts);
+        let key = Key::new(line, &fields);
+        let memory = &self.memories[worker % self.memories.len()];
+        if let Some(decision) = memory.recall(&key) {
             return Ok(decision);
         }
         let request = policy::Request { line: line.to_vec(), fields };
-        let decision =
-            self.run(|guest, store| guest.call_decide(store, &request)).map_err(classify)?;
-        let decision = Arc::new(Decision::check(decision).map_err(Failure::Refused)?);
-        self.memory.remember(&key, &decision);
-        Ok(decision)
+        let decision = self.compute(request).await.map(Arc::new);
+        match &decision {
+            Ok(decision) => memory.remember(&key, decision),
+            Err(failure) => self.count(failure),
+        }
+        decision
     }
 
-    /// The fields and facts that the guest asked for.
-    fn of_interest<'a>(
+    /// Decides on a fresh instance, and blocks until the guest has decided or has
+    /// met a limit. Nothing is recalled, remembered or counted.
+    pub fn try_out<'a>(
         &self,
+        line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts,
-    ) -> Vec<policy::Field> {
-        let fact = |name: &str, value: String| policy::Field {
-            name: name.to_owned(),
-            value: value.into_bytes(),
-        };
-        if self.interests.is_empty() {
-            return Vec::new();
-        }
-        let mut selected: Vec<_> = self
-            .interests
-            .iter()
-            .filter_map(|interest| match interest {
-                Interest::ClientAddress => Some(fact(CLIENT_ADDRESS, facts.client.to_string())),
-                Interest::Scheme => Some(fact(SCHEME, "http".to_owned())),
-                Interest::Field(_) => None,
-            })
-            .collect();
-        for (name, value) in fields {
-            let wanted = self.interests.iter().find_map(|interest| match interest {
-                Interest::Field(wanted) if wanted.eq_ignore_ascii_case(name) => Some(wanted),
-                _ => None,
-            });
-            if let Some(name) = wanted {
-                selected.push(policy::Field { name: name.clone(), value: value.to_vec() });
+    ) -> Result<Decision, Failure> {
+        let fields = self.interests.select(fields, facts);
+        let request = policy::Request { line: line.to_vec(), fields };
+        Instance::new(&self.engine, &self.guest, self.engine.deadline())?.decide(&request)
+    }
+
+    /// Decides as `try_out` does, and tells what that took.
+    pub fn measure<'a>(
+        &self,
+        line: &[u8],
+        fields: impl Iterator<Item = (&'a str, &'a [u8])>,
+        facts: Facts,
+    ) -> Result<Cost, Failure> {
+        let fields = self.interests.select(fields, facts);
+        let request = policy::Request { line: line.to_vec(), fields };
+        let began = Instant::now();
+        let mut instance = Instance::new(&self.engine, &self.guest, self.engine.deadline())?;
+        let instantiated = Instant::now();
+        drop(instance.decide(&request)?);
+        let decided = Instant::now();
+        let memory_bytes = instance.memory_bytes();
+        let instructions = instance.instructions();
+        let measured = Instant::now();
+        drop(instance);
+        Ok(Cost {
+            instantiate: instantiated - began,
+            decide: decided - instantiated,
+            drop: measured.elapsed(),
+            memory_bytes,
+            instructions,
+        })
+    }
+
+    /// Decides here, or elsewhere if that takes long: a decision depends on
+    /// nothing but its request, so one that was given up may be begun anew.
+    async fn compute(self: &Arc<Self>, request: policy::Request) -> Result<Decision, Failure> {
+        let engine = &self.engine;
+        if !self.is_slow.load(Ordering::Relaxed) {
+            let decision = Instance::new(engine, &self.guest, engine.worker_deadline())
+                .and_then(|mut instance| instance.decide(&request));
+            match decision {
+                Err(Failure::Busy) => {}
+                Err(Failure::Deadline) if engine.worker_deadline() < engine.deadline() => {
+                    self.is_slow.store(true, Ordering::Relaxed);
+                }
+                decided => return decided,
             }
         }
-        selected
+        self.compute_elsewhere(request).await
     }
 
-    fn ask_interests(&self) -> Result<Vec<Interest>, String> {
-        let names = self
-            .run(|guest, store| guest.call_interests(store))
-            .map_err(|error| format!("asked for its interests, it fails: {}", classify(error)))?;
-        if names.len() > MAX_INTERESTS {
-            return Err(format!(
-                "it is interested in {} fields; {MAX_INTERESTS} are allowed",
-                names.len()
-            ));
+    /// Decides on a thread that may block, when there is room for it.
+    async fn compute_elsewhere(
+        self: &Arc<Self>,
+        request: policy::Request,
+    ) -> Result<Decision, Failure> {
+        let lane = Arc::clone(self.engine.lanes()).acquire_owned();
+        let Ok(Ok(lane)) = tokio::time::timeout(LANE_PATIENCE, lane).await else {
+            return Err(Failure::Busy);
+        };
+        let generation = Arc::clone(self);
+        let decided = tokio::task::spawn_blocking(move || {
+            let engine = &generation.engine;
+            let began = Instant::now();
+            let decision = Instance::new(engine, &generation.guest, engine.deadline())
+                .and_then(|mut instance| instance.decide(&request));
+            generation.is_slow.store(began.elapsed() > SLOW, Ordering::Relaxed);
+            // The instance is gone before another may take its place.
+            drop(lane);
+            decision
+        });
+        decided.await.unwrap_or_else(|error| Err(Failure::Trap(format!("deciding: {error}"))))
+    }
+
+    /// Notes that a decision failed just now, and tells whether that is so of
+    /// `limit` of the last 1,000 that it was asked for.
+    pub(super) fn fails_often(&self, limit: NonZeroU32) -> bool {
+        let counts = self.counts();
+        let now = counts.remembered + counts.computed;
+        let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
+        let mut failed_at = self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        failed_at.push_back(now);
+        while failed_at.front().is_some_and(|&at| at + 1_000 <= now) {
+            failed_at.pop_front();
         }
-        names
-            .into_iter()
-            .map(|name| match name.as_str() {
-                CLIENT_ADDRESS => Ok(Interest::ClientAddress),
-                SCHEME => Ok(Interest::Scheme),
-                _ if super::decision::is_token(&name) => {
-                    Ok(Interest::Field(name.to_ascii_lowercase()))
+        failed_at.len() >= limit
+    }
+
+    /// Decides on what the other generation remembers, so that requests that are
+    /// made all the time find their decision there. Gives how many there are.
+    pub(super) fn warm_up(&self, other: &Generation) -> usize {
+        if self.interests != other.interests {
+            return 0;
+        }
+        let began = Instant::now();
+        let mut warmed = 0;
+        for (memory, others) in self.memories.iter().zip(&other.memories) {
+            for key in others.keys() {
+                if began.elapsed() > WARM_UP {
+                    return warmed;
                 }
-                _ => Err(format!(
-                    "it is interested in {name:?}, which is neither a field name nor one of the \
-                     facts `{CLIENT_ADDRESS}` and `{SCHEME}`"
-                )),
-            })
-            .collect()
-    }
-
-    /// Makes a fresh instance, calls it once and drops it.
-    fn run<R>(
-        &self,
-        call: impl FnOnce(&policy::Guest, &mut Store<Usage>) -> wasmtime::Result<R>,
-    ) -> wasmtime::Result<R> {
-        let limits = self.engine.limits();
-        let usage = Usage { memory_left: limits.memory_bytes };
-        let mut store = Store::new(self.engine.wasm(), usage);
-        store.limiter(|usage| usage);
-        store.set_epoch_deadline(self.engine.deadline_ticks());
-        store.set_hostcall_fuel(limits.decision_bytes);
-        let instance = self.guest.instantiate(&mut store)?;
-        call(instance.innkeeper_policy_policy(), &mut store)
-    }
-}
-
-/// The fact that names the client's address.
-const CLIENT_ADDRESS: &str = ":client-address";
-
-/// The fact that names the URL's scheme.
-const SCHEME: &str = ":scheme";
-
-/// What a running instance has left of its limits.
-struct Usage {
-    memory_left: usize,
-}
-
-/// Growth beyond the limit traps, so that the log can tell the cause: a guest
-/// that is told "no" only aborts.
-impl ResourceLimiter for Usage {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let growth = desired - current;
-        if growth > self.memory_left {
-            return Err(OverLimit(format!("it asks for {desired} bytes of memory")).into());
+                let (line, fields) = key.request();
+                let request = policy::Request { line: line.to_vec(), fields };
+                let decision = Instance::new(&self.engine, &self.guest, self.engine.deadline())
+                    .and_then(|mut instance| instance.decide(&request));
+                // What fails is not remembered; its request is going to tell.
+                if let Ok(decision) = decision {
+                    memory.remember(&key, &Arc::new(decision));
+                    warmed += 1;
+                }
+            }
         }
-        self.memory_left -= growth;
-        Ok(true)
+        warmed
     }
 
-    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        Err(OverLimit(format!("its memory cannot grow: {error}")).into())
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        _desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        // The pool's tables have a fixed size; beyond it the next call is made.
-        Ok(true)
-    }
-
-    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        Err(OverLimit(format!("its table cannot grow: {error}")).into())
+    fn count(&self, failure: &Failure) {
+        let counter = match failure {
+            Failure::Busy => &self.counters.busy,
+            Failure::Deadline => &self.counters.deadline,
+            Failure::Memory(_) => &self.counters.memory,
+            Failure::Trap(_) => &self.counters.trap,
+            Failure::Refused(_) => &self.counters.refused,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// A limit on what a guest may have was met.
-#[derive(Debug)]
-struct OverLimit(String);
+/// How long warming up may delay a swap.
+const WARM_UP: Duration = Duration::from_millis(100);
 
-impl fmt::Display for OverLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for OverLimit {}
-
-/// Tells apart why a call failed.
-fn classify(error: wasmtime::Error) -> Failure {
-    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return Failure::Busy;
-    }
-    if let Some(OverLimit(what)) = error.downcast_ref() {
-        return Failure::Memory(what.clone());
-    }
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => Failure::Deadline,
-        Some(trap) => Failure::Trap(trap.to_string()),
-        None => Failure::Trap(format!("{error:#}")),
-    }
-}
+/// A decision that takes longer is made on a thread of its own, as handing it over
+/// costs some 20 µs.
+const SLOW: Duration = Duration::from_millis(1);

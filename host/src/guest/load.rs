@@ -2,16 +2,26 @@
 //! component.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use wit_component::ComponentEncoder;
 
 /// What the first eight bytes of a file say that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub enum Form {
     /// A core module: layer 0 of the binary format.
     Module,
     /// A component: layer 1.
     Component,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Form::Module => "a core module with its component type",
+            Form::Component => "a component",
+        })
+    }
 }
 
 /// Gives the component that the bytes are, or that the core module in them
@@ -19,9 +29,9 @@ enum Form {
 /// component type.
 ///
 /// The error is a sentence for the person who named the guest.
-pub(super) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+pub(super) fn component(bytes: &[u8]) -> Result<(Form, Cow<'_, [u8]>), String> {
     match form(bytes)? {
-        Form::Component => Ok(Cow::Borrowed(bytes)),
+        Form::Component => Ok((Form::Component, Cow::Borrowed(bytes))),
         Form::Module if !carries_type(bytes) => Err(
             "it is a core WebAssembly module without a component type; build it with wit-bindgen \
              for the world `guest` of wit/policy.wit"
@@ -30,7 +40,7 @@ pub(super) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
         Form::Module => ComponentEncoder::default()
             .module(bytes)
             .and_then(|encoder| encoder.validate(false).encode())
-            .map(Cow::Owned)
+            .map(|component| (Form::Module, Cow::Owned(component)))
             .map_err(|error| format!("its core module does not fit its component type: {error:#}")),
     }
 }

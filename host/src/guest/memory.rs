@@ -5,60 +5,145 @@
 //! belongs to one generation of the guest and goes with it. Failures are not
 //! remembered.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use super::bindings::exports::innkeeper::policy::policy;
 use super::decision::{Decision, Field};
-
-/// Bytes that the memory may hold, keys and decisions together: some 30,000
-/// decisions of the default guest.
-const MEMORY_BYTES: u64 = 8 << 20;
 
 /// Bytes of a decision with its key that are worth remembering. A site that has
 /// larger ones has few; a flood of them must not push out the rest.
 const ENTRY_BYTES: u64 = 16 << 10;
 
+/// Bytes of a key that are worth remembering: what a browser asks for has a few
+/// hundred.
+const KEY_BYTES: usize = 4 << 10;
+
+/// Keys that are looked at when a successor is warmed up: more are asked for anew
+/// without anybody noticing.
+const MAX_KEYS: usize = 1_000;
+
 /// What an entry takes besides its key and the texts of its decision.
 const ENTRY_OVERHEAD: u64 = 160;
+
+/// What an entry of a usual site takes in all. An estimate: a wrong one costs room
+/// for the index of entries, no more.
+const USUAL_ENTRY_BYTES: u64 = 256;
 
 /// Decisions by what they depend on. Which of them stay is decided by how often
 /// they are used (S3-FIFO): URLs that are asked for once do not push out those
 /// that are asked for all the time.
+///
+/// Each worker has its own: the counters of what is hot are not fetched from
+/// another core.
 pub(super) struct Memory {
-    decisions: Cache<Box<[u8]>, Arc<Decision>, Weigh>,
+    /// `None` if nothing is to be remembered.
+    decisions: Option<Cache<Box<[u8]>, Arc<Decision>, Weigh>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 impl Memory {
-    pub(super) fn new() -> Memory {
-        let entries = usize::try_from(MEMORY_BYTES / ENTRY_OVERHEAD).unwrap_or(usize::MAX);
-        Memory { decisions: Cache::with_weighter(entries, MEMORY_BYTES, Weigh) }
-    }
-
-    pub(super) fn recall(&self, key: &[u8]) -> Option<Arc<Decision>> {
-        self.decisions.get(key)
-    }
-
-    pub(super) fn remember(&self, key: &[u8], decision: &Arc<Decision>) {
-        if weigh(key, decision) <= ENTRY_BYTES {
-            self.decisions.insert(key.into(), Arc::clone(decision));
+    /// A memory of this many bytes, keys and decisions together.
+    pub(super) fn new(bytes: u64) -> Memory {
+        let entries = usize::try_from(bytes / USUAL_ENTRY_BYTES).unwrap_or(usize::MAX);
+        let options = OptionsBuilder::new()
+            .shards(1)
+            .estimated_items_capacity(entries)
+            .weight_capacity(bytes)
+            .build()
+            .expect("the two capacities are given");
+        let cache = || {
+            Cache::with_options(
+                options,
+                Weigh,
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            )
+        };
+        Memory {
+            decisions: (bytes > 0).then(cache),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn recall(&self, key: &Key<'_>) -> Option<Arc<Decision>> {
+        let decision = self.decisions.as_ref().and_then(|decisions| decisions.get(key.bytes()));
+        let counter = if decision.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        decision
+    }
+
+    pub(super) fn remember(&self, key: &Key<'_>, decision: &Arc<Decision>) {
+        let key = key.bytes();
+        if let Some(decisions) = &self.decisions
+            && key.len() <= KEY_BYTES
+            && weigh(key, decision) <= ENTRY_BYTES
+        {
+            decisions.insert(key.into(), Arc::clone(decision));
+        }
+    }
+
+    /// Some of what is remembered.
+    pub(super) fn keys(&self) -> Vec<Key<'static>> {
+        let keys = self.decisions.iter().flat_map(Cache::iter);
+        keys.take(MAX_KEYS).map(|(key, _)| Key(Cow::Owned(key.into_vec()))).collect()
+    }
+
+    /// How many decisions were recalled.
+    pub(super) fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// How many were not there.
+    pub(super) fn misses(&self) -> u64 {
+        self.misses.load(Ordering::Relaxed)
     }
 }
 
-/// The key of a request: its line and the fields of interest, each on a line of
-/// its own. No line or field can hold an LF, so that no two requests share a key.
-pub(super) fn key(line: &[u8], fields: &[policy::Field]) -> Vec<u8> {
-    let mut key = line.to_vec();
-    for policy::Field { name, value } in fields {
-        key.push(b'\n');
-        key.extend_from_slice(name.as_bytes());
-        key.push(b':');
-        key.extend_from_slice(value);
+/// What a decision depends on: the request line and the fields of interest, each
+/// on a line of its own. No line or field can hold an LF, so that no two requests
+/// share a key.
+pub(super) struct Key<'a>(Cow<'a, [u8]>);
+
+impl<'a> Key<'a> {
+    pub(super) fn new(line: &'a [u8], fields: &[policy::Field]) -> Key<'a> {
+        if fields.is_empty() {
+            return Key(Cow::Borrowed(line));
+        }
+        let mut key = line.to_vec();
+        for policy::Field { name, value } in fields {
+            key.push(b'\n');
+            key.extend_from_slice(name.as_bytes());
+            key.push(b':');
+            key.extend_from_slice(value);
+        }
+        Key(Cow::Owned(key))
     }
-    key
+
+    /// The request that it was made of.
+    pub(super) fn request(&self) -> (&[u8], Vec<policy::Field>) {
+        let mut lines = self.0.split(|&byte| byte == b'\n');
+        let line = lines.next().unwrap_or_default();
+        let fields = lines.filter_map(|line| {
+            // The names of facts begin with a colon.
+            let end = 1 + line.iter().skip(1).position(|&byte| byte == b':')?;
+            Some(policy::Field {
+                name: String::from_utf8_lossy(&line[..end]).into_owned(),
+                value: line[end + 1..].to_vec(),
+            })
+        });
+        (line, fields.collect())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 #[derive(Clone)]
@@ -89,40 +174,83 @@ fn weigh(key: &[u8], decision: &Decision) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{ENTRY_BYTES, MEMORY_BYTES, Memory};
+    use super::{ENTRY_BYTES, KEY_BYTES, Key, Memory};
+    use crate::guest::bindings::exports::innkeeper::policy::policy;
     use crate::guest::decision::Decision;
     use std::sync::Arc;
+
+    const BYTES: u64 = 4 << 20;
 
     fn reply(length: usize) -> Arc<Decision> {
         Arc::new(Decision::Reply { status: 200, fields: Vec::new(), body: vec![b'x'; length] })
     }
 
-    #[test]
-    fn what_was_decided_is_recalled() {
-        let memory = Memory::new();
-        assert_eq!(memory.recall(b"GET / HTTP/1.1"), None);
-        memory.remember(b"GET / HTTP/1.1", &reply(3));
-        assert_eq!(memory.recall(b"GET / HTTP/1.1"), Some(reply(3)));
-        assert_eq!(memory.recall(b"GET /a HTTP/1.1"), None);
+    fn key(line: &[u8]) -> Key<'_> {
+        Key::new(line, &[])
     }
 
     #[test]
-    fn large_decisions_are_not_kept() {
-        let memory = Memory::new();
-        memory.remember(b"large", &reply(usize::try_from(ENTRY_BYTES).expect("small")));
-        assert_eq!(memory.recall(b"large"), None);
+    fn what_was_decided_is_recalled() {
+        let memory = Memory::new(BYTES);
+        assert_eq!(memory.recall(&key(b"GET / HTTP/1.1")), None);
+        memory.remember(&key(b"GET / HTTP/1.1"), &reply(3));
+        assert_eq!(memory.recall(&key(b"GET / HTTP/1.1")), Some(reply(3)));
+        assert_eq!(memory.recall(&key(b"GET /a HTTP/1.1")), None);
+        assert_eq!((memory.hits(), memory.misses()), (1, 2));
+    }
+
+    #[test]
+    fn requests_that_differ_in_what_is_read_differ() {
+        let field = |name: &str, value: &str| policy::Field {
+            name: name.to_owned(),
+            value: value.as_bytes().to_vec(),
+        };
+        let keys = [
+            Key::new(b"l", &[]),
+            Key::new(b"l", &[field("a", "b")]),
+            Key::new(b"l", &[field("a", "")]),
+            Key::new(b"l", &[field("a", "b"), field("a", "b")]),
+            Key::new(b"l", &[field("a", "ba:b")]),
+            Key::new(b"l", &[field("b", "a")]),
+        ];
+        let (line, fields) = keys[4].request();
+        assert_eq!((line, fields.len()), (&b"l"[..], 1));
+        assert_eq!((fields[0].name.as_str(), &fields[0].value[..]), ("a", &b"ba:b"[..]));
+        let fact = Key::new(b"l", &[field(":client-address", "::1")]).request().1;
+        assert_eq!((fact[0].name.as_str(), &fact[0].value[..]), (":client-address", &b"::1"[..]));
+        for (index, one) in keys.iter().enumerate() {
+            assert!(keys[index + 1..].iter().all(|other| one.bytes() != other.bytes()));
+        }
+    }
+
+    #[test]
+    fn nothing_is_remembered_when_there_is_no_room() {
+        let memory = Memory::new(0);
+        memory.remember(&key(b"a"), &reply(3));
+        assert_eq!(memory.recall(&key(b"a")), None);
+        assert_eq!((memory.hits(), memory.misses()), (0, 1));
+    }
+
+    #[test]
+    fn large_decisions_and_long_keys_are_not_kept() {
+        let memory = Memory::new(BYTES);
+        memory.remember(&key(b"large"), &reply(usize::try_from(ENTRY_BYTES).expect("small")));
+        assert_eq!(memory.recall(&key(b"large")), None);
+        let long = [b'a'; KEY_BYTES + 1];
+        memory.remember(&key(&long), &reply(3));
+        assert_eq!(memory.recall(&key(&long)), None);
     }
 
     #[test]
     fn a_flood_of_unique_requests_takes_no_more_memory_and_no_others_place() {
-        let memory = Memory::new();
-        memory.remember(b"hot", &reply(3));
+        let memory = Memory::new(BYTES);
+        memory.remember(&key(b"hot"), &reply(3));
         for unique in 0..100_000 {
-            memory.remember(format!("GET /{unique}").as_bytes(), &reply(100));
+            memory.remember(&key(format!("GET /{unique}").as_bytes()), &reply(100));
             if unique % 100 == 0 {
-                assert!(memory.recall(b"hot").is_some(), "pushed out after {unique}");
+                assert!(memory.recall(&key(b"hot")).is_some(), "pushed out after {unique}");
             }
         }
-        assert!(memory.decisions.weight() <= MEMORY_BYTES);
+        assert!(memory.decisions.expect("a cache").weight() <= BYTES);
     }
 }

@@ -1,23 +1,43 @@
 //! Loads guests and asks them for decisions. The only code that knows wasmtime.
 //!
 //! - [`engine`]: compiles guests, bounds what a running one may use.
-//! - `load`: bytes in one of three forms become a component.
-//! - [`generation`]: one loaded guest, and the call for a decision.
-//! - `memory`: decisions that were made before.
-//! - [`decision`]: what it decided, checked against the rules of `wit/policy.wit`.
+//! - [`load`]: bytes in one of three forms become a component.
+//! - [`generation`]: one loaded guest, with all that belongs to it.
+//!   - `instance`: runs it once.
+//!   - [`interests`]: what of a request it reads.
+//!   - [`decision`] and [`rules`]: what it decided, checked against the rules of
+//!     `wit/policy.wit`.
+//!   - `memory`: decisions that it made before.
+//! - [`cases`] and [`check`]: what a guest must pass before its first request.
+//! - [`serving`]: the generation that serves, and its replacement in one step.
+//! - [`swap`] and `watch`: from a file that changes to a generation that serves.
 
+pub mod cases;
+pub mod check;
 pub mod decision;
 pub mod engine;
 pub mod generation;
-mod load;
+mod instance;
+pub mod interests;
+pub mod load;
 mod memory;
+pub mod rules;
+pub mod serving;
+pub mod swap;
+mod watch;
 
 pub use decision::{Candidate, Decision, Field};
 pub use engine::{Engine, GuestLimits};
-pub use generation::{Facts, Failure, Generation};
+pub use generation::{Digest, Generation};
+pub use instance::Failure;
+pub use interests::Facts;
+pub use serving::Serving;
 
 /// The default policy: the component that the build script made of `guest/`.
 pub const DEFAULT_GUEST: &[u8] = include_bytes!(env!("INNKEEPER_DEFAULT_GUEST"));
+
+/// What a guest exports.
+pub const WORLD: &str = "innkeeper:policy/policy@0.1.0";
 
 mod bindings {
     wasmtime::component::bindgen!({ path: "../wit", world: "guest" });

@@ -1,10 +1,8 @@
 //! One request becomes a reply: the guest decides, the site gives.
 
-use std::net::IpAddr;
-
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::connection::Service;
+use super::connection::{Origin, Service};
 use super::head::{Head, Method};
 use super::representation;
 use crate::guest::{self, Candidate, Decision, Facts, Failure};
@@ -23,20 +21,35 @@ const NOT_FOUND_DEPTH: usize = 16;
 const ALLOW: Field = Field::fixed("Allow", "GET, HEAD, OPTIONS");
 
 /// Answers a request.
-pub(super) async fn answer(service: &Service, head: &Head<'_>, client: IpAddr) -> Reply {
+pub(super) async fn answer(service: &Service, head: &Head<'_>, origin: Origin) -> Reply {
     let fields = head.fields.iter().map(|field| (field.name, field.value));
-    let decision = match service.generation.decide(head.line, fields, Facts { client }) {
-        Ok(decision) => decision,
-        Err(failure) => {
-            let line = head.line.escape_ascii();
-            tracing::error!("the guest gave no decision on {line}: {failure}");
-            return match failure {
-                Failure::Busy => unavailable(),
-                _ => Reply::plain(500),
-            };
-        }
-    };
-    match &*decision {
+    let facts = Facts { client: origin.client };
+    match service.guest.decide(origin.worker, head.line, fields, facts).await {
+        Ok(decision) => carry_out(&decision, service, head, &mut |_, _| {}).await,
+        Err(failure) => failed(&failure),
+    }
+}
+
+/// The answer where there is no decision. Why, is in the log, and nobody else's
+/// business.
+pub(super) fn failed(failure: &Failure) -> Reply {
+    match failure {
+        Failure::Busy => unavailable(),
+        _ => Reply::plain(500),
+    }
+}
+
+/// Is told of each candidate that was tried, and what came of it.
+pub(super) type Note<'a> = dyn FnMut(&Candidate, &Lookup) + Send + 'a;
+
+/// Carries out a decision.
+pub(super) async fn carry_out(
+    decision: &Decision,
+    service: &Service,
+    head: &Head<'_>,
+    note: &mut Note<'_>,
+) -> Reply {
+    match decision {
         Decision::Redirect { status, location, fields } => {
             let location = Field::new("Location", location.as_str());
             from_guest(Reply::plain(*status), fields).with(location)
@@ -44,7 +57,7 @@ pub(super) async fn answer(service: &Service, head: &Head<'_>, client: IpAddr) -
         Decision::Reply { status, fields, body } => reply(*status, fields, body),
         Decision::Serve { candidates, status, fields } => match refuse_method(head.method) {
             Some(refusal) => refusal,
-            None => serve(service, head, candidates, *status, fields).await,
+            None => serve(service, head, candidates, *status, fields, note).await,
         },
         Decision::NotFound => match refuse_method(head.method) {
             Some(refusal) => refusal,
@@ -70,6 +83,7 @@ async fn serve(
     candidates: &[Candidate],
     status: u16,
     fields: &[guest::Field],
+    note: &mut Note<'_>,
 ) -> Reply {
     let codings = codings(head);
     let mut named_directory = false;
@@ -78,6 +92,7 @@ async fn serve(
             Candidate::File(path) => service.site.find(path, &codings).await,
             Candidate::Index(directory) => service.site.find_index(directory, &codings).await,
         };
+        note(candidate, &found);
         match found {
             Lookup::File(file) => {
                 return match representation::reply(file, status, own_type(fields), head).await {

@@ -23,7 +23,7 @@ use super::head::{After, Head, Method};
 use super::limits::Limits;
 use super::scan::Scanner;
 use super::stream::{Arrival, Broken, More, Stream};
-use crate::guest::Generation;
+use crate::guest::Serving;
 use crate::log::{AccessLog, Entry};
 use crate::reply::body::Transfer;
 use crate::reply::{Body, Persistence, Reply, head as reply_head};
@@ -34,7 +34,7 @@ pub struct Service {
     /// Where files come from.
     pub site: Site,
     /// The guest that decides.
-    pub generation: Arc<Generation>,
+    pub guest: Arc<Serving>,
     /// The bounds on each connection.
     pub limits: Limits,
     /// Where requests are logged, if anywhere.
@@ -49,10 +49,19 @@ trait Stop: Future<Output = ()> + Send {}
 
 impl<F: Future<Output = ()> + Send> Stop for F {}
 
+/// Where a connection comes from, and who serves it.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// The client's address.
+    pub client: IpAddr,
+    /// The number of the worker, from 0.
+    pub worker: usize,
+}
+
 /// One connection.
 struct Connection<'a> {
     stream: Stream,
-    client: IpAddr,
+    origin: Origin,
     service: &'a Service,
     /// What has arrived and was not looked at yet.
     received: Vec<u8>,
@@ -85,7 +94,7 @@ enum Next {
 /// in flight is finished and the connection closed.
 pub async fn serve(
     socket: TcpStream,
-    client: IpAddr,
+    origin: Origin,
     service: Arc<Service>,
     stopping: watch::Receiver<bool>,
 ) {
@@ -96,7 +105,7 @@ pub async fn serve(
     });
     let mut connection = Connection {
         stream: Stream::new(socket),
-        client,
+        origin,
         service: &service,
         received: Vec::new(),
         stopping: &stopping,
@@ -169,7 +178,7 @@ impl Connection<'_> {
         if self.service.log_heads
             && let Some(log) = &self.service.log
         {
-            log.head(self.client, bytes);
+            log.head(self.origin.client, bytes);
         }
         let head = match Head::parse(bytes, &self.service.limits) {
             Ok(head) => head,
@@ -188,7 +197,7 @@ impl Connection<'_> {
             }
             Err(Undiscarded::Gone) => return Next::Close,
         }
-        let reply = answer(self.service, &head, self.client).await;
+        let reply = answer(self.service, &head, self.origin).await;
         let persistence = match after {
             _ if is_last || *self.stopping.borrow() => Persistence::Close,
             After::KeepAlive => Persistence::KeepAlive,
@@ -257,7 +266,7 @@ impl Connection<'_> {
         if let Some(log) = &self.service.log {
             let field = |name| head.and_then(|head| head.values(name).next());
             log.request(&Entry {
-                client: self.client,
+                client: self.origin.client,
                 line,
                 status,
                 body_bytes,
@@ -269,7 +278,7 @@ impl Connection<'_> {
             Ok(()) if persistence == Persistence::Close => Next::Close,
             Ok(()) => Next::Request,
             Err(broken) => {
-                let client = self.client;
+                let client = self.origin.client;
                 match broken {
                     Broken::Stalled => tracing::debug!(%client, "the client takes no answer"),
                     Broken::Gone(error) => tracing::debug!(%client, "the client is gone: {error}"),

@@ -2,6 +2,7 @@
 //!
 //! - [`connection`]: the life of a connection, one request after the other.
 //! - [`answer`]: one request becomes a reply: the guest decides, the site gives.
+//! - [`explain`]: the same, with its reasons.
 //! - [`representation`]: a file becomes a reply: conditions, ranges.
 //! - [`scan`]: where a request's head ends.
 //! - [`head`]: what it says.
@@ -12,6 +13,7 @@
 mod answer;
 pub mod body;
 pub mod connection;
+pub mod explain;
 pub mod head;
 pub mod limits;
 mod representation;

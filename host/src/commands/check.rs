@@ -1,0 +1,121 @@
+//! `innkeeper check GUEST`: what a guest is, what it costs, whether it is fit.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use bytesize::ByteSize;
+
+use super::{read_guest_or_default, start_engine};
+use crate::cli::CheckArguments;
+use crate::guest::check::{FACTS, check};
+use crate::guest::generation::Cost;
+use crate::guest::swap::read_cases;
+use crate::guest::{Engine, Generation, WORLD};
+
+/// How often a decision is measured at most, and for how long: a guest in Python
+/// takes 2 ms.
+const SAMPLES: usize = 1_000;
+const SAMPLING: Duration = Duration::from_secs(1);
+
+/// The request whose decision is measured.
+const LINE: &[u8] = b"GET /index.html HTTP/1.1";
+
+/// Tells about the guest. Succeeds if it is fit to serve.
+pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
+    let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
+    let cases = read_cases(&arguments.cases).map_err(|error| anyhow!(error))?;
+    let engine = start_engine(arguments.guests.limits(), NonZeroUsize::MIN)?;
+    let began = Instant::now();
+    let guest = Generation::load(&engine, &bytes)
+        .map_err(|error| anyhow!("{name} is not a guest: {error}"))?;
+    let compile = began.elapsed();
+    let mut out = io::stdout().lock();
+    let mut tell = |what: &str, value: std::fmt::Arguments| {
+        writeln!(out, "{what:<10} {value}").context("cannot write to standard output")
+    };
+    let list = |names: Vec<&str>| match names.is_empty() {
+        true => "none".to_owned(),
+        false => names.join(", "),
+    };
+    tell("guest", format_args!("{name}"))?;
+    tell("digest", format_args!("sha256:{:#}", guest.digest()))?;
+    let (form, size) = (guest.form(), bytes.len());
+    tell("form", format_args!("{form}, {} ({size} bytes)", ByteSize(size as u64)))?;
+    tell("world", format_args!("{WORLD}"))?;
+    let imports = list(guest.imports().iter().map(String::as_str).collect());
+    let inert = if guest.imports().is_empty() { "" } else { " (calling one traps)" };
+    tell("imports", format_args!("{imports}{inert}"))?;
+    tell("interests", format_args!("{}", list(guest.interests().collect())))?;
+    tell("compiled", format_args!("in {compile:.1?}"))?;
+    match sample(&guest) {
+        Err(failure) => tell("decision", format_args!("none: {failure}"))?,
+        Ok(samples) => {
+            let median = |part: fn(&Cost) -> Duration| {
+                let mut times: Vec<_> = samples.iter().map(part).collect();
+                times.sort();
+                times[times.len() / 2]
+            };
+            let all = median(|cost| cost.instantiate + cost.decide + cost.drop);
+            tell(
+                "decision",
+                format_args!(
+                    "{all:.1?} on a fresh instance, the median of {}: instantiate {:.1?}, call {:.1?}, \
+                     drop {:.1?}",
+                    samples.len(),
+                    median(|cost| cost.instantiate),
+                    median(|cost| cost.decide),
+                    median(|cost| cost.drop)
+                ),
+            )?;
+            let memory = samples.iter().map(|cost| cost.memory_bytes).max().unwrap_or_default();
+            tell("memory", format_args!("{}", ByteSize(memory as u64).display().iec()))?;
+            if let Some(instructions) = count_instructions(arguments, &bytes)? {
+                tell("fuel", format_args!("{instructions} instructions"))?;
+            }
+        }
+    }
+    match check(&guest, &cases) {
+        Ok(report) => {
+            let kinds: Vec<_> = report
+                .kinds
+                .iter()
+                .map(|(kind, count)| format!("{count} {}", kind.name()))
+                .collect();
+            tell(
+                "checked",
+                format_args!(
+                    "{} request lines and {} cases, twice: {}",
+                    report.lines,
+                    report.cases,
+                    kinds.join(", ")
+                ),
+            )?;
+            tell("verdict", format_args!("fit to serve"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problem) => {
+            tell("verdict", format_args!("not fit to serve: {problem}"))?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn sample(guest: &Generation) -> Result<Vec<Cost>, crate::guest::Failure> {
+    let began = Instant::now();
+    let mut samples = Vec::new();
+    while samples.is_empty() || samples.len() < SAMPLES && began.elapsed() < SAMPLING {
+        samples.push(guest.measure(LINE, [].into_iter(), FACTS)?);
+    }
+    Ok(samples)
+}
+
+/// Counts on an engine of its own: what counts is slower.
+fn count_instructions(arguments: &CheckArguments, bytes: &[u8]) -> anyhow::Result<Option<u64>> {
+    let engine = Engine::counting(arguments.guests.limits())
+        .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))?;
+    let guest = Generation::load(&engine.into(), bytes).map_err(|error| anyhow!(error))?;
+    Ok(guest.measure(LINE, [].into_iter(), FACTS).ok().and_then(|cost| cost.instructions))
+}

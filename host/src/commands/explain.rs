@@ -1,0 +1,91 @@
+//! `innkeeper explain [GUEST] LINE`: how one request is answered, and why.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+
+use super::{open_site, read_guest_or_default, start_engine};
+use crate::cli::ExplainArguments;
+use crate::guest::serving::OnFailure;
+use crate::guest::{Facts, Generation, Serving};
+use crate::http1::Limits;
+use crate::http1::connection::{Origin, Service};
+use crate::http1::explain::{Explanation, explain};
+use crate::reply::{Persistence, head};
+
+/// Explains the answer to a request.
+pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
+    let site = open_site(&arguments.root, arguments.site.options())?;
+    let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
+    let engine = start_engine(arguments.guests.limits(), NonZeroUsize::MIN)?;
+    let generation = Generation::load(&engine, &bytes)
+        .map_err(|error| anyhow!("{name} is not a guest: {error}"))?;
+    let digest = generation.digest();
+    let service = Service {
+        site,
+        guest: Arc::new(Serving::new(Arc::new(generation), OnFailure::default())),
+        limits: Limits::default(),
+        log: None,
+        log_heads: false,
+    };
+    let origin = Origin { client: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let explanation = runtime.block_on(explain(&service, &request(arguments), origin));
+    let asked_all_the_same = || {
+        let fields = arguments.fields.iter();
+        let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let facts = Facts { client: origin.client };
+        service.guest.current().try_out(arguments.line.as_bytes(), fields, facts)
+    };
+    let mut told = vec![
+        ("line", arguments.line.escape_debug().to_string()),
+        ("guest", format!("{name} ({digest})")),
+    ];
+    match &explanation {
+        Explanation::Refused { why, .. } => {
+            told.push(("refused", format!("by the host, without asking the guest: {why}")));
+            told.push(match asked_all_the_same() {
+                Ok(decision) => ("decision", format!("would have been {decision}")),
+                Err(failure) => ("decision", format!("would have failed: {failure}")),
+            });
+        }
+        Explanation::Failed { failure, .. } => told.push(("decision", format!("none: {failure}"))),
+        Explanation::Decided { decision, tried, .. } => {
+            told.push(("decision", decision.to_string()));
+            for (candidate, came_of_it) in tried {
+                told.push(("tried", format!("{candidate}: {came_of_it}")));
+            }
+        }
+    }
+    let mut bytes = Vec::new();
+    head::write(explanation.reply(), Persistence::KeepAlive, &mut bytes);
+    let answer = String::from_utf8_lossy(&bytes);
+    for (number, line) in answer.trim_end().lines().enumerate() {
+        told.push((if number == 0 { "answer" } else { "" }, line.to_owned()));
+    }
+    let mut out = io::stdout().lock();
+    told.iter()
+        .try_for_each(|(what, value)| writeln!(out, "{what:<9} {value}"))
+        .context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The head of the request, as a client would send it.
+fn request(arguments: &ExplainArguments) -> Vec<u8> {
+    let mut head = format!("{}\r\n", arguments.line);
+    if !arguments.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        head.push_str("Host: localhost\r\n");
+    }
+    for (name, value) in &arguments.fields {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}

@@ -1,0 +1,62 @@
+//! What the program can be told to do, one file for each.
+//!
+//! - [`serve`]: serve a directory.
+//! - [`test`]: run cases against a guest.
+//! - [`check`]: tell what a guest is, and what it costs.
+//! - [`explain`]: show how one request is answered.
+
+pub mod check;
+pub mod explain;
+pub mod serve;
+pub mod test;
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+
+use crate::guest::swap::read_guest;
+use crate::guest::{DEFAULT_GUEST, Engine, GuestLimits};
+use crate::site::{Options, Resolver, Site};
+
+/// Opens the directory to serve, or says what to do.
+fn open_site(root: &Path, options: Options) -> anyhow::Result<Site> {
+    let site = Site::open(root, options).map_err(|error| {
+        let root = root.display();
+        match error.kind() {
+            io::ErrorKind::NotFound => anyhow!(
+                "cannot serve {root}: there is no such directory; name the one to serve, as in: \
+                 innkeeper path/to/site"
+            ),
+            io::ErrorKind::NotADirectory => {
+                anyhow!("cannot serve {root}: it is not a directory; name the one it is in")
+            }
+            _ => anyhow!("cannot serve {root}: {error}"),
+        }
+    })?;
+    if site.resolver() == Resolver::Portable {
+        tracing::warn!("this kernel has no openat2 (Linux 5.6): paths are resolved more slowly");
+    }
+    Ok(site)
+}
+
+/// Starts the engine for this many workers.
+fn start_engine(limits: GuestLimits, workers: NonZeroUsize) -> anyhow::Result<Arc<Engine>> {
+    let workers = u32::try_from(workers.get()).context("too many workers")?;
+    Engine::new(limits, workers)
+        .map(Arc::new)
+        .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
+}
+
+/// The name of a guest, for messages, and its bytes.
+fn read_guest_or_default(path: Option<&Path>) -> anyhow::Result<(String, Vec<u8>)> {
+    match path {
+        None => Ok(("the built-in guest".to_owned(), DEFAULT_GUEST.to_vec())),
+        Some(path) => {
+            let bytes = read_guest(path).map_err(|error| anyhow!(error))?;
+            Ok((path.display().to_string(), bytes))
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `innkeeper test GUEST CASES…`: unit tests of a compiled guest.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use serde::Serialize;
+
+use super::{read_guest_or_default, start_engine};
+use crate::cli::{OutcomeFormat, TestArguments};
+use crate::guest::Generation;
+use crate::guest::decision::Kind;
+use crate::guest::swap::read_cases;
+
+/// What came of all cases.
+#[derive(Serialize)]
+struct Outcome {
+    guest: String,
+    digest: String,
+    held: usize,
+    failed: usize,
+    /// How many of the decisions of cases that hold are of each kind.
+    decided: BTreeMap<&'static str, usize>,
+    cases: Vec<CaseOutcome>,
+}
+
+/// What came of one case.
+#[derive(Serialize)]
+struct CaseOutcome {
+    file: String,
+    line: usize,
+    name: Option<String>,
+    asked: String,
+    holds: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<String>,
+    got: String,
+}
+
+/// Runs the cases. Succeeds if all of them hold.
+pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
+    let (name, bytes) = read_guest_or_default(Some(&arguments.guest))?;
+    let files = read_cases(&arguments.cases).map_err(|error| anyhow!(error))?;
+    let engine = start_engine(arguments.guests.limits(), NonZeroUsize::MIN)?;
+    let guest = Generation::load(&engine, &bytes)
+        .map_err(|error| anyhow!("{name} is not a guest: {error}"))?;
+    let mut outcome = Outcome {
+        guest: name,
+        digest: format!("{:#}", guest.digest()),
+        held: 0,
+        failed: 0,
+        decided: Kind::ALL.iter().map(|kind| (kind.name(), 0)).collect(),
+        cases: Vec::new(),
+    };
+    for file in &files {
+        for case in &file.cases {
+            let (expected, got) = match case.run(&guest) {
+                Ok(decision) => {
+                    *outcome.decided.entry(decision.kind().name()).or_default() += 1;
+                    outcome.held += 1;
+                    (None, decision.to_string())
+                }
+                Err(mismatch) => {
+                    outcome.failed += 1;
+                    (Some(mismatch.expected), mismatch.got)
+                }
+            };
+            outcome.cases.push(CaseOutcome {
+                file: file.path.display().to_string(),
+                line: case.line_number,
+                name: case.name.clone(),
+                asked: case.to_string(),
+                holds: expected.is_none(),
+                expected,
+                got,
+            });
+        }
+    }
+    let out = io::stdout().lock();
+    match arguments.format {
+        OutcomeFormat::Text => write_text(&outcome, out),
+        OutcomeFormat::Json => write_json(&outcome, out),
+    }
+    .context("cannot write the outcome")?;
+    Ok(if outcome.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn write_json(outcome: &Outcome, mut out: impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut out, outcome)?;
+    writeln!(out)
+}
+
+fn write_text(outcome: &Outcome, mut out: impl Write) -> io::Result<()> {
+    for case in &outcome.cases {
+        if let Some(expected) = &case.expected {
+            writeln!(
+                out,
+                "{}:{}: {}\n  asked     {}\n  expected  {expected}\n  got       {}\n",
+                case.file,
+                case.line,
+                case.name.as_deref().unwrap_or("does not hold"),
+                case.asked,
+                case.got
+            )?;
+        }
+    }
+    let decided: Vec<_> = Kind::ALL
+        .iter()
+        .map(|kind| format!("{} {}", outcome.decided[kind.name()], kind.name()))
+        .collect();
+    let all = outcome.held + outcome.failed;
+    writeln!(out, "{} of {all} cases hold: {}", outcome.held, decided.join(", "))
+}

@@ -1,0 +1,146 @@
+//! What serves: one generation, which can be replaced in one step while requests
+//! come in.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+
+use super::decision::Decision;
+use super::generation::{Digest, Generation};
+use super::instance::Failure;
+use super::interests::Facts;
+
+/// What is done about a guest that fails on requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnFailure {
+    /// Who answers the request that it failed on.
+    pub answer: Answer,
+    /// If so many of the last 1,000 decisions failed, the generation before this
+    /// one serves again.
+    pub roll_back_after: Option<NonZeroU32>,
+}
+
+/// Who answers a request on which the guest failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answer {
+    /// The host, with 500. An older policy may allow what the new one denies.
+    #[default]
+    Error,
+    /// The generation that served before, if there is one.
+    Previous,
+}
+
+/// The generation that serves, and the one before it where it may be needed.
+pub struct Serving {
+    current: ArcSwap<Generation>,
+    previous: ArcSwapOption<Generation>,
+    on_failure: OnFailure,
+    /// Held while the two change, so that they change together. Holds the guest
+    /// that was found unfit last: it is not tried again.
+    changing: Mutex<Option<Digest>>,
+}
+
+impl Serving {
+    /// Puts the first generation in service.
+    pub fn new(first: Arc<Generation>, on_failure: OnFailure) -> Serving {
+        Serving {
+            current: ArcSwap::new(first),
+            previous: ArcSwapOption::empty(),
+            on_failure,
+            changing: Mutex::new(None),
+        }
+    }
+
+    /// The generation that serves now.
+    pub fn current(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
+
+    /// The generation that served before, if it is kept.
+    pub fn previous(&self) -> Option<Arc<Generation>> {
+        self.previous.load_full()
+    }
+
+    /// Asks the generation that serves for a decision, as
+    /// [`Generation::decide`] does. The cause of a failure is logged here.
+    pub async fn decide<'a>(
+        &self,
+        worker: usize,
+        line: &[u8],
+        fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
+        facts: Facts,
+    ) -> Result<Arc<Decision>, Failure> {
+        let generation = self.current.load_full();
+        let failure = match generation.decide(worker, line, fields.clone(), facts).await {
+            Ok(decision) => return Ok(decision),
+            Err(failure) => failure,
+        };
+        let (digest, shown) = (generation.digest(), line.escape_ascii());
+        tracing::error!("the guest {digest} gave no decision on {shown}: {failure}");
+        if failure == Failure::Busy {
+            return Err(failure);
+        }
+        let previous = self.previous.load_full();
+        self.note_failure(&generation);
+        match previous {
+            Some(previous) if self.on_failure.answer == Answer::Previous => {
+                tracing::warn!("the guest {} answers in its place", previous.digest());
+                previous.decide(worker, line, fields, facts).await
+            }
+            _ => Err(failure),
+        }
+    }
+
+    /// Puts a generation in service, and gives the one that is needed no longer.
+    pub(super) fn publish(&self, next: Generation) -> Option<Arc<Generation>> {
+        let mut unfit = self.changing();
+        *unfit = None;
+        let old = self.current.swap(Arc::new(next));
+        if self.keeps_previous() { self.previous.swap(Some(old)) } else { Some(old) }
+    }
+
+    /// Puts the generation that served before in service again, and gives the one
+    /// that was. `None` if none is kept.
+    pub fn roll_back(&self) -> Option<Arc<Generation>> {
+        let mut unfit = self.changing();
+        let previous = self.previous.swap(None)?;
+        let old = self.current.swap(previous);
+        *unfit = Some(old.digest());
+        Some(old)
+    }
+
+    /// The guest that was found unfit last.
+    pub(super) fn unfit(&self) -> Option<Digest> {
+        *self.changing()
+    }
+
+    /// Remembers that a guest was found unfit.
+    pub(super) fn refuse(&self, digest: Digest) {
+        *self.changing() = Some(digest);
+    }
+
+    fn changing(&self) -> MutexGuard<'_, Option<Digest>> {
+        // What it holds is written in one step, whoever panicked.
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keeps_previous(&self) -> bool {
+        self.on_failure != OnFailure::default()
+    }
+
+    fn note_failure(&self, generation: &Arc<Generation>) {
+        let Some(limit) = self.on_failure.roll_back_after else { return };
+        if !generation.fails_often(limit) || !Arc::ptr_eq(generation, &self.current.load()) {
+            return;
+        }
+        if let Some(old) = self.roll_back() {
+            tracing::error!(
+                "{limit} of its last 1000 decisions failed: the guest {} is out of service, and {} \
+                 serves again",
+                old.digest(),
+                self.current.load().digest()
+            );
+        }
+    }
+}

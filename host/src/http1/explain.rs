@@ -1,0 +1,96 @@
+//! One request, answered with its reasons.
+
+use std::sync::Arc;
+
+use super::answer::carry_out;
+use super::connection::{Origin, Service};
+use super::head::{Fault, Head};
+use super::scan::Scanner;
+use crate::guest::{Candidate, Decision, Facts, Failure};
+use crate::reply::Reply;
+use crate::site::Lookup;
+
+/// How a request is answered, and why.
+#[derive(Debug)]
+pub enum Explanation {
+    /// The host refuses the request's head.
+    Refused {
+        /// What is wrong with it.
+        why: String,
+        /// The answer.
+        reply: Reply,
+    },
+    /// The guest gives no decision.
+    Failed {
+        /// Why not.
+        failure: Failure,
+        /// The answer.
+        reply: Reply,
+    },
+    /// The guest decides.
+    Decided {
+        /// What.
+        decision: Arc<Decision>,
+        /// The candidates that were tried, with what came of each.
+        tried: Vec<(Candidate, String)>,
+        /// The answer.
+        reply: Reply,
+    },
+}
+
+impl Explanation {
+    /// The answer.
+    pub fn reply(&self) -> &Reply {
+        match self {
+            Explanation::Refused { reply, .. }
+            | Explanation::Failed { reply, .. }
+            | Explanation::Decided { reply, .. } => reply,
+        }
+    }
+}
+
+/// Answers the request with this head as a connection would, and says why.
+pub async fn explain(service: &Service, head: &[u8], origin: Origin) -> Explanation {
+    let head = match parse(service, head) {
+        Ok(head) => head,
+        Err(fault) => {
+            let why = fault.to_string();
+            let reply = Reply::text(fault.status(), &why);
+            return Explanation::Refused { why, reply };
+        }
+    };
+    let fields = head.fields.iter().map(|field| (field.name, field.value));
+    let facts = Facts { client: origin.client };
+    match service.guest.decide(origin.worker, head.line, fields, facts).await {
+        Err(failure) => Explanation::Failed { reply: super::answer::failed(&failure), failure },
+        Ok(decision) => {
+            let mut tried = Vec::new();
+            let mut note = |candidate: &Candidate, lookup: &Lookup| {
+                tried.push((candidate.clone(), describe(lookup)));
+            };
+            let reply = carry_out(&decision, service, &head, &mut note).await;
+            Explanation::Decided { decision, tried, reply }
+        }
+    }
+}
+
+fn parse<'a>(service: &Service, head: &'a [u8]) -> Result<Head<'a>, Fault> {
+    let limits = &service.limits;
+    let extent = Scanner::default().scan(head, limits)?.ok_or(Fault::Line)?;
+    if extent.end < head.len() {
+        // An empty line within what was meant to be one head.
+        return Err(Fault::Line);
+    }
+    Head::parse(&head[extent.start..extent.end], limits)
+}
+
+fn describe(lookup: &Lookup) -> String {
+    match lookup {
+        Lookup::File(file) => format!("taken, {} bytes", file.length),
+        Lookup::Directory => "it is a directory".to_owned(),
+        Lookup::Missing => "there is nothing that may be served".to_owned(),
+        Lookup::Forbidden => "this process may not read it".to_owned(),
+        Lookup::Exhausted(error) => format!("cannot be opened now: {error}"),
+        Lookup::Failed(error) => format!("cannot be opened: {error}"),
+    }
+}
