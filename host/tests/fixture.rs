@@ -73,6 +73,7 @@ pub struct Setup {
     pub on_failure: OnFailure,
     pub limits: Limits,
     pub site: Options,
+    pub workers: usize,
 }
 
 impl Default for Setup {
@@ -83,6 +84,7 @@ impl Default for Setup {
             on_failure: OnFailure::default(),
             limits: Limits::default(),
             site: Options::default(),
+            workers: 2,
         }
     }
 }
@@ -97,7 +99,7 @@ impl Setup {
             log_heads: false,
         });
         let any_port = "127.0.0.1:0".parse().unwrap();
-        let server = Server::bind(&[any_port], NonZeroUsize::new(2).unwrap()).unwrap();
+        let server = Server::bind(&[any_port], NonZeroUsize::new(self.workers).unwrap()).unwrap();
         TestServer {
             address: server.addresses()[0],
             folder: self.folder,

@@ -1,64 +1,21 @@
 //! Guests that misbehave, each in its way: the client whose request it was gets
 //! a 500, and nobody else is touched.
 //!
-//! Each guest here is a core module in the text format that behaves (there is
-//! nothing here, it says) unless the path begins with `/x`. The module is given
-//! the component type of `wit/policy.wit`, as a toolchain would.
+//! Each guest here is one of `wat_guest`: it behaves unless the path begins with
+//! `/x`.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-use innkeeper::guest::{DEFAULT_GUEST, Facts, Generation};
+use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use crate::fixture::{Setup, TestServer, default_guest, engine, write};
-
-/// Where a guest's decision lies in its memory. The table of `misbehaves` writes
-/// there.
-const DECISION: u32 = 1024;
-
-/// A core module for the world: `items` are declarations of its own, and
-/// `misbehave` is what it does when the path begins with `/x`.
-fn module(items: &str, misbehave: &str) -> Vec<u8> {
-    with_component_type(&wat::parse_str(text("", items, misbehave)).unwrap())
-}
-
-/// The same in the text format, with imports.
-fn text(imports: &str, items: &str, misbehave: &str) -> String {
-    format!(
-        r#"(module
-            {imports}
-            (memory (export "memory") 2)
-            (global $free (mut i32) (i32.const 65536))
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (global.get $free)
-                (global.set $free (i32.add (global.get $free) (local.get 3)))
-                (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8))))
-            (func (export "innkeeper:policy/policy@0.1.0#interests") (result i32)
-                (i32.const 16))
-            (func (export "innkeeper:policy/policy@0.1.0#decide")
-                (param $line i32) (param $length i32) (param i32 i32) (result i32)
-                (if (i32.eq (i32.load8_u offset=5 (local.get $line)) (i32.const 120)) ;; x
-                    (then {misbehave}))
-                (i32.const 512))
-            (data (i32.const 512) "\03") ;; not-found
-            {items})"#
-    )
-}
-
-/// Adds the section that tells a core module's component type.
-fn with_component_type(module: &[u8]) -> Vec<u8> {
-    let mut resolve = Resolve::default();
-    let wit = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    let (package, _) = resolve.push_dir(wit).unwrap();
-    let world = resolve.select_world(&[package], Some("guest")).unwrap();
-    let mut module = module.to_vec();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    module
-}
+use crate::wat_guest::{DECISION, module, text};
 
 fn start(guest: &[u8]) -> TestServer {
     let guest = Generation::load(engine(), guest).unwrap_or_else(|error| panic!("{error}"));
@@ -120,6 +77,36 @@ fn loads_out_of_bounds() {
 #[test]
 fn loops() {
     misbehaves("", "(loop $again (br $again))", "deadline");
+}
+
+/// A guest that is slow on purpose gets threads of its own to be slow on. What is
+/// more than they can do waits for a second, and is told to come again.
+#[test]
+fn loops_for_many_clients_at_a_time() {
+    let guest = module("", "(loop $again (br $again))");
+    // One worker, and one thread beside it.
+    let engine = Arc::new(Engine::new(GuestLimits::default(), 1).unwrap());
+    let guest = Arc::new(Generation::load(&engine, &guest).unwrap());
+    let server = Setup { guest: Arc::clone(&guest), workers: 1, ..Setup::default() }.start();
+    let mut slow: Vec<_> = (0..30).map(|_| server.connect()).collect();
+    for (number, client) in slow.iter_mut().enumerate() {
+        client.send(format!("GET /x{number} HTTP/1.1\r\nHost: test\r\n\r\n"));
+    }
+    // Ten at a tenth of a second would be a second, if they were in the way.
+    let mut honest = server.connect();
+    let mut slowest = Duration::ZERO;
+    for number in 0..200 {
+        let began = Instant::now();
+        honest.send(format!("GET /{number} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        assert_eq!(honest.reply().status(), 404);
+        slowest = slowest.max(began.elapsed());
+    }
+    assert!(slowest < Duration::from_millis(500), "one request took {slowest:?}");
+    let statuses: Vec<_> = slow.iter_mut().map(|client| client.reply().status()).collect();
+    assert!(statuses.iter().all(|status| [500, 503].contains(status)), "{statuses:?}");
+    assert!(statuses.contains(&500) && statuses.contains(&503), "{statuses:?}");
+    let counts = guest.counts();
+    assert_eq!(counts.deadline + counts.busy, 30, "{counts:?}");
 }
 
 #[test]
@@ -247,6 +234,31 @@ fn replies_with_a_field_a_million_times() {
     let grow = "(drop (memory.grow (i32.const 256))) (return (i32.const 1024))";
     let items = r#"(data (i32.const 1024) "\05\00\00\00\c8\00\00\00\00\00\00\00\00\00\10\00")"#;
     misbehaves(items, grow, "fuel");
+}
+
+#[test]
+fn decisions_are_counted() {
+    let guest = Arc::new(Generation::load(engine(), &module("", "unreachable")).unwrap());
+    let server = Setup { guest: Arc::clone(&guest), ..Setup::default() }.start();
+    let mut client = server.connect();
+    for target in ["/a", "/a", "/b", "/a", "/x", "/x"] {
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        client.reply();
+    }
+    let counts = guest.counts();
+    assert_eq!((counts.remembered, counts.computed, counts.trap), (2, 4, 2), "{counts:?}");
+}
+
+#[test]
+fn nothing_is_remembered_when_that_is_switched_off() {
+    let limits = GuestLimits { remembered_bytes: 0, ..GuestLimits::default() };
+    let engine = Arc::new(Engine::new(limits, 2).unwrap());
+    let guest = Arc::new(Generation::load(&engine, DEFAULT_GUEST).unwrap());
+    let server = Setup { guest: Arc::clone(&guest), ..Setup::default() }.start();
+    for _ in 0..3 {
+        server.connect().expect_open();
+    }
+    assert_eq!((guest.counts().remembered, guest.counts().computed), (0, 3));
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! - `files`: what is sent, and what is never sent.
 //! - `representations`: in which form it is sent: conditions, ranges, encodings.
 //! - `guests`: guests that misbehave, each in its way.
+//! - `swaps`: guests that are replaced while they serve.
+//! - `commands`: what can be done with a guest besides serving it.
 //! - `program`: the binary as a user types it.
 
 #![expect(
@@ -14,10 +16,14 @@
 )]
 
 mod fixture;
+mod running;
+mod wat_guest;
 
+mod commands;
 mod files;
 mod guests;
 mod limits;
 mod program;
 mod representations;
+mod swaps;
 mod wire;

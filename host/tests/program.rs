@@ -1,86 +1,16 @@
 //! The program as a user types it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::fixture::{Client, site, write};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_innkeeper");
-
-/// The folder of the workspace, where `html` is.
-fn workspace() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// A running program. It is killed when dropped.
-struct Program {
-    child: Child,
-    addresses: Vec<SocketAddr>,
-    errors: BufReader<std::process::ChildStderr>,
-}
-
-impl Program {
-    /// Starts it, and waits until it listens on each of its addresses.
-    fn start(mut command: Command, listeners: usize) -> Program {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut errors = BufReader::new(child.stderr.take().unwrap());
-        let addresses = (0..listeners).map(|_| {
-            let mut line = String::new();
-            errors.read_line(&mut line).unwrap();
-            let address = line.trim_end().strip_prefix("listening on http://");
-            address.unwrap_or_else(|| panic!("it says {line:?}")).parse().unwrap()
-        });
-        let addresses = addresses.collect();
-        Program { child, addresses, errors }
-    }
-
-    fn client(&self) -> Client {
-        Client::connect(self.addresses[0])
-    }
-
-    fn get(&self, target: &str) -> crate::fixture::Reply {
-        let mut client = self.client();
-        client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
-        client.reply()
-    }
-
-    fn signal(&self, signal: Signal) {
-        let id = Pid::from_child(&self.child);
-        kill_process(id, signal).unwrap();
-    }
-
-    /// Waits for its end, and gives what it wrote.
-    fn finish(mut self) -> (ExitStatus, String, String) {
-        let (mut out, mut errors) = (String::new(), String::new());
-        self.errors.read_to_string(&mut errors).unwrap();
-        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        let status = self.child.wait().unwrap();
-        (status, out, errors)
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The program with these arguments, on any port, serving this folder.
-fn serving(root: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.arg(root).args(["--listen", "127.0.0.1:0"]).args(arguments);
-    command
-}
+use crate::running::{PROGRAM, Program, serving, workspace};
 
 /// Runs it with arguments that it refuses, and gives exit code and message.
 fn refused(arguments: &[&str]) -> (i32, String) {

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
 
 use super::cases::CaseFile;
 use super::decision::{Decision, Kind};
@@ -44,10 +45,14 @@ pub fn check(guest: &Generation, cases: &[CaseFile]) -> Result<Report, String> {
         facts: Facts { client: case.client },
     });
     let asked: Vec<_> = asked.chain(in_cases).collect();
+    let began = Instant::now();
     let decisions = decide_twice(&asked, |asked| {
         let fields = asked.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         guest.try_out(asked.line, fields, asked.facts)
     })?;
+    // Each was decided twice.
+    let count = u32::try_from(2 * asked.len()).unwrap_or(u32::MAX);
+    guest.takes(began.elapsed() / count);
     for decision in decisions {
         *report.kinds.entry(decision.kind()).or_default() += 1;
     }

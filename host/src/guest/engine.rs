@@ -1,20 +1,17 @@
 //! The wasmtime engine: compiles guests, and bounds what a running one may use.
 
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-/// How often the clock that interrupts guests ticks. A deadline is kept to
-/// within one tick; a tick costs a wake-up of a few microseconds.
-const TICK: Duration = Duration::from_millis(10);
+use super::clock::{Clock, Ticks};
 
 /// How long a decision may keep a worker from its other connections. One that
 /// takes longer is begun anew on a thread of its own, where it has the whole
-/// deadline. A policy in Python takes 2 ms.
-const WORKER_DEADLINE: Duration = Duration::from_millis(10);
+/// deadline. The default guest takes 10 µs.
+const WORKER_DEADLINE: Duration = Duration::from_millis(2);
 
 /// What one decision may use, and what is kept of decisions.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +53,6 @@ impl Default for GuestLimits {
 }
 
 /// Compiles guests and gives them room to run.
-///
-/// Dropping it ends the thread that ticks.
 pub struct Engine {
     wasm: wasmtime::Engine,
     limits: GuestLimits,
@@ -65,8 +60,7 @@ pub struct Engine {
     counting: Counting,
     /// Permits to decide on a thread other than a worker's.
     lanes: Arc<Semaphore>,
-    /// Closed by the drop, which ends the ticking thread.
-    _ticking: mpsc::Sender<()>,
+    clock: Clock,
 }
 
 impl Engine {
@@ -87,21 +81,10 @@ impl Engine {
         config.consume_fuel(counting == Counting::On);
         let wasm = wasmtime::Engine::new(&config)?;
         let workers = usize::try_from(workers).unwrap_or(usize::MAX);
-        let (ticking, stopped) = mpsc::channel();
-        let clock = wasm.weak();
-        thread::Builder::new()
-            .name("guest-clock".to_owned())
-            .spawn(move || {
-                while stopped.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    match clock.upgrade() {
-                        Some(engine) => engine.increment_epoch(),
-                        None => break,
-                    }
-                }
-            })
+        let clock = Clock::start(wasm.weak(), Ticks::at_least(limits.deadline))
             .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
         let lanes = Arc::new(Semaphore::new(workers));
-        Ok(Engine { wasm, limits, workers, counting, lanes, _ticking: ticking })
+        Ok(Engine { wasm, limits, workers, counting, lanes, clock })
     }
 
     pub(super) fn wasm(&self) -> &wasmtime::Engine {
@@ -120,6 +103,11 @@ impl Engine {
     /// The workers of the server it was made for.
     pub(super) fn workers(&self) -> usize {
         self.workers
+    }
+
+    /// The clock that interrupts what runs.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(super) fn lanes(&self) -> &Arc<Semaphore> {
@@ -142,19 +130,6 @@ impl Engine {
 enum Counting {
     Off,
     On,
-}
-
-/// A time in ticks of the clock that interrupts guests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticks(pub(super) u64);
-
-impl Ticks {
-    /// Rounded up, as the tick that comes next may come at once: at least this
-    /// long, and at most two ticks more.
-    fn at_least(time: Duration) -> Ticks {
-        let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
-        Ticks(u64::try_from(ticks).unwrap_or(u64::MAX - 1).saturating_add(1))
-    }
 }
 
 /// How guests are compiled and where their instances live.

@@ -65,8 +65,7 @@ pub struct Generation {
     counters: Counters,
     /// Which of the decisions, counted from the first, failed lately.
     failed_at: Mutex<VecDeque<u64>>,
-    /// Whether the last decision that was computed took so long that the next
-    /// ones are not made on a worker.
+    /// Whether its decisions take so long that none is made on a worker.
     is_slow: AtomicBool,
 }
 
@@ -191,11 +190,16 @@ impl Generation {
         }
     }
 
+    /// Takes note of how long its decisions take on average.
+    pub(super) fn takes(&self, average: Duration) {
+        self.is_slow.store(average > SLOW, Ordering::Relaxed);
+    }
+
     /// Asks for a decision on the request with this line and these header
     /// fields, given in order of arrival, for the worker with this number.
     ///
     /// If this worker did not ask the same before, the guest runs, on a fresh
-    /// instance: on this thread for some milliseconds at most, and if that is not
+    /// instance: on this thread for two milliseconds at most, and if that is not
     /// enough, on another.
     pub async fn decide<'a>(
         self: &Arc<Self>,
@@ -268,9 +272,7 @@ impl Generation {
                 .and_then(|mut instance| instance.decide(&request));
             match decision {
                 Err(Failure::Busy) => {}
-                Err(Failure::Deadline) if engine.worker_deadline() < engine.deadline() => {
-                    self.is_slow.store(true, Ordering::Relaxed);
-                }
+                Err(Failure::Deadline) if engine.worker_deadline() < engine.deadline() => {}
                 decided => return decided,
             }
         }
@@ -289,10 +291,8 @@ impl Generation {
         let generation = Arc::clone(self);
         let decided = tokio::task::spawn_blocking(move || {
             let engine = &generation.engine;
-            let began = Instant::now();
             let decision = Instance::new(engine, &generation.guest, engine.deadline())
                 .and_then(|mut instance| instance.decide(&request));
-            generation.is_slow.store(began.elapsed() > SLOW, Ordering::Relaxed);
             // The instance is gone before another may take its place.
             drop(lane);
             decision
@@ -356,6 +356,6 @@ impl Generation {
 /// How long warming up may delay a swap.
 const WARM_UP: Duration = Duration::from_millis(100);
 
-/// A decision that takes longer is made on a thread of its own, as handing it over
-/// costs some 20 µs.
+/// A guest whose decisions take longer than this, on average, makes none of them on
+/// a worker. One in Python takes 2 ms.
 const SLOW: Duration = Duration::from_millis(1);

@@ -6,8 +6,9 @@ use wasmtime::{ResourceLimiter, Store, Trap};
 
 use super::bindings::GuestPre;
 use super::bindings::exports::innkeeper::policy::policy;
+use super::clock::Ticks;
 use super::decision::Decision;
-use super::engine::{Engine, Ticks};
+use super::engine::Engine;
 use super::rules::Refusal;
 
 /// Why there is no decision.
@@ -53,6 +54,7 @@ impl Instance {
         let mut store =
             Store::new(engine.wasm(), Usage { memory_bytes: 0, limit: limits.memory_bytes });
         store.limiter(|usage| usage);
+        engine.clock().wake();
         store.set_epoch_deadline(deadline.0);
         store.set_hostcall_fuel(limits.decision_bytes);
         if engine.is_counting() {

@@ -1,6 +1,6 @@
 //! Loads guests and asks them for decisions. The only code that knows wasmtime.
 //!
-//! - [`engine`]: compiles guests, bounds what a running one may use.
+//! - [`engine`] and `clock`: compile guests, bound what a running one may use.
 //! - [`load`]: bytes in one of three forms become a component.
 //! - [`generation`]: one loaded guest, with all that belongs to it.
 //!   - `instance`: runs it once.
@@ -14,6 +14,7 @@
 
 pub mod cases;
 pub mod check;
+mod clock;
 pub mod decision;
 pub mod engine;
 pub mod generation;

@@ -144,3 +144,53 @@ impl Serving {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, OnFailure, Serving};
+    use crate::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits};
+    use std::sync::Arc;
+
+    fn generations(count: usize) -> Vec<Generation> {
+        let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
+        let engine = Arc::new(engine);
+        let load = |_| Generation::load(&engine, DEFAULT_GUEST).expect("the default guest");
+        (0..count).map(load).collect()
+    }
+
+    #[test]
+    fn an_old_generation_is_freed_when_its_last_request_is_done() {
+        let mut generations = generations(2).into_iter();
+        let first = Arc::new(generations.next().expect("a generation"));
+        let freed = Arc::downgrade(&first);
+        let serving = Serving::new(first, OnFailure::default());
+        // A request holds it.
+        let in_use = serving.current();
+        let old = serving.publish(generations.next().expect("another")).expect("the first");
+        assert!(Arc::ptr_eq(&old, &in_use) && serving.previous().is_none());
+        drop(old);
+        assert!(freed.upgrade().is_some());
+        drop(in_use);
+        assert!(freed.upgrade().is_none());
+    }
+
+    #[test]
+    fn the_one_before_is_kept_where_it_may_be_needed() {
+        let mut generations = generations(3).into_iter().map(Arc::new);
+        let mut next = || generations.next().expect("a generation");
+        let on_failure = OnFailure { answer: Answer::Previous, roll_back_after: None };
+        let (first, second, third) = (next(), next(), next());
+        let serving = Serving::new(Arc::clone(&first), on_failure);
+        let publish = |generation| {
+            let generation = Arc::try_unwrap(generation).ok().expect("not in use");
+            serving.publish(generation)
+        };
+        assert!(publish(second).is_none());
+        assert!(Arc::ptr_eq(&serving.previous().expect("the first"), &first));
+        let gone = publish(third).expect("the first");
+        assert!(Arc::ptr_eq(&gone, &first));
+        // Back to the second, and no further.
+        assert!(serving.roll_back().is_some());
+        assert!(serving.previous().is_none() && serving.roll_back().is_none());
+    }
+}

@@ -1,0 +1,131 @@
+//! The clock that interrupts guests: it ticks while one may be running, and
+//! sleeps while none is.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use wasmtime::EngineWeak;
+
+/// How often it ticks. A deadline is kept to within a tick or two; a tick costs a
+/// wake-up of some microseconds.
+const TICK: Duration = Duration::from_millis(1);
+
+/// A time in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticks(pub(super) u64);
+
+impl Ticks {
+    /// Rounded up, as the tick that comes next may come at once: at least this
+    /// long, and at most two ticks more.
+    pub(super) fn at_least(time: Duration) -> Ticks {
+        let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
+        Ticks(u64::try_from(ticks).unwrap_or(u64::MAX - 1).saturating_add(1))
+    }
+}
+
+/// The clock of one engine. Dropping it ends its thread.
+pub(super) struct Clock {
+    hands: Arc<Hands>,
+    thread: Thread,
+}
+
+/// What the clock and those who start guests share.
+#[derive(Default)]
+struct Hands {
+    /// How many guests were started.
+    started: AtomicU64,
+    /// Whether the thread sleeps, or is about to.
+    sleeps: AtomicBool,
+    stopped: AtomicBool,
+}
+
+impl Clock {
+    /// Starts a clock for guests that run for at most this long.
+    pub(super) fn start(engine: EngineWeak, longest: Ticks) -> io::Result<Clock> {
+        let hands = Arc::new(Hands::default());
+        let thread = thread::Builder::new().name("guest-clock".to_owned()).spawn({
+            let hands = Arc::clone(&hands);
+            move || hands.tick(&engine, longest)
+        })?;
+        Ok(Clock { hands, thread: thread.thread().clone() })
+    }
+
+    /// To be called before a guest runs: from now on it ticks.
+    pub(super) fn wake(&self) {
+        // One of the two sees what the other wrote, as all four are in one order:
+        // either the thread finds one more started, or we find that it sleeps.
+        self.hands.started.fetch_add(1, Ordering::SeqCst);
+        if self.hands.sleeps.load(Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        self.hands.stopped.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
+impl Hands {
+    fn tick(&self, engine: &EngineWeak, longest: Ticks) {
+        let mut started = 0;
+        let mut idle_ticks = 0;
+        while !self.stopped.load(Ordering::SeqCst) {
+            thread::sleep(TICK);
+            let Some(engine) = engine.upgrade() else { return };
+            engine.increment_epoch();
+            let now = self.started.load(Ordering::SeqCst);
+            idle_ticks = if now == started { idle_ticks + 1 } else { 0 };
+            started = now;
+            // What was started last has met its deadline by now.
+            if idle_ticks > longest.0 {
+                self.sleeps.store(true, Ordering::SeqCst);
+                while self.started.load(Ordering::SeqCst) == started
+                    && !self.stopped.load(Ordering::SeqCst)
+                {
+                    thread::park();
+                }
+                self.sleeps.store(false, Ordering::SeqCst);
+                idle_ticks = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TICK, Ticks};
+    use crate::guest::{Engine, GuestLimits};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_deadline_is_at_least_what_was_asked_for() {
+        assert_eq!(Ticks::at_least(TICK), Ticks(2));
+        assert_eq!(Ticks::at_least(TICK + Duration::from_nanos(1)), Ticks(3));
+        assert_eq!(Ticks::at_least(Duration::MAX), Ticks(u64::MAX));
+    }
+
+    #[test]
+    fn it_sleeps_when_nothing_runs_and_wakes_when_something_does() {
+        let limits = GuestLimits { deadline: Duration::from_millis(5), ..GuestLimits::default() };
+        let engine = Engine::new(limits, 1).expect("an engine");
+        let hands = &engine.clock().hands;
+        let wait_until = |sleeps: bool| {
+            let began = Instant::now();
+            while hands.sleeps.load(super::Ordering::SeqCst) != sleeps {
+                assert!(began.elapsed() < Duration::from_secs(20), "it never is: {sleeps}");
+                std::thread::yield_now();
+            }
+        };
+        for _ in 0..3 {
+            wait_until(true);
+            engine.clock().wake();
+            wait_until(false);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! `innkeeper test`, `check` and `explain`, as a user types them.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use innkeeper::guest::check::check;
+use innkeeper::guest::swap::read_cases;
+use innkeeper::guest::{DEFAULT_GUEST, Digest};
+use tempfile::TempDir;
+
+use crate::fixture::{default_guest, site};
+use crate::running::{PROGRAM, workspace};
+use crate::wat_guest::{decides_nonsense, module, replying};
+
+/// What a command ended with.
+struct Ended {
+    code: i32,
+    out: String,
+    errors: String,
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Ended {
+    let output = Command::new(PROGRAM).args(arguments).current_dir(folder).output().unwrap();
+    Ended {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        errors: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A folder with `default.wasm`, which is the default guest, and these files.
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("default.wasm"), DEFAULT_GUEST).unwrap();
+    for (name, content) in files {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    folder
+}
+
+/// The table that the native build of the policy is held against, held against the
+/// component.
+#[test]
+fn the_cases_of_the_default_guest_hold() {
+    let cases = read_cases(&[workspace().join("guest/cases.toml")]).unwrap();
+    let report = check(&default_guest(), &cases).unwrap();
+    assert!(report.cases > 80, "only {} cases were found", report.cases);
+}
+
+#[test]
+fn test_succeeds_when_all_cases_hold() {
+    let folder = folder(&[(
+        "cases.toml",
+        b"case = [
+            { line = 'GET / HTTP/1.1', decision = { index = '' } },
+            { line = 'GET /a HTTP/1.1', decision = { file = 'a' } },
+            { line = 'GET /.a HTTP/1.1', decision = 'not-found' },
+        ]",
+    )]);
+    let ended = run(folder.path(), &["test", "default.wasm", "cases.toml"]);
+    assert_eq!((ended.code, ended.errors.as_str()), (0, ""));
+    let expected =
+        "3 of 3 cases hold: 1 index, 1 file, 0 serve, 1 not-found, 0 redirect, 0 reply\n";
+    assert_eq!(ended.out, expected);
+}
+
+#[test]
+fn test_tells_what_was_asked_expected_and_got() {
+    let folder = folder(&[(
+        "cases.toml",
+        b"case = [
+            { name = 'private', line = 'GET /.a HTTP/1.1', decision = { file = '.a' } },
+            { line = 'GET / HTTP/1.1', fields = { accept = 'b' }, decision = { index = '' } },
+        ]",
+    )]);
+    let ended = run(folder.path(), &["test", "default.wasm", "cases.toml"]);
+    assert_eq!((ended.code, ended.errors.as_str()), (1, ""));
+    let expected = "cases.toml:2: private
+  asked     GET /.a HTTP/1.1
+  expected  file \".a\"
+  got       not-found
+
+1 of 2 cases hold: 1 index, 0 file, 0 serve, 0 not-found, 0 redirect, 0 reply
+";
+    assert_eq!(ended.out, expected);
+}
+
+#[test]
+fn test_tells_programs_in_json() {
+    let folder = folder(&[(
+        "cases.toml",
+        b"case = [
+            { line = 'GET / HTTP/1.1', decision = { index = '' } },
+            { line = 'GET /a HTTP/1.1', decision = 'not-found' },
+        ]",
+    )]);
+    let ended = run(folder.path(), &["test", "--format", "json", "default.wasm", "cases.toml"]);
+    assert_eq!(ended.code, 1);
+    let outcome: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(outcome["digest"], format!("{:#}", Digest::of(DEFAULT_GUEST)));
+    assert_eq!((&outcome["held"], &outcome["failed"]), (&1.into(), &1.into()));
+    assert_eq!(outcome["decided"]["index"], 1);
+    let failed = &outcome["cases"][1];
+    assert_eq!((&failed["line"], &failed["holds"]), (&3.into(), &false.into()));
+    assert_eq!((&failed["expected"], &failed["got"]), (&"not-found".into(), &"file \"a\"".into()));
+}
+
+#[test]
+fn test_tells_why_there_is_no_decision() {
+    let trap = module("", "unreachable");
+    let case = b"case = [{ line = 'GET /x HTTP/1.1', decision = 'not-found' }]";
+    let folder = folder(&[("trap.wasm", &trap), ("cases.toml", case)]);
+    let ended = run(folder.path(), &["test", "trap.wasm", "cases.toml"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.out.contains("got       no decision: "), "{}", ended.out);
+    assert!(ended.out.contains("unreachable"), "{}", ended.out);
+}
+
+#[test]
+fn what_is_no_guest_or_no_table_is_told() {
+    let folder = folder(&[("broken.toml", b"case = [{ line = 'a', decision = 'found' }]")]);
+    for (arguments, code, part) in [
+        (&["test", "default.wasm"][..], 2, "<CASES>"),
+        (&["test", "default.wasm", "none.toml"], 1, "cannot read the cases none.toml"),
+        (&["test", "default.wasm", "broken.toml"], 1, "broken.toml has no cases"),
+        (&["test", "broken.toml", "broken.toml"], 1, "has no cases"),
+        (&["check", "broken.toml"], 1, "broken.toml is not a guest: it is not WebAssembly"),
+        (&["check", "."], 1, "cannot read the guest .: it is not a regular file"),
+        (&["explain"], 2, "<LINE>"),
+        (&["explain", "GET / HTTP/1.1", "-H", "none"], 2, "'Name: value'"),
+        (&["explain", "GET / HTTP/1.1"], 1, "cannot serve html"),
+        (&["--cases", "none.toml", "."], 1, "cannot read the cases none.toml"),
+    ] {
+        let ended = run(folder.path(), arguments);
+        assert_eq!(ended.code, code, "{arguments:?}: {}", ended.errors);
+        assert!(ended.errors.contains(part), "{arguments:?}: {}", ended.errors);
+        assert_eq!(ended.out, "");
+    }
+}
+
+/// The value of a line that begins with this word.
+fn value<'a>(out: &'a str, name: &str) -> &'a str {
+    let mut lines = out.lines().filter_map(|line| line.strip_prefix(name));
+    lines.next().unwrap_or_else(|| panic!("there is no {name} in:\n{out}")).trim()
+}
+
+#[test]
+fn check_tells_what_a_guest_is() {
+    let cases = b"case = [{ line = 'GET / HTTP/1.1', decision = { index = '' } }]";
+    let folder = folder(&[("cases.toml", cases)]);
+    let ended = run(folder.path(), &["check", "default.wasm", "--cases", "cases.toml"]);
+    assert_eq!((ended.code, ended.errors.as_str()), (0, ""));
+    let told = |name| value(&ended.out, name);
+    assert_eq!(told("digest"), format!("sha256:{:#}", Digest::of(DEFAULT_GUEST)));
+    assert!(told("form").starts_with("a component, "), "{}", ended.out);
+    assert_eq!(told("world"), "innkeeper:policy/policy@0.1.0");
+    assert_eq!((told("imports"), told("interests")), ("none", "none"));
+    assert!(told("decision").contains("µs on a fresh instance"), "{}", ended.out);
+    let instructions: u64 = told("fuel").split(' ').next().unwrap().parse().unwrap();
+    assert!((500..50_000).contains(&instructions), "{}", ended.out);
+    assert!(told("checked").contains(" and 1 cases"), "{}", ended.out);
+    assert_eq!(told("verdict"), "fit to serve");
+}
+
+#[test]
+fn check_tells_why_a_guest_is_unfit() {
+    let folder = folder(&[("nonsense.wasm", &decides_nonsense())]);
+    let ended = run(folder.path(), &["check", "nonsense.wasm"]);
+    assert_eq!(ended.code, 1);
+    let verdict = value(&ended.out, "verdict");
+    assert!(verdict.starts_with("not fit to serve: on \"GET / HTTP/1.1\" "), "{verdict}");
+}
+
+#[test]
+fn limits_are_those_that_were_asked_for() {
+    // It grows by 4 MiB when the path begins with `/x`.
+    let grows = module("", "(drop (memory.grow (i32.const 64)))");
+    let case = b"case = [{ line = 'GET /x HTTP/1.1', decision = 'not-found' }]";
+    let folder = folder(&[("grows.wasm", &grows), ("cases.toml", case)]);
+    let with = |memory: &str| {
+        let arguments = ["test", "grows.wasm", "cases.toml", "--guest-memory", memory];
+        run(folder.path(), &arguments).code
+    };
+    assert_eq!((with("8MiB"), with("1MiB")), (0, 1));
+}
+
+#[test]
+fn explain_shows_each_step() {
+    let site = site();
+    let explain = |arguments: &[&str]| {
+        let ended = run(site.path(), &[&["explain", "--root", "root"], arguments].concat());
+        assert_eq!((ended.code, ended.errors.as_str()), (0, ""), "{arguments:?}");
+        ended.out
+    };
+    let out = explain(&["GET /hello.txt HTTP/1.1"]);
+    assert_eq!(value(&out, "decision"), "file \"hello.txt\"");
+    assert_eq!(value(&out, "tried"), "file \"hello.txt\": taken, 6 bytes");
+    assert_eq!(value(&out, "answer"), "HTTP/1.1 200 OK");
+    assert!(out.contains("Content-Length: 6"), "{out}");
+
+    let out = explain(&["GET /a%2f..%2fb HTTP/1.1"]);
+    assert_eq!(value(&out, "decision"), "not-found");
+    assert_eq!(value(&out, "answer"), "HTTP/1.1 404 Not Found");
+
+    let out = explain(&["GET /docs HTTP/1.1"]);
+    assert_eq!(value(&out, "tried"), "file \"docs\": it is a directory");
+    assert!(out.contains("Location: /docs/"), "{out}");
+
+    let out = explain(&["GET /range.txt HTTP/1.1", "-H", "Range: bytes=0-4"]);
+    assert_eq!(value(&out, "answer"), "HTTP/1.1 206 Partial Content");
+
+    let out = explain(&["GET / FTP/1.1"]);
+    assert_eq!(
+        value(&out, "refused"),
+        "by the host, without asking the guest: the request line is malformed"
+    );
+    assert!(value(&out, "decision").starts_with("would have been reply 400 "), "{out}");
+    assert_eq!(value(&out, "answer"), "HTTP/1.1 400 Bad Request");
+
+    // What was typed cannot become a second request.
+    let out = explain(&["GET / HTTP/1.1\r\n\r\nGET /hello.txt HTTP/1.1"]);
+    assert_eq!(value(&out, "answer"), "HTTP/1.1 400 Bad Request");
+}
+
+#[test]
+fn explain_takes_a_guest() {
+    let site = site();
+    fs::write(site.path().join("policy.wasm"), replying("hello")).unwrap();
+    let arguments = ["explain", "--root", "root", "policy.wasm", "GET /a HTTP/1.1"];
+    let ended = run(site.path(), &arguments);
+    assert_eq!(value(&ended.out, "decision"), "reply 200 \"hello\"");
+    let ended = run(site.path(), &["explain", "--root", "root", "policy.wasm", "GET /x HTTP/1.1"]);
+    assert!(value(&ended.out, "decision").starts_with("none: "), "{}", ended.out);
+    assert_eq!(value(&ended.out, "answer"), "HTTP/1.1 500 Internal Server Error");
+}

@@ -1,0 +1,112 @@
+//! The program, running.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::fixture::{Client, Reply};
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_innkeeper");
+
+/// How long a test waits for a line before it fails. Nothing takes that long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The folder of the workspace, where `html` is.
+pub fn workspace() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The program with these arguments, on any port, serving this folder.
+pub fn serving(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.arg(root).args(["--listen", "127.0.0.1:0"]).args(arguments);
+    command
+}
+
+/// A running program. It is killed when dropped.
+pub struct Program {
+    pub child: Child,
+    pub addresses: Vec<SocketAddr>,
+    lines: mpsc::Receiver<String>,
+    /// What it said on standard error so far.
+    pub said: String,
+}
+
+impl Program {
+    /// Starts it, and waits until it listens on each of its addresses.
+    pub fn start(mut command: Command, listeners: usize) -> Program {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let mut program = Program { child, addresses: Vec::new(), lines, said: String::new() };
+        for _ in 0..listeners {
+            let line = program.wait_for("listening on http://");
+            let (_, address) = line.split_once("http://").unwrap();
+            program.addresses.push(address.parse().unwrap());
+        }
+        program
+    }
+
+    /// Waits until it says something with this in it, and gives that line.
+    #[track_caller]
+    pub fn wait_for(&mut self, part: &str) -> String {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.said += &line;
+                    self.said.push('\n');
+                    if line.contains(part) {
+                        return line;
+                    }
+                }
+                Err(_) => panic!("it never says {part:?}, only:\n{}", self.said),
+            }
+        }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(self.addresses[0])
+    }
+
+    pub fn get(&self, target: &str) -> Reply {
+        let mut client = self.client();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        client.reply()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let id = Pid::from_child(&self.child);
+        kill_process(id, signal).unwrap();
+    }
+
+    /// Waits for its end, and gives what it wrote.
+    pub fn finish(mut self) -> (ExitStatus, String, String) {
+        let mut out = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        let status = self.child.wait().unwrap();
+        let mut said = std::mem::take(&mut self.said);
+        for line in &self.lines {
+            said += &line;
+            said.push('\n');
+        }
+        (status, out, said)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

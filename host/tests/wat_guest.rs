@@ -1,0 +1,72 @@
+//! Guests in the text format, for tests and benchmarks.
+//!
+//! Each is a core module that behaves (there is nothing here, it says) unless the
+//! path begins with `/x`. It is given the component type of `wit/policy.wit`, as a
+//! toolchain would.
+
+use std::path::PathBuf;
+
+use wit_component::{StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// Where a guest's decision lies in its memory. The table of `misbehaves` writes
+/// there.
+pub const DECISION: u32 = 1024;
+
+/// A core module for the world: `items` are declarations of its own, and
+/// `misbehave` is what it does when the path begins with `/x`.
+pub fn module(items: &str, misbehave: &str) -> Vec<u8> {
+    with_component_type(&wat::parse_str(text("", items, misbehave)).unwrap())
+}
+
+/// The same in the text format, with imports.
+pub fn text(imports: &str, items: &str, misbehave: &str) -> String {
+    format!(
+        r#"(module
+            {imports}
+            (memory (export "memory") 2)
+            (global $free (mut i32) (i32.const 65536))
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                (global.get $free)
+                (global.set $free (i32.add (global.get $free) (local.get 3)))
+                (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8))))
+            (func (export "innkeeper:policy/policy@0.1.0#interests") (result i32)
+                (i32.const 16))
+            (func (export "innkeeper:policy/policy@0.1.0#decide")
+                (param $line i32) (param $length i32) (param i32 i32) (result i32)
+                (if (i32.eq (i32.load8_u offset=5 (local.get $line)) (i32.const 120)) ;; x
+                    (then {misbehave}))
+                (i32.const 512))
+            (data (i32.const 512) "\03") ;; not-found
+            {items})"#
+    )
+}
+
+/// Adds the section that tells a core module's component type.
+fn with_component_type(module: &[u8]) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let wit = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let (package, _) = resolve.push_dir(wit).unwrap();
+    let world = resolve.select_world(&[package], Some("guest")).unwrap();
+    let mut module = module.to_vec();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    module
+}
+
+/// A guest that answers with this text, and traps when the path begins with `/x`.
+pub fn replying(body: &str) -> Vec<u8> {
+    let length = body.len();
+    assert!(length < 256, "the length is written as one byte");
+    // It replaces the decision that there is nothing here.
+    let items = format!(
+        r#"(data (i32.const 512) "\05\00\00\00\c8\00\00\00\00\00\00\00\00\00\00\00\00\10\00\00\{length:02x}\00\00\00")
+        (data (i32.const 4096) "{body}")"#
+    );
+    module(&items, "unreachable")
+}
+
+/// A guest whose every decision is none.
+pub fn decides_nonsense() -> Vec<u8> {
+    // The decision that there is nothing becomes one that does not exist.
+    module(r#"(data (i32.const 512) "\09")"#, "")
+}
