@@ -10,7 +10,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+use support::keep;
+
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits};
+
+#[expect(dead_code, reason = "the other benchmarks use the rest")]
+mod support;
 
 const LINES: [&[u8]; 4] = [
     b"GET / HTTP/1.1",
@@ -60,17 +66,21 @@ fn main() {
     }
     let native = median(native);
     println!("{ROUNDS} rounds of {CALLS} calls; medians of the rounds\n");
-    for (name, time) in [
+    let figures = [
         ("native call", native),
         ("recalled", median(recalled)),
         ("fresh instance", median(fresh)),
         ("  instantiate", median(instantiate)),
         ("  call", median(decide)),
         ("  drop", median(dropped)),
-    ] {
+    ];
+    for (name, time) in figures {
         let ratio = time.as_secs_f64() / native.as_secs_f64();
         println!("{name:<16} {:>9.3} µs  {ratio:>7.1} × native", time.as_secs_f64() * 1e6);
     }
+    let nanos =
+        figures.map(|(name, time)| json!({ "what": name.trim(), "ns": time.as_secs_f64() * 1e9 }));
+    keep("decisions.json", &json!({ "rounds": ROUNDS, "calls": CALLS, "medians": nanos }));
 }
 
 /// The time of one call, on average over a round.

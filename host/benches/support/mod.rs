@@ -1,0 +1,107 @@
+//! What the benchmarks of the whole server share: the server, and where results go.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+/// How long a benchmark waits for the server to say something.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server, ended when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Server {
+    /// Starts a server with this guest and these further arguments, on any port.
+    pub(crate) fn start(root: &Path, guest: &Path, arguments: &[&str]) -> Server {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_innkeeper"))
+            .arg(root)
+            .args(["--listen", "127.0.0.1:0", "--workers", "2", "--access-log", "off"])
+            .arg("--guest")
+            .arg(guest)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let errors = BufReader::new(child.stderr.take().expect("it is piped"));
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let address = SocketAddr::from(([0; 4], 0));
+        let mut server = Server { child, address, lines };
+        let line = server.wait_for("listening on http://");
+        let (_, address) = line.split_once("http://").expect("an address");
+        server.address = address.parse().expect("an address");
+        server
+    }
+
+    /// Waits until it says something with this in it, and gives that line.
+    pub(crate) fn wait_for(&self, part: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("the server never says {part:?}"));
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Forgets what it said so far.
+    pub(crate) fn forget_lines(&self) {
+        while self.lines.try_recv().is_ok() {}
+    }
+
+    /// KiB of memory that it has now, and that it had at most.
+    pub(crate) fn memory_kib(&self) -> (u64, u64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the server runs");
+        let value = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+            line.trim().trim_end_matches(" kB").parse().expect("a number")
+        };
+        (value("VmRSS:"), value("VmHWM:"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Writes raw results to `results/DATE/NAME` beside the benchmarks.
+pub(crate) fn keep(name: &str, results: &serde_json::Value) {
+    let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let folder =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/results").join(&date[..10]);
+    let path = folder.join(name);
+    fs::create_dir_all(&folder).expect("a folder for results");
+    let text = serde_json::to_string_pretty(results).expect("results");
+    fs::write(&path, text + "\n").expect("results are written");
+    println!("\nraw results: host/benches/results/{}/{name}", &date[..10]);
+}
+
+/// The value below which this share of the sorted values lies.
+pub(crate) fn quantile(sorted: &[u32], share: f64) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index within the slice"
+    )]
+    let index = (sorted.len() as f64 * share) as usize;
+    sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
+}
