@@ -1,0 +1,170 @@
+"""What comes of the runs: tables, the raw results, and the place for them."""
+
+import datetime
+import json
+import os
+import platform
+from pathlib import Path
+from statistics import median
+
+import chart
+
+# What the other servers are compared with.
+SUBJECT = "innkeeper"
+
+# Metrics that are compared: field, title, and whether more is better.
+COMPARED = [
+    ("requests_per_second", "requests a second", True),
+    ("cpu_us_per_request", "CPU time for a request", False),
+    ("p99_us", "p99 latency", False),
+    ("peak_memory_kib", "peak memory", False),
+]
+
+
+def about() -> dict:
+    """The machine, without its name."""
+    model = "unknown"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{os.cpu_count()}-core-{platform.machine()}",
+        "processor": model,
+        "memory_gib": round(memory / (1 << 30)),
+        # Without the mark of whoever built it.
+        "linux": platform.release().partition("-")[0],
+    }
+
+
+def write(results: dict, chosen: Path | None, parent: Path) -> Path:
+    """Writes everything into a folder, and returns it."""
+    folder = chosen or unused(
+        parent, f"{results['about']['date']}-{results['about']['machine']}"
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "runs.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    (folder / "table.txt").write_text(table(results) + "\n")
+    (folder / "chart.svg").write_text(chart.draw(results, summaries(results)))
+    return folder
+
+
+def unused(parent: Path, name: str) -> Path:
+    """A folder of that name, or numbered where there is one already."""
+    folder = parent / name
+    number = 2
+    while folder.exists():
+        folder = parent / f"{name}-{number}"
+        number += 1
+    return folder
+
+
+def summaries(results: dict) -> dict[str, dict[str, dict]]:
+    """For each case and server: the median of each number, and the range of some."""
+    grouped: dict[str, dict[str, list[dict]]] = {}
+    for run in results["runs"]:
+        grouped.setdefault(run["case"], {}).setdefault(run["server"], []).append(run)
+    return {
+        case: {server: summary(runs) for server, runs in servers.items()}
+        for case, servers in grouped.items()
+    }
+
+
+def summary(runs: list[dict]) -> dict:
+    numbers = [
+        field
+        for field, value in runs[0].items()
+        # Latencies are missing where they say nothing.
+        if isinstance(value, (int, float)) and field != "round"
+    ]
+    found = {field: median(run[field] for run in runs) for field in numbers}
+    for field in ["requests_per_second", "cpu_us_per_request"]:
+        found[f"{field}_range"] = [
+            min(run[field] for run in runs),
+            max(run[field] for run in runs),
+        ]
+    found["problems"] = sum(bool(run["problems"]) for run in runs)
+    return found
+
+
+def table(results: dict) -> str:
+    """All medians, and how innkeeper compares."""
+    machine = results["about"]
+    lines = [
+        f"{machine['date']}, {machine['machine']} ({machine['processor']}), "
+        f"Linux {machine['linux']}; medians of {results['rounds']} runs of "
+        f"{results['seconds']} s",
+    ]
+    lines += [f"  {name:18}{version}" for name, version in results["versions"].items()]
+    found = summaries(results)
+    for case, servers in found.items():
+        lines += ["", f"{case}: {results['cases'][case]}", *case_table(servers)]
+    others = [name for name in results["versions"] if name != SUBJECT]
+    for field, title, more_is_better in COMPARED:
+        lines += ratio_table(found, others, field, title, more_is_better)
+    if any(one["problems"] for servers in found.values() for one in servers.values()):
+        lines += ["", "! some runs are doubtful: see their problems in runs.json"]
+    return "\n".join(lines)
+
+
+def case_table(servers: dict[str, dict]) -> list[str]:
+    held = any("kib_per_connection" in one for one in servers.values())
+    lines = [
+        f"  {'':18}{'requests/s':>12}{'(from–to)':>22}{'p50 ms':>9}{'p99 ms':>9}"
+        f"{'p99.9 ms':>10}{'CPU µs/req':>12}{'peak MiB':>10}"
+        + (f"{'KiB/held':>10}" if held else "")
+    ]
+    for name, one in servers.items():
+        least, most = one["requests_per_second_range"]
+        line = (
+            f"  {name:18}{count(one['requests_per_second']):>12}"
+            f"{f'({count(least)}–{count(most)})':>22}"
+            f"{milliseconds(one, 'p50_us'):>9}{milliseconds(one, 'p99_us'):>9}"
+            f"{milliseconds(one, 'p999_us'):>10}{count(one['cpu_us_per_request']):>12}"
+            f"{one['peak_memory_kib'] / 1024:>10.1f}"
+        )
+        if held:
+            line += f"{one['kib_per_connection']:>10.2f}"
+        lines.append(line + ("  !" if one["problems"] else ""))
+    return lines
+
+
+def ratio_table(
+    found: dict[str, dict[str, dict]],
+    others: list[str],
+    field: str,
+    title: str,
+    more_is_better: bool,
+) -> list[str]:
+    better = "more" if more_is_better else "less"
+    lines = [
+        "",
+        f"{title}, {SUBJECT} / other ({better} is better for {SUBJECT})",
+        f"  {'':14}" + "".join(f"{name:>{width(name)}}" for name in others),
+    ]
+    for case, servers in found.items():
+        if SUBJECT not in servers:
+            continue
+        line = f"  {case:14}"
+        for name in others:
+            ratio = "–"
+            if name in servers and servers[name].get(field):
+                ratio = f"{servers[SUBJECT][field] / servers[name][field]:.2f}"
+            line += f"{ratio:>{width(name)}}"
+        lines.append(line)
+    return lines if len(lines) > 3 and others else []
+
+
+def width(name: str) -> int:
+    return max(10, len(name) + 2)
+
+
+def milliseconds(one: dict, field: str) -> str:
+    return f"{one[field] / 1000:.2f}" if field in one else "–"
+
+
+def count(number: float) -> str:
+    """A number with at least three digits, or with two after the point."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:,.2f}"
