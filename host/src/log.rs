@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::clock;
 
@@ -15,6 +16,13 @@ use crate::clock;
 /// tenth of a second at full speed. A reader that is slower than that for longer
 /// loses lines.
 const WAITING_BYTES: usize = 1 << 20;
+
+/// How long a line waits for others, so that many are written at a time. Waking the
+/// writer costs a worker more than answering a small request.
+const GATHERING: Duration = Duration::from_millis(50);
+
+/// So many bytes do not wait.
+const ENOUGH_BYTES: usize = 64 << 10;
 
 /// Where lines are handed over. Dropping it writes what is left and waits for it.
 pub struct AccessLog {
@@ -104,10 +112,11 @@ impl Queue {
             waiting.dropped += 1;
             return;
         }
-        let writer_sleeps = waiting.text.is_empty();
+        let before = waiting.text.len();
         write(&mut waiting.text);
+        let is_enough = before < ENOUGH_BYTES && waiting.text.len() >= ENOUGH_BYTES;
         drop(waiting);
-        if writer_sleeps {
+        if before == 0 || is_enough {
             self.changed.notify_one();
         }
     }
@@ -123,6 +132,12 @@ impl Queue {
             if waiting.text.is_empty() {
                 return;
             }
+            (waiting, _) = self
+                .changed
+                .wait_timeout_while(waiting, GATHERING, |waiting| {
+                    waiting.text.len() < ENOUGH_BYTES && !waiting.closed
+                })
+                .unwrap_or_else(PoisonError::into_inner);
             batch.clear();
             std::mem::swap(&mut batch, &mut waiting.text);
             let dropped = std::mem::take(&mut waiting.dropped);

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use crate::http1::connection::{self, Origin, Service};
+use crate::site::OPEN_FILES;
 
 /// Connections that may wait to be accepted, for each listening socket. The notes
 /// that the project began with said 128; browsers open six at a time, and the
@@ -63,7 +64,7 @@ pub struct Running {
 impl Server {
     /// Binds these addresses, for this many workers. Port 0 is any free port.
     pub fn bind(addresses: &[SocketAddr], workers: NonZeroUsize) -> anyhow::Result<Server> {
-        let max_connections = max_connections()?;
+        let max_connections = max_connections(workers)?;
         let mut bound = Vec::new();
         let mut listeners: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
         for &address in addresses {
@@ -177,9 +178,6 @@ impl Worker {
             };
             match accepted {
                 Ok((socket, client)) => {
-                    // Answers are written whole: waiting to fill a packet only
-                    // delays their ends. Failing costs nothing but that.
-                    let _ = socket.set_nodelay(true);
                     let service = Arc::clone(&self.service);
                     let origin = Origin { client: client.ip(), worker: self.number };
                     tokio::spawn(async move {
@@ -243,6 +241,9 @@ fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
+    // Answers are written whole: waiting to fill a packet only delays their ends.
+    // Accepted sockets inherit this (tcp(7)).
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
@@ -277,7 +278,7 @@ fn explain(address: SocketAddr, error: io::Error) -> anyhow::Error {
 
 /// How many connections the descriptors of this process allow, after asking for
 /// as many as it may have.
-fn max_connections() -> anyhow::Result<usize> {
+fn max_connections(workers: NonZeroUsize) -> anyhow::Result<usize> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum {
@@ -290,7 +291,9 @@ fn max_connections() -> anyhow::Result<usize> {
     let Some(descriptors) = limit.current else {
         return Ok(MAX_CONNECTIONS);
     };
-    let for_connections = descriptors.saturating_sub(RESERVED_DESCRIPTORS);
+    // A worker keeps few files open, and fewer still where there are few to have.
+    let open_files = OPEN_FILES.saturating_mul(workers.get() as u64).min(descriptors / 4);
+    let for_connections = descriptors.saturating_sub(RESERVED_DESCRIPTORS + open_files);
     let allowed = usize::try_from(for_connections / DESCRIPTORS_PER_CONNECTION)
         .unwrap_or(MAX_CONNECTIONS)
         .min(MAX_CONNECTIONS);

@@ -91,15 +91,16 @@ impl Default for Setup {
 
 impl Setup {
     pub fn start(self) -> TestServer {
+        let workers = NonZeroUsize::new(self.workers).unwrap();
         let service = Arc::new(Service {
-            site: Site::open(&self.folder.path().join("root"), self.site).unwrap(),
+            site: Site::open(&self.folder.path().join("root"), self.site, workers).unwrap(),
             guest: Arc::new(Serving::new(self.guest, self.on_failure)),
             limits: self.limits,
             log: None,
             log_heads: false,
         });
         let any_port = "127.0.0.1:0".parse().unwrap();
-        let server = Server::bind(&[any_port], NonZeroUsize::new(self.workers).unwrap()).unwrap();
+        let server = Server::bind(&[any_port], workers).unwrap();
         TestServer {
             address: server.addresses()[0],
             folder: self.folder,

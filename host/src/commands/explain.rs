@@ -19,7 +19,7 @@ use crate::reply::{Persistence, head};
 
 /// Explains the answer to a request.
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
-    let site = open_site(&arguments.root, arguments.site.options())?;
+    let site = open_site(&arguments.root, arguments.site.options(), NonZeroUsize::MIN)?;
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
     let engine = start_engine(arguments.guests.limits(), NonZeroUsize::MIN)?;
     let generation = Generation::load(&engine, &bytes)

@@ -22,8 +22,8 @@ use crate::guest::{DEFAULT_GUEST, Engine, GuestLimits};
 use crate::site::{Options, Resolver, Site};
 
 /// Opens the directory to serve, or says what to do.
-fn open_site(root: &Path, options: Options) -> anyhow::Result<Site> {
-    let site = Site::open(root, options).map_err(|error| {
+fn open_site(root: &Path, options: Options, workers: NonZeroUsize) -> anyhow::Result<Site> {
+    let site = Site::open(root, options, workers).map_err(|error| {
         let root = root.display();
         match error.kind() {
             io::ErrorKind::NotFound => anyhow!(

@@ -22,7 +22,7 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 /// Serves until a signal says to stop.
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let workers = settings.worker_count();
-    let site = open_site(&settings.root, settings.site.options())?;
+    let site = open_site(&settings.root, settings.site.options(), workers)?;
     let engine = start_engine(settings.guest_limits(), workers)?;
     let first = first_generation(&engine, settings)?;
     let serving = Arc::new(Serving::new(Arc::new(first), settings.on_failure()));

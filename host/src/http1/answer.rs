@@ -25,7 +25,7 @@ pub(super) async fn answer(service: &Service, head: &Head<'_>, origin: Origin) -
     let fields = head.fields.iter().map(|field| (field.name, field.value));
     let facts = Facts { client: origin.client };
     match service.guest.decide(origin.worker, head.line, fields, facts).await {
-        Ok(decision) => carry_out(&decision, service, head, &mut |_, _| {}).await,
+        Ok(decision) => carry_out(&decision, service, head, origin.worker, &mut |_, _| {}).await,
         Err(failure) => failed(&failure),
     }
 }
@@ -47,8 +47,10 @@ pub(super) async fn carry_out(
     decision: &Decision,
     service: &Service,
     head: &Head<'_>,
+    worker: usize,
     note: &mut Note<'_>,
 ) -> Reply {
+    let asked = Asked { service, head, worker };
     match decision {
         Decision::Redirect { status, location, fields } => {
             let location = Field::new("Location", location.as_str());
@@ -57,11 +59,11 @@ pub(super) async fn carry_out(
         Decision::Reply { status, fields, body } => reply(*status, fields, body),
         Decision::Serve { candidates, status, fields } => match refuse_method(head.method) {
             Some(refusal) => refusal,
-            None => serve(service, head, candidates, *status, fields, note).await,
+            None => serve(asked, candidates, *status, fields, note).await,
         },
         Decision::NotFound => match refuse_method(head.method) {
             Some(refusal) => refusal,
-            None => not_found(service, head, "").await,
+            None => not_found(asked, "").await,
         },
     }
 }
@@ -70,32 +72,47 @@ pub(super) async fn carry_out(
 fn refuse_method(method: Method) -> Option<Reply> {
     match method {
         Method::Get | Method::Head => None,
-        Method::Options => Some(Reply { status: 204, fields: vec![ALLOW], body: Body::Empty }),
+        Method::Options => Some(Reply::bare(204).with(ALLOW)),
         Method::Known => Some(Reply::plain(405).with(ALLOW)),
         Method::Unknown => Some(Reply::plain(501)),
     }
 }
 
+/// What is to be answered, by whom.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    service: &'a Service,
+    head: &'a Head<'a>,
+    worker: usize,
+}
+
 /// Serves the first candidate that exists.
 async fn serve(
-    service: &Service,
-    head: &Head<'_>,
+    asked: Asked<'_>,
     candidates: &[Candidate],
     status: u16,
     fields: &[guest::Field],
     note: &mut Note<'_>,
 ) -> Reply {
+    let Asked { service, head, worker } = asked;
     let codings = codings(head);
     let mut named_directory = false;
     for candidate in candidates {
         let found = match candidate {
-            Candidate::File(path) => service.site.find(path, &codings).await,
-            Candidate::Index(directory) => service.site.find_index(directory, &codings).await,
+            Candidate::File(path) => service.site.find(worker, path, &codings).await,
+            Candidate::Index(directory) => {
+                service.site.find_index(worker, directory, &codings).await
+            }
         };
         note(candidate, &found);
         match found {
             Lookup::File(file) => {
-                return match representation::reply(file, status, own_type(fields), head).await {
+                if fields.is_empty()
+                    && let Some(reply) = representation::prepared(&file, status, head)
+                {
+                    return reply;
+                }
+                return match representation::reply(&file, status, own_type(fields), head).await {
                     Ok(reply) => from_guest(reply, fields),
                     Err(refusal) => refusal,
                 };
@@ -105,7 +122,7 @@ async fn serve(
             Lookup::Forbidden => {
                 // The client is not told that there is something to find.
                 tracing::warn!("{candidate:?} is forbidden to this process; answered as not found");
-                return not_found(service, head, candidate.path()).await;
+                return not_found(asked, candidate.path()).await;
             }
             Lookup::Exhausted(error) => {
                 tracing::error!("cannot open {candidate:?} now: {error}");
@@ -130,7 +147,7 @@ async fn serve(
             }
         }
     }
-    not_found(service, head, candidates.first().map_or("", Candidate::path)).await
+    not_found(asked, candidates.first().map_or("", Candidate::path)).await
 }
 
 /// The reply that lists a directory: JSON for who asks for it, else a page.
@@ -150,20 +167,24 @@ fn list(listing: &Listing, directory: &str, head: &Head<'_>) -> Reply {
         // The page has names in it that anyone may have chosen.
         Field::fixed("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
     ];
-    Reply { status: 200, fields, body: Body::Bytes(body.into_bytes()) }
+    Reply { fields, body: Body::Bytes(body.into_bytes()), ..Reply::bare(200) }
 }
 
 /// The page for what is not found that is nearest to this path, or one line where
 /// there is none.
-async fn not_found(service: &Service, head: &Head<'_>, path: &str) -> Reply {
+async fn not_found(asked: Asked<'_>, path: &str) -> Reply {
+    let Asked { service, head, worker } = asked;
     let codings = codings(head);
     // From the path's own directory up to the root.
     let above = path.rmatch_indices('/').map(|(end, _)| &path[..=end]).chain([""]);
     let depth = path.matches('/').count() + 1;
     for directory in above.skip(depth.saturating_sub(NOT_FOUND_DEPTH)) {
         let page = [directory, NOT_FOUND_PAGE].concat();
-        if let Lookup::File(page) = service.site.find(&page, &codings).await {
-            return match representation::reply(page, 404, None, head).await {
+        if let Lookup::File(page) = service.site.find(worker, &page, &codings).await {
+            if let Some(reply) = representation::prepared(&page, 404, head) {
+                return reply;
+            }
+            return match representation::reply(&page, 404, None, head).await {
                 Ok(reply) | Err(reply) => reply,
             };
         }
@@ -178,7 +199,7 @@ fn codings(head: &Head<'_>) -> Vec<Coding> {
 
 /// A reply of the guest's own.
 fn reply(status: u16, fields: &[guest::Field], body: &[u8]) -> Reply {
-    let mut reply = Reply { status, fields: Vec::new(), body: Body::Empty };
+    let mut reply = Reply::bare(status);
     if !body.is_empty() {
         let content_type = match own_type(fields) {
             Some(own) => Field::new("Content-Type", own),
@@ -204,6 +225,9 @@ fn is_type(field: &guest::Field) -> bool {
 /// `Vary`, which has as many members as there are reasons, and `Content-Type`, which
 /// is for who writes the content to say.
 fn from_guest(mut reply: Reply, fields: &[guest::Field]) -> Reply {
+    if fields.is_empty() {
+        return reply;
+    }
     let fields = || fields.iter().filter(|field| !is_type(field));
     reply.fields.retain(|ours| {
         let replaced = |field: &guest::Field| field.name.eq_ignore_ascii_case(&ours.name);

@@ -68,7 +68,7 @@ pub async fn explain(service: &Service, head: &[u8], origin: Origin) -> Explanat
             let mut note = |candidate: &Candidate, lookup: &Lookup| {
                 tried.push((candidate.clone(), describe(lookup)));
             };
-            let reply = carry_out(&decision, service, &head, &mut note).await;
+            let reply = carry_out(&decision, service, &head, origin.worker, &mut note).await;
             Explanation::Decided { decision, tried, reply }
         }
     }

@@ -2,18 +2,46 @@
 //! and as much of it as is wanted.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use super::head::{Head, Method};
 use crate::clock;
+use crate::reply::head::write_fields;
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, Reply};
 use crate::site::conditions::{Conditions, Verdict};
 use crate::site::ranges::{Part, Wanted};
-use crate::site::{Content, SiteFile, read};
+use crate::site::{Content, Prepared, SMALL_BYTES, SiteFile, read};
 
-/// Up to this many bytes of a file are read into memory and sent in one system
-/// call together with the head. More go from the page cache to the socket without
-/// a copy.
-const SMALL_BYTES: u64 = 32 << 10;
+/// The reply that sends a whole file with this status, if the request asks for no
+/// less and such a reply was made before. Only what is in memory is sent so.
+pub(super) fn prepared(found: &SiteFile, status: u16, head: &Head<'_>) -> Option<Reply> {
+    let prepared = found.prepared.get().filter(|prepared| prepared.status == status)?;
+    let Content::Memory(content) = &found.content else { return None };
+    let is_plain = |name: &str| {
+        !(name.len() > 3 && name.as_bytes()[..3].eq_ignore_ascii_case(b"if-"))
+            && !name.eq_ignore_ascii_case("range")
+    };
+    head.fields.iter().all(|field| is_plain(field.name)).then(|| Reply {
+        status,
+        fields: Vec::new(),
+        prepared: Some(Arc::clone(&prepared.lines)),
+        body: Body::Shared {
+            content: Arc::clone(content),
+            extent: Extent { first: 0, length: found.length },
+        },
+    })
+}
+
+/// Makes the next such reply cheaper.
+fn prepare(found: &SiteFile, reply: &Reply) {
+    if let Content::Memory(_) = found.content {
+        found.prepared.get_or_init(|| {
+            let mut lines = Vec::new();
+            write_fields(&reply.fields, &mut lines);
+            Prepared { status: reply.status, lines: lines.into() }
+        });
+    }
+}
 
 /// The reply that sends a file with this status, and with this media type if its
 /// name does not tell it. The error is a reply in our own words: the file is not
@@ -23,7 +51,7 @@ const SMALL_BYTES: u64 = 32 << 10;
 /// error is not what the client has a version of (RFC 9110, sections 13.2.1 and
 /// 14.2).
 pub(super) async fn reply(
-    found: SiteFile,
+    found: &SiteFile,
     status: u16,
     own_type: Option<&[u8]>,
     head: &Head<'_>,
@@ -32,7 +60,7 @@ pub(super) async fn reply(
         Some(own) => own.to_vec(),
         None => found.media_type.field_value().into_bytes(),
     };
-    let mut reply = Reply { status, fields: Vec::with_capacity(8), body: Body::Empty };
+    let mut reply = Reply { fields: Vec::with_capacity(8), ..Reply::bare(status) };
     if found.media_type.is_compressible() {
         // Also where there is no sibling yet, or none that this client accepts:
         // another client may get one.
@@ -75,10 +103,14 @@ pub(super) async fn reply(
             }
         }
     }
-    describe(&mut reply, &found, content_type);
+    let is_from_name = own_type.is_none();
+    describe(&mut reply, found, content_type);
+    if reply.status == status && is_from_name {
+        prepare(found, &reply);
+    }
     let small = usize::try_from(extent.length).ok().filter(|_| extent.length <= SMALL_BYTES);
-    reply.body = match (found.content, small) {
-        (Content::Memory(content), _) => Body::Bytes(piece(&content, extent).to_vec()),
+    reply.body = match (&found.content, small) {
+        (Content::Memory(content), _) => Body::Shared { content: Arc::clone(content), extent },
         (Content::File(file), Some(small)) if head.method == Method::Get => {
             match read(file, extent.first, small).await {
                 Ok(content) if content.len() == small => Body::Bytes(content),
@@ -92,13 +124,13 @@ pub(super) async fn reply(
                 }
             }
         }
-        (Content::File(file), _) => Body::File { file, extent },
+        (Content::File(file), _) => Body::File { file: Arc::clone(file), extent },
     };
     Ok(reply)
 }
 
 /// The reply that sends several parts of a file (RFC 9110, section 14.6).
-fn multipart(found: SiteFile, parts: &[Part], content_type: &[u8], mut reply: Reply) -> Reply {
+fn multipart(found: &SiteFile, parts: &[Part], content_type: &[u8], mut reply: Reply) -> Reply {
     let boundary = boundary();
     let mut line_end = "";
     let mut pieces = Vec::with_capacity(parts.len());
@@ -112,27 +144,21 @@ fn multipart(found: SiteFile, parts: &[Part], content_type: &[u8], mut reply: Re
         line_end = "\r\n";
     }
     reply.status = 206;
-    describe(&mut reply, &found, format!("multipart/byteranges; boundary={boundary}").into());
+    describe(&mut reply, found, format!("multipart/byteranges; boundary={boundary}").into());
     let tail = format!("\r\n--{boundary}--\r\n").into_bytes();
-    reply.body = match found.content {
-        Content::File(file) => Body::Parts { file, parts: pieces, tail },
+    reply.body = match &found.content {
+        Content::File(file) => Body::Parts { file: Arc::clone(file), parts: pieces, tail },
         Content::Memory(content) => {
             let mut body = Vec::new();
             for (text, extent) in pieces {
                 body.extend_from_slice(&text);
-                body.extend_from_slice(piece(&content, extent));
+                body.extend_from_slice(extent.of(content));
             }
             body.extend_from_slice(&tail);
             Body::Bytes(body)
         }
     };
     reply
-}
-
-/// Some bytes of content in memory, inside which they lie.
-fn piece(content: &[u8], extent: Extent) -> &[u8] {
-    let index = |at: u64| usize::try_from(at).expect("content in memory is that large");
-    &content[index(extent.first)..index(extent.first + extent.length)]
 }
 
 /// Says what the content is.

@@ -1,12 +1,12 @@
 //! The socket of a connection, with a limit on every wait.
 
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use rustix::net::SendFlags;
+use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::task::coop::{consume_budget, unconstrained};
@@ -112,6 +112,32 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    /// Sends two pieces, in one system call if the socket takes both.
+    pub(super) async fn send_both(
+        &mut self,
+        mut head: &[u8],
+        mut body: &[u8],
+        stall: Duration,
+    ) -> Result<(), Broken> {
+        while !head.is_empty() {
+            let sent = self.socket.try_io(Interest::WRITABLE, || {
+                let pieces = [IoSlice::new(head), IoSlice::new(body)];
+                let mut none = SendAncillaryBuffer::default();
+                let flags = SendFlags::NOSIGNAL;
+                Ok(rustix::net::sendmsg(&self.socket, &pieces, &mut none, flags)?)
+            });
+            match sent {
+                Ok(sent) => {
+                    let of_head = sent.min(head.len());
+                    head = &head[of_head..];
+                    body = &body[sent - of_head..];
+                }
+                Err(error) => self.wait_for_room(error, stall).await?,
+            }
+        }
+        self.send(body, More::No, stall).await
     }
 
     /// Sends part of a file; `sent` counts its bytes as they go.

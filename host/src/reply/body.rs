@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
@@ -13,17 +14,24 @@ pub enum Body {
     Empty,
     /// Bytes in memory.
     Bytes(Vec<u8>),
+    /// Some bytes in memory that others have too.
+    Shared {
+        /// The bytes.
+        content: Arc<[u8]>,
+        /// Which of them. They are there.
+        extent: Extent,
+    },
     /// Some bytes of a file.
     File {
         /// The file.
-        file: File,
+        file: Arc<File>,
         /// Which of its bytes: what was promised in the head.
         extent: Extent,
     },
     /// Several pieces of a file, each behind a text of its own.
     Parts {
         /// The file.
-        file: File,
+        file: Arc<File>,
         /// The texts and the pieces behind them.
         parts: Vec<(Vec<u8>, Extent)>,
         /// The text behind the last piece.
@@ -40,13 +48,21 @@ pub struct Extent {
     pub length: u64,
 }
 
+impl Extent {
+    /// These bytes of content in memory, inside which they lie.
+    pub fn of(self, content: &[u8]) -> &[u8] {
+        let index = |at: u64| usize::try_from(at).expect("content in memory is that large");
+        &content[index(self.first)..index(self.first + self.length)]
+    }
+}
+
 impl Body {
     /// The length in bytes.
     pub fn length(&self) -> u64 {
         match self {
             Body::Empty => 0,
             Body::Bytes(bytes) => bytes.len() as u64,
-            Body::File { extent, .. } => extent.length,
+            Body::File { extent, .. } | Body::Shared { extent, .. } => extent.length,
             Body::Parts { parts, tail, .. } => {
                 let parts = parts.iter().map(|(text, extent)| text.len() as u64 + extent.length);
                 parts.sum::<u64>() + tail.len() as u64

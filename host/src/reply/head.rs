@@ -30,11 +30,9 @@ pub fn write(reply: &Reply, persistence: Persistence, out: &mut Vec<u8>) {
         Persistence::KeepAliveSaid => b"\r\nConnection: keep-alive\r\n",
         Persistence::Close => b"\r\nConnection: close\r\n".as_slice(),
     });
-    for Field { name, value } in &reply.fields {
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value);
-        out.extend_from_slice(b"\r\n");
+    write_fields(&reply.fields, out);
+    if let Some(lines) = &reply.prepared {
+        out.extend_from_slice(lines);
     }
     if allows_body(reply.status) {
         out.extend_from_slice(b"Content-Length: ");
@@ -44,6 +42,16 @@ pub fn write(reply: &Reply, persistence: Persistence, out: &mut Vec<u8>) {
         debug_assert!(matches!(reply.body, Body::Empty), "{reply:?}");
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Appends field lines.
+pub fn write_fields(fields: &[Field], out: &mut Vec<u8>) {
+    for Field { name, value } in fields {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// Whether an answer with this status has a length of its own (RFC 9110,
@@ -125,7 +133,7 @@ pub fn reason(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::{MAX_DIGITS, Persistence, decimal, write};
-    use crate::reply::{Body, Reply};
+    use crate::reply::Reply;
 
     fn head(reply: &Reply, persistence: Persistence) -> String {
         let mut out = Vec::new();
@@ -151,7 +159,7 @@ mod tests {
 
     #[test]
     fn no_content_has_no_length() {
-        let reply = Reply { status: 204, fields: Vec::new(), body: Body::Empty };
+        let reply = Reply::bare(204);
         assert!(!head(&reply, Persistence::KeepAlive).contains("Content-Length"));
     }
 }

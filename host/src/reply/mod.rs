@@ -7,6 +7,7 @@ pub mod body;
 pub mod head;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 pub use body::{Body, Extent};
 pub use head::{Persistence, reason};
@@ -19,6 +20,8 @@ pub struct Reply {
     /// Fields other than those that [`head::write`] adds: `Connection`,
     /// `Content-Length`, `Date` and `Server`.
     pub fields: Vec<Field>,
+    /// More fields, as lines that are ready to be sent.
+    pub prepared: Option<Arc<[u8]>>,
     /// The body.
     pub body: Body,
 }
@@ -52,6 +55,11 @@ pub const PLAIN_TEXT: Field = Field::fixed("Content-Type", "text/plain; charset=
 pub const NO_SNIFFING: Field = Field::fixed("X-Content-Type-Options", "nosniff");
 
 impl Reply {
+    /// An answer without fields and without a body.
+    pub fn bare(status: u16) -> Reply {
+        Reply { status, fields: Vec::new(), prepared: None, body: Body::Empty }
+    }
+
     /// An answer that says what its status means, in one line of plain text.
     pub fn plain(status: u16) -> Reply {
         let text = match status {
@@ -67,6 +75,7 @@ impl Reply {
         Reply {
             status,
             fields: vec![PLAIN_TEXT, NO_SNIFFING],
+            prepared: None,
             body: Body::Bytes(format!("{text}\n").into_bytes()),
         }
     }

@@ -101,22 +101,24 @@ impl Root {
             Handle::Portable(_) if patience == Patience::Cached => return Err(Errno::AGAIN),
             Handle::Portable(root) => open_portable(root, path, self.links)?,
         };
-        let status = rustix::fs::fstat(&file)?;
-        let nanoseconds = |seconds: i64, fraction: u64| {
-            i128::from(seconds) * 1_000_000_000 + i128::from(fraction)
-        };
-        Ok(Found {
-            kind: FileType::from_raw_mode(status.st_mode),
-            version: Version {
-                inode: status.st_ino,
-                // Negative for no file that is regular.
-                length: u64::try_from(status.st_size).unwrap_or(0),
-                modified_ns: nanoseconds(status.st_mtime, status.st_mtime_nsec),
-                changed_ns: nanoseconds(status.st_ctime, status.st_ctime_nsec),
-            },
-            file,
-        })
+        let (kind, version) = version(&file)?;
+        Ok(Found { kind, version, file })
     }
+}
+
+/// What a handle says of its file.
+pub(super) fn version(file: &File) -> Result<(FileType, Version), Errno> {
+    let status = rustix::fs::fstat(file)?;
+    let nanoseconds =
+        |seconds: i64, fraction: u64| i128::from(seconds) * 1_000_000_000 + i128::from(fraction);
+    let version = Version {
+        inode: status.st_ino,
+        // Negative for no file that is regular.
+        length: u64::try_from(status.st_size).unwrap_or(0),
+        modified_ns: nanoseconds(status.st_mtime, status.st_mtime_nsec),
+        changed_ns: nanoseconds(status.st_ctime, status.st_ctime_nsec),
+    };
+    Ok((FileType::from_raw_mode(status.st_mode), version))
 }
 
 fn open_kernel(

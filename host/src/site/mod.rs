@@ -9,6 +9,7 @@
 //! - [`ranges`]: which bytes of a file are wanted.
 //! - [`freshness`]: how long a file may be used without asking again.
 //! - [`listing`]: the content of a directory, as a page or as JSON.
+//! - `shelf`: what was found a moment ago, for when there is much to do.
 //! - [`read`]: reads a small part of a file without blocking a worker on the disk.
 
 mod beneath;
@@ -20,13 +21,15 @@ pub mod listing;
 mod media_type;
 pub mod ranges;
 mod read;
+mod shelf;
 pub mod validators;
 
 use std::fs::File;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, OnceLock};
+use std::time::{Instant, SystemTime};
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -39,19 +42,27 @@ use freshness::Rule;
 use listing::Listing;
 pub use media_type::MediaType;
 pub use read::read;
+pub use shelf::OPEN_FILES;
+use shelf::Shelf;
 use validators::{Validators, Version};
+
+/// Up to this many bytes of a file are read into memory and sent in one system
+/// call together with the head. More go from the page cache to the socket without
+/// a copy.
+pub const SMALL_BYTES: u64 = 32 << 10;
 
 /// Names of a directory's index page, in the order in which they are tried.
 const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
 
 /// A directory whose content is served.
-#[derive(Clone)]
 pub struct Site {
     root: Arc<Root>,
     /// What compresses files on the fly, unless that is switched off.
-    compressor: Option<Arc<Compressor>>,
+    compressor: Option<Compressor>,
     list: bool,
-    freshness: Arc<[Rule]>,
+    freshness: Vec<Rule>,
+    /// One for each worker.
+    shelves: Box<[Shelf]>,
 }
 
 /// How a site is served.
@@ -83,10 +94,10 @@ impl Default for Options {
 }
 
 /// What a path names.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Lookup {
     /// A regular file, open for reading.
-    File(SiteFile),
+    File(Arc<SiteFile>),
     /// A directory.
     Directory,
     /// Nothing that is served: nothing at all, a way out of the root, a loop of
@@ -95,9 +106,9 @@ pub enum Lookup {
     /// Something that this process may not read.
     Forbidden,
     /// The system cannot open anything now: it is out of descriptors or memory.
-    Exhausted(io::Error),
+    Exhausted(Errno),
     /// The file system failed.
-    Failed(io::Error),
+    Failed(Errno),
 }
 
 /// A regular file beneath the root, and what its handle told about it.
@@ -115,26 +126,39 @@ pub struct SiteFile {
     pub validators: Validators,
     /// The value of `Cache-Control`, if anything is said about it.
     pub cache_control: Option<String>,
+    /// What the one who serves it made of all that, for the next time.
+    pub prepared: OnceLock<Prepared>,
+}
+
+/// The fields of an answer that sends a whole file.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The status of that answer.
+    pub status: u16,
+    /// Field lines, as they stand in it.
+    pub lines: Arc<[u8]>,
 }
 
 /// Where the content of a file is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Content {
     /// In the file with this handle.
-    File(File),
-    /// In memory: it was compressed.
+    File(Arc<File>),
+    /// In memory: it was compressed, or is small and read.
     Memory(Arc<[u8]>),
 }
 
 impl Site {
     /// Opens a directory to serve from. Every later look is beneath this handle:
-    /// renaming or replacing the directory does not change what is served.
-    pub fn open(root: &Path, options: Options) -> io::Result<Site> {
+    /// renaming or replacing the directory does not change what is served. It is
+    /// looked at by this many workers.
+    pub fn open(root: &Path, options: Options, workers: NonZeroUsize) -> io::Result<Site> {
         Ok(Site {
             root: Arc::new(Root::open(root, options.resolver, options.links)?),
-            compressor: options.compress.then(|| Arc::new(Compressor::new())),
+            compressor: options.compress.then(Compressor::new),
             list: options.list,
-            freshness: options.freshness.into(),
+            freshness: options.freshness,
+            shelves: (0..workers.get()).map(|_| Shelf::one_of(workers.get())).collect(),
         })
     }
 
@@ -150,7 +174,27 @@ impl Site {
     /// `style.css`), the first of them is found instead. A sibling that is older
     /// than the file is passed over: it was not made from this version. Without a
     /// sibling the file is compressed, in the first of these codings.
-    pub async fn find(&self, path: &str, codings: &[Coding]) -> Lookup {
+    ///
+    /// If this worker is busy, what it found here up to a second ago counts.
+    pub async fn find(&self, worker: usize, path: &str, codings: &[Coding]) -> Lookup {
+        let shelf = &self.shelves[worker % self.shelves.len()];
+        let now = Instant::now();
+        if !shelf.is_busy(now) {
+            return self.find_now(path, codings).await;
+        }
+        if let Some(found) = shelf.recall(path, codings, now)
+            && found.is_unchanged()
+        {
+            return found;
+        }
+        let found = hold(self.find_now(path, codings).await).await;
+        if found.is_settled() {
+            shelf.remember(path, codings, &found, now);
+        }
+        found
+    }
+
+    async fn find_now(&self, path: &str, codings: &[Coding]) -> Lookup {
         let found = match self.look(path).await {
             Ok(found) => found,
             Err(errno) => return failed(errno),
@@ -169,12 +213,8 @@ impl Site {
                     && sibling.kind == FileType::RegularFile
                     && sibling.version.modified_ns >= found.version.modified_ns
                 {
-                    return Lookup::File(site_file(
-                        sibling,
-                        media_type,
-                        Some(coding),
-                        cache_control,
-                    ));
+                    let file = site_file(sibling, media_type, Some(coding), cache_control);
+                    return Lookup::File(Arc::new(file));
                 }
             }
         }
@@ -184,17 +224,17 @@ impl Site {
         {
             self.compress(&mut found, coding).await;
         }
-        Lookup::File(found)
+        Lookup::File(Arc::new(found))
     }
 
     /// Looks for the index page of this directory; `""` is the root.
     ///
     /// A directory that bears the name of an index page is passed over.
-    pub async fn find_index(&self, directory: &str, codings: &[Coding]) -> Lookup {
+    pub async fn find_index(&self, worker: usize, directory: &str, codings: &[Coding]) -> Lookup {
         for name in INDEX_NAMES {
             let found = match directory {
-                "" => self.find(name, codings).await,
-                _ => self.find(&[directory, "/", name].concat(), codings).await,
+                "" => self.find(worker, name, codings).await,
+                _ => self.find(worker, &[directory, "/", name].concat(), codings).await,
             };
             if !matches!(found, Lookup::Missing | Lookup::Directory) {
                 return found;
@@ -255,12 +295,63 @@ fn site_file(
     let Version { length, .. } = found.version;
     let validators = Validators::of(found.version, SystemTime::now());
     SiteFile {
-        content: Content::File(found.file),
+        content: Content::File(Arc::new(found.file)),
         length,
         media_type,
         coding,
         validators,
         cache_control,
+        prepared: OnceLock::new(),
+    }
+}
+
+impl Lookup {
+    /// Whether it may be remembered. A file only if it was left alone for a moment,
+    /// so that its version can be told from the next.
+    fn is_settled(&self) -> bool {
+        match self {
+            Lookup::File(file) => file.validators.tag.is_some(),
+            Lookup::Directory | Lookup::Missing => true,
+            Lookup::Forbidden | Lookup::Exhausted(_) | Lookup::Failed(_) => false,
+        }
+    }
+
+    /// Whether an open file still has the version that it was found with: it may
+    /// have been rewritten in place.
+    fn is_unchanged(&self) -> bool {
+        match self {
+            Lookup::File(found) => match (&found.content, found.validators.tag) {
+                (Content::File(file), Some(tag)) => {
+                    beneath::version(file).is_ok_and(|(_, version)| tag.is_of(version))
+                }
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+}
+
+/// Reads what is small into memory. What changes meanwhile is left as it is.
+async fn hold(found: Lookup) -> Lookup {
+    let Lookup::File(file) = &found else { return found };
+    let Content::File(handle) = &file.content else { return found };
+    let length = usize::try_from(file.length).unwrap_or(usize::MAX);
+    if file.length > SMALL_BYTES || !found.is_settled() {
+        return found;
+    }
+    match read(handle, 0, length).await {
+        Ok(content) if content.len() == length && found.is_unchanged() => {
+            Lookup::File(Arc::new(SiteFile {
+                content: Content::Memory(content.into()),
+                length: file.length,
+                media_type: file.media_type,
+                coding: file.coding,
+                validators: file.validators,
+                cache_control: file.cache_control.clone(),
+                prepared: OnceLock::new(),
+            }))
+        }
+        _ => found,
     }
 }
 
@@ -280,7 +371,7 @@ fn failed(errno: Errno) -> Lookup {
         | Errno::INVAL
         | Errno::ILSEQ => Lookup::Missing,
         Errno::ACCESS | Errno::PERM => Lookup::Forbidden,
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM => Lookup::Exhausted(errno.into()),
-        _ => Lookup::Failed(errno.into()),
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM => Lookup::Exhausted(errno),
+        _ => Lookup::Failed(errno),
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -11,15 +12,18 @@ use rustix::io::{Errno, ReadWriteFlags};
 ///
 /// What the kernel has in memory is read at once. The rest is read by a thread
 /// that may wait for the disk.
-pub async fn read(file: File, first: u64, length: usize) -> io::Result<Vec<u8>> {
+pub async fn read(file: &Arc<File>, first: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut content = vec![0; length];
-    match read_cached(&file, first, &mut content) {
+    match read_cached(file, first, &mut content) {
         Ok(read) if read == length => Ok(content),
         // Too short, not in memory, or a file system that cannot tell: the
         // patient way gives the answer in each case.
-        _ => tokio::task::spawn_blocking(move || read_patiently(&file, first, content))
-            .await
-            .map_err(io::Error::other)?,
+        _ => {
+            let file = Arc::clone(file);
+            tokio::task::spawn_blocking(move || read_patiently(&file, first, content))
+                .await
+                .map_err(io::Error::other)?
+        }
     }
 }
 

@@ -54,6 +54,13 @@ pub struct EntityTag {
     coding: &'static str,
 }
 
+impl EntityTag {
+    /// Whether this is the tag of that version, in whatever coding.
+    pub(super) fn is_of(self, version: Version) -> bool {
+        self.version == version
+    }
+}
+
 impl fmt::Display for EntityTag {
     /// As it stands in `ETag`, with its quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,222 @@
+//! What was found a moment ago.
+//!
+//! A worker that is busy looks at a file once a second, and not for each request:
+//! opening, reading and closing a small file costs as much as all the rest. A worker
+//! that is not busy always looks, so that who edits a site and reloads a page sees
+//! what was written.
+
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
+
+use super::encodings::Coding;
+use super::{Content, Lookup};
+
+/// How long what was found is good for.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+
+/// A worker is busy if it had at least so many lookups in a window of time: 500 a
+/// second, far more than a browser makes and far less than a worker can.
+const BUSY_LOOKUPS: u32 = 50;
+const WINDOW: Duration = Duration::from_millis(100);
+
+/// Bytes that all shelves of a server may hold.
+const BYTES: u64 = 32 << 20;
+
+/// Files of one shelf that stay open because they are too large to hold.
+pub const OPEN_FILES: u64 = 32;
+
+/// What an entry takes besides its path and its content.
+const ENTRY_OVERHEAD: u64 = 512;
+
+/// A shelf of one worker.
+pub(super) struct Shelf {
+    found: Cache<Key, Entry, Weigh>,
+    pace: Pace,
+}
+
+/// A path, and the codings that its reader accepts, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Key {
+    path: Box<str>,
+    codings: Box<[Coding]>,
+}
+
+/// The same, borrowed.
+struct Wanted<'a> {
+    path: &'a str,
+    codings: &'a [Coding],
+}
+
+#[derive(Clone)]
+struct Entry {
+    found: Lookup,
+    at: Instant,
+}
+
+impl Shelf {
+    /// One of this many shelves.
+    pub(super) fn one_of(shelves: usize) -> Shelf {
+        let bytes = BYTES / shelves.max(1) as u64;
+        let entries = usize::try_from(bytes / (8 << 10)).unwrap_or(usize::MAX);
+        let options = OptionsBuilder::new()
+            .shards(1)
+            .estimated_items_capacity(entries)
+            .weight_capacity(bytes)
+            .build()
+            .expect("the two capacities are given");
+        let weigh = Weigh { open_file: bytes / OPEN_FILES };
+        let found = Cache::with_options(
+            options,
+            weigh,
+            DefaultHashBuilder::default(),
+            DefaultLifecycle::default(),
+        );
+        Shelf { found, pace: Pace::new() }
+    }
+
+    /// Whether this worker is busy now. Counts the lookup.
+    pub(super) fn is_busy(&self, now: Instant) -> bool {
+        self.pace.is_fast(now)
+    }
+
+    /// What was found here a moment ago.
+    pub(super) fn recall(&self, path: &str, codings: &[Coding], now: Instant) -> Option<Lookup> {
+        let entry = self.found.get(&Wanted { path, codings })?;
+        (now.saturating_duration_since(entry.at) < GOOD_FOR).then_some(entry.found)
+    }
+
+    /// Remembers what was found at that time.
+    pub(super) fn remember(&self, path: &str, codings: &[Coding], found: &Lookup, at: Instant) {
+        let key = Key { path: path.into(), codings: codings.into() };
+        self.found.insert(key, Entry { found: found.clone(), at });
+    }
+}
+
+/// How many lookups there were lately.
+struct Pace {
+    began: Instant,
+    /// The number of the current window.
+    window: AtomicU64,
+    count: AtomicU32,
+    count_before: AtomicU32,
+}
+
+impl Pace {
+    fn new() -> Pace {
+        Pace {
+            began: Instant::now(),
+            window: AtomicU64::new(0),
+            count: AtomicU32::new(0),
+            count_before: AtomicU32::new(0),
+        }
+    }
+
+    /// Counts one, and tells whether this window or the one before is a busy one.
+    /// Only its worker calls this: what another would see of it does not matter.
+    fn is_fast(&self, now: Instant) -> bool {
+        let windows = now.saturating_duration_since(self.began).as_millis() / WINDOW.as_millis();
+        let window = u64::try_from(windows).unwrap_or(u64::MAX);
+        let last = self.window.load(Ordering::Relaxed);
+        let count = self.count.load(Ordering::Relaxed);
+        if window != last {
+            let before = if window == last + 1 { count } else { 0 };
+            self.count_before.store(before, Ordering::Relaxed);
+            self.window.store(window, Ordering::Relaxed);
+            self.count.store(1, Ordering::Relaxed);
+            return before >= BUSY_LOOKUPS;
+        }
+        self.count.store(count.saturating_add(1), Ordering::Relaxed);
+        count >= BUSY_LOOKUPS || self.count_before.load(Ordering::Relaxed) >= BUSY_LOOKUPS
+    }
+}
+
+#[derive(Clone)]
+struct Weigh {
+    /// What an open file weighs, so that there are few of them.
+    open_file: u64,
+}
+
+impl Weighter<Key, Entry> for Weigh {
+    fn weight(&self, key: &Key, entry: &Entry) -> u64 {
+        let content = match &entry.found {
+            Lookup::File(file) => match &file.content {
+                Content::Memory(content) => content.len() as u64,
+                Content::File(_) => self.open_file,
+            },
+            _ => 0,
+        };
+        ENTRY_OVERHEAD + (key.path.len() + key.codings.len()) as u64 + content
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Wanted { path: &self.path, codings: &self.codings }.hash(state);
+    }
+}
+
+impl Hash for Wanted<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.path.hash(state);
+        self.codings.hash(state);
+    }
+}
+
+impl Equivalent<Key> for Wanted<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        *self.path == *key.path && *self.codings == *key.codings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BUSY_LOOKUPS, Coding, GOOD_FOR, Lookup, Pace, Shelf, WINDOW};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn what_was_found_is_good_for_a_second() {
+        let shelf = Shelf::one_of(2);
+        let now = Instant::now();
+        shelf.remember("a", &[], &Lookup::Missing, now);
+        let recalls =
+            |path, codings: &[Coding], later| shelf.recall(path, codings, now + later).is_some();
+        assert!(recalls("a", &[], Duration::ZERO));
+        assert!(recalls("a", &[], GOOD_FOR - Duration::from_nanos(1)));
+        assert!(!recalls("a", &[], GOOD_FOR));
+        assert!(!recalls("b", &[], Duration::ZERO));
+        assert!(!recalls("a", &[Coding::Gzip], Duration::ZERO));
+    }
+
+    #[test]
+    fn a_worker_is_busy_while_it_has_many_lookups() {
+        let pace = Pace::new();
+        let mut now = pace.began;
+        for _ in 0..BUSY_LOOKUPS {
+            assert!(!pace.is_fast(now));
+        }
+        assert!(pace.is_fast(now));
+        now += WINDOW;
+        assert!(pace.is_fast(now), "the window before was a busy one");
+        now += WINDOW;
+        assert!(!pace.is_fast(now));
+        // A person who reloads a page.
+        for _ in 0..100 {
+            now += Duration::from_millis(20);
+            assert!(!pace.is_fast(now));
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_bounded() {
+        let shelf = Shelf::one_of(1);
+        let now = Instant::now();
+        for number in 0..200_000 {
+            shelf.remember(&format!("missing/{number}"), &[], &Lookup::Missing, now);
+        }
+        assert!(shelf.found.weight() <= super::BYTES);
+    }
+}
