@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -126,6 +127,11 @@ pub struct SiteArguments {
     /// of compressing it
     #[arg(long)]
     pub no_compress: bool,
+
+    /// How long a worker that has more than 500 requests a second may send a file
+    /// without looking whether it has changed, up to 1s; 0s: it always looks
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = recheck)]
+    pub recheck: Duration,
 }
 
 /// What a guest may use.
@@ -304,6 +310,7 @@ impl SiteArguments {
             compress: !self.no_compress,
             list: self.listing,
             freshness: self.cache_control.clone(),
+            recheck: self.recheck,
         }
     }
 }
@@ -332,12 +339,22 @@ fn size<const MIN: u64, const MAX: u64>(text: &str) -> Result<ByteSize, String> 
 
 /// Reads a deadline.
 fn deadline(text: &str) -> Result<Duration, String> {
-    const BOUNDS: std::ops::RangeInclusive<Duration> =
-        Duration::from_millis(1)..=Duration::from_secs(60);
+    time(text, Duration::from_millis(1)..=Duration::from_secs(60))
+}
+
+/// Reads how long a file need not be looked at.
+fn recheck(text: &str) -> Result<Duration, String> {
+    time(text, Duration::ZERO..=Duration::from_secs(1))
+}
+
+/// Reads a time within bounds.
+fn time(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, String> {
+    let shown = |time: &Duration| humantime::format_duration(*time).to_string();
+    let bounds_shown = format!("{} to {}", shown(bounds.start()), shown(bounds.end()));
     match humantime::parse_duration(text) {
-        Ok(time) if BOUNDS.contains(&time) => Ok(time),
-        Ok(_) => Err("allowed are 1ms to 1min".to_owned()),
-        Err(_) => Err("write a time as in 50ms or 2s, from 1ms to 1min".to_owned()),
+        Ok(time) if bounds.contains(&time) => Ok(time),
+        Ok(_) => Err(format!("allowed are {bounds_shown}")),
+        Err(_) => Err(format!("write a time as in 50ms or 1s, from {bounds_shown}")),
     }
 }
 
@@ -428,6 +445,7 @@ mod tests {
             ["--guest-memory", "5GiB"],
             ["--guest-memory", "lots"],
             ["--guest-stack", "2MiB"],
+            ["--recheck", "2s"],
             ["--guest-table", "0"],
             ["--guest-instances", "0"],
             ["--rollback-after", "0"],

@@ -122,8 +122,11 @@ fn another_version_than_the_client_wants_is_not_sent() {
 /// content is another version.
 #[test]
 fn a_rewritten_file_is_never_taken_for_the_old_one() {
-    let (server, mut client, _) = digits();
+    let options = Options { recheck: Duration::ZERO, ..Options::default() };
+    let server = Setup { site: options, ..Setup::default() }.start();
     let path = server.root().join("digits.txt");
+    write_old(&path, b"0123456789");
+    let mut client = server.connect();
     for round in 0..10_u8 {
         let tag = settled(&mut client, "/digits.txt").field("etag").unwrap().to_owned();
         let content = [b'a' + round; 10];
@@ -135,6 +138,42 @@ fn a_rewritten_file_is_never_taken_for_the_old_one() {
         }
         let reply = get(&mut client, "/digits.txt", &format!("If-None-Match: {tag}"));
         assert_eq!((reply.status(), reply.body), (200, content.to_vec()));
+    }
+}
+
+/// Under load a worker does not look each time, but at least once a second.
+#[test]
+fn a_busy_worker_sees_a_change_within_a_second() {
+    let (server, mut client, _) = digits();
+    let path = server.root().join("digits.txt");
+    for change in ["rewrite", "replace", "remove"] {
+        for _ in 0..300 {
+            get(&mut client, "/digits.txt", "");
+        }
+        let new = server.root().join("new");
+        match change {
+            "rewrite" => write_old(&path, b"abcdefghij"),
+            "replace" => {
+                write_old(&new, b"ABCDEFGHIJ");
+                fs::rename(new, &path).unwrap();
+            }
+            _ => fs::remove_file(&path).unwrap(),
+        }
+        let changed = Instant::now();
+        let expected: (u16, &[u8]) = match change {
+            "rewrite" => (200, b"abcdefghij"),
+            "replace" => (200, b"ABCDEFGHIJ"),
+            _ => (404, b"File not found\n"),
+        };
+        loop {
+            let asked = Instant::now();
+            let reply = get(&mut client, "/digits.txt", "");
+            if (reply.status(), &reply.body[..]) == expected {
+                break;
+            }
+            let late = asked - changed;
+            assert!(late < Duration::from_secs(1), "{change} is not seen after {late:?}");
+        }
     }
 }
 

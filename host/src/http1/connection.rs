@@ -65,6 +65,8 @@ struct Connection<'a> {
     service: &'a Service,
     /// What has arrived and was not looked at yet.
     received: Vec<u8>,
+    /// Whether the client said that this request is its last, and sent all of it.
+    is_leaving: bool,
     stopping: &'a watch::Receiver<bool>,
 }
 
@@ -108,6 +110,7 @@ pub async fn serve(
         origin,
         service: &service,
         received: Vec::new(),
+        is_leaving: false,
         stopping: &stopping,
     };
     let mut requests = 0;
@@ -130,7 +133,11 @@ pub async fn serve(
         // other connections of this worker waiting.
         consume_budget().await;
     };
-    if let Next::Close = next {
+    // A client that has said and sent its last needs no time to read its answer:
+    // only what still arrives would destroy it.
+    let is_done =
+        connection.is_leaving && connection.received.is_empty() && connection.stream.is_read();
+    if matches!(next, Next::Close) && !is_done {
         connection.stream.close(service.limits.drain).await;
     }
 }
@@ -189,7 +196,7 @@ impl Connection<'_> {
         };
         let mut after = head.after;
         match self.discard_body(&head).await {
-            Ok(Discarded::All) => {}
+            Ok(Discarded::All) => self.is_leaving = head.after == After::Close,
             Ok(Discarded::Unsent) => after = After::Close,
             Err(Undiscarded::Refused { status, why }) => {
                 let reply = Reply::text(status, why);
@@ -301,24 +308,19 @@ impl Connection<'_> {
         body_bytes: &mut u64,
     ) -> Result<(), Broken> {
         let stall = self.service.limits.stall;
-        let mut out = Vec::with_capacity(HEAD_BYTES);
+        let in_memory = match &reply.body {
+            Body::Bytes(bytes) if !without_body => &bytes[..],
+            Body::Shared { content, extent } if !without_body => extent.of(content),
+            _ => &[],
+        };
+        let copied = if in_memory.len() <= COPIED_BYTES { in_memory } else { &[] };
+        let mut out = Vec::with_capacity(HEAD_BYTES + copied.len());
         reply_head::write(reply, persistence, &mut out);
         match &reply.body {
-            Body::Bytes(bytes) if !without_body => {
-                out.extend_from_slice(bytes);
-                self.stream.send(&out, More::No, stall).await?;
-                *body_bytes = bytes.len() as u64;
-                Ok(())
-            }
-            Body::Shared { content, extent } if !without_body => {
-                let bytes = extent.of(content);
-                if bytes.len() <= COPIED_BYTES {
-                    out.extend_from_slice(bytes);
-                    self.stream.send(&out, More::No, stall).await?;
-                } else {
-                    self.stream.send_both(&out, bytes, stall).await?;
-                }
-                *body_bytes = bytes.len() as u64;
+            Body::Bytes(_) | Body::Shared { .. } if !without_body => {
+                out.extend_from_slice(copied);
+                self.stream.send_both(&out, &in_memory[copied.len()..], stall).await?;
+                *body_bytes = in_memory.len() as u64;
                 Ok(())
             }
             Body::File { file, extent } if !without_body && extent.length > 0 => {

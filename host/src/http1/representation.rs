@@ -2,7 +2,7 @@
 //! and as much of it as is wanted.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::head::{Head, Method};
 use crate::clock;
@@ -12,30 +12,40 @@ use crate::site::conditions::{Conditions, Verdict};
 use crate::site::ranges::{Part, Wanted};
 use crate::site::{Content, Prepared, SMALL_BYTES, SiteFile, read};
 
-/// The reply that sends a whole file with this status, if the request asks for no
-/// less and such a reply was made before. Only what is in memory is sent so.
+/// The reply that sends a whole file with this status, or says that the client has
+/// it, if the request asks for nothing else and such a reply was made before. Only
+/// for what is in memory.
 pub(super) fn prepared(found: &SiteFile, status: u16, head: &Head<'_>) -> Option<Reply> {
-    let prepared = found.prepared.get().filter(|prepared| prepared.status == status)?;
     let Content::Memory(content) = &found.content else { return None };
-    let is_plain = |name: &str| {
-        !(name.len() > 3 && name.as_bytes()[..3].eq_ignore_ascii_case(b"if-"))
-            && !name.eq_ignore_ascii_case("range")
+    let mut known = None;
+    for field in &head.fields {
+        let name = field.name;
+        if name.eq_ignore_ascii_case("if-none-match") && known.is_none() {
+            known = Some(field.value);
+        } else if name.eq_ignore_ascii_case("range")
+            || name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("if-"))
+        {
+            return None;
+        }
+    }
+    let (prepared, status, body) = match known {
+        None => {
+            let extent = Extent { first: 0, length: found.length };
+            (&found.whole, status, Body::Shared { content: Arc::clone(content), extent })
+        }
+        Some(known) if status == 200 && known == found.tag.as_deref()?.as_bytes() => {
+            (&found.unmodified, 304, Body::Empty)
+        }
+        Some(_) => return None,
     };
-    head.fields.iter().all(|field| is_plain(field.name)).then(|| Reply {
-        status,
-        fields: Vec::new(),
-        prepared: Some(Arc::clone(&prepared.lines)),
-        body: Body::Shared {
-            content: Arc::clone(content),
-            extent: Extent { first: 0, length: found.length },
-        },
-    })
+    let prepared = prepared.get().filter(|prepared| prepared.status == status)?;
+    Some(Reply { prepared: Some(Arc::clone(&prepared.lines)), body, ..Reply::bare(status) })
 }
 
 /// Makes the next such reply cheaper.
-fn prepare(found: &SiteFile, reply: &Reply) {
+fn prepare(reply: &Reply, found: &SiteFile, prepared: &OnceLock<Prepared>) {
     if let Content::Memory(_) = found.content {
-        found.prepared.get_or_init(|| {
+        prepared.get_or_init(|| {
             let mut lines = Vec::new();
             write_fields(&reply.fields, &mut lines);
             Prepared { status: reply.status, lines: lines.into() }
@@ -71,8 +81,8 @@ pub(super) async fn reply(
         if let Some(value) = &found.cache_control {
             reply.fields.push(Field::new("Cache-Control", value.as_str()));
         }
-        if let Some(tag) = found.validators.tag {
-            reply.fields.push(Field::new("ETag", tag.to_string()));
+        if let Some(tag) = &found.tag {
+            reply.fields.push(Field::new("ETag", tag.as_str()));
         }
         if let Some(modified) = found.validators.modified {
             reply.fields.push(Field::new("Last-Modified", clock::format_http_date(modified)));
@@ -80,7 +90,11 @@ pub(super) async fn reply(
         let conditions = conditions(head);
         match conditions.evaluate(&found.validators) {
             Verdict::Proceed => {}
-            Verdict::NotModified => return Ok(Reply { status: 304, ..reply }),
+            Verdict::NotModified => {
+                reply.status = 304;
+                prepare(&reply, found, &found.unmodified);
+                return Ok(reply);
+            }
             Verdict::Failed => return Err(Reply::plain(412)),
         }
         let wanted = match range(head) {
@@ -106,7 +120,7 @@ pub(super) async fn reply(
     let is_from_name = own_type.is_none();
     describe(&mut reply, found, content_type);
     if reply.status == status && is_from_name {
-        prepare(found, &reply);
+        prepare(&reply, found, &found.whole);
     }
     let small = usize::try_from(extent.length).ok().filter(|_| extent.length <= SMALL_BYTES);
     reply.body = match (&found.content, small) {

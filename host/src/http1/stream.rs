@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendFlags};
@@ -21,7 +21,13 @@ const READ_BYTES: usize = 4 << 10;
 /// A socket and the one timer that bounds its waits.
 pub(super) struct Stream {
     socket: TcpStream,
-    alarm: Pin<Box<Sleep>>,
+    alarm: Alarm,
+}
+
+/// A timer that is moved as rarely as possible: that costs more than most reads and
+/// writes. It may go off too early, and then is moved to where it should be.
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
 }
 
 /// What came of waiting for bytes.
@@ -56,14 +62,15 @@ pub(super) enum Broken {
 
 impl Stream {
     pub(super) fn new(socket: TcpStream) -> Stream {
-        Stream { socket, alarm: Box::pin(sleep_until(Instant::now())) }
+        Stream { socket, alarm: Alarm { sleep: Box::pin(sleep_until(Instant::now())) } }
     }
 
     /// Waits for bytes without a buffer to read them into, so that idle connections
     /// cost as little as possible, and then reads them into a new one.
     pub(super) async fn wake(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Arrival {
         loop {
-            match limit(&mut self.alarm, deadline, self.socket.readable()).await {
+            let readable = poll_fn(|context| self.socket.poll_read_ready(context));
+            match limit(&mut self.alarm, deadline, readable).await {
                 Some(Ok(())) => {}
                 Some(Err(_)) => return Arrival::End,
                 None => return Arrival::Late,
@@ -89,6 +96,11 @@ impl Stream {
             Some(Ok(_)) => Arrival::Bytes,
             None => Arrival::Late,
         }
+    }
+
+    /// Whether all that has arrived was read.
+    pub(super) fn is_read(&self) -> bool {
+        rustix::io::ioctl_fionread(&self.socket).is_ok_and(|unread| unread == 0)
     }
 
     /// Sends bytes.
@@ -121,7 +133,7 @@ impl Stream {
         mut body: &[u8],
         stall: Duration,
     ) -> Result<(), Broken> {
-        while !head.is_empty() {
+        while !head.is_empty() && !body.is_empty() {
             let sent = self.socket.try_io(Interest::WRITABLE, || {
                 let pieces = [IoSlice::new(head), IoSlice::new(body)];
                 let mut none = SendAncillaryBuffer::default();
@@ -137,6 +149,7 @@ impl Stream {
                 Err(error) => self.wait_for_room(error, stall).await?,
             }
         }
+        self.send(head, More::No, stall).await?;
         self.send(body, More::No, stall).await
     }
 
@@ -188,7 +201,8 @@ impl Stream {
             _ => return Err(Broken::Gone(error)),
         }
         let deadline = Instant::now() + stall;
-        match limit(&mut self.alarm, deadline, self.socket.writable()).await {
+        let writable = poll_fn(|context| self.socket.poll_write_ready(context));
+        match limit(&mut self.alarm, deadline, writable).await {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(Broken::Gone(error)),
             None => Err(Broken::Stalled),
@@ -196,24 +210,29 @@ impl Stream {
     }
 }
 
-/// Waits for a future until the deadline. The timer is armed only if there is
-/// something to wait for: moving it costs more than most reads and writes.
-async fn limit<F: Future>(
-    alarm: &mut Pin<Box<Sleep>>,
-    deadline: Instant,
-    future: F,
-) -> Option<F::Output> {
+impl Alarm {
+    /// Whether it is past the deadline. If not, the task is woken when it is.
+    fn poll(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        if self.sleep.deadline() > deadline {
+            self.sleep.as_mut().reset(deadline);
+        }
+        while self.sleep.as_mut().poll(context).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            // It was set for an earlier wait.
+            self.sleep.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}
+
+/// Waits for a future until the deadline.
+async fn limit<F: Future>(alarm: &mut Alarm, deadline: Instant, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    let mut armed = false;
-    poll_fn(|context| {
-        if let Poll::Ready(output) = future.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
-        }
-        if !armed {
-            alarm.as_mut().reset(deadline);
-            armed = true;
-        }
-        alarm.as_mut().poll(context).map(|()| None)
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => alarm.poll(deadline, context).map(|()| None),
     })
     .await
 }

@@ -29,7 +29,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -79,6 +79,8 @@ pub struct Options {
     pub list: bool,
     /// `Cache-Control` by pattern: the first rule that matches counts.
     pub freshness: Vec<Rule>,
+    /// How long a busy worker may take what it found for what is there.
+    pub recheck: Duration,
 }
 
 impl Default for Options {
@@ -89,6 +91,7 @@ impl Default for Options {
             compress: true,
             list: false,
             freshness: Vec::new(),
+            recheck: Duration::from_secs(1),
         }
     }
 }
@@ -126,11 +129,16 @@ pub struct SiteFile {
     pub validators: Validators,
     /// The value of `Cache-Control`, if anything is said about it.
     pub cache_control: Option<String>,
-    /// What the one who serves it made of all that, for the next time.
-    pub prepared: OnceLock<Prepared>,
+    /// The entity tag as it stands in a field.
+    pub tag: Option<String>,
+    /// What the one who serves it made of all that, for the next time: the answer
+    /// that sends it whole.
+    pub whole: OnceLock<Prepared>,
+    /// And the answer to one who has it.
+    pub unmodified: OnceLock<Prepared>,
 }
 
-/// The fields of an answer that sends a whole file.
+/// The fields of an answer.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     /// The status of that answer.
@@ -158,7 +166,9 @@ impl Site {
             compressor: options.compress.then(Compressor::new),
             list: options.list,
             freshness: options.freshness,
-            shelves: (0..workers.get()).map(|_| Shelf::one_of(workers.get())).collect(),
+            shelves: (0..workers.get())
+                .map(|_| Shelf::one_of(workers.get(), options.recheck))
+                .collect(),
         })
     }
 
@@ -175,7 +185,7 @@ impl Site {
     /// than the file is passed over: it was not made from this version. Without a
     /// sibling the file is compressed, in the first of these codings.
     ///
-    /// If this worker is busy, what it found here up to a second ago counts.
+    /// If this worker is busy, what it found here a moment ago counts.
     pub async fn find(&self, worker: usize, path: &str, codings: &[Coding]) -> Lookup {
         let shelf = &self.shelves[worker % self.shelves.len()];
         let now = Instant::now();
@@ -267,6 +277,7 @@ impl Site {
             found.content = Content::Memory(content);
             found.coding = Some(coding);
             found.validators = found.validators.in_coding(coding.name());
+            found.tag = found.validators.tag.map(|tag| tag.to_string());
         }
     }
 
@@ -301,7 +312,9 @@ fn site_file(
         coding,
         validators,
         cache_control,
-        prepared: OnceLock::new(),
+        tag: validators.tag.map(|tag| tag.to_string()),
+        whole: OnceLock::new(),
+        unmodified: OnceLock::new(),
     }
 }
 
@@ -348,7 +361,9 @@ async fn hold(found: Lookup) -> Lookup {
                 coding: file.coding,
                 validators: file.validators,
                 cache_control: file.cache_control.clone(),
-                prepared: OnceLock::new(),
+                tag: file.tag.clone(),
+                whole: OnceLock::new(),
+                unmodified: OnceLock::new(),
             }))
         }
         _ => found,

@@ -1,6 +1,6 @@
 //! What was found a moment ago.
 //!
-//! A worker that is busy looks at a file once a second, and not for each request:
+//! A worker that is busy looks at a file once in a while, and not for each request:
 //! opening, reading and closing a small file costs as much as all the rest. A worker
 //! that is not busy always looks, so that who edits a site and reloads a page sees
 //! what was written.
@@ -14,9 +14,6 @@ use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
 
 use super::encodings::Coding;
 use super::{Content, Lookup};
-
-/// How long what was found is good for.
-const GOOD_FOR: Duration = Duration::from_secs(1);
 
 /// A worker is busy if it had at least so many lookups in a window of time: 500 a
 /// second, far more than a browser makes and far less than a worker can.
@@ -35,6 +32,8 @@ const ENTRY_OVERHEAD: u64 = 512;
 /// A shelf of one worker.
 pub(super) struct Shelf {
     found: Cache<Key, Entry, Weigh>,
+    /// How long what was found is good for.
+    good_for: Duration,
     pace: Pace,
 }
 
@@ -58,8 +57,8 @@ struct Entry {
 }
 
 impl Shelf {
-    /// One of this many shelves.
-    pub(super) fn one_of(shelves: usize) -> Shelf {
+    /// One of this many shelves. What is on it is good for this long.
+    pub(super) fn one_of(shelves: usize, good_for: Duration) -> Shelf {
         let bytes = BYTES / shelves.max(1) as u64;
         let entries = usize::try_from(bytes / (8 << 10)).unwrap_or(usize::MAX);
         let options = OptionsBuilder::new()
@@ -75,7 +74,7 @@ impl Shelf {
             DefaultHashBuilder::default(),
             DefaultLifecycle::default(),
         );
-        Shelf { found, pace: Pace::new() }
+        Shelf { found, good_for, pace: Pace::new() }
     }
 
     /// Whether this worker is busy now. Counts the lookup.
@@ -86,7 +85,7 @@ impl Shelf {
     /// What was found here a moment ago.
     pub(super) fn recall(&self, path: &str, codings: &[Coding], now: Instant) -> Option<Lookup> {
         let entry = self.found.get(&Wanted { path, codings })?;
-        (now.saturating_duration_since(entry.at) < GOOD_FOR).then_some(entry.found)
+        (now.saturating_duration_since(entry.at) < self.good_for).then_some(entry.found)
     }
 
     /// Remembers what was found at that time.
@@ -174,12 +173,14 @@ impl Equivalent<Key> for Wanted<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BUSY_LOOKUPS, Coding, GOOD_FOR, Lookup, Pace, Shelf, WINDOW};
+    use super::{BUSY_LOOKUPS, Coding, Lookup, Pace, Shelf, WINDOW};
     use std::time::{Duration, Instant};
+
+    const GOOD_FOR: Duration = Duration::from_secs(1);
 
     #[test]
     fn what_was_found_is_good_for_a_second() {
-        let shelf = Shelf::one_of(2);
+        let shelf = Shelf::one_of(2, GOOD_FOR);
         let now = Instant::now();
         shelf.remember("a", &[], &Lookup::Missing, now);
         let recalls =
@@ -212,7 +213,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_bounded() {
-        let shelf = Shelf::one_of(1);
+        let shelf = Shelf::one_of(1, GOOD_FOR);
         let now = Instant::now();
         for number in 0..200_000 {
             shelf.remember(&format!("missing/{number}"), &[], &Lookup::Missing, now);
