@@ -161,6 +161,10 @@ impl Stream {
         sent: &mut u64,
     ) -> Result<(), Broken> {
         loop {
+            if !transfer.is_cached() {
+                // Others would wait for the disk too. If it fails, so does the step.
+                let _ = tokio::task::spawn_blocking(transfer.fetch()).await;
+            }
             let step = self.socket.try_io(Interest::WRITABLE, || transfer.step(&self.socket));
             match step {
                 Ok(Step::Moved(count)) => *sent += count as u64,
