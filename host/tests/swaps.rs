@@ -165,7 +165,7 @@ fn what_is_unfit_leaves_the_old_one_serving() {
     let place = Place::new(&replying("one"));
     let cases = place.path("cases.toml");
     fs::write(&cases, "case = [{ line = 'GET / HTTP/1.1', decision = { reply = {} } }]").unwrap();
-    let mut program = place.serve(&["--cases", cases.to_str().unwrap()]);
+    let mut program = place.serve(&["-v", "--cases", cases.to_str().unwrap()]);
     let mut client = program.client();
     let always = |code: &str| module(&format!("(func $start {code}) (start $start)"), "");
     let nonsense = decides_nonsense();

@@ -13,6 +13,10 @@ use wasmtime::EngineWeak;
 /// wake-up of some microseconds.
 const TICK: Duration = Duration::from_millis(1);
 
+/// How long it goes on when nothing runs: waking it costs whoever does as much as
+/// some ticks.
+const IDLE_TICKS: u32 = 100;
+
 /// A time in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticks(pub(super) u64);
@@ -32,35 +36,46 @@ pub(super) struct Clock {
     thread: Thread,
 }
 
-/// What the clock and those who start guests share.
+/// What the clock and those who run guests share.
 #[derive(Default)]
 struct Hands {
-    /// How many guests were started.
-    started: AtomicU64,
+    /// How many guests are running.
+    running: AtomicU64,
     /// Whether the thread sleeps, or is about to.
     sleeps: AtomicBool,
     stopped: AtomicBool,
 }
 
+/// While it exists, the clock ticks.
+pub(super) struct Ticking(Arc<Hands>);
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl Clock {
-    /// Starts a clock for guests that run for at most this long.
-    pub(super) fn start(engine: EngineWeak, longest: Ticks) -> io::Result<Clock> {
+    /// Starts a clock.
+    pub(super) fn start(engine: EngineWeak) -> io::Result<Clock> {
         let hands = Arc::new(Hands::default());
         let thread = thread::Builder::new().name("guest-clock".to_owned()).spawn({
             let hands = Arc::clone(&hands);
-            move || hands.tick(&engine, longest)
+            move || hands.tick(&engine)
         })?;
         Ok(Clock { hands, thread: thread.thread().clone() })
     }
 
-    /// To be called before a guest runs: from now on it ticks.
-    pub(super) fn wake(&self) {
+    /// Makes it tick. To be held as long as a guest has a deadline: a thread may lose
+    /// its core for any time between setting one and running the guest.
+    pub(super) fn ticking(&self) -> Ticking {
         // One of the two sees what the other wrote, as all four are in one order:
-        // either the thread finds one more started, or we find that it sleeps.
-        self.hands.started.fetch_add(1, Ordering::SeqCst);
+        // either the thread finds one running, or we find that it sleeps.
+        self.hands.running.fetch_add(1, Ordering::SeqCst);
         if self.hands.sleeps.load(Ordering::SeqCst) {
             self.thread.unpark();
         }
+        Ticking(Arc::clone(&self.hands))
     }
 }
 
@@ -72,20 +87,17 @@ impl Drop for Clock {
 }
 
 impl Hands {
-    fn tick(&self, engine: &EngineWeak, longest: Ticks) {
-        let mut started = 0;
+    fn tick(&self, engine: &EngineWeak) {
         let mut idle_ticks = 0;
         while !self.stopped.load(Ordering::SeqCst) {
             thread::sleep(TICK);
             let Some(engine) = engine.upgrade() else { return };
             engine.increment_epoch();
-            let now = self.started.load(Ordering::SeqCst);
-            idle_ticks = if now == started { idle_ticks + 1 } else { 0 };
-            started = now;
-            // What was started last has met its deadline by now.
-            if idle_ticks > longest.0 {
+            let is_idle = self.running.load(Ordering::SeqCst) == 0;
+            idle_ticks = if is_idle { idle_ticks + 1 } else { 0 };
+            if idle_ticks > IDLE_TICKS {
                 self.sleeps.store(true, Ordering::SeqCst);
-                while self.started.load(Ordering::SeqCst) == started
+                while self.running.load(Ordering::SeqCst) == 0
                     && !self.stopped.load(Ordering::SeqCst)
                 {
                     thread::park();
@@ -110,10 +122,24 @@ mod tests {
         assert_eq!(Ticks::at_least(Duration::MAX), Ticks(u64::MAX));
     }
 
+    /// It did, once: a thread that was not scheduled for the length of its deadline
+    /// between asking for ticks and setting that deadline then ran for ever.
+    #[test]
+    fn it_does_not_sleep_while_a_guest_may_run() {
+        let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
+        let hands = &engine.clock().hands;
+        let ticking = engine.clock().ticking();
+        let began = Instant::now();
+        while began.elapsed() < 3 * TICK * super::IDLE_TICKS {
+            assert!(!hands.sleeps.load(super::Ordering::SeqCst));
+            std::thread::yield_now();
+        }
+        drop(ticking);
+    }
+
     #[test]
     fn it_sleeps_when_nothing_runs_and_wakes_when_something_does() {
-        let limits = GuestLimits { deadline: Duration::from_millis(5), ..GuestLimits::default() };
-        let engine = Engine::new(limits, 1).expect("an engine");
+        let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
         let hands = &engine.clock().hands;
         let wait_until = |sleeps: bool| {
             let began = Instant::now();
@@ -124,8 +150,9 @@ mod tests {
         };
         for _ in 0..3 {
             wait_until(true);
-            engine.clock().wake();
+            let ticking = engine.clock().ticking();
             wait_until(false);
+            drop(ticking);
         }
     }
 }

@@ -81,7 +81,7 @@ impl Engine {
         config.consume_fuel(counting == Counting::On);
         let wasm = wasmtime::Engine::new(&config)?;
         let workers = usize::try_from(workers).unwrap_or(usize::MAX);
-        let clock = Clock::start(wasm.weak(), Ticks::at_least(limits.deadline))
+        let clock = Clock::start(wasm.weak())
             .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
         let lanes = Arc::new(Semaphore::new(workers));
         Ok(Engine { wasm, limits, workers, counting, lanes, clock })

@@ -231,8 +231,7 @@ impl Generation {
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts,
     ) -> Result<Decision, Failure> {
-        let fields = self.interests.select(fields, facts);
-        let request = policy::Request { line: line.to_vec(), fields };
+        let request = self.request(line, fields, facts);
         patiently(|| {
             Instance::new(&self.engine, &self.guest, self.engine.deadline())?.decide(&request)
         })
@@ -245,8 +244,7 @@ impl Generation {
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts,
     ) -> Result<Cost, Failure> {
-        let fields = self.interests.select(fields, facts);
-        let request = policy::Request { line: line.to_vec(), fields };
+        let request = self.request(line, fields, facts);
         let began = Instant::now();
         let mut instance = Instance::new(&self.engine, &self.guest, self.engine.deadline())?;
         let instantiated = Instant::now();
@@ -263,6 +261,16 @@ impl Generation {
             memory_bytes,
             instructions,
         })
+    }
+
+    /// What it gets to see of a request.
+    fn request<'a>(
+        &self,
+        line: &[u8],
+        fields: impl Iterator<Item = (&'a str, &'a [u8])>,
+        facts: Facts,
+    ) -> policy::Request {
+        policy::Request { line: line.to_vec(), fields: self.interests.select(fields, facts) }
     }
 
     /// Decides here, or elsewhere if that takes long: a decision depends on

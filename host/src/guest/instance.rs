@@ -6,7 +6,7 @@ use wasmtime::{ResourceLimiter, Store, Trap};
 
 use super::bindings::GuestPre;
 use super::bindings::exports::innkeeper::policy::policy;
-use super::clock::Ticks;
+use super::clock::{Ticking, Ticks};
 use super::decision::Decision;
 use super::engine::Engine;
 use super::rules::Refusal;
@@ -41,6 +41,8 @@ impl fmt::Display for Failure {
 pub(super) struct Instance {
     store: Store<Usage>,
     guest: super::bindings::Guest,
+    /// Keeps the clock of its deadline going.
+    _ticking: Ticking,
 }
 
 impl Instance {
@@ -54,14 +56,14 @@ impl Instance {
         let mut store =
             Store::new(engine.wasm(), Usage { memory_bytes: 0, limit: limits.memory_bytes });
         store.limiter(|usage| usage);
-        engine.clock().wake();
+        let ticking = engine.clock().ticking();
         store.set_epoch_deadline(deadline.0);
         store.set_hostcall_fuel(limits.decision_bytes);
         if engine.is_counting() {
             store.set_fuel(FUEL).map_err(classify)?;
         }
         let guest = guest.instantiate(&mut store).map_err(classify)?;
-        Ok(Instance { store, guest })
+        Ok(Instance { store, guest, _ticking: ticking })
     }
 
     /// Asks for a decision, and checks it.
