@@ -119,6 +119,17 @@ fn a_file_in_a_folder_that_is_replaced_serves() {
     expect_in_service(&mut program, &mut client, &three, "three");
 }
 
+/// Written by another of its names, in a folder that is not watched.
+#[test]
+fn a_change_that_nobody_tells_of_serves() {
+    swaps(|place, guest| {
+        fs::create_dir(place.path("elsewhere")).unwrap();
+        let other_name = place.path("elsewhere/policy.wasm");
+        fs::hard_link(&place.guest, &other_name).unwrap();
+        fs::write(other_name, guest).unwrap();
+    });
+}
+
 /// Kubernetes mounts a volume so that all its files change at once: each is a link
 /// through `..data`, which points at a folder named by its date.
 #[test]
@@ -165,7 +176,7 @@ fn what_is_unfit_leaves_the_old_one_serving() {
     let place = Place::new(&replying("one"));
     let cases = place.path("cases.toml");
     fs::write(&cases, "case = [{ line = 'GET / HTTP/1.1', decision = { reply = {} } }]").unwrap();
-    let mut program = place.serve(&["-v", "--cases", cases.to_str().unwrap()]);
+    let mut program = place.serve(&["--cases", cases.to_str().unwrap()]);
     let mut client = program.client();
     let always = |code: &str| module(&format!("(func $start {code}) (start $start)"), "");
     let nonsense = decides_nonsense();

@@ -6,9 +6,10 @@
 
 use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,10 @@ const UNCLOSED: Duration = Duration::from_millis(500);
 
 /// A file that changes for longer is read all the same: what is unfit is refused.
 const RESTLESS: Duration = Duration::from_secs(5);
+
+/// How often a watched file is looked at although nobody said that it changed: nobody
+/// does on network file systems, or when it is written by another of its names.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether the last request of an old generation is done.
 /// None takes longer than its deadline.
@@ -158,24 +163,20 @@ impl Swapper {
         watching: Watching,
     ) -> Result<Swapper, String> {
         let (occasions, receiver) = mpsc::channel();
-        let watch = match watching {
-            Watching::Off => None,
-            Watching::On => {
-                let occasions = occasions.clone();
-                let tell = move |change| {
-                    // If the receiver is gone, so is who would want to know.
-                    let _ = occasions.send(Occasion::Change(change));
-                };
-                match Watch::new(&source.guest, tell) {
-                    Ok(watch) => Some(watch),
-                    Err(problem) => {
-                        tracing::warn!("{problem}");
-                        None
-                    }
-                }
+        let tell = {
+            let occasions = occasions.clone();
+            move |change| {
+                // If the receiver is gone, so is who would want to know.
+                let _ = occasions.send(Occasion::Change(change));
             }
         };
-        let desk = Desk { engine, serving, source, watch };
+        let watch = match watching {
+            Watching::Off => None,
+            Watching::On => Watch::new(&source.guest, tell)
+                .inspect_err(|problem| tracing::warn!("{problem}"))
+                .ok(),
+        };
+        let desk = Desk { engine, serving, source, watching, watch, seen: None };
         thread::Builder::new()
             .name("swap".to_owned())
             .spawn(move || desk.work(&receiver))
@@ -205,12 +206,39 @@ struct Desk {
     engine: Arc<Engine>,
     serving: Arc<Serving>,
     source: Source,
+    watching: Watching,
     watch: Option<Watch>,
+    /// What the file was like when it was looked at last.
+    seen: Option<Stamp>,
+}
+
+/// What changes when a file does, or when its path leads to another: device, inode,
+/// length, and the times of modification and change in seconds and nanoseconds.
+type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
+
+/// Of the file at this path, or of none.
+fn stamp(path: &Path) -> Option<Stamp> {
+    let file = std::fs::metadata(path).ok()?;
+    let (modified, changed) =
+        ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
+    Some((file.dev(), file.ino(), file.len(), modified, changed))
 }
 
 impl Desk {
     fn work(mut self, occasions: &mpsc::Receiver<Occasion>) {
-        while let Ok(first) = occasions.recv() {
+        loop {
+            let first = match self.watching {
+                Watching::On => occasions.recv_timeout(LOOK),
+                Watching::Off => occasions.recv().map_err(RecvTimeoutError::from),
+            };
+            let first = match first {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) if stamp(&self.source.guest) == self.seen => {
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) => Occasion::Change(Change::Done),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             let began = Instant::now();
             let mut is_asked_for = first == Occasion::Reload;
             let mut latest = first;
@@ -229,8 +257,11 @@ impl Desk {
             if let Some(watch) = &mut self.watch
                 && let Err(error) = watch.renew()
             {
-                tracing::warn!("the guest is no longer watched: {error}; send SIGHUP instead");
+                tracing::warn!(
+                    "the guest is looked at every two seconds, as it cannot be watched: {error}"
+                );
             }
+            self.seen = stamp(&self.source.guest);
             self.swap(is_asked_for, began);
         }
     }

@@ -42,7 +42,7 @@ impl Watch {
         mut on_change: impl FnMut(Change) + Send + 'static,
     ) -> Result<Watch, String> {
         let cannot = |error: &dyn std::fmt::Display| {
-            format!("cannot watch {} ({error}); send SIGHUP when it changes", path.display())
+            format!("{} is not watched, but looked at every two seconds ({error})", path.display())
         };
         let path = std::path::absolute(path).map_err(|error| cannot(&error))?;
         let entries = Arc::new(Mutex::new(BTreeSet::new()));
