@@ -92,7 +92,7 @@ fn loops_for_many_clients_at_a_time() {
     for (number, client) in slow.iter_mut().enumerate() {
         client.send(format!("GET /x{number} HTTP/1.1\r\nHost: test\r\n\r\n"));
     }
-    // Ten at a tenth of a second would be a second, if they were in the way.
+    // Thirty at a tenth of a second would be three seconds, if they were in the way.
     let mut honest = server.connect();
     let mut slowest = Duration::ZERO;
     for number in 0..200 {
@@ -101,7 +101,7 @@ fn loops_for_many_clients_at_a_time() {
         assert_eq!(honest.reply().status(), 404);
         slowest = slowest.max(began.elapsed());
     }
-    assert!(slowest < Duration::from_millis(500), "one request took {slowest:?}");
+    assert!(slowest < Duration::from_secs(2), "one request took {slowest:?}");
     let statuses: Vec<_> = slow.iter_mut().map(|client| client.reply().status()).collect();
     assert!(statuses.iter().all(|status| [500, 503].contains(status)), "{statuses:?}");
     assert!(statuses.contains(&500) && statuses.contains(&503), "{statuses:?}");

@@ -11,7 +11,7 @@ use super::clock::{Clock, Ticks};
 /// How long a decision may keep a worker from its other connections. One that
 /// takes longer is begun anew on a thread of its own, where it has the whole
 /// deadline. The default guest takes 10 µs.
-const WORKER_DEADLINE: Duration = Duration::from_millis(2);
+pub(super) const WORKER_DEADLINE: Duration = Duration::from_millis(2);
 
 /// What one decision may use, and what is kept of decisions.
 #[derive(Clone, Copy, Debug)]

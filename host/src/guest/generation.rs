@@ -16,7 +16,7 @@ use wasmtime::component::{Component, Linker};
 use super::bindings::GuestPre;
 use super::bindings::exports::innkeeper::policy::policy;
 use super::decision::Decision;
-use super::engine::Engine;
+use super::engine::{Engine, WORKER_DEADLINE};
 use super::instance::{Failure, Instance, Usage};
 use super::interests::{Facts, Interests};
 use super::load::{self, Form};
@@ -277,14 +277,19 @@ impl Generation {
     /// nothing but its request, so one that was given up may be begun anew.
     async fn compute(self: &Arc<Self>, request: policy::Request) -> Result<Decision, Failure> {
         let engine = &self.engine;
-        if !self.is_slow.load(Ordering::Relaxed) {
+        let mut attempts = if self.is_slow.load(Ordering::Relaxed) { 0 } else { WORKER_ATTEMPTS };
+        while attempts > 0 {
+            let before = cpu_time();
             let decision = Instance::new(engine, &self.guest, engine.worker_deadline())
                 .and_then(|mut instance| instance.decide(&request));
             match decision {
-                Err(Failure::Busy) => {}
+                Err(Failure::Busy) => break,
                 Err(Failure::Deadline) if engine.worker_deadline() < engine.deadline() => {}
                 decided => return decided,
             }
+            // On a busy machine this thread may have lost its core meanwhile.
+            let is_slow = cpu_time().saturating_sub(before) > WORKER_DEADLINE * 3 / 4;
+            attempts = if is_slow { 0 } else { attempts - 1 };
         }
         self.compute_elsewhere(request).await
     }
@@ -374,6 +379,15 @@ fn patiently<R>(attempt: impl Fn() -> Result<R, Failure>) -> Result<R, Failure> 
     }
     attempt()
 }
+
+/// The time that this thread has run.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// How often a decision is begun on a worker that does not get to run it.
+const WORKER_ATTEMPTS: usize = 10;
 
 /// How often a guest that is tried may miss its deadline.
 const ATTEMPTS: usize = 3;
