@@ -103,7 +103,10 @@ impl Serving {
     /// Puts the generation that served before in service again, and gives the one
     /// that was. `None` if none is kept.
     pub fn roll_back(&self) -> Option<Arc<Generation>> {
-        let mut unfit = self.changing();
+        self.return_to_previous(&mut self.changing())
+    }
+
+    fn return_to_previous(&self, unfit: &mut Option<Digest>) -> Option<Arc<Generation>> {
         let previous = self.previous.swap(None)?;
         let old = self.current.swap(previous);
         *unfit = Some(old.digest());
@@ -131,10 +134,14 @@ impl Serving {
 
     fn note_failure(&self, generation: &Arc<Generation>) {
         let Some(limit) = self.on_failure.roll_back_after else { return };
-        if !generation.fails_often(limit) || !Arc::ptr_eq(generation, &self.current.load()) {
+        if !generation.fails_often(limit) {
             return;
         }
-        if let Some(old) = self.roll_back() {
+        let mut unfit = self.changing();
+        // Another may have been published meanwhile, which has not failed.
+        if Arc::ptr_eq(generation, &self.current.load())
+            && let Some(old) = self.return_to_previous(&mut unfit)
+        {
             tracing::error!(
                 "{limit} of its last 1000 decisions failed: the guest {} is out of service, and {} \
                  serves again",
@@ -192,5 +199,22 @@ mod tests {
         // Back to the second, and no further.
         assert!(serving.roll_back().is_some());
         assert!(serving.previous().is_none() && serving.roll_back().is_none());
+    }
+    #[test]
+    fn a_guest_that_was_replaced_takes_nobody_out_of_service() {
+        let mut generations = generations(3).into_iter();
+        let mut next = || generations.next().expect("a generation");
+        let on_failure =
+            OnFailure { answer: Answer::Error, roll_back_after: std::num::NonZeroU32::new(1) };
+        let serving = Serving::new(Arc::new(next()), on_failure);
+        serving.publish(next());
+        let fails = serving.current();
+        serving.publish(next());
+        let replaced_it = serving.current();
+        serving.note_failure(&fails);
+        assert!(Arc::ptr_eq(&serving.current(), &replaced_it));
+        // Its successor may be, by its own failures.
+        serving.note_failure(&replaced_it);
+        assert!(Arc::ptr_eq(&serving.current(), &fails));
     }
 }
