@@ -1,8 +1,10 @@
-//! The command line: what was typed becomes [`Arguments`].
+//! The command line: what was typed becomes [`Arguments`]. `values` reads what stands
+//! behind a flag.
+
+mod values;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,10 +12,10 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::guest::GuestLimits;
-use crate::guest::rules::is_token;
 use crate::guest::serving::{Answer, OnFailure};
 use crate::site::freshness::Rule;
 use crate::site::{Links, Options, Resolver};
+use values::{MAX_WORKERS, address, deadline, field, recheck, size, workers};
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -315,71 +317,9 @@ impl SiteArguments {
     }
 }
 
-/// More threads than any machine has cores for; each has room for instances of
-/// the guest.
-const MAX_WORKERS: NonZeroUsize = NonZeroUsize::new(1024).expect("is not zero");
-
-/// Reads a number of threads.
-fn workers(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse()
-        .ok()
-        .filter(|&count| count <= MAX_WORKERS)
-        .ok_or_else(|| format!("write a number from 1 to {MAX_WORKERS}"))
-}
-
-/// Reads a number of bytes within bounds.
-fn size<const MIN: u64, const MAX: u64>(text: &str) -> Result<ByteSize, String> {
-    let bounds = format!("{} to {}", ByteSize(MIN).display().iec(), ByteSize(MAX).display().iec());
-    match text.parse::<ByteSize>() {
-        Ok(size) if (MIN..=MAX).contains(&size.as_u64()) => Ok(size),
-        Ok(_) => Err(format!("allowed are {bounds}")),
-        Err(_) => Err(format!("write a size as in 64MiB or 512KiB, from {bounds}")),
-    }
-}
-
-/// Reads a deadline.
-fn deadline(text: &str) -> Result<Duration, String> {
-    time(text, Duration::from_millis(1)..=Duration::from_secs(60))
-}
-
-/// Reads how long a file need not be looked at.
-fn recheck(text: &str) -> Result<Duration, String> {
-    time(text, Duration::ZERO..=Duration::from_secs(1))
-}
-
-/// Reads a time within bounds.
-fn time(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, String> {
-    let shown = |time: &Duration| humantime::format_duration(*time).to_string();
-    let bounds_shown = format!("{} to {}", shown(bounds.start()), shown(bounds.end()));
-    match humantime::parse_duration(text) {
-        Ok(time) if bounds.contains(&time) => Ok(time),
-        Ok(_) => Err(format!("allowed are {bounds_shown}")),
-        Err(_) => Err(format!("write a time as in 50ms or 1s, from {bounds_shown}")),
-    }
-}
-
-/// Reads a header field.
-fn field(text: &str) -> Result<(String, String), String> {
-    match text.split_once(':') {
-        Some((name, value)) if is_token(name) => Ok((name.to_owned(), value.trim().to_owned())),
-        _ => Err("write 'Name: value'".to_owned()),
-    }
-}
-
-/// Reads an address to listen on.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        let example = match text.rsplit_once(':').map_or(text, |(_, port)| port).parse::<u16>() {
-            Ok(port) => format!("127.0.0.1:{port}, 0.0.0.0:{port} or [::1]:{port}"),
-            Err(_) => "127.0.0.1:7890, 0.0.0.0:7890 or [::1]:7890".to_owned(),
-        };
-        format!("not an IP address and a port; write {example}")
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Arguments, Command, LogFormat, OnTrap, Settings, address};
+    use super::{Arguments, Command, LogFormat, OnTrap, Settings};
     use clap::{CommandFactory, Parser};
     use std::path::Path;
     use std::time::Duration;
@@ -408,21 +348,6 @@ mod tests {
         let listen: Vec<_> = settings.listen.iter().map(ToString::to_string).collect();
         assert_eq!(listen, ["0.0.0.0:80", "[::]:80"]);
         assert_eq!(settings.root, Path::new("site"));
-    }
-
-    #[test]
-    fn a_wrong_address_is_told_the_right_one() {
-        for (text, example) in [
-            ("localhost:8080", "127.0.0.1:8080"),
-            (":8080", "127.0.0.1:8080"),
-            ("8080", "127.0.0.1:8080"),
-            ("127.0.0.1", "127.0.0.1:7890"),
-            ("::1:x", "[::1]:7890"),
-            ("1.2.3.4:99999", "127.0.0.1:7890"),
-        ] {
-            let error = address(text).expect_err("no address");
-            assert!(error.contains(example), "{text:?}: {error}");
-        }
     }
 
     #[test]

@@ -11,8 +11,10 @@
 //!   - [`guest`]: loads a guest and asks it for decisions.
 //!   - [`site`]: opens files beneath the root.
 //!   - [`reply`]: turns an answer into bytes on the wire.
-//! - [`log`] and [`clock`]: leaves, which anyone may call and which call no one.
+//! - [`log`], [`clock`] and [`cache`]: leaves, which anyone may call and which call
+//!   no one.
 
+pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -6,12 +6,13 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 
-use super::{open_site, read_guest_or_default, start_engine};
+use super::{load, open_site, read_guest_or_default};
 use crate::cli::ExplainArguments;
+use crate::guest::cases::Asked;
 use crate::guest::serving::OnFailure;
-use crate::guest::{Facts, Generation, Serving};
+use crate::guest::{Facts, Serving};
 use crate::http1::Limits;
 use crate::http1::connection::{Origin, Service};
 use crate::http1::explain::{Explanation, explain};
@@ -21,9 +22,7 @@ use crate::reply::{Persistence, head};
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let site = open_site(&arguments.root, arguments.site.options(), NonZeroUsize::MIN)?;
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
-    let engine = start_engine(arguments.guests.limits(), NonZeroUsize::MIN)?;
-    let generation = Generation::load(&engine, &bytes)
-        .map_err(|error| anyhow!("{name} is not a guest: {error}"))?;
+    let generation = load(&name, &bytes, arguments.guests.limits())?;
     let digest = generation.digest();
     let service = Service {
         site,
@@ -39,10 +38,9 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         .context("cannot start the runtime")?;
     let explanation = runtime.block_on(explain(&service, &request(arguments), origin));
     let asked_all_the_same = || {
-        let fields = arguments.fields.iter();
-        let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
         let facts = Facts { client: origin.client };
-        service.guest.current().try_out(arguments.line.as_bytes(), fields, facts)
+        let asked = Asked { line: arguments.line.as_bytes(), fields: &arguments.fields, facts };
+        asked.decide(&service.guest.current())
     };
     let mut told = vec![
         ("line", arguments.line.escape_debug().to_string()),

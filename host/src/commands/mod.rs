@@ -18,7 +18,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 
 use crate::guest::swap::read_guest;
-use crate::guest::{DEFAULT_GUEST, Engine, GuestLimits};
+use crate::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits};
 use crate::site::{Options, Resolver, Site};
 
 /// Opens the directory to serve, or says what to do.
@@ -48,6 +48,12 @@ fn start_engine(limits: GuestLimits, workers: NonZeroUsize) -> anyhow::Result<Ar
     Engine::new(limits, workers)
         .map(Arc::new)
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
+}
+
+/// Loads a guest to try it, on an engine of its own.
+fn load(name: &str, bytes: &[u8], limits: GuestLimits) -> anyhow::Result<Generation> {
+    let engine = start_engine(limits, NonZeroUsize::MIN)?;
+    Generation::load(&engine, bytes).map_err(|error| anyhow!("{name} is not a guest: {error}"))
 }
 
 /// The name of a guest, for messages, and its bytes.

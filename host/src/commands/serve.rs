@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{open_site, start_engine};
+use super::{open_site, read_guest_or_default, start_engine};
 use crate::cli::{LogFormat, Settings};
 use crate::guest::swap::{self, Proven, Source, Swapper, Watching};
-use crate::guest::{DEFAULT_GUEST, Engine, Generation, Serving};
+use crate::guest::{Engine, Generation, Serving};
 use crate::http1::{Limits, connection::Service};
 use crate::log::AccessLog;
 use crate::server::{Running, Server};
@@ -115,20 +115,13 @@ impl Signals {
 /// Loads and checks the guest that was named, or the built-in one.
 fn first_generation(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result<Generation> {
     let cases = swap::read_cases(&settings.cases).map_err(|error| anyhow!(error))?;
-    let name = settings.guest.as_deref().map(|path| path.display().to_string());
-    let bytes = match &settings.guest {
-        Some(path) => &swap::read_guest(path).map_err(|error| anyhow!(error))?,
-        None => DEFAULT_GUEST,
-    };
-    let proven = swap::prove(engine, bytes, &cases);
-    let Proven { generation, report, compile, check } = proven.map_err(|error| match &name {
-        Some(path) => anyhow!("{path} is not fit to serve: {error}"),
-        None => anyhow!("the built-in guest is not fit to serve: {error}"),
-    })?;
-    if let Some(path) = name {
-        swap::warn_of_imports(&path, &generation);
+    let (name, bytes) = read_guest_or_default(settings.guest.as_deref())?;
+    let Proven { generation, report, compile, check } = swap::prove(engine, &bytes, &cases)
+        .map_err(|error| anyhow!("{name} is not fit to serve: {error}"))?;
+    if settings.guest.is_some() {
+        swap::warn_of_imports(&name, &generation);
         tracing::info!(
-            "the guest {} in {path} serves: compiled in {compile:.1?}, checked on {} request lines \
+            "the guest {} in {name} serves: compiled in {compile:.1?}, checked on {} request lines \
              and {} cases in {check:.1?}",
             generation.digest(),
             report.lines,

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use serde::Serialize;
 
-use super::{read_guest_or_default, start_engine};
+use super::{load, read_guest_or_default};
 use crate::cli::{OutcomeFormat, TestArguments};
-use crate::guest::Generation;
 use crate::guest::decision::Kind;
 use crate::guest::swap::read_cases;
 
@@ -43,9 +41,7 @@ struct CaseOutcome {
 pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     let (name, bytes) = read_guest_or_default(Some(&arguments.guest))?;
     let files = read_cases(&arguments.cases).map_err(|error| anyhow!(error))?;
-    let engine = start_engine(arguments.guests.limits(), NonZeroUsize::MIN)?;
-    let guest = Generation::load(&engine, &bytes)
-        .map_err(|error| anyhow!("{name} is not a guest: {error}"))?;
+    let guest = load(&name, &bytes, arguments.guests.limits())?;
     let mut outcome = Outcome {
         guest: name,
         digest: format!("{:#}", guest.digest()),

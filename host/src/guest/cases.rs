@@ -229,11 +229,39 @@ fn unescape(text: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// A request, as far as a guest may see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The request line.
+    pub line: &'a [u8],
+    /// The header fields.
+    pub fields: &'a [(String, String)],
+    /// What is known besides.
+    pub facts: Facts,
+}
+
+impl Asked<'_> {
+    /// Asks the guest, as [`Generation::try_out`] does.
+    pub fn decide(&self, guest: &Generation) -> Result<Decision, Failure> {
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        guest.try_out(self.line, fields, self.facts)
+    }
+}
+
 impl Case {
+    /// What is asked.
+    pub fn asked(&self) -> Asked<'_> {
+        let facts = Facts { client: self.client };
+        Asked { line: &self.line, fields: &self.fields, facts }
+    }
+
     /// Asks the guest, and compares. Without a mismatch it gives the decision.
     pub fn run(&self, guest: &Generation) -> Result<Decision, Mismatch> {
-        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let decision = guest.try_out(&self.line, fields, Facts { client: self.client });
+        self.judge(self.asked().decide(guest))
+    }
+
+    /// Compares what was decided.
+    pub fn judge(&self, decision: Result<Decision, Failure>) -> Result<Decision, Mismatch> {
         let got = match decision {
             Ok(decision) if self.expected.holds(&decision) => return Ok(decision),
             Ok(decision) => decision.to_string(),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use super::cases::CaseFile;
+use super::cases::{Asked, Case, CaseFile};
 use super::decision::{Decision, Kind};
 use super::generation::Generation;
 use super::instance::Failure;
@@ -39,64 +39,37 @@ pub fn check(guest: &Generation, cases: &[CaseFile]) -> Result<Report, String> {
     let lines = request_lines();
     let mut report = Report { lines: lines.len(), ..Report::default() };
     let asked = lines.iter().map(|line| Asked { line, fields: &[], facts: FACTS });
-    let in_cases = cases.iter().flat_map(|file| &file.cases).map(|case| Asked {
-        line: &case.line,
-        fields: &case.fields,
-        facts: Facts { client: case.client },
-    });
+    let in_cases = cases.iter().flat_map(|file| &file.cases).map(Case::asked);
     let asked: Vec<_> = asked.chain(in_cases).collect();
     let began = Instant::now();
-    let decisions = decide_twice(&asked, |asked| {
-        let fields = asked.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        guest.try_out(asked.line, fields, asked.facts)
-    })?;
+    let mut decisions = decide_twice(&asked, |asked| asked.decide(guest))?;
     // Each was decided twice.
     let count = u32::try_from(2 * asked.len()).unwrap_or(u32::MAX);
     guest.takes(began.elapsed() / count);
-    for decision in decisions {
+    for decision in &decisions {
         *report.kinds.entry(decision.kind()).or_default() += 1;
     }
-    report.cases = hold(guest, cases)?;
+    report.cases = hold(cases, decisions.split_off(lines.len()))?;
     Ok(report)
 }
 
-/// Counts the cases, if all of them hold.
-fn hold(guest: &Generation, cases: &[CaseFile]) -> Result<usize, String> {
-    let mut held = 0;
-    let mut first = None;
-    let mut failed = 0;
-    for file in cases {
-        for case in &file.cases {
-            match case.run(guest) {
-                Ok(_) => held += 1,
-                Err(mismatch) => {
-                    failed += 1;
-                    first.get_or_insert_with(|| {
-                        format!(
-                            "{}:{}: {case}: expected {}, got {}",
-                            file.path.display(),
-                            case.line_number,
-                            mismatch.expected,
-                            mismatch.got
-                        )
-                    });
-                }
-            }
-        }
-    }
-    match first {
-        None => Ok(held),
-        Some(first) => {
-            Err(format!("{failed} of {} cases do not hold, first {first}", failed + held))
-        }
-    }
-}
-
-/// A request, as far as a guest may see it.
-struct Asked<'a> {
-    line: &'a [u8],
-    fields: &'a [(String, String)],
-    facts: Facts,
+/// Counts the cases, if all of them hold with these decisions.
+fn hold(cases: &[CaseFile], decisions: Vec<Decision>) -> Result<usize, String> {
+    let all = decisions.len();
+    let cases = cases.iter().flat_map(|file| file.cases.iter().map(move |case| (file, case)));
+    let mismatches: Vec<_> = cases
+        .zip(decisions)
+        .filter_map(|((file, case), decision)| Some((file, case, case.judge(Ok(decision)).err()?)))
+        .collect();
+    let Some((file, case, mismatch)) = mismatches.first() else { return Ok(all) };
+    Err(format!(
+        "{} of {all} cases do not hold, first {}:{}: {case}: expected {}, got {}",
+        mismatches.len(),
+        file.path.display(),
+        case.line_number,
+        mismatch.expected,
+        mismatch.got
+    ))
 }
 
 /// Asks for all decisions, and for all of them again, from the last to the first.

@@ -15,6 +15,7 @@ use wasmtime::component::{Component, Linker};
 
 use super::bindings::GuestPre;
 use super::bindings::exports::innkeeper::policy::policy;
+use super::clock::Ticks;
 use super::decision::Decision;
 use super::engine::{Engine, WORKER_DEADLINE};
 use super::instance::{Failure, Instance, Usage};
@@ -232,9 +233,7 @@ impl Generation {
         facts: Facts,
     ) -> Result<Decision, Failure> {
         let request = self.request(line, fields, facts);
-        patiently(|| {
-            Instance::new(&self.engine, &self.guest, self.engine.deadline())?.decide(&request)
-        })
+        patiently(|| self.run(&request, self.engine.deadline()))
     }
 
     /// Decides as `try_out` does, and tells what that took.
@@ -273,6 +272,11 @@ impl Generation {
         policy::Request { line: line.to_vec(), fields: self.interests.select(fields, facts) }
     }
 
+    /// Decides on a fresh instance, here and now.
+    fn run(&self, request: &policy::Request, deadline: Ticks) -> Result<Decision, Failure> {
+        Instance::new(&self.engine, &self.guest, deadline)?.decide(request)
+    }
+
     /// Decides here, or elsewhere if that takes long: a decision depends on
     /// nothing but its request, so one that was given up may be begun anew.
     async fn compute(self: &Arc<Self>, request: policy::Request) -> Result<Decision, Failure> {
@@ -280,9 +284,7 @@ impl Generation {
         let mut attempts = if self.is_slow.load(Ordering::Relaxed) { 0 } else { WORKER_ATTEMPTS };
         while attempts > 0 {
             let before = cpu_time();
-            let decision = Instance::new(engine, &self.guest, engine.worker_deadline())
-                .and_then(|mut instance| instance.decide(&request));
-            match decision {
+            match self.run(&request, engine.worker_deadline()) {
                 Err(Failure::Busy) => break,
                 Err(Failure::Deadline) if engine.worker_deadline() < engine.deadline() => {}
                 decided => return decided,
@@ -305,9 +307,7 @@ impl Generation {
         };
         let generation = Arc::clone(self);
         let decided = tokio::task::spawn_blocking(move || {
-            let engine = &generation.engine;
-            let decision = Instance::new(engine, &generation.guest, engine.deadline())
-                .and_then(|mut instance| instance.decide(&request));
+            let decision = generation.run(&request, generation.engine.deadline());
             // The instance is gone before another may take its place.
             drop(lane);
             decision
@@ -344,10 +344,8 @@ impl Generation {
                 }
                 let (line, fields) = key.request();
                 let request = policy::Request { line: line.to_vec(), fields };
-                let decision = Instance::new(&self.engine, &self.guest, self.engine.deadline())
-                    .and_then(|mut instance| instance.decide(&request));
                 // What fails is not remembered; its request is going to tell.
-                if let Ok(decision) = decision {
+                if let Ok(decision) = self.run(&request, self.engine.deadline()) {
                     memory.remember(&key, &Arc::new(decision));
                     warmed += 1;
                 }

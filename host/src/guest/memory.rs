@@ -9,11 +9,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 
 use super::bindings::exports::innkeeper::policy::policy;
 use super::decision::{Decision, Field};
+use crate::cache;
 
 /// Bytes of a decision with its key that are worth remembering. A site that has
 /// larger ones has few; a flood of them must not push out the rest.
@@ -30,8 +31,7 @@ const MAX_KEYS: usize = 1_000;
 /// What an entry takes besides its key and the texts of its decision.
 const ENTRY_OVERHEAD: u64 = 160;
 
-/// What an entry of a usual site takes in all. An estimate: a wrong one costs room
-/// for the index of entries, no more.
+/// What an entry of a usual site takes in all.
 const USUAL_ENTRY_BYTES: u64 = 256;
 
 /// Decisions by what they depend on. Which of them stay is decided by how often
@@ -50,21 +50,7 @@ pub(super) struct Memory {
 impl Memory {
     /// A memory of this many bytes, keys and decisions together.
     pub(super) fn new(bytes: u64) -> Memory {
-        let entries = usize::try_from(bytes / USUAL_ENTRY_BYTES).unwrap_or(usize::MAX);
-        let options = OptionsBuilder::new()
-            .shards(1)
-            .estimated_items_capacity(entries)
-            .weight_capacity(bytes)
-            .build()
-            .expect("the two capacities are given");
-        let cache = || {
-            Cache::with_options(
-                options,
-                Weigh,
-                DefaultHashBuilder::default(),
-                DefaultLifecycle::default(),
-            )
-        };
+        let cache = || cache::of_one_worker(bytes, USUAL_ENTRY_BYTES, Weigh);
         Memory {
             decisions: (bytes > 0).then(cache),
             hits: AtomicU64::new(0),

@@ -39,7 +39,7 @@ const RESTLESS: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether the last request of an old generation is done.
-/// None takes longer than its deadline.
+/// None takes longer than its wait for a thread and its deadline.
 const DRAIN_TICK: Duration = Duration::from_millis(1);
 
 /// How the scheduler ranks the thread that compiles, beside workers with 0: it

@@ -317,12 +317,6 @@ impl Connection<'_> {
         let mut out = Vec::with_capacity(HEAD_BYTES + copied.len());
         reply_head::write(reply, persistence, &mut out);
         match &reply.body {
-            Body::Bytes(_) | Body::Shared { .. } if !without_body => {
-                out.extend_from_slice(copied);
-                self.stream.send_both(&out, &in_memory[copied.len()..], stall).await?;
-                *body_bytes = in_memory.len() as u64;
-                Ok(())
-            }
             Body::File { file, extent } if !without_body && extent.length > 0 => {
                 self.stream.send(&out, More::Yes, stall).await?;
                 let transfer = Transfer::new(file, *extent);
@@ -341,7 +335,12 @@ impl Connection<'_> {
                 *body_bytes += tail.len() as u64;
                 Ok(())
             }
-            _ => self.stream.send(&out, More::No, stall).await,
+            _ => {
+                out.extend_from_slice(copied);
+                self.stream.send_both(&out, &in_memory[copied.len()..], stall).await?;
+                *body_bytes = in_memory.len() as u64;
+                Ok(())
+            }
         }
     }
 }

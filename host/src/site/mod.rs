@@ -344,30 +344,26 @@ impl Lookup {
     }
 }
 
-/// Reads what is small into memory. What changes meanwhile is left as it is.
-async fn hold(found: Lookup) -> Lookup {
-    let Lookup::File(file) = &found else { return found };
-    let Content::File(handle) = &file.content else { return found };
-    let length = usize::try_from(file.length).unwrap_or(usize::MAX);
-    if file.length > SMALL_BYTES || !found.is_settled() {
-        return found;
-    }
-    match read(handle, 0, length).await {
-        Ok(content) if content.len() == length && found.is_unchanged() => {
-            Lookup::File(Arc::new(SiteFile {
-                content: Content::Memory(content.into()),
-                length: file.length,
-                media_type: file.media_type,
-                coding: file.coding,
-                validators: file.validators,
-                cache_control: file.cache_control.clone(),
-                tag: file.tag.clone(),
-                whole: OnceLock::new(),
-                unmodified: OnceLock::new(),
-            }))
+/// Reads what is small into memory. What changes meanwhile is left as it is, and so
+/// is what somebody else has too.
+async fn hold(mut found: Lookup) -> Lookup {
+    let content = match &found {
+        Lookup::File(file) if file.length <= SMALL_BYTES && found.is_settled() => {
+            let Content::File(handle) = &file.content else { return found };
+            let length = usize::try_from(file.length).unwrap_or(usize::MAX);
+            match read(handle, 0, length).await {
+                Ok(content) if content.len() == length && found.is_unchanged() => content,
+                _ => return found,
+            }
         }
-        _ => found,
+        _ => return found,
+    };
+    if let Lookup::File(file) = &mut found
+        && let Some(file) = Arc::get_mut(file)
+    {
+        file.content = Content::Memory(content.into());
     }
+    found
 }
 
 /// Sorts out why opening failed.

@@ -9,11 +9,12 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
 
 use super::encodings::Coding;
 use super::{Content, Lookup};
+use crate::cache;
 
 /// A worker is busy if it had at least so many lookups in a window of time: 500 a
 /// second, far more than a browser makes and far less than a worker can.
@@ -28,6 +29,9 @@ pub const OPEN_FILES: u64 = 32;
 
 /// What an entry takes besides its path and its content.
 const ENTRY_OVERHEAD: u64 = 512;
+
+/// What an entry of a usual site takes in all.
+const USUAL_ENTRY_BYTES: u64 = 8 << 10;
 
 /// A shelf of one worker.
 pub(super) struct Shelf {
@@ -60,20 +64,8 @@ impl Shelf {
     /// One of this many shelves. What is on it is good for this long.
     pub(super) fn one_of(shelves: usize, good_for: Duration) -> Shelf {
         let bytes = BYTES / shelves.max(1) as u64;
-        let entries = usize::try_from(bytes / (8 << 10)).unwrap_or(usize::MAX);
-        let options = OptionsBuilder::new()
-            .shards(1)
-            .estimated_items_capacity(entries)
-            .weight_capacity(bytes)
-            .build()
-            .expect("the two capacities are given");
         let weigh = Weigh { open_file: bytes / OPEN_FILES };
-        let found = Cache::with_options(
-            options,
-            weigh,
-            DefaultHashBuilder::default(),
-            DefaultLifecycle::default(),
-        );
+        let found = cache::of_one_worker(bytes, USUAL_ENTRY_BYTES, weigh);
         Shelf { found, good_for, pace: Pace::new() }
     }
 

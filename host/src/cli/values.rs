@@ -1,0 +1,93 @@
+//! Single values of the command line: what was typed becomes a value within its
+//! bounds, or a sentence that tells what to type.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+use crate::guest::rules::is_token;
+
+/// More threads than any machine has cores for; each has room for instances of
+/// the guest.
+pub(super) const MAX_WORKERS: NonZeroUsize = NonZeroUsize::new(1024).expect("is not zero");
+
+/// Reads a number of threads.
+pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .ok()
+        .filter(|&count| count <= MAX_WORKERS)
+        .ok_or_else(|| format!("write a number from 1 to {MAX_WORKERS}"))
+}
+
+/// Reads a number of bytes within bounds.
+pub(super) fn size<const MIN: u64, const MAX: u64>(text: &str) -> Result<ByteSize, String> {
+    let bounds = format!("{} to {}", ByteSize(MIN).display().iec(), ByteSize(MAX).display().iec());
+    match text.parse::<ByteSize>() {
+        Ok(size) if (MIN..=MAX).contains(&size.as_u64()) => Ok(size),
+        Ok(_) => Err(format!("allowed are {bounds}")),
+        Err(_) => Err(format!("write a size as in 64MiB or 512KiB, from {bounds}")),
+    }
+}
+
+/// Reads a deadline.
+pub(super) fn deadline(text: &str) -> Result<Duration, String> {
+    time(text, Duration::from_millis(1)..=Duration::from_secs(60))
+}
+
+/// Reads how long a file need not be looked at.
+pub(super) fn recheck(text: &str) -> Result<Duration, String> {
+    time(text, Duration::ZERO..=Duration::from_secs(1))
+}
+
+/// Reads a time within bounds.
+fn time(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, String> {
+    let shown = |time: &Duration| humantime::format_duration(*time).to_string();
+    let bounds_shown = format!("{} to {}", shown(bounds.start()), shown(bounds.end()));
+    match humantime::parse_duration(text) {
+        Ok(time) if bounds.contains(&time) => Ok(time),
+        Ok(_) => Err(format!("allowed are {bounds_shown}")),
+        Err(_) => Err(format!("write a time as in 50ms or 1s, from {bounds_shown}")),
+    }
+}
+
+/// Reads a header field.
+pub(super) fn field(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if is_token(name) => Ok((name.to_owned(), value.trim().to_owned())),
+        _ => Err("write 'Name: value'".to_owned()),
+    }
+}
+
+/// Reads an address to listen on.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let example = match text.rsplit_once(':').map_or(text, |(_, port)| port).parse::<u16>() {
+            Ok(port) => format!("127.0.0.1:{port}, 0.0.0.0:{port} or [::1]:{port}"),
+            Err(_) => "127.0.0.1:7890, 0.0.0.0:7890 or [::1]:7890".to_owned(),
+        };
+        format!("not an IP address and a port; write {example}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn a_wrong_address_is_told_the_right_one() {
+        for (text, example) in [
+            ("localhost:8080", "127.0.0.1:8080"),
+            (":8080", "127.0.0.1:8080"),
+            ("8080", "127.0.0.1:8080"),
+            ("127.0.0.1", "127.0.0.1:7890"),
+            ("::1:x", "[::1]:7890"),
+            ("1.2.3.4:99999", "127.0.0.1:7890"),
+        ] {
+            let error = address(text).expect_err("no address");
+            assert!(error.contains(example), "{text:?}: {error}");
+        }
+    }
+}
