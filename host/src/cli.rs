@@ -3,12 +3,14 @@
 
 mod values;
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::guest::GuestLimits;
@@ -86,6 +88,12 @@ pub struct Settings {
     /// Bytes of decisions that each worker remembers; 0: none
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = size::<0, { 1 << 30 }>)]
     pub decision_memory: ByteSize,
+
+    /// Where compiled guests are kept, so that they are not compiled again at the next
+    /// start; off: nowhere. Nobody else may be able to write there
+    /// [default: ~/.cache/innkeeper, or what XDG_CACHE_HOME or systemd say]
+    #[arg(long, value_name = "DIR|off", value_parser = OsStringValueParser::new().map(CodeCache::from))]
+    pub code_cache: Option<CodeCache>,
 
     /// Limits of guests
     #[command(flatten)]
@@ -233,6 +241,21 @@ pub enum OnTrap {
     Previous,
 }
 
+/// Where compiled guests are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeCache {
+    /// Nowhere.
+    Off,
+    /// In this folder.
+    In(PathBuf),
+}
+
+impl From<OsString> for CodeCache {
+    fn from(typed: OsString) -> CodeCache {
+        if typed == "off" { CodeCache::Off } else { CodeCache::In(typed.into()) }
+    }
+}
+
 /// How the outcome of cases is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OutcomeFormat {
@@ -274,6 +297,26 @@ impl Settings {
     /// What a guest may use, and what is kept of its decisions.
     pub fn guest_limits(&self) -> GuestLimits {
         GuestLimits { remembered_bytes: self.decision_memory.as_u64(), ..self.guests.limits() }
+    }
+
+    /// The folder that compiled guests are kept in: the one that was named, the one
+    /// that systemd made (`CacheDirectory=`), or the user's (XDG Base Directory
+    /// Specification 0.8).
+    pub fn code_cache(&self) -> Option<PathBuf> {
+        match &self.code_cache {
+            Some(CodeCache::Off) => None,
+            Some(CodeCache::In(folder)) => Some(folder.clone()),
+            None => {
+                let folder = |name| std::env::var_os(name).map(PathBuf::from);
+                let folder = |name| folder(name).filter(|folder| folder.is_absolute());
+                let caches = || {
+                    folder("XDG_CACHE_HOME")
+                        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
+                };
+                folder("CACHE_DIRECTORY")
+                    .or_else(|| caches().map(|caches| caches.join("innkeeper")))
+            }
+        }
     }
 
     /// What is done about a guest that fails on requests.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -200,6 +201,22 @@ fn is_ready_soon() {
 }
 
 #[test]
+fn compiled_guests_are_kept_where_nobody_else_can_write() {
+    let folder = site();
+    let cache = folder.path().join("cache");
+    let flags = ["--code-cache", cache.to_str().unwrap()];
+    let start = || Program::start(serving(&folder.path().join("root"), &flags), 1);
+    start().client().expect_open();
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    start().client().expect_open();
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
+    let (code, message) = refused(&flags);
+    assert_eq!(code, 1);
+    assert!(message.contains("others could put code there"), "{message}");
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let folder = site();
     let root = folder.path().join("root");
@@ -220,7 +237,6 @@ fn a_second_signal_ends_at_once() {
 /// As nobody, if these tests run as root.
 #[test]
 fn an_unreadable_file_is_not_found() {
-    use std::os::unix::fs::PermissionsExt;
     let folder = site();
     let root = folder.path().join("root");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();

@@ -25,6 +25,8 @@ pub fn workspace() -> PathBuf {
 /// The program with these arguments, on any port, serving this folder.
 pub fn serving(root: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
+    // Guests that tests have in common are compiled once, and nobody's own folder is used.
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.arg(root).args(["--listen", "127.0.0.1:0"]).args(arguments);
     command
 }

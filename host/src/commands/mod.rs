@@ -43,16 +43,15 @@ fn open_site(root: &Path, options: Options, workers: NonZeroUsize) -> anyhow::Re
 }
 
 /// Starts the engine for this many workers.
-fn start_engine(limits: GuestLimits, workers: NonZeroUsize) -> anyhow::Result<Arc<Engine>> {
+fn start_engine(limits: GuestLimits, workers: NonZeroUsize) -> anyhow::Result<Engine> {
     let workers = u32::try_from(workers.get()).context("too many workers")?;
     Engine::new(limits, workers)
-        .map(Arc::new)
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
 }
 
 /// Loads a guest to try it, on an engine of its own.
 fn load(name: &str, bytes: &[u8], limits: GuestLimits) -> anyhow::Result<Generation> {
-    let engine = start_engine(limits, NonZeroUsize::MIN)?;
+    let engine = Arc::new(start_engine(limits, NonZeroUsize::MIN)?);
     Generation::load(&engine, bytes).map_err(|error| anyhow!("{name} is not a guest: {error}"))
 }
 

@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{open_site, read_guest_or_default, start_engine};
 use crate::cli::{LogFormat, Settings};
+use crate::guest::code_cache::CodeCache;
 use crate::guest::swap::{self, Proven, Source, Swapper, Watching};
 use crate::guest::{Engine, Generation, Serving};
 use crate::http1::{Limits, connection::Service};
@@ -23,7 +24,11 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let workers = settings.worker_count();
     let site = open_site(&settings.root, settings.site.options(), workers)?;
-    let engine = start_engine(settings.guest_limits(), workers)?;
+    let mut engine = start_engine(settings.guest_limits(), workers)?;
+    if let Some(cache) = code_cache(settings)? {
+        engine = engine.keeping_code(cache);
+    }
+    let engine = Arc::new(engine);
     let first = first_generation(&engine, settings)?;
     let serving = Arc::new(Serving::new(Arc::new(first), settings.on_failure()));
     let service = Arc::new(Service {
@@ -109,6 +114,20 @@ impl Signals {
 
     async fn stop(&mut self) {
         while let Asked::Reload = self.next().await {}
+    }
+}
+
+/// Opens the folder of compiled guests. One that was named must be usable; the one
+/// of the user is done without where it is not.
+fn code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
+    let Some(folder) = settings.code_cache() else { return Ok(None) };
+    match CodeCache::open(&folder) {
+        Ok(cache) => Ok(Some(cache)),
+        Err(problem) if settings.code_cache.is_some() => Err(anyhow!("{problem}")),
+        Err(problem) => {
+            tracing::warn!("guests are compiled anew at each start: {problem}");
+            Ok(None)
+        }
     }
 }
 

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use wasmtime::component::Component;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::clock::{Clock, Ticks};
+use super::code_cache::CodeCache;
 
 /// How long a decision may keep a worker from its other connections. One that
 /// takes longer is begun anew on a thread of its own, where it has the whole
@@ -61,6 +63,7 @@ pub struct Engine {
     /// Permits to decide on a thread other than a worker's.
     lanes: Arc<Semaphore>,
     clock: Clock,
+    code_cache: Option<CodeCache>,
 }
 
 impl Engine {
@@ -84,7 +87,20 @@ impl Engine {
         let clock = Clock::start(wasm.weak())
             .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
         let lanes = Arc::new(Semaphore::new(workers));
-        Ok(Engine { wasm, limits, workers, counting, lanes, clock })
+        Ok(Engine { wasm, limits, workers, counting, lanes, clock, code_cache: None })
+    }
+
+    /// The engine, with a folder that it keeps compiled code in.
+    pub fn keeping_code(self, cache: CodeCache) -> Engine {
+        Engine { code_cache: Some(cache), ..self }
+    }
+
+    /// Compiles a component, unless that was done before.
+    pub(super) fn compile(&self, component: &[u8]) -> wasmtime::Result<Component> {
+        match &self.code_cache {
+            Some(cache) => cache.compiled(&self.wasm, component),
+            None => Component::from_binary(&self.wasm, component),
+        }
     }
 
     pub(super) fn wasm(&self) -> &wasmtime::Engine {

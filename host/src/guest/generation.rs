@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Linker;
 
 use super::bindings::GuestPre;
 use super::bindings::exports::innkeeper::policy::policy;
@@ -122,7 +122,8 @@ impl Generation {
     /// The error is a sentence for the person who named the guest.
     pub fn load(engine: &Arc<Engine>, bytes: &[u8]) -> Result<Generation, String> {
         let (form, component) = load::component(bytes)?;
-        let component = Component::from_binary(engine.wasm(), &component)
+        let component = engine
+            .compile(&component)
             .map_err(|error| format!("it does not compile: {error:#}"))?;
         let imports = component
             .component_type()

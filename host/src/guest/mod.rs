@@ -1,6 +1,7 @@
 //! Loads guests and asks them for decisions. The only code that knows wasmtime.
 //!
 //! - [`engine`] and `clock`: compile guests, bound what a running one may use.
+//! - [`code_cache`]: compiled guests, kept on disk.
 //! - [`load`]: bytes in one of three forms become a component.
 //! - [`generation`]: one loaded guest, with all that belongs to it.
 //!   - `instance`: runs it once.
@@ -15,6 +16,7 @@
 pub mod cases;
 pub mod check;
 mod clock;
+pub mod code_cache;
 pub mod decision;
 pub mod engine;
 pub mod generation;

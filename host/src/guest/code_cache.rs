@@ -1,0 +1,243 @@
+//! Compiled guests, kept on disk: compiling one in Python takes half a minute.
+//!
+//! What is read from here runs as native code. So the folder and each file in it
+//! must belong to the user that runs the server, or to root, and nobody else may be
+//! able to write them; anything else is refused. A file's name holds the digest of
+//! the guest's component and what wasmtime says that compiled code depends on: its
+//! own version, its settings, the features of the processor.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat};
+use wasmtime::component::Component;
+
+use super::generation::Digest;
+
+/// Compiled guests that are kept. The one that was compiled first goes first.
+const KEPT: usize = 32;
+
+/// Bytes of one of them. A guest in Python, the largest known, has 60 MiB.
+const MAX_BYTES: u64 = 512 << 20;
+
+/// What the names of compiled guests end with.
+const SUFFIX: &str = ".cwasm";
+
+/// A folder of compiled guests.
+pub struct CodeCache {
+    path: PathBuf,
+    folder: File,
+}
+
+impl CodeCache {
+    /// Opens the folder, and makes it if it is not there.
+    ///
+    /// The error is a sentence for the person who named the folder.
+    pub fn open(path: &Path) -> Result<CodeCache, String> {
+        let told = |error: io::Error| format!("cannot use {}: {error}", path.display());
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(told)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = openat(CWD, path, flags, Mode::empty()).map_err(|error| told(error.into()))?;
+        let folder = File::from(folder);
+        if is_ours(&folder).map_err(told)? {
+            Ok(CodeCache { path: path.to_owned(), folder })
+        } else {
+            Err(format!(
+                "cannot use {}: others could put code there; it must belong to the user that runs \
+                 innkeeper, and be writable by nobody else (chmod 700)",
+                path.display()
+            ))
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the compiled component, from here or from the compiler; what was
+    /// compiled is kept.
+    pub(super) fn compiled(
+        &self,
+        engine: &wasmtime::Engine,
+        component: &[u8],
+    ) -> wasmtime::Result<Component> {
+        let name = name(engine, component);
+        match self.read(&name) {
+            Ok(Some(bytes)) => match deserialize(engine, &bytes) {
+                Ok(component) => return Ok(component),
+                Err(error) => tracing::debug!("{name} in {}: {error:#}", self.path.display()),
+            },
+            Ok(None) => {}
+            Err(error) => tracing::warn!("{name} in {}: {error}", self.path.display()),
+        }
+        let component = Component::from_binary(engine, component)?;
+        let bytes = component.serialize()?;
+        if let Err(error) = self.keep(&name, &bytes) {
+            tracing::warn!("cannot keep a compiled guest in {}: {error}", self.path.display());
+        }
+        Ok(component)
+    }
+
+    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut file = match openat(&self.folder, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || metadata.len() > MAX_BYTES {
+            return Err(io::Error::other("not a compiled guest"));
+        }
+        if !is_ours(&file)? {
+            return Err(io::Error::other("others could have written it; it is not used"));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// Writes a file that is whole whenever it has its name, even after a crash.
+    fn keep(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let unfinished = format!("{name}.{}", std::process::id());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = openat(&self.folder, &unfinished, flags, Mode::RUSR | Mode::WUSR)?;
+        let mut file = File::from(file);
+        let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| {
+            renameat(&self.folder, &unfinished, &self.folder, name).map_err(Into::into)
+        });
+        if written.is_err() {
+            // Without it there is nothing to clear away.
+            let _ = unlinkat(&self.folder, &unfinished, AtFlags::empty());
+        }
+        written.and_then(|()| self.thin_out())
+    }
+
+    /// Removes the oldest, so that no more than [`KEPT`] remain, and what a process
+    /// that was killed had begun to write.
+    fn thin_out(&self) -> io::Result<()> {
+        let mut kept: Vec<(std::time::SystemTime, OsString)> = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name.as_encoded_bytes().windows(SUFFIX.len()).any(|part| part == SUFFIX.as_bytes()) {
+                kept.push((entry.metadata()?.modified()?, name));
+            }
+        }
+        kept.sort_unstable();
+        for (_, name) in kept.iter().take(kept.len().saturating_sub(KEPT)) {
+            match unlinkat(&self.folder, name, AtFlags::empty()) {
+                // Another process was quicker.
+                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether only root and this user can have written a file.
+fn is_ours(file: &File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    let owner = metadata.uid();
+    let is_private = metadata.mode() & 0o022 == 0;
+    Ok(is_private && (owner == 0 || owner == rustix::process::geteuid().as_raw()))
+}
+
+fn name(engine: &wasmtime::Engine, component: &[u8]) -> String {
+    let mut compatibility = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut compatibility);
+    format!("{:#}-{:016x}{SUFFIX}", Digest::of(component), compatibility.finish())
+}
+
+#[expect(unsafe_code, reason = "compiled code cannot be verified, only trusted")]
+fn deserialize(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: the bytes must be what `Component::serialize` gave. They are from a
+    // file that `keep` renamed to its name after all of it was written, in a folder
+    // and with an owner and a mode (`is_ours`) that let nobody write it but this
+    // user, who could run any code anyway. wasmtime refuses those of another
+    // version, of other settings or for another processor.
+    unsafe { Component::deserialize(engine, bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CodeCache, KEPT};
+    use crate::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits};
+    use std::fs::{self, File, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    fn load(cache: &Path) -> Generation {
+        let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
+        let engine = engine.keeping_code(CodeCache::open(cache).expect("a cache"));
+        Generation::load(&Arc::new(engine), DEFAULT_GUEST).expect("the default guest")
+    }
+
+    fn files(cache: &Path) -> Vec<PathBuf> {
+        fs::read_dir(cache).expect("a folder").map(|entry| entry.expect("a file").path()).collect()
+    }
+
+    #[test]
+    fn what_was_compiled_is_used_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = folder.path().join("a/b");
+        load(&cache);
+        let [kept] = &files(&cache)[..] else { panic!("one file") };
+        let written = fs::metadata(kept).expect("metadata").modified().expect("a time");
+        let again = load(&cache);
+        let facts = Facts { client: std::net::Ipv4Addr::LOCALHOST.into() };
+        assert!(again.try_out(b"GET /a HTTP/1.1", std::iter::empty(), facts).is_ok());
+        let still = fs::metadata(kept).expect("metadata").modified().expect("a time");
+        assert_eq!(written, still);
+    }
+
+    #[test]
+    fn what_is_damaged_or_of_another_version_is_compiled_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        load(folder.path());
+        let [kept] = &files(folder.path())[..] else { panic!("one file") };
+        let good = fs::read(kept).expect("bytes");
+        for bad in [&b""[..], b"garbage", &good[..good.len() / 2]] {
+            fs::write(kept, bad).expect("written");
+            load(folder.path());
+            assert_eq!(fs::read(kept).expect("bytes").len(), good.len());
+        }
+    }
+
+    #[test]
+    fn what_others_could_have_written_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        load(folder.path());
+        let [kept] = &files(folder.path())[..] else { panic!("one file") };
+        fs::set_permissions(kept, Permissions::from_mode(0o666)).expect("a mode");
+        let cache = CodeCache::open(folder.path()).expect("a cache");
+        let name = kept.file_name().expect("a name").to_str().expect("text");
+        assert!(cache.read(name).is_err());
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("a mode");
+        let error = CodeCache::open(folder.path()).err().expect("refused");
+        assert!(error.contains("others could put code there"), "{error}");
+    }
+
+    #[test]
+    fn the_oldest_are_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for number in 0..KEPT + 5 {
+            let name = format!("{number}.cwasm");
+            let file = File::create(folder.path().join(name)).expect("a file");
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+            file.set_modified(time).expect("a time");
+        }
+        fs::write(folder.path().join("notes.txt"), "not ours").expect("written");
+        load(folder.path());
+        assert_eq!(files(folder.path()).len(), KEPT + 1);
+        assert!(!folder.path().join("5.cwasm").exists());
+        assert!(folder.path().join("6.cwasm").exists());
+    }
+}
