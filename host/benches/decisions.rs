@@ -45,7 +45,7 @@ fn main() {
             for call in 0..CALLS {
                 let line = LINES[call as usize % LINES.len()];
                 let decision = generation.decide(0, black_box(line), [].into_iter(), FACTS).await;
-                black_box(decision.expect("a decision"));
+                black_box(decision.decision.expect("a decision"));
             }
             began.elapsed() / CALLS
         }));

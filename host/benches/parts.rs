@@ -64,7 +64,7 @@ fn decide_by_memory(bencher: Bencher) {
         runtime.block_on(async {
             for _ in 0..1_000 {
                 let decision = guest.decide(0, black_box(LINE), [].into_iter(), FACTS).await;
-                black_box(decision.expect("a decision"));
+                black_box(decision.decision.expect("a decision"));
             }
         });
     });

@@ -47,6 +47,16 @@ pub fn log_date() -> String {
     format!("{day}/{month}/{year}:{time} +0000")
 }
 
+/// The current time as programs read it: `1994-11-06T08:49:37.123Z` (RFC 3339).
+pub fn rfc3339() -> String {
+    rfc3339_of(SystemTime::now())
+}
+
+/// Any time as programs read it.
+pub fn rfc3339_of(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{format_http_date, http_date, log_date};

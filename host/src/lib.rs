@@ -11,16 +11,23 @@
 //!   - [`guest`]: loads a guest and asks it for decisions.
 //!   - [`site`]: opens files beneath the root.
 //!   - [`reply`]: turns an answer into bytes on the wire.
-//! - [`log`], [`clock`] and [`cache`]: leaves, which anyone may call and which call
-//!   no one.
+//! - [`admin`]: for who runs the server: health, metrics, status, another guest.
+//! - [`lockdown`] and [`service_manager`]: what the process gives up, and what it tells
+//!   systemd.
+//! - [`log`], [`metrics`], [`clock`] and [`cache`]: leaves, which anyone may call and which
+//!   call no one.
 
+pub mod admin;
 pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod guest;
 pub mod http1;
+pub mod lockdown;
 pub mod log;
+pub mod metrics;
 pub mod reply;
 pub mod server;
+pub mod service_manager;
 pub mod site;

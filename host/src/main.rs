@@ -3,27 +3,56 @@
 use std::io;
 use std::process::ExitCode;
 
-use innkeeper::cli::{Arguments, Command};
-use innkeeper::commands::{check, explain, serve, test};
-use tracing::Level;
+use clap::CommandFactory;
+use innkeeper::cli::{Arguments, Command, DiagnosticFormat, Settings};
+use innkeeper::commands::{check, explain, health, serve, test};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_command_line();
-    let level = if arguments.serve.verbose { Level::DEBUG } else { Level::INFO };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(io::stderr)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-        .with_target(false)
-        .init();
+    let (arguments, in_force) = Arguments::read();
+    if let Err(problem) = start_diagnostics(&arguments.serve) {
+        eprintln!("innkeeper: {problem}");
+        return ExitCode::FAILURE;
+    }
     let ran = match &arguments.command {
-        None => serve::run(&arguments.serve).map(|()| ExitCode::SUCCESS),
+        None => serve::run(&arguments.serve, &in_force).map(|()| ExitCode::SUCCESS),
         Some(Command::Test(arguments)) => test::run(arguments),
         Some(Command::Check(arguments)) => check::run(arguments),
         Some(Command::Explain(arguments)) => explain::run(arguments),
+        Some(Command::Health { admin }) => health::run(admin),
+        Some(Command::Completions { shell }) => {
+            let mut command = Arguments::command();
+            clap_complete::generate(*shell, &mut command, "innkeeper", &mut io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Man) => clap_mangen::Man::new(Arguments::command())
+            .render(&mut io::stdout())
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
     };
     ran.unwrap_or_else(|error| {
         eprintln!("innkeeper: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Diagnostics go to standard error, in colour on a terminal.
+fn start_diagnostics(settings: &Settings) -> Result<(), String> {
+    let levels = match std::env::var("RUST_LOG") {
+        Ok(levels) if !levels.is_empty() => levels
+            .parse::<Targets>()
+            .map_err(|error| format!("RUST_LOG: {error}; write as in info or innkeeper=debug"))?,
+        _ => Targets::new().with_default(settings.level()),
+    };
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .with_target(false);
+    let layer = match settings.log_format {
+        DiagnosticFormat::Text => layer.boxed(),
+        DiagnosticFormat::Json => layer.json().boxed(),
+    };
+    tracing_subscriber::registry().with(layer.with_filter(levels)).init();
+    Ok(())
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -41,6 +42,10 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// Threads of one worker that may wait for the disk.
 const BLOCKING_THREADS: usize = 8;
 
+/// How often a worker shows that it gets to run. Service managers ask for a sign of life
+/// every ten seconds or so.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
 /// How long a worker waits for threads that wait for the disk, at the very end.
 const BLOCKING_GRACE: Duration = Duration::from_millis(100);
 
@@ -55,6 +60,7 @@ pub struct Server {
 /// A server whose workers accept and serve.
 pub struct Running {
     workers: Vec<JoinHandle<()>>,
+    heartbeats: Arc<[AtomicU64]>,
     connections: Arc<Semaphore>,
     max_connections: usize,
     stopping: watch::Sender<bool>,
@@ -81,6 +87,27 @@ impl Server {
         Ok(Server { addresses: bound, listeners, max_connections })
     }
 
+    /// Takes over sockets that listen already, for this many workers: those that a
+    /// service manager keeps while one server goes and the next one comes. All workers
+    /// accept from each of them.
+    pub fn inherit(
+        inherited: Vec<std::net::TcpListener>,
+        workers: NonZeroUsize,
+    ) -> anyhow::Result<Server> {
+        let max_connections = max_connections(workers)?;
+        let mut addresses = Vec::new();
+        let mut listeners: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
+        for socket in inherited.into_iter().map(Socket::from) {
+            socket.set_nonblocking(true).context("cannot use an inherited socket")?;
+            socket.set_tcp_nodelay(true).context("cannot use an inherited socket")?;
+            addresses.push(local_address(&socket)?);
+            for listeners in &mut listeners {
+                listeners.push(socket.try_clone().context("cannot share an inherited socket")?);
+            }
+        }
+        Ok(Server { addresses, listeners, max_connections })
+    }
+
     /// The addresses that are bound, with their real ports, in the given order.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
@@ -91,6 +118,7 @@ impl Server {
         let (stopping, _) = watch::channel(false);
         let (over, _) = watch::channel(false);
         let connections = Arc::new(Semaphore::new(self.max_connections));
+        let heartbeats = self.listeners.iter().map(|_| AtomicU64::new(0)).collect::<Arc<[_]>>();
         let mut workers = Vec::new();
         for (number, listeners) in self.listeners.into_iter().enumerate() {
             let worker = Worker {
@@ -105,6 +133,7 @@ impl Server {
                 .build()
                 .context("cannot start a worker's runtime")?;
             let mut over = over.subscribe();
+            let heartbeats = Arc::clone(&heartbeats);
             let thread = thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
@@ -118,18 +147,37 @@ impl Server {
                             }
                         }
                         // An error means that the server is gone, which is an end.
-                        let _ = over.wait_for(|over| *over).await;
+                        let over = over.wait_for(|over| *over);
+                        tokio::select! {
+                            _ = over => {}
+                            () = beat(&heartbeats[number]) => {}
+                        }
                     });
                     runtime.shutdown_timeout(BLOCKING_GRACE);
                 })
                 .context("cannot start a worker")?;
             workers.push(thread);
         }
-        Ok(Running { workers, connections, max_connections: self.max_connections, stopping, over })
+        let max_connections = self.max_connections;
+        Ok(Running { workers, heartbeats, connections, max_connections, stopping, over })
+    }
+}
+
+/// Counts, as long as the worker gets to it.
+async fn beat(heartbeat: &AtomicU64) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        heartbeat.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Running {
+    /// How often each worker's heart has beaten: about once a second. One that stands still
+    /// serves nobody.
+    pub fn heartbeats(&self) -> Vec<u64> {
+        self.heartbeats.iter().map(|heartbeat| heartbeat.load(Ordering::Relaxed)).collect()
+    }
+
     /// Stops: nothing more is accepted, idle connections are closed, requests in
     /// flight are finished, for at most this long. Tells how many connections
     /// were cut.
@@ -179,7 +227,9 @@ impl Worker {
             match accepted {
                 Ok((socket, client)) => {
                     let service = Arc::clone(&self.service);
-                    let origin = Origin { client: client.ip(), worker: self.number };
+                    // An inherited socket may be one for both versions of IP.
+                    let client = client.ip().to_canonical();
+                    let origin = Origin { client, worker: self.number };
                     tokio::spawn(async move {
                         connection::serve(socket, origin, service, stopping).await;
                         drop(permit);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use innkeeper::guest::check::check;
-use innkeeper::guest::swap::read_cases;
+use innkeeper::guest::source::read_cases;
 use innkeeper::guest::{DEFAULT_GUEST, Digest};
 use tempfile::TempDir;
 

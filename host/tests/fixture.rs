@@ -97,6 +97,7 @@ impl Setup {
             guest: Arc::new(Serving::new(self.guest, self.on_failure)),
             limits: self.limits,
             log: None,
+            metrics: None,
             log_heads: false,
         });
         let any_port = "127.0.0.1:0".parse().unwrap();

@@ -8,6 +8,8 @@
 //! - `swaps`: guests that are replaced while they serve.
 //! - `commands`: what can be done with a guest besides serving it.
 //! - `program`: the binary as a user types it.
+//! - `operations`: how it is run in production: settings, logs, restarts, what it gives up.
+//! - `admin`: what it tells who runs it, and lets them change.
 
 #![expect(
     unreachable_pub,
@@ -19,10 +21,12 @@ mod fixture;
 mod running;
 mod wat_guest;
 
+mod admin;
 mod commands;
 mod files;
 mod guests;
 mod limits;
+mod operations;
 mod program;
 mod representations;
 mod swaps;

@@ -108,10 +108,19 @@ fn a_file_in_a_folder_that_is_replaced_serves() {
         fs::write(place.path(folder).join("policy.wasm"), guest).unwrap();
     }
     place.guest = place.path("live/policy.wasm");
-    let mut program = place.serve(&[]);
+    let replace = || {
+        fs::rename(place.path("live"), place.path("old")).unwrap();
+        fs::rename(place.path("next"), place.path("live")).unwrap();
+    };
+    // What is locked down may not read another folder than the one it began with.
+    let mut locked = place.serve(&[]);
+    let readable = place.folder.path().to_str().unwrap();
+    let mut program = place.serve(&["--readable", readable]);
     let mut client = program.client();
-    fs::rename(place.path("live"), place.path("old")).unwrap();
-    fs::rename(place.path("next"), place.path("live")).unwrap();
+    replace();
+    let told = locked.wait_for("cannot read the guest");
+    assert!(told.contains("--readable") && told.contains("goes on serving"), "{told}");
+    assert_eq!(locked.get("/").text(), "one");
     expect_in_service(&mut program, &mut client, &two, "two");
     // The new folder is watched as the old one was.
     let three = replying("three");
@@ -266,7 +275,7 @@ fn the_built_in_guest_has_nothing_to_read_again() {
     let folder = site();
     let mut program = Program::start(serving(&folder.path().join("root"), &[]), 1);
     program.signal(Signal::HUP);
-    program.wait_for("there is nothing to read again");
+    program.wait_for("there is no file to read again");
     program.client().expect_open();
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use crate::admin::listener::AdminAddress;
 use crate::guest::rules::is_token;
 
 /// More threads than any machine has cores for; each has room for instances of
@@ -70,6 +71,17 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
         };
         format!("not an IP address and a port; write {example}")
     })
+}
+
+/// Reads where to listen for who runs the server.
+pub(super) fn admin_address(text: &str) -> Result<AdminAddress, String> {
+    match text.strip_prefix("unix:") {
+        Some("") => Err("write the path of the socket behind unix:".to_owned()),
+        Some(path) => Ok(AdminAddress::Unix(path.into())),
+        None => address(text)
+            .map(AdminAddress::Tcp)
+            .map_err(|problem| format!("{problem}, or unix:/run/innkeeper/admin")),
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! `innkeeper check GUEST`: what a guest is, what it costs, whether it is fit.
 
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
@@ -13,7 +11,7 @@ use super::{read_guest_or_default, start_engine};
 use crate::cli::CheckArguments;
 use crate::guest::check::{FACTS, check};
 use crate::guest::generation::Cost;
-use crate::guest::swap::read_cases;
+use crate::guest::source::read_cases;
 use crate::guest::{Engine, Generation, WORLD};
 
 /// How often a decision is measured at most, and for how long: a guest in Python
@@ -28,7 +26,7 @@ const LINE: &[u8] = b"GET /index.html HTTP/1.1";
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
     let cases = read_cases(&arguments.cases).map_err(|error| anyhow!(error))?;
-    let engine = Arc::new(start_engine(arguments.guests.limits(), NonZeroUsize::MIN)?);
+    let engine = start_engine(arguments.guests.limits())?;
     let began = Instant::now();
     let guest = Generation::load(&engine, &bytes)
         .map_err(|error| anyhow!("{name} is not a guest: {error}"))?;

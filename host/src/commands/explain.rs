@@ -29,6 +29,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         guest: Arc::new(Serving::new(Arc::new(generation), OnFailure::default())),
         limits: Limits::default(),
         log: None,
+        metrics: None,
         log_heads: false,
     };
     let origin = Origin { client: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };

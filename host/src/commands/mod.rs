@@ -4,9 +4,11 @@
 //! - [`test`]: run cases against a guest.
 //! - [`check`]: tell what a guest is, and what it costs.
 //! - [`explain`]: show how one request is answered.
+//! - [`health`]: ask a server whether it is well.
 
 pub mod check;
 pub mod explain;
+pub mod health;
 pub mod serve;
 pub mod test;
 
@@ -17,8 +19,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 
-use crate::guest::swap::read_guest;
-use crate::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits};
+use crate::guest::source::read_guest;
+use crate::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits, PreparedEngine};
 use crate::site::{Options, Resolver, Site};
 
 /// Opens the directory to serve, or says what to do.
@@ -42,16 +44,23 @@ fn open_site(root: &Path, options: Options, workers: NonZeroUsize) -> anyhow::Re
     Ok(site)
 }
 
-/// Starts the engine for this many workers.
-fn start_engine(limits: GuestLimits, workers: NonZeroUsize) -> anyhow::Result<Engine> {
+/// Makes the engine for this many workers, up to its threads.
+fn prepare_engine(limits: GuestLimits, workers: NonZeroUsize) -> anyhow::Result<PreparedEngine> {
     let workers = u32::try_from(workers.get()).context("too many workers")?;
-    Engine::new(limits, workers)
+    PreparedEngine::new(limits, workers)
+        .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
+}
+
+/// Starts an engine to try a guest on.
+fn start_engine(limits: GuestLimits) -> anyhow::Result<Arc<Engine>> {
+    Engine::new(limits, 1)
+        .map(Arc::new)
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
 }
 
 /// Loads a guest to try it, on an engine of its own.
 fn load(name: &str, bytes: &[u8], limits: GuestLimits) -> anyhow::Result<Generation> {
-    let engine = Arc::new(start_engine(limits, NonZeroUsize::MIN)?);
+    let engine = start_engine(limits)?;
     Generation::load(&engine, bytes).map_err(|error| anyhow!("{name} is not a guest: {error}"))
 }
 

@@ -1,69 +1,260 @@
 //! `innkeeper [ROOT]`: serves until a signal says to stop.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
 
-use super::{open_site, read_guest_or_default, start_engine};
-use crate::cli::{LogFormat, Settings};
+use super::{open_site, prepare_engine, read_guest_or_default};
+use crate::admin::access::Access;
+use crate::admin::listener::{AdminAddress, Bound};
+use crate::admin::status::Subject;
+use crate::admin::{self, Admin};
+use crate::cli::{InForce, LogFormat, Settings, sources};
 use crate::guest::code_cache::CodeCache;
-use crate::guest::swap::{self, Proven, Source, Swapper, Watching};
-use crate::guest::{Engine, Generation, Serving};
+use crate::guest::source::{Source, read_cases};
+use crate::guest::swap::{self, Proven, Swapper, Watching};
+use crate::guest::{Engine, Generation, PreparedEngine, Serving};
 use crate::http1::{Limits, connection::Service};
-use crate::log::AccessLog;
+use crate::lockdown::{Enforced, Lockdown, Needs, lock_down};
+use crate::log::file::{LogFile, Out};
+use crate::log::{AccessLog, Format};
+use crate::metrics::Metrics;
 use crate::server::{Running, Server};
+use crate::service_manager;
+use crate::site::Site;
 
 /// How long requests in flight have to finish when the server stops. Service
 /// managers kill what takes longer than 30 to 90 seconds.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
+/// What is opened while the process still may.
+struct Opened {
+    site: Site,
+    server: Server,
+    admin: Option<(AdminAddress, Bound, Access)>,
+    log: Option<(Box<dyn Out>, Format)>,
+    engine: PreparedEngine,
+    code_cache: Option<CodeCache>,
+}
+
 /// Serves until a signal says to stop.
-pub fn run(settings: &Settings) -> anyhow::Result<()> {
-    let workers = settings.worker_count();
-    let site = open_site(&settings.root, settings.site.options(), workers)?;
-    let mut engine = start_engine(settings.guest_limits(), workers)?;
-    if let Some(cache) = code_cache(settings)? {
+pub fn run(settings: &Settings, in_force: &[InForce]) -> anyhow::Result<()> {
+    if settings.print_config {
+        print!("{}", sources::write(in_force));
+        return Ok(());
+    }
+    let started = (Instant::now(), SystemTime::now());
+    let opened = open(settings)?;
+    let lockdown = if settings.no_lockdown { None } else { Some(give_up(settings, &opened)?) };
+    let Opened { site, server, admin, log, engine, code_cache } = opened;
+    let mut engine = start_engine(engine)?;
+    if let Some(cache) = code_cache {
         engine = engine.keeping_code(cache);
     }
     let engine = Arc::new(engine);
+    let source = Source::new(settings.guest.clone(), settings.cases.clone());
     let first = first_generation(&engine, settings)?;
     let serving = Arc::new(Serving::new(Arc::new(first), settings.on_failure()));
+    let workers = settings.worker_count().get();
+    let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers)));
     let service = Arc::new(Service {
         site,
         guest: Arc::clone(&serving),
         limits: Limits::default(),
-        log: match settings.access_log {
-            LogFormat::Combined => {
-                Some(AccessLog::to(io::stdout()).context("cannot start the access log")?)
-            }
-            LogFormat::Off => None,
-        },
+        log: log
+            .map(|(out, format)| AccessLog::to(out, format))
+            .transpose()
+            .context("cannot start the access log")?,
+        metrics: metrics.clone(),
         log_heads: settings.verbose,
     });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let server = Server::bind(&settings.listen, workers)?;
-    let swapper = swapper(&engine, &serving, settings)?;
+    let watching = if settings.no_watch { Watching::Off } else { Watching::On };
+    let swapper = Swapper::start(Arc::clone(&engine), serving, source, watching);
+    let swapper = Arc::new(swapper.map_err(|problem| anyhow!(problem))?);
     runtime.block_on(async {
         let mut signals = Signals::listen().context("cannot wait for signals")?;
-        for address in server.addresses() {
-            eprintln!("listening on http://{address}");
+        let listeners: Vec<_> =
+            server.addresses().iter().map(|address| format!("http://{address}")).collect();
+        if io::IsTerminal::is_terminal(&io::stderr()) {
+            let (version, root) = (env!("CARGO_PKG_VERSION"), settings.root.display());
+            eprintln!("innkeeper {version} serves {root}; Ctrl-C stops it");
+        }
+        tell(lockdown);
+        for listener in &listeners {
+            eprintln!("listening on {listener}");
         }
         let running = server.start(&service)?;
-        while let Asked::Reload = signals.next().await {
-            match &swapper {
-                Some(swapper) => swapper.reload(),
-                None => tracing::warn!("the built-in guest serves: there is nothing to read again"),
-            }
+        let (readiness, is_ready) = watch::channel(true);
+        if let (Some((address, bound, access)), Some(metrics)) = (admin, metrics) {
+            let address = bound.address(&address);
+            let listener = bound.listen().context("cannot start the administration")?;
+            let subject = Subject {
+                service: Arc::clone(&service),
+                metrics,
+                is_ready,
+                started,
+                listeners: listeners.clone(),
+                root: settings.root.display().to_string(),
+                workers,
+                limits: engine.limits(),
+                guest_file: settings.guest.as_ref().map(|guest| guest.display().to_string()),
+                lockdown,
+            };
+            let uploads = Semaphore::new(1);
+            let admin = Admin { subject, swapper: Arc::clone(&swapper), access, uploads };
+            tokio::spawn(admin::serve(Arc::new(admin), listener));
+            eprintln!("administration at {address}");
         }
+        let told = format!("serving {} at {}", settings.root.display(), listeners.join(", "));
+        service_manager::ready(&told);
+        let asked_to_stop = async {
+            loop {
+                match signals.next().await {
+                    Asked::Stop => break,
+                    Asked::Reopen => match &service.log {
+                        Some(log) => log.reopen(),
+                        None => tracing::warn!("there is no access log to open anew"),
+                    },
+                    Asked::Reload => {
+                        service_manager::reloading();
+                        swapper.reload();
+                        service_manager::ready(&told);
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = asked_to_stop => {}
+            () = give_signs_of_life(&running) => {}
+        }
+        service_manager::stopping();
+        readiness.send_replace(false);
         stop(running, &mut signals).await;
         Ok(())
     })
+}
+
+/// Opens all that serving needs.
+fn open(settings: &Settings) -> anyhow::Result<Opened> {
+    let workers = settings.worker_count();
+    let site = open_site(&settings.root, settings.site.options(), workers)?;
+    let engine = prepare_engine(settings.guest_limits(), workers)?;
+    let log = open_log(settings)?;
+    let code_cache = code_cache(settings)?;
+    let inherited = service_manager::inherited_listeners()?;
+    let server = if inherited.is_empty() {
+        Server::bind(&settings.listen, workers)?
+    } else {
+        Server::inherit(inherited, workers)?
+    };
+    let admin = match &settings.admin {
+        None => None,
+        Some(address) => {
+            let access = match (&settings.admin_token, address) {
+                (Some(file), _) => Access::read_token(file).map_err(|problem| anyhow!(problem))?,
+                (None, AdminAddress::Unix(_)) => Access::Open,
+                (None, AdminAddress::Tcp(_)) => Access::Nobody,
+            };
+            let bound = Bound::bind(address).map_err(|problem| anyhow!(problem))?;
+            Some((address.clone(), bound, access))
+        }
+    };
+    Ok(Opened { site, server, admin, log, engine, code_cache })
+}
+
+/// Opens the access log, if one is wanted.
+fn open_log(settings: &Settings) -> anyhow::Result<Option<(Box<dyn Out>, Format)>> {
+    let format = match settings.access_log {
+        LogFormat::Combined => Format::Combined,
+        LogFormat::Json => Format::Json,
+        LogFormat::Off => return Ok(None),
+    };
+    let out: Box<dyn Out> = match &settings.access_log_file {
+        None => Box::new(io::stdout()),
+        Some(path) => {
+            let file = LogFile::open(path);
+            Box::new(file.with_context(|| format!("cannot write the log {}", path.display()))?)
+        }
+    };
+    Ok(Some((out, format)))
+}
+
+/// Gives up what is not needed from now on. The threads that follow have given it up too.
+fn give_up(settings: &Settings, opened: &Opened) -> anyhow::Result<Lockdown> {
+    let mut needs = Needs { read: vec![settings.root.clone()], ..Needs::default() };
+    needs.read.extend(settings.readable.iter().cloned());
+    for file in settings.guest.iter().chain(&settings.cases) {
+        needs.read.extend(folders(file));
+    }
+    let log = settings.access_log_file.iter().filter(|_| opened.log.is_some());
+    needs.write.extend(log.filter_map(|file| folder_of(file)));
+    needs.write.extend(opened.code_cache.iter().map(|cache| cache.path().to_owned()));
+    let lockdown = lock_down(&needs).map_err(|problem| {
+        anyhow!("cannot give up what serving does not need (--no-lockdown keeps it): {problem}")
+    })?;
+    Ok(lockdown)
+}
+
+fn tell(lockdown: Option<Lockdown>) {
+    match lockdown {
+        None => tracing::info!("not locked down, as was asked for"),
+        Some(lockdown @ Lockdown { files: Enforced::Fully, calls: Enforced::Fully }) => {
+            tracing::info!("locked down: {lockdown}");
+        }
+        Some(lockdown) => {
+            tracing::warn!("locked down as far as this kernel knows how: {lockdown}");
+        }
+    }
+}
+
+/// Where a file of this name may be found later: in its folder, as it is replaced by
+/// another of its name; and where a link on its path leads, as deployments turn one to the
+/// folder beside.
+fn folders(file: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<_> = folder_of(file).into_iter().collect();
+    folders.extend(file.canonicalize().ok().as_deref().and_then(folder_of));
+    let path = std::path::absolute(file).unwrap_or_default();
+    let links = path.ancestors().filter(|path| path.is_symlink());
+    folders.extend(links.filter_map(folder_of).filter(|folder| *folder != Path::new("/")));
+    folders
+}
+
+fn folder_of(file: &Path) -> Option<PathBuf> {
+    match file.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Some(PathBuf::from(".")),
+        folder => folder.map(Path::to_owned),
+    }
+}
+
+fn start_engine(engine: PreparedEngine) -> anyhow::Result<Engine> {
+    engine.start().map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
+}
+
+/// Tells the service manager that all workers are at work, as often as it wants to know.
+async fn give_signs_of_life(running: &Running) {
+    let Some(interval) = service_manager::watchdog() else {
+        return std::future::pending().await;
+    };
+    let mut before = running.heartbeats();
+    loop {
+        tokio::time::sleep(interval).await;
+        let now = running.heartbeats();
+        if before.iter().zip(&now).all(|(before, now)| before < now) {
+            service_manager::alive();
+        } else {
+            tracing::error!("a worker stands still");
+        }
+        before = now;
+    }
 }
 
 /// Stops in peace, or at once when a second signal comes.
@@ -86,6 +277,7 @@ async fn stop(running: Running, signals: &mut Signals) {
 enum Asked {
     Stop,
     Reload,
+    Reopen,
 }
 
 /// The signals that ask for something.
@@ -93,6 +285,7 @@ struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    user: Signal,
 }
 
 impl Signals {
@@ -101,6 +294,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            user: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -109,11 +303,12 @@ impl Signals {
             _ = self.interrupt.recv() => Asked::Stop,
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.hangup.recv() => Asked::Reload,
+            _ = self.user.recv() => Asked::Reopen,
         }
     }
 
     async fn stop(&mut self) {
-        while let Asked::Reload = self.next().await {}
+        while !matches!(self.next().await, Asked::Stop) {}
     }
 }
 
@@ -133,7 +328,7 @@ fn code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
 
 /// Loads and checks the guest that was named, or the built-in one.
 fn first_generation(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result<Generation> {
-    let cases = swap::read_cases(&settings.cases).map_err(|error| anyhow!(error))?;
+    let cases = read_cases(&settings.cases).map_err(|error| anyhow!(error))?;
     let (name, bytes) = read_guest_or_default(settings.guest.as_deref())?;
     let Proven { generation, report, compile, check } = swap::prove(engine, &bytes, &cases)
         .map_err(|error| anyhow!("{name} is not fit to serve: {error}"))?;
@@ -148,20 +343,4 @@ fn first_generation(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result
         );
     }
     Ok(generation)
-}
-
-/// Looks after the guest's file, if there is one.
-fn swapper(
-    engine: &Arc<Engine>,
-    serving: &Arc<Serving>,
-    settings: &Settings,
-) -> anyhow::Result<Option<Swapper>> {
-    let Some(guest) = settings.guest.clone() else {
-        return Ok(None);
-    };
-    let source = Source { guest, cases: settings.cases.clone() };
-    let watching = if settings.no_watch { Watching::Off } else { Watching::On };
-    Swapper::start(Arc::clone(engine), Arc::clone(serving), source, watching)
-        .map(Some)
-        .map_err(|error| anyhow!(error))
 }

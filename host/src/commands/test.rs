@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::{load, read_guest_or_default};
 use crate::cli::{OutcomeFormat, TestArguments};
+use crate::guest::cases::CaseOutcome;
 use crate::guest::decision::Kind;
-use crate::guest::swap::read_cases;
+use crate::guest::source::read_cases;
 
 /// What came of all cases.
 #[derive(Serialize)]
@@ -22,19 +23,6 @@ struct Outcome {
     /// How many of the decisions of cases that hold are of each kind.
     decided: BTreeMap<&'static str, usize>,
     cases: Vec<CaseOutcome>,
-}
-
-/// What came of one case.
-#[derive(Serialize)]
-struct CaseOutcome {
-    file: String,
-    line: usize,
-    name: Option<String>,
-    asked: String,
-    holds: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expected: Option<String>,
-    got: String,
 }
 
 /// Runs the cases. Succeeds if all of them hold.
@@ -50,29 +38,15 @@ pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
         decided: Kind::ALL.iter().map(|kind| (kind.name(), 0)).collect(),
         cases: Vec::new(),
     };
-    for file in &files {
-        for case in &file.cases {
-            let (expected, got) = match case.run(&guest) {
-                Ok(decision) => {
-                    *outcome.decided.entry(decision.kind().name()).or_default() += 1;
-                    outcome.held += 1;
-                    (None, decision.to_string())
-                }
-                Err(mismatch) => {
-                    outcome.failed += 1;
-                    (Some(mismatch.expected), mismatch.got)
-                }
-            };
-            outcome.cases.push(CaseOutcome {
-                file: file.path.display().to_string(),
-                line: case.line_number,
-                name: case.name.clone(),
-                asked: case.to_string(),
-                holds: expected.is_none(),
-                expected,
-                got,
-            });
+    for case in files.iter().flat_map(|file| file.outcomes(&guest)) {
+        match case.kind {
+            Some(kind) => {
+                *outcome.decided.entry(kind.name()).or_default() += 1;
+                outcome.held += 1;
+            }
+            None => outcome.failed += 1,
         }
+        outcome.cases.push(case);
     }
     let out = io::stdout().lock();
     match arguments.format {

@@ -18,10 +18,10 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::decision::{Candidate, Decision, Field};
+use super::decision::{Candidate, Decision, Field, Kind};
 use super::generation::{Digest, Generation};
 use super::instance::Failure;
 use super::interests::{CLIENT_ADDRESS, Facts, SCHEME};
@@ -60,6 +60,29 @@ pub struct Mismatch {
     pub expected: String,
     /// What was decided, or why nothing was.
     pub got: String,
+}
+
+/// What came of one case.
+#[derive(Debug, Serialize)]
+pub struct CaseOutcome {
+    /// The file of cases.
+    pub file: String,
+    /// Its line in that file.
+    pub line: usize,
+    /// What it shows, if the file says so.
+    pub name: Option<String>,
+    /// The request.
+    pub asked: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What must be decided, if it does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What was decided.
+    pub got: String,
+    /// The kind of the decision, if it holds.
+    #[serde(skip)]
+    pub kind: Option<Kind>,
 }
 
 /// The file, as TOML has it.
@@ -149,6 +172,27 @@ impl CaseFile {
             .map_err(|error| format!("cannot read the cases {shown}: {error}"))?;
         let cases = parse(&text).map_err(|error| format!("{shown} has no cases: {error}"))?;
         Ok(CaseFile { path: path.to_owned(), digest: Digest::of(text.as_bytes()), cases })
+    }
+
+    /// Asks a guest for the decision of each case.
+    pub fn outcomes(&self, guest: &Generation) -> Vec<CaseOutcome> {
+        let outcome = |case: &Case| {
+            let (kind, expected, got) = match case.run(guest) {
+                Ok(decision) => (Some(decision.kind()), None, decision.to_string()),
+                Err(mismatch) => (None, Some(mismatch.expected), mismatch.got),
+            };
+            CaseOutcome {
+                file: self.path.display().to_string(),
+                line: case.line_number,
+                name: case.name.clone(),
+                asked: case.to_string(),
+                holds: expected.is_none(),
+                expected,
+                got,
+                kind,
+            }
+        };
+        self.cases.iter().map(outcome).collect()
     }
 }
 

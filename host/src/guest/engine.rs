@@ -80,14 +80,7 @@ impl Engine {
     }
 
     fn with(limits: GuestLimits, workers: u32, counting: Counting) -> wasmtime::Result<Engine> {
-        let mut config = config(limits, workers * 2 + 1);
-        config.consume_fuel(counting == Counting::On);
-        let wasm = wasmtime::Engine::new(&config)?;
-        let workers = usize::try_from(workers).unwrap_or(usize::MAX);
-        let clock = Clock::start(wasm.weak())
-            .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
-        let lanes = Arc::new(Semaphore::new(workers));
-        Ok(Engine { wasm, limits, workers, counting, lanes, clock, code_cache: None })
+        PreparedEngine::with(limits, workers, counting)?.start()
     }
 
     /// The engine, with a folder that it keeps compiled code in.
@@ -138,6 +131,43 @@ impl Engine {
     /// The deadline of a decision that keeps a worker waiting.
     pub(super) fn worker_deadline(&self) -> Ticks {
         self.deadline().min(Ticks::at_least(WORKER_DEADLINE))
+    }
+}
+
+/// An engine that has all that it needs of the system, and no thread yet: what a process
+/// gives up then holds for each thread that it ever has.
+pub struct PreparedEngine {
+    wasm: wasmtime::Engine,
+    limits: GuestLimits,
+    workers: u32,
+    counting: Counting,
+}
+
+impl PreparedEngine {
+    /// An engine for a server of this many workers, as [`Engine::new`] makes it.
+    pub fn new(limits: GuestLimits, workers: u32) -> wasmtime::Result<PreparedEngine> {
+        PreparedEngine::with(limits, workers, Counting::Off)
+    }
+
+    fn with(
+        limits: GuestLimits,
+        workers: u32,
+        counting: Counting,
+    ) -> wasmtime::Result<PreparedEngine> {
+        let mut config = config(limits, workers * 2 + 1);
+        config.consume_fuel(counting == Counting::On);
+        let wasm = wasmtime::Engine::new(&config)?;
+        Ok(PreparedEngine { wasm, limits, workers, counting })
+    }
+
+    /// Starts the clock that interrupts guests.
+    pub fn start(self) -> wasmtime::Result<Engine> {
+        let PreparedEngine { wasm, limits, workers, counting } = self;
+        let workers = usize::try_from(workers).unwrap_or(usize::MAX);
+        let clock = Clock::start(wasm.weak())
+            .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
+        let lanes = Arc::new(Semaphore::new(workers));
+        Ok(Engine { wasm, limits, workers, counting, lanes, clock, code_cache: None })
     }
 }
 

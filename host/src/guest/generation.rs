@@ -36,6 +36,11 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(Sha256::digest(bytes).into())
     }
+
+    /// Its first bytes, which are what people compare.
+    pub fn short(self) -> [u8; 6] {
+        self.0[..6].try_into().expect("a digest has 32 bytes")
+    }
 }
 
 /// The first twelve digits: what people compare. `{:#}` writes all of them.
@@ -97,6 +102,17 @@ pub struct Counts {
     pub trap: u64,
     /// Decisions that were refused.
     pub refused: u64,
+}
+
+/// What came of asking for a decision.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// The decision, or why there is none.
+    pub decision: Result<Arc<Decision>, Failure>,
+    /// The guest that was asked.
+    pub by: Digest,
+    /// How long it took, with all waiting; `None` if it was remembered.
+    pub computed_in: Option<Duration>,
 }
 
 /// What one decision on a fresh instance took.
@@ -209,20 +225,21 @@ impl Generation {
         line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts,
-    ) -> Result<Arc<Decision>, Failure> {
+    ) -> Decided {
         let fields = self.interests.select(fields, facts);
         let key = Key::new(line, &fields);
         let memory = &self.memories[worker % self.memories.len()];
         if let Some(decision) = memory.recall(&key) {
-            return Ok(decision);
+            return Decided { decision: Ok(decision), by: self.digest, computed_in: None };
         }
         let request = policy::Request { line: line.to_vec(), fields };
+        let began = Instant::now();
         let decision = self.compute(request).await.map(Arc::new);
         match &decision {
             Ok(decision) => memory.remember(&key, decision),
             Err(failure) => self.count(failure),
         }
-        decision
+        Decided { decision, by: self.digest, computed_in: Some(began.elapsed()) }
     }
 
     /// Decides on a fresh instance, and blocks until the guest has decided or has
@@ -353,6 +370,18 @@ impl Generation {
             }
         }
         warmed
+    }
+
+    /// Requests that it decided on and remembers, of all workers.
+    pub(super) fn remembered_keys(&self) -> impl Iterator<Item = Key<'static>> {
+        self.memories.iter().flat_map(Memory::keys)
+    }
+
+    /// Decides on a fresh instance what was decided before, by this guest or by another.
+    pub(super) fn decide_on(&self, key: &Key<'_>) -> Result<Decision, Failure> {
+        let (line, fields) = key.request();
+        let request = policy::Request { line: line.to_vec(), fields };
+        patiently(|| self.run(&request, self.engine.deadline()))
     }
 
     fn count(&self, failure: &Failure) {

@@ -6,6 +6,7 @@
 //! remembered.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -129,6 +130,17 @@ impl<'a> Key<'a> {
 
     fn bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// The request line, and the fields in parentheses.
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, fields) = self.request();
+        write!(f, "{}", line.escape_ascii())?;
+        fields
+            .iter()
+            .try_for_each(|field| write!(f, " ({}: {})", field.name, field.value.escape_ascii()))
     }
 }
 

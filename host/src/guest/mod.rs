@@ -11,7 +11,10 @@
 //!   - `memory`: decisions that it made before.
 //! - [`cases`] and [`check`]: what a guest must pass before its first request.
 //! - [`serving`]: the generation that serves, and its replacement in one step.
-//! - [`swap`] and `watch`: from a file that changes to a generation that serves.
+//!   - [`history`]: what became of the guests that were to serve.
+//! - [`swap`], [`source`] and `watch`: from a file that changes to a generation that
+//!   serves.
+//!   - [`trial`]: what is found out about a guest that somebody hands over.
 
 pub mod cases;
 pub mod check;
@@ -20,18 +23,21 @@ pub mod code_cache;
 pub mod decision;
 pub mod engine;
 pub mod generation;
+pub mod history;
 mod instance;
 pub mod interests;
 pub mod load;
 mod memory;
 pub mod rules;
 pub mod serving;
+pub mod source;
 pub mod swap;
+pub mod trial;
 mod watch;
 
 pub use decision::{Candidate, Decision, Field};
-pub use engine::{Engine, GuestLimits};
-pub use generation::{Digest, Generation};
+pub use engine::{Engine, GuestLimits, PreparedEngine};
+pub use generation::{Decided, Digest, Generation};
 pub use instance::Failure;
 pub use interests::Facts;
 pub use serving::Serving;

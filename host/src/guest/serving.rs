@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use super::decision::Decision;
-use super::generation::{Digest, Generation};
+use super::generation::{Decided, Digest, Generation};
+use super::history::{History, Outcome};
 use super::instance::Failure;
 use super::interests::Facts;
 
@@ -19,6 +19,9 @@ pub struct OnFailure {
     /// If so many of the last 1,000 decisions failed, the generation before this
     /// one serves again.
     pub roll_back_after: Option<NonZeroU32>,
+    /// Whether the generation before is kept although the two above have no need of it:
+    /// somebody may want it back.
+    pub keep_previous: bool,
 }
 
 /// Who answers a request on which the guest failed.
@@ -39,6 +42,7 @@ pub struct Serving {
     /// Held while the two change, so that they change together. Holds the guest
     /// that was found unfit last: it is not tried again.
     changing: Mutex<Option<Digest>>,
+    history: History,
 }
 
 impl Serving {
@@ -49,12 +53,18 @@ impl Serving {
             previous: ArcSwapOption::empty(),
             on_failure,
             changing: Mutex::new(None),
+            history: History::default(),
         }
     }
 
     /// The generation that serves now.
     pub fn current(&self) -> Arc<Generation> {
         self.current.load_full()
+    }
+
+    /// What became of the guests that were to serve.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The generation that served before, if it is kept.
@@ -70,16 +80,14 @@ impl Serving {
         line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
         facts: Facts,
-    ) -> Result<Arc<Decision>, Failure> {
+    ) -> Decided {
         let generation = self.current.load_full();
-        let failure = match generation.decide(worker, line, fields.clone(), facts).await {
-            Ok(decision) => return Ok(decision),
-            Err(failure) => failure,
-        };
+        let decided = generation.decide(worker, line, fields.clone(), facts).await;
+        let Err(failure) = &decided.decision else { return decided };
         let (digest, shown) = (generation.digest(), line.escape_ascii());
         tracing::error!("the guest {digest} gave no decision on {shown}: {failure}");
-        if failure == Failure::Busy {
-            return Err(failure);
+        if *failure == Failure::Busy {
+            return decided;
         }
         let previous = self.previous.load_full();
         self.note_failure(&generation);
@@ -88,7 +96,7 @@ impl Serving {
                 tracing::warn!("the guest {} answers in its place", previous.digest());
                 previous.decide(worker, line, fields, facts).await
             }
-            _ => Err(failure),
+            _ => decided,
         }
     }
 
@@ -108,8 +116,11 @@ impl Serving {
 
     fn return_to_previous(&self, unfit: &mut Option<Digest>) -> Option<Arc<Generation>> {
         let previous = self.previous.swap(None)?;
+        let digest = previous.digest();
         let old = self.current.swap(previous);
         *unfit = Some(old.digest());
+        let told = format!("serves again in place of {}", old.digest());
+        self.history.note(Outcome::RolledBack, Some(digest), told);
         Some(old)
     }
 
@@ -185,7 +196,7 @@ mod tests {
     fn the_one_before_is_kept_where_it_may_be_needed() {
         let mut generations = generations(3).into_iter().map(Arc::new);
         let mut next = || generations.next().expect("a generation");
-        let on_failure = OnFailure { answer: Answer::Previous, roll_back_after: None };
+        let on_failure = OnFailure { answer: Answer::Previous, ..OnFailure::default() };
         let (first, second, third) = (next(), next(), next());
         let serving = Serving::new(Arc::clone(&first), on_failure);
         let publish = |generation| {
@@ -205,7 +216,7 @@ mod tests {
         let mut generations = generations(3).into_iter();
         let mut next = || generations.next().expect("a generation");
         let on_failure =
-            OnFailure { answer: Answer::Error, roll_back_after: std::num::NonZeroU32::new(1) };
+            OnFailure { roll_back_after: std::num::NonZeroU32::new(1), ..OnFailure::default() };
         let serving = Serving::new(Arc::new(next()), on_failure);
         serving.publish(next());
         let fails = serving.current();

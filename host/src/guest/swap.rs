@@ -4,25 +4,23 @@
 //! wait until the old one is done. They are taken on a thread of their own; if one
 //! of them fails, what served goes on serving.
 
-use std::fs::OpenOptions;
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+
 use super::cases::CaseFile;
 use super::check::{Report, check};
 use super::engine::Engine;
 use super::generation::{Digest, Generation};
+use super::history::Outcome;
 use super::serving::Serving;
+use super::source::{Source, Stamp, read_cases, read_guest};
+use super::trial::Trial;
 use super::watch::{Change, Watch};
-
-/// The largest file that is taken for a guest. One in JavaScript or Python has up
-/// to 20 MiB.
-const MAX_GUEST_BYTES: u64 = 256 << 20;
 
 /// How long a file that was closed, renamed or linked must stay as it is before it
 /// is read. Deployments make several changes at once.
@@ -47,15 +45,6 @@ const DRAIN_TICK: Duration = Duration::from_millis(1);
 /// (sched(7)).
 const COMPILER_NICENESS: i32 = 10;
 
-/// Where guests come from, and what they have to pass.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// The guest's file.
-    pub guest: PathBuf,
-    /// Files of cases that must hold. They are read anew for each guest.
-    pub cases: Vec<PathBuf>,
-}
-
 /// A generation that passed its check, and what that took.
 pub struct Proven {
     /// What may serve now.
@@ -70,73 +59,48 @@ pub struct Proven {
 
 /// Compiles and checks a guest on this thread. The error is a sentence.
 pub fn prove(engine: &Arc<Engine>, bytes: &[u8], cases: &[CaseFile]) -> Result<Proven, String> {
-    prove_compiled(cases, || Generation::load(engine, bytes))
+    let (proven, verdict) = try_out(cases, || Generation::load(engine, bytes))?;
+    verdict.map(|()| proven)
 }
 
-fn prove_compiled(
+/// Compiles and checks a guest. The error tells why it cannot be loaded, the verdict what
+/// it did not pass.
+fn try_out(
     cases: &[CaseFile],
     compile: impl FnOnce() -> Result<Generation, String>,
-) -> Result<Proven, String> {
+) -> Result<(Proven, Result<(), String>), String> {
     let began = Instant::now();
     let generation = compile()?;
     let compiled = Instant::now();
-    let report = check(&generation, cases)?;
-    Ok(Proven { generation, report, compile: compiled - began, check: compiled.elapsed() })
+    let (report, verdict) = match check(&generation, cases) {
+        Ok(report) => (report, Ok(())),
+        Err(problem) => (Report::default(), Err(problem)),
+    };
+    let (compile, check) = (compiled - began, compiled.elapsed());
+    Ok((Proven { generation, report, compile, check }, verdict))
 }
 
-impl Source {
-    /// Reads the guest and its cases. The error is a sentence.
-    pub fn read(&self) -> Result<(Vec<u8>, Vec<CaseFile>), String> {
-        let guest = read_guest(&self.guest)?;
-        Ok((guest, read_cases(&self.cases)?))
-    }
-}
-
-/// Reads the file of a guest, once. The error is a sentence.
-pub fn read_guest(path: &Path) -> Result<Vec<u8>, String> {
-    let shown = path.display();
-    let cannot = |error: &dyn std::fmt::Display| format!("cannot read the guest {shown}: {error}");
-    // Opening a pipe must not wait for somebody to write to it.
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
-    let file = file.map_err(|error| cannot(&error))?;
-    let metadata = file.metadata().map_err(|error| cannot(&error))?;
-    if !metadata.is_file() {
-        return Err(cannot(&"it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_GUEST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
-    if bytes.len() as u64 > MAX_GUEST_BYTES {
-        return Err(cannot(&format_args!("it is larger than {} MiB", MAX_GUEST_BYTES >> 20)));
-    }
-    Ok(bytes)
-}
-
-/// Reads files of cases. The error is a sentence.
-pub fn read_cases(paths: &[PathBuf]) -> Result<Vec<CaseFile>, String> {
-    paths.iter().map(|path| CaseFile::read(path)).collect()
-}
-
-/// Why it is looked at the file.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What the swapping thread is told.
 enum Occasion {
-    /// Something happened to it.
+    /// Something happened to the file.
     Change(Change),
-    /// Somebody asked for it.
+    /// Somebody wants the file read.
     Reload,
+    /// Somebody hands over a guest, and wants to know what comes of it.
+    HandOver { bytes: Vec<u8>, purpose: Purpose, answer: oneshot::Sender<Trial> },
+    /// Somebody wants the guest back that served before, and to know whether it is.
+    RollBack { answer: oneshot::Sender<Result<Digest, String>> },
     /// The server is about to stop.
     Stop,
 }
 
-impl Occasion {
-    /// How long to wait for more.
-    fn settles_in(self) -> Duration {
-        match self {
-            Occasion::Reload | Occasion::Stop => Duration::ZERO,
-            Occasion::Change(Change::Done) => SETTLED,
-            Occasion::Change(Change::Begun) => UNCLOSED,
-        }
-    }
+/// What a guest is handed over for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be tried, and no more.
+    Try,
+    /// To serve, if it is fit.
+    Serve,
 }
 
 /// The thread that swaps. Dropping this ends it, after the swap that it is at;
@@ -172,11 +136,13 @@ impl Swapper {
         };
         let watch = match watching {
             Watching::Off => None,
-            Watching::On => Watch::new(&source.guest, tell)
-                .inspect_err(|problem| tracing::warn!("{problem}"))
-                .ok(),
+            Watching::On => source.guest.as_deref().and_then(|guest| {
+                Watch::new(guest, tell).inspect_err(|problem| tracing::warn!("{problem}")).ok()
+            }),
         };
-        let desk = Desk { engine, serving, source, watching, watch, seen: None };
+        let watching = if source.guest.is_some() { watching } else { Watching::Off };
+        let seen = source.at_first;
+        let desk = Desk { engine, serving, source, watching, watch, seen };
         thread::Builder::new()
             .name("swap".to_owned())
             .spawn(move || desk.work(&receiver))
@@ -189,11 +155,28 @@ impl Swapper {
         self.tell(Occasion::Reload);
     }
 
+    /// Hands over a guest, and waits for what comes of it.
+    pub async fn hand_over(&self, bytes: Vec<u8>, purpose: Purpose) -> Result<Trial, String> {
+        let (answer, outcome) = oneshot::channel();
+        self.tell(Occasion::HandOver { bytes, purpose, answer });
+        outcome.await.map_err(|_| GONE.to_owned())
+    }
+
+    /// Puts the guest in service that served before, and gives its digest.
+    pub async fn roll_back(&self) -> Result<Digest, String> {
+        let (answer, outcome) = oneshot::channel();
+        self.tell(Occasion::RollBack { answer });
+        outcome.await.unwrap_or_else(|_| Err(GONE.to_owned()))
+    }
+
     fn tell(&self, occasion: Occasion) {
         // The thread ends only when it is told to, or panics, which is logged.
         let _ = self.occasions.send(occasion);
     }
 }
+
+/// What is said when the swapping thread has ended.
+const GONE: &str = "the server is about to stop";
 
 impl Drop for Swapper {
     fn drop(&mut self) {
@@ -212,70 +195,70 @@ struct Desk {
     seen: Option<Stamp>,
 }
 
-/// What changes when a file does, or when its path leads to another: device, inode,
-/// length, and the times of modification and change in seconds and nanoseconds.
-type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
-
-/// Of the file at this path, or of none.
-fn stamp(path: &Path) -> Option<Stamp> {
-    let file = std::fs::metadata(path).ok()?;
-    let (modified, changed) =
-        ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
-    Some((file.dev(), file.ino(), file.len(), modified, changed))
-}
-
 impl Desk {
     fn work(mut self, occasions: &mpsc::Receiver<Occasion>) {
+        let mut later = VecDeque::new();
         loop {
-            let first = match self.watching {
-                Watching::On => occasions.recv_timeout(LOOK),
-                Watching::Off => occasions.recv().map_err(RecvTimeoutError::from),
+            let next = match (later.pop_front(), self.watching) {
+                (Some(occasion), _) => Ok(occasion),
+                (None, Watching::On) => occasions.recv_timeout(LOOK),
+                (None, Watching::Off) => occasions.recv().map_err(RecvTimeoutError::from),
             };
-            let first = match first {
-                Ok(first) => first,
-                Err(RecvTimeoutError::Timeout) if stamp(&self.source.guest) == self.seen => {
-                    continue;
+            match next {
+                Ok(Occasion::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Occasion::HandOver { bytes, purpose, answer }) => {
+                    let (trial, gone) = self.try_out(&bytes, purpose);
+                    // Who asked may have gone meanwhile.
+                    let _ = answer.send(trial);
+                    wait_until_unused(gone);
                 }
-                Err(RecvTimeoutError::Timeout) => Occasion::Change(Change::Done),
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
-            let began = Instant::now();
-            let mut is_asked_for = first == Occasion::Reload;
-            let mut latest = first;
-            while began.elapsed() < RESTLESS && latest != Occasion::Stop {
-                match occasions.recv_timeout(latest.settles_in()) {
-                    Ok(occasion) => {
-                        latest = occasion;
-                        is_asked_for |= occasion == Occasion::Reload;
-                    }
-                    Err(_) => break,
+                Ok(Occasion::RollBack { answer }) => {
+                    let (outcome, gone) = self.roll_back();
+                    let _ = answer.send(outcome);
+                    wait_until_unused(gone);
+                }
+                Err(RecvTimeoutError::Timeout) if self.source.stamp() == self.seen => {}
+                Err(RecvTimeoutError::Timeout) => self.file_changed(false, Instant::now()),
+                Ok(Occasion::Reload) => self.file_changed(true, Instant::now()),
+                Ok(Occasion::Change(change)) => {
+                    let began = Instant::now();
+                    let is_asked_for = settle(change, began, occasions, &mut later);
+                    self.file_changed(is_asked_for, began);
                 }
             }
-            if latest == Occasion::Stop {
-                return;
-            }
-            if let Some(watch) = &mut self.watch
-                && let Err(error) = watch.renew()
-            {
-                tracing::warn!(
-                    "the guest is looked at every two seconds, as it cannot be watched: {error}"
-                );
-            }
-            self.seen = stamp(&self.source.guest);
-            self.swap(is_asked_for, began);
         }
+    }
+
+    fn file_changed(&mut self, is_asked_for: bool, began: Instant) {
+        if let Some(watch) = &mut self.watch
+            && let Err(error) = watch.renew()
+        {
+            tracing::warn!(
+                "the guest is looked at every two seconds, as it cannot be watched: {error}"
+            );
+        }
+        self.seen = self.source.stamp();
+        self.swap(is_asked_for, began);
     }
 
     /// Puts what is in the file in service, if it is fit for it and not there yet.
     fn swap(&self, is_asked_for: bool, began: Instant) {
+        let Some(path) = &self.source.guest else {
+            return tracing::warn!("the built-in guest serves: there is no file to read again");
+        };
         let settled = began.elapsed();
-        let path = self.source.guest.display();
         let old = self.serving.current();
         let goes_on = format!("the guest {} goes on serving", old.digest());
+        let history = self.serving.history();
         let reading = Instant::now();
-        let (bytes, cases) = match self.source.read() {
+        let read = read_guest(path).and_then(|bytes| Ok((bytes, read_cases(&self.source.cases)?)));
+        let path = path.display();
+        let (bytes, cases) = match read {
             Ok(read) => read,
-            Err(problem) => return tracing::error!("{problem}; {goes_on}"),
+            Err(problem) => {
+                tracing::error!("{problem}; {goes_on}");
+                return history.note(Outcome::Unreadable, None, problem);
+            }
         };
         let digest = Digest::of(&bytes);
         let read = reading.elapsed();
@@ -288,55 +271,152 @@ impl Desk {
         if self.serving.unfit() == Some(digest) && !is_asked_for {
             return tracing::debug!("{path} is still what was found unfit: {goes_on}");
         }
-        let Proven { generation, report, compile, check } = match self.prove(&bytes, &cases) {
+        let tried = try_out(&cases, || self.compile(&bytes));
+        let proven = match tried.and_then(|(proven, verdict)| verdict.map(|()| proven)) {
             Ok(proven) => proven,
             Err(problem) => {
                 self.serving.refuse(digest);
-                return tracing::error!(
+                tracing::error!(
                     "the guest {digest} in {path} is not fit to serve: {problem}; {goes_on}"
                 );
+                return history.note(Outcome::Refused, Some(digest), format!("{path}: {problem}"));
             }
         };
-        warn_of_imports(&path.to_string(), &generation);
+        let told = format!("settled in {settled:.1?}, read and digested in {read:.1?}");
+        let gone = self.publish(proven, &format!("in {path}"), began, &told);
+        drop(old);
+        wait_until_unused(gone);
+    }
+
+    /// Tries what somebody handed over, and puts it in service if that is wanted and it is
+    /// fit.
+    fn try_out(&self, bytes: &[u8], purpose: Purpose) -> (Trial, Option<Arc<Generation>>) {
+        let began = Instant::now();
+        let digest = Digest::of(bytes);
+        let old = self.serving.current();
+        let tried = read_cases(&self.source.cases)
+            .and_then(|cases| Ok((try_out(&cases, || self.compile(bytes))?, cases)));
+        let (mut trial, proven) = match tried {
+            Err(problem) => (Trial::unfit(format!("{digest:#}"), problem), None),
+            Ok(((proven, verdict), cases)) => {
+                (Trial::of(&proven, verdict, &cases, &old), Some(proven))
+            }
+        };
+        if purpose == Purpose::Try {
+            return (trial, None);
+        }
+        if let Some(problem) = &trial.problem {
+            tracing::error!(
+                "the guest {digest} that was handed over is not fit to serve: {problem}; the guest \
+                 {} goes on serving",
+                old.digest()
+            );
+            let told = format!("handed over: {problem}");
+            self.serving.history().note(Outcome::Refused, Some(digest), told);
+            return (trial, None);
+        }
+        let is_new = digest != old.digest();
+        drop(old);
+        trial.serves = true;
+        let gone = proven
+            .filter(|_| is_new)
+            .and_then(|proven| self.publish(proven, "that was handed over", began, "digested"));
+        (trial, gone)
+    }
+
+    /// Warms up a generation and puts it in service. Gives the one that is needed no
+    /// longer.
+    fn publish(
+        &self,
+        proven: Proven,
+        whence: &str,
+        began: Instant,
+        told: &str,
+    ) -> Option<Arc<Generation>> {
+        let Proven { generation, report, compile, check } = proven;
+        let digest = generation.digest();
+        let old = self.serving.current();
+        warn_of_imports(whence, &generation);
         let warming = Instant::now();
         let warmed = generation.warm_up(&old);
         let warming = warming.elapsed();
         let gone = self.serving.publish(generation);
-        tracing::info!(
-            "the guest {digest} in {path} serves in place of {} after {:.1?}: settled in \
-             {settled:.1?}, read and digested in {read:.1?}, compiled in {compile:.1?}, checked on \
-             {} request lines and {} cases in {check:.1?}, {warmed} decisions warmed up in \
+        let told = format!(
+            "{whence} serves in place of {} after {:.1?}: {told}, compiled in {compile:.1?}, checked \
+             on {} request lines and {} cases in {check:.1?}, {warmed} decisions warmed up in \
              {warming:.1?}",
             old.digest(),
             began.elapsed(),
             report.lines,
             report.cases,
         );
-        drop(old);
-        if let Some(gone) = gone {
-            wait_until_unused(gone);
+        tracing::info!("the guest {digest} {told}");
+        self.serving.history().note(Outcome::Served, Some(digest), told);
+        gone
+    }
+
+    fn roll_back(&self) -> (Result<Digest, String>, Option<Arc<Generation>>) {
+        match self.serving.roll_back() {
+            None => (Err("no guest served before this one".to_owned()), None),
+            Some(old) => {
+                let digest = self.serving.current().digest();
+                tracing::warn!(
+                    "the guest {digest} serves again in place of {}, as was asked for",
+                    old.digest()
+                );
+                (Ok(digest), Some(old))
+            }
         }
     }
 
     /// Compiles on a thread that leaves the cores to the workers when they want
     /// them; that thread alone, as what has been lowered is not raised again
     /// without a privilege. The check, which has deadlines, is done on this one.
-    fn prove(&self, bytes: &[u8], cases: &[CaseFile]) -> Result<Proven, String> {
+    fn compile(&self, bytes: &[u8]) -> Result<Generation, String> {
         let compile = || {
             if let Err(error) = rustix::process::setpriority_process(None, COMPILER_NICENESS) {
                 tracing::debug!("guests are compiled at the priority of workers: {error}");
             }
             Generation::load(&self.engine, bytes)
         };
-        prove_compiled(cases, || {
-            thread::scope(|scope| {
-                let thread = thread::Builder::new().name("compile".to_owned());
-                let thread = thread
-                    .spawn_scoped(scope, compile)
-                    .map_err(|error| format!("no thread to compile it: {error}"))?;
-                thread.join().unwrap_or_else(|_| Err("compiling it panics".to_owned()))
-            })
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().name("compile".to_owned());
+            let thread = thread
+                .spawn_scoped(scope, compile)
+                .map_err(|error| format!("no thread to compile it: {error}"))?;
+            thread.join().unwrap_or_else(|_| Err("compiling it panics".to_owned()))
         })
+    }
+}
+
+/// Waits until a file that changes has settled, or has been restless for long. What else
+/// the thread is told meanwhile is for later; tells whether somebody asked for the file.
+fn settle(
+    change: Change,
+    began: Instant,
+    occasions: &mpsc::Receiver<Occasion>,
+    later: &mut VecDeque<Occasion>,
+) -> bool {
+    let mut wait = settles_in(change);
+    while began.elapsed() < RESTLESS {
+        match occasions.recv_timeout(wait) {
+            Ok(Occasion::Change(change)) => wait = settles_in(change),
+            Ok(Occasion::Reload) => return true,
+            Ok(occasion) => {
+                later.push_back(occasion);
+                break;
+            }
+            Err(_) => break,
+        }
+    }
+    false
+}
+
+/// How long to wait for more of a change.
+fn settles_in(change: Change) -> Duration {
+    match change {
+        Change::Done => SETTLED,
+        Change::Begun => UNCLOSED,
     }
 }
 
@@ -349,7 +429,8 @@ pub fn warn_of_imports(name: &str, generation: &Generation) {
 
 /// Waits for the last request that uses this generation, and frees it here: that
 /// may take milliseconds, which are no worker's to spend.
-fn wait_until_unused(generation: Arc<Generation>) {
+fn wait_until_unused(generation: Option<Arc<Generation>>) {
+    let Some(generation) = generation else { return };
     let (began, digest) = (Instant::now(), generation.digest());
     let mut shared = generation;
     loop {

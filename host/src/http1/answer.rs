@@ -20,14 +20,20 @@ const NOT_FOUND_DEPTH: usize = 16;
 /// What the host does with what the site has (RFC 9110, section 10.2.1).
 const ALLOW: Field = Field::fixed("Allow", "GET, HEAD, OPTIONS");
 
-/// Answers a request.
-pub(super) async fn answer(service: &Service, head: &Head<'_>, origin: Origin) -> Reply {
+/// Answers a request, and tells who decided how.
+pub(super) async fn answer(
+    service: &Service,
+    head: &Head<'_>,
+    origin: Origin,
+) -> (Reply, guest::Decided) {
     let fields = head.fields.iter().map(|field| (field.name, field.value));
     let facts = Facts { client: origin.client };
-    match service.guest.decide(origin.worker, head.line, fields, facts).await {
-        Ok(decision) => carry_out(&decision, service, head, origin.worker, &mut |_, _| {}).await,
-        Err(failure) => failed(&failure),
-    }
+    let decided = service.guest.decide(origin.worker, head.line, fields, facts).await;
+    let reply = match &decided.decision {
+        Ok(decision) => carry_out(decision, service, head, origin.worker, &mut |_, _| {}).await,
+        Err(failure) => failed(failure),
+    };
+    (reply, decided)
 }
 
 /// The answer where there is no decision. Why, is in the log, and nobody else's

@@ -11,20 +11,23 @@ use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
+use super::account::Account;
 use super::answer::answer;
 use super::body::{self, Discard};
 use super::head::{After, Head, Method};
 use super::limits::Limits;
 use super::scan::Scanner;
 use super::stream::{Arrival, Broken, More, Stream};
-use crate::guest::Serving;
-use crate::log::{AccessLog, Entry};
+use crate::guest::{Decided, Serving};
+use crate::log::AccessLog;
+use crate::metrics::Metrics;
 use crate::reply::body::Transfer;
 use crate::reply::{Body, Persistence, Reply, head as reply_head};
 use crate::site::Site;
@@ -39,6 +42,8 @@ pub struct Service {
     pub limits: Limits,
     /// Where requests are logged, if anywhere.
     pub log: Option<AccessLog>,
+    /// Where they are counted, if anywhere.
+    pub metrics: Option<Arc<Metrics>>,
     /// Whether each request's head is logged too.
     pub log_heads: bool,
 }
@@ -68,6 +73,16 @@ struct Connection<'a> {
     /// Whether the client said that this request is its last, and sent all of it.
     is_leaving: bool,
     stopping: &'a watch::Receiver<bool>,
+}
+
+/// A request that is answered, as far as it is known.
+struct Request<'a> {
+    /// Its line.
+    line: &'a [u8],
+    /// Its head, if it has one that can be read.
+    head: Option<&'a Head<'a>>,
+    /// What was decided on it, if a guest was asked.
+    decided: Option<&'a Decided>,
 }
 
 /// What came of waiting for a request.
@@ -100,6 +115,8 @@ pub async fn serve(
     service: Arc<Service>,
     stopping: watch::Receiver<bool>,
 ) {
+    let metrics = service.metrics.clone();
+    let _open = metrics.as_ref().map(|metrics| metrics.connection(origin.worker));
     let mut stop_receiver = stopping.clone();
     // The sender lives as long as the server; should it be gone, that is a stop.
     let mut stop: Pin<&mut dyn Stop> = pin!(async move {
@@ -116,7 +133,7 @@ pub async fn serve(
     let mut requests = 0;
     let mut patience = service.limits.first_byte;
     let next = loop {
-        let next = match connection.next_head(Instant::now() + patience, stop.as_mut()).await {
+        let next = match connection.next_head(patience, stop.as_mut()).await {
             Awaited::Head(head) => {
                 requests += 1;
                 let is_last = requests >= service.limits.requests;
@@ -143,12 +160,22 @@ pub async fn serve(
 }
 
 impl Connection<'_> {
-    /// Waits for the next request until `deadline`, and then for all of its head.
-    async fn next_head(&mut self, deadline: Instant, stop: Pin<&mut dyn Stop>) -> Awaited {
+    /// Waits for the next request for so long, and then for all of its head.
+    async fn next_head(&mut self, patience: Duration, stop: Pin<&mut dyn Stop>) -> Awaited {
         let limits = &self.service.limits;
+        let since = Instant::now();
+        let deadline = since + patience;
         if self.received.is_empty() {
-            let woken = unless(stop, self.stream.wake(&mut self.received, deadline)).await;
-            if woken != Some(Arrival::Bytes) {
+            let woken = match unless(stop, self.stream.wake(&mut self.received, deadline)).await {
+                Some(woken) => woken,
+                // The client of a connection that was busy just now may be sending a
+                // request, and would have to guess whether it was answered.
+                None => {
+                    let until = deadline.min(since + limits.linger);
+                    self.stream.wake(&mut self.received, until).await
+                }
+            };
+            if woken != Arrival::Bytes {
                 return Awaited::Nothing;
             }
         }
@@ -182,6 +209,9 @@ impl Connection<'_> {
 
     /// Answers one request.
     async fn serve_one(&mut self, bytes: &[u8], is_last: bool) -> Next {
+        let account = Account::open(self.service, self.origin);
+        let metrics = self.service.metrics.as_ref();
+        let _active = metrics.map(|metrics| metrics.request(self.origin.worker));
         if self.service.log_heads
             && let Some(log) = &self.service.log
         {
@@ -191,7 +221,8 @@ impl Connection<'_> {
             Ok(head) => head,
             Err(fault) => {
                 let reply = Reply::text(fault.status(), &fault.to_string());
-                return self.send(reply, first_line(bytes), None, Persistence::Close).await;
+                let request = Request { line: first_line(bytes), head: None, decided: None };
+                return self.send(reply, request, Persistence::Close, account).await;
             }
         };
         let mut after = head.after;
@@ -200,18 +231,20 @@ impl Connection<'_> {
             Ok(Discarded::Unsent) => after = After::Close,
             Err(Undiscarded::Refused { status, why }) => {
                 let reply = Reply::text(status, why);
-                return self.send(reply, head.line, Some(&head), Persistence::Close).await;
+                let request = Request { line: head.line, head: Some(&head), decided: None };
+                return self.send(reply, request, Persistence::Close, account).await;
             }
             Err(Undiscarded::Gone) => return Next::Close,
         }
-        let reply = answer(self.service, &head, self.origin).await;
+        let (reply, decided) = answer(self.service, &head, self.origin).await;
         let persistence = match after {
             _ if is_last || *self.stopping.borrow() => Persistence::Close,
             After::KeepAlive => Persistence::KeepAlive,
             After::KeepAliveSaid => Persistence::KeepAliveSaid,
             After::Close => Persistence::Close,
         };
-        self.send(reply, head.line, Some(&head), persistence).await
+        let request = Request { line: head.line, head: Some(&head), decided: Some(&decided) };
+        self.send(reply, request, persistence, account).await
     }
 
     /// Answers bytes that are no request.
@@ -219,7 +252,9 @@ impl Connection<'_> {
         let received = std::mem::take(&mut self.received);
         let line = first_line(&received);
         let line = &line[..line.len().min(self.service.limits.line_bytes)];
-        self.send(Reply::text(status, why), line, None, Persistence::Close).await
+        let account = Account::open(self.service, self.origin);
+        let request = Request { line, head: None, decided: None };
+        self.send(Reply::text(status, why), request, Persistence::Close, account).await
     }
 
     /// Reads the request's body and throws it away, so that what follows it is
@@ -258,29 +293,18 @@ impl Connection<'_> {
         }
     }
 
-    /// Sends an answer, logs it and tells what becomes of the connection.
+    /// Sends an answer, accounts for it and tells what becomes of the connection.
     async fn send(
         &mut self,
         reply: Reply,
-        line: &[u8],
-        head: Option<&Head<'_>>,
+        request: Request<'_>,
         persistence: Persistence,
+        mut account: Account<'_>,
     ) -> Next {
-        let status = reply.status;
+        let Request { line, head, decided } = request;
         let without_body = head.is_some_and(|head| head.method == Method::Head);
-        let mut body_bytes = 0;
-        let sent = self.transmit(&reply, without_body, persistence, &mut body_bytes).await;
-        if let Some(log) = &self.service.log {
-            let field = |name| head.and_then(|head| head.values(name).next());
-            log.request(&Entry {
-                client: self.origin.client,
-                line,
-                status,
-                body_bytes,
-                referer: field("referer"),
-                user_agent: field("user-agent"),
-            });
-        }
+        let sent = self.transmit(&reply, without_body, persistence, &mut account).await;
+        account.close(line, head, reply.status, decided);
         match sent {
             Ok(()) if persistence == Persistence::Close => Next::Close,
             Ok(()) => Next::Request,
@@ -299,13 +323,13 @@ impl Connection<'_> {
         }
     }
 
-    /// Puts an answer on the wire; `body_bytes` counts what of its body got there.
+    /// Puts an answer on the wire; the account counts what of its body got there.
     async fn transmit(
         &mut self,
         reply: &Reply,
         without_body: bool,
         persistence: Persistence,
-        body_bytes: &mut u64,
+        account: &mut Account<'_>,
     ) -> Result<(), Broken> {
         let stall = self.service.limits.stall;
         let in_memory = match &reply.body {
@@ -319,26 +343,28 @@ impl Connection<'_> {
         match &reply.body {
             Body::File { file, extent } if !without_body && extent.length > 0 => {
                 self.stream.send(&out, More::Yes, stall).await?;
+                account.first_byte();
                 let transfer = Transfer::new(file, *extent);
-                self.stream.send_file(transfer, stall, body_bytes).await
+                self.stream.send_file(transfer, stall, &mut account.body_bytes).await
             }
             Body::Parts { file, parts, tail } if !without_body => {
                 for (text, extent) in parts {
                     out.extend_from_slice(text);
                     self.stream.send(&out, More::Yes, stall).await?;
+                    account.first_byte();
                     out.clear();
-                    *body_bytes += text.len() as u64;
+                    account.body_bytes += text.len() as u64;
                     let transfer = Transfer::new(file, *extent);
-                    self.stream.send_file(transfer, stall, body_bytes).await?;
+                    self.stream.send_file(transfer, stall, &mut account.body_bytes).await?;
                 }
                 self.stream.send(tail, More::No, stall).await?;
-                *body_bytes += tail.len() as u64;
+                account.body_bytes += tail.len() as u64;
                 Ok(())
             }
             _ => {
                 out.extend_from_slice(copied);
                 self.stream.send_both(&out, &in_memory[copied.len()..], stall).await?;
-                *body_bytes = in_memory.len() as u64;
+                account.body_bytes = in_memory.len() as u64;
                 Ok(())
             }
         }

@@ -61,7 +61,7 @@ pub async fn explain(service: &Service, head: &[u8], origin: Origin) -> Explanat
     };
     let fields = head.fields.iter().map(|field| (field.name, field.value));
     let facts = Facts { client: origin.client };
-    match service.guest.decide(origin.worker, head.line, fields, facts).await {
+    match service.guest.decide(origin.worker, head.line, fields, facts).await.decision {
         Err(failure) => Explanation::Failed { reply: super::answer::failed(&failure), failure },
         Ok(decision) => {
             let mut tried = Vec::new();

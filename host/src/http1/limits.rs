@@ -38,6 +38,10 @@ pub struct Limits {
     /// client that is still sending reads its answer meanwhile, instead of a
     /// reset (RFC 9112, section 9.6).
     pub drain: Duration,
+    /// When the server stops: for a connection that had a request so lately, for one
+    /// more. The client may be sending it, and a server that closed now would leave it to
+    /// guess (RFC 9112, section 9.5). A busy client's next one comes within milliseconds.
+    pub linger: Duration,
     /// Requests of one connection. Its cost is spread thin by then, and a client
     /// that stays for ever would never meet another worker.
     pub requests: u32,
@@ -57,6 +61,7 @@ impl Default for Limits {
             idle: Duration::from_secs(75),
             stall: Duration::from_secs(30),
             drain: Duration::from_secs(2),
+            linger: Duration::from_secs(1),
             requests: 100_000,
         }
     }

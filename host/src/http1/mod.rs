@@ -8,8 +8,10 @@
 //! - [`head`]: what it says.
 //! - [`body`]: a request's body, measured and discarded.
 //! - [`stream`]: the socket, with a limit on every wait.
+//! - `account`: what a request and its answer came to, for log and metrics.
 //! - [`limits`]: how much, how many and how long, each with its reason.
 
+mod account;
 mod answer;
 pub mod body;
 pub mod connection;

@@ -1,16 +1,25 @@
-//! The access log: one line a request, in the combined format, on standard output.
+//! The access log: one line a request.
 //!
 //! A line is handed over in memory and written by a thread of its own, many at a
 //! time: a reader that stalls stops no worker. What does not fit into the bounded
 //! buffer meanwhile is dropped and counted.
+//!
+//! - [`entry`]: what a line holds, in either of two formats.
+//! - [`file`]: a log file, which can be opened anew.
 
-use std::io::{self, Write};
+pub mod entry;
+pub mod file;
+
+use std::io;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::clock;
+use entry::escape;
+pub use entry::{Entry, Format};
+use file::Out;
 
 /// Bytes of lines that may wait to be written: a few thousand requests, or a
 /// tenth of a second at full speed. A reader that is slower than that for longer
@@ -26,30 +35,17 @@ const ENOUGH_BYTES: usize = 64 << 10;
 
 /// Where lines are handed over. Dropping it writes what is left and waits for it.
 pub struct AccessLog {
+    format: Format,
     queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
-}
-
-/// One request and its answer.
-pub struct Entry<'a> {
-    /// The client's address.
-    pub client: IpAddr,
-    /// The request line, as far as it was received.
-    pub line: &'a [u8],
-    /// The answer's status.
-    pub status: u16,
-    /// Bytes of the body that were sent.
-    pub body_bytes: u64,
-    /// `Referer`, if there was one.
-    pub referer: Option<&'a [u8]>,
-    /// `User-Agent`, if there was one.
-    pub user_agent: Option<&'a [u8]>,
 }
 
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    /// Lines that were dropped since the start.
+    lost: AtomicU64,
 }
 
 #[derive(Default)]
@@ -57,23 +53,36 @@ struct Waiting {
     text: Vec<u8>,
     dropped: u64,
     closed: bool,
+    /// Whether the file is to be opened anew before more is written.
+    reopen: bool,
 }
 
 impl AccessLog {
     /// Starts the thread that writes to `out`.
-    pub fn to(out: impl Write + Send + 'static) -> io::Result<AccessLog> {
+    pub fn to(out: impl Out + 'static, format: Format) -> io::Result<AccessLog> {
         let queue = Arc::new(Queue::default());
         let writer = thread::Builder::new().name("access-log".to_owned()).spawn({
             let queue = Arc::clone(&queue);
             move || queue.write_to(out)
         })?;
-        Ok(AccessLog { queue, writer: Some(writer) })
+        Ok(AccessLog { format, queue, writer: Some(writer) })
     }
 
     /// Logs one request.
     pub fn request(&self, entry: &Entry) {
-        let date = clock::log_date();
-        self.queue.append(|text| write_combined(text, &date, entry));
+        self.queue.append(|text| self.format.write(text, entry));
+    }
+
+    /// Has the log's file opened anew, for who has moved it away.
+    pub fn reopen(&self) {
+        self.queue.lock().reopen = true;
+        self.queue.changed.notify_one();
+    }
+
+    /// Lines that were lost since the start: their reader was too slow, or they could
+    /// not be written.
+    pub fn lost(&self) -> u64 {
+        self.queue.lost.load(Ordering::Relaxed)
     }
 
     /// Logs the head of a request as it came in, for who wants to see one. Bytes
@@ -110,6 +119,7 @@ impl Queue {
         let mut waiting = self.lock();
         if waiting.text.len() >= WAITING_BYTES {
             waiting.dropped += 1;
+            self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let before = waiting.text.len();
@@ -121,23 +131,29 @@ impl Queue {
         }
     }
 
-    fn write_to(&self, mut out: impl Write) {
+    fn write_to(&self, mut out: impl Out) {
         let mut batch = Vec::new();
         let mut out_is_broken = false;
         loop {
+            let is_still = |waiting: &mut Waiting| {
+                waiting.text.is_empty() && !waiting.closed && !waiting.reopen
+            };
             let mut waiting = self
                 .changed
-                .wait_while(self.lock(), |waiting| waiting.text.is_empty() && !waiting.closed)
+                .wait_while(self.lock(), is_still)
                 .unwrap_or_else(PoisonError::into_inner);
-            if waiting.text.is_empty() {
+            let reopen = std::mem::take(&mut waiting.reopen);
+            if waiting.text.is_empty() && !reopen {
                 return;
             }
-            (waiting, _) = self
-                .changed
-                .wait_timeout_while(waiting, GATHERING, |waiting| {
-                    waiting.text.len() < ENOUGH_BYTES && !waiting.closed
-                })
-                .unwrap_or_else(PoisonError::into_inner);
+            if !reopen {
+                (waiting, _) = self
+                    .changed
+                    .wait_timeout_while(waiting, GATHERING, |waiting| {
+                        waiting.text.len() < ENOUGH_BYTES && !waiting.closed && !waiting.reopen
+                    })
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
             batch.clear();
             std::mem::swap(&mut batch, &mut waiting.text);
             let dropped = std::mem::take(&mut waiting.dropped);
@@ -145,11 +161,17 @@ impl Queue {
             if dropped > 0 {
                 tracing::warn!("the access log's reader is too slow: {dropped} lines are lost");
             }
+            if reopen && let Err(error) = out.reopen() {
+                tracing::error!("the access log goes on in its old file: {error}");
+            }
             match out.write_all(&batch).and_then(|()| out.flush()) {
                 Ok(()) => out_is_broken = false,
-                Err(_) if out_is_broken => {}
                 Err(error) => {
-                    tracing::warn!("cannot write the access log: {error}");
+                    let lines = batch.iter().filter(|&&byte| byte == b'\n').count() as u64;
+                    self.lost.fetch_add(lines, Ordering::Relaxed);
+                    if !out_is_broken {
+                        tracing::error!("cannot write the access log, lines are lost: {error}");
+                    }
                     out_is_broken = true;
                 }
             }
@@ -157,41 +179,12 @@ impl Queue {
     }
 }
 
-/// Writes one line: `client - - [date] "line" status bytes "referer" "agent"`.
-fn write_combined(text: &mut Vec<u8>, date: &str, entry: &Entry) {
-    let mut write = |part: std::fmt::Arguments| {
-        text.write_fmt(part).expect("writing to memory cannot fail");
-    };
-    write(format_args!("{} - - [{date}] \"", entry.client));
-    escape(text, entry.line);
-    text.write_fmt(format_args!("\" {} {}", entry.status, entry.body_bytes))
-        .expect("writing to memory cannot fail");
-    for field in [entry.referer, entry.user_agent] {
-        text.extend_from_slice(b" \"");
-        escape(text, field.unwrap_or(b"-"));
-        text.push(b'"');
-    }
-    text.push(b'\n');
-}
-
-/// Appends bytes so that they can neither end the line nor the quotes, nor mean
-/// anything to a terminal: all but printable ASCII as `\xHH`, and `"` and `\`
-/// with a backslash.
-fn escape(text: &mut Vec<u8>, bytes: &[u8]) {
-    for &byte in bytes {
-        match byte {
-            b'"' | b'\\' => text.extend_from_slice(&[b'\\', byte]),
-            b' '..=b'~' => text.push(byte),
-            _ => text.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{AccessLog, Entry};
+    use super::entry::tests::entry;
+    use super::file::Out;
+    use super::{AccessLog, Entry, Format};
     use std::io::{self, Write};
-    use std::net::{IpAddr, Ipv4Addr};
     use std::sync::mpsc;
 
     /// Hands over what is written, and waits for each piece to be taken.
@@ -208,20 +201,15 @@ mod tests {
         }
     }
 
-    fn entry(line: &[u8]) -> Entry<'_> {
-        Entry {
-            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            line,
-            status: 200,
-            body_bytes: 12,
-            referer: None,
-            user_agent: Some(b"a\"b"),
+    impl Out for Pipe {
+        fn reopen(&mut self) -> io::Result<()> {
+            self.write_all(b"reopened\n")
         }
     }
 
     fn log(entries: &[Entry]) -> String {
         let (sender, receiver) = mpsc::sync_channel(100);
-        let log = AccessLog::to(Pipe(sender)).expect("a thread");
+        let log = AccessLog::to(Pipe(sender), Format::Combined).expect("a thread");
         for entry in entries {
             log.request(entry);
         }
@@ -230,31 +218,31 @@ mod tests {
     }
 
     #[test]
-    fn the_combined_format() {
-        let text = log(&[entry(b"GET / HTTP/1.1")]);
-        let (client, rest) = text.split_once(" [").expect("a date");
-        let (_, rest) = rest.split_once("] ").expect("the rest");
-        assert_eq!(client, "127.0.0.1 - -");
-        assert_eq!(rest, "\"GET / HTTP/1.1\" 200 12 \"-\" \"a\\\"b\"\n");
+    fn all_lines_are_written_before_it_is_gone() {
+        let text = log(&[entry(b"GET /a HTTP/1.1"), entry(b"GET /b HTTP/1.1")]);
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.contains("GET /a") && text.ends_with("\n"));
     }
 
     #[test]
-    fn no_request_can_forge_a_line() {
-        let text = log(&[entry(b"GET /\r\n127.0.0.1 \x1b[2J \xff HTTP/1.1")]);
-        assert_eq!(text.lines().count(), 1);
-        assert!(text.contains(r"GET /\x0d\x0a127.0.0.1 \x1b[2J \xff HTTP/1.1"));
+    fn it_is_opened_anew_when_asked_to() {
+        let (sender, receiver) = mpsc::sync_channel(100);
+        let log = AccessLog::to(Pipe(sender), Format::Combined).expect("a thread");
+        log.reopen();
+        assert_eq!(receiver.recv().expect("a write"), b"reopened\n");
     }
 
     #[test]
     fn a_reader_that_stalls_stops_no_one_and_costs_bounded_memory() {
         let (sender, receiver) = mpsc::sync_channel(0);
-        let log = AccessLog::to(Pipe(sender)).expect("a thread");
+        let log = AccessLog::to(Pipe(sender), Format::Combined).expect("a thread");
         let line = [b'a'; 1000];
         for _ in 0..5000 {
             log.request(&entry(&line));
         }
         let waiting = log.queue.lock().text.len();
         assert!((super::WAITING_BYTES..super::WAITING_BYTES + 2000).contains(&waiting));
+        assert!(log.lost() > 3000);
         // The lines that were not dropped arrive once the reader goes on.
         let reader = std::thread::spawn(move || receiver.into_iter().flatten().count());
         drop(log);

@@ -1,0 +1,145 @@
+//! Who may do what at the administration.
+//!
+//! Whoever can open the Unix socket may do all. Whoever can connect to the address may
+//! look; changing the guest, and seeing what requests were made, needs the token.
+//!
+//! A page of another site that is open in the same browser can send requests here, and
+//! by changing where its name leads (DNS rebinding) even read the answers. It cannot
+//! choose `Host` and `Origin`, so what matters is done only where both are ours.
+
+use std::path::Path;
+
+use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
+use hyper::http::uri::Authority;
+
+use crate::guest::Digest;
+
+/// The fewest characters of a token. With 62 to choose from that is 95 bits.
+const SHORTEST_TOKEN: usize = 16;
+
+/// What is asked of who wants to change something.
+pub enum Access {
+    /// Nothing: the socket's mode has asked already.
+    Open,
+    /// This token. Its digest takes the same time to compare, whatever was sent.
+    Token(Digest),
+    /// Nobody may.
+    Nobody,
+}
+
+/// Why somebody may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The token is missing or wrong.
+    Token,
+    /// There is no token.
+    NoToken,
+    /// The request was made for another host, or by a page of another site.
+    Foreign,
+}
+
+impl Access {
+    /// Reads the token from its file. The error is a sentence.
+    pub fn read_token(path: &Path) -> Result<Access, String> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read the token in {shown}: {error}"))?;
+        let token = text.trim();
+        let is_good = token.len() >= SHORTEST_TOKEN && token.bytes().all(|b| b.is_ascii_graphic());
+        if !is_good {
+            return Err(format!(
+                "{shown} holds no token: it must be {SHORTEST_TOKEN} characters or more, without \
+                 blanks; make one with: openssl rand -hex 24 > {shown}"
+            ));
+        }
+        Ok(Access::Token(Digest::of(token.as_bytes())))
+    }
+
+    /// Whether this request may change something.
+    pub fn may_change(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        match self {
+            Access::Open => Ok(()),
+            Access::Nobody => Err(Refusal::NoToken),
+            Access::Token(digest) => {
+                let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+                let given = given.and_then(|value| value.strip_prefix("Bearer "));
+                match given {
+                    Some(token) if Digest::of(token.trim().as_bytes()) == *digest => Ok(()),
+                    _ => Err(Refusal::Token),
+                }
+            }
+        }
+    }
+}
+
+/// Whether a request was made for this server, and not by a page of another one: its host
+/// is an address or this machine, which no one else can make a name of, and its origin, if
+/// a browser tells one, is the same.
+pub fn is_own(headers: &HeaderMap) -> Result<(), Refusal> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).ok_or(Refusal::Foreign)?;
+    let authority: Authority = host.parse().map_err(|_| Refusal::Foreign)?;
+    let name = authority.host().trim_matches(['[', ']']);
+    let is_address = name.parse::<std::net::IpAddr>().is_ok();
+    if !is_address && !name.eq_ignore_ascii_case("localhost") {
+        return Err(Refusal::Foreign);
+    }
+    match headers.get(ORIGIN) {
+        None => Ok(()),
+        Some(origin) if origin.as_bytes() == format!("http://{host}").as_bytes() => Ok(()),
+        Some(_) => Err(Refusal::Foreign),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Access, Refusal, is_own};
+    use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
+
+    fn headers(fields: &[(hyper::header::HeaderName, &'static str)]) -> HeaderMap {
+        let fields = fields.iter().cloned();
+        fields.map(|(name, value)| (name, value.parse().expect("a value"))).collect()
+    }
+
+    #[test]
+    fn other_sites_are_kept_out() {
+        let own = |host, origin: Option<&'static str>| {
+            let mut fields = vec![(HOST, host)];
+            fields.extend(origin.map(|origin| (ORIGIN, origin)));
+            is_own(&headers(&fields)).is_ok()
+        };
+        assert!(own("127.0.0.1:7891", None));
+        assert!(own("[::1]:7891", Some("http://[::1]:7891")));
+        assert!(own("localhost:7891", Some("http://localhost:7891")));
+        assert!(!own("localhost:7891", Some("http://localhost:80")));
+        assert!(!own("localhost:7891", Some("https://localhost:7891")));
+        assert!(!own("127.0.0.1:7891", Some("http://evil.example")));
+        assert!(!own("127.0.0.1:7891", Some("null")));
+        assert!(!own("evil.example", None));
+        assert!(!own("127.0.0.1.evil.example:7891", None));
+        assert_eq!(is_own(&HeaderMap::new()), Err(Refusal::Foreign));
+    }
+
+    #[test]
+    fn a_token_is_asked_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("token");
+        for bad in [
+            "",
+            "short",
+            "long enough but with blanks",
+            "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}",
+        ] {
+            std::fs::write(&path, bad).expect("written");
+            let error = Access::read_token(&path).err().expect("refused");
+            assert!(error.contains("openssl rand"), "{error}");
+        }
+        std::fs::write(&path, "0123456789abcdef\n").expect("written");
+        let access = Access::read_token(&path).expect("a token");
+        let may = |value| access.may_change(&headers(&[(AUTHORIZATION, value)]));
+        assert_eq!(may("Bearer 0123456789abcdef"), Ok(()));
+        assert_eq!(may("Bearer 0123456789abcdeg"), Err(Refusal::Token));
+        assert_eq!(may("Basic 0123456789abcdef"), Err(Refusal::Token));
+        assert_eq!(access.may_change(&HeaderMap::new()), Err(Refusal::Token));
+        assert_eq!(Access::Nobody.may_change(&HeaderMap::new()), Err(Refusal::NoToken));
+    }
+}

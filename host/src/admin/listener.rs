@@ -1,0 +1,134 @@
+//! Where the administration listens: an address, or a socket that only this user may
+//! open.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+
+/// Where the server listens for who runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminAddress {
+    /// An address.
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for AdminAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AdminAddress::Tcp(address) => write!(f, "http://{address}/"),
+            AdminAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A socket that listens, before there is a runtime.
+pub enum Bound {
+    /// At an address.
+    Tcp(std::net::TcpListener),
+    /// In the file system.
+    Unix(UnixListener),
+}
+
+/// A socket that listens.
+pub enum Listener {
+    /// At an address.
+    Tcp(tokio::net::TcpListener),
+    /// In the file system.
+    Unix(tokio::net::UnixListener),
+}
+
+impl Bound {
+    /// Binds. The error is a sentence for the person who chose the address. To be called
+    /// while there is one thread: the mode of new files is the process's.
+    pub fn bind(address: &AdminAddress) -> Result<Bound, String> {
+        let told = |error: io::Error| format!("cannot listen on {address} (--admin): {error}");
+        match address {
+            AdminAddress::Tcp(address) => bind_tcp(*address).map(Bound::Tcp).map_err(told),
+            AdminAddress::Unix(path) => bind_unix(path).map(Bound::Unix).map_err(told),
+        }
+    }
+
+    /// The port that was found, if any would do.
+    pub fn address(&self, asked: &AdminAddress) -> AdminAddress {
+        match self {
+            Bound::Tcp(listener) => {
+                listener.local_addr().map_or_else(|_| asked.clone(), AdminAddress::Tcp)
+            }
+            Bound::Unix(_) => asked.clone(),
+        }
+    }
+
+    /// Hands it to the runtime that this is called in.
+    pub fn listen(self) -> io::Result<Listener> {
+        Ok(match self {
+            Bound::Tcp(listener) => Listener::Tcp(tokio::net::TcpListener::from_std(listener)?),
+            Bound::Unix(listener) => Listener::Unix(tokio::net::UnixListener::from_std(listener)?),
+        })
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let bind = || {
+        // Nobody else may connect, not even for a moment.
+        let before = rustix::process::umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
+        let bound = UnixListener::bind(path);
+        rustix::process::umask(before);
+        bound
+    };
+    let listener = match bind() {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_over(path) => {
+            std::fs::remove_file(path)?;
+            bind()?
+        }
+        bound => bound?,
+    };
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Whether this is a socket that a server has left behind: nobody listens to it.
+fn is_left_over(path: &Path) -> bool {
+    let is_socket =
+        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    is_socket
+        && UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AdminAddress, Bound, bind_unix};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_socket_is_for_its_user_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("admin");
+        let first = bind_unix(&path).expect("a socket");
+        let mode = fs::metadata(&path).expect("metadata").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let address = AdminAddress::Unix(path.clone());
+        let error = Bound::bind(&address).err().expect("it is in use");
+        assert!(error.contains("in use"), "{error}");
+        drop(first);
+        bind_unix(&path).expect("what was left over is replaced");
+        fs::remove_file(&path).expect("removed");
+        fs::write(&path, "precious").expect("written");
+        assert!(bind_unix(&path).is_err());
+        assert_eq!(fs::read(&path).expect("a file"), b"precious");
+    }
+}

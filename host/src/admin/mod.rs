@@ -1,0 +1,93 @@
+//! For who runs the server: its health, metrics and status, and the guest that serves.
+//!
+//! An HTTP server of its own, on its own listener, apart from what is served to the
+//! public; off unless asked for. It is small and not in a hurry, so it stands on hyper.
+//!
+//! - [`access`]: who may do what.
+//! - [`listener`]: where it listens.
+//! - `routes`: what there is.
+//! - [`status`]: what the server tells about itself.
+
+pub mod access;
+pub mod listener;
+mod routes;
+pub mod status;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+
+use crate::guest::swap::Swapper;
+use access::Access;
+use listener::Listener;
+use status::Subject;
+
+/// Connections at a time. Probes, a scraper and a person or two need fewer; others wait.
+const CONNECTIONS: usize = 32;
+
+/// From a connection's first byte to the end of a head, and from one request to the next.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// Bytes of a request's head. hyper asks for 8 KiB at least.
+const HEAD_BYTES: usize = 16 << 10;
+
+/// What is administered.
+pub struct Admin {
+    /// What is told about.
+    pub subject: Subject,
+    /// Who is asked to change the guest.
+    pub swapper: Arc<Swapper>,
+    /// Who may do what.
+    pub access: Access,
+    /// Held while a guest is handed over: one at a time is in memory.
+    pub uploads: Semaphore,
+}
+
+/// Serves until it is dropped.
+pub async fn serve(admin: Arc<Admin>, listener: Listener) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let permit = Arc::clone(&permits).acquire_owned().await;
+        match &listener {
+            Listener::Tcp(listener) => match listener.accept().await {
+                Ok((stream, _)) => drop(tokio::spawn(converse(Arc::clone(&admin), stream, permit))),
+                Err(error) => rest(&error).await,
+            },
+            Listener::Unix(listener) => match listener.accept().await {
+                Ok((stream, _)) => drop(tokio::spawn(converse(Arc::clone(&admin), stream, permit))),
+                Err(error) => rest(&error).await,
+            },
+        }
+    }
+}
+
+async fn rest(error: &std::io::Error) {
+    tracing::warn!("the administration cannot accept a connection: {error}");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+async fn converse<S>(admin: Arc<Admin>, stream: S, permit: impl Send)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let service = service_fn(|request| {
+        let admin = Arc::clone(&admin);
+        async move { Ok::<_, Infallible>(routes::answer(&admin, request).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!("a connection to the administration ended: {error}");
+    }
+    drop(permit);
+}

@@ -1,0 +1,178 @@
+//! What there is at the administration.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::Admin;
+use super::access::{Refusal, is_own};
+use crate::guest::source::MAX_GUEST_BYTES;
+use crate::guest::swap::Purpose;
+use crate::guest::trial::Trial;
+
+type Reply = Response<Full<Bytes>>;
+
+/// For a guest to arrive. 20 MiB at 3 Mbit/s.
+const UPLOAD: Duration = Duration::from_secs(60);
+
+/// How long an answer to a wrong token takes: guessing it takes a while longer then.
+const PENALTY: Duration = Duration::from_millis(500);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// What the page may load, and who may show it.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
+/// Answers a request.
+pub(super) async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
+    let is_head = request.method() == Method::HEAD;
+    let method = if is_head { Method::GET } else { request.method().clone() };
+    let path = request.uri().path().to_owned();
+    let allowed = match path.as_str() {
+        "/" | "/style.css" | "/script.js" | "/healthz" | "/readyz" | "/metrics" | "/status" => {
+            Method::GET
+        }
+        "/guest" => Method::PUT,
+        "/check" | "/rollback" => Method::POST,
+        _ => {
+            let told = "Here are /, /healthz, /readyz, /metrics, /status, PUT /guest, POST /check \
+                and POST /rollback.\n";
+            return text(StatusCode::NOT_FOUND, told);
+        }
+    };
+    if method != allowed {
+        let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, format!("Use {allowed}.\n"));
+        let value = HeaderValue::from_str(allowed.as_str()).expect("a method is a token");
+        reply.headers_mut().insert(header::ALLOW, value);
+        return reply;
+    }
+    // Probes and scrapers come by whatever name, and learn nothing that is secret.
+    let is_probe = matches!(path.as_str(), "/healthz" | "/readyz" | "/metrics");
+    if !is_probe && let Err(refusal) = is_own(request.headers()) {
+        return refuse(refusal).await;
+    }
+    if allowed != Method::GET
+        && let Err(refusal) = admin.access.may_change(request.headers())
+    {
+        return refuse(refusal).await;
+    }
+    let reply = match path.as_str() {
+        "/" => asset("text/html; charset=utf-8", include_str!("page/index.html")),
+        "/style.css" => asset("text/css; charset=utf-8", include_str!("page/style.css")),
+        "/script.js" => asset("text/javascript; charset=utf-8", include_str!("page/script.js")),
+        "/healthz" => text(StatusCode::OK, "ok\n"),
+        "/readyz" if *admin.subject.is_ready.borrow() => text(StatusCode::OK, "ready\n"),
+        "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        "/metrics" => reply(
+            StatusCode::OK,
+            "text/plain; version=0.0.4; charset=utf-8",
+            admin.subject.metrics(),
+        ),
+        "/status" => reply(StatusCode::OK, JSON, admin.subject.status()),
+        "/guest" => hand_over(admin, request, Purpose::Serve).await,
+        "/check" => hand_over(admin, request, Purpose::Try).await,
+        _ => roll_back(admin).await,
+    };
+    // hyper leaves out the body of an answer to HEAD, and keeps its length.
+    reply
+}
+
+/// Takes a guest, tries it, and puts it in service if that is asked for.
+async fn hand_over(admin: &Admin, request: Request<Incoming>, purpose: Purpose) -> Reply {
+    let too_large = || {
+        let told = format!("A guest may have {} MiB.\n", MAX_GUEST_BYTES >> 20);
+        text(StatusCode::PAYLOAD_TOO_LARGE, told)
+    };
+    if request.body().size_hint().lower() > MAX_GUEST_BYTES {
+        return too_large();
+    }
+    let Ok(Ok(_permit)) = tokio::time::timeout(UPLOAD, admin.uploads.acquire()).await else {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "Another guest is being handed over.\n");
+    };
+    let limit = usize::try_from(MAX_GUEST_BYTES).unwrap_or(usize::MAX);
+    let body = Limited::new(request.into_body(), limit).collect();
+    let bytes = match tokio::time::timeout(UPLOAD, body).await {
+        Err(_) => {
+            return text(
+                StatusCode::REQUEST_TIMEOUT,
+                "The guest did not arrive within a minute.\n",
+            );
+        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
+        Ok(Err(error)) => return text(StatusCode::BAD_REQUEST, format!("{error}\n")),
+        Ok(Ok(body)) => body.to_bytes().to_vec(),
+    };
+    match admin.swapper.hand_over(bytes, purpose).await {
+        Ok(trial) => {
+            let refused = purpose == Purpose::Serve && !trial.fit;
+            let status = if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+            reply(status, JSON, report(&trial))
+        }
+        Err(problem) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
+    }
+}
+
+fn report(trial: &Trial) -> String {
+    let report = serde_json::to_string_pretty(trial);
+    report.expect("names are texts, and numbers are finite") + "\n"
+}
+
+async fn roll_back(admin: &Admin) -> Reply {
+    match admin.swapper.roll_back().await {
+        Ok(digest) => text(StatusCode::OK, format!("The guest {digest:#} serves again.\n")),
+        Err(problem) => text(StatusCode::CONFLICT, format!("{problem}\n")),
+    }
+}
+
+async fn refuse(refusal: Refusal) -> Reply {
+    match refusal {
+        Refusal::Token => {
+            tokio::time::sleep(PENALTY).await;
+            let told = "This needs the token: Authorization: Bearer TOKEN\n";
+            let mut reply = text(StatusCode::UNAUTHORIZED, told);
+            let scheme = HeaderValue::from_static("Bearer");
+            reply.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+            reply
+        }
+        Refusal::NoToken => text(
+            StatusCode::FORBIDDEN,
+            "Nothing can be changed here: innkeeper was started without --admin-token FILE.\n",
+        ),
+        Refusal::Foreign => text(
+            StatusCode::FORBIDDEN,
+            "Ask by address or as localhost, and not from a page of another site.\n",
+        ),
+    }
+}
+
+fn asset(media_type: &'static str, content: &'static str) -> Reply {
+    let mut answer = reply(StatusCode::OK, media_type, content);
+    let policy = HeaderValue::from_static(POLICY);
+    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    answer
+}
+
+fn text(status: StatusCode, content: impl Into<Bytes>) -> Reply {
+    reply(status, TEXT, content)
+}
+
+fn reply(status: StatusCode, media_type: &'static str, content: impl Into<Bytes>) -> Reply {
+    let mut reply = Response::new(Full::new(content.into()));
+    *reply.status_mut() = status;
+    let fields: [(HeaderName, &'static str); 4] = [
+        (header::CONTENT_TYPE, media_type),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    for (name, value) in fields {
+        reply.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    reply
+}

@@ -1,0 +1,212 @@
+//! What the server tells about itself, as JSON and as metrics.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use prometheus::proto::MetricFamily;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::clock;
+use crate::guest::history::Outcome;
+use crate::guest::{Generation, GuestLimits};
+use crate::http1::connection::Service;
+use crate::lockdown::Lockdown;
+use crate::metrics::{self, Metrics};
+
+/// The server that is told about.
+pub struct Subject {
+    /// What its connections share.
+    pub service: Arc<Service>,
+    /// What was counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether it accepts connections.
+    pub is_ready: watch::Receiver<bool>,
+    /// When it was started.
+    pub started: (Instant, SystemTime),
+    /// Where it listens.
+    pub listeners: Vec<String>,
+    /// What it serves.
+    pub root: String,
+    /// Its threads that serve.
+    pub workers: usize,
+    /// What its guests may use.
+    pub limits: GuestLimits,
+    /// The guest's file, if there is one.
+    pub guest_file: Option<String>,
+    /// What it gave up, unless that was not wanted.
+    pub lockdown: Option<Lockdown>,
+}
+
+#[derive(Serialize)]
+struct Status {
+    version: &'static str,
+    ready: bool,
+    started: String,
+    uptime_s: u64,
+    listeners: Vec<String>,
+    root: String,
+    workers: usize,
+    lockdown: LockdownStatus,
+    guest: GuestStatus,
+    previous: Option<String>,
+    history: Vec<EventStatus>,
+    requests: u64,
+    connections: Connections,
+    access_log_lost: u64,
+    limits: LimitsStatus,
+}
+
+#[derive(Serialize)]
+struct LockdownStatus {
+    files: &'static str,
+    calls: &'static str,
+}
+
+#[derive(Serialize)]
+struct GuestStatus {
+    file: Option<String>,
+    digest: String,
+    form: String,
+    imports: Vec<String>,
+    interests: Vec<String>,
+    remembered: u64,
+    computed: u64,
+    failed: Failures,
+}
+
+#[derive(Serialize)]
+struct Failures {
+    busy: u64,
+    deadline: u64,
+    memory: u64,
+    trap: u64,
+    refused: u64,
+}
+
+#[derive(Serialize)]
+struct EventStatus {
+    at: String,
+    outcome: &'static str,
+    digest: Option<String>,
+    told: String,
+}
+
+#[derive(Serialize)]
+struct Connections {
+    idle: u64,
+    active: u64,
+}
+
+#[derive(Serialize)]
+struct LimitsStatus {
+    guest_deadline_ms: u128,
+    guest_memory_bytes: usize,
+    guest_stack_bytes: usize,
+    decision_memory_bytes: u64,
+    line_bytes: usize,
+    head_bytes: usize,
+    requests_per_connection: u32,
+}
+
+impl Subject {
+    /// All of it, as an object of JSON.
+    pub fn status(&self) -> String {
+        let serving = &self.service.guest;
+        let (idle, active) = self.metrics.connections();
+        let connection = &self.service.limits;
+        let history = serving.history().events().into_iter();
+        let status = Status {
+            version: env!("CARGO_PKG_VERSION"),
+            ready: *self.is_ready.borrow(),
+            started: clock::rfc3339_of(self.started.1),
+            uptime_s: self.started.0.elapsed().as_secs(),
+            listeners: self.listeners.clone(),
+            root: self.root.clone(),
+            workers: self.workers,
+            lockdown: LockdownStatus {
+                files: self.lockdown.map_or("off", |lockdown| lockdown.files.name()),
+                calls: self.lockdown.map_or("off", |lockdown| lockdown.calls.name()),
+            },
+            guest: guest(&serving.current(), self.guest_file.clone()),
+            previous: serving.previous().map(|previous| format!("{:#}", previous.digest())),
+            history: history
+                .map(|event| EventStatus {
+                    at: clock::rfc3339_of(event.at),
+                    outcome: event.outcome.name(),
+                    digest: event.digest.map(|digest| format!("{digest:#}")),
+                    told: event.told,
+                })
+                .collect(),
+            requests: self.metrics.answers(),
+            connections: Connections { idle, active },
+            access_log_lost: self.lost(),
+            limits: LimitsStatus {
+                guest_deadline_ms: self.limits.deadline.as_millis(),
+                guest_memory_bytes: self.limits.memory_bytes,
+                guest_stack_bytes: self.limits.stack_bytes,
+                decision_memory_bytes: self.limits.remembered_bytes,
+                line_bytes: connection.line_bytes,
+                head_bytes: connection.head_bytes,
+                requests_per_connection: connection.requests,
+            },
+        };
+        serde_json::to_string_pretty(&status).expect("names are texts, and numbers are finite")
+    }
+
+    fn lost(&self) -> u64 {
+        self.service.log.as_ref().map_or(0, |log| log.lost())
+    }
+
+    /// All that is counted, in the text format of Prometheus.
+    pub fn metrics(&self) -> String {
+        let history = self.service.guest.history();
+        let digest = self.service.guest.current().digest().to_string();
+        let swaps =
+            Outcome::ALL.map(|outcome| (vec![("outcome", outcome.name())], history.count(outcome)));
+        let mut families: Vec<MetricFamily> = self.metrics.families();
+        families.extend([
+            metrics::counter(
+                "innkeeper_guest_swaps_total",
+                "Guests that were to serve, by what became of them.",
+                swaps,
+            ),
+            metrics::gauge(
+                "innkeeper_guest_info",
+                "The guest that serves, by the beginning of its digest.",
+                [(vec![("digest", digest.as_str())], 1.0)],
+            ),
+            metrics::counter(
+                "innkeeper_access_log_lost_lines_total",
+                "Lines of the access log that were lost.",
+                [(vec![], self.lost())],
+            ),
+            metrics::gauge(
+                "innkeeper_build_info",
+                "The version of innkeeper.",
+                [(vec![("version", env!("CARGO_PKG_VERSION"))], 1.0)],
+            ),
+        ]);
+        metrics::write(&families)
+    }
+}
+
+fn guest(generation: &Generation, file: Option<String>) -> GuestStatus {
+    let counts = generation.counts();
+    GuestStatus {
+        file,
+        digest: format!("{:#}", generation.digest()),
+        form: generation.form().to_string(),
+        imports: generation.imports().to_vec(),
+        interests: generation.interests().map(str::to_owned).collect(),
+        remembered: counts.remembered,
+        computed: counts.computed,
+        failed: Failures {
+            busy: counts.busy,
+            deadline: counts.deadline,
+            memory: counts.memory,
+            trap: counts.trap,
+            refused: counts.refused,
+        },
+    }
+}

@@ -1,0 +1,79 @@
+//! Where guests come from: a file, with files of cases that it must pass.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::cases::CaseFile;
+
+/// The largest file that is taken for a guest. One in JavaScript or Python has up
+/// to 20 MiB.
+pub const MAX_GUEST_BYTES: u64 = 256 << 20;
+
+/// Where guests come from, and what they have to pass.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The guest's file. Without one the built-in guest serves, until another is
+    /// handed over.
+    pub guest: Option<PathBuf>,
+    /// Files of cases that must hold. They are read anew for each guest.
+    pub cases: Vec<PathBuf>,
+    /// What the guest's file was like before it was read for the first time.
+    pub(super) at_first: Option<Stamp>,
+}
+
+impl Source {
+    /// To be made before the guest is read: what changes afterwards is noticed.
+    pub fn new(guest: Option<PathBuf>, cases: Vec<PathBuf>) -> Source {
+        let at_first = guest.as_deref().and_then(stamp);
+        Source { guest, cases, at_first }
+    }
+
+    /// What the guest's file is like now.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        self.guest.as_deref().and_then(stamp)
+    }
+}
+
+/// Reads the file of a guest, once. The error is a sentence.
+pub fn read_guest(path: &Path) -> Result<Vec<u8>, String> {
+    let shown = path.display();
+    let cannot = |error: &dyn std::fmt::Display| format!("cannot read the guest {shown}: {error}");
+    // Opening a pipe must not wait for somebody to write to it.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
+    let file = file.map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => cannot(&format_args!(
+            "{error}; if its folder was replaced by another, name the one above with --readable"
+        )),
+        _ => cannot(&error),
+    })?;
+    let metadata = file.metadata().map_err(|error| cannot(&error))?;
+    if !metadata.is_file() {
+        return Err(cannot(&"it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_GUEST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    if bytes.len() as u64 > MAX_GUEST_BYTES {
+        return Err(cannot(&format_args!("it is larger than {} MiB", MAX_GUEST_BYTES >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// Reads files of cases. The error is a sentence.
+pub fn read_cases(paths: &[PathBuf]) -> Result<Vec<CaseFile>, String> {
+    paths.iter().map(|path| CaseFile::read(path)).collect()
+}
+
+/// What changes when a file does, or when its path leads to another: device, inode,
+/// length, and the times of modification and change in seconds and nanoseconds.
+pub(super) type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
+
+/// Of the file at this path, or of none.
+fn stamp(path: &Path) -> Option<Stamp> {
+    let file = std::fs::metadata(path).ok()?;
+    let (modified, changed) =
+        ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
+    Some((file.dev(), file.ino(), file.len(), modified, changed))
+}

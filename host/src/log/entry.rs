@@ -1,0 +1,197 @@
+//! A line of the access log: what it holds, in either of two formats.
+
+use std::fmt::Arguments;
+use std::io::Write;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::clock;
+
+/// How a line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// As Apache httpd and nginx do: `client - - [date] "line" status bytes "referer"
+    /// "agent"`.
+    Combined,
+    /// An object of JSON (RFC 8259), with what innkeeper knows besides.
+    Json,
+}
+
+/// One request and its answer.
+pub struct Entry<'a> {
+    /// The client's address.
+    pub client: IpAddr,
+    /// The request line, as far as it was received.
+    pub line: &'a [u8],
+    /// The answer's status.
+    pub status: u16,
+    /// Bytes of the body that were sent.
+    pub body_bytes: u64,
+    /// `Referer`, if there was one.
+    pub referer: Option<&'a [u8]>,
+    /// `User-Agent`, if there was one.
+    pub user_agent: Option<&'a [u8]>,
+    /// Who decided on the answer.
+    pub decision: &'static str,
+    /// The digest of the guest that was asked, if one was.
+    pub guest: Option<[u8; 6]>,
+    /// How long it took to decide; `None` if it remembered, or was not asked.
+    pub computed_in: Option<Duration>,
+    /// From the request's last byte to the answer's first.
+    pub first_byte: Duration,
+    /// From the request's last byte to the answer's.
+    pub total: Duration,
+}
+
+impl Format {
+    /// Appends a line.
+    pub(super) fn write(self, text: &mut Vec<u8>, entry: &Entry) {
+        match self {
+            Format::Combined => write_combined(text, entry),
+            Format::Json => write_json(text, entry),
+        }
+    }
+}
+
+fn put(text: &mut Vec<u8>, part: Arguments) {
+    text.write_fmt(part).expect("writing to memory cannot fail");
+}
+
+fn write_combined(text: &mut Vec<u8>, entry: &Entry) {
+    put(text, format_args!("{} - - [{}] \"", entry.client, clock::log_date()));
+    escape(text, entry.line);
+    put(text, format_args!("\" {} {}", entry.status, entry.body_bytes));
+    for field in [entry.referer, entry.user_agent] {
+        text.extend_from_slice(b" \"");
+        escape(text, field.unwrap_or(b"-"));
+        text.push(b'"');
+    }
+    text.push(b'\n');
+}
+
+fn write_json(text: &mut Vec<u8>, entry: &Entry) {
+    put(text, format_args!("{{\"time\":\"{}\",\"client\":\"", clock::rfc3339()));
+    put(text, format_args!("{}\",\"line\":\"", entry.client));
+    escape_for_json(text, entry.line);
+    put(
+        text,
+        format_args!(
+            "\",\"status\":{},\"body_bytes\":{},\"first_byte_us\":{},\"total_us\":{},\
+             \"decision\":\"{}\"",
+            entry.status,
+            entry.body_bytes,
+            entry.first_byte.as_micros(),
+            entry.total.as_micros(),
+            entry.decision
+        ),
+    );
+    if let Some(guest) = entry.guest {
+        put(text, format_args!(",\"guest\":\""));
+        for byte in guest {
+            put(text, format_args!("{byte:02x}"));
+        }
+        text.push(b'"');
+    }
+    if let Some(computed_in) = entry.computed_in {
+        put(text, format_args!(",\"computed_us\":{}", computed_in.as_micros()));
+    }
+    for (name, field) in [("referer", entry.referer), ("user_agent", entry.user_agent)] {
+        if let Some(field) = field {
+            put(text, format_args!(",\"{name}\":\""));
+            escape_for_json(text, field);
+            text.push(b'"');
+        }
+    }
+    text.extend_from_slice(b"}\n");
+}
+
+/// Appends bytes so that they can neither end the line nor the quotes, nor mean
+/// anything to a terminal: all but printable ASCII as `\xHH`, and `"` and `\`
+/// with a backslash.
+pub(super) fn escape(text: &mut Vec<u8>, bytes: &[u8]) {
+    for &byte in bytes {
+        match byte {
+            b'"' | b'\\' => text.extend_from_slice(&[b'\\', byte]),
+            b' '..=b'~' => text.push(byte),
+            _ => put(text, format_args!("\\x{byte:02x}")),
+        }
+    }
+}
+
+/// Appends bytes so that reading the string of JSON gives what the other format has: a
+/// field may hold any bytes, and JSON holds text alone. A quote needs no backslash of its
+/// own there.
+fn escape_for_json(text: &mut Vec<u8>, bytes: &[u8]) {
+    for &byte in bytes {
+        match byte {
+            b'"' => text.extend_from_slice(b"\\\""),
+            b'\\' => text.extend_from_slice(b"\\\\\\\\"),
+            b' '..=b'~' => text.push(byte),
+            _ => put(text, format_args!("\\\\x{byte:02x}")),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::{Entry, Format};
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    pub(in crate::log) fn entry(line: &[u8]) -> Entry<'_> {
+        Entry {
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            line,
+            status: 200,
+            body_bytes: 12,
+            referer: None,
+            user_agent: Some(b"a\"b"),
+            decision: "serve",
+            guest: Some([0xab; 6]),
+            computed_in: None,
+            first_byte: Duration::from_micros(5),
+            total: Duration::from_micros(7),
+        }
+    }
+
+    fn written(format: Format, entry: &Entry) -> String {
+        let mut text = Vec::new();
+        format.write(&mut text, entry);
+        String::from_utf8(text).expect("text")
+    }
+
+    #[test]
+    fn the_combined_format() {
+        let text = written(Format::Combined, &entry(b"GET / HTTP/1.1"));
+        let (client, rest) = text.split_once(" [").expect("a date");
+        let (_, rest) = rest.split_once("] ").expect("the rest");
+        assert_eq!(client, "127.0.0.1 - -");
+        assert_eq!(rest, "\"GET / HTTP/1.1\" 200 12 \"-\" \"a\\\"b\"\n");
+    }
+
+    #[test]
+    fn the_json_format() {
+        let computed_in = Some(Duration::from_micros(9));
+        let text = written(Format::Json, &Entry { computed_in, ..entry(b"GET /\xff\\ HTTP/1.1") });
+        let (time, rest) = text.split_at(text.find(",\"client\"").expect("a client"));
+        assert_eq!(time.len(), "{\"time\":\"2026-01-02T03:04:05.678Z\"".len());
+        assert_eq!(
+            rest,
+            ",\"client\":\"127.0.0.1\",\"line\":\"GET /\\\\xff\\\\\\\\ HTTP/1.1\",\"status\":200,\
+             \"body_bytes\":12,\"first_byte_us\":5,\"total_us\":7,\"decision\":\"serve\",\
+             \"guest\":\"abababababab\",\"computed_us\":9,\"user_agent\":\"a\\\"b\"}\n"
+        );
+        let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(read["line"], r"GET /\xff\\ HTTP/1.1");
+        assert_eq!(read["user_agent"], "a\"b");
+    }
+
+    #[test]
+    fn no_request_can_forge_a_line() {
+        for format in [Format::Combined, Format::Json] {
+            let text = written(format, &entry(b"GET /\r\n127.0.0.1 \"}\n \x1b[2J \xff HTTP/1.1"));
+            assert_eq!(text.lines().count(), 1, "{text}");
+            assert!(text.contains(r"x0d") && text.contains(r"x1b[2J"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! Counts what happens, for those who watch over the server.
+//!
+//! Each worker counts on cache lines of its own; the sums are made when somebody
+//! asks, and the `prometheus` crate writes them in its text format (version 0.0.4). Names
+//! are those of its conventions: base units, `_total` for what only grows.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
+
+/// Who decided how a request was answered, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// The guest: with the index page of one directory.
+    Index,
+    /// The guest: with one file.
+    File,
+    /// The guest: with several candidates, another status or further fields.
+    Serve,
+    /// The guest: with nothing.
+    NotFound,
+    /// The guest: with a redirect.
+    Redirect,
+    /// The guest: with an answer of its own.
+    Reply,
+    /// Nobody: the guest failed.
+    Failed(Failed),
+    /// The host, without asking the guest.
+    Host,
+}
+
+/// How a guest failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// All instances were in use.
+    Busy,
+    /// It took too long.
+    Deadline,
+    /// It wanted too much memory.
+    Memory,
+    /// It trapped.
+    Trap,
+    /// Its decision was refused.
+    Refused,
+}
+
+/// Names of [`Decided`], in the order of their numbers.
+const DECIDED: [&str; 8] =
+    ["index", "file", "serve", "not-found", "redirect", "reply", "failed", "host"];
+
+/// Names of [`Failed`], in the order of their numbers.
+const FAILED: [&str; 5] = ["busy", "deadline", "memory", "trap", "refused"];
+
+/// Classes of statuses: 2xx to 5xx. There are no others.
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+/// Upper bounds of the histogram of answers, in microseconds: a small file from
+/// memory takes 10 µs, a large one to a slow client minutes.
+const ANSWER_BOUNDS: [u64; 12] =
+    [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000, 10_000_000];
+
+/// Upper bounds of the histogram of decisions that were computed, in microseconds: the
+/// default guest takes 10 µs, one in Python 2 ms, and the default deadline is 100 ms.
+const DECISION_BOUNDS: [u64; 10] = [5, 10, 20, 50, 100, 500, 2_500, 10_000, 50_000, 100_000];
+
+impl Decided {
+    /// Its name, in metrics and logs.
+    pub fn name(self) -> &'static str {
+        DECIDED[self.number()]
+    }
+
+    fn number(self) -> usize {
+        match self {
+            Decided::Index => 0,
+            Decided::File => 1,
+            Decided::Serve => 2,
+            Decided::NotFound => 3,
+            Decided::Redirect => 4,
+            Decided::Reply => 5,
+            Decided::Failed(_) => 6,
+            Decided::Host => 7,
+        }
+    }
+}
+
+impl Failed {
+    fn number(self) -> usize {
+        match self {
+            Failed::Busy => 0,
+            Failed::Deadline => 1,
+            Failed::Memory => 2,
+            Failed::Trap => 3,
+            Failed::Refused => 4,
+        }
+    }
+}
+
+/// One answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered {
+    /// Its status.
+    pub status: u16,
+    /// Who decided on it.
+    pub decided: Decided,
+    /// How long the decision was computed; `None` if it was remembered, or none was
+    /// made.
+    pub computed_in: Option<Duration>,
+    /// Bytes of its body that were sent.
+    pub body_bytes: u64,
+    /// From the request's last byte to the answer's.
+    pub took: Duration,
+}
+
+/// What all workers counted.
+pub struct Metrics {
+    started: SystemTime,
+    workers: Box<[Worker]>,
+}
+
+/// What one worker counted. Two cache lines: processors fetch them in pairs.
+#[derive(Default)]
+#[repr(align(128))]
+struct Worker {
+    accepted: AtomicU64,
+    closed: AtomicU64,
+    /// Requests that arrived whole, and answers that were sent or given up.
+    begun: AtomicU64,
+    done: AtomicU64,
+    answers: [[AtomicU64; DECIDED.len()]; CLASSES.len()],
+    failed: [AtomicU64; FAILED.len()],
+    body_bytes: AtomicU64,
+    remembered: AtomicU64,
+    took: Times<{ ANSWER_BOUNDS.len() }>,
+    computed: Times<{ DECISION_BOUNDS.len() }>,
+}
+
+/// How often something took how long.
+struct Times<const N: usize> {
+    /// By the first bound that is not exceeded; what exceeds all is in `count` alone.
+    within: [AtomicU64; N],
+    count: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+impl<const N: usize> Default for Times<N> {
+    fn default() -> Self {
+        Times {
+            within: std::array::from_fn(|_| AtomicU64::new(0)),
+            count: AtomicU64::new(0),
+            nanoseconds: AtomicU64::new(0),
+        }
+    }
+}
+
+impl<const N: usize> Times<N> {
+    fn note(&self, took: Duration, bounds: &[u64; N]) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if let Some(within) = bounds.iter().position(|&bound| micros <= bound) {
+            add(&self.within[within], 1);
+        }
+        add(&self.count, 1);
+        add(&self.nanoseconds, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
+}
+
+fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// A connection, for as long as it is counted as one.
+pub struct Open<'a>(&'a Worker);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        add(&self.0.closed, 1);
+    }
+}
+
+/// A request that is being answered.
+pub struct Active<'a>(&'a Worker);
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        add(&self.0.done, 1);
+    }
+}
+
+impl Metrics {
+    /// For so many workers.
+    pub fn new(workers: usize) -> Metrics {
+        let workers = (0..workers.max(1)).map(|_| Worker::default()).collect();
+        Metrics { started: SystemTime::now(), workers }
+    }
+
+    fn worker(&self, number: usize) -> &Worker {
+        &self.workers[number % self.workers.len()]
+    }
+
+    /// Counts a connection, until what this gives is dropped.
+    pub fn connection(&self, worker: usize) -> Open<'_> {
+        let worker = self.worker(worker);
+        add(&worker.accepted, 1);
+        Open(worker)
+    }
+
+    /// Counts a request as being answered, until what this gives is dropped.
+    pub fn request(&self, worker: usize) -> Active<'_> {
+        let worker = self.worker(worker);
+        add(&worker.begun, 1);
+        Active(worker)
+    }
+
+    /// Counts an answer.
+    pub fn answered(&self, worker: usize, answer: &Answered) {
+        let worker = self.worker(worker);
+        let class = usize::from(answer.status / 100).clamp(2, 5) - 2;
+        add(&worker.answers[class][answer.decided.number()], 1);
+        add(&worker.body_bytes, answer.body_bytes);
+        worker.took.note(answer.took, &ANSWER_BOUNDS);
+        match (answer.decided, answer.computed_in) {
+            (Decided::Host, _) => {}
+            (Decided::Failed(how), _) => add(&worker.failed[how.number()], 1),
+            (_, Some(took)) => worker.computed.note(took, &DECISION_BOUNDS),
+            (_, None) => add(&worker.remembered, 1),
+        }
+    }
+
+    fn sum(&self, counter: impl Fn(&Worker) -> &AtomicU64) -> u64 {
+        self.workers.iter().map(|worker| read(counter(worker))).sum()
+    }
+
+    /// Answers that were given.
+    pub fn answers(&self) -> u64 {
+        self.sum(|worker| &worker.took.count)
+    }
+
+    /// Connections that wait for a request, and those on which one is answered.
+    pub fn connections(&self) -> (u64, u64) {
+        let open = self.sum(|worker| &worker.accepted).saturating_sub(self.sum(|w| &w.closed));
+        let active = self.sum(|worker| &worker.begun).saturating_sub(self.sum(|w| &w.done));
+        // They are not read at one moment.
+        let active = active.min(open);
+        (open - active, active)
+    }
+
+    /// All of it, as the `prometheus` crate has it.
+    pub fn families(&self) -> Vec<MetricFamily> {
+        let mut answers = Vec::new();
+        for (class, class_name) in CLASSES.iter().enumerate() {
+            for (decided, decided_name) in DECIDED.iter().enumerate() {
+                let count = self.sum(|worker| &worker.answers[class][decided]);
+                answers.push((vec![("status", *class_name), ("decision", *decided_name)], count));
+            }
+        }
+        let failures = FAILED.iter().enumerate().map(|(number, name)| {
+            (vec![("kind", *name)], self.sum(|worker| &worker.failed[number]))
+        });
+        let (idle, active) = self.connections();
+        let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        vec![
+            counter(
+                "innkeeper_http_requests_total",
+                "Answers, by class of their status and by who decided on them.",
+                answers,
+            ),
+            histogram(
+                "innkeeper_http_request_duration_seconds",
+                "Time from a request's last byte to its answer's.",
+                self.workers.iter().map(|worker| &worker.took),
+                &ANSWER_BOUNDS,
+            ),
+            counter(
+                "innkeeper_http_response_body_bytes_total",
+                "Bytes of bodies that were sent.",
+                [(vec![], self.sum(|worker| &worker.body_bytes))],
+            ),
+            counter(
+                "innkeeper_connections_accepted_total",
+                "Connections that were accepted.",
+                [(vec![], self.sum(|worker| &worker.accepted))],
+            ),
+            gauge(
+                "innkeeper_connections",
+                "Open connections: idle ones wait for a request, active ones are answered.",
+                [
+                    (vec![("state", "idle")], idle as f64),
+                    (vec![("state", "active")], active as f64),
+                ],
+            ),
+            counter(
+                "innkeeper_decisions_remembered_total",
+                "Decisions that the guest had made before.",
+                [(vec![], self.sum(|worker| &worker.remembered))],
+            ),
+            histogram(
+                "innkeeper_decision_duration_seconds",
+                "Time that decisions took which the guest had not made before.",
+                self.workers.iter().map(|worker| &worker.computed),
+                &DECISION_BOUNDS,
+            ),
+            counter(
+                "innkeeper_guest_failures_total",
+                "Requests on which the guest gave no decision.",
+                failures,
+            ),
+            gauge(
+                "innkeeper_start_time_seconds",
+                "When the server was started, since 1970.",
+                [(vec![], started.as_secs_f64())],
+            ),
+        ]
+    }
+}
+
+type Labels<'a> = Vec<(&'a str, &'a str)>;
+
+fn metric(labels: Labels) -> Metric {
+    let pair = |(name, value): (&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.to_owned());
+        pair.set_value(value.to_owned());
+        pair
+    };
+    Metric::from_label(labels.into_iter().map(pair).collect())
+}
+
+fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
+}
+
+/// Numbers that only grow.
+pub fn counter<'a>(
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels<'a>, u64)>,
+) -> MetricFamily {
+    let metrics = values.into_iter().map(|(labels, value)| {
+        let mut counter = Counter::default();
+        counter.set_value(value as f64);
+        let mut metric = metric(labels);
+        metric.set_counter(counter);
+        metric
+    });
+    family(name, help, MetricType::COUNTER, metrics.collect())
+}
+
+/// Numbers that go up and down.
+pub fn gauge<'a>(
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels<'a>, f64)>,
+) -> MetricFamily {
+    let metrics = values.into_iter().map(|(labels, value)| {
+        let mut gauge = Gauge::default();
+        gauge.set_value(value);
+        let mut metric = metric(labels);
+        metric.set_gauge(gauge);
+        metric
+    });
+    family(name, help, MetricType::GAUGE, metrics.collect())
+}
+
+fn histogram<'a, const N: usize>(
+    name: &str,
+    help: &str,
+    times: impl Iterator<Item = &'a Times<N>> + Clone,
+    bounds: &[u64; N],
+) -> MetricFamily {
+    let sum = |counter: fn(&Times<N>) -> &AtomicU64| -> u64 {
+        times.clone().map(|times| read(counter(times))).sum()
+    };
+    let mut cumulative = 0;
+    let buckets = bounds.iter().enumerate().map(|(number, &bound)| {
+        cumulative += times.clone().map(|times| read(&times.within[number])).sum::<u64>();
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(bound as f64 / 1e6);
+        bucket.set_cumulative_count(cumulative);
+        bucket
+    });
+    let buckets: Vec<_> = buckets.collect();
+    let mut histogram = Histogram::default();
+    // What is counted meanwhile must not make a bucket larger than the whole.
+    histogram.set_sample_count(sum(|times| &times.count).max(cumulative));
+    histogram.set_sample_sum(sum(|times| &times.nanoseconds) as f64 / 1e9);
+    histogram.set_bucket(buckets);
+    let mut metric = metric(Vec::new());
+    metric.set_histogram(histogram);
+    family(name, help, MetricType::HISTOGRAM, vec![metric])
+}
+
+/// Writes families in the text format.
+pub fn write(families: &[MetricFamily]) -> String {
+    let mut text = String::new();
+    prometheus::TextEncoder::new()
+        .encode_utf8(families, &mut text)
+        .expect("each family has a metric, and each name is a name");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answered, Decided, Failed, Metrics, write};
+    use std::time::Duration;
+
+    fn answered(status: u16, decided: Decided, micros: u64) -> Answered {
+        let took = Duration::from_micros(micros);
+        Answered { status, decided, computed_in: None, body_bytes: 10, took }
+    }
+
+    #[test]
+    fn workers_are_summed() {
+        let metrics = Metrics::new(2);
+        let open = (metrics.connection(0), metrics.connection(1));
+        let active = metrics.request(1);
+        metrics.answered(0, &answered(200, Decided::Serve, 40));
+        metrics.answered(1, &answered(204, Decided::Serve, 60));
+        metrics.answered(1, &answered(500, Decided::Failed(Failed::Trap), 20_000_000));
+        let computed_in = Some(Duration::from_micros(7));
+        metrics.answered(0, &Answered { computed_in, ..answered(404, Decided::NotFound, 1) });
+        assert_eq!(metrics.connections(), (1, 1));
+        let text = write(&metrics.families());
+        for line in [
+            r#"innkeeper_http_requests_total{status="2xx",decision="serve"} 2"#,
+            r#"innkeeper_http_requests_total{status="5xx",decision="failed"} 1"#,
+            r#"innkeeper_http_requests_total{status="4xx",decision="host"} 0"#,
+            r#"innkeeper_http_request_duration_seconds_bucket{le="0.00005"} 2"#,
+            r#"innkeeper_http_request_duration_seconds_bucket{le="10"} 3"#,
+            r#"innkeeper_http_request_duration_seconds_bucket{le="+Inf"} 4"#,
+            "innkeeper_http_request_duration_seconds_count 4",
+            "innkeeper_http_response_body_bytes_total 40",
+            "innkeeper_decisions_remembered_total 2",
+            r#"innkeeper_decision_duration_seconds_bucket{le="0.00001"} 1"#,
+            r#"innkeeper_guest_failures_total{kind="trap"} 1"#,
+        ] {
+            assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
+        }
+        drop((open, active));
+        assert_eq!(metrics.connections(), (0, 0));
+    }
+}

@@ -1,0 +1,225 @@
+//! What the administration tells who runs the server, and lets them change.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Command;
+
+use innkeeper::guest::{DEFAULT_GUEST, Digest};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::fixture::{Client, Reply, site};
+use crate::running::{PROGRAM, Program, serving};
+use crate::wat_guest::{decides_nonsense, replying};
+
+const TOKEN: &str = "a-token-of-the-tests";
+
+/// A running server with an administration at an address.
+struct Place {
+    program: Program,
+    admin: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Place {
+    fn new(arguments: &[&str]) -> Place {
+        let folder = site();
+        let token = folder.path().join("token");
+        fs::write(&token, TOKEN).unwrap();
+        let mut command = serving(&folder.path().join("root"), &["--admin", "127.0.0.1:0"]);
+        command.arg("--admin-token").arg(token).args(arguments);
+        let mut program = Program::start(command, 1);
+        let line = program.wait_for("administration at http://");
+        let admin = line.split("http://").nth(1).unwrap().trim_end_matches('/').parse().unwrap();
+        Place { program, admin, _folder: folder }
+    }
+
+    fn ask(&self, line: &str, fields: &str, body: &[u8]) -> Reply {
+        ask(
+            &mut Client::connect(self.admin),
+            line,
+            &format!("Host: {}\r\n{fields}", self.admin),
+            body,
+        )
+    }
+
+    fn get(&self, path: &str) -> Reply {
+        self.ask(&format!("GET {path}"), "", b"")
+    }
+
+    fn change(&self, line: &str, body: &[u8]) -> Reply {
+        self.ask(line, &format!("Authorization: Bearer {TOKEN}\r\n"), body)
+    }
+}
+
+fn ask(client: &mut Client, line: &str, fields: &str, body: &[u8]) -> Reply {
+    client.send(format!("{line} HTTP/1.1\r\n{fields}Content-Length: {}\r\n\r\n", body.len()));
+    client.send_if_open(body);
+    client.reply()
+}
+
+fn json(reply: &Reply) -> Value {
+    serde_json::from_str(reply.text()).unwrap()
+}
+
+#[test]
+fn it_tells_how_the_server_is() {
+    let place = Place::new(&[]);
+    place.program.get("/hello.txt");
+    place.program.get("/hello.txt");
+    assert_eq!(place.get("/healthz").text(), "ok\n");
+    assert_eq!(place.get("/readyz").text(), "ready\n");
+    let status = json(&place.get("/status"));
+    assert_eq!(status["guest"]["digest"], format!("{:#}", Digest::of(DEFAULT_GUEST)));
+    assert_eq!(status["requests"], 2);
+    assert_eq!(status["lockdown"]["files"], "fully");
+    assert!(status["previous"].is_null());
+    let metrics = place.get("/metrics");
+    for line in [
+        r#"innkeeper_http_requests_total{status="2xx",decision="file"} 2"#,
+        "innkeeper_http_response_body_bytes_total 12",
+        &format!("innkeeper_guest_info{{digest=\"{}\"}} 1", Digest::of(DEFAULT_GUEST)),
+    ] {
+        assert!(metrics.text().lines().any(|told| told == line), "{line}: {}", metrics.text());
+    }
+    assert_eq!(place.get("/nothing").status(), 404);
+    assert_eq!(place.ask("DELETE /status", "", b"").field("allow"), Some("GET"));
+    let page = place.get("/");
+    assert!(page.field("content-security-policy").unwrap().contains("default-src 'none'"));
+    for part in ["/style.css", "/script.js"] {
+        assert!(page.text().contains(part));
+        assert_eq!(place.get(part).status(), 200);
+    }
+}
+
+#[test]
+fn a_guest_that_is_handed_over_serves() {
+    let place = Place::new(&[]);
+    let guest = replying("two");
+    let tried = place.change("POST /check", &guest);
+    assert_eq!((tried.status(), &json(&tried)["fit"]), (200, &Value::Bool(true)));
+    assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
+    let served = place.change("PUT /guest", &guest);
+    let report = json(&served);
+    assert_eq!((served.status(), &report["serves"]), (200, &Value::Bool(true)));
+    // What was asked for of late is decided otherwise.
+    assert_eq!(
+        (&report["compared"], &report["differences"][0]["now"]),
+        (&1.into(), &"file \"hello.txt\"".into())
+    );
+    assert_eq!(place.program.get("/hello.txt").text(), "two");
+    let status = json(&place.get("/status"));
+    assert_eq!(status["guest"]["digest"], format!("{:#}", Digest::of(&guest)));
+    assert_eq!(status["history"][0]["outcome"], "served");
+    let back = place.change("POST /rollback", b"");
+    assert_eq!(back.status(), 200);
+    assert!(back.text().contains("serves again"));
+    assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
+    assert_eq!(json(&place.get("/status"))["history"][0]["outcome"], "rolled-back");
+    assert_eq!(place.change("POST /rollback", b"").status(), 409);
+}
+
+#[test]
+fn an_unfit_guest_is_refused_with_the_reasons() {
+    let folder = site();
+    let cases = folder.path().join("cases.toml");
+    fs::write(&cases, "case = [{ line = 'GET / HTTP/1.1', decision = { index = '' } }]").unwrap();
+    let place = Place::new(&["--cases", cases.to_str().unwrap()]);
+    for (guest, part) in [
+        (b"".to_vec(), "it is empty"),
+        (b"<!doctype html>".to_vec(), "not WebAssembly"),
+        (decides_nonsense(), "unexpected discriminant"),
+        (replying("x"), "1 of 1 cases do not hold"),
+    ] {
+        let refused = place.change("PUT /guest", &guest);
+        let report = json(&refused);
+        assert_eq!(refused.status(), 422, "{part}");
+        assert!(report["problem"].as_str().unwrap().contains(part), "{report}");
+        assert_eq!(report["serves"], false);
+    }
+    let report = json(&place.change("POST /check", &replying("x")));
+    assert_eq!((&report["fit"], &report["cases"][0]["holds"]), (&false.into(), &false.into()));
+    assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
+    let metrics = place.get("/metrics");
+    assert!(metrics.text().contains("innkeeper_guest_swaps_total{outcome=\"refused\"} 4"));
+}
+
+#[test]
+fn who_has_no_token_changes_nothing() {
+    let place = Place::new(&[]);
+    let guest = replying("two");
+    for line in ["PUT /guest", "POST /check", "POST /rollback"] {
+        let refused = place.ask(line, "", &guest);
+        assert_eq!((refused.status(), refused.field("www-authenticate")), (401, Some("Bearer")));
+        let wrong = "Authorization: Bearer a-token-of-the-testz\r\n";
+        assert_eq!(place.ask(line, wrong, &guest).status(), 401);
+    }
+    assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
+}
+
+#[test]
+fn pages_of_other_sites_are_kept_out() {
+    let place = Place::new(&[]);
+    let token = format!("Authorization: Bearer {TOKEN}\r\n");
+    let from = |host: &str, origin: &str, line: &str| {
+        let fields = format!("Host: {host}\r\n{origin}{token}");
+        ask(&mut Client::connect(place.admin), line, &fields, b"").status()
+    };
+    let own = place.admin.to_string();
+    assert_eq!(from(&own, "Origin: http://evil.example\r\n", "POST /rollback"), 403);
+    assert_eq!(from("evil.example", "", "POST /rollback"), 403);
+    assert_eq!(from("evil.example", "", "GET /status"), 403);
+    assert_eq!(from(&own, &format!("Origin: http://{own}\r\n"), "POST /rollback"), 409);
+    // Probes and scrapers come by whatever name.
+    assert_eq!(from("innkeeper.example", "", "GET /metrics"), 200);
+}
+
+#[test]
+fn a_socket_is_for_its_user_alone_and_needs_no_token() {
+    let folder = site();
+    let path: PathBuf = folder.path().join("admin");
+    let admin = format!("unix:{}", path.display());
+    let mut program = Program::start(serving(&folder.path().join("root"), &["--admin", &admin]), 1);
+    program.wait_for("administration at unix:");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let guest = replying("two");
+    let mut socket = UnixStream::connect(&path).unwrap();
+    let head = format!(
+        "PUT /guest HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        guest.len()
+    );
+    socket.write_all(&[head.as_bytes(), &guest].concat()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(program.get("/hello.txt").text(), "two");
+    let health = |admin: &str| Command::new(PROGRAM).args(["health", admin]).output().unwrap();
+    assert!(health(&admin).status.success());
+    drop(program);
+    let ill = health(&admin);
+    assert_eq!(ill.status.code(), Some(1));
+    assert!(String::from_utf8(ill.stderr).unwrap().contains("gives no answer"));
+}
+
+#[test]
+fn what_is_too_large_or_no_token_is_told() {
+    let place = Place::new(&[]);
+    let mut client = Client::connect(place.admin);
+    client.send(format!(
+        "PUT /guest HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {}\r\n\r\n",
+        place.admin,
+        1_u64 << 40
+    ));
+    assert_eq!(client.reply().status(), 413);
+    let folder = site();
+    let token = folder.path().join("token");
+    fs::write(&token, "short").unwrap();
+    let mut command = serving(&folder.path().join("root"), &["--admin", "127.0.0.1:0"]);
+    let refused = command.arg("--admin-token").arg(token).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("openssl rand"));
+}

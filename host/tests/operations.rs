@@ -1,0 +1,311 @@
+//! How the program is run in production: settings, logs, restarts, what it gives up.
+
+use std::fs;
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::Signal;
+
+use crate::fixture::{Client, site, write};
+use crate::running::{PROGRAM, Program, serving};
+
+/// How long something may take that happens at once on a machine with nothing else to do.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until this file has so many lines, and gives it.
+#[track_caller]
+fn lines_of(path: &Path, count: usize) -> String {
+    let began = Instant::now();
+    loop {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        if text.lines().count() >= count {
+            return text;
+        }
+        assert!(began.elapsed() < PATIENCE, "{count} lines in {}: {text}", path.display());
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn the_environment_and_a_file_set_what_flags_do() {
+    let folder = site();
+    let root = folder.path().join("root");
+    let file = folder.path().join("innkeeper.toml");
+    fs::write(&file, "listing = true\ncache-control = ['*.txt=max-age=1']\naccess-log = 'off'\n")
+        .unwrap();
+    let mut command = serving(&root, &[]);
+    command.env("INNKEEPER_CONFIG", &file).env("INNKEEPER_CACHE_CONTROL", "*.txt=max-age=2");
+    let program = Program::start(command, 1);
+    assert_eq!(program.get("/bare/").status(), 200);
+    assert_eq!(program.get("/hello.txt").field("cache-control"), Some("max-age=2"));
+}
+
+#[test]
+fn what_is_in_force_is_told_with_its_source() {
+    let told = Command::new(PROGRAM)
+        .args(["--print-config", "--workers", "3"])
+        .env("INNKEEPER_LISTING", "true")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(told.status.success());
+    for (setting, source) in [
+        ("workers = 3", "command line"),
+        ("listing = true", "environment: INNKEEPER_LISTING"),
+        ("root = \"html\"", "default"),
+    ] {
+        let line = text.lines().find(|line| line.starts_with(setting)).unwrap();
+        assert!(line.ends_with(source), "{line}");
+    }
+}
+
+#[test]
+fn wrong_settings_are_refused_with_the_right_ones() {
+    let folder = site();
+    let file = folder.path().join("innkeeper.toml");
+    fs::write(&file, "acess-log = 'off'\n").unwrap();
+    let refused = Command::new(PROGRAM).arg("--config").arg(&file).output().unwrap();
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(told.contains("there is no setting `acess-log`; did you mean `access-log`?"), "{told}");
+    assert_eq!(told.lines().count(), 1);
+}
+
+#[test]
+fn completions_and_the_manual_page_know_every_flag() {
+    for arguments in [&["completions", "bash"][..], &["completions", "zsh"], &["man"]] {
+        let written = Command::new(PROGRAM).args(arguments).output().unwrap();
+        let text = String::from_utf8(written.stdout).unwrap().replace('\\', "");
+        for flag in ["--listen", "--access-log-file", "--admin-token", "--guest-deadline"] {
+            assert!(text.contains(flag), "{flag} in {arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn a_json_log_tells_who_decided_and_how_long_it_took() {
+    let folder = site();
+    let log = folder.path().join("access.log");
+    let flags = ["--access-log", "json", "--access-log-file", log.to_str().unwrap()];
+    let program = Program::start(serving(&folder.path().join("root"), &flags), 1);
+    program.get("/hello.txt");
+    program.get("/.git/\"");
+    let mut client = program.client();
+    client.send("NONSENSE\r\n\r\n");
+    client.reply();
+    let text = lines_of(&log, 3);
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |name: &str| lines.iter().map(|line| line[name].clone()).collect::<Vec<_>>();
+    assert_eq!(of("status"), [200, 404, 400]);
+    assert_eq!(of("decision"), ["file", "not-found", "host"]);
+    assert_eq!(of("line"), ["GET /hello.txt HTTP/1.1", "GET /.git/\" HTTP/1.1", "NONSENSE"]);
+    assert_eq!(lines[0]["body_bytes"], 6);
+    assert!(lines[0]["computed_us"].is_u64() && lines[0]["total_us"].is_u64());
+    assert!(lines[2]["guest"].is_null() && lines[2]["computed_us"].is_null());
+}
+
+#[test]
+fn a_log_that_was_moved_away_is_opened_anew() {
+    let folder = site();
+    let (log, moved) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
+    let flags = ["--access-log-file", log.to_str().unwrap()];
+    let program = Program::start(serving(&folder.path().join("root"), &flags), 1);
+    program.get("/hello.txt");
+    lines_of(&log, 1);
+    fs::rename(&log, &moved).unwrap();
+    program.signal(Signal::USR1);
+    // The new file is there when the signal has been heard.
+    let began = Instant::now();
+    while !log.exists() {
+        assert!(began.elapsed() < PATIENCE);
+        thread::yield_now();
+    }
+    program.get("/empty.txt");
+    assert!(lines_of(&log, 1).contains("/empty.txt"));
+    assert!(lines_of(&moved, 1).contains("/hello.txt"));
+}
+
+#[test]
+fn a_log_reader_that_stalls_stops_no_request() {
+    let folder = site();
+    // Nobody reads standard output: its pipe is full after 64 KiB.
+    let program = Program::start(serving(&folder.path().join("root"), &[]), 1);
+    let mut client = program.client();
+    let line = format!("GET /hello.txt?{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(4000));
+    for _ in 0..500 {
+        client.send(&line);
+        assert_eq!(client.reply().status(), 200);
+    }
+}
+
+#[test]
+fn all_threads_give_up_what_serving_does_not_need() {
+    let folder = site();
+    let mut program = Program::start(serving(&folder.path().join("root"), &[]), 1);
+    program.client().expect_open();
+    assert!(program.said.contains("locked down: files and connections fully confined"));
+    let id = program.child.id();
+    let threads: Vec<_> = fs::read_dir(format!("/proc/{id}/task")).unwrap().collect();
+    assert!(threads.len() > 3, "{threads:?}");
+    for thread in threads {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().to_owned()
+        };
+        assert_eq!((field("Seccomp:"), field("NoNewPrivs:")), ("2".to_owned(), "1".to_owned()));
+    }
+    let mut free = Program::start(serving(&folder.path().join("root"), &["--no-lockdown"]), 1);
+    assert!(free.said.contains("not locked down"));
+    let status = fs::read_to_string(format!("/proc/{}/status", free.child.id())).unwrap();
+    assert!(status.contains("Seccomp:\t0"));
+    for program in [&mut program, &mut free] {
+        program.signal(Signal::TERM);
+        program.wait_for("stopped");
+    }
+}
+
+/// The program with a socket that listens already, as systemd starts it.
+fn activated(root: &Path, listener: &TcpListener, arguments: &[&str]) -> Command {
+    // Whoever is started meanwhile gets it too, and ignores it.
+    fcntl_setfd(listener, FdFlags::empty()).unwrap();
+    let script =
+        format!("LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&{}", listener.as_raw_fd());
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, PROGRAM]).arg(root).args(arguments);
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command
+}
+
+/// Asks until it is told to stop, on one connection as long as the server keeps it. A
+/// request that is not answered is a lost one.
+fn ask_all_the_time(address: SocketAddr, answered: &AtomicUsize, stop: &AtomicBool) {
+    let mut client = Client::connect(address);
+    while !stop.load(Ordering::Relaxed) {
+        client.send("GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+        let reply = client.reply();
+        assert_eq!(reply.status(), 200);
+        answered.fetch_add(1, Ordering::Relaxed);
+        if reply.field("connection") == Some("close") {
+            client = Client::connect(address);
+        }
+    }
+}
+
+#[test]
+fn a_restart_with_a_socket_that_stays_loses_no_request() {
+    const RESTARTS: usize = 5;
+    const CLIENTS: usize = 8;
+    let folder = site();
+    let root = folder.path().join("root");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let start = || Program::start(activated(&root, &listener, &["--access-log", "off"]), 1);
+    let mut program = start();
+    assert_eq!(program.addresses, [address]);
+    let (answered, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| ask_all_the_time(address, &answered, &stop));
+        }
+        for _ in 0..RESTARTS {
+            let before = answered.load(Ordering::Relaxed);
+            while answered.load(Ordering::Relaxed) < before + 1_000 {
+                thread::yield_now();
+            }
+            program.signal(Signal::TERM);
+            // One after the other, so that for a while nobody accepts.
+            let old = std::mem::replace(&mut program, Program::start(Command::new("true"), 0));
+            let (status, _, said) = old.finish();
+            assert!(status.success() && said.contains("stopped"), "{said}");
+            program = start();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn systemd_is_told_what_becomes_of_the_server() {
+    let folder = site();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let hear = |wanted: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = socket.recv(&mut buffer).unwrap();
+            let heard = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if heard.contains(wanted) {
+                return heard;
+            }
+        }
+    };
+    let mut command = serving(&folder.path().join("root"), &[]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "4000000");
+    let program = Program::start(command, 1);
+    assert!(hear("READY=1").contains("STATUS=serving"));
+    // Every worker's heart has beaten.
+    hear("WATCHDOG=1");
+    program.signal(Signal::HUP);
+    assert!(hear("RELOADING=1").contains("MONOTONIC_USEC="));
+    hear("READY=1");
+    program.signal(Signal::TERM);
+    hear("STOPPING=1");
+}
+
+#[test]
+fn diagnostics_are_json_when_asked() {
+    let folder = site();
+    let root = folder.path().join("root");
+    let mut program = Program::start(serving(&root, &["--log-format", "json"]), 1);
+    program.signal(Signal::TERM);
+    let line = program.wait_for("\"stopped\"");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["level"], "INFO");
+    let mut command = serving(&root, &[]);
+    command.env("RUST_LOG", "innkeeper=loud");
+    let refused = command.output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("RUST_LOG"));
+}
+
+#[test]
+fn a_connection_that_was_busy_may_send_one_more_request() {
+    let folder = site();
+    let program = Program::start(serving(&folder.path().join("root"), &[]), 1);
+    let mut client = program.client();
+    client.send("GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.reply();
+    program.signal(Signal::TERM);
+    while std::net::TcpStream::connect(program.addresses[0]).is_ok() {
+        thread::yield_now();
+    }
+    client.send("GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+    let reply = client.reply();
+    assert_eq!((reply.status(), reply.field("connection")), (200, Some("close")));
+    client.expect_closed();
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_told_at_the_start() {
+    let folder = site();
+    let root = folder.path().join("root");
+    write(&folder.path().join("file"), b"");
+    let mut child = serving(&root, &["--access-log-file"]);
+    child.arg(folder.path().join("file/access.log"));
+    child.stderr(std::process::Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    let mut told = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(told.contains("cannot write the log") && told.lines().count() == 1, "{told}");
+}
