@@ -39,17 +39,35 @@ pub fn format_http_date(time: SystemTime) -> HttpDate {
         .expect("the preferred format has one length for all years up to 9999")
 }
 
-/// The current time as access logs write it: `06/Nov/1994:08:49:37 +0000`.
-pub fn log_date() -> String {
+/// Appends the current time as access logs write it: `06/Nov/1994:08:49:37 +0000`.
+pub fn write_log_date(text: &mut Vec<u8>) {
     let date = http_date();
-    let date = String::from_utf8_lossy(&date);
-    let (day, month, year, time) = (&date[5..7], &date[8..11], &date[12..16], &date[17..25]);
-    format!("{day}/{month}/{year}:{time} +0000")
+    for (part, end) in [(5..7, b'/'), (8..11, b'/'), (12..16, b':'), (17..25, b' ')] {
+        text.extend_from_slice(&date[part]);
+        text.push(end);
+    }
+    text.extend_from_slice(b"+0000");
 }
 
-/// The current time as programs read it: `1994-11-06T08:49:37.123Z` (RFC 3339).
-pub fn rfc3339() -> String {
-    rfc3339_of(SystemTime::now())
+/// Appends the current time as programs read it: `1994-11-06T08:49:37.123Z` (RFC 3339).
+pub fn write_rfc3339(text: &mut Vec<u8>) {
+    thread_local! {
+        /// The last second that was formatted, and its text, up to the seconds.
+        static LAST: RefCell<(u64, Vec<u8>)> = const { RefCell::new((u64::MAX, Vec::new())) };
+    }
+    let now = SystemTime::now();
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    LAST.with_borrow_mut(|(last, second)| {
+        if *last != since.as_secs() {
+            *second = humantime::format_rfc3339_seconds(now).to_string().into_bytes();
+            second.pop();
+            *last = since.as_secs();
+        }
+        text.extend_from_slice(second);
+    });
+    let millis = since.subsec_millis();
+    let digit = |value: u32| b'0' + u8::try_from(value % 10).expect("a digit");
+    text.extend_from_slice(&[b'.', digit(millis / 100), digit(millis / 10), digit(millis), b'Z']);
 }
 
 /// Any time as programs read it.
@@ -59,7 +77,7 @@ pub fn rfc3339_of(time: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{format_http_date, http_date, log_date};
+    use super::{format_http_date, http_date, write_log_date, write_rfc3339};
     use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
@@ -78,8 +96,18 @@ mod tests {
 
     #[test]
     fn the_log_writes_the_same_second() {
-        let log = log_date();
+        let (mut log, mut json) = (Vec::new(), Vec::new());
+        write_log_date(&mut log);
+        write_rfc3339(&mut json);
+        let (log, json) = (String::from_utf8(log), String::from_utf8(json));
+        let (log, json) = (log.expect("text"), json.expect("text"));
         assert_eq!(log.len(), "06/Nov/1994:08:49:37 +0000".len());
         assert!(http_date().ends_with(b" GMT") && log.ends_with(" +0000"));
+        assert_eq!(json.len(), "1994-11-06T08:49:37.123Z".len());
+        let time = humantime::parse_rfc3339(&json).expect("a time");
+        let off = time.duration_since(UNIX_EPOCH).expect("after 1970").as_secs().abs_diff(
+            std::time::SystemTime::now().duration_since(UNIX_EPOCH).expect("now").as_secs(),
+        );
+        assert!(off <= 1);
     }
 }

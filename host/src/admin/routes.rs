@@ -15,7 +15,7 @@ use crate::guest::trial::Trial;
 
 type Reply = Response<Full<Bytes>>;
 
-/// For a guest to arrive. 20 MiB at 3 Mbit/s.
+/// For a guest to arrive: 20 MiB, the largest that is known, at 3 Mbit/s.
 const UPLOAD: Duration = Duration::from_secs(60);
 
 /// How long an answer to a wrong token takes: guessing it takes a while longer then.
@@ -27,7 +27,7 @@ const JSON: &str = "application/json";
 /// What the page may load, and who may show it.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Answers a request.
 pub(super) async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {

@@ -53,14 +53,16 @@ impl Format {
     }
 }
 
-fn put(text: &mut Vec<u8>, part: Arguments) {
-    text.write_fmt(part).expect("writing to memory cannot fail");
-}
-
 fn write_combined(text: &mut Vec<u8>, entry: &Entry) {
-    put(text, format_args!("{} - - [{}] \"", entry.client, clock::log_date()));
+    put_address(text, entry.client);
+    text.extend_from_slice(b" - - [");
+    clock::write_log_date(text);
+    text.extend_from_slice(b"] \"");
     escape(text, entry.line);
-    put(text, format_args!("\" {} {}", entry.status, entry.body_bytes));
+    text.extend_from_slice(b"\" ");
+    put_number(text, u64::from(entry.status));
+    text.push(b' ');
+    put_number(text, entry.body_bytes);
     for field in [entry.referer, entry.user_agent] {
         text.extend_from_slice(b" \"");
         escape(text, field.unwrap_or(b"-"));
@@ -70,34 +72,40 @@ fn write_combined(text: &mut Vec<u8>, entry: &Entry) {
 }
 
 fn write_json(text: &mut Vec<u8>, entry: &Entry) {
-    put(text, format_args!("{{\"time\":\"{}\",\"client\":\"", clock::rfc3339()));
-    put(text, format_args!("{}\",\"line\":\"", entry.client));
+    text.extend_from_slice(b"{\"time\":\"");
+    clock::write_rfc3339(text);
+    text.extend_from_slice(b"\",\"client\":\"");
+    put_address(text, entry.client);
+    text.extend_from_slice(b"\",\"line\":\"");
     escape_for_json(text, entry.line);
-    put(
-        text,
-        format_args!(
-            "\",\"status\":{},\"body_bytes\":{},\"first_byte_us\":{},\"total_us\":{},\
-             \"decision\":\"{}\"",
-            entry.status,
-            entry.body_bytes,
-            entry.first_byte.as_micros(),
-            entry.total.as_micros(),
-            entry.decision
-        ),
-    );
+    text.extend_from_slice(b"\",\"status\":");
+    put_number(text, u64::from(entry.status));
+    text.extend_from_slice(b",\"body_bytes\":");
+    put_number(text, entry.body_bytes);
+    text.extend_from_slice(b",\"first_byte_us\":");
+    put_micros(text, entry.first_byte);
+    text.extend_from_slice(b",\"total_us\":");
+    put_micros(text, entry.total);
+    text.extend_from_slice(b",\"decision\":\"");
+    text.extend_from_slice(entry.decision.as_bytes());
+    text.push(b'"');
     if let Some(guest) = entry.guest {
-        put(text, format_args!(",\"guest\":\""));
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        text.extend_from_slice(b",\"guest\":\"");
         for byte in guest {
-            put(text, format_args!("{byte:02x}"));
+            text.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
         }
         text.push(b'"');
     }
     if let Some(computed_in) = entry.computed_in {
-        put(text, format_args!(",\"computed_us\":{}", computed_in.as_micros()));
+        text.extend_from_slice(b",\"computed_us\":");
+        put_micros(text, computed_in);
     }
     for (name, field) in [("referer", entry.referer), ("user_agent", entry.user_agent)] {
         if let Some(field) = field {
-            put(text, format_args!(",\"{name}\":\""));
+            text.extend_from_slice(b",\"");
+            text.extend_from_slice(name.as_bytes());
+            text.extend_from_slice(b"\":\"");
             escape_for_json(text, field);
             text.push(b'"');
         }
@@ -105,29 +113,63 @@ fn write_json(text: &mut Vec<u8>, entry: &Entry) {
     text.extend_from_slice(b"}\n");
 }
 
+/// Numbers and addresses are written without `format!`, which took half of the time of a
+/// line.
+fn put_number(text: &mut Vec<u8>, number: u64) {
+    text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn put_micros(text: &mut Vec<u8>, time: Duration) {
+    put_number(text, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+}
+
+fn put_address(text: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, rest @ ..] = address.octets();
+            put_number(text, u64::from(first));
+            for octet in rest {
+                text.push(b'.');
+                put_number(text, u64::from(octet));
+            }
+        }
+        // With its rules for zeros it is better left to who knows them.
+        IpAddr::V6(address) => put(text, format_args!("{address}")),
+    }
+}
+
+fn put(text: &mut Vec<u8>, part: Arguments) {
+    text.write_fmt(part).expect("writing to memory cannot fail");
+}
+
 /// Appends bytes so that they can neither end the line nor the quotes, nor mean
 /// anything to a terminal: all but printable ASCII as `\xHH`, and `"` and `\`
 /// with a backslash.
 pub(super) fn escape(text: &mut Vec<u8>, bytes: &[u8]) {
-    for &byte in bytes {
-        match byte {
-            b'"' | b'\\' => text.extend_from_slice(&[b'\\', byte]),
-            b' '..=b'~' => text.push(byte),
-            _ => put(text, format_args!("\\x{byte:02x}")),
+    for run in bytes.chunk_by(|&one, &other| is_plain(one) && is_plain(other)) {
+        match run {
+            [b'"' | b'\\'] => text.extend_from_slice(&[b'\\', run[0]]),
+            [byte] if !is_plain(*byte) => put(text, format_args!("\\x{byte:02x}")),
+            plain => text.extend_from_slice(plain),
         }
     }
+}
+
+/// Whether a byte means itself and nothing else, in a line, in quotes, on a terminal.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
 }
 
 /// Appends bytes so that reading the string of JSON gives what the other format has: a
 /// field may hold any bytes, and JSON holds text alone. A quote needs no backslash of its
 /// own there.
 fn escape_for_json(text: &mut Vec<u8>, bytes: &[u8]) {
-    for &byte in bytes {
-        match byte {
-            b'"' => text.extend_from_slice(b"\\\""),
-            b'\\' => text.extend_from_slice(b"\\\\\\\\"),
-            b' '..=b'~' => text.push(byte),
-            _ => put(text, format_args!("\\\\x{byte:02x}")),
+    for run in bytes.chunk_by(|&one, &other| is_plain(one) && is_plain(other)) {
+        match run {
+            b"\"" => text.extend_from_slice(b"\\\""),
+            b"\\" => text.extend_from_slice(b"\\\\\\\\"),
+            [byte] if !is_plain(*byte) => put(text, format_args!("\\\\x{byte:02x}")),
+            plain => text.extend_from_slice(plain),
         }
     }
 }
@@ -167,6 +209,15 @@ pub(super) mod tests {
         let (_, rest) = rest.split_once("] ").expect("the rest");
         assert_eq!(client, "127.0.0.1 - -");
         assert_eq!(rest, "\"GET / HTTP/1.1\" 200 12 \"-\" \"a\\\"b\"\n");
+    }
+
+    #[test]
+    fn clients_are_written_as_addresses_are() {
+        for address in ["127.0.0.1", "203.0.113.255", "2001:db8::1", "::"] {
+            let client = address.parse().expect("an address");
+            let text = written(Format::Combined, &Entry { client, ..entry(b"") });
+            assert_eq!(text.split(' ').next(), Some(address));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 pub mod entry;
 pub mod file;
 
+use std::cell::RefCell;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,7 +71,15 @@ impl AccessLog {
 
     /// Logs one request.
     pub fn request(&self, entry: &Entry) {
-        self.queue.append(|text| self.format.write(text, entry));
+        thread_local! {
+            /// Where a line is written, so that nobody waits for that.
+            static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            self.format.write(line, entry);
+            self.queue.append(|text| text.extend_from_slice(line));
+        });
     }
 
     /// Has the log's file opened anew, for who has moved it away.

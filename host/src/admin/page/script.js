@@ -89,7 +89,9 @@ function show() {
   tell("failures", figure(failures), failures > 0 ? "bad" : "");
   fill("failures-told", counts(guest.failed));
   tell("lost", figure(status.access_log_lost), status.access_log_lost > 0 ? "bad" : "");
-  fill("history", history, (events) => (events.length > 0 ? events.map(swap) : "None since the start."));
+  fill("history", history, (events) => (
+    events.length > 0 ? events.map(swap) : make("li", "soft", "None since the start.")
+  ));
   showRate(status);
   refresh();
 }
@@ -144,7 +146,7 @@ async function poll() {
   at("main").classList.toggle("old", problem !== "");
   if (problem === "") return show();
   const since = answered ? ` What you see is from ${time(answered)}.` : "";
-  fill("link", `${problem}${since} It is asked again until it does.`);
+  fill("link", `${problem}${since} The page goes on asking.`);
   tell("state", "no answer", "bad");
 }
 
