@@ -145,6 +145,11 @@ fn a_log_reader_that_stalls_stops_no_request() {
         client.send(&line);
         assert_eq!(client.reply().status(), 200);
     }
+    // Nor does it keep the server from stopping.
+    let mut program = program;
+    program.signal(Signal::TERM);
+    program.wait_for("nobody reads the access log");
+    assert!(program.child.wait().unwrap().success());
 }
 
 #[test]

@@ -34,7 +34,12 @@ const GATHERING: Duration = Duration::from_millis(50);
 /// So many bytes do not wait.
 const ENOUGH_BYTES: usize = 64 << 10;
 
-/// Where lines are handed over. Dropping it writes what is left and waits for it.
+/// How long the end waits for the last lines to be written. Whoever stops the server wants
+/// it to stop, also when nobody reads the log.
+const LAST_WRITE: Duration = Duration::from_secs(2);
+
+/// Where lines are handed over. Dropping it writes what is left and waits for it, for two
+/// seconds at most.
 pub struct AccessLog {
     format: Format,
     queue: Arc<Queue>,
@@ -54,6 +59,8 @@ struct Waiting {
     text: Vec<u8>,
     dropped: u64,
     closed: bool,
+    /// Whether all is written that ever will be.
+    finished: bool,
     /// Whether the file is to be opened anew before more is written.
     reopen: bool,
 }
@@ -109,8 +116,23 @@ impl AccessLog {
 
 impl Drop for AccessLog {
     fn drop(&mut self) {
-        self.queue.lock().closed = true;
-        self.queue.changed.notify_one();
+        let mut waiting = self.queue.lock();
+        waiting.closed = true;
+        self.queue.changed.notify_all();
+        let (waiting, _) = self
+            .queue
+            .changed
+            .wait_timeout_while(waiting, LAST_WRITE, |waiting| !waiting.finished)
+            .unwrap_or_else(PoisonError::into_inner);
+        if !waiting.finished {
+            let lines = waiting.text.iter().filter(|&&byte| byte == b'\n').count();
+            let lost = self.lost() + lines as u64;
+            tracing::warn!(
+                "nobody reads the access log: {lost} lines are lost, and what was being written"
+            );
+            return;
+        }
+        drop(waiting);
         if let Some(writer) = self.writer.take() {
             // It panics only if `out` does; there is nothing left to lose then.
             let _ = writer.join();
@@ -136,7 +158,7 @@ impl Queue {
         let is_enough = before < ENOUGH_BYTES && waiting.text.len() >= ENOUGH_BYTES;
         drop(waiting);
         if before == 0 || is_enough {
-            self.changed.notify_one();
+            self.changed.notify_all();
         }
     }
 
@@ -153,6 +175,8 @@ impl Queue {
                 .unwrap_or_else(PoisonError::into_inner);
             let reopen = std::mem::take(&mut waiting.reopen);
             if waiting.text.is_empty() && !reopen {
+                waiting.finished = true;
+                self.changed.notify_all();
                 return;
             }
             if !reopen {
