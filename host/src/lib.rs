@@ -12,6 +12,7 @@
 //!   - [`site`]: opens files beneath the root.
 //!   - [`reply`]: turns an answer into bytes on the wire.
 //! - [`admin`]: for who runs the server: health, metrics, status, another guest.
+//! - [`dev`]: the loop of who writes a guest.
 //! - [`lockdown`] and [`service_manager`]: what the process gives up, and what it tells
 //!   systemd.
 //! - [`log`], [`metrics`], [`clock`] and [`cache`]: leaves, which anyone may call and which
@@ -22,6 +23,7 @@ pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod dev;
 pub mod guest;
 pub mod http1;
 pub mod lockdown;

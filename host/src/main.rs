@@ -5,20 +5,26 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use innkeeper::cli::{Arguments, Command, DiagnosticFormat, Settings};
-use innkeeper::commands::{check, explain, health, serve, test};
+use innkeeper::commands::{check, compile, explain, health, serve, test};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 fn main() -> ExitCode {
     let (arguments, in_force) = Arguments::read();
-    if let Err(problem) = start_diagnostics(&arguments.serve) {
+    let settings = match &arguments.command {
+        Some(Command::Dev(arguments)) => &arguments.serve,
+        _ => &arguments.serve,
+    };
+    if let Err(problem) = start_diagnostics(settings) {
         eprintln!("innkeeper: {problem}");
         return ExitCode::FAILURE;
     }
     let ran = match &arguments.command {
         None => serve::run(&arguments.serve, &in_force).map(|()| ExitCode::SUCCESS),
+        Some(Command::Dev(arguments)) => serve::run_dev(arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Test(arguments)) => test::run(arguments),
         Some(Command::Check(arguments)) => check::run(arguments),
+        Some(Command::Compile(arguments)) => compile::run(arguments),
         Some(Command::Explain(arguments)) => explain::run(arguments),
         Some(Command::Health { admin }) => health::run(admin),
         Some(Command::Completions { shell }) => {

@@ -1,4 +1,4 @@
-//! `innkeeper test`, `check` and `explain`, as a user types them.
+//! `innkeeper test`, `check`, `compile` and `explain`, as a user types them.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use innkeeper::guest::{DEFAULT_GUEST, Digest};
 use tempfile::TempDir;
 
 use crate::fixture::{default_guest, site};
-use crate::running::{PROGRAM, workspace};
+use crate::running::{PROGRAM, Program, serving, workspace};
 use crate::wat_guest::{decides_nonsense, module, replying};
 
 /// What a command ended with.
@@ -233,4 +233,26 @@ fn explain_takes_a_guest() {
     let ended = run(site.path(), &["explain", "--root", "root", "policy.wasm", "GET /x HTTP/1.1"]);
     assert!(value(&ended.out, "decision").starts_with("none: "), "{}", ended.out);
     assert_eq!(value(&ended.out, "answer"), "HTTP/1.1 500 Internal Server Error");
+}
+
+#[test]
+fn what_was_compiled_ahead_is_what_the_server_loads() {
+    let folder = folder(&[]);
+    let cache = folder.path().join("cache");
+    let flags = ["--code-cache", cache.to_str().unwrap()];
+    let compiled = run(folder.path(), &["compile", "default.wasm", flags[0], flags[1]]);
+    assert_eq!(compiled.code, 0, "{}", compiled.errors);
+    assert!(compiled.out.contains("is ready to be loaded"), "{}", compiled.out);
+    let kept = || fs::read_dir(&cache).unwrap().count();
+    assert_eq!(kept(), 1);
+    let site = site();
+    let guest = folder.path().join("default.wasm");
+    let mut command = serving(&site.path().join("root"), &flags);
+    command.arg("--guest").arg(guest);
+    Program::start(command, 1).client().expect_open();
+    assert_eq!(kept(), 1);
+    let refused = run(folder.path(), &["compile", "nothing.wasm", flags[0], flags[1]]);
+    assert_eq!(refused.code, 1);
+    let nowhere = run(folder.path(), &["compile", "--code-cache", "off"]);
+    assert!(nowhere.errors.contains("name one with --code-cache"), "{}", nowhere.errors);
 }

@@ -99,6 +99,7 @@ impl Setup {
             log: None,
             metrics: None,
             log_heads: false,
+            tail: None,
         });
         let any_port = "127.0.0.1:0".parse().unwrap();
         let server = Server::bind(&[any_port], workers).unwrap();
@@ -268,6 +269,20 @@ impl Client {
         let count = self.socket.read(&mut buffer)?;
         self.received.extend_from_slice(&buffer[..count]);
         Ok(count)
+    }
+
+    /// Reads until this has come, and drops all up to its end.
+    #[track_caller]
+    pub fn receive_until(&mut self, wanted: &str) {
+        loop {
+            if let Some(at) = find(&self.received, wanted.as_bytes()) {
+                self.received.drain(..at + wanted.len());
+                return;
+            }
+            let came = self.receive();
+            let so_far = String::from_utf8_lossy(&self.received);
+            assert!(came.is_ok_and(|count| count > 0), "{wanted} never comes, only: {so_far}");
+        }
     }
 
     pub fn socket(&self) -> &TcpStream {

@@ -9,6 +9,8 @@
 //! - `commands`: what can be done with a guest besides serving it.
 //! - `program`: the binary as a user types it.
 //! - `operations`: how it is run in production: settings, logs, restarts, what it gives up.
+//! - `dev`: the loop of who writes a guest.
+//! - `documents`: what is written about it leads somewhere, in both languages.
 //! - `admin`: what it tells who runs it, and lets them change.
 
 #![expect(
@@ -23,6 +25,8 @@ mod wat_guest;
 
 mod admin;
 mod commands;
+mod dev;
+mod documents;
 mod files;
 mod guests;
 mod limits;

@@ -96,8 +96,11 @@ fn a_json_log_tells_who_decided_and_how_long_it_took() {
     let log = folder.path().join("access.log");
     let flags = ["--access-log", "json", "--access-log-file", log.to_str().unwrap()];
     let program = Program::start(serving(&folder.path().join("root"), &flags), 1);
+    // A line is written after its answer is sent: each waits for the one before.
     program.get("/hello.txt");
+    lines_of(&log, 1);
     program.get("/.git/\"");
+    lines_of(&log, 2);
     let mut client = program.client();
     client.send("NONSENSE\r\n\r\n");
     client.reply();

@@ -271,6 +271,26 @@ fn sighup_reads_the_file_again() {
 }
 
 #[test]
+fn a_guest_is_tried_again_when_its_cases_are_mended() {
+    let (one, two) = (replying("one"), replying("two"));
+    let place = Place::new(&one);
+    let cases = place.path("cases.toml");
+    let says = |body: &str| {
+        format!(
+            "case = [{{ line = 'GET / HTTP/1.1', decision = {{ reply = {{ body = '{body}' }} }} }}]"
+        )
+    };
+    fs::write(&cases, says("one")).unwrap();
+    let mut program = place.serve(&["--cases", cases.to_str().unwrap()]);
+    place.replace(&two);
+    program.wait_for("1 of 1 cases do not hold");
+    assert_eq!(program.get("/").text(), "one");
+    fs::write(&cases, says("two")).unwrap();
+    program.wait_for("serves in place of");
+    assert_eq!(program.get("/").text(), "two");
+}
+
+#[test]
 fn the_built_in_guest_has_nothing_to_read_again() {
     let folder = site();
     let mut program = Program::start(serving(&folder.path().join("root"), &[]), 1);

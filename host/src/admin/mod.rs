@@ -23,6 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
+use crate::dev::Dev;
 use crate::guest::swap::Swapper;
 use access::Access;
 use listener::Listener;
@@ -47,6 +48,8 @@ pub struct Admin {
     pub access: Access,
     /// Held while a guest is handed over: one at a time is in memory.
     pub uploads: Semaphore,
+    /// The loop of who writes a guest, if that is what the server is for.
+    pub dev: Option<Arc<Dev>>,
 }
 
 /// Serves until it is dropped.

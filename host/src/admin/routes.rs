@@ -1,19 +1,39 @@
 //! What there is at the administration.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes, Incoming};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::mpsc;
 
 use super::Admin;
 use super::access::{Refusal, is_own};
+use crate::dev::Dev;
 use crate::guest::source::MAX_GUEST_BYTES;
 use crate::guest::swap::Purpose;
 use crate::guest::trial::Trial;
 
-type Reply = Response<Full<Bytes>>;
+type Reply = Response<Either<Full<Bytes>, Events>>;
+
+/// Events, as they come.
+pub(super) struct Events(mpsc::Receiver<Bytes>);
+
+impl Body for Events {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|event| event.map(|event| Ok(Frame::data(event))))
+    }
+}
 
 /// For a guest to arrive: 20 MiB, the largest that is known, at 3 Mbit/s.
 const UPLOAD: Duration = Duration::from_secs(60);
@@ -34,6 +54,14 @@ pub(super) async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
     let is_head = request.method() == Method::HEAD;
     let method = if is_head { Method::GET } else { request.method().clone() };
     let path = request.uri().path().to_owned();
+    // Asked for by pages of the site, which are none of ours.
+    match (&admin.dev, path.as_str()) {
+        (Some(dev), "/dev/events") => return events(dev),
+        (Some(_), "/dev/script.js") => {
+            return asset("text/javascript; charset=utf-8", include_str!("../dev/script.js"));
+        }
+        _ => {}
+    }
     let allowed = match path.as_str() {
         "/" | "/style.css" | "/script.js" | "/healthz" | "/readyz" | "/metrics" | "/status" => {
             Method::GET
@@ -66,7 +94,8 @@ pub(super) async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
         "/" => asset("text/html; charset=utf-8", include_str!("page/index.html")),
         "/style.css" => asset("text/css; charset=utf-8", include_str!("page/style.css")),
         "/script.js" => asset("text/javascript; charset=utf-8", include_str!("page/script.js")),
-        "/healthz" => text(StatusCode::OK, "ok\n"),
+        "/healthz" if *admin.subject.is_well.borrow() => text(StatusCode::OK, "ok\n"),
+        "/healthz" => text(StatusCode::SERVICE_UNAVAILABLE, "a worker stands still\n"),
         "/readyz" if *admin.subject.is_ready.borrow() => text(StatusCode::OK, "ready\n"),
         "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
         "/metrics" => reply(
@@ -151,6 +180,14 @@ async fn refuse(refusal: Refusal) -> Reply {
     }
 }
 
+fn events(dev: &Dev) -> Reply {
+    let mut reply = reply(StatusCode::OK, "text/event-stream", "");
+    *reply.body_mut() = Either::Right(Events(dev.events()));
+    let all = HeaderValue::from_static("*");
+    reply.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, all);
+    reply
+}
+
 fn asset(media_type: &'static str, content: &'static str) -> Reply {
     let mut answer = reply(StatusCode::OK, media_type, content);
     let policy = HeaderValue::from_static(POLICY);
@@ -163,7 +200,7 @@ fn text(status: StatusCode, content: impl Into<Bytes>) -> Reply {
 }
 
 fn reply(status: StatusCode, media_type: &'static str, content: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(content.into()));
+    let mut reply = Response::new(Either::Left(Full::new(content.into())));
     *reply.status_mut() = status;
     let fields: [(HeaderName, &'static str); 4] = [
         (header::CONTENT_TYPE, media_type),

@@ -22,6 +22,8 @@ pub struct Subject {
     pub metrics: Arc<Metrics>,
     /// Whether it accepts connections.
     pub is_ready: watch::Receiver<bool>,
+    /// Whether all workers are at work.
+    pub is_well: watch::Receiver<bool>,
     /// When it was started.
     pub started: (Instant, SystemTime),
     /// Where it listens.

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -53,8 +54,12 @@ pub enum Command {
     Test(TestArguments),
     /// Tell what a guest is, what it costs and whether it is fit to serve
     Check(CheckArguments),
+    /// Compile a guest ahead of the start that needs it
+    Compile(CompileArguments),
     /// Show how one request is answered, and why
     Explain(ExplainArguments),
+    /// Serve while a guest is written: build, check, swap, and load pages anew
+    Dev(Box<DevArguments>),
     /// Ask a server's administration whether it is well
     Health {
         /// Where it is, as --admin has it
@@ -127,6 +132,51 @@ pub struct CheckArguments {
     /// Limits of the guest
     #[command(flatten)]
     pub guests: GuestArguments,
+}
+
+/// `innkeeper dev`
+#[derive(Debug, Args)]
+pub struct DevArguments {
+    /// How the guest is built, for a shell: 'cargo build --target wasm32-unknown-unknown'
+    ///
+    /// It is run at the start, and whenever a source changes.
+    #[arg(long, value_name = "COMMAND")]
+    pub build: Option<String>,
+
+    /// What the guest is built from, a folder or a file [default: src, if there is one]
+    ///
+    /// May be given several times.
+    #[arg(long, value_name = "PATH")]
+    pub source: Vec<PathBuf>,
+
+    /// How to serve
+    #[command(flatten)]
+    pub serve: Settings,
+}
+
+/// `innkeeper compile`
+#[derive(Debug, Args)]
+pub struct CompileArguments {
+    /// The guest [default: the built-in one]
+    pub guest: Option<PathBuf>,
+
+    /// Where compiled guests are kept [default: ~/.cache/innkeeper]
+    ///
+    /// Nobody else may be able to write there. XDG_CACHE_HOME and systemd's CACHE_DIRECTORY
+    /// change the default.
+    #[arg(long, value_name = "DIR", value_parser = OsStringValueParser::new().map(CodeCache::from))]
+    pub code_cache: Option<CodeCache>,
+
+    /// Limits of the guest: what is compiled serves a server with the same
+    #[command(flatten)]
+    pub guests: GuestArguments,
+}
+
+impl CompileArguments {
+    /// The folder that compiled guests are kept in.
+    pub fn code_cache(&self) -> Option<PathBuf> {
+        CodeCache::folder(self.code_cache.as_ref())
+    }
 }
 
 /// `innkeeper explain`

@@ -217,6 +217,27 @@ pub enum CodeCache {
     In(PathBuf),
 }
 
+impl CodeCache {
+    /// The folder: the one that was named, the one that systemd made
+    /// (`CacheDirectory=`), or the user's (XDG Base Directory Specification 0.8).
+    pub(super) fn folder(named: Option<&CodeCache>) -> Option<PathBuf> {
+        match named {
+            Some(CodeCache::Off) => None,
+            Some(CodeCache::In(folder)) => Some(folder.clone()),
+            None => {
+                let folder = |name| std::env::var_os(name).map(PathBuf::from);
+                let folder = |name| folder(name).filter(|folder| folder.is_absolute());
+                let caches = || {
+                    folder("XDG_CACHE_HOME")
+                        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
+                };
+                folder("CACHE_DIRECTORY")
+                    .or_else(|| caches().map(|caches| caches.join("innkeeper")))
+            }
+        }
+    }
+}
+
 impl From<OsString> for CodeCache {
     fn from(typed: OsString) -> CodeCache {
         if typed == "off" { CodeCache::Off } else { CodeCache::In(typed.into()) }
@@ -286,24 +307,9 @@ impl Settings {
         GuestLimits { remembered_bytes: self.decision_memory.as_u64(), ..self.guests.limits() }
     }
 
-    /// The folder that compiled guests are kept in: the one that was named, the one
-    /// that systemd made (`CacheDirectory=`), or the user's (XDG Base Directory
-    /// Specification 0.8).
+    /// The folder that compiled guests are kept in.
     pub fn code_cache(&self) -> Option<PathBuf> {
-        match &self.code_cache {
-            Some(CodeCache::Off) => None,
-            Some(CodeCache::In(folder)) => Some(folder.clone()),
-            None => {
-                let folder = |name| std::env::var_os(name).map(PathBuf::from);
-                let folder = |name| folder(name).filter(|folder| folder.is_absolute());
-                let caches = || {
-                    folder("XDG_CACHE_HOME")
-                        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
-                };
-                folder("CACHE_DIRECTORY")
-                    .or_else(|| caches().map(|caches| caches.join("innkeeper")))
-            }
-        }
+        CodeCache::folder(self.code_cache.as_ref())
     }
 
     /// What is done about a guest that fails on requests.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
@@ -26,7 +27,7 @@ const LINE: &[u8] = b"GET /index.html HTTP/1.1";
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
     let cases = read_cases(&arguments.cases).map_err(|error| anyhow!(error))?;
-    let engine = start_engine(arguments.guests.limits())?;
+    let engine = Arc::new(start_engine(arguments.guests.limits())?);
     let began = Instant::now();
     let guest = Generation::load(&engine, &bytes)
         .map_err(|error| anyhow!("{name} is not a guest: {error}"))?;

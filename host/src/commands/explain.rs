@@ -31,6 +31,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         log: None,
         metrics: None,
         log_heads: false,
+        tail: None,
     };
     let origin = Origin { client: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -3,10 +3,12 @@
 //! - [`serve`]: serve a directory.
 //! - [`test`]: run cases against a guest.
 //! - [`check`]: tell what a guest is, and what it costs.
+//! - [`compile`]: compile a guest ahead of time.
 //! - [`explain`]: show how one request is answered.
 //! - [`health`]: ask a server whether it is well.
 
 pub mod check;
+pub mod compile;
 pub mod explain;
 pub mod health;
 pub mod serve;
@@ -52,15 +54,14 @@ fn prepare_engine(limits: GuestLimits, workers: NonZeroUsize) -> anyhow::Result<
 }
 
 /// Starts an engine to try a guest on.
-fn start_engine(limits: GuestLimits) -> anyhow::Result<Arc<Engine>> {
+fn start_engine(limits: GuestLimits) -> anyhow::Result<Engine> {
     Engine::new(limits, 1)
-        .map(Arc::new)
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
 }
 
 /// Loads a guest to try it, on an engine of its own.
 fn load(name: &str, bytes: &[u8], limits: GuestLimits) -> anyhow::Result<Generation> {
-    let engine = start_engine(limits)?;
+    let engine = Arc::new(start_engine(limits)?);
     Generation::load(&engine, bytes).map_err(|error| anyhow!("{name} is not a guest: {error}"))
 }
 

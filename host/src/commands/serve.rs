@@ -1,6 +1,7 @@
 //! `innkeeper [ROOT]`: serves until a signal says to stop.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,7 +15,10 @@ use crate::admin::access::Access;
 use crate::admin::listener::{AdminAddress, Bound};
 use crate::admin::status::Subject;
 use crate::admin::{self, Admin};
-use crate::cli::{InForce, LogFormat, Settings, sources};
+use crate::cli::{DevArguments, InForce, LogFormat, Settings, sources};
+use crate::dev::Dev;
+use crate::dev::inject::Tail;
+use crate::dev::sources::Sources;
 use crate::guest::code_cache::CodeCache;
 use crate::guest::source::{Source, read_cases};
 use crate::guest::swap::{self, Proven, Swapper, Watching};
@@ -32,6 +36,10 @@ use crate::site::Site;
 /// managers kill what takes longer than 30 to 90 seconds.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether all workers are at work, where nobody says. Their hearts
+/// beat once a second.
+const LOOK_AFTER_WORKERS: Duration = Duration::from_secs(5);
+
 /// What is opened while the process still may.
 struct Opened {
     site: Site,
@@ -48,10 +56,39 @@ pub fn run(settings: &Settings, in_force: &[InForce]) -> anyhow::Result<()> {
         print!("{}", sources::write(in_force));
         return Ok(());
     }
+    serve(settings, None)
+}
+
+/// Serves while a guest is written.
+pub fn run_dev(arguments: &DevArguments) -> anyhow::Result<()> {
+    let mut paths = arguments.source.clone();
+    if paths.is_empty() && Path::new("src").is_dir() {
+        paths.push(PathBuf::from("src"));
+    }
+    let settings = &arguments.serve;
+    let build = arguments.build.clone();
+    let sources = Sources { root: settings.root.clone(), paths, build };
+    sources.build_first().map_err(|problem| anyhow!(problem))?;
+    serve(settings, Some(sources))
+}
+
+fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let started = (Instant::now(), SystemTime::now());
-    let opened = open(settings)?;
-    let lockdown = if settings.no_lockdown { None } else { Some(give_up(settings, &opened)?) };
+    let dev = sources.as_ref().map(|_| Dev::new());
+    let opened = open(settings, dev.is_some())?;
+    // A build runs programs.
+    let keeps_all = settings.no_lockdown || dev.is_some();
+    let lockdown = if keeps_all { None } else { Some(give_up(settings, &opened)?) };
     let Opened { site, server, admin, log, engine, code_cache } = opened;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    // From here on a signal that asks for something does not end the process.
+    let mut signals = {
+        let _entered = runtime.enter();
+        Signals::listen().context("cannot wait for signals")?
+    };
     let mut engine = start_engine(engine)?;
     if let Some(cache) = code_cache {
         engine = engine.keeping_code(cache);
@@ -72,16 +109,15 @@ pub fn run(settings: &Settings, in_force: &[InForce]) -> anyhow::Result<()> {
             .context("cannot start the access log")?,
         metrics: metrics.clone(),
         log_heads: settings.verbose,
+        tail: dev
+            .as_ref()
+            .and(admin.as_ref())
+            .map(|(address, bound, _)| Tail::new(&bound.address(address).to_string())),
     });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
     let watching = if settings.no_watch { Watching::Off } else { Watching::On };
-    let swapper = Swapper::start(Arc::clone(&engine), serving, source, watching);
+    let swapper = Swapper::start(Arc::clone(&engine), Arc::clone(&serving), source, watching);
     let swapper = Arc::new(swapper.map_err(|problem| anyhow!(problem))?);
     runtime.block_on(async {
-        let mut signals = Signals::listen().context("cannot wait for signals")?;
         let listeners: Vec<_> =
             server.addresses().iter().map(|address| format!("http://{address}")).collect();
         if io::IsTerminal::is_terminal(&io::stderr()) {
@@ -93,7 +129,12 @@ pub fn run(settings: &Settings, in_force: &[InForce]) -> anyhow::Result<()> {
             eprintln!("listening on {listener}");
         }
         let running = server.start(&service)?;
+        if let (Some(sources), Some(dev)) = (sources, &dev) {
+            sources.watch(Arc::clone(dev)).map_err(|problem| anyhow!(problem))?;
+            tokio::spawn(Arc::clone(dev).follow(serving));
+        }
         let (readiness, is_ready) = watch::channel(true);
+        let (are_well, is_well) = watch::channel(true);
         if let (Some((address, bound, access)), Some(metrics)) = (admin, metrics) {
             let address = bound.address(&address);
             let listener = bound.listen().context("cannot start the administration")?;
@@ -101,6 +142,7 @@ pub fn run(settings: &Settings, in_force: &[InForce]) -> anyhow::Result<()> {
                 service: Arc::clone(&service),
                 metrics,
                 is_ready,
+                is_well,
                 started,
                 listeners: listeners.clone(),
                 root: settings.root.display().to_string(),
@@ -110,7 +152,8 @@ pub fn run(settings: &Settings, in_force: &[InForce]) -> anyhow::Result<()> {
                 lockdown,
             };
             let uploads = Semaphore::new(1);
-            let admin = Admin { subject, swapper: Arc::clone(&swapper), access, uploads };
+            let swapper = Arc::clone(&swapper);
+            let admin = Admin { subject, swapper, access, uploads, dev };
             tokio::spawn(admin::serve(Arc::new(admin), listener));
             eprintln!("administration at {address}");
         }
@@ -126,15 +169,18 @@ pub fn run(settings: &Settings, in_force: &[InForce]) -> anyhow::Result<()> {
                     },
                     Asked::Reload => {
                         service_manager::reloading();
-                        swapper.reload();
-                        service_manager::ready(&told);
+                        let (swapper, told) = (Arc::clone(&swapper), told.clone());
+                        tokio::spawn(async move {
+                            swapper.reload().await;
+                            service_manager::ready(&told);
+                        });
                     }
                 }
             }
         };
         tokio::select! {
             () = asked_to_stop => {}
-            () = give_signs_of_life(&running) => {}
+            () = give_signs_of_life(&running, &are_well) => {}
         }
         service_manager::stopping();
         readiness.send_replace(false);
@@ -144,9 +190,12 @@ pub fn run(settings: &Settings, in_force: &[InForce]) -> anyhow::Result<()> {
 }
 
 /// Opens all that serving needs.
-fn open(settings: &Settings) -> anyhow::Result<Opened> {
+fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     let workers = settings.worker_count();
-    let site = open_site(&settings.root, settings.site.options(), workers)?;
+    let mut options = settings.site.options();
+    // Pages must be as they are, to be appended to.
+    options.compress &= !is_dev;
+    let site = open_site(&settings.root, options, workers)?;
     let engine = prepare_engine(settings.guest_limits(), workers)?;
     let log = open_log(settings)?;
     let code_cache = code_cache(settings)?;
@@ -156,7 +205,8 @@ fn open(settings: &Settings) -> anyhow::Result<Opened> {
     } else {
         Server::inherit(inherited, workers)?
     };
-    let admin = match &settings.admin {
+    let any_port = AdminAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+    let admin = match settings.admin.as_ref().or(is_dev.then_some(&any_port)) {
         None => None,
         Some(address) => {
             let access = match (&settings.admin_token, address) {
@@ -239,20 +289,22 @@ fn start_engine(engine: PreparedEngine) -> anyhow::Result<Engine> {
     engine.start().map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
 }
 
-/// Tells the service manager that all workers are at work, as often as it wants to know.
-async fn give_signs_of_life(running: &Running) {
-    let Some(interval) = service_manager::watchdog() else {
-        return std::future::pending().await;
-    };
+/// Looks after the workers: whether all are at work is told to the service manager, as often
+/// as it wants to know, and to who asks for the server's health.
+async fn give_signs_of_life(running: &Running, are_well: &watch::Sender<bool>) {
+    let watchdog = service_manager::watchdog();
     let mut before = running.heartbeats();
     loop {
-        tokio::time::sleep(interval).await;
+        tokio::time::sleep(watchdog.unwrap_or(LOOK_AFTER_WORKERS)).await;
         let now = running.heartbeats();
-        if before.iter().zip(&now).all(|(before, now)| before < now) {
+        let all = before.iter().zip(&now).all(|(before, now)| before < now);
+        if all && watchdog.is_some() {
             service_manager::alive();
-        } else {
+        }
+        if !all {
             tracing::error!("a worker stands still");
         }
+        are_well.send_replace(all);
         before = now;
     }
 }

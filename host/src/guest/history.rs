@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
+use tokio::sync::watch;
+
 use super::generation::Digest;
 
 /// Events that are kept: more than fit on a screen.
@@ -57,6 +59,7 @@ pub struct Event {
 pub struct History {
     events: Mutex<VecDeque<Event>>,
     counts: [AtomicU64; Outcome::ALL.len()],
+    changed: watch::Sender<()>,
 }
 
 impl History {
@@ -68,12 +71,19 @@ impl History {
             events.pop_front();
         }
         events.push_back(Event { at: SystemTime::now(), outcome, digest, told });
+        drop(events);
+        self.changed.send_replace(());
     }
 
     /// The latest events, the last one first.
     pub fn events(&self) -> Vec<Event> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         events.iter().rev().cloned().collect()
+    }
+
+    /// Changes whenever there is another event.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// How often this was the outcome since the start.

@@ -40,7 +40,8 @@ pub struct Serving {
     previous: ArcSwapOption<Generation>,
     on_failure: OnFailure,
     /// Held while the two change, so that they change together. Holds the guest
-    /// that was found unfit last: it is not tried again.
+    /// that was found unfit last, with its cases, or that was taken out of service: it is
+    /// not tried again.
     changing: Mutex<Option<Digest>>,
     history: History,
 }

@@ -19,20 +19,21 @@ pub struct Source {
     pub guest: Option<PathBuf>,
     /// Files of cases that must hold. They are read anew for each guest.
     pub cases: Vec<PathBuf>,
-    /// What the guest's file was like before it was read for the first time.
-    pub(super) at_first: Option<Stamp>,
+    /// What the files were like before they were read for the first time.
+    pub(super) at_first: Stamps,
 }
 
 impl Source {
     /// To be made before the guest is read: what changes afterwards is noticed.
     pub fn new(guest: Option<PathBuf>, cases: Vec<PathBuf>) -> Source {
-        let at_first = guest.as_deref().and_then(stamp);
-        Source { guest, cases, at_first }
+        let mut source = Source { guest, cases, at_first: Vec::new() };
+        source.at_first = source.stamps();
+        source
     }
 
-    /// What the guest's file is like now.
-    pub(super) fn stamp(&self) -> Option<Stamp> {
-        self.guest.as_deref().and_then(stamp)
+    /// What the files are like now.
+    pub(super) fn stamps(&self) -> Stamps {
+        self.guest.iter().chain(&self.cases).map(|path| stamp(path)).collect()
     }
 }
 
@@ -66,9 +67,12 @@ pub fn read_cases(paths: &[PathBuf]) -> Result<Vec<CaseFile>, String> {
     paths.iter().map(|path| CaseFile::read(path)).collect()
 }
 
+/// Those of several files; `None` for one that is not there.
+pub(super) type Stamps = Vec<Option<Stamp>>;
+
 /// What changes when a file does, or when its path leads to another: device, inode,
 /// length, and the times of modification and change in seconds and nanoseconds.
-pub(super) type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
+type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
 
 /// Of the file at this path, or of none.
 fn stamp(path: &Path) -> Option<Stamp> {

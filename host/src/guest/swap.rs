@@ -18,7 +18,7 @@ use super::engine::Engine;
 use super::generation::{Digest, Generation};
 use super::history::Outcome;
 use super::serving::Serving;
-use super::source::{Source, Stamp, read_cases, read_guest};
+use super::source::{Source, Stamps, read_cases, read_guest};
 use super::trial::Trial;
 use super::watch::{Change, Watch};
 
@@ -84,8 +84,8 @@ fn try_out(
 enum Occasion {
     /// Something happened to the file.
     Change(Change),
-    /// Somebody wants the file read.
-    Reload,
+    /// Somebody wants the file read, and to know when that is done.
+    Reload { done: oneshot::Sender<()> },
     /// Somebody hands over a guest, and wants to know what comes of it.
     HandOver { bytes: Vec<u8>, purpose: Purpose, answer: oneshot::Sender<Trial> },
     /// Somebody wants the guest back that served before, and to know whether it is.
@@ -141,7 +141,7 @@ impl Swapper {
             }),
         };
         let watching = if source.guest.is_some() { watching } else { Watching::Off };
-        let seen = source.at_first;
+        let seen = source.at_first.clone();
         let desk = Desk { engine, serving, source, watching, watch, seen };
         thread::Builder::new()
             .name("swap".to_owned())
@@ -150,9 +150,13 @@ impl Swapper {
         Ok(Swapper { occasions })
     }
 
-    /// Has the file read again, also if it was found unfit before.
-    pub fn reload(&self) {
-        self.tell(Occasion::Reload);
+    /// Has the file read again, also if it was found unfit before, and waits until it
+    /// serves or is refused.
+    pub async fn reload(&self) {
+        let (done, is_done) = oneshot::channel();
+        self.tell(Occasion::Reload { done });
+        // An error means that the thread is gone, and so is the server.
+        let _ = is_done.await;
     }
 
     /// Hands over a guest, and waits for what comes of it.
@@ -191,8 +195,8 @@ struct Desk {
     source: Source,
     watching: Watching,
     watch: Option<Watch>,
-    /// What the file was like when it was looked at last.
-    seen: Option<Stamp>,
+    /// What the files were like when they were looked at last.
+    seen: Stamps,
 }
 
 impl Desk {
@@ -217,13 +221,17 @@ impl Desk {
                     let _ = answer.send(outcome);
                     wait_until_unused(gone);
                 }
-                Err(RecvTimeoutError::Timeout) if self.source.stamp() == self.seen => {}
+                Err(RecvTimeoutError::Timeout) if self.source.stamps() == self.seen => {}
                 Err(RecvTimeoutError::Timeout) => self.file_changed(false, Instant::now()),
-                Ok(Occasion::Reload) => self.file_changed(true, Instant::now()),
+                Ok(Occasion::Reload { done }) => {
+                    self.file_changed(true, Instant::now());
+                    // Who asked may have gone meanwhile.
+                    let _ = done.send(());
+                }
                 Ok(Occasion::Change(change)) => {
                     let began = Instant::now();
-                    let is_asked_for = settle(change, began, occasions, &mut later);
-                    self.file_changed(is_asked_for, began);
+                    settle(change, began, occasions, &mut later);
+                    self.file_changed(false, began);
                 }
             }
         }
@@ -237,7 +245,7 @@ impl Desk {
                 "the guest is looked at every two seconds, as it cannot be watched: {error}"
             );
         }
-        self.seen = self.source.stamp();
+        self.seen = self.source.stamps();
         self.swap(is_asked_for, began);
     }
 
@@ -268,14 +276,16 @@ impl Desk {
             }
             return;
         }
-        if self.serving.unfit() == Some(digest) && !is_asked_for {
+        let tried = tried(digest, &cases);
+        // The digest alone is that of one that failed in service.
+        if [Some(tried), Some(digest)].contains(&self.serving.unfit()) && !is_asked_for {
             return tracing::debug!("{path} is still what was found unfit: {goes_on}");
         }
-        let tried = try_out(&cases, || self.compile(&bytes));
-        let proven = match tried.and_then(|(proven, verdict)| verdict.map(|()| proven)) {
+        let outcome = try_out(&cases, || self.compile(&bytes));
+        let proven = match outcome.and_then(|(proven, verdict)| verdict.map(|()| proven)) {
             Ok(proven) => proven,
             Err(problem) => {
-                self.serving.refuse(digest);
+                self.serving.refuse(tried);
                 tracing::error!(
                     "the guest {digest} in {path} is not fit to serve: {problem}; {goes_on}"
                 );
@@ -390,26 +400,29 @@ impl Desk {
 }
 
 /// Waits until a file that changes has settled, or has been restless for long. What else
-/// the thread is told meanwhile is for later; tells whether somebody asked for the file.
+/// the thread is told meanwhile is for later.
 fn settle(
     change: Change,
     began: Instant,
     occasions: &mpsc::Receiver<Occasion>,
     later: &mut VecDeque<Occasion>,
-) -> bool {
+) {
     let mut wait = settles_in(change);
     while began.elapsed() < RESTLESS {
         match occasions.recv_timeout(wait) {
             Ok(Occasion::Change(change)) => wait = settles_in(change),
-            Ok(Occasion::Reload) => return true,
-            Ok(occasion) => {
-                later.push_back(occasion);
-                break;
-            }
-            Err(_) => break,
+            Ok(occasion) => return later.push_back(occasion),
+            Err(_) => return,
         }
     }
-    false
+}
+
+/// A guest together with the cases that it was held against: what was refused for a case
+/// that is wrong is tried again when the case is right.
+fn tried(guest: Digest, cases: &[CaseFile]) -> Digest {
+    let digests = cases.iter().map(|file| file.digest);
+    let all: String = std::iter::once(guest).chain(digests).map(|d| format!("{d:#}")).collect();
+    Digest::of(all.as_bytes())
 }
 
 /// How long to wait for more of a change.

@@ -33,6 +33,10 @@ pub(super) async fn answer(
         Ok(decision) => carry_out(decision, service, head, origin.worker, &mut |_, _| {}).await,
         Err(failure) => failed(failure),
     };
+    let reply = match &service.tail {
+        Some(tail) => tail.append_to(reply),
+        None => reply,
+    };
     (reply, decided)
 }
 
@@ -114,6 +118,7 @@ async fn serve(
         match found {
             Lookup::File(file) => {
                 if fields.is_empty()
+                    && service.tail.is_none()
                     && let Some(reply) = representation::prepared(&file, status, head)
                 {
                     return reply;

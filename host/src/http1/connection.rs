@@ -25,6 +25,7 @@ use super::head::{After, Head, Method};
 use super::limits::Limits;
 use super::scan::Scanner;
 use super::stream::{Arrival, Broken, More, Stream};
+use crate::dev::inject::Tail;
 use crate::guest::{Decided, Serving};
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
@@ -46,6 +47,8 @@ pub struct Service {
     pub metrics: Option<Arc<Metrics>>,
     /// Whether each request's head is logged too.
     pub log_heads: bool,
+    /// What is appended to pages, for who writes a guest.
+    pub tail: Option<Tail>,
 }
 
 /// Becomes ready when the server is about to stop. Waited for by one future for

@@ -1,0 +1,165 @@
+//! Notices that sources or the site change, and runs the build.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::Dev;
+
+/// How long nothing must change before something is done: editors write several files.
+const SETTLED: Duration = Duration::from_millis(30);
+
+/// Bytes of a failed build's output that are shown: the last ones.
+const SHOWN_BYTES: usize = 16 << 10;
+
+/// Folders in which builds put what they make, or keep what they need.
+const NOT_SOURCES: [&str; 5] = ["target", "node_modules", "__pycache__", "dist", "build"];
+
+/// What is watched, and how a guest is built.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The directory that is served.
+    pub root: PathBuf,
+    /// Folders and files that the guest is built from.
+    pub paths: Vec<PathBuf>,
+    /// The command, for a shell.
+    pub build: Option<String>,
+}
+
+impl Sources {
+    /// Builds the guest for the first time. Its output goes where ours goes. The error is
+    /// a sentence.
+    pub fn build_first(&self) -> Result<(), String> {
+        let Some(build) = &self.build else { return Ok(()) };
+        let status = Command::new("sh").args(["-c", build]).stdin(Stdio::null()).status();
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("the build `{build}` ended with {status}")),
+            Err(error) => Err(format!("cannot run a shell for the build: {error}")),
+        }
+    }
+
+    /// Starts to watch, for as long as the program runs. The error is a sentence.
+    pub fn watch(self, dev: Arc<Dev>) -> Result<(), String> {
+        let (sender, events) = mpsc::channel();
+        let cannot = |error: notify::Error| format!("sources cannot be watched: {error}");
+        let mut watcher = notify::recommended_watcher(move |event| {
+            // If the receiver is gone, so is who would want to know.
+            let _ = sender.send(event);
+        })
+        .map_err(cannot)?;
+        for path in self.paths.iter().chain([&self.root]) {
+            watcher
+                .watch(path, RecursiveMode::Recursive)
+                .map_err(|error| format!("cannot watch {} (--source): {error}", path.display()))?;
+        }
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let root = absolute(&self.root);
+        let paths: Vec<_> = self.paths.iter().map(absolute).collect();
+        thread::Builder::new()
+            .name("dev".to_owned())
+            .spawn(move || self.work(&dev, &root, &paths, &events, watcher))
+            .map(drop)
+            .map_err(|error| format!("cannot start the thread that watches sources: {error}"))
+    }
+
+    fn work(
+        &self,
+        dev: &Dev,
+        root: &Path,
+        paths: &[PathBuf],
+        events: &mpsc::Receiver<notify::Result<notify::Event>>,
+        _watcher: RecommendedWatcher,
+    ) {
+        while let Ok(first) = events.recv() {
+            let mut changed = changes(first, root, paths);
+            while let Ok(event) = events.recv_timeout(SETTLED) {
+                let more = changes(event, root, paths);
+                changed = Changed {
+                    site: changed.site || more.site,
+                    sources: changed.sources || more.sources,
+                };
+            }
+            if changed.sources {
+                self.build(dev);
+            }
+            if changed.site {
+                dev.outdate();
+            }
+        }
+    }
+
+    /// Builds the guest. That it is another one then is noticed by who looks after its file.
+    fn build(&self, dev: &Dev) {
+        let Some(build) = &self.build else { return };
+        let began = Instant::now();
+        let built = Command::new("sh").args(["-c", build]).stdin(Stdio::null()).output();
+        match built {
+            Ok(built) if built.status.success() => {
+                tracing::info!("built in {:.1?}", began.elapsed());
+                dev.tell(None);
+            }
+            Ok(built) => {
+                tracing::error!("the build ended with {}", built.status);
+                let all = [built.stdout, built.stderr].concat();
+                let shown = &all[all.len().saturating_sub(SHOWN_BYTES)..];
+                let shown = String::from_utf8_lossy(shown);
+                eprint!("{shown}");
+                dev.tell(Some(format!("$ {build}\n{shown}")));
+            }
+            Err(error) => dev.tell(Some(format!("cannot run a shell for the build: {error}"))),
+        }
+    }
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Changed {
+    site: bool,
+    sources: bool,
+}
+
+fn changes(event: notify::Result<notify::Event>, root: &Path, sources: &[PathBuf]) -> Changed {
+    match event {
+        Ok(event) if matches!(event.kind, EventKind::Access(_)) => Changed::default(),
+        Ok(event) => Changed {
+            site: event.paths.iter().any(|path| is_in(path, root)),
+            sources: event
+                .paths
+                .iter()
+                .any(|path| sources.iter().any(|source| is_in(path, source))),
+        },
+        // Something was missed: everything may have changed.
+        Err(_) => Changed { site: true, sources: true },
+    }
+}
+
+/// Whether a path is in this folder, and neither hidden nor made by a build.
+fn is_in(path: &Path, folder: &Path) -> bool {
+    path.strip_prefix(folder).is_ok_and(|rest| {
+        rest.components().all(|part| {
+            let name = part.as_os_str().to_string_lossy();
+            !name.starts_with('.') && !name.ends_with('~') && !NOT_SOURCES.contains(&&*name)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_in;
+    use std::path::Path;
+
+    #[test]
+    fn what_builds_make_is_no_source() {
+        let is_source = |path: &str| is_in(Path::new(path), Path::new("/a"));
+        assert!(is_source("/a/src/lib.rs") && is_source("/a/policy.py"));
+        for path in ["/a/target/debug/x", "/a/.git/index", "/a/src/.lib.rs.swp", "/a/x~", "/b/c"] {
+            assert!(!is_source(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The loop of who writes a guest: build, check, swap, and pages that load anew.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::fixture::{Client, site};
+use crate::running::{PROGRAM, Program};
+use crate::wat_guest::{decides_nonsense, replying};
+
+/// A folder with a site, a guest and the source that it is "built" from.
+struct Place {
+    folder: TempDir,
+    program: Program,
+    events: Client,
+}
+
+impl Place {
+    /// The build copies the source, and fails where there is none.
+    fn new() -> Place {
+        let folder = site();
+        fs::create_dir(folder.path().join("src")).unwrap();
+        fs::write(folder.path().join("src/guest"), guest::DEFAULT).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["dev", "root", "--listen", "127.0.0.1:0", "--guest", "policy.wasm"]);
+        command.args(["--build", "cat src/guest > policy.wasm", "--access-log", "off"]);
+        command.current_dir(folder.path()).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+        let mut program = Program::start(command, 1);
+        let line = program.wait_for("administration at http://");
+        let admin = line.split("http://").nth(1).unwrap().trim_end_matches('/').to_owned();
+        let address: SocketAddr = admin.parse().unwrap();
+        let mut events = Client::connect(address);
+        events.send(format!("GET /dev/events HTTP/1.1\r\nHost: {admin}\r\n\r\n"));
+        Place { folder, program, events }
+    }
+
+    fn source(&self, guest: &[u8]) {
+        fs::write(self.folder.path().join("src/guest"), guest).unwrap();
+    }
+}
+
+mod guest {
+    pub use innkeeper::guest::DEFAULT_GUEST as DEFAULT;
+}
+
+#[test]
+fn a_change_of_the_source_reaches_the_page() {
+    let mut place = Place::new();
+    place.events.receive_until(r#"data: {"version":0,"problem":null}"#);
+    let page = place.program.get("/");
+    assert_eq!(page.field("cache-control"), Some("no-store"));
+    assert!(page.text().starts_with("<h1>home</h1>\n"));
+    assert!(page.text().contains("/dev/script.js\"></script>"), "{}", page.text());
+    assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
+    // A new guest.
+    place.source(&replying("two"));
+    place.events.receive_until(r#"data: {"version":1,"problem":null}"#);
+    assert_eq!(place.program.get("/hello.txt").text(), "two");
+    // One that does not pass its check.
+    place.source(&decides_nonsense());
+    place.events.receive_until(r#""version":1,"problem":"policy.wasm: "#);
+    assert_eq!(place.program.get("/hello.txt").text(), "two");
+    // One that does not even build.
+    fs::remove_file(place.folder.path().join("src/guest")).unwrap();
+    place.events.receive_until("cat: src/guest: No such file or directory");
+    assert_eq!(place.program.get("/hello.txt").text(), "two");
+    // It is mended.
+    place.source(&replying("three"));
+    place.events.receive_until(r#"data: {"version":2,"problem":null}"#);
+    assert_eq!(place.program.get("/hello.txt").text(), "three");
+}
+
+#[test]
+fn a_change_of_the_site_reaches_the_page() {
+    let mut place = Place::new();
+    place.events.receive_until(r#""version":0"#);
+    fs::write(place.folder.path().join("root/index.html"), "<h1>new</h1>\n").unwrap();
+    place.events.receive_until(r#"data: {"version":1,"problem":null}"#);
+    assert!(place.program.get("/").text().starts_with("<h1>new</h1>\n"));
+}
+
+#[test]
+fn a_first_build_that_fails_is_told() {
+    let folder = site();
+    let ended = Command::new(PROGRAM)
+        .args(["dev", "root", "--guest", "policy.wasm", "--build", "echo no such compiler; exit 3"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(told.contains("ended with exit status: 3"), "{told}");
+    assert!(String::from_utf8(ended.stdout).unwrap().contains("no such compiler"));
+}
