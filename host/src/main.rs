@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use innkeeper::cli::{Arguments, Command, DiagnosticFormat, Settings};
-use innkeeper::commands::{check, compile, explain, health, serve, test};
+use innkeeper::commands::{check, compile, explain, health, new, serve, test};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let ran = match &arguments.command {
         None => serve::run(&arguments.serve, &in_force).map(|()| ExitCode::SUCCESS),
         Some(Command::Dev(arguments)) => serve::run_dev(arguments).map(|()| ExitCode::SUCCESS),
+        Some(Command::New(arguments)) => new::run(arguments),
         Some(Command::Test(arguments)) => test::run(arguments),
         Some(Command::Check(arguments)) => check::run(arguments),
         Some(Command::Compile(arguments)) => compile::run(arguments),

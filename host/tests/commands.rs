@@ -256,3 +256,33 @@ fn what_was_compiled_ahead_is_what_the_server_loads() {
     let nowhere = run(folder.path(), &["compile", "--code-cache", "off"]);
     assert!(nowhere.errors.contains("name one with --code-cache"), "{}", nowhere.errors);
 }
+
+#[test]
+fn a_new_policy_is_whole_in_each_language() {
+    let folder = tempfile::tempdir().unwrap();
+    for (language, file) in
+        [("rust", "src/lib.rs"), ("js", "policy.js"), ("python", "policy.py"), ("c", "policy.c")]
+    {
+        let name = format!("my-{language}");
+        let written = run(folder.path(), &["new", &name, "--lang", language]);
+        assert_eq!(written.code, 0, "{}", written.errors);
+        let project = folder.path().join(&name);
+        for file in [file, "wit/policy.wit", "cases.toml", "README.md", ".gitignore"] {
+            let text = fs::read_to_string(project.join(file)).unwrap();
+            for placeholder in ["PROJECT", "CRATE", "BUILD", "TEST", "SOURCES", "NEEDS"] {
+                assert!(!text.contains(placeholder), "{placeholder} in {name}/{file}");
+            }
+        }
+        assert!(fs::read_to_string(project.join(file)).unwrap().contains(&name));
+        let again = run(folder.path(), &["new", &name, "--lang", language]);
+        assert_eq!(again.code, 1);
+        assert!(again.errors.contains("is there already"), "{}", again.errors);
+    }
+    // The default policy decides the cases of a new one, but for what has moved.
+    let cases = folder.path().join("my-rust/cases.toml");
+    let tested = run(folder.path(), &["check", "--cases", cases.to_str().unwrap()]);
+    assert!(tested.out.contains("1 of 5 cases do not hold"), "{}", tested.out);
+    for name in ["My", "1a", "a/b", "a-", ""] {
+        assert_eq!(run(folder.path(), &["new", name]).code, 2, "{name:?}");
+    }
+}

@@ -126,7 +126,7 @@ fn gather(folder: &Path, sources: &mut String) {
 fn flags_that_are_named_are_there() {
     let help = Command::new(PROGRAM).arg("--help").output().unwrap();
     let mut known = String::from_utf8(help.stdout).unwrap();
-    for command in ["test", "check", "explain", "health"] {
+    for command in ["test", "check", "explain", "health", "new", "dev", "compile"] {
         let help = Command::new(PROGRAM).args([command, "--help"]).output().unwrap();
         known += &String::from_utf8(help.stdout).unwrap();
     }

@@ -22,7 +22,7 @@ pub use sources::InForce;
 
 use crate::admin::listener::AdminAddress;
 use crate::guest::GuestLimits;
-use values::{admin_address, deadline, field, size};
+use values::{admin_address, deadline, field, project_name, size};
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -50,6 +50,8 @@ pub struct Arguments {
 /// What can be done besides serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a policy to begin with, with its tests, cases and build
+    New(NewArguments),
     /// Run cases against a guest, without a server
     Test(TestArguments),
     /// Tell what a guest is, what it costs and whether it is fit to serve
@@ -132,6 +134,31 @@ pub struct CheckArguments {
     /// Limits of the guest
     #[command(flatten)]
     pub guests: GuestArguments,
+}
+
+/// `innkeeper new`
+#[derive(Debug, Args)]
+pub struct NewArguments {
+    /// Its name, and that of its folder: letters, digits and dashes
+    #[arg(value_parser = project_name)]
+    pub name: String,
+
+    /// The language that it is written in
+    #[arg(long, value_enum, default_value_t = Language::Rust)]
+    pub lang: Language,
+}
+
+/// A language that a policy can begin in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// Rust
+    Rust,
+    /// JavaScript
+    Js,
+    /// Python
+    Python,
+    /// C
+    C,
 }
 
 /// `innkeeper dev`

@@ -54,6 +54,18 @@ fn time(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, String
     }
 }
 
+/// Reads the name of a project, which is one for packages of all languages.
+pub(super) fn project_name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let begins_well = text.starts_with(|c: char| c.is_ascii_lowercase());
+    if begins_well && text.chars().all(is_plain) && !text.ends_with('-') {
+        Ok(text.to_owned())
+    } else {
+        Err("write small letters, digits and dashes, and a letter first, as in my-policy"
+            .to_owned())
+    }
+}
+
 /// Reads a header field.
 pub(super) fn field(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {

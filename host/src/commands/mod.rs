@@ -5,12 +5,14 @@
 //! - [`check`]: tell what a guest is, and what it costs.
 //! - [`compile`]: compile a guest ahead of time.
 //! - [`explain`]: show how one request is answered.
+//! - [`new`]: write a policy to begin with.
 //! - [`health`]: ask a server whether it is well.
 
 pub mod check;
 pub mod compile;
 pub mod explain;
 pub mod health;
+pub mod new;
 pub mod serve;
 pub mod test;
 

@@ -1,0 +1,172 @@
+/* The contract of wit/policy.wit, as C has it. Copy this file into a policy of your own.
+ *
+ * A policy defines two functions:
+ *
+ *     struct names interests(void);
+ *     struct decision decide(struct request request);
+ *
+ * and compiles for any machine, so that a native program can test it. For WebAssembly this
+ * file adds what the host calls: the functions of the canonical ABI of the component model.
+ * Include it in one file of a policy with INNKEEPER_EXPORTS defined.
+ *
+ * What a decision points to must outlive the function: constants, or memory of `keep`.
+ */
+#ifndef INNKEEPER_H
+#define INNKEEPER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A `string` (UTF-8) or a `list<u8>`: in both cases a pointer and a count of bytes. There is
+ * no NUL at the end. */
+struct bytes {
+    const char *at;
+    size_t length;
+};
+
+/* A constant as bytes; the second form is for the initial value of something static. */
+#define TEXT(constant) ((struct bytes)STATIC_TEXT(constant))
+#define STATIC_TEXT(constant) {"" constant, sizeof(constant) - 1}
+
+/* `list<string>` */
+struct names {
+    const struct bytes *at;
+    size_t count;
+};
+
+/* `record field`, and a list of it */
+struct field {
+    struct bytes name;
+    struct bytes value;
+};
+
+struct fields {
+    const struct field *at;
+    size_t count;
+};
+
+/* `record request` */
+struct request {
+    struct bytes line;
+    struct fields fields;
+};
+
+/* `variant candidate`: the number of a case is its place in the WIT. */
+enum { CANDIDATE_INDEX, CANDIDATE_FILE };
+
+struct candidate {
+    uint8_t kind;
+    struct bytes path;
+};
+
+struct candidates {
+    const struct candidate *at;
+    size_t count;
+};
+
+/* `record serve` */
+struct serve {
+    struct candidates candidates;
+    uint16_t status;
+    struct fields fields;
+};
+
+/* `record redirect` */
+struct redirect {
+    uint16_t status;
+    struct bytes location;
+    struct fields fields;
+};
+
+/* `record reply` */
+struct reply {
+    uint16_t status;
+    struct fields fields;
+    struct bytes body;
+};
+
+/* `variant decision` */
+enum { DECISION_INDEX, DECISION_FILE, DECISION_SERVE, DECISION_NOT_FOUND, DECISION_REDIRECT, DECISION_REPLY };
+
+struct decision {
+    uint8_t kind;
+    union {
+        struct bytes path; /* of DECISION_INDEX and DECISION_FILE */
+        struct serve serve;
+        struct redirect redirect;
+        struct reply reply;
+    };
+};
+
+struct names interests(void);
+struct decision decide(struct request request);
+
+/* Memory that stays. Nothing is ever freed: each decision has an instance to itself. */
+void *keep(size_t size);
+
+#ifdef INNKEEPER_EXPORTS
+#ifdef __wasm__
+
+/* C lays a struct out as the canonical ABI lays out a record or a variant: each part at the
+ * next multiple of its alignment. So a pointer to one of these is all that is handed over. */
+_Static_assert(sizeof(struct field) == 16, "the layout of a field");
+_Static_assert(sizeof(struct candidate) == 12, "the layout of a candidate");
+_Static_assert(sizeof(struct serve) == 20, "the layout of a serve");
+_Static_assert(sizeof(struct decision) == 24, "the layout of a decision");
+_Static_assert(offsetof(struct decision, serve) == 4, "the layout of a decision");
+
+/* Room for one request and what is made of it: the host accepts heads of 16 KiB. Only the
+ * pages that are written to take memory. */
+static _Alignas(8) char room[128 << 10];
+static size_t taken;
+
+void *keep(size_t size) {
+    size = (size + 7) & ~(size_t)7;
+    if (size > sizeof room - taken) {
+        __builtin_trap();
+    }
+    void *at = room + taken;
+    taken += size;
+    return at;
+}
+
+/* The host asks for room to put a request into. It never makes something larger. */
+__attribute__((export_name("cabi_realloc"))) void *
+cabi_realloc(void *old, size_t old_size, size_t alignment, size_t size) {
+    (void)alignment; /* 4 at most; `keep` gives 8 */
+    if (old_size != 0) {
+        __builtin_trap();
+    }
+    return size == 0 ? old : keep(size);
+}
+
+__attribute__((export_name("innkeeper:policy/policy@0.1.0#interests"))) const struct names *
+export_interests(void) {
+    static struct names result;
+    result = interests();
+    return &result;
+}
+
+/* A record of two lists is flattened to four numbers. */
+__attribute__((export_name("innkeeper:policy/policy@0.1.0#decide"))) const struct decision *
+export_decide(const char *line, size_t line_length, const struct field *fields, size_t count) {
+    static struct decision result;
+    result = decide((struct request){{line, line_length}, {fields, count}});
+    return &result;
+}
+
+#else /* native, for tests */
+
+#include <stdlib.h>
+
+void *keep(size_t size) {
+    void *at = malloc(size != 0 ? size : 1);
+    if (at == NULL) {
+        abort();
+    }
+    return at;
+}
+
+#endif
+#endif
+#endif

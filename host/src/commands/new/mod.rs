@@ -1,0 +1,139 @@
+//! `innkeeper new NAME`: a policy to begin with, with its tests, cases and build.
+//!
+//! Nothing is fetched: the files are in the binary. What takes a request line apart in a
+//! language other than Rust is that of the examples.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+use crate::cli::{Language, NewArguments};
+
+/// A file of a project: its path, and its text.
+type File = (&'static str, &'static str);
+
+const WIT: File = ("wit/policy.wit", include_str!("../../../../wit/policy.wit"));
+const CASES: File = ("cases.toml", include_str!("cases.toml.txt"));
+const README: &str = include_str!("readme.md.txt");
+
+const RUST: &[File] = &[
+    ("Cargo.toml", include_str!("rust/Cargo.toml.txt")),
+    ("src/lib.rs", include_str!("rust/lib.rs.txt")),
+    ("build.sh", include_str!("rust/build.sh.txt")),
+    (".gitignore", "target/\npolicy.wasm\n"),
+];
+
+const JAVASCRIPT: &[File] = &[
+    ("package.json", include_str!("js/package.json.txt")),
+    (".npmrc", include_str!("../../../../guest/examples/javascript/.npmrc")),
+    ("policy.js", include_str!("js/policy.js.txt")),
+    ("policy.test.js", include_str!("js/policy.test.js.txt")),
+    ("request.js", include_str!("../../../../guest/examples/javascript/request.js")),
+    (".gitignore", "node_modules/\npolicy.wasm\n"),
+];
+
+const PYTHON: &[File] = &[
+    ("Makefile", include_str!("python/Makefile.txt")),
+    ("requirements.txt", include_str!("../../../../guest/examples/python/requirements.txt")),
+    ("app.py", include_str!("python/app.py.txt")),
+    ("policy.py", include_str!("python/policy.py.txt")),
+    ("test_policy.py", include_str!("python/test_policy.py.txt")),
+    ("request.py", include_str!("../../../../guest/examples/python/request.py")),
+    (".gitignore", ".venv/\n__pycache__/\npolicy.wasm\n"),
+];
+
+const C: &[File] = &[
+    ("Makefile", include_str!("c/Makefile.txt")),
+    ("requirements.txt", include_str!("../../../../guest/examples/c/requirements.txt")),
+    ("innkeeper.h", include_str!("../../../../guest/examples/c/innkeeper.h")),
+    ("request.h", include_str!("../../../../guest/examples/c/request.h")),
+    ("request.c", include_str!("../../../../guest/examples/c/request.c")),
+    ("policy.c", include_str!("c/policy.c.txt")),
+    ("test_policy.c", include_str!("c/test_policy.c.txt")),
+    (".gitignore", ".venv/\n*.wasm\n*.core\ntest_policy\n"),
+];
+
+/// What is said of a language in a project's README.
+struct Telling {
+    files: &'static [File],
+    build: &'static str,
+    test: &'static str,
+    /// Flags for `innkeeper dev`, each with a blank behind it.
+    sources: &'static str,
+    needs: &'static str,
+}
+
+impl Language {
+    fn telling(self) -> Telling {
+        match self {
+            Language::Rust => Telling {
+                files: RUST,
+                build: "./build.sh",
+                test: "cargo test",
+                sources: "",
+                needs: "Rust, with `rustup target add wasm32-unknown-unknown`",
+            },
+            Language::Js => Telling {
+                files: JAVASCRIPT,
+                build: "npm install --silent && npm run --silent build",
+                test: "npm test",
+                sources: "--source policy.js ",
+                needs: "Node.js 20 or newer, with npm",
+            },
+            Language::Python => Telling {
+                files: PYTHON,
+                build: "make policy.wasm",
+                test: "make test",
+                sources: "--source policy.py --source app.py ",
+                needs: "Python 3.11 or newer, with venv, and make",
+            },
+            Language::C => Telling {
+                files: C,
+                build: "make policy.wasm",
+                test: "make test",
+                sources: "--source policy.c ",
+                needs: "clang with lld, a C compiler, Python with venv, and make",
+            },
+        }
+    }
+}
+
+/// Writes the project.
+pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
+    let name = arguments.name.as_str();
+    let folder = Path::new(name);
+    if folder.exists() {
+        bail!("{name} is there already; choose another name, or another folder to be in");
+    }
+    let telling = arguments.lang.telling();
+    let readme = README
+        .replace("BUILD", telling.build)
+        .replace("TEST", telling.test)
+        .replace("SOURCES", telling.sources)
+        .replace("NEEDS", telling.needs);
+    let files = telling.files.iter().chain([&WIT, &CASES]).copied();
+    for (path, text) in files.chain([("README.md", readme.as_str())]) {
+        let text = text.replace("PROJECT", name).replace("CRATE", &name.replace('-', "_"));
+        let path = folder.join(path);
+        write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    println!("{name} is a policy now. In that folder:\n");
+    println!("    {}\n    {}", telling.build, telling.test);
+    println!("    innkeeper test policy.wasm cases.toml");
+    println!("\nREADME.md tells the rest.");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, text)?;
+    if text.starts_with("#!") {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
