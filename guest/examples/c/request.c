@@ -117,7 +117,12 @@ static bool is_utf_8(struct bytes text) {
     size_t i = 0;
     while (i < text.length) {
         unsigned char lead = (unsigned char)text.at[i++];
-        int more = lead < 0x80 ? 0 : lead < 0xc2 ? -1 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : lead < 0xf5 ? 3 : -1;
+        int more = lead < 0x80   ? 0
+                   : lead < 0xc2 ? -1
+                   : lead < 0xe0 ? 1
+                   : lead < 0xf0 ? 2
+                   : lead < 0xf5 ? 3
+                                 : -1;
         if (more < 0 || text.length - i < (size_t)more) {
             return false;
         }

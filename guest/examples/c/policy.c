@@ -1,0 +1,130 @@
+/* The default policy in C, and a page for the time of maintenance.
+ *
+ * Compiled as it is, it decides as the default guest does. Compiled with MAINTENANCE, every
+ * page is `maintenance.html` with status 503, except for those who do the maintenance. Who
+ * puts one in the place of the other switches, and no request is lost. */
+#define INNKEEPER_EXPORTS
+#include "innkeeper.h"
+#include "request.h"
+
+#include <stdbool.h>
+
+/* Addresses of those who see the site all the time, with commas between them. */
+#ifndef MAINTAINERS
+#define MAINTAINERS ""
+#endif
+
+static bool equal(struct bytes a, struct bytes b) {
+    size_t i = 0;
+    while (i < a.length && i < b.length && a.at[i] == b.at[i]) {
+        i++;
+    }
+    return i == a.length && i == b.length;
+}
+
+static struct bytes start_of(struct bytes text, size_t length) {
+    return (struct bytes){text.at, length < text.length ? length : text.length};
+}
+
+/* Whether some name begins with a dot, other than `.well-known` at the root (RFC 8615). */
+static bool is_private(struct bytes path) {
+    struct bytes open = TEXT(".well-known");
+    for (size_t i = 0; i < path.length; i++) {
+        if (path.at[i] != '.' || (i > 0 && path.at[i - 1] != '/')) {
+            continue;
+        }
+        bool is_whole = path.length == open.length ||
+                        (path.length > open.length && path.at[open.length] == '/');
+        if (i > 0 || !is_whole || !equal(start_of(path, open.length), open)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct decision refuse(uint16_t status, struct bytes why) {
+    return (struct decision){.kind = DECISION_REPLY, .reply = {.status = status, .body = why}};
+}
+
+/* The decision of the default policy. */
+static struct decision decide_as_usual(struct bytes line, struct bytes *path) {
+    *path = TEXT("");
+    switch (request_about(line, path)) {
+    case ABOUT_MALFORMED:
+        return refuse(400, TEXT("malformed request line\n"));
+    case ABOUT_VERSION:
+        return refuse(505, TEXT("HTTP version not supported\n"));
+    case ABOUT_NOTHING:
+        return (struct decision){.kind = DECISION_NOT_FOUND};
+    case ABOUT_PATH:
+        break;
+    }
+    if (is_private(*path)) {
+        return (struct decision){.kind = DECISION_NOT_FOUND};
+    }
+    bool is_directory = path->length == 0 || path->at[path->length - 1] == '/';
+    return (struct decision){.kind = is_directory ? DECISION_INDEX : DECISION_FILE, .path = *path};
+}
+
+#ifdef MAINTENANCE
+
+/* What the page itself needs, and what proves to others whose the site is. */
+static bool is_open_anyway(struct bytes path) {
+    struct bytes page = TEXT("maintenance/");
+    struct bytes proofs = TEXT(".well-known/");
+    return equal(start_of(path, page.length), page) || equal(start_of(path, proofs.length), proofs);
+}
+
+static bool is_maintainer(struct fields fields) {
+    struct bytes all = TEXT(MAINTAINERS);
+    for (size_t i = 0; i < fields.count; i++) {
+        if (!equal(fields.at[i].name, TEXT(":client-address"))) {
+            continue;
+        }
+        for (size_t start = 0, end = 0; end <= all.length; end++) {
+            if (end == all.length || all.at[end] == ',') {
+                if (equal(fields.at[i].value, (struct bytes){all.at + start, end - start})) {
+                    return true;
+                }
+                start = end + 1;
+            }
+        }
+    }
+    return false;
+}
+
+struct names interests(void) {
+    static const struct bytes names[] = {STATIC_TEXT(":client-address")};
+    /* Who reads the address has a decision to be remembered for each. So read it only if
+     * there is somebody to be told apart. */
+    return (struct names){names, sizeof MAINTAINERS > 1};
+}
+
+struct decision decide(struct request request) {
+    static const struct candidate page[] = {{CANDIDATE_FILE, STATIC_TEXT("maintenance.html")}};
+    static const struct field fields[] = {
+        {STATIC_TEXT("retry-after"), STATIC_TEXT("600")},
+        {STATIC_TEXT("cache-control"), STATIC_TEXT("no-store")},
+    };
+    struct bytes path;
+    struct decision usual = decide_as_usual(request.line, &path);
+    bool is_page = usual.kind == DECISION_INDEX || usual.kind == DECISION_FILE;
+    if (!is_page || is_open_anyway(path) || is_maintainer(request.fields)) {
+        return usual;
+    }
+    return (struct decision){
+        .kind = DECISION_SERVE,
+        .serve = {.candidates = {page, 1}, .status = 503, .fields = {fields, 2}},
+    };
+}
+
+#else
+
+struct names interests(void) { return (struct names){NULL, 0}; }
+
+struct decision decide(struct request request) {
+    struct bytes path;
+    return decide_as_usual(request.line, &path);
+}
+
+#endif

@@ -1,0 +1,56 @@
+package main
+
+// The contract of wit/policy.wit, as Go has it. Copy this file, request.go and
+// exports_wasip1.go into a policy of your own.
+
+// Field is a header field, of a request or of an answer.
+type Field struct {
+	Name, Value string
+}
+
+// Request is one request: its line, and the fields that interests names.
+type Request struct {
+	Line   string
+	Fields []Field
+}
+
+// Candidate is one thing that the host may try to serve.
+type Candidate struct {
+	IsFile bool // or else the index page of a directory
+	Path   string
+}
+
+// Decision is how to answer a request: one of the types below.
+type Decision interface {
+	encode(*encoder) pointer
+}
+
+// Index serves the index page of this directory.
+type Index string
+
+// File serves this file.
+type File string
+
+// Serve serves the first candidate that exists.
+type Serve struct {
+	Candidates []Candidate
+	Status     uint16
+	Fields     []Field
+}
+
+// NotFound says that there is nothing here.
+type NotFound struct{}
+
+// Redirect sends the client elsewhere.
+type Redirect struct {
+	Status   uint16
+	Location string
+	Fields   []Field
+}
+
+// Reply is a small answer of the guest's own.
+type Reply struct {
+	Status uint16
+	Fields []Field
+	Body   string
+}

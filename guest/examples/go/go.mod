@@ -1,0 +1,3 @@
+module innkeeper.example/docs
+
+go 1.24

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+)
+
+// shown is a decision in one line of text.
+func shown(decision Decision) string {
+	switch d := decision.(type) {
+	case Index:
+		return "index " + string(d)
+	case File:
+		return "file " + string(d)
+	case Serve:
+		text := fmt.Sprint(d.Status)
+		for _, candidate := range d.Candidates {
+			text += " " + candidate.Path
+		}
+		return text
+	case Redirect:
+		return fmt.Sprint(d.Status, " ", d.Location)
+	case Reply:
+		return fmt.Sprint("reply ", d.Status)
+	default:
+		return "not-found"
+	}
+}
+
+func TestDecide(t *testing.T) {
+	for target, expected := range map[string]string{
+		"/":                      "index ",
+		"/style.css":             "file style.css",
+		"/latest":                "302 /v2.3/",
+		"/latest/":               "302 /v2.3/",
+		"/latest/a/b?c=d":        "302 /v2.3/a/b?c=d",
+		"/latest/a%20%C3%A9":     "302 /v2.3/a%20%c3%a9",
+		"/latest//example.org/a": "302 /v2.3/example.org/a",
+		"/latest/../v1.9/a":      "200 v1.9/a.html v1.9/a",
+		"/v2/a":                  "302 /v2.3/a",
+		"/v1":                    "302 /v1.9/",
+		"/v2.3":                  "file v2.3",
+		"/v2.3/":                 "200 v2.3/",
+		"/v2.3/a/":               "200 v2.3/a/",
+		"/v2.3/a":                "200 v2.3/a.html v2.3/a",
+		"/v2.3/a.css":            "200 v2.3/a.css",
+		"/v3/a":                  "404 no-such-version.html 404.html",
+		"/v2.33/":                "404 no-such-version.html 404.html",
+		"/video":                 "file video",
+		"/v":                     "file v",
+		"/.git/config":           "not-found",
+		"/v2.3/.env":             "not-found",
+		"/.well-known/a":         "file .well-known/a",
+		"http://h/latest/":       "302 /v2.3/",
+		"HTTP://h?a":             "index ",
+	} {
+		got := shown(decide(Request{Line: "GET " + target + " HTTP/1.1"}))
+		if got != expected {
+			t.Errorf("%s: expected %s, got %s", target, expected, got)
+		}
+	}
+}
+
+func TestSearchEnginesAreKeptToTheNewestVersion(t *testing.T) {
+	old := decide(Request{Line: "GET /v1.9/a%20b HTTP/1.1"}).(Serve)
+	expected := []Field{{"x-robots-tag", "noindex"}, {"link", `</v2.3/a%20b>; rel="canonical"`}}
+	if !reflect.DeepEqual(old.Fields, expected) {
+		t.Errorf("got %v", old.Fields)
+	}
+	if supported := decide(Request{Line: "GET /v2.2/a HTTP/1.1"}).(Serve); supported.Fields != nil {
+		t.Errorf("got %v", supported.Fields)
+	}
+}
+
+func TestVersionsAreRead(t *testing.T) {
+	got := parseVersions("# a comment of words\n\nv2 supported\nv1 old\n")
+	if expected := []version{{"v2", false}, {"v1", true}}; !reflect.DeepEqual(got, expected) {
+		t.Errorf("got %v", got)
+	}
+	if len(versions) == 0 {
+		t.Error("versions.txt has none")
+	}
+}
+
+func TestLinesThatNameNothing(t *testing.T) {
+	for fault, lines := range map[fault][]string{
+		malformed: {
+			"", "GET", "GET /", "GET  / HTTP/1.1", "GET / HTTP/2.0", "GET / HTTP/1.10", "GET a HTTP/1.1",
+			"GET ? HTTP/1.1", "GET /% HTTP/1.1", "GET /../%4 HTTP/1.1", "GET /a#b HTTP/1.1", "GET /\xe9 HTTP/1.1",
+			"GET http:///a HTTP/1.1", "GET http://u@h/ HTTP/1.1", "GET ftp://h/ HTTP/1.1",
+		},
+		nothing: {
+			"GET /.. HTTP/1.1", "GET /%2e%2e/a HTTP/1.1", "GET /a%2fb HTTP/1.1", "GET /a\\b HTTP/1.1",
+			"GET /a%00 HTTP/1.1", "GET /%ff HTTP/1.1", "GET /%ed%a0%80 HTTP/1.1", "CONNECT h:443 HTTP/1.1",
+			"OPTIONS * HTTP/1.1",
+		},
+	} {
+		for _, line := range lines {
+			if got := siteTarget(line).fault; got != fault {
+				t.Errorf("%q: expected %d, got %d", line, fault, got)
+			}
+		}
+	}
+}
+
+// The layout is the canonical ABI's; `innkeeper test` holds the guest itself against cases.
+func TestEncoding(t *testing.T) {
+	var blocks [][]uint32
+	e := encoder{
+		place: func(block []uint32) pointer { blocks = append(blocks, block); return pointer(len(blocks)) },
+		text:  func(string) pointer { return 99 },
+	}
+	decision := Serve{
+		Candidates: []Candidate{{IsFile: true, Path: "ab"}},
+		Status:     404,
+		Fields:     []Field{{"a", "bcd"}},
+	}
+	if at := decision.encode(&e); at != 3 {
+		t.Fatalf("the decision is block %d", at)
+	}
+	expected := [][]uint32{{1, 99, 2}, {99, 1, 99, 3}, {2, 1, 1, 404, 2, 1}}
+	if !reflect.DeepEqual(blocks, expected) {
+		t.Errorf("got %v", blocks)
+	}
+}

@@ -1,0 +1,127 @@
+// A policy for a blog: clean URLs, redirects of its old addresses, and a set of
+// security fields.
+//
+// It exports the interface of `wit/policy.wit`, and is a plain module besides:
+// `policy.test.js` tests it without any WebAssembly.
+
+import { siteTarget } from "./request.js";
+
+// Pages that moved, by their old path. What stands here has moved for good.
+const MOVED = new Map([
+  ["feed", "/feed.xml"],
+  ["rss.xml", "/feed.xml"],
+  ["about-me", "/about"],
+  ["archive", "/posts/"],
+]);
+
+// A post at one of its old addresses: `2019/04/07/title.html`, `blog/2019/04/title/`. But
+// `2019/04/07/` is the archive of a day.
+const OLD_POST = /^(?:blog\/)?\d{4}\/\d\d\/(?:\d\d\/)?(?!\d\d\/?$)([^/]+?)(?:\.html|\/)?$/;
+
+// A file whose name tells its version: `app.3f2a9c1b.js`, `site-0d9f31c2.css`.
+const FINGERPRINT = /[.-][0-9a-f]{8,}\.[a-z0-9]+$/;
+
+// Fields of every answer that comes from the site. The host itself adds
+// `X-Content-Type-Options: nosniff`.
+const SECURITY = [
+  field("content-security-policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
+  field("cross-origin-opener-policy", "same-origin"),
+  field("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+  field("referrer-policy", "strict-origin-when-cross-origin"),
+];
+
+const FOREVER = field("cache-control", "public, max-age=31536000, immutable");
+
+export const policy = {
+  // Nothing but the request line is read.
+  interests() {
+    return [];
+  },
+
+  decide({ line }) {
+    const { path, query, fault } = siteTarget(line);
+    if (fault === "malformed") {
+      return reply(400, "malformed request line\n");
+    }
+    if (fault === "nothing" || isPrivate(path)) {
+      return { tag: "not-found" };
+    }
+    const location = newAddress(path);
+    if (location !== undefined) {
+      return redirect(301, location + query);
+    }
+    return serve(candidates(path), FINGERPRINT.test(path) ? [FOREVER, ...SECURITY] : SECURITY);
+  },
+};
+
+// Where a path has moved to, or `undefined` if it is in its place.
+function newAddress(path) {
+  if (MOVED.has(path)) {
+    return MOVED.get(path);
+  }
+  // A page has one address: a directory without `index.html`, others without `.html`.
+  if (path === "index.html" || path.endsWith("/index.html")) {
+    return escaped(path.slice(0, -"index.html".length));
+  }
+  const post = OLD_POST.exec(path);
+  if (post !== null) {
+    return escaped(`posts/${post[1]}`);
+  }
+  if (path.endsWith(".html")) {
+    return escaped(path.slice(0, -".html".length));
+  }
+  return undefined;
+}
+
+// What may be there: the first that exists is sent. If the last one is a directory
+// the host sends the client to the same address with a `/` at its end.
+function candidates(path) {
+  if (path === "" || path.endsWith("/")) {
+    return [index(path)];
+  }
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return name.includes(".") ? [file(path)] : [file(`${path}.html`), file(path)];
+}
+
+// Whether some name begins with a dot, other than `.well-known` at the root (RFC 8615).
+function isPrivate(path) {
+  return path
+    .split("/")
+    .some((name, depth) => name.startsWith(".") && !(depth === 0 && name === ".well-known"));
+}
+
+// A path as it stands in a URL.
+function escaped(path) {
+  return `/${path.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+// The words of `wit/policy.wit`, as JavaScript writes them.
+
+function field(name, value) {
+  return { name, value: bytes(value) };
+}
+
+function index(path) {
+  return { tag: "index", val: path };
+}
+
+function file(path) {
+  return { tag: "file", val: path };
+}
+
+function serve(candidates, fields) {
+  return { tag: "serve", val: { candidates, status: 200, fields } };
+}
+
+function redirect(status, location) {
+  return { tag: "redirect", val: { status, location, fields: [] } };
+}
+
+function reply(status, text) {
+  return { tag: "reply", val: { status, fields: [], body: bytes(text) } };
+}
+
+// Bytes of a text in ASCII.
+function bytes(text) {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { policy } from "./policy.js";
+import { siteTarget } from "./request.js";
+
+const bytes = (text) => Uint8Array.from(text, (character) => character.charCodeAt(0));
+
+// A decision in one line: what is tried, or where to, or which status.
+function decide(target) {
+  const { tag, val } = policy.decide({ line: bytes(`GET ${target} HTTP/1.1`), fields: [] });
+  switch (tag) {
+    case "serve":
+      return val.candidates.map((candidate) => `${candidate.tag} ${candidate.val}`).join(", ");
+    case "redirect":
+      return `${val.status} ${val.location}`;
+    case "reply":
+      return `reply ${val.status}`;
+    default:
+      return tag;
+  }
+}
+
+function fields(target) {
+  const { val } = policy.decide({ line: bytes(`GET ${target} HTTP/1.1`), fields: [] });
+  return Object.fromEntries(
+    val.fields.map(({ name, value }) => [name, String.fromCharCode(...value)]),
+  );
+}
+
+test("a page has one address", () => {
+  assert.equal(decide("/about"), "file about.html, file about");
+  assert.equal(decide("/about.html"), "301 /about");
+  assert.equal(decide("/docs/"), "index docs/");
+  assert.equal(decide("/docs/index.html?a=b"), "301 /docs/?a=b");
+  assert.equal(decide("/index.html"), "301 /");
+  assert.equal(decide("/"), "index ");
+});
+
+test("a name with a dot is a file", () => {
+  assert.equal(decide("/style.css"), "file style.css");
+  assert.equal(decide("/v1.2/notes"), "file v1.2/notes.html, file v1.2/notes");
+});
+
+test("old addresses of posts", () => {
+  assert.equal(decide("/2019/04/07/hello-world.html"), "301 /posts/hello-world");
+  assert.equal(decide("/2019/04/hello-world/"), "301 /posts/hello-world");
+  assert.equal(decide("/blog/2019/04/hello?from=feed"), "301 /posts/hello?from=feed");
+  assert.equal(decide("/2019/04/caf%C3%A9"), "301 /posts/caf%C3%A9");
+  assert.equal(decide("/2019/04/"), "index 2019/04/");
+  assert.equal(decide("/2019/04/07/"), "index 2019/04/07/");
+  assert.equal(decide("/2019/04/index.html"), "301 /2019/04/");
+  assert.equal(decide("/2019/4/hello"), "file 2019/4/hello.html, file 2019/4/hello");
+});
+
+test("pages that moved", () => {
+  assert.equal(decide("/rss.xml"), "301 /feed.xml");
+  assert.equal(decide("/archive"), "301 /posts/");
+});
+
+test("no redirect leads to another site", () => {
+  assert.equal(decide("//example.org/index.html"), "301 /example.org/");
+  assert.equal(decide("/2019/04/%2F%2Fexample.org"), "not-found");
+});
+
+test("what is private is not found", () => {
+  assert.equal(decide("/.git/config"), "not-found");
+  assert.equal(decide("/%2egit/config"), "not-found");
+  assert.equal(decide("/2019/04/.env"), "not-found");
+  assert.equal(decide("/.well-known/security.txt"), "file .well-known/security.txt");
+});
+
+test("every page has the security fields", () => {
+  assert.match(fields("/")["content-security-policy"], /frame-ancestors 'none'/);
+  assert.equal(fields("/about")["referrer-policy"], "strict-origin-when-cross-origin");
+  assert.equal(fields("/about")["cache-control"], undefined);
+});
+
+test("a file with a fingerprint is kept for ever", () => {
+  assert.match(fields("/app.3f2a9c1b.js")["cache-control"], /immutable/);
+  assert.equal(fields("/app.js")["cache-control"], undefined);
+});
+
+test("request lines", () => {
+  const target = (line) => siteTarget(bytes(line));
+  assert.deepEqual(target("GET /a/./b/../c?d HTTP/1.1"), { path: "a/c", query: "?d" });
+  assert.deepEqual(target("GET http://h:80/a%20b HTTP/1.0"), { path: "a b", query: "" });
+  assert.deepEqual(target("GET http://h?a HTTP/1.1"), { path: "", query: "?a" });
+  for (const line of ["", "GET", "GET  / HTTP/1.1", "GET / HTTP/2.0", "GET a HTTP/1.1",
+    "GET ? HTTP/1.1", "GET /% HTTP/1.1", "GET /a#b HTTP/1.1", "GET /\xe9 HTTP/1.1",
+    "GET http:///a HTTP/1.1", "GET http://u@h/ HTTP/1.1", "GET ftp://h/ HTTP/1.1"]) {
+    assert.deepEqual(target(line), { fault: "malformed" }, line);
+  }
+  for (const line of ["GET /.. HTTP/1.1", "GET /%2e%2e/a HTTP/1.1", "GET /a%2fb HTTP/1.1",
+    "GET /a\\b HTTP/1.1", "GET /a%00 HTTP/1.1", "GET /%ff HTTP/1.1", "GET /%ed%a0%80 HTTP/1.1",
+    "CONNECT h:443 HTTP/1.1", "OPTIONS * HTTP/1.1"]) {
+    assert.deepEqual(target(line), { fault: "nothing" }, line);
+  }
+});

@@ -1,0 +1,31 @@
+"""Binds the policy to `wit/policy.wit`. Only the built guest has the module `wit_world`."""
+
+import policy
+from wit_world import exports
+from wit_world.exports import policy as wit
+
+
+class Policy(exports.Policy):
+    """What the host calls: a class for the interface, a method for each function."""
+
+    def interests(self) -> list[str]:
+        return ["accept-language"]
+
+    def decide(self, request: wit.Request) -> wit.Decision:
+        # A field may stand on several lines, which mean the same as one with commas.
+        accept_language = ",".join(field.value.decode("latin-1") for field in request.fields)
+        match policy.decide(request.line, accept_language):
+            case policy.Index(path):
+                return wit.Decision_Index(path)
+            case policy.File(path):
+                return wit.Decision_File(path)
+            case policy.NotFound():
+                return wit.Decision_NotFound()
+            case policy.Redirect(status, location, fields):
+                return wit.Decision_Redirect(wit.Redirect(status, location, wit_fields(fields)))
+            case policy.Reply(status, text):
+                return wit.Decision_Reply(wit.Reply(status, [], text.encode()))
+
+
+def wit_fields(fields: dict[str, str]) -> list[wit.Field]:
+    return [wit.Field(name, value.encode("latin-1")) for name, value in fields.items()]

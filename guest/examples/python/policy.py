@@ -1,0 +1,141 @@
+"""A policy for a site that has moved, and speaks several languages.
+
+A table says which pages are elsewhere or gone, and the start page is the one in the
+language that the browser asks for. All else is files, as in the default policy.
+
+This file knows nothing of WebAssembly; `app.py` binds it to `wit/policy.wit`.
+"""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from request import Fault, Target, site_target
+
+
+@dataclass(frozen=True)
+class Index:
+    """Serve the index page of this directory."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class File:
+    """Serve this file."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class NotFound:
+    """There is nothing here."""
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """Send the client elsewhere."""
+
+    status: int
+    location: str
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Answer with this text."""
+
+    status: int
+    text: str
+
+
+Decision = Index | File | NotFound | Redirect | Reply
+
+# Read once, while the guest is built: the built guest has no files to read.
+TABLE = tomllib.loads(Path(__file__).with_name("redirects.toml").read_text(encoding="utf-8"))
+MOVED: dict[str, str] = TABLE["moved"]
+GONE: list[str] = TABLE["gone"]["paths"]
+LANGUAGES: list[str] = TABLE["start"]["languages"]
+
+
+def decide(line: bytes, accept_language: str) -> Decision:
+    """Decides how to answer the request with this line and this `Accept-Language`."""
+    match site_target(line):
+        case Fault.MALFORMED:
+            return Reply(400, "malformed request line\n")
+        case Fault.NOTHING:
+            return NotFound()
+        case Target(path) if is_private(path):
+            return NotFound()
+        case Target("", query):
+            start = f"/{best_language(accept_language)}/"
+            return Redirect(302, start + query, {"vary": "accept-language"})
+        case Target(path, query):
+            return moved("/" + path, query) or gone("/" + path) or in_place(path)
+
+
+def moved(path: str, query: str) -> Redirect | None:
+    """The redirect of a path that the table has."""
+    for old, new in MOVED.items():
+        rest = rest_of(path, old)
+        if rest is not None:
+            location = new.removesuffix("*") + quote(rest)
+            return Redirect(301, location + query)
+    return None
+
+
+def gone(path: str) -> Reply | None:
+    """The answer for a path that was taken away."""
+    if any(rest_of(path, old) is not None for old in GONE):
+        return Reply(410, "This page is gone.\n")
+    return None
+
+
+def rest_of(path: str, pattern: str) -> str | None:
+    """What of a path stands for the `*` of a pattern; `None` if it does not fit."""
+    if pattern.endswith("*"):
+        start = pattern.removesuffix("*")
+        return path.removeprefix(start) if path.startswith(start) else None
+    return "" if path == pattern else None
+
+
+def in_place(path: str) -> Decision:
+    """A path that nothing is said about."""
+    return Index(path) if path.endswith("/") else File(path)
+
+
+def is_private(path: str) -> bool:
+    """Whether some name begins with a dot, other than `.well-known` at the root (RFC 8615)."""
+    return any(
+        name.startswith(".") and (depth, name) != (0, ".well-known")
+        for depth, name in enumerate(path.split("/"))
+    )
+
+
+def best_language(accept_language: str) -> str:
+    """The language that suits a browser best (RFC 9110, section 12.5.4; RFC 4647, 3.4)."""
+    ranges = [weighted(item) for item in accept_language.split(",")]
+    # The sort is stable: of equal weights the first one counts.
+    for wanted, weight in sorted(ranges, key=lambda pair: -pair[1]):
+        if wanted == "*" or weight <= 0:
+            break
+        # `de-CH` suits who has `de`, and `pt` who has `pt-BR`.
+        while wanted:
+            for language in LANGUAGES:
+                if (language.lower() + "-").startswith(wanted + "-"):
+                    return language
+            wanted = wanted.rpartition("-")[0]
+    return LANGUAGES[0]
+
+
+def weighted(item: str) -> tuple[str, float]:
+    """One language range, in lower case, with its weight: `de-CH;q=0.8`."""
+    name, _, parameter = item.partition(";")
+    name = name.strip().lower()
+    key, _, value = parameter.strip().partition("=")
+    if not parameter:
+        return name, 1.0
+    digits = value.replace(".", "", 1)
+    usable = key.strip().lower() == "q" and digits.isascii() and digits.isdigit()
+    return name, float(value) if usable else 0.0

@@ -1,0 +1,103 @@
+"""The policy's tests: `python3 -m unittest`. They need nothing but Python."""
+
+import unittest
+from urllib.parse import urlsplit
+
+import policy
+from policy import File, Index, NotFound, Redirect, Reply, best_language
+from request import Fault, Target, site_target
+
+
+def decide(target: str, accept_language: str = "") -> policy.Decision:
+    return policy.decide(f"GET {target} HTTP/1.1".encode(), accept_language)
+
+
+class Table(unittest.TestCase):
+    def test_pages_that_moved(self):
+        self.assertEqual(decide("/about-us.html"), Redirect(301, "/about/"))
+        self.assertEqual(decide("/about-us.html?a=b"), Redirect(301, "/about/?a=b"))
+        self.assertEqual(decide("/shop"), Redirect(301, "https://shop.example/"))
+        self.assertEqual(decide("/wiki/Main%20Page"), Redirect(301, "/"))
+
+    def test_all_that_begins_so(self):
+        self.assertEqual(decide("/manual/a/b.html"), Redirect(301, "/en/manual/a/b.html"))
+        self.assertEqual(decide("/handbuch/%C3%BCber"), Redirect(301, "/de/manual/%C3%BCber"))
+        self.assertEqual(decide("/manual/"), Redirect(301, "/en/manual/"))
+        self.assertEqual(decide("/manual"), File("manual"))
+
+    def test_what_is_gone(self):
+        self.assertEqual(decide("/newsletter/2019/").status, 410)
+        self.assertEqual(decide("/offers.html").status, 410)
+
+    def test_all_else_is_in_its_place(self):
+        self.assertEqual(decide("/de/"), Index("de/"))
+        self.assertEqual(decide("/a.css?v=1"), File("a.css"))
+
+    def test_what_is_private_is_not_found(self):
+        for target in ["/.git/config", "/%2egit/config", "/manual/.env"]:
+            self.assertEqual(decide(target), NotFound(), target)
+        self.assertEqual(decide("/.well-known/a"), File(".well-known/a"))
+
+    def test_the_table_itself(self):
+        for old, new in policy.MOVED.items():
+            self.assertTrue(old.startswith("/"), old)
+            self.assertEqual(old.endswith("*"), new.endswith("*"), old)
+            self.assertIn(urlsplit(new).scheme, ["", "http", "https"], new)
+            self.assertTrue(new.isascii() and new.isprintable(), new)
+            # The query of the request is put at its end.
+            self.assertFalse(set(new) & set(" ?#"), new)
+            # A redirect that leads to another one, or to itself, costs a round trip at best.
+            self.assertIsNone(policy.moved(new, ""), f"{new} has moved too")
+
+
+class StartPage(unittest.TestCase):
+    def test_the_start_page_is_a_redirect(self):
+        self.assertEqual(
+            decide("/?a=b", "de"), Redirect(302, "/de/?a=b", {"vary": "accept-language"})
+        )
+
+    def test_languages(self):
+        for accepted, best in {
+            "": "en",
+            "de": "de",
+            "de-CH": "de",
+            "pt": "pt-BR",
+            "PT-br, de;q=0.9": "pt-BR",
+            "it, fr;q=0.5, de;q=0.7": "de",
+            "it": "en",
+            "fr;q=0, de;q=0.1": "de",
+            "*": "en",
+            "de;q=x, fr;q=0.2": "fr",
+            "d": "en",
+            ";;,=;q": "en",
+            "de;q=1..0": "en",
+        }.items():
+            self.assertEqual(best_language(accepted), best, accepted)
+
+
+class RequestLines(unittest.TestCase):
+    def test_targets(self):
+        self.assertEqual(site_target(b"GET /a/./b/../c?d HTTP/1.1"), Target("a/c", "?d"))
+        self.assertEqual(site_target(b"GET http://h:80/a%20b HTTP/1.0"), Target("a b"))
+        self.assertEqual(site_target(b"GET http://h?a HTTP/1.1"), Target("", "?a"))
+
+    def test_malformed(self):
+        for line in [
+            b"", b"GET", b"GET  / HTTP/1.1", b"GET / HTTP/2.0", b"GET a HTTP/1.1",
+            b"GET ? HTTP/1.1", b"GET /% HTTP/1.1", b"GET /a#b HTTP/1.1", b"GET /\xe9 HTTP/1.1",
+            b"GET http:///a HTTP/1.1", b"GET http://u@h/ HTTP/1.1", b"GET / HTTP/1.1\n",
+        ]:  # fmt: skip
+            self.assertEqual(site_target(line), Fault.MALFORMED, line)
+            self.assertEqual(policy.decide(line, ""), Reply(400, "malformed request line\n"))
+
+    def test_nothing(self):
+        for line in [
+            b"GET /.. HTTP/1.1", b"GET /%2e%2e/a HTTP/1.1", b"GET /a%2fb HTTP/1.1",
+            b"GET /a\\b HTTP/1.1", b"GET /a%00 HTTP/1.1", b"GET /%ff HTTP/1.1",
+            b"GET /%ed%a0%80 HTTP/1.1", b"CONNECT h:443 HTTP/1.1", b"OPTIONS * HTTP/1.1",
+        ]:  # fmt: skip
+            self.assertEqual(site_target(line), Fault.NOTHING, line)
+
+
+if __name__ == "__main__":
+    unittest.main()
