@@ -207,13 +207,38 @@ fn compiled_guests_are_kept_where_nobody_else_can_write() {
     let flags = ["--code-cache", cache.to_str().unwrap()];
     let start = || Program::start(serving(&folder.path().join("root"), &flags), 1);
     start().client().expect_open();
-    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    // The code, and a note that the check was passed.
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 2);
     start().client().expect_open();
-    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 2);
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
     let (code, message) = refused(&flags);
     assert_eq!(code, 1);
     assert!(message.contains("others could put code there"), "{message}");
+}
+
+#[test]
+fn a_check_that_was_passed_is_not_made_again_unless_something_changed() {
+    let folder = site();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("policy.wasm"), innkeeper::guest::DEFAULT_GUEST).unwrap();
+    let case =
+        |decision: &str| format!("case = [{{ line = 'GET / HTTP/1.1', decision = {decision} }}]");
+    fs::write(path("cases.toml"), case("{ index = '' }")).unwrap();
+    let (guest, cases, cache) = (path("policy.wasm"), path("cases.toml"), path("cache"));
+    let flags = ["--guest", &guest, "--cases", &cases, "--code-cache", &cache];
+    let said = |flags: &[&str]| {
+        Program::start(serving(&folder.path().join("root"), flags), 1).said.clone()
+    };
+    assert!(said(&flags).contains("275 request lines and 1 cases"));
+    assert!(said(&flags).contains("its check with 1 cases was passed at an earlier start"));
+    // Other limits, and other cases.
+    let limits = [&flags[..], &["--guest-deadline", "50ms"]].concat();
+    assert!(said(&limits).contains("275 request lines"));
+    fs::write(&cases, case("'not-found'")).unwrap();
+    let (code, message) = refused(&flags);
+    assert_eq!(code, 1);
+    assert!(message.contains("1 of 1 cases do not hold"), "{message}");
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub struct GuestArguments {
     pub guest_table: u32,
 
     /// Core instances that a component may be made of
-    #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub guest_instances: u32,
 }
 

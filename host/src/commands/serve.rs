@@ -386,13 +386,20 @@ fn first_generation(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result
         .map_err(|error| anyhow!("{name} is not fit to serve: {error}"))?;
     if settings.guest.is_some() {
         swap::warn_of_imports(&name, &generation);
-        tracing::info!(
-            "the guest {} in {name} serves: compiled in {compile:.1?}, checked on {} request lines \
-             and {} cases in {check:.1?}",
-            generation.digest(),
-            report.lines,
-            report.cases
-        );
+        let digest = generation.digest();
+        let lines = report.lines;
+        let cases = report.cases;
+        if report.is_known {
+            tracing::info!(
+                "the guest {digest} in {name} serves: loaded in {compile:.1?}, its check with {cases} \
+                 cases was passed at an earlier start"
+            );
+        } else {
+            tracing::info!(
+                "the guest {digest} in {name} serves: compiled in {compile:.1?}, checked on {lines} \
+                 request lines and {cases} cases in {check:.1?}"
+            );
+        }
     }
     Ok(generation)
 }

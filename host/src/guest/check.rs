@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::cases::{Asked, Case, CaseFile};
 use super::decision::{Decision, Kind};
@@ -29,6 +29,11 @@ pub struct Report {
     pub cases: usize,
     /// How many of all those decisions were of each kind.
     pub kinds: BTreeMap<Kind, usize>,
+    /// How long a decision took on average.
+    pub average: Duration,
+    /// Whether all this was found before, by this version, of the same guest with the same
+    /// cases and limits: a pure function that passed once passes again.
+    pub is_known: bool,
 }
 
 /// Where all requests of a check come from.
@@ -45,7 +50,8 @@ pub fn check(guest: &Generation, cases: &[CaseFile]) -> Result<Report, String> {
     let mut decisions = decide_twice(&asked, |asked| asked.decide(guest))?;
     // Each was decided twice.
     let count = u32::try_from(2 * asked.len()).unwrap_or(u32::MAX);
-    guest.takes(began.elapsed() / count);
+    report.average = began.elapsed() / count;
+    guest.takes(report.average);
     for decision in &decisions {
         *report.kinds.entry(decision.kind()).or_default() += 1;
     }

@@ -12,14 +12,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat};
 use wasmtime::component::Component;
 
 use super::generation::Digest;
 
-/// Compiled guests that are kept. The one that was compiled first goes first.
-const KEPT: usize = 32;
+/// Files that are kept: compiled guests, and notes of checks that they passed. The one that was compiled first goes first.
+const KEPT: usize = 64;
 
 /// Bytes of one of them. A guest in Python, the largest known, has 60 MiB.
 const MAX_BYTES: u64 = 512 << 20;
@@ -81,6 +82,21 @@ impl CodeCache {
             tracing::warn!("cannot keep a compiled guest in {}: {error}", self.path.display());
         }
         Ok(component)
+    }
+
+    /// How long a decision took on average in the check that was passed under this key, if
+    /// one was.
+    pub(super) fn passed(&self, key: Digest) -> Option<Duration> {
+        let told = self.read(&passed_name(key)).ok()??;
+        String::from_utf8(told).ok()?.trim().parse().ok().map(Duration::from_nanos)
+    }
+
+    /// Notes that a check was passed under this key.
+    pub(super) fn note_passed(&self, key: Digest, average: Duration) {
+        let told = format!("{}\n", average.as_nanos());
+        if let Err(error) = self.keep(&passed_name(key), told.as_bytes()) {
+            tracing::debug!("cannot note in {} what was passed: {error}", self.path.display());
+        }
     }
 
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
@@ -147,6 +163,11 @@ fn is_ours(file: &File) -> io::Result<bool> {
     let owner = metadata.uid();
     let is_private = metadata.mode() & 0o022 == 0;
     Ok(is_private && (owner == 0 || owner == rustix::process::geteuid().as_raw()))
+}
+
+/// It ends as compiled guests do, so that it is thinned out with them.
+fn passed_name(key: Digest) -> String {
+    format!("{key:#}.passed{SUFFIX}")
 }
 
 fn name(engine: &wasmtime::Engine, component: &[u8]) -> String {

@@ -29,7 +29,7 @@ pub struct GuestLimits {
     /// Elements of one table. Toolchains make one of a few thousand.
     pub table_elements: usize,
     /// Core instances of one component, each with a table and a memory at most.
-    /// A component with adapters has about five.
+    /// A component with adapters has about five, and one that componentize-py makes 38.
     pub core_instances: u32,
     /// The host memory, in bytes, that reading a decision may take. It bounds a
     /// guest that returns the same megabyte a thousand times: 1 MiB of body,
@@ -47,7 +47,7 @@ impl Default for GuestLimits {
             memory_bytes: 64 << 20,
             stack_bytes: 512 << 10,
             table_elements: 20_000,
-            core_instances: 20,
+            core_instances: 64,
             decision_bytes: 2 << 20,
             remembered_bytes: 4 << 20,
         }
@@ -86,6 +86,11 @@ impl Engine {
     /// The engine, with a folder that it keeps compiled code in.
     pub fn keeping_code(self, cache: CodeCache) -> Engine {
         Engine { code_cache: Some(cache), ..self }
+    }
+
+    /// Where compiled code is kept, if anywhere.
+    pub(super) fn code_cache(&self) -> Option<&CodeCache> {
+        self.code_cache.as_ref()
     }
 
     /// Compiles a component, unless that was done before.
@@ -213,5 +218,6 @@ fn config(limits: GuestLimits, concurrency: u32) -> Config {
     config
 }
 
-/// Memories that one component may have: its own, and one of an adapter.
-const MEMORIES: u32 = 2;
+/// Memories that one component may have: its own, and those of adapters. What componentize-qjs
+/// makes with WASI stubbed has three.
+const MEMORIES: u32 = 3;
