@@ -1,39 +1,83 @@
-//! Binds the policy to `wit/policy.wit`. The only file that knows wit-bindgen.
+//! Binds a policy to `wit/policy.wit`. The only file that knows wit-bindgen.
 
-#![expect(
+use std::marker::PhantomData;
+
+use bindings::exports::innkeeper::policy::policy;
+
+use crate::decision::{Candidate, Decision, Field};
+use crate::{Policy, Request};
+
+/// What wit-bindgen makes of the world.
+#[expect(missing_docs, reason = "`wit/policy.wit` documents all of it")]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "guest",
+        pub_export_macro: true,
+    });
+}
+
+/// The built-in guest.
+#[cfg(feature = "component")]
+#[expect(
     unsafe_code,
-    reason = "`generate!` and `export!` expand to the functions of the canonical ABI"
+    unreachable_pub,
+    reason = "`export!` expands to the functions of the canonical ABI, for the linker to find"
 )]
+mod default {
+    crate::export!(crate::DefaultPolicy);
+}
 
-use crate::decide::decide;
-use crate::decision;
-use exports::innkeeper::policy::policy::{Decision, Guest, Reply, Request};
+/// A policy in the terms of the bindings.
+#[derive(Debug)]
+pub struct Component<P>(PhantomData<P>);
 
-wit_bindgen::generate!({
-    path: "../wit",
-    world: "guest",
-});
-
-struct Policy;
-
-impl Guest for Policy {
-    /// The request line is all that this policy reads.
+impl<P: Policy + 'static> policy::Guest for Component<P> {
     fn interests() -> Vec<String> {
-        Vec::new()
+        P::INTERESTS.iter().map(|&name| name.to_owned()).collect()
     }
 
-    fn decide(request: Request) -> Decision {
-        match decide(&request.line) {
-            decision::Decision::Index(path) => Decision::Index(path),
-            decision::Decision::File(path) => Decision::File(path),
-            decision::Decision::NotFound => Decision::NotFound,
-            decision::Decision::Reply(reply) => Decision::Reply(Reply {
+    fn decide(request: policy::Request) -> policy::Decision {
+        // Known when it is compiled: a policy without interests has no loop here.
+        let fields = if P::INTERESTS.is_empty() {
+            Vec::new()
+        } else {
+            request.fields.into_iter().map(field_from).collect()
+        };
+        match P::decide(&Request::new(request.line, fields)) {
+            Decision::Index(path) => policy::Decision::Index(path),
+            Decision::File(path) => policy::Decision::File(path),
+            Decision::NotFound => policy::Decision::NotFound,
+            Decision::Reply(reply) => policy::Decision::Reply(policy::Reply {
                 status: reply.status,
-                fields: Vec::new(),
-                body: reply.body.into_bytes(),
+                fields: fields_to(reply.fields),
+                body: reply.body,
+            }),
+            Decision::Serve(serve) => policy::Decision::Serve(policy::Serve {
+                candidates: serve.candidates.into_iter().map(candidate_to).collect(),
+                status: serve.status,
+                fields: fields_to(serve.fields),
+            }),
+            Decision::Redirect(redirect) => policy::Decision::Redirect(policy::Redirect {
+                status: redirect.status,
+                location: redirect.location,
+                fields: fields_to(redirect.fields),
             }),
         }
     }
 }
 
-export!(Policy);
+fn field_from(field: policy::Field) -> Field {
+    Field { name: field.name, value: field.value }
+}
+
+fn fields_to(fields: Vec<Field>) -> Vec<policy::Field> {
+    fields.into_iter().map(|field| policy::Field { name: field.name, value: field.value }).collect()
+}
+
+fn candidate_to(candidate: Candidate) -> policy::Candidate {
+    match candidate {
+        Candidate::Index(path) => policy::Candidate::Index(path),
+        Candidate::File(path) => policy::Candidate::File(path),
+    }
+}

@@ -1,11 +1,14 @@
-//! What the default policy may decide: the cases of `decision` in
-//! `wit/policy.wit` that it uses, with the same meaning.
+//! What a policy may decide: the cases of `decision` in `wit/policy.wit`, with the
+//! same names and the same meaning.
+//!
+//! The contract's rules (which paths, which status, how many fields) are not
+//! repeated here. The host checks them, and `innkeeper check` tells before it does.
 
 /// How to answer a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Serve the index page of this directory: `""` is the root, any other
-    /// path ends in `/`.
+    /// Serve the index page of the directory with this path below the root: `""`
+    /// is the root, and a `/` at the end is allowed.
     Index(String),
     /// Serve the file with this path below the root.
     File(String),
@@ -13,13 +16,213 @@ pub enum Decision {
     NotFound,
     /// Answer with this.
     Reply(Reply),
+    /// Serve the first of several candidates, or with another status or fields.
+    Serve(Serve),
+    /// Send the client elsewhere.
+    Redirect(Redirect),
 }
 
-/// A small answer in plain text.
+impl Decision {
+    /// Serve the index page of this directory.
+    pub fn index(path: impl Into<String>) -> Decision {
+        Decision::Index(path.into())
+    }
+
+    /// Serve this file.
+    pub fn file(path: impl Into<String>) -> Decision {
+        Decision::File(path.into())
+    }
+
+    /// The same decision in a folder of the site: each path is one below it. What
+    /// has no path stays as it is.
+    ///
+    /// The folder's name is not checked: it must be one that the contract allows.
+    pub fn beneath(self, folder: &str) -> Decision {
+        match self {
+            Decision::Index(path) => Decision::Index(join(folder, &path)),
+            Decision::File(path) => Decision::File(join(folder, &path)),
+            Decision::Serve(mut serve) => {
+                for candidate in &mut serve.candidates {
+                    let (Candidate::Index(path) | Candidate::File(path)) = candidate;
+                    *path = join(folder, path);
+                }
+                Decision::Serve(serve)
+            }
+            Decision::NotFound | Decision::Reply(_) | Decision::Redirect(_) => self,
+        }
+    }
+}
+
+fn join(folder: &str, path: &str) -> String {
+    [folder, "/", path].concat()
+}
+
+/// One thing that the host may try to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Candidate {
+    /// The index page of the directory with this path.
+    Index(String),
+    /// The regular file with this path.
+    File(String),
+}
+
+impl Candidate {
+    /// The index page of this directory.
+    pub fn index(path: impl Into<String>) -> Candidate {
+        Candidate::Index(path.into())
+    }
+
+    /// This file.
+    pub fn file(path: impl Into<String>) -> Candidate {
+        Candidate::File(path.into())
+    }
+}
+
+/// Serve the first candidate that exists, with a say in how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serve {
+    /// What to try, in this order; one to sixteen.
+    pub candidates: Vec<Candidate>,
+    /// 200, or 400 to 599 for a page that explains an error.
+    pub status: u16,
+    /// Further fields for the answer.
+    pub fields: Vec<Field>,
+}
+
+impl Serve {
+    /// Serve the first of these that exists, with status 200.
+    pub fn first_of(candidates: impl IntoIterator<Item = Candidate>) -> Serve {
+        Serve { candidates: candidates.into_iter().collect(), status: 200, fields: Vec::new() }
+    }
+
+    /// Serve this one, with status 200.
+    pub fn one(candidate: Candidate) -> Serve {
+        Serve { candidates: vec![candidate], status: 200, fields: Vec::new() }
+    }
+
+    /// With another status.
+    pub fn status(mut self, status: u16) -> Serve {
+        self.status = status;
+        self
+    }
+
+    /// With this field too.
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Serve {
+        self.fields.push(Field::new(name, value));
+        self
+    }
+}
+
+impl From<Serve> for Decision {
+    fn from(serve: Serve) -> Decision {
+        Decision::Serve(serve)
+    }
+}
+
+/// Send the client elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+    /// Where to: an `http` or `https` URL or a relative reference, escaped.
+    pub location: String,
+    /// Further fields for the answer.
+    pub fields: Vec<Field>,
+}
+
+impl Redirect {
+    /// Send the client there. [`escape`](crate::path::escape) makes a path fit for it.
+    pub fn new(status: u16, location: impl Into<String>) -> Redirect {
+        Redirect { status, location: location.into(), fields: Vec::new() }
+    }
+
+    /// With this field too.
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Redirect {
+        self.fields.push(Field::new(name, value));
+        self
+    }
+}
+
+impl From<Redirect> for Decision {
+    fn from(redirect: Redirect) -> Decision {
+        Decision::Redirect(redirect)
+    }
+}
+
+/// A small answer of the policy's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The status, 400 to 599.
+    /// 200 to 599, but not 206, 304 or 416.
     pub status: u16,
-    /// The body, sent as `text/plain; charset=utf-8`.
-    pub body: String,
+    /// Further fields for the answer.
+    pub fields: Vec<Field>,
+    /// The body, at most 1 MiB. Without a `content-type` among the fields it is
+    /// sent as `text/plain; charset=utf-8`.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// Answer with this plain text. With 204 and 205 it must be empty.
+    pub fn text(status: u16, body: impl Into<Vec<u8>>) -> Reply {
+        Reply { status, fields: Vec::new(), body: body.into() }
+    }
+
+    /// Answer with this page.
+    pub fn html(status: u16, page: impl Into<Vec<u8>>) -> Reply {
+        Reply::text(status, page).with("content-type", "text/html; charset=utf-8")
+    }
+
+    /// With this field too.
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Reply {
+        self.fields.push(Field::new(name, value));
+        self
+    }
+}
+
+impl From<Reply> for Decision {
+    fn from(reply: Reply) -> Decision {
+        Decision::Reply(reply)
+    }
+}
+
+/// A header field, of a request or of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name. In a request it is in lower case.
+    pub name: String,
+    /// Its value, which need not be text.
+    pub value: Vec<u8>,
+}
+
+impl Field {
+    /// A field with this name and value.
+    pub fn new(name: impl Into<String>, value: impl Into<Vec<u8>>) -> Field {
+        Field { name: name.into(), value: value.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Candidate, Decision, Redirect, Reply, Serve};
+
+    #[test]
+    fn what_has_a_path_has_it_beneath_the_folder() {
+        assert_eq!(Decision::index("").beneath("en"), Decision::index("en/"));
+        assert_eq!(Decision::file("a/b.css").beneath("en"), Decision::file("en/a/b.css"));
+        let serve = Serve::first_of([Candidate::file("a"), Candidate::index("")]);
+        assert_eq!(
+            Decision::from(serve.with("vary", "host").status(404)).beneath("en"),
+            Serve::first_of([Candidate::file("en/a"), Candidate::index("en/")])
+                .with("vary", "host")
+                .status(404)
+                .into()
+        );
+        for other in [
+            Decision::NotFound,
+            Reply::text(200, "a").into(),
+            Redirect::new(307, "/a").with("cache-control", "no-store").into(),
+        ] {
+            assert_eq!(other.clone().beneath("en"), other);
+        }
+    }
 }

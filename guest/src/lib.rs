@@ -1,26 +1,64 @@
-//! innkeeper's default policy: which file answers a request line.
+//! innkeeper's default policy, and what a policy of your own is made of.
 //!
-//! Everything here is a pure function of its input and runs natively, so that
-//! `cargo test -p guest` tests the whole policy without a server and without
-//! wasm. In reading order:
+//! A policy is a type with one function, and a guest is a library with one policy:
 //!
-//! - [`decide`]: request line in, decision out. The policy, on one screen.
-//! - [`decision`]: what a policy may decide.
-//! - [`request`]: the request line, taken apart (RFC 9112, section 3).
+//! ```
+//! use guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve};
+//!
+//! /// The site in the client's favourite colour.
+//! pub struct Colours;
+//!
+//! impl Policy for Colours {
+//!     const INTERESTS: &'static [&'static str] = &["x-colour"];
+//!
+//!     fn decide(request: &Request) -> Decision {
+//!         match (DefaultPolicy::decide(request), request.value("x-colour")) {
+//!             (Decision::File(path), Some("red")) => {
+//!                 let red = Candidate::file(["red/", &path].concat());
+//!                 Serve::first_of([red, Candidate::file(path)]).with("vary", "x-colour").into()
+//!             }
+//!             (decision, _) => decision,
+//!         }
+//!     }
+//! }
+//!
+//! guest::export!(Colours);
+//! ```
+//!
+//! `guest/examples` has more of them, each with its `Cargo.toml`. Everything here
+//! is a pure function of its input and runs natively, so that `cargo test` tests a
+//! whole policy without a server and without wasm. In reading order:
+//!
+//! - [`decide`](mod@decide): request line in, decision out. The default policy, on
+//!   one screen.
+//! - [`policy`]: what a policy is, and [`export!`].
+//! - [`request`]: what it is asked.
+//! - [`decision`]: what it may decide.
+//! - [`line`](mod@line): the request line, taken apart (RFC 9112, section 3).
 //! - [`path`]: the path of a URL, decoded and resolved (RFC 3986, section 5.2.4).
+//! - `testing`, with the feature of that name: checks for unit tests.
 //!
 //! Compiled for wasm only: `component` binds all that to `wit/policy.wit`, and
-//! `arena` is where its memory comes from.
-//!
-//! Another guest can build on this crate; without its feature `component` it is a
-//! library (`guest/examples/spa` shows how).
+//! `arena` is where memory comes from.
 
 #[cfg(target_arch = "wasm32")]
 mod arena;
-#[cfg(all(target_arch = "wasm32", feature = "component"))]
-mod component;
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod component;
 
 pub mod decide;
 pub mod decision;
+pub mod line;
 pub mod path;
+pub mod policy;
 pub mod request;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use decide::DefaultPolicy;
+pub use decision::{Candidate, Decision, Field, Redirect, Reply, Serve};
+pub use line::{RequestLine, Target};
+pub use path::SitePath;
+pub use policy::Policy;
+pub use request::Request;

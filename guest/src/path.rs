@@ -80,6 +80,26 @@ impl SitePath {
     }
 }
 
+/// Writes a path as it stands in a URL: each byte but `/` and those that never need
+/// it becomes a percent-escape (RFC 3986, sections 2.1 and 2.3).
+///
+/// A path that could begin with two slashes must be kept from it by who writes the
+/// URL: there a host would follow.
+pub fn escape(path: &str) -> String {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    let mut escaped = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push('%');
+            escaped.extend([byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
+        }
+    }
+    escaped
+}
+
 /// Whether no name of a file may contain this byte: separators on some system,
 /// and the control characters, which forge lines in logs and listings.
 fn is_unusable(byte: u8) -> bool {
@@ -115,7 +135,7 @@ fn hex(digit: Option<u8>) -> Result<u8, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, SitePath};
+    use super::{Fault, SitePath, escape};
 
     #[track_caller]
     fn check(path: &str, expected: &str) {
@@ -193,5 +213,14 @@ mod tests {
         check("/a%0A", "(nothing)");
         check("/%ff", "(nothing)");
         check("/%ed%a0%80", "(nothing)");
+    }
+
+    #[test]
+    fn an_escaped_path_names_the_same() {
+        assert_eq!(escape("a/b-c._~/"), "a/b-c._~/");
+        assert_eq!(escape("100% \u{e9}?#\"<"), "100%25%20%C3%A9%3F%23%22%3C");
+        for path in ["a b/c", "%41", "a+b&c=d;e", "\u{4f60}/\u{597d}.html", "docs/"] {
+            check(&["/", &escape(path)].concat(), path);
+        }
     }
 }

@@ -1,227 +1,124 @@
-//! The request line, taken apart as RFC 9112, section 3 defines it.
+//! One request, as far as a policy sees it: its line, and the fields and facts
+//! that it named.
 
-/// A request line: method, target and version with one space between them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestLine<'a> {
-    /// The method: a token, and case-sensitive.
-    pub method: &'a str,
-    /// What the request is about.
-    pub target: Target<'a>,
-    /// The minor version; the major version is 1.
-    pub minor_version: u8,
+use crate::decision::Field;
+use crate::line::{Fault, RequestLine, Target, split_port};
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    line: Vec<u8>,
+    fields: Vec<Field>,
 }
 
-/// A request target in one of its four forms (RFC 9112, section 3.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target<'a> {
-    /// `/path?query`, as browsers send it.
-    Origin {
-        /// The path, still escaped. It begins with `/`.
-        path: &'a str,
-        /// What follows the first `?`, if there is one.
-        query: Option<&'a str>,
-    },
-    /// `http://host/path?query`, as sent to proxies, and accepted by all.
-    Absolute {
-        /// The host, with its port if one was given.
-        authority: &'a str,
-        /// The path, still escaped. It begins with `/`.
-        path: &'a str,
-        /// What follows the first `?`, if there is one.
-        query: Option<&'a str>,
-    },
-    /// `host:port`, for CONNECT alone.
-    Authority(&'a str),
-    /// `*`, for OPTIONS alone: the server as a whole.
-    Asterisk,
-}
+impl Request {
+    /// The request with this line, without its line end, and these fields and facts.
+    pub fn new(line: impl Into<Vec<u8>>, fields: Vec<Field>) -> Request {
+        Request { line: line.into(), fields }
+    }
 
-/// Why some bytes are not a request line that can be answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Not a request line. The text says what is wrong, for the client to read.
-    Malformed(&'static str),
-    /// A request line of a version other than HTTP/1.x.
-    Version,
-}
+    /// The request line, byte for byte and without its line end.
+    pub fn line(&self) -> &[u8] {
+        &self.line
+    }
 
-impl<'a> RequestLine<'a> {
-    /// Takes a request line apart, given without its line end.
-    pub fn parse(line: &'a [u8]) -> Result<RequestLine<'a>, Fault> {
-        // Only visible ASCII may stand in a request line, and the two spaces
-        // that separate its parts.
-        let line = std::str::from_utf8(line)
-            .ok()
-            .filter(|line| line.bytes().all(|byte| matches!(byte, b' '..=b'~')))
-            .ok_or(Fault::Malformed("the request line is not visible ASCII"))?;
-        let mut parts = line.split(' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Fault::Malformed(
-                "the request line is not method, target and version with one space between them",
-            ));
+    /// The request line, taken apart.
+    pub fn parse(&self) -> Result<RequestLine<'_>, Fault> {
+        RequestLine::parse(&self.line)
+    }
+
+    /// The fields and facts of [`INTERESTS`](crate::Policy::INTERESTS): facts
+    /// first, then one entry for each field line, in the order of their arrival.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The values of the fields with this name, in any letter case.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value.as_slice())
+    }
+
+    /// The value of a field that may be sent once, or of a fact. `None` if there is
+    /// none, if there are several, which leaves open what is meant, and if it is no
+    /// text.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let mut values = self.values(name);
+        match (values.next(), values.next()) {
+            (Some(value), None) => std::str::from_utf8(value).ok(),
+            _ => None,
+        }
+    }
+
+    /// The elements of a field that is a list with commas, over all of its lines
+    /// (RFC 9110, section 5.6.1). Not for fields with quoted strings, in which a
+    /// comma may stand.
+    pub fn list(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.values(name)
+            .filter_map(|value| std::str::from_utf8(value).ok())
+            .flat_map(|value| value.split(','))
+            .map(|element| element.trim_matches([' ', '\t']))
+            .filter(|element| !element.is_empty())
+    }
+
+    /// The host that the request is for, without its port and as the client wrote
+    /// it: of the target, if it names one, or else of the field `host`, which must
+    /// be among the interests (RFC 9112, section 3.2.2).
+    pub fn host(&self) -> Option<&str> {
+        let authority = match self.parse().ok()?.target {
+            Target::Absolute { authority, .. } | Target::Authority(authority) => authority,
+            Target::Origin { .. } | Target::Asterisk => self.value("host")?,
         };
-        if !is_token(method) {
-            return Err(Fault::Malformed("the method is not a token"));
-        }
-        let minor_version = parse_version(version)?;
-        let target = Target::parse(method, target).ok_or(Fault::Malformed(
-            "the request target has none of the forms that its method allows",
-        ))?;
-        Ok(RequestLine { method, target, minor_version })
+        split_port(authority).map(|(host, _)| host)
     }
-}
-
-impl<'a> Target<'a> {
-    fn parse(method: &str, target: &'a str) -> Option<Target<'a>> {
-        // A fragment is for the client alone (RFC 9110, section 4.2.5).
-        if target.contains('#') {
-            return None;
-        }
-        match method {
-            "CONNECT" => {
-                let (_, port) = split_port(target)?;
-                port.map(|_| Target::Authority(target))
-            }
-            "OPTIONS" if target == "*" => Some(Target::Asterisk),
-            _ if target.starts_with('/') => {
-                let (path, query) = split_query(target);
-                Some(Target::Origin { path, query })
-            }
-            _ => {
-                let (scheme, rest) = target.split_once(':')?;
-                let rest = rest.strip_prefix("//")?;
-                if !["http", "https"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) {
-                    return None;
-                }
-                let end = rest.find(['/', '?']).unwrap_or(rest.len());
-                // The checked way, here and below: what could panic would bring the
-                // formatting of panics into the module, a quarter of its code.
-                let (authority, rest) = rest.split_at_checked(end)?;
-                split_port(authority)?;
-                let (path, query) = split_query(rest);
-                // An empty path is the root (RFC 9110, section 4.2.3).
-                let path = if path.is_empty() { "/" } else { path };
-                Some(Target::Absolute { authority, path, query })
-            }
-        }
-    }
-}
-
-/// Splits an authority into its host and its port, if it has one.
-///
-/// `None` if it is not `host` or `host:port`. User information is refused: it is
-/// deprecated and serves deception (RFC 9110, section 4.2.4).
-fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    let host_end = match authority.strip_prefix('[') {
-        // An IPv6 address: colons inside the brackets belong to it.
-        Some(rest) => rest.find(']')? + 2,
-        None => authority.find(':').unwrap_or(authority.len()),
-    };
-    let (host, port) = authority.split_at_checked(host_end)?;
-    let is_host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(address) => address.contains(':') && address.bytes().all(is_address_byte),
-        None => !host.is_empty() && host.bytes().all(is_host_byte),
-    };
-    let port = match port.strip_prefix(':') {
-        None if port.is_empty() => None,
-        None => return None,
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(digits.parse().ok()?)
-        }
-        Some(_) => return None,
-    };
-    is_host.then_some((host, port))
-}
-
-/// Splits what follows the authority into path and query.
-fn split_query(target: &str) -> (&str, Option<&str>) {
-    match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
-    }
-}
-
-/// Reads `HTTP/1.x` (RFC 9112, section 2.3) and gives its minor version.
-fn parse_version(version: &str) -> Result<u8, Fault> {
-    match version.as_bytes() {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => Ok(minor - b'0'),
-        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(Fault::Version),
-        _ => {
-            Err(Fault::Malformed("the version is not HTTP/ with two digits and a dot between them"))
-        }
-    }
-}
-
-/// Whether the text is a token (RFC 9110, section 5.6.2).
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-}
-
-/// Whether the byte may stand in a registered name or an IPv4 address
-/// (RFC 3986, section 3.2.2).
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
-}
-
-/// Whether the byte may stand in an IPv6 address. Which of them are addresses is
-/// for who connects to one to tell.
-fn is_address_byte(byte: u8) -> bool {
-    byte.is_ascii_hexdigit() || b":.".contains(&byte)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{RequestLine, Target};
+    use super::Request;
+    use crate::decision::Field;
 
-    fn target(line: &str) -> Target<'_> {
-        RequestLine::parse(line.as_bytes())
-            .unwrap_or_else(|fault| panic!("{line:?}: {fault:?}"))
-            .target
+    fn request(line: &str, fields: &[(&str, &str)]) -> Request {
+        Request::new(line, fields.iter().map(|&(name, value)| Field::new(name, value)).collect())
     }
 
     #[test]
-    fn the_examples_of_rfc_9112() {
-        // Sections 3, 3.2.1, 3.2.2, 3.2.3 and 3.2.4.
-        let line = RequestLine::parse(b"GET /hello.txt HTTP/1.1").expect("a request line");
-        assert_eq!((line.method, line.minor_version), ("GET", 1));
-        assert_eq!(
-            target("GET /where?q=now HTTP/1.1"),
-            Target::Origin { path: "/where", query: Some("q=now") }
-        );
-        assert_eq!(
-            target("GET http://www.example.org/pub/WWW/TheProject.html HTTP/1.1"),
-            Target::Absolute {
-                authority: "www.example.org",
-                path: "/pub/WWW/TheProject.html",
-                query: None
-            }
-        );
-        assert_eq!(
-            target("CONNECT www.example.com:80 HTTP/1.1"),
-            Target::Authority("www.example.com:80")
-        );
-        assert_eq!(target("OPTIONS * HTTP/1.1"), Target::Asterisk);
+    fn a_value_is_the_only_one() {
+        let fields = [("a", "1"), ("b", "2"), ("b", "3"), ("c", "")];
+        let request = request("GET / HTTP/1.1", &fields);
+        assert_eq!(request.value("A"), Some("1"));
+        assert_eq!(request.value("b"), None);
+        assert_eq!(request.values("b").collect::<Vec<_>>(), [b"2", b"3"]);
+        assert_eq!(request.value("c"), Some(""));
+        assert_eq!(request.value("d"), None);
+        let raw = Request::new("GET / HTTP/1.1", vec![Field::new("a", b"\xff".to_vec())]);
+        assert_eq!(raw.value("a"), None);
     }
 
     #[test]
-    fn addresses_with_colons() {
-        assert_eq!(
-            target("GET http://[::1]:7890/a HTTP/1.1"),
-            Target::Absolute { authority: "[::1]:7890", path: "/a", query: None }
-        );
-        assert_eq!(
-            target("CONNECT [2001:db8::1]:443 HTTP/1.1"),
-            Target::Authority("[2001:db8::1]:443")
-        );
+    fn a_list_goes_over_all_of_its_lines() {
+        let fields = [("accept", "a ,\tb,, "), ("host", "h"), ("accept", "c")];
+        let request = request("GET / HTTP/1.1", &fields);
+        assert_eq!(request.list("accept").collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 
     #[test]
-    fn an_empty_query_is_not_the_same_as_none() {
-        assert_eq!(target("GET /? HTTP/1.1"), Target::Origin { path: "/", query: Some("") });
+    fn the_host_is_the_targets_or_else_the_fields() {
+        #[track_caller]
+        fn check(target: &str, fields: &[(&str, &str)], expected: Option<&str>) {
+            let request = request(&format!("GET {target} HTTP/1.1"), fields);
+            assert_eq!(request.host(), expected, "{target} {fields:?}");
+        }
+        check("/", &[("host", "Example.org:8080")], Some("Example.org"));
+        check("/", &[("host", "[::1]:80")], Some("[::1]"));
+        check("http://other/", &[("host", "example.org")], Some("other"));
+        check("/", &[], None);
+        check("/", &[("host", "")], None);
+        check("/", &[("host", "a"), ("host", "b")], None);
+        check("/", &[("host", "a/b")], None);
+        check("/", &[("host", "user@a")], None);
+        check("/", &[("host", "a:99999")], None);
     }
 }

@@ -1,93 +1,70 @@
 //! A tour of the contract: a guest that makes every kind of decision once. Start
 //! your own from the one that you need.
-//!
-//! Unlike `hello` it has no native tests: it is all binding. The host's tests
-//! (`host/tests/guests.rs`) run it as it is.
 
-#![cfg(target_arch = "wasm32")]
-#![expect(
-    unsafe_code,
-    missing_docs,
-    reason = "`generate!` and `export!` expand to the functions of the canonical ABI"
-)]
+use guest::{Candidate, Decision, Policy, Redirect, Reply, Request, Serve, Target};
 
-use exports::innkeeper::policy::policy::{
-    Candidate, Decision, Field, Guest, Redirect, Reply, Request, Serve,
-};
+/// The policy.
+#[derive(Debug)]
+pub struct Tour;
 
-wit_bindgen::generate!({ path: "../../../wit", world: "guest" });
+impl Policy for Tour {
+    const INTERESTS: &'static [&'static str] = &["User-Agent", ":client-address", ":scheme"];
 
-struct Tour;
-
-impl Guest for Tour {
-    fn interests() -> Vec<String> {
-        vec!["User-Agent".to_owned(), ":client-address".to_owned(), ":scheme".to_owned()]
-    }
-
-    fn decide(request: Request) -> Decision {
-        let line = String::from_utf8_lossy(&request.line);
-        let target = line.split(' ').nth(1).unwrap_or_default();
-        match target {
+    fn decide(request: &Request) -> Decision {
+        let path = match request.parse().map(|line| line.target) {
+            Ok(Target::Origin { path, .. } | Target::Absolute { path, .. }) => path,
+            _ => "",
+        };
+        match path {
             // The short forms.
-            "/" => Decision::Index(String::new()),
-            "/hello" => Decision::File("hello.txt".to_owned()),
+            "/" => Decision::index(""),
+            "/hello" => Decision::file("hello.txt"),
             "/nowhere" => Decision::NotFound,
             // A clean URL: the first candidate that exists.
-            "/docs" => Decision::Serve(Serve {
-                candidates: vec![
-                    Candidate::File("docs".to_owned()),
-                    Candidate::File("docs.html".to_owned()),
-                    Candidate::Index("docs".to_owned()),
-                ],
-                status: 200,
-                fields: vec![field("Cache-Control", "max-age=60")],
-            }),
+            "/docs" => Serve::first_of([
+                Candidate::file("docs"),
+                Candidate::file("docs.html"),
+                Candidate::index("docs"),
+            ])
+            .with("Cache-Control", "max-age=60")
+            .into(),
             // No candidate exists, and one is a directory.
-            "/bare" => Decision::Serve(Serve {
-                candidates: vec![
-                    Candidate::File("bare".to_owned()),
-                    Candidate::File("bare.html".to_owned()),
-                ],
-                status: 200,
-                fields: Vec::new(),
-            }),
+            "/bare" => {
+                Serve::first_of([Candidate::file("bare"), Candidate::file("bare.html")]).into()
+            }
             // A file with a media type and a lifetime of our own.
-            "/typed" => Decision::Serve(Serve {
-                candidates: vec![Candidate::File("hello.txt".to_owned())],
-                status: 200,
-                fields: vec![
-                    field("Content-Type", "text/x-typed"),
-                    field("Cache-Control", "max-age=60"),
-                ],
-            }),
+            "/typed" => Serve::one(Candidate::file("hello.txt"))
+                .with("Content-Type", "text/x-typed")
+                .with("Cache-Control", "max-age=60")
+                .into(),
             // A page that explains an error, and a media type of our own.
-            "/gone" => Decision::Serve(Serve {
-                candidates: vec![Candidate::File("hello.txt".to_owned())],
-                status: 410,
-                fields: vec![field("content-type", "text/x-farewell")],
-            }),
-            "/old" => Decision::Redirect(Redirect {
-                status: 308,
-                location: "/new?from=old".to_owned(),
-                fields: vec![field("Cache-Control", "no-store")],
-            }),
+            "/gone" => Serve::one(Candidate::file("hello.txt"))
+                .status(410)
+                .with("content-type", "text/x-farewell")
+                .into(),
+            "/old" => Redirect::new(308, "/new?from=old").with("Cache-Control", "no-store").into(),
             // What the policy was told of the request.
-            "/whoami" => Decision::Reply(Reply {
-                status: 200,
-                fields: vec![field("Vary", "User-Agent")],
-                body: request
-                    .fields
+            "/whoami" => {
+                let told = request
+                    .fields()
                     .iter()
-                    .flat_map(|field| [field.name.as_bytes(), b"=", &field.value, b"\n"].concat())
-                    .collect(),
-            }),
-            _ => Decision::Reply(Reply { status: 204, fields: Vec::new(), body: Vec::new() }),
+                    .flat_map(|field| [field.name.as_bytes(), b"=", &field.value, b"\n"].concat());
+                Reply::text(200, told.collect::<Vec<_>>()).with("Vary", "User-Agent").into()
+            }
+            _ => Reply::text(204, "").into(),
         }
     }
 }
 
-fn field(name: &str, value: &str) -> Field {
-    Field { name: name.to_owned(), value: value.as_bytes().to_vec() }
-}
+guest::export!(Tour);
 
-export!(Tour);
+#[cfg(test)]
+mod tests {
+    use super::Tour;
+    use guest::testing::check_cases;
+
+    #[test]
+    fn the_cases_hold() {
+        check_cases::<Tour>(include_str!("../cases.toml"));
+    }
+}

@@ -1,0 +1,137 @@
+//! A policy with a gate before one folder: who wants something of `private/` needs a
+//! name and a password, or a signed link. All else is the default policy's.
+//!
+//! In reading order: this file decides; `basic` and `link` say who may pass; `keys`
+//! is what you change; `mac` is the cryptography, which other crates do.
+
+use guest::{Candidate, Decision, DefaultPolicy, Policy, Reply, Request, Serve, Target};
+
+mod basic;
+mod keys;
+mod link;
+mod mac;
+
+use link::Link;
+
+/// The folder behind the gate.
+const FOLDER: &str = "private";
+
+/// The policy.
+#[derive(Debug)]
+pub struct Gate;
+
+impl Policy for Gate {
+    const INTERESTS: &'static [&'static str] = &["authorization"];
+
+    fn decide(request: &Request) -> Decision {
+        // The gate looks at the path that would be served, decoded and resolved, and
+        // not at the URL: that has many spellings.
+        let candidate = match DefaultPolicy::decide(request) {
+            Decision::Index(path) if is_gated(&path) => Candidate::Index(path),
+            Decision::File(path) if is_gated(&path) => Candidate::File(path),
+            decision => return decision,
+        };
+        let (Candidate::Index(path) | Candidate::File(path)) = &candidate;
+        let query = match request.parse().map(|line| line.target) {
+            Ok(Target::Origin { query, .. } | Target::Absolute { query, .. }) => query,
+            _ => None,
+        };
+        let credentials = request.value("authorization");
+        if credentials.is_some_and(|given| basic::is_known(given, keys::KEY, &keys::USERS)) {
+            return behind_the_gate(candidate).into();
+        }
+        match Link::read(query.unwrap_or_default(), path, keys::KEY, keys::VERSION) {
+            // What is linked there does not learn this link.
+            Link::Good => behind_the_gate(candidate).with("referrer-policy", "no-referrer").into(),
+            Link::Bad => Reply::text(403, "This link is not, or no longer, valid.\n")
+                .with("cache-control", "no-store")
+                .into(),
+            Link::Unsigned => Reply::text(401, "This needs a name and a password.\n")
+                .with("www-authenticate", r#"Basic realm="private", charset="UTF-8""#)
+                .with("cache-control", "no-store")
+                .into(),
+        }
+    }
+}
+
+guest::export!(Gate);
+
+/// Whether a path is behind the gate: the folder, and all beneath it.
+fn is_gated(path: &str) -> bool {
+    path.split('/').next() == Some(FOLDER)
+}
+
+/// Serves it for this client alone, and not again without asking.
+fn behind_the_gate(candidate: Candidate) -> Serve {
+    Serve::one(candidate).with("cache-control", "private, no-cache").with("vary", "authorization")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Gate, behind_the_gate};
+    use guest::testing::{check, check_cases, decide};
+    use guest::{Candidate, Decision};
+
+    const ALICE: (&str, &str) = ("authorization", "Basic YWxpY2U6b3BlbiBzZXNhbWU=");
+
+    fn status(decision: &Decision) -> u16 {
+        match decision {
+            Decision::Reply(reply) => reply.status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn no_spelling_of_a_path_goes_around_the_gate() {
+        for target in [
+            "/private",
+            "/private/",
+            "/private/a",
+            "//private/a",
+            "/./private/a",
+            "/a/../private/a",
+            "/%70rivate/a",
+            "/private/%2e/a",
+            "http://host/private/a",
+            "/private/a?sig",
+        ] {
+            let line = format!("GET {target} HTTP/1.1");
+            assert_eq!(status(&decide::<Gate>(&line, &[])), 401, "{target}");
+            assert!(matches!(decide::<Gate>(&line, &[ALICE]), Decision::Serve(_)), "{target}");
+        }
+    }
+
+    #[test]
+    fn all_else_needs_nothing() {
+        check::<Gate>("GET / HTTP/1.1", &[], Decision::index(""));
+        check::<Gate>("GET /privately HTTP/1.1", &[], Decision::file("privately"));
+        check::<Gate>("GET /a/private HTTP/1.1", &[], Decision::file("a/private"));
+        check::<Gate>("GET /private/../a HTTP/1.1", &[], Decision::file("a"));
+        // Also not with what would be wrong there.
+        check::<Gate>("GET /a?sig=1 HTTP/1.1", &[("authorization", "x")], Decision::file("a"));
+    }
+
+    #[test]
+    fn who_is_known_may_pass_also_with_a_bad_link() {
+        let page = || behind_the_gate(Candidate::file("private/a"));
+        check::<Gate>("GET /private/a HTTP/1.1", &[ALICE], page());
+        check::<Gate>("GET /private/a?sig=1 HTTP/1.1", &[ALICE], page());
+        // Two fields: whose request is it?
+        assert_eq!(status(&decide::<Gate>("GET /private/a HTTP/1.1", &[ALICE, ALICE])), 401);
+    }
+
+    #[test]
+    fn a_link_is_for_a_path_in_any_spelling() {
+        let sig = "fe86d4051395c6fac13279453a9505a618abdad88d70545ef1d7498438584a41";
+        for path in ["/private/caf%C3%A9%201.txt", "/private//caf%c3%a9%20%31.txt"] {
+            let line = format!("GET {path}?expires-version=7&sig={sig} HTTP/1.1");
+            let page = behind_the_gate(Candidate::file("private/caf\u{e9} 1.txt"));
+            check::<Gate>(&line, &[], page.with("referrer-policy", "no-referrer"));
+        }
+    }
+
+    #[test]
+    fn the_cases_hold() {
+        check_cases::<Gate>(include_str!("../cases.toml"));
+    }
+}

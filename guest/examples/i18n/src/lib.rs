@@ -1,0 +1,136 @@
+//! A policy for a site in several languages: each has its folder, and a page is
+//! served in the language that the client likes best.
+//!
+//! [`preference`] finds that language.
+
+use guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve};
+
+pub mod preference;
+
+/// A language of the site. Its folder has the name of its tag.
+struct Language {
+    tag: &'static str,
+    coverage: Coverage,
+}
+
+/// How much of the site there is in a language. A policy cannot see which files
+/// there are, so that it has to be told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coverage {
+    /// All pages.
+    Whole,
+    /// Some. The others are served in the first language.
+    Partial,
+}
+
+/// The languages of the site. The first is for who likes none of them.
+const LANGUAGES: [Language; 3] = [
+    Language { tag: "en", coverage: Coverage::Whole },
+    Language { tag: "de", coverage: Coverage::Whole },
+    Language { tag: "zh-Hans", coverage: Coverage::Partial },
+];
+
+/// The policy.
+#[derive(Debug)]
+pub struct ByLanguage;
+
+impl Policy for ByLanguage {
+    const INTERESTS: &'static [&'static str] = &["accept-language"];
+
+    /// Style sheets, images and all else that is no page are the same in all
+    /// languages, and stand beside their folders.
+    fn decide(request: &Request) -> Decision {
+        match DefaultPolicy::decide(request) {
+            Decision::Index(path) => page(request, &path, Candidate::Index),
+            Decision::File(path) if is_page(&path) => page(request, &path, Candidate::File),
+            decision => decision,
+        }
+    }
+}
+
+guest::export!(ByLanguage);
+
+/// Serves a page in the language of its URL, or else in the client's.
+fn page(request: &Request, path: &str, candidate: fn(String) -> Candidate) -> Decision {
+    let first_name = path.split('/').next();
+    if let Some(named) = LANGUAGES.iter().find(|language| Some(language.tag) == first_name) {
+        return in_language(named, vec![candidate(path.to_owned())]).into();
+    }
+    let tags = LANGUAGES.each_ref().map(|language| language.tag);
+    let best = preference::best(request.list("accept-language"), &tags);
+    let [first, ..] = &LANGUAGES;
+    let language = LANGUAGES.iter().find(|language| Some(language.tag) == best).unwrap_or(first);
+    let below = |folder: &str| candidate([folder, "/", path].concat());
+    let serve = match language.coverage {
+        Coverage::Whole => in_language(language, vec![below(language.tag)]),
+        // Which of the two it will be is not known here, and so neither is the
+        // answer's language. The page's own `lang` tells.
+        Coverage::Partial => Serve::first_of([below(language.tag), below(first.tag)]),
+    };
+    // Also if the field is missing: another client's may not be.
+    serve.with("vary", "accept-language").into()
+}
+
+fn in_language(language: &Language, candidates: Vec<Candidate>) -> Serve {
+    Serve::first_of(candidates).with("content-language", language.tag)
+}
+
+/// Whether a file is a page: its name ends in `.html`, or has no dot.
+fn is_page(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    !name.contains('.') || name.ends_with(".html")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ByLanguage, Coverage, LANGUAGES};
+    use guest::testing::{check, check_cases};
+    use guest::{Candidate, Decision, Serve};
+
+    fn german(candidate: Candidate) -> Serve {
+        Serve::one(candidate).with("content-language", "de")
+    }
+
+    #[test]
+    fn what_is_left_to_the_first_language_is_there() {
+        let [first, ..] = &LANGUAGES;
+        assert!(first.coverage == Coverage::Whole);
+    }
+
+    #[test]
+    fn a_page_is_in_the_clients_language() {
+        let fields = [("Accept-Language", "fr;q=0.9"), ("Accept-Language", "de-AT, en;q=0.5")];
+        let page = german(Candidate::file("de/about.html")).with("vary", "accept-language");
+        check::<ByLanguage>("GET /about.html HTTP/1.1", &fields, page);
+        let page = german(Candidate::index("de/docs/")).with("vary", "accept-language");
+        check::<ByLanguage>("GET /docs/ HTTP/1.1", &fields, page);
+    }
+
+    #[test]
+    fn a_url_that_names_the_language_is_for_everybody() {
+        let page = german(Candidate::file("de/about"));
+        check::<ByLanguage>("GET /de/about HTTP/1.1", &[("accept-language", "en")], page);
+        let page = german(Candidate::index("de/"));
+        check::<ByLanguage>("GET /de/ HTTP/1.1", &[], page);
+    }
+
+    #[test]
+    fn what_is_malformed_counts_for_nothing() {
+        let page = Serve::one(Candidate::index("en/"))
+            .with("content-language", "en")
+            .with("vary", "accept-language");
+        check::<ByLanguage>("GET / HTTP/1.1", &[("accept-language", "de;q=2, ;;;, =")], page);
+    }
+
+    #[test]
+    fn what_is_no_page_has_no_language() {
+        let fields = [("accept-language", "de")];
+        check::<ByLanguage>("GET /style.css HTTP/1.1", &fields, Decision::file("style.css"));
+        check::<ByLanguage>("GET /.git/config HTTP/1.1", &fields, Decision::NotFound);
+    }
+
+    #[test]
+    fn the_cases_hold() {
+        check_cases::<ByLanguage>(include_str!("../cases.toml"));
+    }
+}

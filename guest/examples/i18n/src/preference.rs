@@ -1,0 +1,198 @@
+//! Which of some languages a client likes best (RFC 9110, section 12.5.4), found by
+//! lookup (RFC 4647, section 3.4).
+
+/// The language that suits the ranges of `accept-language` best. `None` if none does.
+///
+/// Of ranges with the same quality the first counts. A range also finds what is less
+/// special than itself (`de-AT` finds `de`), and if nothing else, what is more so
+/// (`zh` finds `zh-Hans`). What is malformed is passed over.
+pub fn best<'a>(
+    ranges: impl Iterator<Item = &'a str>,
+    available: &[&'static str],
+) -> Option<&'static str> {
+    let ranges: Vec<_> = ranges.filter_map(Range::parse).collect();
+    let is_refused =
+        |tag: &str| ranges.iter().any(|range| range.quality == 0 && is_same(range.tag, tag));
+    let open: Vec<_> = available.iter().copied().filter(|tag| !is_refused(tag)).collect();
+    let mut best = None;
+    let mut quality = 0;
+    for range in ranges.iter().filter(|range| range.tag != "*") {
+        if range.quality > quality
+            && let Some(tag) = range.lookup(&open)
+        {
+            (best, quality) = (Some(tag), range.quality);
+        }
+    }
+    // Any language that no other range names.
+    if ranges.iter().any(|range| range.tag == "*" && range.quality > quality) {
+        let is_named = |tag: &str| ranges.iter().any(|range| is_same(range.tag, tag));
+        return open.into_iter().find(|tag| !is_named(tag)).or(best);
+    }
+    best
+}
+
+/// One element of the field: a language range and how much it is liked.
+struct Range<'a> {
+    tag: &'a str,
+    /// In thousandths. 0 is refused.
+    quality: u16,
+}
+
+impl<'a> Range<'a> {
+    fn parse(element: &'a str) -> Option<Range<'a>> {
+        let (tag, weight) = match element.split_once(';') {
+            Some((tag, weight)) => (tag.trim_end(), Some(weight.trim_start())),
+            None => (element, None),
+        };
+        let is_tag = |tag: &str| {
+            tag.split('-').all(|part| {
+                (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+            })
+        };
+        let quality = match weight {
+            Some(weight) => quality(weight.strip_prefix(['q', 'Q'])?.strip_prefix('=')?)?,
+            None => 1000,
+        };
+        (tag == "*" || is_tag(tag)).then_some(Range { tag, quality })
+    }
+
+    /// The language that this range finds among these.
+    fn lookup(&self, available: &[&'static str]) -> Option<&'static str> {
+        let mut tag = self.tag;
+        loop {
+            if let Some(found) = available.iter().find(|one| is_same(one, tag)) {
+                return Some(found);
+            }
+            match tag.rsplit_once('-') {
+                Some((shorter, _)) => tag = shorter,
+                None => break,
+            }
+        }
+        let is_more_special = |one: &&&str| {
+            let start = one.get(..self.tag.len());
+            start.is_some_and(|start| is_same(start, self.tag))
+                && one.as_bytes().get(self.tag.len()) == Some(&b'-')
+        };
+        available.iter().find(is_more_special).copied()
+    }
+}
+
+/// Language tags are the same in any letter case.
+fn is_same(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+/// Reads a quality, `0` to `1` with up to three digits after the dot
+/// (RFC 9110, section 12.4.2).
+fn quality(text: &str) -> Option<u16> {
+    let (whole, digits) = text.split_once('.').unwrap_or((text, ""));
+    if digits.len() > 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let place_values = [100, 10, 1];
+    let thousandths = digits
+        .bytes()
+        .zip(place_values)
+        .map(|(digit, value)| u16::from(digit - b'0') * value)
+        .sum();
+    match (whole, thousandths) {
+        ("0", thousandths) => Some(thousandths),
+        ("1", 0) => Some(1000),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::best;
+
+    #[track_caller]
+    fn check(field: &str, available: &[&'static str], expected: Option<&str>) {
+        let ranges = field.split(',').map(str::trim);
+        assert_eq!(best(ranges, available), expected, "{field:?} of {available:?}");
+    }
+
+    #[test]
+    fn the_example_of_rfc_9110() {
+        let field = "da, en-gb;q=0.8, en;q=0.7";
+        check(field, &["en", "da"], Some("da"));
+        check(field, &["en", "en-GB"], Some("en-GB"));
+        check(field, &["fr", "en-US", "en"], Some("en"));
+        check(field, &["fr"], None);
+    }
+
+    #[test]
+    fn a_range_finds_what_is_less_special() {
+        // RFC 4647, section 3.4.
+        check("zh-Hant-CN-x-private1-private2", &["zh", "zh-Hant"], Some("zh-Hant"));
+        check("de-CH-1996", &["de", "de-DE"], Some("de"));
+        check("de-AT, fr", &["fr", "de"], Some("de"));
+        check("zh-TW", &["zh-Hans"], None);
+    }
+
+    #[test]
+    fn a_range_finds_what_is_more_special_if_nothing_else() {
+        check("zh", &["en", "zh-Hans"], Some("zh-Hans"));
+        check("zh", &["zh-Hans", "zh"], Some("zh"));
+        check("z", &["zh"], None);
+        check("zh-H", &["zh-Hans"], None);
+    }
+
+    #[test]
+    fn quality_comes_before_order() {
+        check("en;q=0.5, de", &["en", "de"], Some("de"));
+        check("en;q=0.501, de;q=0.502", &["en", "de"], Some("de"));
+        check("en;q=0.5, de;q=0.5", &["de", "en"], Some("en"));
+        check("EN ; Q=0.5, DE;q=0.4", &["de", "en"], Some("en"));
+        check("fr, de;q=0.1", &["en", "de"], Some("de"));
+        check("en;q=1.000, de;q=1.0", &["de", "en"], Some("en"));
+    }
+
+    #[test]
+    fn what_is_refused_is_not_chosen() {
+        check("en;q=0", &["en"], None);
+        check("*, en;q=0", &["en", "de"], Some("de"));
+        check("en-GB, en;q=0.000", &["en"], None);
+        check("de, *;q=0", &["en", "de"], Some("de"));
+        check("fr, *;q=0", &["en", "de"], None);
+    }
+
+    #[test]
+    fn any_language_is_one_that_no_other_range_names() {
+        check("*", &["en", "de"], Some("en"));
+        check("fr, *;q=0.5", &["en", "de"], Some("en"));
+        check("de, *;q=0.5", &["en", "de"], Some("de"));
+        check("en;q=0.1, *;q=0.9", &["en", "de"], Some("de"));
+        check("en;q=0.1, *;q=0.9", &["en"], Some("en"));
+    }
+
+    #[test]
+    fn what_is_malformed_is_passed_over() {
+        for element in [
+            "",
+            ";",
+            ";q=1",
+            "de;",
+            "de;q",
+            "de;q=",
+            "de;q=2",
+            "de;q=1.1",
+            "de;q=0.1234",
+            "de;q=-1",
+            "de;q=.5",
+            "de;q=0,5",
+            "de;p=1",
+            "de;q=1;q=1",
+            "de--at",
+            "-de",
+            "de-",
+            "abcdefghi",
+            "d_e",
+            "**",
+            "de-*",
+            "q=1",
+        ] {
+            check(&format!("{element}, en;q=0.001"), &["de", "en"], Some("en"));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! A policy for a site whose pages have moved: paths in `redirects.txt` are sent to
+//! their new places, and all else is the default policy's.
+//!
+//! [`table`] reads the file, which is part of the guest: it is embedded when the
+//! guest is built, and `build.rs` refuses one that is malformed.
+
+use guest::path::escape;
+use guest::{Decision, DefaultPolicy, Policy, Redirect, Request, Target};
+
+pub mod table;
+
+/// The table of redirects.
+const TABLE: &str = include_str!("../redirects.txt");
+
+/// The policy.
+#[derive(Debug)]
+pub struct Moved;
+
+impl Policy for Moved {
+    fn decide(request: &Request) -> Decision {
+        let decision = DefaultPolicy::decide(request);
+        let (Decision::Index(path) | Decision::File(path)) = &decision else { return decision };
+        let query = match request.parse().map(|line| line.target) {
+            Ok(Target::Origin { query, .. } | Target::Absolute { query, .. }) => query,
+            _ => None,
+        };
+        let mut rules = table::rules(TABLE).flatten();
+        let redirect = rules.find_map(|rule| {
+            Some(Redirect::new(rule.status, rule.location(path, query, escape)?).into())
+        });
+        redirect.unwrap_or(decision)
+    }
+}
+
+guest::export!(Moved);
+
+#[cfg(test)]
+mod tests {
+    use super::{Moved, TABLE, table};
+    use guest::testing::{check, check_cases};
+    use guest::{Decision, Redirect};
+
+    #[test]
+    fn the_table_is_well_formed() {
+        assert_eq!(table::check(TABLE), Ok(()));
+    }
+
+    #[test]
+    fn every_spelling_of_an_old_path_is_sent_on() {
+        for target in
+            ["/old.html", "/%6fld.html", "/a/../old.html", "//old.html", "http://h/old.html"]
+        {
+            let line = format!("GET {target} HTTP/1.1");
+            check::<Moved>(&line, &[], Redirect::new(301, "/new.html"));
+        }
+    }
+
+    #[test]
+    fn what_a_client_writes_chooses_no_other_host() {
+        let line = "GET /shop//..%5c/ HTTP/1.1";
+        check::<Moved>(line, &[], Decision::NotFound);
+        let line = "GET /blog///evil.example/%23?%0d%0a HTTP/1.1";
+        check::<Moved>(line, &[], Redirect::new(301, "/articles/evil.example/%23?%0d%0a"));
+    }
+
+    #[test]
+    fn the_cases_hold() {
+        check_cases::<Moved>(include_str!("../cases.toml"));
+    }
+}
