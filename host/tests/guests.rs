@@ -348,7 +348,7 @@ fn example(name: &str) -> Vec<u8> {
         let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("example-guests");
         let status = Command::new(env!("CARGO"))
             .current_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."))
-            .args(["build", "-p", "hello", "-p", "spa", "-p", "tour"])
+            .args(["build", "-p", "hello", "-p", "i18n", "-p", "spa", "-p", "tour"])
             .args(["--target", "wasm32-unknown-unknown"])
             .args(["--profile", "guest", "--target-dir"])
             .arg(&target)
@@ -482,4 +482,15 @@ fn a_single_page_app_answers_for_its_routes() {
         let reply = server.get(target);
         assert_eq!((reply.status(), reply.text()), (status, text), "{target}");
     }
+}
+
+#[test]
+fn what_is_not_there_varies_as_what_is_there_does() {
+    let server = start(&example("i18n"));
+    let mut client = server.connect();
+    client.send("GET /nowhere HTTP/1.1\r\nHost: test\r\nAccept-Language: de\r\n\r\n");
+    let reply = client.reply();
+    assert_eq!(reply.status(), 404);
+    let vary = reply.field("vary").unwrap().to_ascii_lowercase();
+    assert!(vary.contains("accept-language"), "{vary}");
 }

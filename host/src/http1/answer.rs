@@ -133,7 +133,7 @@ async fn serve(
             Lookup::Forbidden => {
                 // The client is not told that there is something to find.
                 tracing::warn!("{candidate:?} is forbidden to this process; answered as not found");
-                return not_found(asked, candidate.path()).await;
+                return varying(not_found(asked, candidate.path()).await, fields);
             }
             Lookup::Exhausted(error) => {
                 tracing::error!("cannot open {candidate:?} now: {error}");
@@ -147,7 +147,7 @@ async fn serve(
     }
     if named_directory && status == 200 {
         let location = with_slash(head.target);
-        return Reply::plain(301).with(Field::new("Location", location));
+        return varying(Reply::plain(301).with(Field::new("Location", location)), fields);
     }
     if status == 200 {
         for candidate in candidates {
@@ -158,7 +158,20 @@ async fn serve(
             }
         }
     }
-    not_found(asked, candidates.first().map_or("", Candidate::path)).await
+    varying(not_found(asked, candidates.first().map_or("", Candidate::path)).await, fields)
+}
+
+/// Adds what a guest says of caches to an answer that is not the one it meant: that none of
+/// its candidates is there depends on the same fields of the request as they did.
+fn varying(mut reply: Reply, fields: &[guest::Field]) -> Reply {
+    let vary = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("vary"));
+    reply.fields.extend(
+        vary.map(|field| Field {
+            name: field.name.clone().into(),
+            value: field.value.clone().into(),
+        }),
+    );
+    reply
 }
 
 /// The reply that lists a directory: JSON for who asks for it, else a page.
