@@ -165,13 +165,13 @@ async fn serve(
 /// its candidates is there depends on the same fields of the request as they did.
 fn varying(mut reply: Reply, fields: &[guest::Field]) -> Reply {
     let vary = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("vary"));
-    reply.fields.extend(
-        vary.map(|field| Field {
-            name: field.name.clone().into(),
-            value: field.value.clone().into(),
-        }),
-    );
+    reply.fields.extend(vary.map(to_reply));
     reply
+}
+
+/// A guest's field, as one of a reply.
+fn to_reply(field: &guest::Field) -> Field {
+    Field { name: field.name.clone().into(), value: field.value.clone().into() }
 }
 
 /// The reply that lists a directory: JSON for who asks for it, else a page.
@@ -257,12 +257,7 @@ fn from_guest(mut reply: Reply, fields: &[guest::Field]) -> Reply {
         let replaced = |field: &guest::Field| field.name.eq_ignore_ascii_case(&ours.name);
         ours.name == "Vary" || !fields().any(replaced)
     });
-    reply.fields.extend(
-        fields().map(|field| Field {
-            name: field.name.clone().into(),
-            value: field.value.clone().into(),
-        }),
-    );
+    reply.fields.extend(fields().map(to_reply));
     reply
 }
 

@@ -118,8 +118,8 @@ pub async fn serve(
     service: Arc<Service>,
     stopping: watch::Receiver<bool>,
 ) {
-    let metrics = service.metrics.clone();
-    let _open = metrics.as_ref().map(|metrics| metrics.connection(origin.worker));
+    let metrics = service.metrics.as_ref();
+    let _open = metrics.map(|metrics| metrics.connection(origin.worker));
     let mut stop_receiver = stopping.clone();
     // The sender lives as long as the server; should it be gone, that is a stop.
     let mut stop: Pin<&mut dyn Stop> = pin!(async move {
