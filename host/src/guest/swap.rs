@@ -60,25 +60,27 @@ pub struct Proven {
 /// Compiles and checks a guest on this thread. What is kept of an earlier start is not done
 /// again. The error is a sentence.
 pub fn prove(engine: &Arc<Engine>, bytes: &[u8], cases: &[CaseFile]) -> Result<Proven, String> {
-    let digest = Digest::of(bytes);
+    let began = Instant::now();
+    let generation = Generation::load(engine, bytes)?;
+    let compiled = Instant::now();
     let limits = format!("{} {:?}", env!("CARGO_PKG_VERSION"), engine.limits());
-    let key = Digest::of(format!("{:#} {limits}", tried(digest, cases)).as_bytes());
-    if let Some(average) = engine.code_cache().and_then(|cache| cache.passed(key)) {
-        let began = Instant::now();
-        let generation = Generation::load(engine, bytes)?;
-        generation.takes(average);
-        let cases = cases.iter().map(|file| file.cases.len()).sum();
-        let report = Report { cases, average, is_known: true, ..Report::default() };
-        let compile = began.elapsed();
-        return Ok(Proven { generation, report, compile, check: Duration::ZERO });
-    }
-    let (proven, verdict) = try_out(cases, || Generation::load(engine, bytes))?;
-    verdict.map(|()| {
-        if let Some(cache) = engine.code_cache() {
-            cache.note_passed(key, proven.report.average);
+    let key = Digest::of(format!("{:#} {limits}", tried(generation.digest(), cases)).as_bytes());
+    let cache = engine.code_cache();
+    let report = match cache.and_then(|cache| cache.passed(key)) {
+        Some(average) => {
+            generation.takes(average);
+            let cases = cases.iter().map(|file| file.cases.len()).sum();
+            Report { cases, average, is_known: true, ..Report::default() }
         }
-        proven
-    })
+        None => {
+            let report = check(&generation, cases)?;
+            if let Some(cache) = cache {
+                cache.note_passed(key, report.average);
+            }
+            report
+        }
+    };
+    Ok(Proven { generation, report, compile: compiled - began, check: compiled.elapsed() })
 }
 
 /// Compiles and checks a guest. The error tells why it cannot be loaded, the verdict what
