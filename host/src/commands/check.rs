@@ -2,13 +2,12 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
 
-use super::{read_guest_or_default, start_engine};
+use super::{load, read_guest_or_default, start_engine};
 use crate::cli::CheckArguments;
 use crate::guest::check::{FACTS, check};
 use crate::guest::generation::Cost;
@@ -27,10 +26,9 @@ const LINE: &[u8] = b"GET /index.html HTTP/1.1";
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
     let cases = read_cases(&arguments.cases).map_err(|error| anyhow!(error))?;
-    let engine = Arc::new(start_engine(arguments.guests.limits())?);
+    let engine = start_engine(arguments.guests.limits())?;
     let began = Instant::now();
-    let guest = Generation::load(&engine, &bytes)
-        .map_err(|error| anyhow!("{name} is not a guest: {error}"))?;
+    let guest = load(&name, &bytes, engine)?;
     let compile = began.elapsed();
     let mut out = io::stdout().lock();
     let mut tell = |what: &str, value: std::fmt::Arguments| {

@@ -1,14 +1,12 @@
 //! `innkeeper compile GUEST`: compiles a guest ahead of the start that needs it.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 
-use super::{read_guest_or_default, start_engine};
+use super::{load, read_guest_or_default, start_engine};
 use crate::cli::CompileArguments;
-use crate::guest::Generation;
 use crate::guest::code_cache::CodeCache;
 
 /// Compiles it, unless that was done before.
@@ -18,10 +16,9 @@ pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
     };
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
     let cache = CodeCache::open(&folder).map_err(|problem| anyhow!(problem))?;
-    let engine = Arc::new(start_engine(arguments.guests.limits())?.keeping_code(cache));
+    let engine = start_engine(arguments.guests.limits())?.keeping_code(cache);
     let began = Instant::now();
-    let guest = Generation::load(&engine, &bytes)
-        .map_err(|problem| anyhow!("{name} is not a guest: {problem}"))?;
+    let guest = load(&name, &bytes, engine)?;
     println!(
         "{name} ({}) is ready to be loaded, in {}, after {:.1?}",
         guest.digest(),

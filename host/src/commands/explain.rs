@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::{load, open_site, read_guest_or_default};
+use super::{load, open_site, read_guest_or_default, start_engine};
 use crate::cli::ExplainArguments;
 use crate::guest::cases::Asked;
 use crate::guest::serving::OnFailure;
@@ -22,7 +22,7 @@ use crate::reply::{Persistence, head};
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let site = open_site(&arguments.root, arguments.site.options(), NonZeroUsize::MIN)?;
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
-    let generation = load(&name, &bytes, arguments.guests.limits())?;
+    let generation = load(&name, &bytes, start_engine(arguments.guests.limits())?)?;
     let digest = generation.digest();
     let service = Service {
         site,

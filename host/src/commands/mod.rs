@@ -55,16 +55,20 @@ fn prepare_engine(limits: GuestLimits, workers: NonZeroUsize) -> anyhow::Result<
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
 }
 
+/// Starts the threads of an engine.
+fn start(engine: PreparedEngine) -> anyhow::Result<Engine> {
+    engine.start().map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
+}
+
 /// Starts an engine to try a guest on.
 fn start_engine(limits: GuestLimits) -> anyhow::Result<Engine> {
-    Engine::new(limits, 1)
-        .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
+    start(prepare_engine(limits, NonZeroUsize::MIN)?)
 }
 
 /// Loads a guest to try it, on an engine of its own.
-fn load(name: &str, bytes: &[u8], limits: GuestLimits) -> anyhow::Result<Generation> {
-    let engine = Arc::new(start_engine(limits)?);
-    Generation::load(&engine, bytes).map_err(|error| anyhow!("{name} is not a guest: {error}"))
+fn load(name: &str, bytes: &[u8], engine: Engine) -> anyhow::Result<Generation> {
+    Generation::load(&Arc::new(engine), bytes)
+        .map_err(|error| anyhow!("{name} is not a guest: {error}"))
 }
 
 /// The name of a guest, for messages, and its bytes.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,7 +11,7 @@ use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
-use super::{open_site, prepare_engine, read_guest_or_default};
+use super::{open_site, prepare_engine, read_guest_or_default, start};
 use crate::admin::access::Access;
 use crate::admin::listener::{AdminAddress, Bound};
 use crate::admin::status::Subject;
@@ -42,6 +43,9 @@ const LOOK_AFTER_WORKERS: Duration = Duration::from_secs(5);
 
 /// What is opened while the process still may.
 struct Opened {
+    /// Threads that serve. How many cores there are is read from files that the lockdown
+    /// puts out of reach.
+    workers: NonZeroUsize,
     site: Site,
     server: Server,
     admin: Option<(AdminAddress, Bound, Access)>,
@@ -79,7 +83,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     // A build runs programs.
     let keeps_all = settings.no_lockdown || dev.is_some();
     let lockdown = if keeps_all { None } else { Some(give_up(settings, &opened)?) };
-    let Opened { site, server, admin, log, engine, code_cache } = opened;
+    let Opened { workers, site, server, admin, log, engine, code_cache } = opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -89,7 +93,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
         let _entered = runtime.enter();
         Signals::listen().context("cannot wait for signals")?
     };
-    let mut engine = start_engine(engine)?;
+    let mut engine = start(engine)?;
     if let Some(cache) = code_cache {
         engine = engine.keeping_code(cache);
     }
@@ -97,8 +101,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let source = Source::new(settings.guest.clone(), settings.cases.clone());
     let first = first_generation(&engine, settings)?;
     let serving = Arc::new(Serving::new(Arc::new(first), settings.on_failure()));
-    let workers = settings.worker_count().get();
-    let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers)));
+    let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers.get())));
     let service = Arc::new(Service {
         site,
         guest: Arc::clone(&serving),
@@ -146,7 +149,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
                 started,
                 listeners: listeners.clone(),
                 root: settings.root.display().to_string(),
-                workers,
+                workers: workers.get(),
                 limits: engine.limits(),
                 guest_file: settings.guest.as_ref().map(|guest| guest.display().to_string()),
                 lockdown,
@@ -218,7 +221,7 @@ fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
             Some((address.clone(), bound, access))
         }
     };
-    Ok(Opened { site, server, admin, log, engine, code_cache })
+    Ok(Opened { workers, site, server, admin, log, engine, code_cache })
 }
 
 /// Opens the access log, if one is wanted.
@@ -283,10 +286,6 @@ fn folder_of(file: &Path) -> Option<PathBuf> {
         Some(folder) if folder.as_os_str().is_empty() => Some(PathBuf::from(".")),
         folder => folder.map(Path::to_owned),
     }
-}
-
-fn start_engine(engine: PreparedEngine) -> anyhow::Result<Engine> {
-    engine.start().map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
 }
 
 /// Looks after the workers: whether all are at work is told to the service manager, as often
