@@ -1,15 +1,18 @@
 //! Counts what happens, for those who watch over the server.
 //!
 //! Each worker counts on cache lines of its own; the sums are made when somebody
-//! asks, and the `prometheus` crate writes them in its text format (version 0.0.4). Names
-//! are those of its conventions: base units, `_total` for what only grows.
+//! asks, and [`exposition`] has them in Prometheus' form. Names are those of its
+//! conventions: base units, `_total` for what only grows.
+
+pub mod exposition;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus::proto::{
-    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
-};
+use prometheus::proto::MetricFamily;
+
+use exposition::histogram;
+pub use exposition::{counter, gauge, write};
 
 /// Who decided how a request was answered, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,96 +320,6 @@ impl Metrics {
             ),
         ]
     }
-}
-
-type Labels<'a> = Vec<(&'a str, &'a str)>;
-
-fn metric(labels: Labels) -> Metric {
-    let pair = |(name, value): (&str, &str)| {
-        let mut pair = LabelPair::default();
-        pair.set_name(name.to_owned());
-        pair.set_value(value.to_owned());
-        pair
-    };
-    Metric::from_label(labels.into_iter().map(pair).collect())
-}
-
-fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
-    family.set_metric(metrics);
-    family
-}
-
-/// Numbers that only grow.
-pub fn counter<'a>(
-    name: &str,
-    help: &str,
-    values: impl IntoIterator<Item = (Labels<'a>, u64)>,
-) -> MetricFamily {
-    let metrics = values.into_iter().map(|(labels, value)| {
-        let mut counter = Counter::default();
-        counter.set_value(value as f64);
-        let mut metric = metric(labels);
-        metric.set_counter(counter);
-        metric
-    });
-    family(name, help, MetricType::COUNTER, metrics.collect())
-}
-
-/// Numbers that go up and down.
-pub fn gauge<'a>(
-    name: &str,
-    help: &str,
-    values: impl IntoIterator<Item = (Labels<'a>, f64)>,
-) -> MetricFamily {
-    let metrics = values.into_iter().map(|(labels, value)| {
-        let mut gauge = Gauge::default();
-        gauge.set_value(value);
-        let mut metric = metric(labels);
-        metric.set_gauge(gauge);
-        metric
-    });
-    family(name, help, MetricType::GAUGE, metrics.collect())
-}
-
-fn histogram<'a, const N: usize>(
-    name: &str,
-    help: &str,
-    times: impl Iterator<Item = &'a Times<N>> + Clone,
-    bounds: &[u64; N],
-) -> MetricFamily {
-    let sum = |counter: fn(&Times<N>) -> &AtomicU64| -> u64 {
-        times.clone().map(|times| read(counter(times))).sum()
-    };
-    let mut cumulative = 0;
-    let buckets = bounds.iter().enumerate().map(|(number, &bound)| {
-        cumulative += times.clone().map(|times| read(&times.within[number])).sum::<u64>();
-        let mut bucket = Bucket::default();
-        bucket.set_upper_bound(bound as f64 / 1e6);
-        bucket.set_cumulative_count(cumulative);
-        bucket
-    });
-    let buckets: Vec<_> = buckets.collect();
-    let mut histogram = Histogram::default();
-    // What is counted meanwhile must not make a bucket larger than the whole.
-    histogram.set_sample_count(sum(|times| &times.count).max(cumulative));
-    histogram.set_sample_sum(sum(|times| &times.nanoseconds) as f64 / 1e9);
-    histogram.set_bucket(buckets);
-    let mut metric = metric(Vec::new());
-    metric.set_histogram(histogram);
-    family(name, help, MetricType::HISTOGRAM, vec![metric])
-}
-
-/// Writes families in the text format.
-pub fn write(families: &[MetricFamily]) -> String {
-    let mut text = String::new();
-    prometheus::TextEncoder::new()
-        .encode_utf8(families, &mut text)
-        .expect("each family has a metric, and each name is a name");
-    text
 }
 
 #[cfg(test)]
