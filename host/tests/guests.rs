@@ -14,7 +14,7 @@ use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use crate::fixture::{Setup, TestServer, default_guest, engine, write};
+use crate::fixture::{Client, Setup, TestServer, default_guest, engine, write};
 use crate::wat_guest::{DECISION, module, text};
 
 fn start(guest: &[u8]) -> TestServer {
@@ -107,6 +107,36 @@ fn loops_for_many_clients_at_a_time() {
     assert!(statuses.contains(&500) && statuses.contains(&503), "{statuses:?}");
     let counts = guest.counts();
     assert_eq!(counts.deadline + counts.busy, 30, "{counts:?}");
+}
+
+/// More than may wait: those beyond are told to come again, and what is remembered is
+/// answered as ever.
+#[test]
+fn a_flood_of_slow_decisions_leaves_what_is_remembered_alone() {
+    let guest = module("", "(loop $again (br $again))");
+    let limits = GuestLimits { deadline: Duration::from_millis(20), ..GuestLimits::default() };
+    let engine = Arc::new(Engine::new(limits, 1).unwrap());
+    let guest = Arc::new(Generation::load(&engine, &guest).unwrap());
+    let server = Setup { guest: Arc::clone(&guest), workers: 1, ..Setup::default() }.start();
+    let mut honest = server.connect();
+    honest.send("GET /known HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!(honest.reply().status(), 404);
+    let mut flood: Vec<_> = (0..200).map(|_| server.connect()).collect();
+    for (number, client) in flood.iter_mut().enumerate() {
+        client.send(format!("GET /x{number} HTTP/1.1\r\nHost: test\r\n\r\n"));
+    }
+    for _ in 0..200 {
+        honest.send("GET /known HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!(honest.reply().status(), 404);
+    }
+    let replies: Vec<_> = flood.iter_mut().map(Client::reply).collect();
+    let refused: Vec<_> = replies.iter().filter(|reply| reply.status() == 503).collect();
+    // One runs and 128 wait at a time; in the second that they wait at most, 50 are decided.
+    assert!(refused.len() > 70, "{} of 200 were refused", refused.len());
+    assert!(refused.len() < 200, "all were refused");
+    assert!(refused.iter().all(|reply| reply.field("Retry-After") == Some("1")));
+    assert!(replies.iter().all(|reply| [500, 503].contains(&reply.status())));
+    assert_eq!(guest.counts().busy, refused.len() as u64);
 }
 
 #[test]

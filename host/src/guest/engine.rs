@@ -1,14 +1,13 @@
 //! The wasmtime engine: compiles guests, and bounds what a running one may use.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use wasmtime::component::Component;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::clock::{Clock, Ticks};
 use super::code_cache::CodeCache;
+use super::lanes::Lanes;
 
 /// How long a decision may keep a worker from its other connections. One that
 /// takes longer is begun anew on a thread of its own, where it has the whole
@@ -60,8 +59,8 @@ pub struct Engine {
     limits: GuestLimits,
     workers: usize,
     counting: Counting,
-    /// Permits to decide on a thread other than a worker's.
-    lanes: Arc<Semaphore>,
+    /// Where decisions are made that take too long for a worker.
+    lanes: Lanes,
     clock: Clock,
     code_cache: Option<CodeCache>,
 }
@@ -124,7 +123,8 @@ impl Engine {
         &self.clock
     }
 
-    pub(super) fn lanes(&self) -> &Arc<Semaphore> {
+    /// Where decisions are made that take too long for a worker.
+    pub(super) fn lanes(&self) -> &Lanes {
         &self.lanes
     }
 
@@ -165,13 +165,15 @@ impl PreparedEngine {
         Ok(PreparedEngine { wasm, limits, workers, counting })
     }
 
-    /// Starts the clock that interrupts guests.
+    /// Starts the clock that interrupts guests, and the threads for slow decisions.
     pub fn start(self) -> wasmtime::Result<Engine> {
         let PreparedEngine { wasm, limits, workers, counting } = self;
         let workers = usize::try_from(workers).unwrap_or(usize::MAX);
         let clock = Clock::start(wasm.weak())
             .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
-        let lanes = Arc::new(Semaphore::new(workers));
+        let lanes = Lanes::start(workers).map_err(|error| {
+            wasmtime::format_err!("cannot start threads for slow decisions: {error}")
+        })?;
         Ok(Engine { wasm, limits, workers, counting, lanes, clock, code_cache: None })
     }
 }

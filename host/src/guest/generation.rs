@@ -23,10 +23,6 @@ use super::interests::{Facts, Interests};
 use super::load::{self, Form};
 use super::memory::{Key, Memory};
 
-/// How long a request waits for another's slow decision to end, before it is
-/// told to come again. Ten times the default deadline: a guess.
-const LANE_PATIENCE: Duration = Duration::from_secs(1);
-
 /// The SHA-256 of a guest's file (FIPS 180-4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
@@ -308,8 +304,7 @@ impl Generation {
                 decided => return decided,
             }
             // On a busy machine this thread may have lost its core meanwhile.
-            let is_slow = cpu_time().saturating_sub(before) > WORKER_DEADLINE * 3 / 4;
-            attempts = if is_slow { 0 } else { attempts - 1 };
+            attempts = if lacked_a_core(before, WORKER_DEADLINE) { attempts - 1 } else { 0 };
         }
         self.compute_elsewhere(request).await
     }
@@ -319,18 +314,22 @@ impl Generation {
         self: &Arc<Self>,
         request: policy::Request,
     ) -> Result<Decision, Failure> {
-        let lane = Arc::clone(self.engine.lanes()).acquire_owned();
-        let Ok(Ok(lane)) = tokio::time::timeout(LANE_PATIENCE, lane).await else {
-            return Err(Failure::Busy);
-        };
         let generation = Arc::clone(self);
-        let decided = tokio::task::spawn_blocking(move || {
-            let decision = generation.run(&request, generation.engine.deadline());
-            // The instance is gone before another may take its place.
-            drop(lane);
-            decision
-        });
-        decided.await.unwrap_or_else(|error| Err(Failure::Trap(format!("deciding: {error}"))))
+        let decide = move || generation.run_unhurried(&request);
+        self.engine.lanes().run(decide).await
+    }
+
+    /// Decides here and now, again if the deadline passed while others had the core: these
+    /// threads are the last to get one.
+    fn run_unhurried(&self, request: &policy::Request) -> Result<Decision, Failure> {
+        for _ in 1..ATTEMPTS {
+            let before = cpu_time();
+            match self.run(request, self.engine.deadline()) {
+                Err(Failure::Deadline) if lacked_a_core(before, self.engine.limits().deadline) => {}
+                decided => return decided,
+            }
+        }
+        self.run(request, self.engine.deadline())
     }
 
     /// Notes that a decision failed just now, and tells whether that is so of
@@ -412,6 +411,12 @@ fn patiently<R>(attempt: impl Fn() -> Result<R, Failure>) -> Result<R, Failure> 
 fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
+}
+
+/// Whether this thread, which missed a deadline, got to run for less than most of that
+/// time since it had run so long.
+fn lacked_a_core(before: Duration, deadline: Duration) -> bool {
+    cpu_time().saturating_sub(before) < deadline * 3 / 4
 }
 
 /// How often a decision is begun on a worker that does not get to run it.

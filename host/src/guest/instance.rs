@@ -14,7 +14,7 @@ use super::rules::Refusal;
 /// Why there is no decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// All instances are in use.
+    /// All instances are in use, and as many requests wait for one as may.
     Busy,
     /// The guest did not decide in time.
     Deadline,
@@ -29,7 +29,9 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Busy => write!(f, "all instances are in use"),
+            Failure::Busy => {
+                write!(f, "all instances are in use, and as many requests wait as may")
+            }
             Failure::Deadline => write!(f, "it did not decide before its deadline"),
             Failure::Memory(what) | Failure::Trap(what) => write!(f, "{what}"),
             Failure::Refused(refusal) => write!(f, "its decision was refused: {refusal}"),

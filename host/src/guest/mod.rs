@@ -9,6 +9,7 @@
 //!   - [`decision`] and [`rules`]: what it decided, checked against the rules of
 //!     `wit/policy.wit`.
 //!   - `memory`: decisions that it made before.
+//!   - `lanes`: where those are made that take long.
 //! - [`cases`] and [`check`]: what a guest must pass before its first request.
 //! - [`serving`]: the generation that serves, and its replacement in one step.
 //!   - [`history`]: what became of the guests that were to serve.
@@ -26,6 +27,7 @@ pub mod generation;
 pub mod history;
 mod instance;
 pub mod interests;
+mod lanes;
 pub mod load;
 mod memory;
 pub mod rules;

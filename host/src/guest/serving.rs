@@ -3,6 +3,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
@@ -44,6 +45,7 @@ pub struct Serving {
     /// not tried again.
     changing: Mutex<Option<Digest>>,
     history: History,
+    overload: Overload,
 }
 
 impl Serving {
@@ -55,6 +57,7 @@ impl Serving {
             on_failure,
             changing: Mutex::new(None),
             history: History::default(),
+            overload: Overload::default(),
         }
     }
 
@@ -86,10 +89,17 @@ impl Serving {
         let decided = generation.decide(worker, line, fields.clone(), facts).await;
         let Err(failure) = &decided.decision else { return decided };
         let (digest, shown) = (generation.digest(), line.escape_ascii());
-        tracing::error!("the guest {digest} gave no decision on {shown}: {failure}");
         if *failure == Failure::Busy {
+            // A line for each would add to the load.
+            if self.overload.is_to_be_told() {
+                let busy = generation.counts().busy;
+                tracing::error!(
+                    "the guest {digest} gave no decision on {shown}: {failure} ({busy} so far)"
+                );
+            }
             return decided;
         }
+        tracing::error!("the guest {digest} gave no decision on {shown}: {failure}");
         let previous = self.previous.load_full();
         self.note_failure(&generation);
         match previous {
@@ -161,6 +171,25 @@ impl Serving {
                 self.current.load().digest()
             );
         }
+    }
+}
+
+/// How often it is told that there are more decisions to make than can be made.
+const TELL: Duration = Duration::from_secs(1);
+
+/// When that was told last.
+#[derive(Default)]
+struct Overload(Mutex<Option<Instant>>);
+
+impl Overload {
+    /// Whether to tell it now.
+    fn is_to_be_told(&self) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = told.is_none_or(|told| told.elapsed() >= TELL);
+        if is_due {
+            *told = Some(Instant::now());
+        }
+        is_due
     }
 }
 
