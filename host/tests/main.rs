@@ -5,6 +5,7 @@
 //! - `files`: what is sent, and what is never sent.
 //! - `representations`: in which form it is sent: conditions, ranges, encodings.
 //! - `guests`: guests that misbehave, each in its way.
+//! - `contract`: guests of every published version of the contract go on working.
 //! - `swaps`: guests that are replaced while they serve.
 //! - `commands`: what can be done with a guest besides serving it.
 //! - `program`: the binary as a user types it.
@@ -25,6 +26,7 @@ mod wat_guest;
 
 mod admin;
 mod commands;
+mod contract;
 mod dev;
 mod documents;
 mod files;

@@ -44,13 +44,28 @@ pub fn text(imports: &str, items: &str, misbehave: &str) -> String {
 
 /// Adds the section that tells a core module's component type.
 fn with_component_type(module: &[u8]) -> Vec<u8> {
+    with_type_of(module, &std::fs::read_to_string(contract()).unwrap())
+}
+
+fn contract() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wit/policy.wit")
+}
+
+fn with_type_of(module: &[u8], contract: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    let wit = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    let (package, _) = resolve.push_dir(wit).unwrap();
+    let package = resolve.push_str("policy.wit", contract).unwrap();
     let world = resolve.select_world(&[package], Some("guest")).unwrap();
     let mut module = module.to_vec();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     module
+}
+
+/// A guest that was made for this version of the contract, which says what ours says.
+#[cfg(test)]
+pub fn of_version(version: &str) -> Vec<u8> {
+    let renamed = |text: &str| text.replace("@0.1.0", &format!("@{version}"));
+    let module = wat::parse_str(renamed(&text("", "", "unreachable"))).unwrap();
+    with_type_of(&module, &renamed(&std::fs::read_to_string(contract()).unwrap()))
 }
 
 /// A guest that answers with this text, and traps when the path begins with `/x`.

@@ -10,9 +10,10 @@ use bytesize::ByteSize;
 use super::{load, read_guest_or_default, start_engine};
 use crate::cli::CheckArguments;
 use crate::guest::check::{FACTS, check};
+use crate::guest::contract::INTERFACE;
 use crate::guest::generation::Cost;
 use crate::guest::source::read_cases;
-use crate::guest::{Engine, Generation, WORLD};
+use crate::guest::{Engine, Generation};
 
 /// How often a decision is measured at most, and for how long: a guest in Python
 /// takes 2 ms.
@@ -42,7 +43,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     tell("digest", format_args!("sha256:{:#}", guest.digest()))?;
     let (form, size) = (guest.form(), bytes.len());
     tell("form", format_args!("{form}, {} ({size} bytes)", ByteSize(size as u64)))?;
-    tell("world", format_args!("{WORLD}"))?;
+    tell("world", format_args!("{INTERFACE}"))?;
     let imports = list(guest.imports().iter().map(String::as_str).collect());
     let inert = if guest.imports().is_empty() { "" } else { " (calling one traps)" };
     tell("imports", format_args!("{imports}{inert}"))?;

@@ -16,6 +16,7 @@ use wasmtime::component::Linker;
 use super::bindings::GuestPre;
 use super::bindings::exports::innkeeper::policy::policy;
 use super::clock::Ticks;
+use super::contract;
 use super::decision::Decision;
 use super::engine::{Engine, WORKER_DEADLINE};
 use super::instance::{Failure, Instance, Usage};
@@ -146,10 +147,10 @@ impl Generation {
         linker
             .define_unknown_imports_as_traps(&component)
             .map_err(|error| format!("it imports what cannot be stubbed: {error:#}"))?;
-        let guest =
-            linker.instantiate_pre(&component).and_then(GuestPre::new).map_err(|error| {
-                format!("it does not export the world `guest` of wit/policy.wit: {error:#}")
-            })?;
+        let guest = linker
+            .instantiate_pre(&component)
+            .and_then(GuestPre::new)
+            .map_err(|error| contract::mismatch(&component, engine.wasm(), &error))?;
         let ask = || Instance::new(engine, &guest, engine.deadline())?.interests();
         let interests = patiently(ask)
             .map_err(|failure| format!("asked for its interests, it fails: {failure}"))?;

@@ -2,6 +2,7 @@
 //!
 //! - [`engine`] and `clock`: compile guests, bound what a running one may use.
 //! - [`code_cache`]: compiled guests, kept on disk.
+//! - [`contract`]: which guests are understood.
 //! - [`load`]: bytes in one of three forms become a component.
 //! - [`generation`]: one loaded guest, with all that belongs to it.
 //!   - `instance`: runs it once.
@@ -21,6 +22,7 @@ pub mod cases;
 pub mod check;
 mod clock;
 pub mod code_cache;
+pub mod contract;
 pub mod decision;
 pub mod engine;
 pub mod generation;
@@ -46,9 +48,6 @@ pub use serving::Serving;
 
 /// The default policy: the component that the build script made of `guest/`.
 pub const DEFAULT_GUEST: &[u8] = include_bytes!(env!("INNKEEPER_DEFAULT_GUEST"));
-
-/// What a guest exports.
-pub const WORLD: &str = "innkeeper:policy/policy@0.1.0";
 
 mod bindings {
     wasmtime::component::bindgen!({ path: "../wit", world: "guest" });

@@ -1,0 +1,60 @@
+//! The contract between host and guest: guests of every published version of it go on
+//! working, as they were built then. They stand in `contract/`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use innkeeper::guest::Generation;
+use innkeeper::guest::source::read_cases;
+use innkeeper::guest::swap::prove;
+
+use crate::fixture::{Setup, engine};
+use crate::wat_guest;
+
+fn kept() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract")
+}
+
+#[test]
+fn guests_of_published_versions_go_on_working() {
+    let mut served = 0;
+    for version in std::fs::read_dir(kept()).unwrap() {
+        for file in std::fs::read_dir(version.unwrap().path()).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_none_or(|extension| extension != "wasm") {
+                continue;
+            }
+            let cases = read_cases(&[file.with_extension("toml")]).unwrap();
+            assert!(!cases[0].cases.is_empty(), "{} has no cases", file.display());
+            let proven = prove(engine(), &std::fs::read(&file).unwrap(), &cases)
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let guest = Arc::new(proven.generation);
+            let server = Setup { guest, ..Setup::default() }.start();
+            assert_eq!(server.get("/").status(), 200, "{}", file.display());
+            served += 1;
+        }
+    }
+    assert!(served >= 3, "only {served} guests are kept");
+}
+
+/// A guest that was made for this version of the contract.
+fn made_for(version: &str) -> Result<Generation, String> {
+    Generation::load(engine(), &wat_guest::of_version(version))
+}
+
+#[test]
+fn a_guest_of_a_later_patch_of_the_same_version_serves() {
+    for version in ["0.1.0", "0.1.7"] {
+        assert_eq!(made_for(version).err(), None, "{version}");
+    }
+}
+
+#[test]
+fn a_guest_of_an_unknown_version_is_told_which_are_known() {
+    for version in ["0.2.0", "1.0.0"] {
+        let error = made_for(version).err().unwrap();
+        let told = format!("it was made for version {version} of the contract");
+        assert!(error.starts_with(&told), "{error}");
+        assert!(error.contains("knows 0.1.x"), "{error}");
+    }
+}
