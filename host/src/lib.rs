@@ -7,9 +7,10 @@
 //! - [`commands`]: what can be done: serve, test, check, explain.
 //! - [`server`]: binds, accepts, counts connections, shuts down.
 //! - [`http1`]: one connection, from its first byte to its last. It alone knows
-//!   the next three, which do not know one another:
+//!   the next four, which do not know one another:
 //!   - [`guest`]: loads a guest and asks it for decisions.
 //!   - [`site`]: opens files beneath the root.
+//!   - [`clients`]: who asks, and how much of the server one of them may have.
 //!   - [`reply`]: turns an answer into bytes on the wire.
 //! - [`admin`]: for who runs the server: health, metrics, status, another guest.
 //! - [`dev`]: the loop of who writes a guest.
@@ -21,6 +22,7 @@
 pub mod admin;
 pub mod cache;
 pub mod cli;
+pub mod clients;
 pub mod clock;
 pub mod commands;
 pub mod dev;

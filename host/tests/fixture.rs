@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use innkeeper::clients::Clients;
 use innkeeper::guest::serving::OnFailure;
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits, Serving};
 use innkeeper::http1::{Limits, connection::Service};
@@ -71,6 +72,7 @@ pub struct Setup {
     pub folder: TempDir,
     pub guest: Arc<Generation>,
     pub on_failure: OnFailure,
+    pub clients: Clients,
     pub limits: Limits,
     pub site: Options,
     pub workers: usize,
@@ -82,6 +84,7 @@ impl Default for Setup {
             folder: site(),
             guest: default_guest(),
             on_failure: OnFailure::default(),
+            clients: Clients::default(),
             limits: Limits::default(),
             site: Options::default(),
             workers: 2,
@@ -95,6 +98,7 @@ impl Setup {
         let service = Arc::new(Service {
             site: Site::open(&self.folder.path().join("root"), self.site, workers).unwrap(),
             guest: Arc::new(Serving::new(self.guest, self.on_failure)),
+            clients: self.clients,
             limits: self.limits,
             log: None,
             metrics: None,

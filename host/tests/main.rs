@@ -2,6 +2,7 @@
 //!
 //! - `wire`: conversations in `wire/*.txt`, which anyone can read and add.
 //! - `limits`: every wait and every size has its bound.
+//! - `clients`: what one address may have, and whom a proxy asks for.
 //! - `files`: what is sent, and what is never sent.
 //! - `representations`: in which form it is sent: conditions, ranges, encodings.
 //! - `guests`: guests that misbehave, each in its way.
@@ -25,6 +26,7 @@ mod running;
 mod wat_guest;
 
 mod admin;
+mod clients;
 mod commands;
 mod contract;
 mod dev;

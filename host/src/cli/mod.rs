@@ -2,9 +2,11 @@
 //! configuration file says become [`Arguments`].
 //!
 //! - [`serve`]: the settings of a server.
+//!   - [`clients`]: those about who asks.
 //! - [`sources`]: which of the three says what.
 //! - `values`: reads what stands behind a flag.
 
+pub mod clients;
 pub mod serve;
 pub mod sources;
 mod values;

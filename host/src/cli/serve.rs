@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use tracing::Level;
 
 use super::GuestArguments;
+use super::clients::ClientArguments;
 use super::values::{MAX_WORKERS, address, admin_address, recheck, size, workers};
 use crate::admin::listener::AdminAddress;
 use crate::guest::GuestLimits;
@@ -121,6 +122,10 @@ pub struct Settings {
     /// What of the directory is served, and how
     #[command(flatten)]
     pub site: SiteArguments,
+
+    /// Who the clients are, and what one of them may have
+    #[command(flatten)]
+    pub clients: ClientArguments,
 
     /// What to write for each request
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Combined, help_heading = LOGS)]

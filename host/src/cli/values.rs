@@ -1,12 +1,13 @@
 //! Single values of the command line: what was typed becomes a value within its
 //! bounds, or a sentence that tells what to type.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ipnet::IpNet;
 
 use crate::admin::listener::AdminAddress;
 use crate::guest::rules::is_token;
@@ -21,6 +22,14 @@ pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {
         .ok()
         .filter(|&count| count <= MAX_WORKERS)
         .ok_or_else(|| format!("write a number from 1 to {MAX_WORKERS}"))
+}
+
+/// Reads an address or a network.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse().ok().map(|address: IpAddr| IpNet::from(address.to_canonical()));
+    text.parse().ok().or_else(address).ok_or_else(|| {
+        "write an address or a network, as in 10.0.0.1, 10.0.0.0/8 or fd00::/8".to_owned()
+    })
 }
 
 /// Reads a number of bytes within bounds.

@@ -10,6 +10,7 @@ use anyhow::Context;
 
 use super::{load, open_site, read_guest_or_default, start_engine};
 use crate::cli::ExplainArguments;
+use crate::clients::Clients;
 use crate::guest::cases::Asked;
 use crate::guest::serving::OnFailure;
 use crate::guest::{Facts, Serving};
@@ -28,6 +29,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         site,
         guest: Arc::new(Serving::new(Arc::new(generation), OnFailure::default())),
         limits: Limits::default(),
+        clients: Clients::default(),
         log: None,
         metrics: None,
         log_heads: false,

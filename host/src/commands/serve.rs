@@ -106,6 +106,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
         site,
         guest: Arc::clone(&serving),
         limits: Limits::default(),
+        clients: settings.clients.clients(),
         log: log
             .map(|(out, format)| AccessLog::to(out, format))
             .transpose()

@@ -1,5 +1,6 @@
 //! What a request and its answer came to, for the access log and the metrics.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::connection::{Origin, Service};
@@ -26,6 +27,11 @@ impl<'a> Account<'a> {
         let is_wanted = service.log.is_some() || service.metrics.is_some();
         let began = is_wanted.then(Instant::now);
         Account { service, origin, began, first_byte: None, body_bytes: 0 }
+    }
+
+    /// Notes for whom the request is, which may be known only from its head.
+    pub(super) fn is_for(&mut self, client: IpAddr) {
+        self.origin.client = client;
     }
 
     /// Notes that the first bytes of the answer are sent, and others follow.

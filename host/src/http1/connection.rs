@@ -22,15 +22,18 @@ use super::account::Account;
 use super::answer::answer;
 use super::body::{self, Discard};
 use super::head::{After, Head, Method};
+use super::introduction;
 use super::limits::Limits;
 use super::scan::Scanner;
 use super::stream::{Arrival, Broken, More, Stream};
+use crate::clients::Clients;
+use crate::clients::allowance::Admission;
 use crate::dev::inject::Tail;
 use crate::guest::{Decided, Serving};
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
 use crate::reply::body::Transfer;
-use crate::reply::{Body, Persistence, Reply, head as reply_head};
+use crate::reply::{Body, Field, Persistence, Reply, head as reply_head};
 use crate::site::Site;
 
 /// What all connections of a server share.
@@ -39,6 +42,8 @@ pub struct Service {
     pub site: Site,
     /// The guest that decides.
     pub guest: Arc<Serving>,
+    /// Who asks, and what one of them may have.
+    pub clients: Clients,
     /// The bounds on each connection.
     pub limits: Limits,
     /// Where requests are logged, if anywhere.
@@ -125,17 +130,28 @@ pub async fn serve(
     let mut stop: Pin<&mut dyn Stop> = pin!(async move {
         let _ = stop_receiver.wait_for(|stopping| *stopping).await;
     });
+    let mut stream = Stream::new(socket);
+    let mut received = Vec::new();
+    let introduced = introduction::client(&mut stream, &mut received, origin.client, &service);
+    let client = match unless(stop.as_mut(), introduced).await {
+        Some(Some(client)) => client,
+        _ => return,
+    };
+    let Some(admission) = introduction::admit(client, &service) else { return };
     let mut connection = Connection {
-        stream: Stream::new(socket),
-        origin,
+        stream,
+        origin: Origin { client, ..origin },
         service: &service,
-        received: Vec::new(),
+        received,
         is_leaving: false,
         stopping: &stopping,
     };
     let mut requests = 0;
     let mut patience = service.limits.first_byte;
     let next = loop {
+        if let Admission::Refused(_) = admission {
+            break connection.refuse_another().await;
+        }
         let next = match connection.next_head(patience, stop.as_mut()).await {
             Awaited::Head(head) => {
                 requests += 1;
@@ -212,7 +228,7 @@ impl Connection<'_> {
 
     /// Answers one request.
     async fn serve_one(&mut self, bytes: &[u8], is_last: bool) -> Next {
-        let account = Account::open(self.service, self.origin);
+        let mut account = Account::open(self.service, self.origin);
         let metrics = self.service.metrics.as_ref();
         let _active = metrics.map(|metrics| metrics.request(self.origin.worker));
         if self.service.log_heads
@@ -228,6 +244,8 @@ impl Connection<'_> {
                 return self.send(reply, request, Persistence::Close, account).await;
             }
         };
+        let client = self.client(&head);
+        account.is_for(client);
         let mut after = head.after;
         match self.discard_body(&head).await {
             Ok(Discarded::All) => self.is_leaving = head.after == After::Close,
@@ -239,15 +257,35 @@ impl Connection<'_> {
             }
             Err(Undiscarded::Gone) => return Next::Close,
         }
-        let (reply, decided) = answer(self.service, &head, self.origin).await;
+        let (reply, decided) = match self.service.clients.allowance.request(client) {
+            Ok(()) => {
+                let origin = Origin { client, ..self.origin };
+                let (reply, decided) = answer(self.service, &head, origin).await;
+                (reply, Some(decided))
+            }
+            Err(wait) => (too_many("requests", wait), None),
+        };
         let persistence = match after {
             _ if is_last || *self.stopping.borrow() => Persistence::Close,
             After::KeepAlive => Persistence::KeepAlive,
             After::KeepAliveSaid => Persistence::KeepAliveSaid,
             After::Close => Persistence::Close,
         };
-        let request = Request { line: head.line, head: Some(&head), decided: Some(&decided) };
+        let request = Request { line: head.line, head: Some(&head), decided: decided.as_ref() };
         self.send(reply, request, persistence, account).await
+    }
+
+    /// For whom a request is made.
+    fn client(&self, head: &Head<'_>) -> IpAddr {
+        self.service.clients.proxies.client(self.origin.client, head.values("x-forwarded-for"))
+    }
+
+    /// Answers a connection that is one too many for its client, whatever it asks for.
+    async fn refuse_another(&mut self) -> Next {
+        let account = Account::open(self.service, self.origin);
+        let request = Request { line: b"", head: None, decided: None };
+        let reply = too_many("connections", Duration::from_secs(1));
+        self.send(reply, request, Persistence::Close, account).await
     }
 
     /// Answers bytes that are no request.
@@ -405,6 +443,13 @@ impl From<body::Fault> for Undiscarded {
         };
         Undiscarded::Refused { status, why }
     }
+}
+
+/// The answer to a client that has more than it may have (RFC 6585, section 4).
+fn too_many(what: &str, wait: Duration) -> Reply {
+    let seconds = wait.as_secs_f64().ceil().max(1.0);
+    Reply::text(429, &format!("too many {what} from your address"))
+        .with(Field::new("Retry-After", format!("{seconds:.0}")))
 }
 
 /// What was received of a request line, for the log.

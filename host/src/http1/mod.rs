@@ -1,6 +1,7 @@
 //! HTTP/1.1 and 1.0 on one connection (RFC 9112).
 //!
 //! - [`connection`]: the life of a connection, one request after the other.
+//! - `introduction`: what comes before the first.
 //! - [`answer`]: one request becomes a reply: the guest decides, the site gives.
 //! - [`explain`]: the same, with its reasons.
 //! - [`representation`]: a file becomes a reply: conditions, ranges.
@@ -17,6 +18,7 @@ pub mod body;
 pub mod connection;
 pub mod explain;
 pub mod head;
+mod introduction;
 pub mod limits;
 mod representation;
 pub mod scan;

