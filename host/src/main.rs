@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use innkeeper::cli::{Arguments, Command, DiagnosticFormat, Settings};
 use innkeeper::commands::{check, compile, explain, health, new, serve, test};
+use innkeeper::panics;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         eprintln!("innkeeper: {problem}");
         return ExitCode::FAILURE;
     }
+    panics::watch();
     let ran = match &arguments.command {
         None => serve::run(&arguments.serve, &in_force).map(|()| ExitCode::SUCCESS),
         Some(Command::Dev(arguments)) => serve::run_dev(arguments).map(|()| ExitCode::SUCCESS),
