@@ -45,6 +45,10 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// Threads of one worker that may wait for the disk.
 const BLOCKING_THREADS: usize = 8;
 
+/// How long such a thread stays when it has nothing to do: for ever. While there is one, what
+/// needs one waits for it where the system gives no more; without any it would panic.
+const BLOCKING_STAY: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// How often a worker shows that it gets to run. Service managers ask for a sign of life
 /// every ten seconds or so.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -155,6 +159,7 @@ fn new_runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(BLOCKING_STAY)
         .build()
 }
 
@@ -235,6 +240,8 @@ impl<S: Serve> Worker<S> {
         mut over: watch::Receiver<bool>,
         heartbeat: &AtomicU64,
     ) -> io::Result<()> {
+        // The first of them, while there is room for it.
+        drop(runtime.spawn_blocking(|| {}));
         runtime.block_on(async {
             for listener in &*listeners {
                 let listener = Arc::new(into_tokio(listener.try_clone()?)?);
@@ -263,6 +270,7 @@ impl<S: Serve> Worker<S> {
 
     /// Accepts connections until the server stops.
     async fn accept_from(mut self, listener: Arc<TcpListener>) {
+        let mut is_short = false;
         loop {
             let stopping = self.stopping.clone();
             let next = async {
@@ -277,6 +285,9 @@ impl<S: Serve> Worker<S> {
             };
             match accepted {
                 Ok((socket, client)) => {
+                    if std::mem::take(&mut is_short) {
+                        tracing::warn!("connections are accepted again");
+                    }
                     // An inherited socket may be one for both versions of IP.
                     let client = client.ip().to_canonical();
                     let origin = Origin { client, worker: self.number };
@@ -287,7 +298,10 @@ impl<S: Serve> Worker<S> {
                     });
                 }
                 Err(error) if is_exhaustion(&error) => {
-                    tracing::error!("cannot accept connections now: {error}; they wait");
+                    // Once, and not ten times a second.
+                    if !std::mem::replace(&mut is_short, true) {
+                        tracing::error!("cannot accept connections now: {error}; they wait");
+                    }
                     tokio::time::sleep(ACCEPT_REST).await;
                 }
                 // The connection ended before it was accepted.
