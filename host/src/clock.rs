@@ -1,7 +1,7 @@
 //! The time as answers and log lines write it, formatted once a second.
 
 use std::cell::RefCell;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Length of a date in HTTP's preferred format (RFC 9110, section 5.6.7).
 pub const HTTP_DATE_LENGTH: usize = 29;
@@ -29,14 +29,18 @@ pub fn http_date() -> HttpDate {
 /// Any time in HTTP's preferred format. What that format cannot hold (before
 /// 1970, after 9999) becomes the nearest time that it can.
 pub fn format_http_date(time: SystemTime) -> HttpDate {
-    /// The last second of the year 9999.
-    const LAST_SECOND: u64 = 253_402_300_799;
-    let seconds =
-        time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().min(LAST_SECOND));
-    let text = httpdate::fmt_http_date(UNIX_EPOCH + std::time::Duration::from_secs(seconds));
+    let text = httpdate::fmt_http_date(clamp(time));
     text.as_bytes()
         .try_into()
         .expect("the preferred format has one length for all years up to 9999")
+}
+
+/// The nearest time that has a date: none is before 1970 or after 9999, whatever the
+/// machine's clock says.
+fn clamp(time: SystemTime) -> SystemTime {
+    /// The last second of the year 9999.
+    const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
+    UNIX_EPOCH + time.duration_since(UNIX_EPOCH).unwrap_or_default().min(LAST_SECOND)
 }
 
 /// Appends the current time as access logs write it: `06/Nov/1994:08:49:37 +0000`.
@@ -59,7 +63,7 @@ pub fn write_rfc3339(text: &mut Vec<u8>) {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     LAST.with_borrow_mut(|(last, second)| {
         if *last != since.as_secs() {
-            *second = humantime::format_rfc3339_seconds(now).to_string().into_bytes();
+            *second = humantime::format_rfc3339_seconds(clamp(now)).to_string().into_bytes();
             second.pop();
             *last = since.as_secs();
         }
@@ -72,12 +76,12 @@ pub fn write_rfc3339(text: &mut Vec<u8>) {
 
 /// Any time as programs read it.
 pub fn rfc3339_of(time: SystemTime) -> String {
-    humantime::format_rfc3339_millis(time).to_string()
+    humantime::format_rfc3339_millis(clamp(time)).to_string()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{format_http_date, http_date, write_log_date, write_rfc3339};
+    use super::{format_http_date, http_date, rfc3339_of, write_log_date, write_rfc3339};
     use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
@@ -90,8 +94,10 @@ mod tests {
     fn times_that_the_format_cannot_hold() {
         let before = UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(&format_http_date(before), b"Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(rfc3339_of(before), "1970-01-01T00:00:00.000Z");
         let after = UNIX_EPOCH + Duration::from_secs(1 << 40);
         assert_eq!(&format_http_date(after), b"Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(rfc3339_of(after), "9999-12-31T23:59:59.000Z");
     }
 
     #[test]

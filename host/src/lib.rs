@@ -16,6 +16,7 @@
 //! - [`dev`]: the loop of who writes a guest.
 //! - [`lockdown`] and [`service_manager`]: what the process gives up, and what it tells
 //!   systemd.
+//! - [`panics`]: what becomes of one.
 //! - [`log`], [`metrics`], [`clock`] and [`cache`]: leaves, which anyone may call and which
 //!   call no one.
 
@@ -31,6 +32,7 @@ pub mod http1;
 pub mod lockdown;
 pub mod log;
 pub mod metrics;
+pub mod panics;
 pub mod reply;
 pub mod server;
 pub mod service_manager;

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use innkeeper::cli::{Arguments, Command, DiagnosticFormat, Settings};
-use innkeeper::commands::{check, compile, explain, health, new, serve, test};
+use innkeeper::commands::{check, compile, explain, health, new, say, serve, test};
+use innkeeper::panics;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
@@ -16,9 +17,10 @@ fn main() -> ExitCode {
         _ => &arguments.serve,
     };
     if let Err(problem) = start_diagnostics(settings) {
-        eprintln!("innkeeper: {problem}");
+        say(format_args!("innkeeper: {problem}"));
         return ExitCode::FAILURE;
     }
+    panics::watch();
     let ran = match &arguments.command {
         None => serve::run(&arguments.serve, &in_force).map(|()| ExitCode::SUCCESS),
         Some(Command::Dev(arguments)) => serve::run_dev(arguments).map(|()| ExitCode::SUCCESS),
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
             .map_err(Into::into),
     };
     ran.unwrap_or_else(|error| {
-        eprintln!("innkeeper: {error:#}");
+        say(format_args!("innkeeper: {error:#}"));
         ExitCode::FAILURE
     })
 }

@@ -4,6 +4,7 @@
 //! of its own (`SO_REUSEPORT`): the kernel spreads connections over them, and a
 //! connection stays with its worker. Nothing is stolen, and little is locked.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -14,10 +15,12 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
 use crate::http1::connection::{self, Origin, Service};
+use crate::panics;
 use crate::site::OPEN_FILES;
 
 /// Connections that may wait to be accepted, for each listening socket. The notes
@@ -41,6 +44,10 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// Threads of one worker that may wait for the disk.
 const BLOCKING_THREADS: usize = 8;
+
+/// How long such a thread stays when it has nothing to do: for ever. While there is one, what
+/// needs one waits for it where the system gives no more; without any it would panic.
+const BLOCKING_STAY: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// How often a worker shows that it gets to run. Service managers ask for a sign of life
 /// every ten seconds or so.
@@ -114,46 +121,31 @@ impl Server {
     }
 
     /// Starts the workers.
-    pub fn start(self, service: &Arc<Service>) -> anyhow::Result<Running> {
+    pub fn start<S: Serve>(self, service: &S) -> anyhow::Result<Running> {
         let (stopping, _) = watch::channel(false);
         let (over, _) = watch::channel(false);
         let connections = Arc::new(Semaphore::new(self.max_connections));
         let heartbeats = self.listeners.iter().map(|_| AtomicU64::new(0)).collect::<Arc<[_]>>();
         let mut workers = Vec::new();
-        for (number, listeners) in self.listeners.into_iter().enumerate() {
+        for (number, mut listeners) in self.listeners.into_iter().enumerate() {
             let worker = Worker {
                 number,
-                service: Arc::clone(service),
+                service: service.clone(),
                 connections: Arc::clone(&connections),
                 stopping: stopping.subscribe(),
             };
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .max_blocking_threads(BLOCKING_THREADS)
-                .build()
-                .context("cannot start a worker's runtime")?;
-            let mut over = over.subscribe();
+            // What keeps a worker from its first start is told to who starts the server.
+            let mut runtime = Some(new_runtime().context("cannot start a worker's runtime")?);
+            let over = over.subscribe();
             let heartbeats = Arc::clone(&heartbeats);
             let thread = thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
-                    runtime.block_on(async move {
-                        for listener in listeners {
-                            match into_tokio(listener) {
-                                Ok(listener) => {
-                                    tokio::spawn(worker.clone().accept_from(listener));
-                                }
-                                Err(error) => tracing::error!("a listener is lost: {error}"),
-                            }
-                        }
-                        // An error means that the server is gone, which is an end.
-                        let over = over.wait_for(|over| *over);
-                        tokio::select! {
-                            _ = over => {}
-                            () = beat(&heartbeats[number]) => {}
-                        }
+                    // The sockets stay here, whatever becomes of what accepts from them.
+                    panics::go_on(&format!("worker-{number}"), || {
+                        let runtime = runtime.take().map_or_else(new_runtime, Ok)?;
+                        worker.work(runtime, &mut listeners, over.clone(), &heartbeats[number])
                     });
-                    runtime.shutdown_timeout(BLOCKING_GRACE);
                 })
                 .context("cannot start a worker")?;
             workers.push(thread);
@@ -161,6 +153,14 @@ impl Server {
         let max_connections = self.max_connections;
         Ok(Running { workers, heartbeats, connections, max_connections, stopping, over })
     }
+}
+
+fn new_runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(BLOCKING_STAY)
+        .build()
 }
 
 /// Counts, as long as the worker gets to it.
@@ -200,18 +200,77 @@ impl Running {
     }
 }
 
+/// Serves connections.
+pub trait Serve: Clone + Send + Sync + 'static {
+    /// Serves one until it ends. When `stopping` becomes true that should be soon.
+    fn serve(
+        self,
+        socket: TcpStream,
+        origin: Origin,
+        stopping: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + 'static;
+}
+
+impl Serve for Arc<Service> {
+    fn serve(
+        self,
+        socket: TcpStream,
+        origin: Origin,
+        stopping: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        connection::serve(socket, origin, self, stopping)
+    }
+}
+
 /// What a worker's accepting tasks share.
 #[derive(Clone)]
-struct Worker {
+struct Worker<S> {
     number: usize,
-    service: Arc<Service>,
+    service: S,
     connections: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
 }
 
-impl Worker {
+impl<S: Serve> Worker<S> {
+    /// Accepts and serves until the server is over.
+    fn work(
+        &self,
+        runtime: Runtime,
+        listeners: &mut Vec<Socket>,
+        mut over: watch::Receiver<bool>,
+        heartbeat: &AtomicU64,
+    ) -> io::Result<()> {
+        // The first of them, while there is room for it.
+        drop(runtime.spawn_blocking(|| {}));
+        runtime.block_on(async {
+            for listener in &*listeners {
+                let listener = Arc::new(into_tokio(listener.try_clone()?)?);
+                let worker = self.clone();
+                tokio::spawn(panics::keep_up("accepting", move || {
+                    worker.clone().accept_from(Arc::clone(&listener))
+                }));
+            }
+            // An error means that the server is gone, which is an end.
+            let mut stopping = self.stopping.clone();
+            let is_over = async {
+                let _ = stopping.wait_for(|stopping| *stopping).await;
+                // Now clients are to be refused, and not to wait for who will not come.
+                listeners.clear();
+                let _ = over.wait_for(|over| *over).await;
+            };
+            tokio::select! {
+                () = is_over => {}
+                () = beat(heartbeat) => {}
+            }
+            Ok::<(), io::Error>(())
+        })?;
+        runtime.shutdown_timeout(BLOCKING_GRACE);
+        Ok(())
+    }
+
     /// Accepts connections until the server stops.
-    async fn accept_from(mut self, listener: TcpListener) {
+    async fn accept_from(mut self, listener: Arc<TcpListener>) {
+        let mut is_short = false;
         loop {
             let stopping = self.stopping.clone();
             let next = async {
@@ -226,17 +285,23 @@ impl Worker {
             };
             match accepted {
                 Ok((socket, client)) => {
-                    let service = Arc::clone(&self.service);
+                    if std::mem::take(&mut is_short) {
+                        tracing::warn!("connections are accepted again");
+                    }
                     // An inherited socket may be one for both versions of IP.
                     let client = client.ip().to_canonical();
                     let origin = Origin { client, worker: self.number };
+                    let served = self.service.clone().serve(socket, origin, stopping);
                     tokio::spawn(async move {
-                        connection::serve(socket, origin, service, stopping).await;
+                        served.await;
                         drop(permit);
                     });
                 }
                 Err(error) if is_exhaustion(&error) => {
-                    tracing::error!("cannot accept connections now: {error}; they wait");
+                    // Once, and not ten times a second.
+                    if !std::mem::replace(&mut is_short, true) {
+                        tracing::error!("cannot accept connections now: {error}; they wait");
+                    }
                     tokio::time::sleep(ACCEPT_REST).await;
                 }
                 // The connection ended before it was accepted.

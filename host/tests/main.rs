@@ -13,6 +13,7 @@
 //! - `operations`: how it is run in production: settings, logs, restarts, what it gives up.
 //! - `dev`: the loop of who writes a guest.
 //! - `documents`: what is written about it leads somewhere, in both languages.
+//! - `panics`: what a fault of its own costs.
 //! - `admin`: what it tells who runs it, and lets them change.
 
 #![expect(
@@ -35,6 +36,7 @@ mod files;
 mod guests;
 mod limits;
 mod operations;
+mod panics;
 mod program;
 mod representations;
 mod swaps;

@@ -13,6 +13,7 @@ use crate::guest::{Generation, GuestLimits};
 use crate::http1::connection::Service;
 use crate::lockdown::Lockdown;
 use crate::metrics::{self, Metrics};
+use crate::panics;
 
 /// The server that is told about.
 pub struct Subject {
@@ -182,6 +183,11 @@ impl Subject {
                 "innkeeper_access_log_lost_lines_total",
                 "Lines of the access log that were lost.",
                 [(vec![], self.lost())],
+            ),
+            metrics::counter(
+                "innkeeper_panics_total",
+                "Panics, each of them a fault of innkeeper's own.",
+                [(vec![], panics::count())],
             ),
             metrics::gauge(
                 "innkeeper_build_info",

@@ -16,7 +16,8 @@ pub mod new;
 pub mod serve;
 pub mod test;
 
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +27,12 @@ use anyhow::{Context, anyhow};
 use crate::guest::source::read_guest;
 use crate::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits, PreparedEngine};
 use crate::site::{Options, Resolver, Site};
+
+/// Says a line on standard error. Where nothing can be said, as on a full disk, serving goes
+/// on all the same; `eprintln` would panic.
+pub fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 /// Opens the directory to serve, or says what to do.
 fn open_site(root: &Path, options: Options, workers: NonZeroUsize) -> anyhow::Result<Site> {

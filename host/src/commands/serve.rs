@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
-use super::{open_site, prepare_engine, read_guest_or_default, start};
+use super::{open_site, prepare_engine, read_guest_or_default, say, start};
 use crate::admin::access::Access;
 use crate::admin::listener::{AdminAddress, Bound};
 use crate::admin::status::Subject;
@@ -126,11 +126,11 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             server.addresses().iter().map(|address| format!("http://{address}")).collect();
         if io::IsTerminal::is_terminal(&io::stderr()) {
             let (version, root) = (env!("CARGO_PKG_VERSION"), settings.root.display());
-            eprintln!("innkeeper {version} serves {root}; Ctrl-C stops it");
+            say(format_args!("innkeeper {version} serves {root}; Ctrl-C stops it"));
         }
         tell(lockdown);
         for listener in &listeners {
-            eprintln!("listening on {listener}");
+            say(format_args!("listening on {listener}"));
         }
         let running = server.start(&service)?;
         if let (Some(sources), Some(dev)) = (sources, &dev) {
@@ -159,7 +159,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             let swapper = Arc::clone(&swapper);
             let admin = Admin { subject, swapper, access, uploads, dev };
             tokio::spawn(admin::serve(Arc::new(admin), listener));
-            eprintln!("administration at {address}");
+            say(format_args!("administration at {address}"));
         }
         let told = format!("serving {} at {}", settings.root.display(), listeners.join(", "));
         service_manager::ready(&told);
@@ -338,6 +338,9 @@ struct Signals {
     terminate: Signal,
     hangup: Signal,
     user: Signal,
+    /// Comes when a file that is written meets its limit (setrlimit(2)). Nobody waits for it:
+    /// that it is listened to keeps it from ending the process, and the write fails instead.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -347,6 +350,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
             user: signal(SignalKind::user_defined1())?,
+            _file_size: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
         })
     }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use wasmtime::EngineWeak;
 
+use crate::panics;
+
 /// How often it ticks. A deadline is kept to within a tick or two; a tick costs a
 /// wake-up of some microseconds.
 const TICK: Duration = Duration::from_millis(1);
@@ -44,6 +46,9 @@ struct Hands {
     /// Whether the thread sleeps, or is about to.
     sleeps: AtomicBool,
     stopped: AtomicBool,
+    /// A fault, for tests.
+    #[cfg(test)]
+    panics: AtomicBool,
 }
 
 /// While it exists, the clock ticks.
@@ -61,7 +66,13 @@ impl Clock {
         let hands = Arc::new(Hands::default());
         let thread = thread::Builder::new().name("guest-clock".to_owned()).spawn({
             let hands = Arc::clone(&hands);
-            move || hands.tick(&engine)
+            // Without it a guest that loops would do so for ever.
+            move || {
+                panics::go_on("the guests' clock", || {
+                    hands.tick(&engine);
+                    Ok(())
+                });
+            }
         })?;
         Ok(Clock { hands, thread: thread.thread().clone() })
     }
@@ -91,6 +102,8 @@ impl Hands {
         let mut idle_ticks = 0;
         while !self.stopped.load(Ordering::SeqCst) {
             thread::sleep(TICK);
+            #[cfg(test)]
+            assert!(!self.panics.swap(false, Ordering::SeqCst), "on purpose");
             let Some(engine) = engine.upgrade() else { return };
             engine.increment_epoch();
             let is_idle = self.running.load(Ordering::SeqCst) == 0;
@@ -135,6 +148,23 @@ mod tests {
             std::thread::yield_now();
         }
         drop(ticking);
+    }
+
+    #[test]
+    fn it_ticks_again_after_a_panic() {
+        let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
+        let hands = &engine.clock().hands;
+        hands.panics.store(true, super::Ordering::SeqCst);
+        let _ticking = engine.clock().ticking();
+        // Two in a row: the second is that of the clock that began anew.
+        for _ in 0..2 {
+            let began = Instant::now();
+            while hands.panics.load(super::Ordering::SeqCst) {
+                assert!(began.elapsed() < Duration::from_secs(20), "it stands still");
+                std::thread::yield_now();
+            }
+            hands.panics.store(true, super::Ordering::SeqCst);
+        }
     }
 
     #[test]

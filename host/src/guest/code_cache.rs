@@ -8,7 +8,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -120,7 +120,10 @@ impl CodeCache {
 
     /// Writes a file that is whole whenever it has its name, even after a crash.
     fn keep(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let unfinished = format!("{name}.{}", std::process::id());
+        // In a container each process has the same number: one that was killed while it
+        // wrote must not keep its successors from writing.
+        let random = RandomState::new().hash_one(std::process::id());
+        let unfinished = format!("{name}.{random:016x}");
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = openat(&self.folder, &unfinished, flags, Mode::RUSR | Mode::WUSR)?;
         let mut file = File::from(file);
@@ -217,6 +220,19 @@ mod tests {
         assert!(again.try_out(b"GET /a HTTP/1.1", std::iter::empty(), facts).is_ok());
         let still = fs::metadata(kept).expect("metadata").modified().expect("a time");
         assert_eq!(written, still);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_half_written_keeps_nobody_from_writing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        load(folder.path());
+        let [kept] = &files(folder.path())[..] else { panic!("one file") };
+        // Killed while it wrote, by a process with our number, as in a container.
+        let half_written = format!("{}.{}", kept.display(), std::process::id());
+        fs::rename(kept, &half_written).expect("renamed");
+        fs::write(&half_written, b"half").expect("written");
+        load(folder.path());
+        assert!(kept.exists() && Path::new(&half_written).exists());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where guests come from: a file, with files of cases that it must pass.
 
-use std::fs::OpenOptions;
+use std::fs::{Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,12 @@ pub fn read_guest(path: &Path) -> Result<Vec<u8>, String> {
         return Err(cannot(&"it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_GUEST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    (&file).take(MAX_GUEST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    let after = file.metadata().map_err(|error| cannot(&error))?;
+    if stamp_of(&metadata) != stamp_of(&after) {
+        // A half of the one and a half of the other could pass for a guest.
+        return Err(cannot(&"it changed while it was read; rename a finished file over it"));
+    }
     if bytes.len() as u64 > MAX_GUEST_BYTES {
         return Err(cannot(&format_args!("it is larger than {} MiB", MAX_GUEST_BYTES >> 20)));
     }
@@ -76,8 +81,11 @@ type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
 
 /// Of the file at this path, or of none.
 fn stamp(path: &Path) -> Option<Stamp> {
-    let file = std::fs::metadata(path).ok()?;
+    std::fs::metadata(path).ok().map(|file| stamp_of(&file))
+}
+
+fn stamp_of(file: &Metadata) -> Stamp {
     let (modified, changed) =
         ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
-    Some((file.dev(), file.ino(), file.len(), modified, changed))
+    (file.dev(), file.ino(), file.len(), modified, changed)
 }

@@ -21,6 +21,7 @@ use super::serving::Serving;
 use super::source::{Source, Stamps, read_cases, read_guest};
 use super::trial::Trial;
 use super::watch::{Change, Watch};
+use crate::panics;
 
 /// How long a file that was closed, renamed or linked must stay as it is before it
 /// is read. Deployments make several changes at once.
@@ -112,6 +113,9 @@ enum Occasion {
     RollBack { answer: oneshot::Sender<Result<Digest, String>> },
     /// The server is about to stop.
     Stop,
+    /// A fault, for tests.
+    #[cfg(test)]
+    Panic,
 }
 
 /// What a guest is handed over for.
@@ -162,10 +166,16 @@ impl Swapper {
         };
         let watching = if source.guest.is_some() { watching } else { Watching::Off };
         let seen = source.at_first.clone();
-        let desk = Desk { engine, serving, source, watching, watch, seen };
+        let later = VecDeque::new();
+        let mut desk = Desk { engine, serving, source, watching, watch, seen, later };
         thread::Builder::new()
             .name("swap".to_owned())
-            .spawn(move || desk.work(&receiver))
+            .spawn(move || {
+                panics::go_on("swapping", || {
+                    desk.work(&receiver);
+                    Ok(())
+                });
+            })
             .map_err(|error| format!("cannot start the thread that swaps guests: {error}"))?;
         Ok(Swapper { occasions })
     }
@@ -175,7 +185,8 @@ impl Swapper {
     pub async fn reload(&self) {
         let (done, is_done) = oneshot::channel();
         self.tell(Occasion::Reload { done });
-        // An error means that the thread is gone, and so is the server.
+        // An error means that it was given up: the server is about to stop, or reading the
+        // file panicked, which is logged.
         let _ = is_done.await;
     }
 
@@ -194,13 +205,13 @@ impl Swapper {
     }
 
     fn tell(&self, occasion: Occasion) {
-        // The thread ends only when it is told to, or panics, which is logged.
+        // The thread ends only when it is told to.
         let _ = self.occasions.send(occasion);
     }
 }
 
-/// What is said when the swapping thread has ended.
-const GONE: &str = "the server is about to stop";
+/// What is said when there will be no answer.
+const GONE: &str = "it was given up: the server is about to stop, or the log tells of a panic";
 
 impl Drop for Swapper {
     fn drop(&mut self) {
@@ -217,13 +228,14 @@ struct Desk {
     watch: Option<Watch>,
     /// What the files were like when they were looked at last.
     seen: Stamps,
+    /// What it was told while it waited for a file to settle.
+    later: VecDeque<Occasion>,
 }
 
 impl Desk {
-    fn work(mut self, occasions: &mpsc::Receiver<Occasion>) {
-        let mut later = VecDeque::new();
+    fn work(&mut self, occasions: &mpsc::Receiver<Occasion>) {
         loop {
-            let next = match (later.pop_front(), self.watching) {
+            let next = match (self.later.pop_front(), self.watching) {
                 (Some(occasion), _) => Ok(occasion),
                 (None, Watching::On) => occasions.recv_timeout(LOOK),
                 (None, Watching::Off) => occasions.recv().map_err(RecvTimeoutError::from),
@@ -250,9 +262,11 @@ impl Desk {
                 }
                 Ok(Occasion::Change(change)) => {
                     let began = Instant::now();
-                    settle(change, began, occasions, &mut later);
+                    settle(change, began, occasions, &mut self.later);
                     self.file_changed(false, began);
                 }
+                #[cfg(test)]
+                Ok(Occasion::Panic) => panic!("on purpose"),
             }
         }
     }
@@ -477,4 +491,26 @@ fn wait_until_unused(generation: Option<Arc<Generation>>) {
         thread::sleep(DRAIN_TICK);
     }
     tracing::info!("the guest {digest} is gone, {:.1?} after it was replaced", began.elapsed());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Occasion, Purpose, Swapper, Watching};
+    use crate::guest::serving::OnFailure;
+    use crate::guest::source::Source;
+    use crate::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits, Serving};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_swap_that_panics_is_given_up_and_the_next_one_is_made() {
+        let engine = Arc::new(Engine::new(GuestLimits::default(), 1).expect("an engine"));
+        let first = Generation::load(&engine, DEFAULT_GUEST).expect("the default guest");
+        let serving = Arc::new(Serving::new(Arc::new(first), OnFailure::default()));
+        let source = Source::new(None, Vec::new());
+        let swapper = Swapper::start(engine, serving, source, Watching::On).expect("a thread");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        swapper.tell(Occasion::Panic);
+        let trial = runtime.block_on(swapper.hand_over(b"garbage".to_vec(), Purpose::Try));
+        assert!(!trial.expect("an answer").fit);
+    }
 }

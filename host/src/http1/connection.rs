@@ -358,6 +358,10 @@ impl Connection<'_> {
                         "a file became shorter while it was sent, for {}; the connection was cut",
                         line.escape_ascii()
                     ),
+                    Broken::FileFailed(error) => tracing::error!(
+                        "cannot read a file to its end: {error}, for {}; the connection was cut",
+                        line.escape_ascii()
+                    ),
                 }
                 Next::Cut
             }

@@ -133,7 +133,8 @@ pub(super) async fn reply(
                 Ok(content) if reply.status != 206 => Body::Bytes(content),
                 Ok(_) => return Err(Reply::plain(500)),
                 Err(error) => {
-                    tracing::error!("cannot read a file: {error}");
+                    let line = head.line.escape_ascii();
+                    tracing::error!("cannot read a file: {error}, for {line}");
                     return Err(Reply::plain(500));
                 }
             }

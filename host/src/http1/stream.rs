@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
@@ -58,6 +59,8 @@ pub(super) enum Broken {
     Gone(io::Error),
     /// The file ended before the promised length.
     FileCutShort,
+    /// The file could not be read.
+    FileFailed(io::Error),
 }
 
 impl Stream {
@@ -162,14 +165,16 @@ impl Stream {
     ) -> Result<(), Broken> {
         loop {
             if !transfer.is_cached() {
-                // Others would wait for the disk too. If it fails, so does the step.
-                let _ = tokio::task::spawn_blocking(transfer.fetch()).await;
+                // Others would wait for the disk too.
+                let fetched = tokio::task::spawn_blocking(transfer.fetch()).await;
+                fetched.map_err(io::Error::other).flatten().map_err(Broken::FileFailed)?;
             }
             let step = self.socket.try_io(Interest::WRITABLE, || transfer.step(&self.socket));
             match step {
                 Ok(Step::Moved(count)) => *sent += count as u64,
                 Ok(Step::Done) => return Ok(()),
                 Ok(Step::CutShort) => return Err(Broken::FileCutShort),
+                Err(error) if is_of_the_file(&error) => return Err(Broken::FileFailed(error)),
                 Err(error) => self.wait_for_room(error, stall).await?,
             }
             // A client that takes bytes as fast as they come must not keep the
@@ -212,6 +217,26 @@ impl Stream {
             None => Err(Broken::Stalled),
         }
     }
+}
+
+/// Whether moving bytes from a file to a socket failed for the file: no socket gives one of
+/// these. A disk, a file system that was damaged, and those of FUSE, NFS and others whose
+/// server is gone.
+fn is_of_the_file(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::IO
+                | Errno::NODEV
+                | Errno::NXIO
+                | Errno::NODATA
+                | Errno::UCLEAN
+                | Errno::NOTCONN
+                | Errno::STALE
+                | Errno::REMOTEIO
+                | Errno::BADMSG
+        )
+    )
 }
 
 impl Alarm {

@@ -6,9 +6,11 @@
 //!
 //! - [`entry`]: what a line holds, in either of two formats.
 //! - [`file`]: a log file, which can be opened anew.
+//! - `writer`: writes lines, and knows which of them are lost.
 
 pub mod entry;
 pub mod file;
+mod writer;
 
 use std::cell::RefCell;
 use std::io;
@@ -18,9 +20,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::panics;
 use entry::escape;
 pub use entry::{Entry, Format};
 use file::Out;
+use writer::Writer;
 
 /// Bytes of lines that may wait to be written: a few thousand requests, or a
 /// tenth of a second at full speed. A reader that is slower than that for longer
@@ -71,7 +75,13 @@ impl AccessLog {
         let queue = Arc::new(Queue::default());
         let writer = thread::Builder::new().name("access-log".to_owned()).spawn({
             let queue = Arc::clone(&queue);
-            move || queue.write_to(out)
+            let mut writer = Writer::new(out);
+            move || {
+                panics::go_on("the access log", || {
+                    queue.write_with(&mut writer);
+                    Ok(())
+                });
+            }
         })?;
         Ok(AccessLog { format, queue, writer: Some(writer) })
     }
@@ -134,7 +144,7 @@ impl Drop for AccessLog {
         }
         drop(waiting);
         if let Some(writer) = self.writer.take() {
-            // It panics only if `out` does; there is nothing left to lose then.
+            // It has finished.
             let _ = writer.join();
         }
     }
@@ -162,9 +172,9 @@ impl Queue {
         }
     }
 
-    fn write_to(&self, mut out: impl Out) {
-        let mut batch = Vec::new();
-        let mut out_is_broken = false;
+    fn write_with(&self, writer: &mut Writer<impl Out>) {
+        // Lines that a panic kept from being written.
+        self.lost.fetch_add(writer.give_up(), Ordering::Relaxed);
         loop {
             let is_still = |waiting: &mut Waiting| {
                 waiting.text.is_empty() && !waiting.closed && !waiting.reopen
@@ -187,27 +197,16 @@ impl Queue {
                     })
                     .unwrap_or_else(PoisonError::into_inner);
             }
-            batch.clear();
-            std::mem::swap(&mut batch, &mut waiting.text);
+            std::mem::swap(&mut writer.lines, &mut waiting.text);
             let dropped = std::mem::take(&mut waiting.dropped);
             drop(waiting);
             if dropped > 0 {
                 tracing::warn!("the access log's reader is too slow: {dropped} lines are lost");
             }
-            if reopen && let Err(error) = out.reopen() {
-                tracing::error!("the access log goes on in its old file: {error}");
+            if reopen {
+                writer.reopen();
             }
-            match out.write_all(&batch).and_then(|()| out.flush()) {
-                Ok(()) => out_is_broken = false,
-                Err(error) => {
-                    let lines = batch.iter().filter(|&&byte| byte == b'\n').count() as u64;
-                    self.lost.fetch_add(lines, Ordering::Relaxed);
-                    if !out_is_broken {
-                        tracing::error!("cannot write the access log, lines are lost: {error}");
-                    }
-                    out_is_broken = true;
-                }
-            }
+            self.lost.fetch_add(writer.write(), Ordering::Relaxed);
         }
     }
 }
@@ -263,6 +262,43 @@ mod tests {
         let log = AccessLog::to(Pipe(sender), Format::Combined).expect("a thread");
         log.reopen();
         assert_eq!(receiver.recv().expect("a write"), b"reopened\n");
+    }
+
+    /// Panics at its first line.
+    struct Panicking(Pipe, bool);
+
+    impl Write for Panicking {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            assert!(std::mem::replace(&mut self.1, true), "on purpose");
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Out for Panicking {
+        fn reopen(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_costs_the_lines_that_were_being_written() {
+        let (sender, receiver) = mpsc::sync_channel(100);
+        let out = Panicking(Pipe(sender), false);
+        let log = AccessLog::to(out, Format::Combined).expect("a thread");
+        log.request(&entry(b"GET /a HTTP/1.1"));
+        let began = std::time::Instant::now();
+        while log.lost() == 0 {
+            assert!(began.elapsed() < std::time::Duration::from_secs(20), "it does not go on");
+            std::thread::yield_now();
+        }
+        log.request(&entry(b"GET /b HTTP/1.1"));
+        let line = String::from_utf8(receiver.recv().expect("a line")).expect("text");
+        assert!(line.contains("GET /b") && !line.contains("GET /a"), "{line}");
+        assert_eq!(log.lost(), 1);
     }
 
     #[test]

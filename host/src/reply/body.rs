@@ -168,7 +168,7 @@ impl<'a> Transfer<'a> {
 
     /// What reads the bytes of the next step into the kernel's memory, on a thread
     /// that may wait for the disk.
-    pub fn fetch(&self) -> impl FnOnce() + Send + 'static {
+    pub fn fetch(&self) -> impl FnOnce() -> io::Result<()> + Send + 'static {
         let file = Arc::clone(self.file);
         let (mut position, mut left) = (self.position, self.next_count().unwrap_or(0));
         move || {
@@ -176,14 +176,17 @@ impl<'a> Transfer<'a> {
             while left > 0 {
                 let count = buffer.len().min(left);
                 match file.read_at(&mut buffer[..count], position) {
-                    Ok(read) if read > 0 => {
+                    // The step itself meets the same, and says so.
+                    Ok(0) => break,
+                    Ok(read) => {
                         position += read as u64;
                         left -= read;
                     }
-                    // The step itself meets the same, and says so.
-                    _ => return,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
                 }
             }
+            Ok(())
         }
     }
 
@@ -231,7 +234,7 @@ mod tests {
             // A file system in memory has nowhere else to have it.
             return;
         }
-        transfer.fetch()();
+        transfer.fetch()().expect("fetched");
         assert!(transfer.is_cached());
     }
 

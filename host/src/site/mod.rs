@@ -260,9 +260,17 @@ impl Site {
             return None;
         }
         let root = Arc::clone(&self.root);
-        let directory = directory.to_owned();
+        let (shown, directory) = (directory, directory.to_owned());
         let read = move || Listing::read(&root, &directory);
-        tokio::task::spawn_blocking(read).await.ok()?.ok()
+        match tokio::task::spawn_blocking(read).await.unwrap_or(Err(Errno::IO)) {
+            Ok(listing) => Some(listing),
+            Err(errno) => {
+                if matches!(failed(errno), Lookup::Exhausted(_) | Lookup::Failed(_)) {
+                    tracing::error!("cannot list {shown:?}, answered as not found: {errno}");
+                }
+                None
+            }
+        }
     }
 
     /// Replaces a file's content by what it is in this coding, if that is worth it.
