@@ -30,7 +30,7 @@ const DEADLINE: &str = "10ms";
 
 /// Kinds of misbehaviour: declarations, and what is done when the path begins with
 /// `/x`. A decision is made at address 1024.
-const KINDS: [(&str, &str, &str); 12] = [
+const KINDS: [(&str, &str, &str); 19] = [
     ("loop", "", "(loop $again (br $again))"),
     (
         "deep recursion",
@@ -69,6 +69,33 @@ const KINDS: [(&str, &str, &str); 12] = [
         r#"(data (i32.const 1024) "\05\00\00\00\c8\00\00\00\00\10\00\00\01\00\00\00")
         (data (i32.const 4096) "\00\20\00\00\01\00\00\00\00\30\00\00\03\00\00\00")
         (data (i32.const 8192) "a") (data (i32.const 12288) "b\0d\0a")"#,
+        "(return (i32.const 1024))",
+    ),
+    ("division by zero", "", "(drop (i32.div_u (i32.const 1) (i32.const 0)))"),
+    ("load out of bounds", "", "(drop (i32.load (i32.const -8)))"),
+    (
+        "all of its memory",
+        "(func $touch (local $at i32) (drop (memory.grow (i32.const 1022)))
+            (loop $more
+                (i32.store8 (local.get $at) (i32.const 1))
+                (local.set $at (i32.add (local.get $at) (i32.const 4096)))
+                (br_if $more (i32.lt_u (local.get $at) (i32.const 67108864)))))",
+        "(call $touch) unreachable",
+    ),
+    ("not aligned", "", "(return (i32.const 1025))"),
+    (
+        "gibibyte of text",
+        r#"(data (i32.const 1024) "\01\00\00\00\00\10\00\00\00\00\00\40")"#,
+        "(return (i32.const 1024))",
+    ),
+    (
+        "path with NUL",
+        r#"(data (i32.const 1024) "\01\00\00\00\00\10\00\00\05\00\00\00") (data (i32.const 4096) "a\00b/c")"#,
+        "(return (i32.const 1024))",
+    ),
+    (
+        "script as location",
+        r#"(data (i32.const 1024) "\04\00\00\00\2d\01\00\00\00\10\00\00\0c\00\00\00") (data (i32.const 4096) "javascript:1")"#,
         "(return (i32.const 1024))",
     ),
     ("status 99", r#"(data (i32.const 1024) "\05\00\00\00\63\00")"#, "(return (i32.const 1024))"),

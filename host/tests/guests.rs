@@ -5,17 +5,15 @@
 //! `/x`.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use crate::fixture::{Client, Setup, TestServer, default_guest, engine, write};
-use crate::wat_guest::{DECISION, module, text};
+use crate::fixture::{Client, Setup, TestServer, engine};
+use crate::wat_guest::{DECISION, interested, module, reallocating, text};
 
 fn start(guest: &[u8]) -> TestServer {
     let guest = Generation::load(engine(), guest).unwrap_or_else(|error| panic!("{error}"));
@@ -151,6 +149,19 @@ fn grows_its_memory() {
     misbehaves("", grow, "bytes of memory");
 }
 
+/// All that it may have: 64 MiB, of which it writes a byte in each page.
+#[test]
+fn grows_its_memory_and_touches_it() {
+    let touch = "(local $at i32) (drop (memory.grow (i32.const 1022)))
+        (loop $more
+            (i32.store8 (local.get $at) (i32.const 1))
+            (local.set $at (i32.add (local.get $at) (i32.const 4096)))
+            (br_if $more (i32.lt_u (local.get $at) (i32.const 67108864))))
+        unreachable";
+    let items = format!("(func $touch {touch})");
+    misbehaves(&items, "(call $touch)", "unreachable");
+}
+
 #[test]
 fn grows_its_table() {
     let grow = "(drop (table.grow $t (ref.null func) (i32.const 10000000)))";
@@ -185,6 +196,12 @@ fn returns_text_out_of_bounds() {
     decides(r"\01\00\00\00\00\10\00\00\ff\ff\ff\7f", "bounds");
 }
 
+/// A gibibyte of it, in a memory of 64 MiB.
+#[test]
+fn returns_a_gibibyte_of_text() {
+    decides(r"\01\00\00\00\00\10\00\00\00\00\00\40", "bounds");
+}
+
 /// A path of the guest's, which lies at 4096.
 #[track_caller]
 fn names(path: &str) {
@@ -210,6 +227,24 @@ fn names_an_absolute_path() {
 #[test]
 fn names_nothing() {
     names("");
+}
+
+#[test]
+fn names_a_path_with_nul() {
+    let items = r#"(data (i32.const 1024) "\01\00\00\00\00\10\00\00\05\00\00\00")
+        (data (i32.const 4096) "a\00b/c")"#;
+    misbehaves(items, "(return (i32.const 1024))", "is not a path below the root");
+}
+
+/// No file has such a name.
+#[test]
+fn names_a_path_of_a_mebibyte() {
+    let items = r#"(data (i32.const 1024) "\01\00\00\00\00\00\10\00\00\00\10\00")"#;
+    let name = "(drop (memory.grow (i32.const 64)))
+        (memory.fill (i32.const 1048576) (i32.const 97) (i32.const 1048576))
+        (return (i32.const 1024))";
+    let server = start(&module(items, name));
+    assert_eq!(server.get("/x").status(), 404);
 }
 
 /// A reply with this status, as little-endian bytes, and no fields or body.
@@ -321,6 +356,55 @@ fn loops_in_its_start_function() {
 }
 
 #[test]
+fn loops_when_it_is_first_asked() {
+    is_not_loaded(&interested("(loop $again (br $again))"), "deadline");
+}
+
+/// Whose memory a request cannot be written to: each request fails, and the connection
+/// goes on.
+#[track_caller]
+fn cannot_take_a_request(realloc: &str, cause: &str) {
+    let guest = Generation::load(engine(), &reallocating(realloc)).unwrap();
+    let told = failure(&guest);
+    assert!(told.contains(cause), "the log says: {told}");
+    let server = Setup { guest: Arc::new(guest), ..Setup::default() }.start();
+    let mut client = server.connect();
+    for _ in 0..2 {
+        client.send("GET /a HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!(client.reply().status(), 500);
+    }
+}
+
+#[test]
+fn gives_room_out_of_bounds() {
+    cannot_take_a_request("(i32.const -8)", "beyond end of memory");
+}
+
+#[test]
+fn gives_room_that_is_not_aligned() {
+    // Room for bytes may be anywhere; that for the list of fields may not.
+    let server = start(&reallocating("(i32.const 1)"));
+    assert!([404, 500].contains(&server.get("/a").status()));
+}
+
+#[test]
+fn loops_when_it_is_to_give_room() {
+    cannot_take_a_request("(loop $again (br $again)) unreachable", "deadline");
+}
+
+#[test]
+fn traps_when_it_is_to_give_room() {
+    cannot_take_a_request("unreachable", "unreachable");
+}
+
+/// The request is written over what the guest has at address 0: its own loss.
+#[test]
+fn gives_room_at_null() {
+    let server = start(&reallocating("(i32.const 0)"));
+    assert_eq!(server.get("/a").status(), 404);
+}
+
+#[test]
 fn traps_in_its_start_function() {
     is_not_loaded(&module("(func $start unreachable) (start $start)", ""), "unreachable");
 }
@@ -339,6 +423,19 @@ fn is_no_guest() {
     is_not_loaded(truncated, "does not compile");
     let other_world = wat::parse_str("(component)").unwrap();
     is_not_loaded(&other_world, "does not export the world");
+    let typed = |exported: &str| {
+        let text = format!(
+            r#"(component
+                (core module $m (func (export "f") (result i32) (i32.const 0)))
+                (core instance $i (instantiate $m))
+                (func $f (result u32) (canon lift (core func $i "f")))
+                (instance $policy (export "interests" (func $f)) {exported})
+                (export "innkeeper:policy/policy@0.1.0" (instance $policy)))"#
+        );
+        wat::parse_str(text).unwrap()
+    };
+    is_not_loaded(&typed(""), "does not export the world");
+    is_not_loaded(&typed(r#"(export "decide" (func $f))"#), "type mismatch");
 }
 
 /// A toolchain adds imports that are never called. They are inert: calling one
@@ -363,164 +460,4 @@ fn calls_an_import() {
     let server = start(&module);
     assert_eq!(server.get("/x").status(), 500);
     assert_eq!(server.get("/a").status(), 404);
-}
-
-#[test]
-fn the_default_guest_imports_nothing() {
-    assert!(default_guest().imports().is_empty(), "{:?}", default_guest().imports());
-}
-
-/// An example from `guest/examples`, built as the README says.
-fn example(name: &str) -> Vec<u8> {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        // A folder of its own: the usual one may be locked by who runs the tests.
-        let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("example-guests");
-        let status = Command::new(env!("CARGO"))
-            .current_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."))
-            .args(["build", "-p", "hello", "-p", "i18n", "-p", "spa", "-p", "tour"])
-            .args(["--target", "wasm32-unknown-unknown"])
-            .args(["--profile", "guest", "--target-dir"])
-            .arg(&target)
-            .env_remove("RUSTFLAGS")
-            .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            .env_remove("RUSTC_WORKSPACE_WRAPPER")
-            .status()
-            .unwrap();
-        assert!(status.success(), "the examples do not build");
-        target.join("wasm32-unknown-unknown/guest")
-    });
-    std::fs::read(folder.join(name).with_extension("wasm")).unwrap()
-}
-
-#[test]
-fn hello_answers_its_page_for_every_path() {
-    let module = example("hello");
-    let component = ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
-    for form in [module, component] {
-        let server = start(&form);
-        for target in ["/", "/any/path?x", "/hello.txt"] {
-            let reply = server.get(target);
-            assert_eq!(reply.status(), 200);
-            assert_eq!(reply.field("content-type"), Some("text/html; charset=utf-8"));
-            assert!(reply.text().contains("<h1>Hello, World!</h1>"));
-        }
-        let mut client = server.connect();
-        client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n");
-        assert_eq!(client.reply().status(), 200);
-        client.send("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n");
-        assert_eq!(client.reply_without_body().status(), 200);
-        client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
-        assert_eq!(client.reply().status(), 200);
-    }
-}
-
-#[test]
-fn every_kind_of_decision_is_carried_out() {
-    let server = start(&example("tour"));
-    // The second time the decision is remembered, and the answer is the same.
-    for _ in 0..2 {
-        assert_eq!(server.get("/").text(), "<h1>home</h1>\n");
-        assert_eq!(server.get("/hello").text(), "hello\n");
-        assert_eq!(server.get("/nowhere").status(), 404);
-        let docs = server.get("/docs");
-        assert_eq!((docs.status(), docs.text()), (200, "<h1>docs</h1>\n"));
-        assert_eq!(docs.field("cache-control"), Some("max-age=60"));
-        let bare = server.get("/bare");
-        assert_eq!((bare.status(), bare.field("location")), (301, Some("/bare/")));
-        let gone = server.get("/gone");
-        assert_eq!((gone.status(), gone.text()), (410, "hello\n"));
-        assert_eq!(gone.field("content-type"), Some("text/x-farewell"));
-        let old = server.get("/old");
-        assert_eq!((old.status(), old.field("location")), (308, Some("/new?from=old")));
-        assert_eq!(old.field("cache-control"), Some("no-store"));
-        let other = server.get("/other");
-        assert_eq!((other.status(), other.field("content-length")), (204, None));
-    }
-}
-
-/// The fields that a guest gives a file are the file's: a refusal and the frame
-/// around several parts are in the host's words.
-#[test]
-fn a_guests_fields_go_with_its_file() {
-    let server = start(&example("tour"));
-    let ask = |lines: &str| {
-        let mut client = server.connect();
-        client.send(format!("GET /typed HTTP/1.1\r\nHost: test\r\n{lines}\r\n"));
-        client.reply()
-    };
-    let whole = ask("");
-    assert_eq!((whole.status(), whole.text()), (200, "hello\n"));
-    assert_eq!(whole.field("content-type"), Some("text/x-typed"));
-    let parts = ask("Range: bytes=0-0,2-3\r\n");
-    assert!(parts.field("content-type").unwrap().starts_with("multipart/byteranges; boundary="));
-    assert_eq!(parts.text().matches("\r\nContent-Type: text/x-typed\r\n").count(), 2);
-    assert_eq!(parts.field("cache-control"), Some("max-age=60"));
-    for (lines, status) in [("Range: bytes=99-\r\n", 416), ("If-Match: \"a\"\r\n", 412)] {
-        let refusal = ask(lines);
-        assert_eq!(refusal.status(), status);
-        assert_eq!(refusal.field("content-type"), Some("text/plain; charset=utf-8"));
-        assert_eq!(refusal.field("cache-control"), None);
-    }
-}
-
-#[test]
-fn a_guest_is_told_what_it_is_interested_in() {
-    let server = start(&example("tour"));
-    let mut client = server.connect();
-    for agent in ["one", "two", "one"] {
-        client.send(format!(
-            "GET /whoami HTTP/1.1\r\nHost: test\r\nCookie: secret\r\nuser-AGENT: {agent}\r\n\r\n"
-        ));
-        let told = format!(":client-address=127.0.0.1\n:scheme=http\nuser-agent={agent}\n");
-        assert_eq!(client.reply().text(), told);
-    }
-}
-
-/// A redirect and a reply of the guest's are for every method; files are not.
-#[test]
-fn methods_are_the_hosts_where_files_are_served() {
-    let server = start(&example("tour"));
-    for (request, status) in [
-        ("POST /old", 308),
-        ("BREW /whoami", 200),
-        ("POST /hello", 405),
-        ("OPTIONS /docs", 204),
-        ("BREW /nowhere", 501),
-    ] {
-        let mut client = server.connect();
-        client.send(format!("{request} HTTP/1.1\r\nHost: test\r\n\r\n"));
-        assert_eq!(client.reply().status(), status, "{request}");
-    }
-}
-
-#[test]
-fn a_single_page_app_answers_for_its_routes() {
-    let server = start(&example("spa"));
-    write(&server.root().join("about.html"), b"<h1>about</h1>");
-    for (target, status, text) in [
-        ("/", 200, "<h1>home</h1>\n"),
-        ("/about", 200, "<h1>about</h1>"),
-        ("/docs", 200, "<h1>docs</h1>\n"),
-        ("/docs/", 200, "<h1>docs</h1>\n"),
-        ("/a/route?of=the-app", 200, "<h1>home</h1>\n"),
-        ("/a/route/", 200, "<h1>home</h1>\n"),
-        ("/hello.txt", 200, "hello\n"),
-        ("/missing.css", 404, "File not found\n"),
-        ("/.env", 404, "File not found\n"),
-    ] {
-        let reply = server.get(target);
-        assert_eq!((reply.status(), reply.text()), (status, text), "{target}");
-    }
-}
-
-#[test]
-fn what_is_not_there_varies_as_what_is_there_does() {
-    let server = start(&example("i18n"));
-    let mut client = server.connect();
-    client.send("GET /nowhere HTTP/1.1\r\nHost: test\r\nAccept-Language: de\r\n\r\n");
-    let reply = client.reply();
-    assert_eq!(reply.status(), 404);
-    let vary = reply.field("vary").unwrap().to_ascii_lowercase();
-    assert!(vary.contains("accept-language"), "{vary}");
 }

@@ -6,6 +6,7 @@
 //! - `files`: what is sent, and what is never sent.
 //! - `representations`: in which form it is sent: conditions, ranges, encodings.
 //! - `guests`: guests that misbehave, each in its way.
+//! - `examples`: guests that do what they are examples of.
 //! - `contract`: guests of every published version of the contract go on working.
 //! - `swaps`: guests that are replaced while they serve.
 //! - `commands`: what can be done with a guest besides serving it.
@@ -32,6 +33,7 @@ mod commands;
 mod contract;
 mod dev;
 mod documents;
+mod examples;
 mod files;
 mod guests;
 mod limits;

@@ -9,6 +9,11 @@ use std::path::PathBuf;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+/// What gives room for a request's bytes: parameter 3 is how many.
+const REALLOC: &str = "(global.get $free)
+    (global.set $free (i32.add (global.get $free) (local.get 3)))
+    (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))";
+
 /// Where a guest's decision lies in its memory. The table of `misbehaves` writes
 /// there.
 pub const DECISION: u32 = 1024;
@@ -19,6 +24,21 @@ pub fn module(items: &str, misbehave: &str) -> Vec<u8> {
     with_component_type(&wat::parse_str(text("", items, misbehave)).unwrap())
 }
 
+/// One that misbehaves when it is to give room for a request.
+#[cfg(test)]
+pub fn reallocating(realloc: &str) -> Vec<u8> {
+    let text = text("", "", "").replace(REALLOC, realloc);
+    with_component_type(&wat::parse_str(text).unwrap())
+}
+
+/// One that misbehaves when it is asked for its interests.
+#[cfg(test)]
+pub fn interested(misbehave: &str) -> Vec<u8> {
+    let asked = "#interests\") (result i32)";
+    let text = text("", "", "").replace(asked, &format!("{asked} {misbehave}"));
+    with_component_type(&wat::parse_str(text).unwrap())
+}
+
 /// The same in the text format, with imports.
 pub fn text(imports: &str, items: &str, misbehave: &str) -> String {
     format!(
@@ -26,10 +46,7 @@ pub fn text(imports: &str, items: &str, misbehave: &str) -> String {
             {imports}
             (memory (export "memory") 2)
             (global $free (mut i32) (i32.const 65536))
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (global.get $free)
-                (global.set $free (i32.add (global.get $free) (local.get 3)))
-                (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8))))
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) {REALLOC})
             (func (export "innkeeper:policy/policy@0.1.0#interests") (result i32)
                 (i32.const 16))
             (func (export "innkeeper:policy/policy@0.1.0#decide")
