@@ -13,6 +13,7 @@
 //! - `program`: the binary as a user types it.
 //! - `operations`: how it is run in production: settings, logs, restarts, what it gives up.
 //! - `dev`: the loop of who writes a guest.
+//! - `dependencies`: what it is made of.
 //! - `documents`: what is written about it leads somewhere, in both languages.
 //! - `panics`: what a fault of its own costs.
 //! - `admin`: what it tells who runs it, and lets them change.
@@ -31,6 +32,7 @@ mod admin;
 mod clients;
 mod commands;
 mod contract;
+mod dependencies;
 mod dev;
 mod documents;
 mod examples;
