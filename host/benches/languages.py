@@ -9,7 +9,7 @@ guest is compiled, checked and put in service, and the memory of instances.
     host/benches/languages.py target/release/innkeeper python=policy.wasm javascript=other.wasm
 
 Each NAME is a word of yours; the built-in guest is measured beside them. Needs Linux,
-Python 3.9 and wrk. Prints the figures and writes them, with every single measurement, as
+Python 3.9, wrk and rustc. Prints the figures and writes them, with every single measurement, as
 JSON (languages.json).
 """
 
@@ -20,27 +20,22 @@ import re
 import shutil
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+import uuid
 from pathlib import Path
 
 from operations import Server, load
 
+SERVERS = Path(__file__).parent / "servers"
+# Of who asks for what is remembered: far less than a core can do.
+RATE = 2000
+CONNECTIONS = 16
 FLOODING = 32
 BUILT_IN = "built-in"
-
-
-def p99_ms(told):
-    """wrk writes 950.00us, 4.30ms or 1.02s."""
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", told["p99"]).groups()
-    return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
-
-
-def failed(runs):
-    """Errors of any kind, of all runs."""
-    return sum(one["wrong"] for one in runs), [one["errors"] for one in runs if one["errors"]]
 
 
 def settings(guest, cache):
@@ -94,74 +89,87 @@ def starts(program, site, guests, cache, rounds):
     return taken
 
 
+def compile_paced(folder):
+    """The client that asks at a fixed rate, so that an answer's time is the server's."""
+    program = Path(folder) / "paced"
+    source = SERVERS / "paced.rs"
+    subprocess.run(["rustc", "-O", "--edition", "2021", "-o", program, source], check=True)
+    return program
+
+
+def result(told):
+    return json.loads(re.search("RESULT (.*)", told)[1])
+
+
+def ask(paced, port, seconds):
+    command = [paced, port, "/1k.txt", RATE, CONNECTIONS, seconds]
+    told = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
+    return result(told.stdout)
+
+
 class Flood:
-    """Clients that ask for what nobody asked for before, one request after the other."""
+    """32 clients that ask for what nobody asked for before, one request after the other."""
 
-    def __init__(self, port, clients=FLOODING):
-        self.port, self.is_over = port, False
-        self.statuses = collections.Counter()
-        self.threads = [
-            threading.Thread(target=self.ask, args=(number,)) for number in range(clients)
-        ]
-        for thread in self.threads:
-            thread.start()
-
-    def ask(self, number):
-        # Ends by itself, should nobody end it.
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
-        answers = connection.makefile("rb")
-        asked = 0
-        while not self.is_over:
-            asked += 1
-            connection.sendall(f"GET /1k.txt?{number}-{asked} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-            status = answers.readline().split()[1].decode()
-            length = 0
-            while (line := answers.readline()) != b"\r\n":
-                if line.lower().startswith(b"content-length"):
-                    length = int(line.split(b":")[1])
-            answers.read(length)
-            self.statuses[status] += 1
+    def __init__(self, port, seconds):
+        self.process = subprocess.Popen(
+            [
+                *f"wrk -t1 -c{FLOODING} -d{seconds}s -s".split(),
+                str(SERVERS / "wrk" / "unique.lua"),
+                f"http://127.0.0.1:{port}/1k.txt",
+                "--",
+                uuid.uuid4().hex[:8],
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def end(self):
-        self.is_over = True
-        for thread in self.threads:
-            thread.join()
-        return dict(self.statuses)
+        return result(self.process.communicate()[0])
 
 
-def beside_a_flood(program, site, guests, cache, rounds, seconds):
+def failures(runs):
+    """Answers that say an error, and connections that ended, of all runs."""
+    return sum(run["error_statuses"] + sum(run["errors"].values()) for run in runs)
+
+
+def slow(runs, share="p99_us"):
+    return statistics.median(run[share] for run in runs) / 1e3
+
+
+def beside_a_flood(program, paced, site, guests, cache, rounds, seconds):
     results = {}
     for name, guest in guests.items():
         server = Server(program, site, settings(guest, cache))
-        load(server.port, 1)
-        alone, beside, statuses = [], [], collections.Counter()
+        ask(paced, server.port, 1)
+        idle = server.memory_kib()
+        alone, beside, floods = [], [], []
         for _ in range(rounds):
-            alone.append(load(server.port, seconds))
-            flood = Flood(server.port)
+            alone.append(ask(paced, server.port, seconds))
+            flood = Flood(server.port, seconds + 1)
             time.sleep(0.5)
-            beside.append(load(server.port, seconds))
-            statuses.update(flood.end())
+            beside.append(ask(paced, server.port, seconds))
+            floods.append(flood.end())
         memory = server.memory_kib()
         server.stop()
-        p99 = {
-            when: statistics.median(p99_ms(one) for one in told)
-            for when, told in (("alone", alone), ("beside", beside))
-        }
+        asked = sum(flood["requests"] for flood in floods)
+        refused = sum(flood["error_statuses"] for flood in floods)
         print(
-            f"flood, {name}: p99 of remembered requests {p99['alone']:.2f} ms alone, "
-            f"{p99['beside']:.2f} ms beside {FLOODING} clients who ask for something new each "
-            f"time ({dict(statuses)}); failed {failed(alone + beside)}; memory at its highest {memory} KiB"
+            f"flood, {name}: remembered requests, p50 and p99: {slow(alone, 'p50_us'):.2f} and "
+            f"{slow(alone):.2f} ms alone, {slow(beside, 'p50_us'):.2f} and {slow(beside):.2f} ms "
+            f"beside the flood, {failures(alone + beside)} failed; of {asked} requests of the "
+            f"flood {refused} were told to come again; memory at its highest {idle} KiB before, "
+            f"{memory} KiB after"
         )
         results[name] = {
             "alone": alone,
             "beside": beside,
-            "statuses": statuses,
-            "memory_kib": memory,
+            "floods": floods,
+            "memory_kib": [idle, memory],
         }
     return results
 
 
-def while_swapping(program, site, guests, seconds):
+def while_swapping(program, paced, site, guests, seconds):
     """Remembered requests while a guest is compiled that was never compiled before."""
     results = {}
     for name, guest in guests.items():
@@ -169,24 +177,23 @@ def while_swapping(program, site, guests, seconds):
             continue
         with tempfile.TemporaryDirectory() as folder:
             endpoint = Path(folder) / "admin"
+            cache = Path(folder) / "cache"
             server = Server(
-                program,
-                site,
-                [*settings(None, Path(folder) / "cache"), "--admin", f"unix:{endpoint}"],
+                program, site, [*settings(None, cache), "--admin", f"unix:{endpoint}"]
             )
-            load(server.port, 1)
-            alone = load(server.port, seconds)
+            ask(paced, server.port, 1)
+            alone = [ask(paced, server.port, seconds) for _ in range(3)]
             swap = Swap(endpoint, Path(guest))
             during = []
             while not swap.is_over:
-                during.append(load(server.port, 1))
+                during.append(ask(paced, server.port, seconds))
             took, told = swap.end()
             server.stop()
-        p99 = [p99_ms(one) for one in during]
+        worst = max(run["p99_us"] for run in during) / 1e3
         print(
             f"swap to {name} ({Path(guest).stat().st_size >> 10} KiB): {took:.1f} s, {told}; p99 "
-            f"alone {p99_ms(alone):.2f} ms, during it {statistics.median(p99):.2f} ms "
-            f"(each second; at most {max(p99):.2f}); failed {failed(during)}"
+            f"alone {slow(alone):.2f} ms, during it {slow(during):.2f} ms (the worst {seconds} s: "
+            f"{worst:.2f} ms); {failures(alone + during)} failed"
         )
         results[name] = {"alone": alone, "during": during, "seconds": took}
     return results
@@ -242,6 +249,7 @@ def main():
     rounds, seconds = arguments.rounds, arguments.seconds
     with tempfile.TemporaryDirectory() as folder:
         site, cache = Path(folder) / "site", Path(folder) / "cache"
+        paced = compile_paced(folder)
         site.mkdir()
         (site / "1k.txt").write_bytes(bytes(1024))
         results = {
@@ -250,8 +258,10 @@ def main():
             "remembered_us": remembered(
                 arguments.program, site, guests, cache, 3 * rounds, max(1, seconds // 2)
             ),
-            "flood": beside_a_flood(arguments.program, site, guests, cache, rounds, seconds),
-            "swap": while_swapping(arguments.program, site, guests, seconds),
+            "flood": beside_a_flood(
+                arguments.program, paced, site, guests, cache, rounds, seconds
+            ),
+            "swap": while_swapping(arguments.program, paced, site, guests, seconds),
         }
     Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n")
 
