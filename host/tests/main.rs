@@ -12,6 +12,7 @@
 //! - `dev`: the loop of who writes a guest.
 //! - `documents`: what is written about it leads somewhere, in both languages.
 //! - `panics`: what a fault of its own costs.
+//! - `failing_machine` and `failing_disk`: what those of the machine cost.
 //! - `admin`: what it tells who runs it, and lets them change.
 
 #![expect(
@@ -28,6 +29,8 @@ mod admin;
 mod commands;
 mod dev;
 mod documents;
+mod failing_disk;
+mod failing_machine;
 mod files;
 mod guests;
 mod limits;
