@@ -82,6 +82,7 @@ fn it_tells_how_the_server_is() {
     for line in [
         r#"innkeeper_http_requests_total{status="2xx",decision="file"} 2"#,
         "innkeeper_http_response_body_bytes_total 12",
+        "innkeeper_panics_total 0",
         &format!("innkeeper_guest_info{{digest=\"{}\"}} 1", Digest::of(DEFAULT_GUEST)),
     ] {
         assert!(metrics.text().lines().any(|told| told == line), "{line}: {}", metrics.text());

@@ -16,6 +16,7 @@
 //! - `dependencies`: what it is made of.
 //! - `documents`: what is written about it leads somewhere, in both languages.
 //! - `panics`: what a fault of its own costs.
+//! - `failing_machine` and `failing_disk`: what those of the machine cost.
 //! - `admin`: what it tells who runs it, and lets them change.
 
 #![expect(
@@ -36,6 +37,8 @@ mod dependencies;
 mod dev;
 mod documents;
 mod examples;
+mod failing_disk;
+mod failing_machine;
 mod files;
 mod guests;
 mod limits;

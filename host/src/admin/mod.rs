@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 
 use crate::dev::Dev;
 use crate::guest::swap::Swapper;
+use crate::panics;
 use access::Access;
 use listener::Listener;
 use status::Subject;
@@ -52,12 +53,18 @@ pub struct Admin {
     pub dev: Option<Arc<Dev>>,
 }
 
-/// Serves until it is dropped.
+/// Serves until it is dropped, also after a panic.
 pub async fn serve(admin: Arc<Admin>, listener: Listener) {
+    let listener = Arc::new(listener);
+    let work = || accept_from(Arc::clone(&admin), Arc::clone(&listener));
+    panics::keep_up("the administration", work).await;
+}
+
+async fn accept_from(admin: Arc<Admin>, listener: Arc<Listener>) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let permit = Arc::clone(&permits).acquire_owned().await;
-        match &listener {
+        match &*listener {
             Listener::Tcp(listener) => match listener.accept().await {
                 Ok((stream, _)) => drop(tokio::spawn(converse(Arc::clone(&admin), stream, permit))),
                 Err(error) => rest(&error).await,

@@ -118,6 +118,10 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             .and(admin.as_ref())
             .map(|(address, bound, _)| Tail::new(&bound.address(address).to_string())),
     });
+    service
+        .site
+        .keep_an_eye_on(settings.root.clone())
+        .context("cannot start to look after the root")?;
     let watching = if settings.no_watch { Watching::Off } else { Watching::On };
     let swapper = Swapper::start(Arc::clone(&engine), Arc::clone(&serving), source, watching);
     let swapper = Arc::new(swapper.map_err(|problem| anyhow!(problem))?);

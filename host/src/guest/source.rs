@@ -89,3 +89,39 @@ fn stamp_of(file: &Metadata) -> Stamp {
         ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
     (file.dev(), file.ino(), file.len(), modified, changed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::read_guest;
+    use std::fs::File;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_no_guest() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("policy.wasm");
+        let file = File::create(&path).expect("a file");
+        file.set_len(32 << 20).expect("longer");
+        assert_eq!(read_guest(&path).expect("bytes").len(), 32 << 20);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    file.set_len(16 << 20).expect("shorter");
+                    file.set_len(32 << 20).expect("longer");
+                }
+            });
+            let began = Instant::now();
+            let noticed = loop {
+                let read = read_guest(&path);
+                if read.is_err() || began.elapsed() > Duration::from_secs(20) {
+                    break read;
+                }
+            };
+            done.store(true, Ordering::Relaxed);
+            let problem = noticed.expect_err("it changes all the time");
+            assert!(problem.contains("it changed while it was read"), "{problem}");
+        });
+    }
+}

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::validators::Version;
@@ -90,6 +90,14 @@ impl Root {
         match self.handle {
             Handle::Kernel(_) => Resolver::Kernel,
             Handle::Portable(_) => Resolver::Portable,
+        }
+    }
+
+    /// What its handle says of it.
+    pub(super) fn status(&self) -> Result<Stat, Errno> {
+        match &self.handle {
+            Handle::Kernel(root) => rustix::fs::fstat(root),
+            Handle::Portable(root) => rustix::fs::fstat(root),
         }
     }
 

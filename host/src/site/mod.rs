@@ -10,6 +10,7 @@
 //! - [`freshness`]: how long a file may be used without asking again.
 //! - [`listing`]: the content of a directory, as a page or as JSON.
 //! - `shelf`: what was found a moment ago, for when there is much to do.
+//! - `standing`: whether the root is still where it was.
 //! - [`read`]: reads a small part of a file without blocking a worker on the disk.
 
 mod beneath;
@@ -22,6 +23,7 @@ mod media_type;
 pub mod ranges;
 mod read;
 mod shelf;
+mod standing;
 pub mod validators;
 
 use std::fs::File;

@@ -1,0 +1,165 @@
+//! A disk that cannot be read, and a root that is moved, removed or unmounted.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use rustix::process::Signal;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
+
+use crate::fixture::{Client, Reply, site, write};
+use crate::running::{PROGRAM, Program, serving};
+
+fn ask(client: &mut Client, target: &str, fields: &str) -> Reply {
+    client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n{fields}\r\n"));
+    client.reply()
+}
+
+/// A system call that fails with EIO, if this argument of it has this value.
+type Fault = (libc::c_long, Option<(u8, u64)>);
+
+/// Starts a program whose disk has these faults: a filter of system calls stays with those
+/// that a thread starts.
+fn start_with(faults: &[Fault], command: Command) -> Program {
+    let mut rules: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for &(call, argument) in faults {
+        let rules = rules.entry(call).or_default();
+        if let Some((argument, value)) = argument {
+            let length = SeccompCmpArgLen::Qword;
+            let condition = SeccompCondition::new(argument, length, SeccompCmpOp::Eq, value);
+            rules.push(SeccompRule::new(vec![condition.unwrap()]).unwrap());
+        }
+    }
+    let fails = SeccompAction::Errno(libc::EIO.cast_unsigned());
+    let architecture = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, fails, architecture).unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    let start = move || {
+        seccompiler::apply_filter(&program).unwrap();
+        Program::start(command, 1)
+    };
+    thread::spawn(start).join().unwrap()
+}
+
+/// Lengths by which reads are told from others: those of nothing else that is read.
+const SMALL: u64 = 4321;
+const LAST_PIECE: u64 = 54_321;
+
+/// A site with a small file, a page and a large file that have bad places.
+fn damaged() -> tempfile::TempDir {
+    let folder = site();
+    let length = |bytes: u64| vec![b'x'; usize::try_from(bytes).unwrap()];
+    for (name, bytes) in
+        [("small.bin", SMALL), ("page.html", SMALL), ("large.bin", (512 << 10) + LAST_PIECE)]
+    {
+        write(&folder.path().join("root").join(name), &length(bytes));
+    }
+    folder
+}
+
+#[test]
+fn a_small_file_that_cannot_be_read_is_an_error_of_its_own() {
+    let folder = damaged();
+    // Nothing is in memory, and what is small cannot be read.
+    let faults = [(libc::SYS_preadv2, None), (libc::SYS_pread64, Some((2, SMALL)))];
+    let command = serving(&folder.path().join("root"), &["--workers", "1"]);
+    let mut program = start_with(&faults, command);
+    let mut client = program.client();
+    assert_eq!(ask(&mut client, "/small.bin", "").status(), 500);
+    let line = program.wait_for("cannot read a file");
+    assert!(line.contains("Input/output error") && line.contains("GET /small.bin"), "{line}");
+    assert_eq!(ask(&mut client, "/page.html", "Accept-Encoding: gzip\r\n").status(), 500);
+    program.wait_for("cannot read a file");
+    // On the same connection, and on another.
+    assert_eq!(ask(&mut client, "/hello.txt", "").text(), "hello\n");
+    program.client().expect_open();
+}
+
+/// It was told to be the client's fault, and only to who debugs.
+#[test]
+fn a_large_file_that_cannot_be_read_to_its_end_cuts_the_connection() {
+    let folder = damaged();
+    for faults in [
+        // What is not in memory is fetched, what is there is sent.
+        &[(libc::SYS_preadv2, None), (libc::SYS_pread64, Some((2, LAST_PIECE)))][..],
+        &[(libc::SYS_sendfile, Some((3, LAST_PIECE)))],
+    ] {
+        let command = serving(&folder.path().join("root"), &["--workers", "1"]);
+        let mut program = start_with(faults, command);
+        let mut client = program.client();
+        client.send("GET /large.bin HTTP/1.1\r\nHost: test\r\n\r\n");
+        let (received, _) = client.read_to_end();
+        assert!(received.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        assert!((512 << 10..(512 << 10) + 1000).contains(&received.len()), "{}", received.len());
+        let line = program.wait_for("cannot read a file to its end");
+        assert!(line.contains("Input/output error") && line.contains("GET /large.bin"), "{line}");
+        program.client().expect_open();
+        program.signal(Signal::TERM);
+        let (_, log, _) = program.finish();
+        assert!(log.contains("\"GET /large.bin HTTP/1.1\" 200 524288 "), "{log}");
+    }
+}
+
+#[test]
+fn a_root_that_is_replaced_or_removed_is_told() {
+    let folder = site();
+    let root = folder.path().join("root");
+    let mut program = Program::start(serving(&root, &[]), 1);
+    let mut client = program.client();
+    fs::rename(&root, folder.path().join("old")).unwrap();
+    write(&root.join("hello.txt"), b"another site\n");
+    // What was opened is served, whatever bears its name now.
+    assert_eq!(ask(&mut client, "/hello.txt", "").text(), "hello\n");
+    let line = program.wait_for("is not the directory that is served");
+    assert!(line.contains(root.to_str().unwrap()) && line.contains("restart"), "{line}");
+    fs::remove_dir_all(&root).unwrap();
+    fs::rename(folder.path().join("old"), &root).unwrap();
+    program.wait_for("is again the directory that is served");
+    fs::remove_dir_all(&root).unwrap();
+    for client in [&mut client, &mut program.client()] {
+        assert_eq!(ask(client, "/hello.txt", "").text(), "File not found\n");
+    }
+    program.wait_for("is not the directory that is served");
+    program.signal(Signal::TERM);
+    assert!(program.finish().0.success());
+}
+
+/// Runs a program in the mounts of another.
+fn beside(program: &Program, arguments: &[&str]) -> bool {
+    let id = program.child.id().to_string();
+    let mut command = Command::new("nsenter");
+    command.args(["--user", "--preserve-credentials", "--mount", "--target", &id]);
+    command.args(arguments).status().is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_root_that_is_unmounted_is_served_as_long_as_somebody_asks() {
+    let folder = site();
+    let root = folder.path().join("root");
+    let mounted = |program: &str| {
+        let script =
+            "mount -t tmpfs none \"$1\" && echo mounted > \"$1/hello.txt\" && exec \"$0\" \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, program]);
+        command.arg(&root);
+        command
+    };
+    if !mounted("true").status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: nothing can be mounted here");
+        return;
+    }
+    let mut command = mounted(PROGRAM);
+    command.args(["--listen", "127.0.0.1:0"]).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    let mut program = Program::start(command, 1);
+    assert_eq!(program.get("/hello.txt").text(), "mounted\n");
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    assert!(!beside(&program, &["umount", &path(&root)]), "it is in use");
+    assert!(beside(&program, &["umount", "--lazy", &path(&root)]));
+    assert_eq!(program.get("/hello.txt").text(), "mounted\n");
+    program.wait_for("is not the directory that is served");
+}

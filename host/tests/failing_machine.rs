@@ -1,0 +1,292 @@
+//! A machine that fails the server: no descriptors, no memory, no room for logs, a clock that
+//! jumps, a process that is killed at any moment.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
+
+use crate::fixture::{Client, Reply, site, write};
+use crate::running::{Program, serving};
+use crate::wat_guest::replying;
+
+/// How long something may take that happens at once on a machine with nothing else to do.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Changes what a running program may have. Gives what it was.
+fn limit(program: &Program, resource: Resource, current: Option<u64>) -> Option<u64> {
+    // It inherited the highest value from us.
+    let new = Rlimit { current, maximum: getrlimit(resource).maximum };
+    prlimit(Some(Pid::from_child(&program.child)), resource, new).unwrap().current
+}
+
+/// What the operator is told at this place of the administration.
+fn told(admin: &str, path: &str) -> String {
+    let mut client = Client::connect(admin.parse().unwrap());
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    client.reply().text().to_owned()
+}
+
+/// The address of its administration.
+fn admin(program: &mut Program) -> String {
+    let line = program.wait_for("administration at http://");
+    line.split("http://").nth(1).unwrap().trim_end_matches('/').to_owned()
+}
+
+fn ask(client: &mut Client, target: &str) -> Reply {
+    client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
+    client.reply()
+}
+
+#[test]
+fn without_descriptors_clients_wait_and_files_are_there_later() {
+    let folder = site();
+    let flags = ["--workers", "1"];
+    let mut program = Program::start(serving(&folder.path().join("root"), &flags), 1);
+    let mut old = program.client();
+    old.expect_open();
+    let before = limit(&program, Resource::Nofile, Some(3));
+    let reply = ask(&mut old, "/range.txt");
+    assert_eq!((reply.status(), reply.field("retry-after")), (503, Some("1")));
+    program.wait_for("cannot open File(\"range.txt\") now: Too many open files");
+    let mut new = program.client();
+    new.send("GET /hello.txt HTTP/1.1\r\nHost: test\r\n\r\n");
+    program.wait_for("cannot accept connections now: Too many open files");
+    // It is tried ten times a second, and told once.
+    new.socket().set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    assert_eq!(new.receive().unwrap_err().kind(), ErrorKind::WouldBlock);
+    new.socket().set_read_timeout(Some(PATIENCE)).unwrap();
+    limit(&program, Resource::Nofile, before);
+    assert_eq!(new.reply().text(), "hello\n");
+    assert_eq!(ask(&mut old, "/range.txt").status(), 200);
+    program.wait_for("connections are accepted again");
+    assert_eq!(program.said.matches("cannot accept").count(), 1, "{}", program.said);
+}
+
+/// Threads for what is not in memory could not be started, and a connection that needed one
+/// panicked.
+#[test]
+fn without_room_for_another_thread_requests_are_answered() {
+    let folder = site();
+    let guest = folder.path().join("policy.wasm");
+    fs::write(&guest, innkeeper::guest::DEFAULT_GUEST).unwrap();
+    let flags = ["--workers", "1", "--guest", guest.to_str().unwrap()];
+    let mut program = Program::start(serving(&folder.path().join("root"), &flags), 1);
+    let mut old = program.client();
+    old.expect_open();
+    let status = fs::read_to_string(format!("/proc/{}/status", program.child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmSize:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let before = limit(&program, Resource::As, Some(kib << 10));
+    for number in 0..20 {
+        // The kernel never heard of these: they are looked for by a thread that may wait.
+        assert_eq!(ask(&mut old, &format!("/never/heard/of/{number}")).status(), 404);
+        assert_eq!(ask(&mut program.client(), "/hello.txt").text(), "hello\n");
+    }
+    let next = folder.path().join("next.wasm");
+    fs::write(&next, replying("two")).unwrap();
+    fs::rename(&next, &guest).unwrap();
+    let line = program.wait_for("is not fit to serve");
+    assert!(line.contains("no thread to compile it") && line.contains("goes on"), "{line}");
+    assert_eq!(ask(&mut old, "/hello.txt").text(), "hello\n");
+    limit(&program, Resource::As, before);
+    program.signal(Signal::HUP);
+    program.wait_for("serves in place of");
+    assert_eq!(ask(&mut old, "/").text(), "two");
+    assert!(!program.said.contains("panic"), "{}", program.said);
+}
+
+#[test]
+fn a_full_log_disk_costs_lines_and_no_request() {
+    let folder = site();
+    let flags = ["--access-log-file", "/dev/full", "--admin", "127.0.0.1:0"];
+    let mut program = Program::start(serving(&folder.path().join("root"), &flags), 1);
+    let admin = admin(&mut program);
+    for _ in 0..3 {
+        assert_eq!(program.get("/hello.txt").text(), "hello\n");
+    }
+    let line = program.wait_for("cannot write the access log");
+    assert!(line.contains("No space left on device"), "{line}");
+    let began = Instant::now();
+    while !told(&admin, "/metrics").contains("innkeeper_access_log_lost_lines_total 3\n") {
+        assert!(began.elapsed() < PATIENCE, "{}", told(&admin, "/metrics"));
+    }
+    assert_eq!(told(&admin, "/healthz"), "ok\n");
+    program.signal(Signal::TERM);
+    let (status, _, said) = program.finish();
+    assert!(status.success());
+    assert_eq!(said.matches("cannot write the access log").count(), 1, "{said}");
+}
+
+/// A limit on the length of files ended the process, by a signal. It stands here for a disk
+/// that is full for a while: it too takes a part of a line before it refuses.
+#[test]
+fn a_log_that_has_room_again_goes_on_with_whole_lines() {
+    let folder = site();
+    let log = folder.path().join("access.log");
+    let flags = ["--access-log-file", log.to_str().unwrap()];
+    let mut program = Program::start(serving(&folder.path().join("root"), &flags), 1);
+    program.get("/hello.txt?first");
+    let began = Instant::now();
+    while fs::metadata(&log).unwrap().len() == 0 {
+        assert!(began.elapsed() < PATIENCE);
+        thread::yield_now();
+    }
+    let length = fs::metadata(&log).unwrap().len();
+    let before = limit(&program, Resource::Fsize, Some(length + 20));
+    assert_eq!(program.get("/hello.txt?second").text(), "hello\n");
+    program.wait_for("cannot write the access log, lines are lost: File too large");
+    limit(&program, Resource::Fsize, before);
+    program.get("/hello.txt?third");
+    program.wait_for("the access log is written again: 1 lines are lost");
+    let text = fs::read_to_string(&log).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(lines[0].contains("?first") && lines[0].ends_with('"'), "{text}");
+    assert_eq!(lines[1].len(), 20, "{text}");
+    assert!(lines[2].starts_with("127.0.0.1") && lines[2].contains("?third"), "{text}");
+}
+
+#[test]
+fn where_nothing_can_be_said_it_serves_all_the_same() {
+    let folder = site();
+    let root = folder.path().join("root");
+    // A port that was free a moment ago: the program cannot say which it found.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = serving(&root, &["--admin", "127.0.0.1:0"]);
+    command.args(["--listen", &address.to_string()]).env("RUST_LOG", "debug");
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut child = command.stderr(full).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    while std::net::TcpStream::connect(address).is_err() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        assert!(began.elapsed() < PATIENCE);
+        thread::yield_now();
+    }
+    let mut client = Client::connect(address);
+    client.expect_open();
+    // What is worth a warning is answered as well.
+    fs::remove_dir_all(&root).unwrap();
+    assert_eq!(ask(&mut client, "/hello.txt").status(), 404);
+    rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+/// A library that moves the wall clock of the program that it is loaded into by as many
+/// seconds as a file says. `None` without a compiler.
+fn movable_clock(folder: &Path) -> Option<(PathBuf, File)> {
+    let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
+    fs::write(&source, include_str!("movable_clock.c")).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+    if !compiler.status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: there is no C compiler");
+        return None;
+    }
+    let offset = folder.join("offset");
+    let options = OpenOptions::new().read(true).write(true).create_new(true).open(&offset);
+    let file = options.unwrap();
+    file.write_all_at(&0_i64.to_ne_bytes(), 0).unwrap();
+    Some((library, file))
+}
+
+#[test]
+fn a_clock_that_jumps_moves_dates_and_no_deadline() {
+    const DAY: i64 = 86_400;
+    /// In the year 2232: the kernel lets no clock be set to what is later.
+    const LATEST: i64 = 8_277_292_036 - DAY;
+    let folder = site();
+    let root = folder.path().join("root");
+    let Some((library, offset)) = movable_clock(folder.path()) else { return };
+    let yesterday = SystemTime::now() - Duration::from_secs(3600);
+    File::options()
+        .write(true)
+        .open(root.join("range.txt"))
+        .unwrap()
+        .set_modified(yesterday)
+        .unwrap();
+    let log = folder.path().join("access.log");
+    // Each time the file is looked at, however busy the worker is.
+    let mut command = serving(&root, &["--workers", "1", "--recheck", "0s"]);
+    command.args(["--access-log", "json", "--admin", "127.0.0.1:0"]);
+    command.arg("--access-log-file").arg(&log);
+    command.env("LD_PRELOAD", library).env("CLOCK_OFFSET", folder.path().join("offset"));
+    let mut program = Program::start(command, 1);
+    let admin = admin(&mut program);
+    let (mut busy, mut slow) = (program.client(), program.client());
+    // Its head has ten seconds to arrive, by a clock that does not jump.
+    slow.send("GET /hello.txt HTTP/1.1\r\nHost: test\r\n");
+    let began = Instant::now();
+    let settled = loop {
+        let reply = ask(&mut busy, "/range.txt");
+        if let Some(tag) = reply.field("etag") {
+            break tag.to_owned();
+        }
+        assert!(began.elapsed() < PATIENCE, "{reply:?}");
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    for jump in [0, DAY, -DAY, 0, -now, 0, LATEST - now, 0] {
+        offset.write_all_at(&jump.to_ne_bytes(), 0).unwrap();
+        let reply = ask(&mut busy, "/range.txt");
+        assert_eq!(reply.status(), 200);
+        let date = httpdate::parse_http_date(reply.field("date").unwrap()).unwrap();
+        let date = date.duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+        let expected = now + jump;
+        assert!((0..60).contains(&(date - expected)), "{jump}: {date}, not {expected}");
+        // What seems to be written in the future could be written again unnoticed: it has no
+        // validators until the clock is right.
+        let tag = (jump >= 0).then_some(settled.as_str());
+        assert_eq!(reply.field("etag"), tag, "{jump}");
+        assert_eq!(reply.field("last-modified").is_some(), jump >= 0, "{jump}");
+        assert!(told(&admin, "/status").contains("\"uptime_s\": "), "{jump}");
+        assert_eq!(told(&admin, "/healthz"), "ok\n");
+    }
+    slow.send("\r\n");
+    assert_eq!(slow.reply().text(), "hello\n");
+    program.signal(Signal::TERM);
+    let (status, _, said) = program.finish();
+    assert!(status.success() && !said.contains("panic"), "{said}");
+    let text = fs::read_to_string(&log).unwrap();
+    for line in text.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(humantime::parse_rfc3339(line["time"].as_str().unwrap()).is_ok(), "{line}");
+    }
+    for year in ["1970-", "2232-"] {
+        assert!(text.contains(&format!("\"time\":\"{year}")), "{year}: {text}");
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_at_any_moment_of_a_swap_starts_again() {
+    let folder = site();
+    let root = folder.path().join("root");
+    let (guest, next) = (folder.path().join("policy.wasm"), folder.path().join("next.wasm"));
+    let cache = folder.path().join("cache");
+    fs::write(&guest, replying("guest 0")).unwrap();
+    let start = || {
+        let mut command = serving(&root, &["--workers", "1"]);
+        command.arg("--guest").arg(&guest).arg("--code-cache").arg(&cache);
+        Program::start(command, 1)
+    };
+    for round in 1..=12 {
+        let mut program = start();
+        let text = format!("guest {}", round - 1);
+        assert_eq!(program.get("/").text(), text, "what the file held serves: {}", program.said);
+        write(&next, &replying(&format!("guest {round}")));
+        fs::rename(&next, &guest).unwrap();
+        // The swap settles, compiles, keeps the code, checks and notes that.
+        let moment = Duration::from_millis(round * 15);
+        let began = Instant::now();
+        while began.elapsed() < moment {
+            thread::yield_now();
+        }
+        program.child.kill().unwrap();
+    }
+    assert_eq!(start().get("/").text(), "guest 12");
+}
