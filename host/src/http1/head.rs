@@ -6,9 +6,9 @@
 //! section 11.2 tells why).
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use super::body::Framing;
+use super::host::is_host;
 use super::limits::Limits;
 
 /// A request's head, taken apart. It borrows from the received bytes.
@@ -329,42 +329,9 @@ fn parse_length(value: &[u8]) -> Option<u64> {
     Some(length)
 }
 
-/// Whether the value is `uri-host [ ":" port ]` with a host that is not empty
-/// (RFC 9110, sections 4.2.1 and 7.2).
-fn is_host(value: &[u8]) -> bool {
-    let Ok(value) = std::str::from_utf8(value) else {
-        return false;
-    };
-    let (is_host, port) = match value.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
-            None => return false,
-        },
-        None => {
-            let end = value.find(':').unwrap_or(value.len());
-            let (host, port) = value.split_at(end);
-            (!host.is_empty() && host.bytes().all(is_host_byte), port)
-        }
-    };
-    let is_port = match port.strip_prefix(':') {
-        None => port.is_empty(),
-        Some("") => true,
-        Some(digits) => {
-            digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
-        }
-    };
-    is_host && is_port
-}
-
-/// Whether the byte may stand in a host's name (RFC 3986, section 3.2.2), without
-/// the comma, which no name has and which would make a list of two hosts.
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{After, Fault, Head, Limits, Method, is_host, parse_length};
+    use super::{After, Fault, Head, Limits, Method, parse_length};
     use crate::http1::body::Framing;
 
     /// Parses a head of HTTP/1.1 with these lines behind the first and a host.
@@ -454,19 +421,6 @@ mod tests {
         assert_eq!(expects(b"Expect: 100-Continue\r\n"), Ok(true));
         assert_eq!(expects(b"Expect: 200-maybe\r\n"), Err(Fault::Expectation));
         assert_eq!(expects(b""), Ok(false));
-    }
-
-    #[test]
-    fn hosts() {
-        for host in ["h", "h:80", "h:", "127.0.0.1:7890", "[::1]", "[::1]:80", "a_b.example"] {
-            assert!(is_host(host.as_bytes()), "{host:?}");
-        }
-        for host in [
-            "", ":80", "h, g", "h/x", "h:8a", "h:99999", "[::1", "[::1]x", "[x]", "u@h", "a b",
-            "::1",
-        ] {
-            assert!(!is_host(host.as_bytes()), "{host:?}");
-        }
     }
 
     #[test]
