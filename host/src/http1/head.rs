@@ -86,10 +86,10 @@ pub enum Fault {
     HostMalformed,
     /// `Content-Length` twice, or no plain number.
     ContentLength,
-    /// `Transfer-Encoding` together with `Content-Length`, or in HTTP/1.0, or
-    /// with `chunked` twice or not at the end.
+    /// `Transfer-Encoding` together with `Content-Length`, or in HTTP/1.0, or twice,
+    /// or with `chunked` twice.
     Ambiguous,
-    /// A transfer coding other than `chunked`.
+    /// `Transfer-Encoding` that is not `chunked` and nothing else.
     TransferCoding,
     /// `Expect` with anything but `100-continue`.
     Expectation,
@@ -201,18 +201,20 @@ impl<'a> Head<'a> {
 
     /// RFC 9112, section 6.3, without its leniencies.
     fn read_framing(&self, minor_version: u8) -> Result<Framing, Fault> {
-        let mut codings = self.values("transfer-encoding").flat_map(list).peekable();
+        let mut codings = self.values("transfer-encoding");
         let mut lengths = self.values("content-length").peekable();
-        if codings.peek().is_some() || self.values("transfer-encoding").next().is_some() {
-            if lengths.peek().is_some() || minor_version == 0 {
-                return Err(Fault::Ambiguous);
-            }
+        if let Some(coding) = codings.next() {
             let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
-            return match (codings.next(), codings.next()) {
-                (Some(coding), None) if is_chunked(coding) => Ok(Framing::Chunked),
-                (Some(first), Some(second)) if is_chunked(first) && is_chunked(second) => {
+            return match coding {
+                _ if lengths.peek().is_some() || minor_version == 0 => Err(Fault::Ambiguous),
+                // An empty one too: a reader who goes by the last would see no chunks.
+                _ if codings.next().is_some() => Err(Fault::Ambiguous),
+                _ if list(coding).filter(|coding| is_chunked(coding)).count() > 1 => {
                     Err(Fault::Ambiguous)
                 }
+                // As it stands, and not as a list with empty members: to nginx and
+                // Go `,chunked` is another coding.
+                _ if is_chunked(coding) => Ok(Framing::Chunked),
                 _ => Err(Fault::TransferCoding),
             };
         }
@@ -364,7 +366,7 @@ mod tests {
         check("Content-Length: 0\r\n", Ok(Framing::None));
         check("Content-Length: 007\r\n", Ok(Framing::Length(7)));
         check("Transfer-Encoding: Chunked\r\n", Ok(Framing::Chunked));
-        check("Transfer-Encoding: ,chunked,\r\n", Ok(Framing::Chunked));
+        check("Transfer-Encoding:chunked\t\r\n", Ok(Framing::Chunked));
         for value in ["", "+5", "-1", "0x5", "5x", "5.0", "5e0", "5,", "5, 5", "5 5"] {
             check(&format!("Content-Length: {value}\r\n"), Err(Fault::ContentLength));
         }
@@ -375,7 +377,17 @@ mod tests {
         check("Transfer-Encoding: gzip, chunked\r\n", Err(Fault::TransferCoding));
         check("Transfer-Encoding: \"chunked\"\r\n", Err(Fault::TransferCoding));
         check("Transfer-Encoding: \r\n", Err(Fault::TransferCoding));
+        check("Transfer-Encoding: chunked;q=1\r\n", Err(Fault::TransferCoding));
         check("Transfer-Encoding:\r\nContent-Length: 5\r\n", Err(Fault::Ambiguous));
+    }
+
+    #[test]
+    fn a_coding_beside_an_empty_one_is_refused() {
+        for value in [",chunked", "chunked,", ", chunked ,", ","] {
+            check(&format!("Transfer-Encoding: {value}\r\n"), Err(Fault::TransferCoding));
+        }
+        let twice = "Transfer-Encoding: chunked\r\nTransfer-Encoding: \r\n";
+        check(twice, Err(Fault::Ambiguous));
     }
 
     #[test]
