@@ -230,6 +230,11 @@ impl<'a> Head<'a> {
 
     /// RFC 9112, section 9.3.
     fn read_connection(&self, minor_version: u8) -> After {
+        // No tunnel is opened here. A client that took it for granted has sent bytes
+        // of another protocol, which may look like requests.
+        if self.line.starts_with(b"CONNECT ") {
+            return After::Close;
+        }
         let mut keep_alive = false;
         for option in self.values("connection").flat_map(list) {
             if option.eq_ignore_ascii_case(b"close") {
@@ -388,6 +393,13 @@ mod tests {
         }
         let twice = "Transfer-Encoding: chunked\r\nTransfer-Encoding: \r\n";
         check(twice, Err(Fault::Ambiguous));
+    }
+
+    #[test]
+    fn a_tunnel_that_is_not_opened_ends_the_connection() {
+        let head = b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
+        let head = Head::parse(head, &Limits::default()).expect("a head");
+        assert_eq!((head.method, head.after), (Method::Known, After::Close));
     }
 
     #[test]
