@@ -84,6 +84,8 @@ pub enum Fault {
     HostTwice,
     /// `Host` that is no host with an optional port.
     HostMalformed,
+    /// A target of the scheme `https`, on a connection that is not secured.
+    Misdirected,
     /// `Content-Length` twice, or no plain number.
     ContentLength,
     /// `Transfer-Encoding` together with `Content-Length`, or in HTTP/1.0, or twice,
@@ -100,6 +102,7 @@ impl Fault {
     pub fn status(self) -> u16 {
         match self {
             Fault::LongLine => 414,
+            Fault::Misdirected => 421,
             Fault::LargeHead | Fault::ManyFields => 431,
             Fault::TransferCoding => 501,
             Fault::Version => 505,
@@ -124,6 +127,7 @@ impl fmt::Display for Fault {
             Fault::HostMissing => "the Host field is missing",
             Fault::HostTwice => "the Host field is there twice",
             Fault::HostMalformed => "the Host field is malformed",
+            Fault::Misdirected => "https is not spoken here",
             Fault::ContentLength => "the Content-Length field is malformed or there twice",
             Fault::Ambiguous => "the length of the body is ambiguous",
             Fault::TransferCoding => "the only transfer coding spoken here is chunked",
@@ -285,6 +289,10 @@ fn parse_line(line: &[u8]) -> Result<(Method, &str, u8), Fault> {
         }
         _ => return Err(Fault::Line),
     };
+    // RFC 9110, section 7.4. A gateway that has ended TLS sends the path alone.
+    if target.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://")) {
+        return Err(Fault::Misdirected);
+    }
     Ok((Method::of(method), target, minor_version))
 }
 
@@ -400,6 +408,18 @@ mod tests {
         let head = b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
         let head = Head::parse(head, &Limits::default()).expect("a head");
         assert_eq!((head.method, head.after), (Method::Known, After::Close));
+    }
+
+    #[test]
+    fn https_is_for_a_connection_that_is_secured() {
+        let parse = |target: &str| {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+            Head::parse(head.as_bytes(), &Limits::default()).map(|head| head.method)
+        };
+        assert_eq!(parse("https://h/"), Err(Fault::Misdirected));
+        assert_eq!(parse("HTTPS://h"), Err(Fault::Misdirected));
+        assert_eq!(parse("http://h/"), Ok(Method::Get));
+        assert_eq!(parse("/https://h/"), Ok(Method::Get));
     }
 
     #[test]
