@@ -1,6 +1,7 @@
 //! The server as a whole, over real sockets.
 //!
 //! - `wire`: conversations in `wire/*.txt`, which anyone can read and add.
+//! - `hostile`: requests in `hostile/*.txt` that want to be misread, and how each is answered.
 //! - `limits`: every wait and every size has its bound.
 //! - `files`: what is sent, and what is never sent.
 //! - `representations`: in which form it is sent: conditions, ranges, encodings.
@@ -29,6 +30,7 @@ mod dev;
 mod documents;
 mod files;
 mod guests;
+mod hostile;
 mod limits;
 mod operations;
 mod program;
