@@ -162,10 +162,11 @@ fn is_token(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// Whether the byte may stand in a registered name or an IPv4 address
-/// (RFC 3986, section 3.2.2).
+/// Whether the byte may stand in a registered name or an IPv4 address (RFC 3986,
+/// section 3.2.2), without two that no name has which can be looked up: the comma would
+/// make a list of two hosts, and behind a `%` anything can hide.
 fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte)
 }
 
 /// Whether the byte may stand in an IPv6 address. Which of them are addresses is

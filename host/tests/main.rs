@@ -1,6 +1,7 @@
 //! The server as a whole, over real sockets.
 //!
 //! - `wire`: conversations in `wire/*.txt`, which anyone can read and add.
+//! - `hostile`: requests in `hostile/*.txt` that want to be misread, and how each is answered.
 //! - `limits`: every wait and every size has its bound.
 //! - `clients`: what one address may have, and whom a proxy asks for.
 //! - `files`: what is sent, and what is never sent.
@@ -41,6 +42,7 @@ mod failing_disk;
 mod failing_machine;
 mod files;
 mod guests;
+mod hostile;
 mod limits;
 mod operations;
 mod panics;

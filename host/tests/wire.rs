@@ -155,7 +155,7 @@ fn check_every_answer(reply: &Reply, place: &str) {
 }
 
 /// Replaces `\r`, `\n`, `\t`, `\\` and `\xHH`.
-fn unescape(text: &str) -> Vec<u8> {
+pub fn unescape(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -1,6 +1,8 @@
 //! A request's body, measured and discarded: a server of files has no use for
 //! one, and must know where it ends (RFC 9112, sections 6 and 7).
 
+use super::head::is_token_byte;
+
 /// How a request's body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -22,7 +24,7 @@ pub enum Fault {
 }
 
 /// Bytes of one line of a chunked body: a size with its extensions, or a trailer
-/// field. Nobody is known to use extensions.
+/// field. Nobody is known to use extensions; all of them count as content too.
 const MAX_CHUNK_LINE: usize = 256;
 
 /// Lines of trailer fields.
@@ -58,62 +60,98 @@ enum State {
 }
 
 /// A line of a chunked body, as far as it has arrived.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Line {
     /// Bytes before the line end.
     length: usize,
-    /// The number that its leading hexadecimal digits give.
-    size: u64,
-    /// How many digits that are.
-    digits: usize,
-    /// Whether it holds only digits so far.
-    only_digits: bool,
+    /// Where in the line the next byte stands.
+    place: Place,
     /// Whether its last byte is a CR.
     ends_in_cr: bool,
 }
 
+/// Where in a line of a chunked body a byte stands (RFC 9112, sections 7.1 and 7.1.2).
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// In a chunk's size, of which so many digits give this number so far.
+    Size { digits: usize, size: u64 },
+    /// In blanks behind the size. An extension must follow, or `5 6` would be
+    /// 5 to one reader and 86 to another.
+    Blanks { size: u64 },
+    /// In an extension. What it says does not matter, but where it ends does.
+    Extension { size: u64 },
+    /// In its quoted value, which must end in its line.
+    Quoted { size: u64 },
+    /// Behind a backslash in that value.
+    Escaped { size: u64 },
+    /// In the name of a trailer field, or at the end of the body.
+    Name,
+    /// In the value of a trailer field.
+    Value,
+}
+
 impl Line {
-    fn new() -> Line {
-        Line { only_digits: true, ..Line::default() }
+    /// The line with a chunk's size.
+    fn size() -> Line {
+        Line { length: 0, place: Place::Size { digits: 0, size: 0 }, ends_in_cr: false }
+    }
+
+    /// A trailer field, or the empty line that ends the body.
+    fn trailer() -> Line {
+        Line { length: 0, place: Place::Name, ends_in_cr: false }
     }
 
     /// Takes the next byte. True when the line is complete.
     fn push(&mut self, byte: u8) -> Result<bool, Fault> {
         match byte {
             b'\n' if self.ends_in_cr => return Ok(true),
-            // A bare CR or LF, or a control character.
+            // A bare CR.
             _ if self.ends_in_cr => return Err(Fault::Chunk),
             b'\r' => {
                 self.ends_in_cr = true;
-                return Ok(false);
+                return match self.place {
+                    Place::Size { digits: 0, .. } | Place::Blanks { .. } => Err(Fault::Chunk),
+                    Place::Quoted { .. } | Place::Escaped { .. } => Err(Fault::Chunk),
+                    Place::Name if self.length > 0 => Err(Fault::Chunk),
+                    _ => Ok(false),
+                };
             }
-            b'\t' | b' '..=b'~' | 0x80.. => {}
-            _ => return Err(Fault::Chunk),
+            _ => {}
         }
         self.length += 1;
         if self.length > MAX_CHUNK_LINE {
             return Err(Fault::Chunk);
         }
-        match char::from(byte).to_digit(16) {
-            Some(digit) if self.only_digits => {
-                self.digits += 1;
-                self.size = self.size << 4 | u64::from(digit);
-            }
-            _ => self.only_digits = false,
-        }
-        // What follows the size is an extension, after optional blanks.
-        let after_size = !self.only_digits && self.length == self.digits + 1;
-        if after_size && !matches!(byte, b';' | b' ' | b'\t') {
-            self.digits = 0;
-        }
+        self.place = self.place.behind(byte, self.length).ok_or(Fault::Chunk)?;
         Ok(false)
     }
+}
 
-    /// The size that the line gives.
-    fn size(&self) -> Result<u64, Fault> {
-        match self.digits {
-            1..=MAX_SIZE_DIGITS => Ok(self.size),
-            _ => Err(Fault::Chunk),
+impl Place {
+    /// Where the byte leads that is the line's nth. `None` if it may not stand there.
+    fn behind(self, byte: u8, nth: usize) -> Option<Place> {
+        let is_blank = matches!(byte, b' ' | b'\t');
+        // No control character, and so no LF without CR.
+        let is_text = matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
+        match self {
+            Place::Size { digits, size } => match char::from(byte).to_digit(16) {
+                Some(digit) if digits < MAX_SIZE_DIGITS => {
+                    Some(Place::Size { digits: digits + 1, size: size << 4 | u64::from(digit) })
+                }
+                None if digits > 0 => Place::Blanks { size }.behind(byte, nth),
+                _ => None,
+            },
+            Place::Blanks { size } if byte == b';' => Some(Place::Extension { size }),
+            Place::Blanks { .. } => is_blank.then_some(self),
+            Place::Name if byte == b':' && nth > 1 => Some(Place::Value),
+            Place::Name => is_token_byte(byte).then_some(self),
+            Place::Extension { size } if byte == b'"' => Some(Place::Quoted { size }),
+            Place::Quoted { size } if byte == b'"' => Some(Place::Extension { size }),
+            Place::Quoted { size } if byte == b'\\' => Some(Place::Escaped { size }),
+            Place::Escaped { size } => is_text.then_some(Place::Quoted { size }),
+            Place::Extension { .. } | Place::Quoted { .. } | Place::Value => {
+                is_text.then_some(self)
+            }
         }
     }
 }
@@ -125,7 +163,7 @@ impl Discard {
             Framing::None => State::End,
             Framing::Length(length) if length > allowance => return Err(Fault::TooLarge),
             Framing::Length(length) => State::Content(length),
-            Framing::Chunked => State::Size(Line::new()),
+            Framing::Chunked => State::Size(Line::size()),
         };
         Ok(Discard { state, allowance, trailers: 0 })
     }
@@ -167,16 +205,22 @@ impl Discard {
                 }
                 *seen += 1;
                 if *seen == 2 {
-                    self.state = State::Size(Line::new());
+                    self.state = State::Size(Line::size());
                 }
                 Ok(1)
             }
             State::Size(line) => {
                 if line.push(received[0])? {
-                    let size = line.size()?;
-                    self.allowance = self.allowance.checked_sub(size).ok_or(Fault::TooLarge)?;
+                    let (size, extension) = match line.place {
+                        Place::Size { size, .. } => (size, 0),
+                        Place::Extension { size } => (size, line.length),
+                        _ => return Err(Fault::Chunk),
+                    };
+                    // Extensions count as content: there could be more of them.
+                    let bytes = size.saturating_add(extension as u64);
+                    self.allowance = self.allowance.checked_sub(bytes).ok_or(Fault::TooLarge)?;
                     self.state = match size {
-                        0 => State::Trailer(Line::new()),
+                        0 => State::Trailer(Line::trailer()),
                         size => State::Chunk(size),
                     };
                 }
@@ -188,7 +232,7 @@ impl Discard {
                     self.state = match line.length {
                         0 => State::End,
                         _ if self.trailers > MAX_TRAILERS => return Err(Fault::Chunk),
-                        _ => State::Trailer(Line::new()),
+                        _ => State::Trailer(Line::trailer()),
                     };
                 }
                 Ok(1)
@@ -264,6 +308,41 @@ mod tests {
         assert_eq!(chunked(&extension), Err(Fault::Chunk));
         let trailers = [&b"0\r\n"[..], &b"A: b\r\n".repeat(40), b"\r\n"].concat();
         assert_eq!(chunked(&trailers), Err(Fault::Chunk));
+    }
+
+    #[test]
+    fn behind_a_size_only_an_extension_may_stand() {
+        for received in [&b"5 6\r\nhello"[..], b"5 \r\nhello", b"5\t\r\nhello", b"5 x;a\r\nhello"] {
+            let received = [received, b"\r\n0\r\n\r\n"].concat();
+            assert_eq!(chunked(&received), Err(Fault::Chunk), "{}", received.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_quoted_extension_ends_in_its_line() {
+        for extension in [r#"a=""#, r#"a="b\""#, r#"a="b\"#, r#"a="b"";c"#] {
+            let received = format!("5;{extension}\r\nhello\r\n0\r\n\r\n");
+            assert_eq!(chunked(received.as_bytes()), Err(Fault::Chunk), "{extension}");
+        }
+        let received = b"5;a=\"b;c\\\" d\";e=\"\"\r\nhello\r\n0\r\n\r\n";
+        assert_eq!(chunked(received), Ok(&b""[..]));
+    }
+
+    #[test]
+    fn a_request_is_no_trailer() {
+        for line in ["GET /smuggled HTTP/1.1", "garbage", ": v", " A: b", "A : b", "A\u{e9}: b"] {
+            let received = format!("0\r\n{line}\r\n\r\n");
+            assert_eq!(chunked(received.as_bytes()), Err(Fault::Chunk), "{line:?}");
+        }
+        assert_eq!(chunked(b"0\r\nA:\r\nB: \xe9\tc\r\n\r\n"), Ok(&b""[..]));
+    }
+
+    #[test]
+    fn extensions_count_as_content() {
+        let chunk = b"1;aaaaaaaaaaaaaaaaaa\r\na\r\n";
+        let body = |count| [&chunk.repeat(count)[..], b"0\r\n\r\n"].concat();
+        assert_eq!(chunked(&body(4)), Ok(&b""[..]));
+        assert_eq!(chunked(&body(5)), Err(Fault::TooLarge));
     }
 
     #[test]

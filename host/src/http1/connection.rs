@@ -343,7 +343,11 @@ impl Connection<'_> {
         mut account: Account<'_>,
     ) -> Next {
         let Request { line, head, decided } = request;
-        let without_body = head.is_some_and(|head| head.method == Method::Head);
+        // Also where the rest of the head could not be read (RFC 9110, section 9.3.2).
+        let without_body = match head {
+            Some(head) => head.method == Method::Head,
+            None => line.starts_with(b"HEAD "),
+        };
         let sent = self.transmit(&reply, without_body, persistence, &mut account).await;
         account.close(line, head, reply.status, decided);
         match sent {

@@ -6,9 +6,9 @@
 //! section 11.2 tells why).
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use super::body::Framing;
+use super::host::is_host;
 use super::limits::Limits;
 
 /// A request's head, taken apart. It borrows from the received bytes.
@@ -84,12 +84,14 @@ pub enum Fault {
     HostTwice,
     /// `Host` that is no host with an optional port.
     HostMalformed,
+    /// A target of the scheme `https`, on a connection that is not secured.
+    Misdirected,
     /// `Content-Length` twice, or no plain number.
     ContentLength,
-    /// `Transfer-Encoding` together with `Content-Length`, or in HTTP/1.0, or
-    /// with `chunked` twice or not at the end.
+    /// `Transfer-Encoding` together with `Content-Length`, or in HTTP/1.0, or twice,
+    /// or with `chunked` twice.
     Ambiguous,
-    /// A transfer coding other than `chunked`.
+    /// `Transfer-Encoding` that is not `chunked` and nothing else.
     TransferCoding,
     /// `Expect` with anything but `100-continue`.
     Expectation,
@@ -100,6 +102,7 @@ impl Fault {
     pub fn status(self) -> u16 {
         match self {
             Fault::LongLine => 414,
+            Fault::Misdirected => 421,
             Fault::LargeHead | Fault::ManyFields => 431,
             Fault::TransferCoding => 501,
             Fault::Version => 505,
@@ -124,6 +127,7 @@ impl fmt::Display for Fault {
             Fault::HostMissing => "the Host field is missing",
             Fault::HostTwice => "the Host field is there twice",
             Fault::HostMalformed => "the Host field is malformed",
+            Fault::Misdirected => "https is not spoken here",
             Fault::ContentLength => "the Content-Length field is malformed or there twice",
             Fault::Ambiguous => "the length of the body is ambiguous",
             Fault::TransferCoding => "the only transfer coding spoken here is chunked",
@@ -201,18 +205,20 @@ impl<'a> Head<'a> {
 
     /// RFC 9112, section 6.3, without its leniencies.
     fn read_framing(&self, minor_version: u8) -> Result<Framing, Fault> {
-        let mut codings = self.values("transfer-encoding").flat_map(list).peekable();
+        let mut codings = self.values("transfer-encoding");
         let mut lengths = self.values("content-length").peekable();
-        if codings.peek().is_some() || self.values("transfer-encoding").next().is_some() {
-            if lengths.peek().is_some() || minor_version == 0 {
-                return Err(Fault::Ambiguous);
-            }
+        if let Some(coding) = codings.next() {
             let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
-            return match (codings.next(), codings.next()) {
-                (Some(coding), None) if is_chunked(coding) => Ok(Framing::Chunked),
-                (Some(first), Some(second)) if is_chunked(first) && is_chunked(second) => {
+            return match coding {
+                _ if lengths.peek().is_some() || minor_version == 0 => Err(Fault::Ambiguous),
+                // An empty one too: a reader who goes by the last would see no chunks.
+                _ if codings.next().is_some() => Err(Fault::Ambiguous),
+                _ if list(coding).filter(|coding| is_chunked(coding)).count() > 1 => {
                     Err(Fault::Ambiguous)
                 }
+                // As it stands, and not as a list with empty members: to nginx and
+                // Go `,chunked` is another coding.
+                _ if is_chunked(coding) => Ok(Framing::Chunked),
                 _ => Err(Fault::TransferCoding),
             };
         }
@@ -228,6 +234,11 @@ impl<'a> Head<'a> {
 
     /// RFC 9112, section 9.3.
     fn read_connection(&self, minor_version: u8) -> After {
+        // No tunnel is opened here. A client that took it for granted has sent bytes
+        // of another protocol, which may look like requests.
+        if self.line.starts_with(b"CONNECT ") {
+            return After::Close;
+        }
         let mut keep_alive = false;
         for option in self.values("connection").flat_map(list) {
             if option.eq_ignore_ascii_case(b"close") {
@@ -278,6 +289,10 @@ fn parse_line(line: &[u8]) -> Result<(Method, &str, u8), Fault> {
         }
         _ => return Err(Fault::Line),
     };
+    // RFC 9110, section 7.4. A gateway that has ended TLS sends the path alone.
+    if target.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://")) {
+        return Err(Fault::Misdirected);
+    }
     Ok((Method::of(method), target, minor_version))
 }
 
@@ -329,42 +344,9 @@ fn parse_length(value: &[u8]) -> Option<u64> {
     Some(length)
 }
 
-/// Whether the value is `uri-host [ ":" port ]` with a host that is not empty
-/// (RFC 9110, sections 4.2.1 and 7.2).
-fn is_host(value: &[u8]) -> bool {
-    let Ok(value) = std::str::from_utf8(value) else {
-        return false;
-    };
-    let (is_host, port) = match value.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
-            None => return false,
-        },
-        None => {
-            let end = value.find(':').unwrap_or(value.len());
-            let (host, port) = value.split_at(end);
-            (!host.is_empty() && host.bytes().all(is_host_byte), port)
-        }
-    };
-    let is_port = match port.strip_prefix(':') {
-        None => port.is_empty(),
-        Some("") => true,
-        Some(digits) => {
-            digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
-        }
-    };
-    is_host && is_port
-}
-
-/// Whether the byte may stand in a host's name (RFC 3986, section 3.2.2), without
-/// the comma, which no name has and which would make a list of two hosts.
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{After, Fault, Head, Limits, Method, is_host, parse_length};
+    use super::{After, Fault, Head, Limits, Method, parse_length};
     use crate::http1::body::Framing;
 
     /// Parses a head of HTTP/1.1 with these lines behind the first and a host.
@@ -397,7 +379,7 @@ mod tests {
         check("Content-Length: 0\r\n", Ok(Framing::None));
         check("Content-Length: 007\r\n", Ok(Framing::Length(7)));
         check("Transfer-Encoding: Chunked\r\n", Ok(Framing::Chunked));
-        check("Transfer-Encoding: ,chunked,\r\n", Ok(Framing::Chunked));
+        check("Transfer-Encoding:chunked\t\r\n", Ok(Framing::Chunked));
         for value in ["", "+5", "-1", "0x5", "5x", "5.0", "5e0", "5,", "5, 5", "5 5"] {
             check(&format!("Content-Length: {value}\r\n"), Err(Fault::ContentLength));
         }
@@ -408,7 +390,36 @@ mod tests {
         check("Transfer-Encoding: gzip, chunked\r\n", Err(Fault::TransferCoding));
         check("Transfer-Encoding: \"chunked\"\r\n", Err(Fault::TransferCoding));
         check("Transfer-Encoding: \r\n", Err(Fault::TransferCoding));
+        check("Transfer-Encoding: chunked;q=1\r\n", Err(Fault::TransferCoding));
         check("Transfer-Encoding:\r\nContent-Length: 5\r\n", Err(Fault::Ambiguous));
+    }
+
+    #[test]
+    fn a_coding_beside_an_empty_one_is_refused() {
+        for value in [",chunked", "chunked,", ", chunked ,", ","] {
+            check(&format!("Transfer-Encoding: {value}\r\n"), Err(Fault::TransferCoding));
+        }
+        let twice = "Transfer-Encoding: chunked\r\nTransfer-Encoding: \r\n";
+        check(twice, Err(Fault::Ambiguous));
+    }
+
+    #[test]
+    fn a_tunnel_that_is_not_opened_ends_the_connection() {
+        let head = b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
+        let head = Head::parse(head, &Limits::default()).expect("a head");
+        assert_eq!((head.method, head.after), (Method::Known, After::Close));
+    }
+
+    #[test]
+    fn https_is_for_a_connection_that_is_secured() {
+        let parse = |target: &str| {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+            Head::parse(head.as_bytes(), &Limits::default()).map(|head| head.method)
+        };
+        assert_eq!(parse("https://h/"), Err(Fault::Misdirected));
+        assert_eq!(parse("HTTPS://h"), Err(Fault::Misdirected));
+        assert_eq!(parse("http://h/"), Ok(Method::Get));
+        assert_eq!(parse("/https://h/"), Ok(Method::Get));
     }
 
     #[test]
@@ -454,19 +465,6 @@ mod tests {
         assert_eq!(expects(b"Expect: 100-Continue\r\n"), Ok(true));
         assert_eq!(expects(b"Expect: 200-maybe\r\n"), Err(Fault::Expectation));
         assert_eq!(expects(b""), Ok(false));
-    }
-
-    #[test]
-    fn hosts() {
-        for host in ["h", "h:80", "h:", "127.0.0.1:7890", "[::1]", "[::1]:80", "a_b.example"] {
-            assert!(is_host(host.as_bytes()), "{host:?}");
-        }
-        for host in [
-            "", ":80", "h, g", "h/x", "h:8a", "h:99999", "[::1", "[::1]x", "[x]", "u@h", "a b",
-            "::1",
-        ] {
-            assert!(!is_host(host.as_bytes()), "{host:?}");
-        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! - [`explain`]: the same, with its reasons.
 //! - [`representation`]: a file becomes a reply: conditions, ranges.
 //! - [`scan`]: where a request's head ends.
-//! - [`head`]: what it says.
+//! - [`head`]: what it says; `host`: what one of its fields may hold.
 //! - [`body`]: a request's body, measured and discarded.
 //! - [`stream`]: the socket, with a limit on every wait.
 //! - `account`: what a request and its answer came to, for log and metrics.
@@ -18,6 +18,7 @@ pub mod body;
 pub mod connection;
 pub mod explain;
 pub mod head;
+mod host;
 mod introduction;
 pub mod limits;
 mod representation;

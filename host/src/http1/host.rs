@@ -1,0 +1,87 @@
+//! What `Host` may hold: `uri-host [ ":" port ]` (RFC 9110, section 7.2).
+
+use std::net::Ipv6Addr;
+
+/// Whether the value is a host that is not empty, with an optional port
+/// (RFC 9110, section 4.2.1; RFC 3986, sections 3.2.2 and 3.2.3).
+pub(super) fn is_host(value: &[u8]) -> bool {
+    let Ok(value) = std::str::from_utf8(value) else {
+        return false;
+    };
+    let (is_host, port) = match value.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            // Without a zone, which means nothing to another machine (RFC 6874,
+            // section 1), and without addresses of the future.
+            Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
+            None => return false,
+        },
+        None => {
+            let end = value.find(':').unwrap_or(value.len());
+            let (host, port) = value.split_at(end);
+            (!host.is_empty() && host.bytes().all(is_name_byte), port)
+        }
+    };
+    let is_port = match port.strip_prefix(':') {
+        None => port.is_empty(),
+        Some("") => true,
+        Some(digits) => {
+            digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+        }
+    };
+    is_host && is_port
+}
+
+/// Whether the byte may stand in a host's name (RFC 3986, section 3.2.2), without two
+/// that no name has which can be looked up: the comma would make a list of two hosts,
+/// and behind a `%` anything can hide.
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_host;
+
+    #[test]
+    fn hosts() {
+        for host in [
+            "h",
+            "h:80",
+            "h:",
+            "127.0.0.1:7890",
+            "[::1]",
+            "[::1]:80",
+            "a_b.example",
+            "H.",
+            "h:00080",
+        ] {
+            assert!(is_host(host.as_bytes()), "{host:?}");
+        }
+        for host in [
+            "",
+            ":80",
+            "h, g",
+            "h/x",
+            "h:8a",
+            "h:65536",
+            "[::1",
+            "[::1]x",
+            "[x]",
+            "u@h",
+            "a b",
+            "::1",
+            "[fe80::1%25eth0]",
+            "[fe80::1%eth0]",
+            "a%20b",
+            "%",
+            "a%zz",
+            "h:+80",
+            "h:80:80",
+            "h?x",
+            "h#x",
+            "\u{e9}",
+        ] {
+            assert!(!is_host(host.as_bytes()), "{host:?}");
+        }
+    }
+}

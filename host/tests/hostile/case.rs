@@ -1,0 +1,196 @@
+//! One case of the corpus, and the text that it is read from.
+//!
+//! ```text
+//! # frame-cl-te                      its name, alone in its line
+//! # What is hostile about it.        more about it, if the name does not tell
+//! for \x01 \x02                      the case is there once with each of these for `{}`
+//! > POST / HTTP/1.1                  a line to send; CRLF is added
+//! >> 0\r\n\r\n\x00                   bytes to send, with Rust's escapes
+//! >* 300 a\r\n                       bytes to send so many times
+//! = 400 closed                       the statuses of the answers, and what becomes of
+//!                                    the connection: `open`, `closed`, or `either`
+//!                                    where it matters how the bytes arrive
+//! = HEAD:200 open                    an answer that has no content, as it is to HEAD
+//! = closed                           no answer
+//! body range.txt                     what the first answer's content is: this file
+//! field Location: /docs/             a field that the first answer has
+//! no field Content-Range             and one that it has not
+//! allowed 400 405 close              what a strict server may answer first, where
+//!                                    there is a choice; `close` without an answer
+//! bytes 20000                        bytes of all answers at most
+//! guest not-found                    what the default guest decides on the line alone
+//! unasked 400                        the same, and the host refuses the line itself
+//! see RFC 9112 6.1                   where it stands
+//! peers nginx 400 closed, …          what others answer; `waits` is for more to come
+//! ```
+//!
+//! Cases are parted by empty lines.
+
+use crate::wire::unescape;
+
+pub struct Case {
+    /// The file and line where it begins, and its name.
+    pub name: String,
+    pub raw: Vec<u8>,
+    pub expected: Expected,
+    pub content: Option<String>,
+    pub fields: Vec<(String, String)>,
+    pub absent: Vec<String>,
+    pub allowed: Option<Vec<String>>,
+    pub bytes: usize,
+    pub guest: Option<Guest>,
+}
+
+/// The answers that must come, and what follows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    pub answers: Vec<Answer>,
+    pub then: Then,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub to_head: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    Open,
+    Closed,
+    /// By when the bytes arrive.
+    Either,
+}
+
+/// What the guest decides alone.
+pub struct Guest {
+    pub decision: String,
+    /// Whether the host asks it about this line.
+    pub is_asked: bool,
+}
+
+/// More than any answer here has.
+const MOST_BYTES: usize = 16 << 10;
+
+/// The cases of one file. The error names the line.
+pub fn read(file: &str, text: &str) -> Result<Vec<Case>, String> {
+    let lines: Vec<_> = text.lines().enumerate().collect();
+    let mut cases = Vec::new();
+    for block in lines.split(|(_, line)| line.is_empty()) {
+        if block.iter().all(|(_, line)| line.starts_with('#')) {
+            continue;
+        }
+        let each = block.iter().find_map(|(_, line)| line.strip_prefix("for "));
+        match each {
+            None => cases.push(Case::read(file, block, None)?),
+            Some(each) => {
+                for item in each.split(' ') {
+                    cases.push(Case::read(file, block, Some(item))?);
+                }
+            }
+        }
+    }
+    Ok(cases)
+}
+
+impl Case {
+    /// Reads the lines of a case, with this for `{}`.
+    fn read(file: &str, block: &[(usize, &str)], item: Option<&str>) -> Result<Case, String> {
+        let (first, title) = block[0];
+        let place = |number: usize| format!("{file}:{}", number + 1);
+        let name = title.strip_prefix("# ").filter(|name| !name.contains(' '));
+        let name = name.ok_or_else(|| format!("{}: no name", place(first)))?;
+        let mut case = Case::new();
+        case.name = match item {
+            Some(item) => format!("{}: {name}({item})", place(first)),
+            None => format!("{}: {name}", place(first)),
+        };
+        let mut expected = None;
+        for &(number, line) in &block[1..] {
+            let filled = item.map(|item| line.replace("{}", item));
+            case.take(filled.as_deref().unwrap_or(line), &mut expected)
+                .map_err(|what| format!("{}: {what}: {line:?}", place(number)))?;
+        }
+        case.expected = expected.ok_or_else(|| format!("{}: no answer", case.name))?;
+        Ok(case)
+    }
+
+    fn new() -> Case {
+        Case {
+            name: String::new(),
+            raw: Vec::new(),
+            expected: Expected { answers: Vec::new(), then: Then::Closed },
+            content: None,
+            fields: Vec::new(),
+            absent: Vec::new(),
+            allowed: None,
+            bytes: MOST_BYTES,
+            guest: None,
+        }
+    }
+
+    fn take(&mut self, line: &str, expected: &mut Option<Expected>) -> Result<(), &'static str> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "#" | "for" | "see" | "peers" => {}
+            ">" => {
+                self.raw.extend_from_slice(rest.as_bytes());
+                self.raw.extend_from_slice(b"\r\n");
+            }
+            ">>" => self.raw.extend_from_slice(&unescape(rest)),
+            ">*" => {
+                let (times, text) = rest.split_once(' ').ok_or("how often what?")?;
+                let times = times.parse().map_err(|_| "that is no number")?;
+                self.raw.extend_from_slice(&unescape(text).repeat(times));
+            }
+            "=" if expected.is_none() => *expected = Some(Expected::read(rest)?),
+            "body" => self.content = Some(rest.to_owned()),
+            "field" => {
+                let (name, value) = rest.split_once(": ").ok_or("that is no field")?;
+                self.fields.push((name.to_owned(), value.to_owned()));
+            }
+            "no" => {
+                let name = rest.strip_prefix("field ").ok_or("no what?")?;
+                self.absent.push(name.to_owned());
+            }
+            "allowed" => self.allowed = Some(rest.split(' ').map(str::to_owned).collect()),
+            "bytes" => self.bytes = rest.parse().map_err(|_| "that is no number")?,
+            "guest" | "unasked" => {
+                self.guest = Some(Guest { decision: rest.to_owned(), is_asked: word == "guest" });
+            }
+            _ => return Err("this begins with no word that is known, or is there twice"),
+        }
+        Ok(())
+    }
+
+    /// The request line, as the guest gets it: behind empty lines, without its end.
+    pub fn line(&self) -> &[u8] {
+        let mut rest = &self.raw[..];
+        while let Some(behind) = rest.strip_prefix(b"\r\n") {
+            rest = behind;
+        }
+        let end = rest.windows(2).position(|two| two == b"\r\n").unwrap_or(rest.len());
+        &rest[..end]
+    }
+}
+
+impl Expected {
+    fn read(text: &str) -> Result<Expected, &'static str> {
+        let mut words: Vec<_> = text.split(' ').collect();
+        let then = match words.pop() {
+            Some("open") => Then::Open,
+            Some("closed") => Then::Closed,
+            Some("either") => Then::Either,
+            _ => return Err("what becomes of the connection?"),
+        };
+        let answer = |word: &str| -> Result<Answer, &'static str> {
+            let (status, to_head) = match word.strip_prefix("HEAD:") {
+                Some(status) => (status, true),
+                None => (word, false),
+            };
+            let status = status.parse().map_err(|_| "that is no status")?;
+            Ok(Answer { status, to_head })
+        };
+        Ok(Expected { answers: words.into_iter().map(answer).collect::<Result<_, _>>()?, then })
+    }
+}
