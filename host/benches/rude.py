@@ -2,7 +2,7 @@
 """Slow and rude clients: what honest ones notice of them, and what they cost the server.
 
     host/benches/rude.py target/release/innkeeper [--seconds N] [--rounds N] [--connections N]
-        [--only WORDS] [--quick] [--out FILE]
+        [--only WORDS] [--no-slowhttptest] [--quick] [--out FILE]
 
 For each kind of rude client, p99 of honest ones without and beside a crowd of them, in
 turns; and the server's memory and descriptors before, meanwhile and after. slowhttptest
@@ -84,6 +84,9 @@ class Tool:
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
         return self
+
+    def gather(self, _seconds):
+        """It does not tell."""
 
     def __exit__(self, *_):
         said = re.sub(r"\x1b\[[\d;]*m", "", self.process.communicate()[0])
@@ -179,6 +182,7 @@ def one_round(server, files, kind, count, seconds):
             honest.start(crowd.arrival_seconds)
             found["coming"] = honest.finish()
             began = time.monotonic()
+            crowd.gather(PATIENCE)
             while not is_calm(server) and time.monotonic() < began + PATIENCE:
                 pass
             found["calm_after_seconds"] = round(time.monotonic() - began, 1)
@@ -259,6 +263,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--connections", type=int, default=2000)
     parser.add_argument("--only", default="", help="kinds in whose name this stands")
+    parser.add_argument("--no-slowhttptest", action="store_true", help="own clients alone")
     parser.add_argument("--quick", action="store_true",
                         help="200 connections, one round of one second, without slowhttptest")
     parser.add_argument("--out", type=Path, default=Path("rude.json"))
@@ -266,7 +271,7 @@ def main():
     if settings.quick:
         settings.seconds, settings.rounds, settings.connections = 1, 1, 200
     kinds = {kind.name: kind for kind in KINDS}
-    if not settings.quick:
+    if not (settings.quick or settings.no_slowhttptest):
         if shutil.which("slowhttptest"):
             kinds |= TOOL
         else:

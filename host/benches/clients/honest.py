@@ -65,6 +65,8 @@ def ask_steadily(connections, files, rate, seconds):
         if now > began + seconds + TIMEOUT:
             missing = sum(bool(one.asked) + len(one.due) for one in connections)
             failures.append(f"{missing} without an answer")
+            # What comes later is nobody's any more.
+            connections[:] = [one for one in connections if not one.asked]
             break
         if not is_over and next_due <= now:
             connection = connections[asked % len(connections)]

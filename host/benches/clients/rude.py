@@ -69,8 +69,8 @@ KINDS = [
     Kind("flood to the cap", floods=True),
     # Answers fill what the kernels take of them; asking anew when the server has lost its
     # patience would be a load and nothing else.
-    Kind("pipelined 256 KiB, never read", MIDDLE * 4000, window=SMALL_WINDOW, comes_again=False),
-    Kind("pipelined 1 KiB, never read", REQUEST * 1000, window=SMALL_WINDOW, comes_again=False),
+    Kind("4,000 × 256 KiB pipelined, never read", MIDDLE * 4000, window=SMALL_WINDOW, comes_again=False),
+    Kind("200 pipelined at once, never read", REQUEST * 200, window=SMALL_WINDOW, comes_again=False),
     Kind("one byte a second", drips=REQUEST[:-4] + b"\r\nX: " + b"a" * 100),
     Kind("connect and leave", leaves=("close", "reset"), passes_by=True),
 ]
@@ -140,7 +140,7 @@ class Client:
 
 
 def behave(kind, port, count, told):
-    """The life of a crowd, until it is told to go."""
+    """The life of a crowd, until it is told to go; it tells when all have come."""
     os.nice(NICENESS)
     clients, outcomes, came = [], collections.Counter(), 0
     began = time.monotonic()
@@ -148,6 +148,8 @@ def behave(kind, port, count, told):
     while not told.poll(max(0, began + tick / TICKS - time.monotonic())):
         tick += 1
         if kind.passes_by:
+            if tick == 1:
+                told.send("here")
             for _ in range(count // 2 // TICKS):
                 came += 1
                 outcomes[Client(kind, port, came).end("left at once")] += 1
@@ -174,6 +176,8 @@ def behave(kind, port, count, told):
             came += 1
             clients.append(Client(kind, port, came))
             clients[-1].act()
+            if len(clients) == count:
+                told.send("here")
     for client in filter(None, clients):
         ended = client.has_ended()
         outcomes[client.end("closed by the server" if ended else "there to the end")] += 1
@@ -196,10 +200,17 @@ class Crowd:
         self.process.start()
         return self
 
+    def gather(self, seconds):
+        """Waits until all have come, for so long at most."""
+        if self.pipe.poll(seconds):
+            self.pipe.recv()
+
     def __exit__(self, *_):
         self.pipe.send("go")
         try:
             self.told = self.pipe.recv()
+            if self.told == "here":
+                self.told = self.pipe.recv()
         except EOFError:
             self.told = {"came": 0, "outcomes": {"a fault of the crowd's": 1}, "gone": 0}
         self.process.join()
