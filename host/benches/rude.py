@@ -260,7 +260,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("program")
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=2000)
     parser.add_argument("--only", default="", help="kinds in whose name this stands")
     parser.add_argument("--no-slowhttptest", action="store_true", help="own clients alone")

@@ -48,7 +48,7 @@ class Kind:
     takes: int = 0
     window: int = 0
     # Stays so many seconds, at least and at most; otherwise for ever.
-    stays: tuple | None = None
+    stays: tuple = ()
     # How it leaves: "close", "reset", or "vanish", which tells the server nothing.
     leaves: tuple = ("close",)
     # Comes and goes at once, at a rate of half of the number of clients a second.

@@ -78,7 +78,7 @@ class Site:
             with open(where, "r+b", buffering=0) as file:
                 half = len(data) // 2 // RECORD * RECORD
                 file.write(data[:half])
-                time.sleep(random.random() / 100)
+                time.sleep(random.random() / 5)
                 file.write(data[half:])
                 file.truncate()
         else:
@@ -88,12 +88,12 @@ class Site:
         self.finished[at] = time.monotonic()
 
     def edit_one(self):
-        """Edits a file that had its rest, if it finds one."""
-        number = random.randrange(len(FILES))
-        at = number * REMEMBERED + self.newest[number] % REMEMBERED
-        if FILES[number][1] != FIXED and time.monotonic() > self.finished[at] + REST_SECONDS:
-            self.edit(number)
-            return True
+        """Edits a file that had its rest; whether it found one."""
+        for number in random.sample(range(len(FILES)), len(FILES)):
+            at = number * REMEMBERED + self.newest[number] % REMEMBERED
+            if FILES[number][1] != FIXED and time.monotonic() > self.finished[at] + REST_SECONDS:
+                self.edit(number)
+                return True
         return False
 
     def versions(self, number, asked, answered, behind):
