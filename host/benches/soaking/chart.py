@@ -5,7 +5,7 @@ from html import escape
 from servers.chart import STYLE, text
 
 WIDTH, HEIGHT = 960, 190
-LEFT, RIGHT, TOP, GAP = 80, 20, 70, 60
+LEFT, RIGHT, TOP, GAP = 80, 20, 84, 60
 LINE = "#d9730d"
 STEPS = 4
 
@@ -42,7 +42,7 @@ def draw(title, samples, crowds):
         top += HEIGHT + GAP
     for step in range(6):
         at = minutes * 60 * step / 5
-        parts.append(text(across(at) - 8, top - GAP + 18, f"{at / 60:.3g}", "quiet"))
+        parts.append(text(across(at) - 8, top - GAP + 18, f"{at / 60:.1f}", "quiet"))
     parts.append(text(LEFT + width / 2 - 20, top - GAP + 36, "minutes", "quiet"))
     body = "\n".join(parts)
     return f"""\
