@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::account::Account;
@@ -115,6 +116,10 @@ enum Next {
     Cut,
 }
 
+/// Requests of one connection that are answered before others get their turn, where a client
+/// has sent many at once. tokio's own budget is for 128 of them.
+const TURN: u32 = 4;
+
 /// Serves a connection until it ends. When `stopping` becomes true the request
 /// in flight is finished and the connection closed.
 pub async fn serve(
@@ -146,7 +151,7 @@ pub async fn serve(
         is_leaving: false,
         stopping: &stopping,
     };
-    let mut requests = 0;
+    let (mut requests, mut in_turn) = (0, 0);
     let mut patience = service.limits.first_byte;
     let next = loop {
         if let Admission::Refused(_) = admission {
@@ -167,6 +172,15 @@ pub async fn serve(
         patience = service.limits.idle;
         // A client whose next request is always there already must not keep the
         // other connections of this worker waiting.
+        if connection.received.is_empty() {
+            in_turn = 0;
+        } else {
+            in_turn += 1;
+        }
+        if in_turn == TURN {
+            in_turn = 0;
+            yield_now().await;
+        }
         consume_budget().await;
     };
     // A client that has said and sent its last needs no time to read its answer:
