@@ -33,6 +33,9 @@ impl Scanner {
     pub fn scan(&mut self, received: &[u8], limits: &Limits) -> Result<Option<Extent>, Fault> {
         while let Some(found) = memchr::memchr(b'\n', &received[self.scanned..]) {
             let line_end = self.scanned + found;
+            // What is too much before a line end is so whatever comes then: what is said of
+            // a head must not depend on how its bytes were split on their way.
+            self.check_begun(received, line_end, limits)?;
             if line_end == self.line_start || received[line_end - 1] != b'\r' {
                 return Err(Fault::BareLf);
             }
@@ -42,7 +45,7 @@ impl Scanner {
             self.line_start = next;
             match (self.past_line, is_empty) {
                 (true, true) => {
-                    self.check_size(received, limits)?;
+                    self.check_begun(received, next, limits)?;
                     return Ok(Some(Extent { start: self.start, end: next }));
                 }
                 (false, true) => {
@@ -52,34 +55,31 @@ impl Scanner {
                         return Err(Fault::EmptyLines);
                     }
                 }
-                (false, false) => {
-                    self.check_line(received, line_end - 1, limits)?;
-                    self.past_line = true;
-                }
+                (false, false) => self.past_line = true,
                 (true, false) => {}
             }
         }
         self.scanned = received.len();
-        if !self.past_line {
-            self.check_line(received, received.len(), limits)?;
-        }
-        self.check_size(received, limits)?;
+        self.check_begun(received, received.len(), limits)?;
         Ok(None)
     }
 
-    /// Refuses a request line as soon as it can be seen that it is none.
-    fn check_line(&self, received: &[u8], end: usize, limits: &Limits) -> Result<(), Fault> {
+    /// Refuses what has begun as a head, up to `end`, as soon as it can be seen that it
+    /// becomes none.
+    fn check_begun(&self, received: &[u8], end: usize, limits: &Limits) -> Result<(), Fault> {
         let begun = &received[self.start..end];
-        match begun.first() {
-            Some(&first) if first != b'\r' && !is_token_byte(first) => Err(Fault::NotHttp),
-            _ if begun.len() > limits.line_bytes => Err(Fault::LongLine),
-            _ => Ok(()),
+        if !self.past_line {
+            // A CR may be the first half of the line end, which is not part of the line.
+            let line = begun.strip_suffix(b"\r").unwrap_or(begun);
+            match line.first() {
+                Some(&first) if first != b'\r' && !is_token_byte(first) => {
+                    return Err(Fault::NotHttp);
+                }
+                _ if line.len() > limits.line_bytes => return Err(Fault::LongLine),
+                _ => {}
+            }
         }
-    }
-
-    fn check_size(&self, received: &[u8], limits: &Limits) -> Result<(), Fault> {
-        let head = self.scanned.min(received.len()) - self.start;
-        if head > limits.head_bytes {
+        if begun.len() > limits.head_bytes {
             return Err(Fault::LargeHead);
         }
         Ok(())
