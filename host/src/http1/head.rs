@@ -201,18 +201,21 @@ impl<'a> Head<'a> {
 
     /// RFC 9112, section 6.3, without its leniencies.
     fn read_framing(&self, minor_version: u8) -> Result<Framing, Fault> {
-        let mut codings = self.values("transfer-encoding").flat_map(list).peekable();
         let mut lengths = self.values("content-length").peekable();
-        if codings.peek().is_some() || self.values("transfer-encoding").next().is_some() {
+        if self.values("transfer-encoding").next().is_some() {
             if lengths.peek().is_some() || minor_version == 0 {
                 return Err(Fault::Ambiguous);
             }
-            let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
-            return match (codings.next(), codings.next()) {
-                (Some(coding), None) if is_chunked(coding) => Ok(Framing::Chunked),
-                (Some(first), Some(second)) if is_chunked(first) && is_chunked(second) => {
-                    Err(Fault::Ambiguous)
-                }
+            let (mut chunked, mut others, mut is_last) = (0_usize, 0_usize, false);
+            for coding in self.values("transfer-encoding").flat_map(list) {
+                is_last = coding.eq_ignore_ascii_case(b"chunked");
+                *if is_last { &mut chunked } else { &mut others } += 1;
+            }
+            return match (chunked, others) {
+                (1, 0) => Ok(Framing::Chunked),
+                // Whatever the others are: nobody can tell where that ends.
+                (2.., _) => Err(Fault::Ambiguous),
+                (1, _) if !is_last => Err(Fault::Ambiguous),
                 _ => Err(Fault::TransferCoding),
             };
         }
@@ -343,7 +346,7 @@ fn is_host(value: &[u8]) -> bool {
         None => {
             let end = value.find(':').unwrap_or(value.len());
             let (host, port) = value.split_at(end);
-            (!host.is_empty() && host.bytes().all(is_host_byte), port)
+            (!host.is_empty() && is_name(host.as_bytes()), port)
         }
     };
     let is_port = match port.strip_prefix(':') {
@@ -356,10 +359,23 @@ fn is_host(value: &[u8]) -> bool {
     is_host && is_port
 }
 
-/// Whether the byte may stand in a host's name (RFC 3986, section 3.2.2), without
-/// the comma, which no name has and which would make a list of two hosts.
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
+/// Whether it is the name of a host (RFC 3986, section 3.2.2), without the comma, which
+/// no name has and which would make a list of two hosts.
+fn is_name(mut name: &[u8]) -> bool {
+    loop {
+        name = match name {
+            [] => return true,
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                rest
+            }
+            [byte, rest @ ..]
+                if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte) =>
+            {
+                rest
+            }
+            _ => return false,
+        };
+    }
 }
 
 #[cfg(test)]
@@ -404,11 +420,20 @@ mod tests {
         check("Content-Length: 5\r\nContent-Length: 5\r\n", Err(Fault::ContentLength));
         check("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", Err(Fault::Ambiguous));
         check("Transfer-Encoding: chunked, chunked\r\n", Err(Fault::Ambiguous));
+        check("Transfer-Encoding: chunked, gzip, chunked\r\n", Err(Fault::Ambiguous));
         check("Transfer-Encoding: identity\r\n", Err(Fault::TransferCoding));
         check("Transfer-Encoding: gzip, chunked\r\n", Err(Fault::TransferCoding));
         check("Transfer-Encoding: \"chunked\"\r\n", Err(Fault::TransferCoding));
         check("Transfer-Encoding: \r\n", Err(Fault::TransferCoding));
         check("Transfer-Encoding:\r\nContent-Length: 5\r\n", Err(Fault::Ambiguous));
+    }
+
+    /// That is 400, not 501: RFC 9112, section 6.3.
+    #[test]
+    fn chunked_must_be_the_last_coding() {
+        check("Transfer-Encoding: chunked, gzip\r\n", Err(Fault::Ambiguous));
+        let lines = "Transfer-Encoding: chunked\r\nTransfer-Encoding: cow\r\n";
+        check(lines, Err(Fault::Ambiguous));
     }
 
     #[test]
@@ -466,6 +491,14 @@ mod tests {
             "::1",
         ] {
             assert!(!is_host(host.as_bytes()), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_with_a_broken_escape_is_refused() {
+        assert!(is_host(b"%41.example"));
+        for host in [&b"%"[..], b"a%4", b"%zz", b"a%:80"] {
+            assert!(!is_host(host), "{}", host.escape_ascii());
         }
     }
 
