@@ -1,6 +1,8 @@
 //! A request's body, measured and discarded: a server of files has no use for
 //! one, and must know where it ends (RFC 9112, sections 6 and 7).
 
+use super::head::is_token_byte;
+
 /// How a request's body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -58,23 +60,62 @@ enum State {
 }
 
 /// A line of a chunked body, as far as it has arrived.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Line {
     /// Bytes before the line end.
     length: usize,
-    /// The number that its leading hexadecimal digits give.
-    size: u64,
-    /// How many digits that are.
-    digits: usize,
-    /// Whether it holds only digits so far.
-    only_digits: bool,
+    /// What they are.
+    part: Part,
     /// Whether its last byte is a CR.
     ends_in_cr: bool,
 }
 
+/// The part of a line that its last byte belongs to.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// So many digits of a chunk's size, and what they come to.
+    Digits(usize, u64),
+    /// Blanks behind that size. Some clients fill it up with them.
+    Blanks(u64),
+    /// An extension behind that size.
+    Extension(u64),
+    /// The name of a trailer field.
+    Name,
+    /// Its value.
+    Value,
+}
+
+impl Part {
+    /// The part that the next byte belongs to (RFC 9112, sections 5 and 7.1). `None` if
+    /// it can belong to none.
+    fn next(self, byte: u8, is_first: bool) -> Option<Part> {
+        match (self, byte) {
+            (Part::Digits(digits, size), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                let digit = char::from(byte).to_digit(16)?;
+                (digits < MAX_SIZE_DIGITS)
+                    .then_some(Part::Digits(digits + 1, size << 4 | u64::from(digit)))
+            }
+            (Part::Digits(1.., size) | Part::Blanks(size), b' ' | b'\t') => {
+                Some(Part::Blanks(size))
+            }
+            (Part::Digits(1.., size) | Part::Blanks(size), b';') => Some(Part::Extension(size)),
+            (Part::Name, b':') => (!is_first).then_some(Part::Value),
+            (Part::Name, _) => is_token_byte(byte).then_some(Part::Name),
+            (Part::Extension(_) | Part::Value, _) => Some(self),
+            _ => None,
+        }
+    }
+}
+
 impl Line {
-    fn new() -> Line {
-        Line { only_digits: true, ..Line::default() }
+    /// The line with a chunk's size.
+    fn of_size() -> Line {
+        Line { length: 0, part: Part::Digits(0, 0), ends_in_cr: false }
+    }
+
+    /// The line of a trailer field.
+    fn of_trailer() -> Line {
+        Line { length: 0, part: Part::Name, ends_in_cr: false }
     }
 
     /// Takes the next byte. True when the line is complete.
@@ -90,29 +131,18 @@ impl Line {
             b'\t' | b' '..=b'~' | 0x80.. => {}
             _ => return Err(Fault::Chunk),
         }
+        self.part = self.part.next(byte, self.length == 0).ok_or(Fault::Chunk)?;
         self.length += 1;
         if self.length > MAX_CHUNK_LINE {
             return Err(Fault::Chunk);
-        }
-        match char::from(byte).to_digit(16) {
-            Some(digit) if self.only_digits => {
-                self.digits += 1;
-                self.size = self.size << 4 | u64::from(digit);
-            }
-            _ => self.only_digits = false,
-        }
-        // What follows the size is an extension, after optional blanks.
-        let after_size = !self.only_digits && self.length == self.digits + 1;
-        if after_size && !matches!(byte, b';' | b' ' | b'\t') {
-            self.digits = 0;
         }
         Ok(false)
     }
 
     /// The size that the line gives.
     fn size(&self) -> Result<u64, Fault> {
-        match self.digits {
-            1..=MAX_SIZE_DIGITS => Ok(self.size),
+        match self.part {
+            Part::Digits(1.., size) | Part::Blanks(size) | Part::Extension(size) => Ok(size),
             _ => Err(Fault::Chunk),
         }
     }
@@ -125,7 +155,7 @@ impl Discard {
             Framing::None => State::End,
             Framing::Length(length) if length > allowance => return Err(Fault::TooLarge),
             Framing::Length(length) => State::Content(length),
-            Framing::Chunked => State::Size(Line::new()),
+            Framing::Chunked => State::Size(Line::of_size()),
         };
         Ok(Discard { state, allowance, trailers: 0 })
     }
@@ -167,7 +197,7 @@ impl Discard {
                 }
                 *seen += 1;
                 if *seen == 2 {
-                    self.state = State::Size(Line::new());
+                    self.state = State::Size(Line::of_size());
                 }
                 Ok(1)
             }
@@ -176,7 +206,7 @@ impl Discard {
                     let size = line.size()?;
                     self.allowance = self.allowance.checked_sub(size).ok_or(Fault::TooLarge)?;
                     self.state = match size {
-                        0 => State::Trailer(Line::new()),
+                        0 => State::Trailer(Line::of_trailer()),
                         size => State::Chunk(size),
                     };
                 }
@@ -185,10 +215,12 @@ impl Discard {
             State::Trailer(line) => {
                 if line.push(received[0])? {
                     self.trailers += 1;
-                    self.state = match line.length {
-                        0 => State::End,
-                        _ if self.trailers > MAX_TRAILERS => return Err(Fault::Chunk),
-                        _ => State::Trailer(Line::new()),
+                    self.state = match line.part {
+                        Part::Value if self.trailers <= MAX_TRAILERS => {
+                            State::Trailer(Line::of_trailer())
+                        }
+                        Part::Name if line.length == 0 => State::End,
+                        _ => return Err(Fault::Chunk),
                     };
                 }
                 Ok(1)
@@ -264,6 +296,24 @@ mod tests {
         assert_eq!(chunked(&extension), Err(Fault::Chunk));
         let trailers = [&b"0\r\n"[..], &b"A: b\r\n".repeat(40), b"\r\n"].concat();
         assert_eq!(chunked(&trailers), Err(Fault::Chunk));
+    }
+
+    #[test]
+    fn what_follows_a_size_is_an_extension() {
+        assert_eq!(chunked(b"5 \r\nhello\r\n0\t\r\n\r\n"), Ok(&b""[..]));
+        for size in ["5 x", "5 5", "5\t\"", "5 =;"] {
+            let received = format!("{size}\r\nhello\r\n0\r\n\r\n");
+            assert_eq!(chunked(received.as_bytes()), Err(Fault::Chunk), "{size:?}");
+        }
+    }
+
+    #[test]
+    fn a_trailer_is_made_of_fields() {
+        for line in ["GET / HTTP/1.1", "garbage", ": a", " X: a", "X : a", "X\u{e9}: a"] {
+            let received = format!("0\r\n{line}\r\n\r\n");
+            assert_eq!(chunked(received.as_bytes()), Err(Fault::Chunk), "{line:?}");
+        }
+        assert_eq!(chunked(b"0\r\nX:\r\ny: \xe9\t\r\n\r\n"), Ok(&b""[..]));
     }
 
     #[test]
