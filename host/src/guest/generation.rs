@@ -22,6 +22,7 @@ use super::instance::{Failure, Instance, Usage};
 use super::interests::{Facts, Interests};
 use super::load::{self, Form};
 use super::memory::{Key, Memory};
+use super::sentence;
 
 /// How long a request waits for another's slow decision to end, before it is
 /// told to come again. Ten times the default deadline: a guess.
@@ -140,19 +141,20 @@ impl Generation {
         let (form, component) = load::component(bytes)?;
         let component = engine
             .compile(&component)
-            .map_err(|error| format!("it does not compile: {error:#}"))?;
+            .map_err(|error| format!("it does not compile: {}", sentence::of(error)))?;
         let imports = component
             .component_type()
             .imports(engine.wasm())
             .map(|(name, _)| name.to_owned())
             .collect();
         let mut linker = Linker::new(engine.wasm());
-        linker
-            .define_unknown_imports_as_traps(&component)
-            .map_err(|error| format!("it imports what cannot be stubbed: {error:#}"))?;
+        linker.define_unknown_imports_as_traps(&component).map_err(|error| {
+            format!("it imports what cannot be stubbed: {}", sentence::of(error))
+        })?;
         let guest =
             linker.instantiate_pre(&component).and_then(GuestPre::new).map_err(|error| {
-                format!("it does not export the world `guest` of wit/policy.wit: {error:#}")
+                let why = sentence::of(error);
+                format!("it does not export the world `guest` of wit/policy.wit: {why}")
             })?;
         let ask = || Instance::new(engine, &guest, engine.deadline())?.interests();
         let interests = patiently(ask)

@@ -6,6 +6,8 @@ use std::fmt;
 
 use wit_component::ComponentEncoder;
 
+use super::sentence;
+
 /// What the first eight bytes of a file say that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -41,7 +43,10 @@ pub(super) fn component(bytes: &[u8]) -> Result<(Form, Cow<'_, [u8]>), String> {
             .module(bytes)
             .and_then(|encoder| encoder.validate(false).encode())
             .map(|component| (Form::Module, Cow::Owned(component)))
-            .map_err(|error| format!("its core module does not fit its component type: {error:#}")),
+            .map_err(|error| {
+                let why = sentence::of(error);
+                format!("its core module does not fit its component type: {why}")
+            }),
     }
 }
 

@@ -9,6 +9,7 @@
 //!   - [`decision`] and [`rules`]: what it decided, checked against the rules of
 //!     `wit/policy.wit`.
 //!   - `memory`: decisions that it made before.
+//! - `sentence`: what is wrong with a guest, on one line.
 //! - [`cases`] and [`check`]: what a guest must pass before its first request.
 //! - [`serving`]: the generation that serves, and its replacement in one step.
 //!   - [`history`]: what became of the guests that were to serve.
@@ -29,6 +30,7 @@ pub mod interests;
 pub mod load;
 mod memory;
 pub mod rules;
+mod sentence;
 pub mod serving;
 pub mod source;
 pub mod swap;
