@@ -9,6 +9,7 @@
 //! - `commands`: what can be done with a guest besides serving it.
 //! - `program`: the binary as a user types it.
 //! - `operations`: how it is run in production: settings, logs, restarts, what it gives up.
+//! - `fuzz`: what the fuzzers of `host/fuzz` hold, for some seconds.
 //! - `dev`: the loop of who writes a guest.
 //! - `documents`: what is written about it leads somewhere, in both languages.
 //! - `admin`: what it tells who runs it, and lets them change.
@@ -28,6 +29,7 @@ mod commands;
 mod dev;
 mod documents;
 mod files;
+mod fuzz;
 mod guests;
 mod limits;
 mod operations;

@@ -12,7 +12,9 @@
 //! - `shelf`: what was found a moment ago, for when there is much to do.
 //! - [`read`]: reads a small part of a file without blocking a worker on the disk.
 
-mod beneath;
+// For `host/fuzz`, which holds it against a reference; everyone else goes by `Site`.
+#[doc(hidden)]
+pub mod beneath;
 mod compressed;
 pub mod conditions;
 pub mod encodings;
