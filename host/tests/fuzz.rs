@@ -2,7 +2,7 @@
 //! many mutations of it, which are the same each time.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use targets::pieces::Numbers;
 
@@ -46,14 +46,13 @@ fn connections_are_answered_the_same_however_they_are_split() {
 #[track_caller]
 fn replay(target: &str, dictionary: &str, run: fn(&[u8]), mutations: usize) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
-    let mut files: Vec<PathBuf> = fs::read_dir(folder.join("seeds").join(target))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    let seeds: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+    let seeds = fs::read_to_string(folder.join("seeds").join(target).with_extension("txt"));
+    let seeds: Vec<_> = lines(&seeds.unwrap()).map(unescaped).collect();
     assert!(seeds.len() > 5, "only {} inputs are kept for {target}", seeds.len());
-    let words = words(&folder.join("dictionaries").join(dictionary).with_extension("dict"));
+    let words = folder.join("dictionaries").join(dictionary).with_extension("dict");
+    let words = fs::read_to_string(words).unwrap();
+    let quoted = |line| str::strip_prefix(line, '"').and_then(|line| line.strip_suffix('"'));
+    let words: Vec<_> = lines(&words).map(|line| unescaped(quoted(line).unwrap())).collect();
     for seed in &seeds {
         let shown = Shown(seed);
         run(shown.0);
@@ -106,28 +105,30 @@ fn mutated(seeds: &[Vec<u8>], words: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u
     input
 }
 
-/// The words of a dictionary: one in quotes a line, with `\xNN` for what is not text.
-fn words(file: &Path) -> Vec<Vec<u8>> {
-    let text = fs::read_to_string(file).unwrap();
-    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let words = lines.map(|line| {
-        let mut rest = line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap();
-        let mut word = Vec::new();
-        while let Some((before, after)) = rest.split_once('\\') {
-            word.extend_from_slice(before.as_bytes());
-            rest = match after.strip_prefix('x') {
-                Some(code) => {
-                    word.push(u8::from_str_radix(&code[..2], 16).unwrap());
-                    &code[2..]
+/// The lines of a text that are not for people.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// What a line stands for: `\xNN` is a byte, `\r`, `\n` and `\t` are what they are in Rust,
+/// and behind any other `\` a character is itself.
+fn unescaped(line: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = line.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'\\' => match rest.next().unwrap() {
+                b'r' => b'\r',
+                b'n' => b'\n',
+                b't' => b'\t',
+                b'x' => {
+                    let digits = [rest.next().unwrap(), rest.next().unwrap()];
+                    u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
                 }
-                None => {
-                    word.push(after.as_bytes()[0]);
-                    &after[1..]
-                }
-            };
-        }
-        word.extend_from_slice(rest.as_bytes());
-        word
-    });
-    words.collect()
+                itself => itself,
+            },
+            _ => byte,
+        });
+    }
+    bytes
 }

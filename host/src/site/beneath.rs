@@ -3,8 +3,9 @@
 //! one while the path is walked.
 //!
 //! On Linux that is one kernel operation, `openat2(2)` with `RESOLVE_BENEATH`
-//! (since 5.6). The portable way walks name by name with cap-std; it serves where
-//! the kernel lacks the call, and as the reference in tests.
+//! (since 5.6). The portable way is cap-std's, which walks name by name where the kernel
+//! lacks the call, and uses it itself where it does not: the reference that both are held
+//! against is in `host/fuzz`.
 
 use std::fs::File;
 use std::io;

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 const LINKS: usize = 40;
 
 /// Bytes of a path with its end (`PATH_MAX`).
-const PATH_BYTES: usize = 4096;
+pub const PATH_BYTES: usize = 4096;
 
 /// What becomes of symbolic links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
