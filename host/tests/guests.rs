@@ -25,8 +25,15 @@ fn failure(guest: &Generation) -> String {
     let facts = Facts { client: "127.0.0.1".parse().unwrap() };
     match guest.try_out(b"GET /x HTTP/1.1", [].into_iter(), facts) {
         Ok(decision) => panic!("it decided: {decision:?}"),
-        Err(failure) => failure.to_string(),
+        Err(failure) => on_one_line(failure.to_string()),
     }
+}
+
+/// A text for the log, which has one line for it.
+#[track_caller]
+fn on_one_line(text: String) -> String {
+    assert!(!text.chars().any(char::is_control), "not on one line: {text:?}");
+    text
 }
 
 /// Lets the guest misbehave, in the log's words, and looks at everyone else.
@@ -351,10 +358,18 @@ fn is_not_loaded(bytes: &[u8], reason: &str) {
     match Generation::load(engine(), bytes) {
         Ok(_) => panic!("it was loaded"),
         Err(error) => {
-            assert!(error.contains(reason), "it is refused with: {error}");
-            assert!(!error.contains('\n'), "more than one line: {error:?}");
+            assert!(on_one_line(error.clone()).contains(reason), "it is refused with: {error}");
         }
     }
+}
+
+/// What wasmtime says of such a name is two lines, and names are the guest's.
+#[test]
+fn a_name_that_is_none_is_told_on_one_line() {
+    let named = |name: &str| wat::parse_str(format!("(component (import {name:?} (func)))"));
+    is_not_loaded(&named("imporN").unwrap(), "not in kebab case");
+    is_not_loaded(&named("a\u{1b}[2J").unwrap(), "not in kebab case");
+    is_not_loaded(&named(&("n".repeat(50_000) + "N")).unwrap(), "bytes more");
 }
 
 #[test]

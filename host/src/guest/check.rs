@@ -15,10 +15,14 @@ use super::decision::{Decision, Kind};
 use super::generation::Generation;
 use super::instance::Failure;
 use super::interests::Facts;
+use super::sentence;
 
 /// The longest request line that a guest is asked about, in bytes. The default of
 /// what the host accepts.
 const LONGEST_LINE: usize = 8 << 10;
+
+/// Characters that are shown of a decision that is not the same again.
+const SHOWN_OF_DECISIONS: usize = 300;
 
 /// What a guest was asked, and passed.
 #[derive(Clone, Debug, Default)]
@@ -91,8 +95,10 @@ fn decide_twice(
         let second = decide(asked)?;
         if second != *first {
             return Err(format!(
-                "it is no function: on {} it decides {first}, and then {second}",
-                shown(asked.line)
+                "it is no function: on {} it decides {}, and then {}",
+                shown(asked.line),
+                sentence::beginning(&first.to_string(), SHOWN_OF_DECISIONS),
+                sentence::beginning(&second.to_string(), SHOWN_OF_DECISIONS)
             ));
         }
     }

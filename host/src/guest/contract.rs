@@ -10,12 +10,14 @@
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::sentence;
+
 /// What a guest exports.
 pub const INTERFACE: &str = "innkeeper:policy/policy@0.1.0";
 
 /// Why a component that does not export [`INTERFACE`] does not: a sentence for the person
 /// who named it.
-pub(super) fn mismatch(component: &Component, engine: &Engine, error: &wasmtime::Error) -> String {
+pub(super) fn mismatch(component: &Component, engine: &Engine, error: wasmtime::Error) -> String {
     let (name, version) = INTERFACE.split_once('@').expect("the interface has a version");
     let exports = component.component_type();
     let other = exports
@@ -28,7 +30,10 @@ pub(super) fn mismatch(component: &Component, engine: &Engine, error: &wasmtime:
              build it with wit/policy.wit of version {version}, or use another innkeeper",
             minor(version)
         ),
-        None => format!("it does not export the world `guest` of wit/policy.wit: {error:#}"),
+        None => format!(
+            "it does not export the world `guest` of wit/policy.wit: {}",
+            sentence::of(error)
+        ),
     }
 }
 

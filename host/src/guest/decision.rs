@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::sentence;
+
 /// How to answer a request. The short forms of the contract have become a
 /// [`Decision::Serve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,12 +125,15 @@ impl Decision {
     }
 }
 
+/// Characters of a path that are shown: more than any that can be opened has (4,096).
+const SHOWN: usize = 5_000;
+
 /// `index "docs"`, `file "a.css"`
 impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Candidate::Index(path) => write!(f, "index {path:?}"),
-            Candidate::File(path) => write!(f, "file {path:?}"),
+            Candidate::Index(path) => write!(f, "index {:?}", sentence::beginning(path, SHOWN)),
+            Candidate::File(path) => write!(f, "file {:?}", sentence::beginning(path, SHOWN)),
         }
     }
 }

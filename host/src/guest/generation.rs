@@ -23,6 +23,7 @@ use super::instance::{Failure, Instance, Usage};
 use super::interests::{Facts, Interests};
 use super::load::{self, Form};
 use super::memory::{Key, Memory};
+use super::sentence;
 
 /// The SHA-256 of a guest's file (FIPS 180-4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -137,20 +138,20 @@ impl Generation {
         let (form, component) = load::component(bytes)?;
         let component = engine
             .compile(&component)
-            .map_err(|error| format!("it does not compile: {error:#}"))?;
+            .map_err(|error| format!("it does not compile: {}", sentence::of(error)))?;
         let imports = component
             .component_type()
             .imports(engine.wasm())
             .map(|(name, _)| name.to_owned())
             .collect();
         let mut linker = Linker::new(engine.wasm());
-        linker
-            .define_unknown_imports_as_traps(&component)
-            .map_err(|error| format!("it imports what cannot be stubbed: {error:#}"))?;
+        linker.define_unknown_imports_as_traps(&component).map_err(|error| {
+            format!("it imports what cannot be stubbed: {}", sentence::of(error))
+        })?;
         let guest = linker
             .instantiate_pre(&component)
             .and_then(GuestPre::new)
-            .map_err(|error| contract::mismatch(&component, engine.wasm(), &error))?;
+            .map_err(|error| contract::mismatch(&component, engine.wasm(), error))?;
         let ask = || Instance::new(engine, &guest, engine.deadline())?.interests();
         let interests = patiently(ask)
             .map_err(|failure| format!("asked for its interests, it fails: {failure}"))?;

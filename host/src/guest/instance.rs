@@ -10,6 +10,7 @@ use super::clock::{Ticking, Ticks};
 use super::decision::Decision;
 use super::engine::Engine;
 use super::rules::Refusal;
+use super::sentence;
 
 /// Why there is no decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +161,6 @@ fn classify(error: wasmtime::Error) -> Failure {
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => Failure::Deadline,
         Some(trap) => Failure::Trap(trap.to_string()),
-        None => Failure::Trap(format!("{error:#}")),
+        None => Failure::Trap(sentence::of(error)),
     }
 }

@@ -4,10 +4,14 @@ use std::net::IpAddr;
 
 use super::bindings::exports::innkeeper::policy::policy;
 use super::rules::is_token;
+use super::sentence;
 
 /// Names that one guest may be interested in. A policy that reads more than a
 /// handful of fields is rare; browsers send about fifteen.
 const MAX_INTERESTS: usize = 64;
+
+/// Characters that are shown of a name that is none.
+const SHOWN: usize = 100;
 
 /// The fact that names the client's address.
 pub(super) const CLIENT_ADDRESS: &str = ":client-address";
@@ -50,8 +54,9 @@ impl Interests {
             SCHEME => Ok(Interest::Scheme),
             _ if is_token(&name) => Ok(Interest::Field(name.to_ascii_lowercase())),
             _ => Err(format!(
-                "it is interested in {name:?}, which is neither a field name nor one of the \
-                 facts `{CLIENT_ADDRESS}` and `{SCHEME}`"
+                "it is interested in {:?}, which is neither a field name nor one of the \
+                 facts `{CLIENT_ADDRESS}` and `{SCHEME}`",
+                sentence::beginning(&name, SHOWN)
             )),
         };
         names.into_iter().map(interest).collect::<Result<_, _>>().map(Interests)

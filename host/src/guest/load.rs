@@ -6,6 +6,8 @@ use std::fmt;
 
 use wit_component::ComponentEncoder;
 
+use super::sentence;
+
 /// What the first eight bytes of a file say that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -37,11 +39,23 @@ pub(super) fn component(bytes: &[u8]) -> Result<(Form, Cow<'_, [u8]>), String> {
              for the world `guest` of wit/policy.wit"
                 .to_owned(),
         ),
-        Form::Module => ComponentEncoder::default()
-            .module(bytes)
-            .and_then(|encoder| encoder.validate(false).encode())
-            .map(|component| (Form::Module, Cow::Owned(component)))
-            .map_err(|error| format!("its core module does not fit its component type: {error:#}")),
+        Form::Module => Ok((Form::Module, Cow::Owned(encode(bytes)?))),
+    }
+}
+
+/// Makes a component of a core module with its component type.
+fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
+    let encode = || ComponentEncoder::default().module(module)?.validate(false).encode();
+    // The tools take it that a toolchain wrote the type, and panic on some that none would
+    // write. Nothing of theirs outlives that.
+    match std::panic::catch_unwind(encode) {
+        Ok(encoded) => encoded.map_err(|error| {
+            let why = sentence::of(error);
+            format!("its core module does not fit its component type: {why}")
+        }),
+        Err(_) => Err("its component type makes no sense; build it with wit-bindgen for the \
+                       world `guest` of wit/policy.wit"
+            .to_owned()),
     }
 }
 
@@ -97,6 +111,8 @@ fn leb128_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::{carries_type, component};
+    use wit_component::{StringEncoding, embed_component_metadata};
+    use wit_parser::Resolve;
 
     #[test]
     fn what_is_no_guest_is_told_apart() {
@@ -111,6 +127,25 @@ mod tests {
             let error = component(bytes).expect_err("no guest");
             assert!(error.contains(part), "{error:?} for {bytes:?}");
         }
+    }
+
+    /// wit-parser panics on some of these, and took the thread with it.
+    #[test]
+    fn a_component_type_that_makes_no_sense_is_refused() {
+        let mut resolve = Resolve::default();
+        let wit = include_str!("../../../wit/policy.wit");
+        let package = resolve.push_str("policy.wit", wit).expect("the contract");
+        let world = resolve.select_world(&[package], Some("guest")).expect("the world");
+        let mut module = b"\0asm\x01\0\0\0".to_vec();
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+            .expect("a section");
+        let damaged = (8..module.len()).map(|at| {
+            let mut damaged = module.clone();
+            damaged[at] = 3;
+            component(&damaged).expect_err("no guest")
+        });
+        let senseless = damaged.filter(|error| error.contains("makes no sense")).count();
+        assert!(senseless > 0, "nothing is senseless");
     }
 
     #[test]

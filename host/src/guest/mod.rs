@@ -11,6 +11,7 @@
 //!     `wit/policy.wit`.
 //!   - `memory`: decisions that it made before.
 //!   - `lanes`: where those are made that take long.
+//! - `sentence`: what is wrong with a guest, on one line.
 //! - [`cases`] and [`check`]: what a guest must pass before its first request.
 //! - [`serving`]: the generation that serves, and its replacement in one step.
 //!   - [`history`]: what became of the guests that were to serve.
@@ -33,6 +34,7 @@ mod lanes;
 pub mod load;
 mod memory;
 pub mod rules;
+mod sentence;
 pub mod serving;
 pub mod source;
 pub mod swap;

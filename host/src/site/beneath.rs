@@ -3,8 +3,9 @@
 //! one while the path is walked.
 //!
 //! On Linux that is one kernel operation, `openat2(2)` with `RESOLVE_BENEATH`
-//! (since 5.6). The portable way walks name by name with cap-std; it serves where
-//! the kernel lacks the call, and as the reference in tests.
+//! (since 5.6). The portable way is cap-std's, which walks name by name where the kernel
+//! lacks the call, and uses it itself where it does not: the reference that both are held
+//! against is in `host/fuzz`.
 
 use std::fs::File;
 use std::io;
@@ -37,7 +38,7 @@ pub enum Links {
 
 /// Whether opening may wait for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
+pub enum Patience {
     /// Only what the kernel has cached; for the rest, EAGAIN.
     Cached,
     /// As long as it takes.
@@ -45,7 +46,7 @@ pub(super) enum Patience {
 }
 
 /// The root directory.
-pub(super) struct Root {
+pub struct Root {
     handle: Handle,
     links: Links,
 }
@@ -57,10 +58,13 @@ enum Handle {
 }
 
 /// Something that was opened, and what its handle said that it is.
-pub(super) struct Found {
-    pub(super) file: File,
-    pub(super) kind: FileType,
-    pub(super) version: Version,
+pub struct Found {
+    /// Its handle.
+    pub file: File,
+    /// What it is.
+    pub kind: FileType,
+    /// Its version.
+    pub version: Version,
 }
 
 /// Attempts at a path through `..` in a symbolic link, which the kernel gives up
@@ -74,7 +78,8 @@ const FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 impl Root {
-    pub(super) fn open(path: &Path, resolver: Resolver, links: Links) -> io::Result<Root> {
+    /// Opens the root, to be looked beneath in these ways.
+    pub fn open(path: &Path, resolver: Resolver, links: Links) -> io::Result<Root> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
         // ENOSYS before Linux 5.6, EPERM in sandboxes that do not know the call.
@@ -102,7 +107,7 @@ impl Root {
     }
 
     /// Opens what the path names and asks the handle what it is.
-    pub(super) fn look(&self, path: &str, patience: Patience) -> Result<Found, Errno> {
+    pub fn look(&self, path: &str, patience: Patience) -> Result<Found, Errno> {
         let file = match &self.handle {
             Handle::Kernel(root) => open_kernel(root, path, self.links, patience)?,
             // It cannot tell what is cached.

@@ -13,7 +13,9 @@
 //! - `standing`: whether the root is still where it was.
 //! - [`read`]: reads a small part of a file without blocking a worker on the disk.
 
-mod beneath;
+// For `host/fuzz`, which holds it against a reference; everyone else goes by `Site`.
+#[doc(hidden)]
+pub mod beneath;
 mod compressed;
 pub mod conditions;
 pub mod encodings;

@@ -1,0 +1,241 @@
+//! Whole connections: however a client's bytes are split over time, it gets the same
+//! answers; they are one stream of HTTP/1.1; and there are as many as the reference finds
+//! requests.
+//!
+//! The input is what a client sends before it ends its half of the connection.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use innkeeper::guest::Serving;
+use innkeeper::guest::serving::OnFailure;
+use innkeeper::http1::Limits;
+use innkeeper::http1::connection::{Origin, Service, serve};
+use innkeeper::site::{Options, Site};
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::yield_now;
+
+use super::decide::{default_guest, runtime};
+use super::head::narrow;
+use super::pieces::{Numbers, split};
+use super::reference::answers::{Answer, answers};
+use super::reference::body::Framing;
+use super::reference::request::{After, Body, Request, Turn, turns};
+
+/// Turns of the runtime after each piece: enough for it to be read and answered.
+const TURNS: usize = 3;
+
+/// Pieces of one connection.
+const PIECES: usize = 64;
+
+/// What stands outside the root, and in no answer.
+const SECRET: &[u8] = b"outside-secret";
+
+struct World {
+    runtime: Runtime,
+    _folder: TempDir,
+    /// With the usual limits, and with narrow ones.
+    services: [(Limits, Arc<Service>); 2],
+}
+
+thread_local! {
+    static WORLD: World = World::new();
+}
+
+/// Runs the target.
+pub fn run(input: &[u8]) {
+    WORLD.with(|world| {
+        for (limits, service) in &world.services {
+            let mut numbers = Numbers::of(input);
+            let whole = world.talk(service, &[input]);
+            let expected = turns(input, limits);
+            let answers = check(&whole, &expected);
+            for largest in [input.len() / 3 + 1, input.len().div_ceil(PIECES / 2).max(1)] {
+                let pieces = split(input, largest, &mut numbers);
+                let received = world.talk(service, &pieces);
+                let split = check(&received, &expected);
+                // Whether a body that the client keeps back is read depends on when it comes.
+                if !expected.iter().any(is_patient) {
+                    assert_eq!(split, answers, "in {} pieces", pieces.len());
+                }
+            }
+        }
+    });
+}
+
+/// Whether the client would wait for `100 Continue` before it sends the body.
+fn is_patient(turn: &Turn) -> bool {
+    matches!(turn, Turn::Request(request, _)
+        if request.expects_continue && request.framing != Framing::None)
+}
+
+/// Takes the answers apart and holds them against the turns. What differs from one
+/// second to the next is left out of what is given.
+fn check(received: &[u8], turns: &[Turn]) -> Vec<Answer> {
+    assert!(!received.windows(SECRET.len()).any(|window| window == SECRET), "the secret is out");
+    let is_head = |index: usize| match turns.get(index) {
+        Some(Turn::Request(request, Body::Whole | Body::Unfinished)) => request.method == "HEAD",
+        Some(Turn::Request(request, Body::Refused(_))) => request.method == "HEAD",
+        _ => false,
+    };
+    let mut answers = match answers(received, is_head) {
+        Ok(answers) => answers,
+        Err(problem) => panic!("{problem}: {}", received.escape_ascii()),
+    };
+    let mut index = 0;
+    for turn in turns {
+        let is_over = answers.len() == index;
+        let (status, may_close, must_close) = match turn {
+            Turn::Unfinished => break,
+            Turn::Refused(status) => (Some(*status), true, true),
+            Turn::Request(request, body) => match (is_patient(turn), body) {
+                // It is answered without its body, or the body is waited for.
+                (true, Body::Unfinished) if is_over => break,
+                (true, _) => (None, true, false),
+                (false, Body::Unfinished) => break,
+                (false, Body::Refused(status)) => (Some(*status), true, true),
+                (false, Body::Whole) => {
+                    let closes = closes(request);
+                    (None, closes, closes)
+                }
+            },
+        };
+        assert!(!is_over, "{turn:?} has no answer: {}", received.escape_ascii());
+        let answer = &answers[index];
+        index += 1;
+        if let Some(status) = status {
+            assert_eq!(answer.status, status, "{turn:?}");
+        }
+        assert!(answer.is_last() || !must_close, "{turn:?} does not end it");
+        assert!(!answer.is_last() || may_close, "{turn:?} ends it");
+        if answer.is_last() {
+            break;
+        }
+    }
+    assert_eq!(answers.len(), index, "more answers than requests: {}", received.escape_ascii());
+    for answer in &mut answers {
+        answer.fields.retain(|field| field.0 != "date");
+    }
+    answers
+}
+
+fn closes(request: &Request) -> bool {
+    request.after == After::Close
+}
+
+impl World {
+    fn new() -> World {
+        let folder = site();
+        let one = NonZeroUsize::MIN;
+        let service = |limits: Limits, options: Options| {
+            let site = Site::open(&folder.path().join("root"), options, one).expect("the site");
+            let service = Service {
+                site,
+                guest: Arc::new(Serving::new(default_guest(), OnFailure::default())),
+                limits,
+                log: None,
+                metrics: None,
+                log_heads: false,
+                tail: None,
+            };
+            (limits, Arc::new(service))
+        };
+        let listing = Options { list: true, compress: false, ..Options::default() };
+        let services = [service(Limits::default(), Options::default()), service(narrow(), listing)];
+        World { runtime: runtime(), _folder: folder, services }
+    }
+
+    /// Sends these pieces, one after the other, and gives all that comes back.
+    fn talk(&self, service: &Arc<Service>, pieces: &[&[u8]]) -> Vec<u8> {
+        self.runtime.block_on(async {
+            let (client, server) = std::os::unix::net::UnixStream::pair().expect("a pair");
+            client.set_nonblocking(true).expect("a socket");
+            server.set_nonblocking(true).expect("a socket");
+            // A pair of Unix sockets does all that the server asks of TCP.
+            let server = std::net::TcpStream::from(OwnedFd::from(server));
+            let server = TcpStream::from_std(server).expect("a socket");
+            let mut client = UnixStream::from_std(client).expect("a socket");
+            let (_running, stopping) = watch::channel(false);
+            let origin = Origin { client: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+            let serving = tokio::spawn(serve(server, origin, Arc::clone(service), stopping));
+            let mut received = Vec::new();
+            'sending: for piece in pieces {
+                let mut rest = *piece;
+                while !rest.is_empty() {
+                    match client.try_write(rest) {
+                        Ok(sent) => rest = &rest[sent..],
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                        // The server has said its last.
+                        Err(_) => break 'sending,
+                    }
+                    for _ in 0..TURNS {
+                        yield_now().await;
+                    }
+                    let mut buffer = [0; 4096];
+                    while let Ok(count @ 1..) = client.try_read(&mut buffer) {
+                        received.extend_from_slice(&buffer[..count]);
+                    }
+                }
+            }
+            let _ = tokio::io::AsyncWriteExt::shutdown(&mut client).await;
+            // A reset comes after all that was sent.
+            let _ = client.read_to_end(&mut received).await;
+            drop(client);
+            if let Err(error) = serving.await {
+                std::panic::resume_unwind(error.into_panic());
+            }
+            received
+        })
+    }
+}
+
+/// A site that has been left alone for long enough to have tags and dates.
+fn site() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (path, content) in [
+        ("outside.txt", SECRET),
+        ("root/index.html", b"<h1>home</h1>\n"),
+        ("root/hello.txt", b"hello\n"),
+        ("root/empty.txt", b""),
+        ("root/range.txt", &[b'r'; 100]),
+        ("root/a b.txt", b"spaced\n"),
+        ("root/large.bin", &[b'l'; 40_000]),
+        ("root/text.css", &b"a { b: c }\n".repeat(200)),
+        ("root/ready.js", &b"let a = 1;\n".repeat(200)),
+        ("root/ready.js.gz", b"not really"),
+        ("root/docs/index.html", b"<h1>docs</h1>\n"),
+        ("root/docs/404.html", b"<h1>nothing here</h1>\n"),
+        ("root/bare/file.txt", b"x"),
+        ("root/.env", SECRET),
+        ("root/.well-known/security.txt", b"contact\n"),
+    ] {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, content).expect("a file");
+    }
+    let root = folder.path().join("root");
+    symlink("../outside.txt", root.join("out")).expect("a link");
+    symlink("/etc/passwd", root.join("absolute")).expect("a link");
+    symlink("loop", root.join("loop")).expect("a link");
+    settle(&root.join(".well-known/security.txt"));
+    folder
+}
+
+/// Waits until the second in which the file was written is over.
+fn settle(file: &Path) {
+    let written = fs::metadata(file).and_then(|metadata| metadata.modified()).expect("a time");
+    while SystemTime::now() < written + Duration::from_millis(1_100) {
+        std::thread::yield_now();
+    }
+}

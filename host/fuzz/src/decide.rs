@@ -1,0 +1,117 @@
+//! The default policy: it decides on any line, natively and as wasm the same, and names
+//! nothing above the root.
+//!
+//! The input is a request line.
+
+use std::sync::{Arc, OnceLock};
+
+use guest::Decision as Native;
+use innkeeper::guest::{
+    Candidate, DEFAULT_GUEST, Decision, Engine, Facts, Generation, GuestLimits,
+};
+use tokio::runtime::Runtime;
+
+/// Where all requests come from.
+pub const FACTS: Facts = Facts { client: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST) };
+
+/// Bytes of the longest line that the host asks about.
+const LINE_BYTES: usize = 8 << 10;
+
+/// The default guest, loaded once.
+pub fn default_guest() -> Arc<Generation> {
+    static GUEST: OnceLock<Arc<Generation>> = OnceLock::new();
+    Arc::clone(GUEST.get_or_init(|| {
+        let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
+        Arc::new(Generation::load(&Arc::new(engine), DEFAULT_GUEST).expect("the default guest"))
+    }))
+}
+
+/// A runtime of one thread.
+pub fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().max_blocking_threads(2).build().expect("a runtime")
+}
+
+thread_local! {
+    static RUNTIME: Runtime = runtime();
+}
+
+/// Runs the target.
+pub fn run(input: &[u8]) {
+    let line = &input[..input.len().min(LINE_BYTES)];
+    let native = native(line);
+    assert_safe(&native);
+    let guest = default_guest();
+    let fresh = guest.try_out(line, std::iter::empty(), FACTS);
+    assert_eq!(fresh.as_ref(), Ok(&native), "as wasm");
+    RUNTIME.with(|runtime| {
+        for time in ["first", "then"] {
+            let decided = runtime.block_on(guest.decide(0, line, std::iter::empty(), FACTS));
+            assert_eq!(decided.decision.as_deref(), Ok(&native), "{time}, as a worker asks");
+        }
+    });
+}
+
+/// What the policy decides natively, in the host's words.
+fn native(line: &[u8]) -> Decision {
+    let serve = |candidate| Decision::Serve {
+        candidates: vec![candidate],
+        status: 200,
+        fields: Vec::new(),
+    };
+    match guest::decide::decide(line) {
+        Native::Index(path) => {
+            assert!(path.is_empty() || path.ends_with('/'), "{path:?}");
+            serve(Candidate::Index(path.strip_suffix('/').unwrap_or_default().to_owned()))
+        }
+        Native::File(path) => serve(Candidate::File(path)),
+        Native::NotFound => Decision::NotFound,
+        Native::Reply(reply) => {
+            assert!([400, 505].contains(&reply.status) && reply.fields.is_empty(), "{reply:?}");
+            Decision::Reply { status: reply.status, fields: Vec::new(), body: reply.body }
+        }
+        other => panic!("the default policy does not {other:?}"),
+    }
+}
+
+/// Asserts that a decision keeps the rules of `wit/policy.wit`, whoever made it.
+pub fn assert_safe(decision: &Decision) {
+    let fields = match decision {
+        Decision::Serve { candidates, status, fields } => {
+            assert!(*status == 200 || (400..600).contains(status), "{status}");
+            assert!((1..=16).contains(&candidates.len()), "{candidates:?}");
+            for candidate in candidates {
+                match candidate {
+                    Candidate::Index(path) if path.is_empty() => {}
+                    Candidate::Index(path) | Candidate::File(path) => assert_below(path),
+                }
+            }
+            fields
+        }
+        Decision::NotFound => return,
+        Decision::Redirect { status, location, fields } => {
+            assert!([301, 302, 303, 307, 308].contains(status), "{status}");
+            assert!(!location.is_empty() && location.bytes().all(|byte| byte.is_ascii_graphic()));
+            let scheme = location.split(['/', '?', '#']).next().and_then(|all| all.split_once(':'));
+            let scheme = scheme.map(|(scheme, _)| scheme.to_ascii_lowercase());
+            assert!(matches!(scheme.as_deref(), None | Some("http" | "https")), "{location:?}");
+            fields
+        }
+        Decision::Reply { status, fields, body } => {
+            assert!((200..600).contains(status) && body.len() <= 1 << 20, "{status}");
+            fields
+        }
+    };
+    for field in fields {
+        let name = field.name.to_ascii_lowercase();
+        assert!(super::reference::request::is_token(name.as_bytes()), "{name:?}");
+        assert!(!["content-length", "transfer-encoding", "connection", "date"].contains(&&*name));
+        assert!(field.value.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control()));
+    }
+}
+
+/// Asserts that every name of a path leads down.
+fn assert_below(path: &str) {
+    assert!(!path.is_empty() && !path.starts_with('/') && !path.contains('\0'), "{path:?}");
+    assert!(path.split('/').all(|name| !["", ".", ".."].contains(&name)), "{path:?}");
+}

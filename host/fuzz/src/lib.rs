@@ -1,0 +1,21 @@
+//! What innkeeper holds against inputs that nobody thought of: the bodies of the fuzz
+//! targets. Each takes any bytes, and panics if something does not hold.
+//!
+//! - [`head`]: heads and framing, against [`reference::request`].
+//! - [`path`]: what a path opens beneath the root, against [`reference::walk`].
+//! - [`fields`]: ranges, conditions, codings, against [`reference::fields`].
+//! - [`decide`]: the default policy, natively and as wasm.
+//! - [`load`]: bytes that are, or are not, a guest.
+//! - [`connection`]: whole connections, however their bytes are split.
+//!
+//! They are also run by `host/tests/fuzz.rs`, on stable Rust and for a few seconds: so
+//! everything here is named by `super`, and needs no fuzzer.
+
+pub mod connection;
+pub mod decide;
+pub mod fields;
+pub mod head;
+pub mod load;
+pub mod path;
+pub mod pieces;
+pub mod reference;

@@ -1,0 +1,92 @@
+//! What a path names beneath a root: walked name by name, link by link, without
+//! `openat2` (which cap-std uses too where the kernel has it).
+
+use std::fs::File;
+use std::path::Path;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, readlinkat};
+use rustix::io::Errno;
+
+/// Links in one walk, as many as the kernel follows (`MAXSYMLINKS`).
+const LINKS: usize = 40;
+
+/// Bytes of a path with its end (`PATH_MAX`).
+pub const PATH_BYTES: usize = 4096;
+
+/// What becomes of symbolic links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    Followed,
+    Refused,
+}
+
+/// Opens a path beneath the root.
+pub fn open(root: &Path, path: &str, links: Links) -> Result<File, Errno> {
+    let handle = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // The directories from the root down to where the walk is.
+    let mut trail: Vec<OwnedFd> = vec![openat(CWD, root, directory, Mode::empty())?];
+    // The names that are still to come, the next one last.
+    let mut names = names(path.as_bytes())?;
+    let mut followed = 0;
+    while let Some(name) = names.pop() {
+        let here = trail.last().expect("the walk is somewhere");
+        if name == b".." {
+            // To leave a directory one must be allowed to search it.
+            openat(here, c".", handle | OFlags::DIRECTORY, Mode::empty())?;
+            openat(here, c"..", handle, Mode::empty())?;
+            trail.pop();
+            if trail.is_empty() {
+                return Err(Errno::XDEV);
+            }
+            continue;
+        }
+        let found = openat(here, name.as_slice(), handle, Mode::empty())?;
+        if name == b"." {
+            continue;
+        }
+        let kind = FileType::from_raw_mode(fstat(&found)?.st_mode);
+        match kind {
+            FileType::Directory => trail.push(found),
+            FileType::Symlink if links == Links::Refused => return Err(Errno::LOOP),
+            FileType::Symlink => {
+                followed += 1;
+                if followed > LINKS {
+                    return Err(Errno::LOOP);
+                }
+                let target = readlinkat(here, name.as_slice(), Vec::new())?;
+                names.extend(self::names(target.as_bytes())?);
+            }
+            _ if !names.is_empty() => return Err(Errno::NOTDIR),
+            _ => {
+                let flags = OFlags::RDONLY
+                    | OFlags::NOFOLLOW
+                    | OFlags::NONBLOCK
+                    | OFlags::NOCTTY
+                    | OFlags::CLOEXEC;
+                return openat(here, name.as_slice(), flags, Mode::empty()).map(File::from);
+            }
+        }
+    }
+    let here = trail.last().expect("the walk is somewhere");
+    openat(here, c".", directory, Mode::empty()).map(File::from)
+}
+
+/// The names of a path, the first one last. What ends in `/` ends in a directory.
+fn names(path: &[u8]) -> Result<Vec<Vec<u8>>, Errno> {
+    match path {
+        [] => return Err(Errno::NOENT),
+        [b'/', ..] => return Err(Errno::XDEV),
+        _ if path.contains(&0) => return Err(Errno::INVAL),
+        _ if path.len() >= PATH_BYTES => return Err(Errno::NAMETOOLONG),
+        _ => {}
+    }
+    let parts = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty());
+    let mut names: Vec<Vec<u8>> = parts.map(<[u8]>::to_vec).collect();
+    if path.ends_with(b"/") {
+        names.push(b".".to_vec());
+    }
+    names.reverse();
+    Ok(names)
+}
