@@ -8,8 +8,8 @@
 //! - [`load`]: bytes that are, or are not, a guest.
 //! - [`connection`]: whole connections, however their bytes are split.
 //!
-//! They are also run by `host/tests/fuzz.rs`, on stable Rust and for a few seconds: so
-//! everything here is named by `super`, and needs no fuzzer.
+//! Everything here is named by `super` and needs no fuzzer, so that a test on stable Rust
+//! can run the same files.
 
 pub mod connection;
 pub mod decide;

@@ -139,12 +139,13 @@ mod tests {
         let mut module = b"\0asm\x01\0\0\0".to_vec();
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
             .expect("a section");
-        let damaged = (8..module.len()).map(|at| {
+        // Some of them are none the worse for it.
+        let refused = (8..module.len()).filter_map(|at| {
             let mut damaged = module.clone();
             damaged[at] = 3;
-            component(&damaged).expect_err("no guest")
+            component(&damaged).err()
         });
-        let senseless = damaged.filter(|error| error.contains("makes no sense")).count();
+        let senseless = refused.filter(|error| error.contains("makes no sense")).count();
         assert!(senseless > 0, "nothing is senseless");
     }
 
