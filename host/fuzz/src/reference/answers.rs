@@ -24,9 +24,20 @@ impl Answer {
     }
 }
 
-/// All answers of a connection, given for which of them the request was a HEAD. The error
-/// tells what is wrong with the stream.
-pub fn answers(mut bytes: &[u8], is_head: impl Fn(usize) -> bool) -> Result<Vec<Answer>, String> {
+/// What a request asks for, as far as it decides where its answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// A head alone.
+    Head,
+    /// A head and a body.
+    Body,
+    /// One or the other: the answer is the last.
+    Last,
+}
+
+/// All answers of a connection, given what their requests asked for. The error tells what is
+/// wrong with the stream.
+pub fn answers(mut bytes: &[u8], asks: impl Fn(usize) -> Asks) -> Result<Vec<Answer>, String> {
     let mut answers = Vec::new();
     while !bytes.is_empty() {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
@@ -41,7 +52,12 @@ pub fn answers(mut bytes: &[u8], is_head: impl Fn(usize) -> bool) -> Result<Vec<
             }
             lengths => return Err(format!("{} with Content-Length {lengths:?}", answer.status)),
         };
-        if !is_head(answers.len()) {
+        let has_body = match asks(answers.len()) {
+            Asks::Head => false,
+            Asks::Body => true,
+            Asks::Last => !bytes.is_empty(),
+        };
+        if has_body {
             answer.body = bytes.get(..length).ok_or("a body that ends early")?.to_vec();
             bytes = &bytes[length..];
         }

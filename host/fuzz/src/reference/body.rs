@@ -29,15 +29,13 @@ pub fn framing(
         if minor_version == 0 || !content_length.is_empty() {
             return Err(400);
         }
+        let [coding] = transfer_encoding else { return Err(400) };
         let codings = members(transfer_encoding);
         let chunked = codings.iter().filter(|coding| *coding == b"chunked").count();
-        let is_last = codings.last().is_some_and(|coding| coding == b"chunked");
-        return match (codings.len(), chunked) {
-            (1, 1) => Ok(Framing::Chunked),
-            // Applied twice, or not as the last: no server can tell where it ends.
-            (_, 1) if !is_last => Err(400),
+        return match (coding.to_ascii_lowercase().as_slice(), chunked) {
             (_, 2..) => Err(400),
-            // A coding that innkeeper has not.
+            (b"chunked", _) => Ok(Framing::Chunked),
+            // A coding that innkeeper has not, or a list.
             _ => Err(501),
         };
     }
@@ -71,10 +69,13 @@ fn chunked_length(bytes: &[u8], allowance: u64) -> Result<Option<usize>, u16> {
     let mut at = 0;
     let mut content = 0_u64;
     loop {
-        let Some((line, next)) = line(bytes, at, begins_size)? else { return Ok(None) };
+        let Some((line, next)) = line(bytes, at, begins_size, is_size)? else { return Ok(None) };
         at = next;
         let size = size(line)?;
-        content = content.saturating_add(size);
+        // Extensions count as content.
+        let extended = if line.contains(&b';') { line.len() } else { 0 };
+        let extended = u64::try_from(extended).expect("64 bits are enough");
+        content = content.saturating_add(size).saturating_add(extended);
         if content > allowance {
             return Err(413);
         }
@@ -92,12 +93,12 @@ fn chunked_length(bytes: &[u8], allowance: u64) -> Result<Option<usize>, u16> {
         at += size + 2;
     }
     for fields in 0.. {
-        let Some((line, next)) = line(bytes, at, begins_field)? else { return Ok(None) };
+        let Some((line, next)) = line(bytes, at, begins_field, is_field)? else { return Ok(None) };
         at = next;
         if line.is_empty() {
             return Ok(Some(at));
         }
-        if fields == TRAILER_FIELDS || !line.contains(&b':') {
+        if fields == TRAILER_FIELDS {
             return Err(400);
         }
     }
@@ -105,18 +106,19 @@ fn chunked_length(bytes: &[u8], allowance: u64) -> Result<Option<usize>, u16> {
 }
 
 /// The line that begins there, and where the next one does. `None` if it goes on. It is
-/// wrong as soon as it does not begin as it should.
+/// wrong as soon as it does not begin, or does not end, as it should.
 fn line(
     bytes: &[u8],
     start: usize,
     begins: fn(&[u8]) -> bool,
+    is_whole: fn(&[u8]) -> bool,
 ) -> Result<Option<(&[u8], usize)>, u16> {
     for at in start..bytes.len() {
         let line = &bytes[start..at];
         match (bytes[at], line.last()) {
             (b'\n', Some(b'\r')) => return Ok(Some((&line[..line.len() - 1], at + 1))),
             (_, Some(b'\r')) => return Err(400),
-            (b'\r', _) => {}
+            (b'\r', _) if is_whole(line) => {}
             (b'\t' | b' '..=b'~' | 0x80.., _)
                 if line.len() < LINE_BYTES && begins(&bytes[start..=at]) => {}
             _ => return Err(400),
@@ -125,8 +127,7 @@ fn line(
     Ok(None)
 }
 
-/// RFC 9112, section 7.1: `chunk-size [ chunk-ext ]`. What the extension holds is not
-/// looked at; blanks before it, or in its place, are suffered (section 7.1.1).
+/// RFC 9112, section 7.1: `chunk-size [ chunk-ext ]`.
 fn size(line: &[u8]) -> Result<u64, u16> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
     u64::from_str_radix(&digits.copied().map(char::from).collect::<String>(), 16).map_err(|_| 400)
@@ -136,6 +137,27 @@ fn begins_size(line: &[u8]) -> bool {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let blanks = line[digits..].iter().take_while(|byte| b" \t".contains(byte)).count();
     (1..=SIZE_DIGITS).contains(&digits) && matches!(line[digits + blanks..], [] | [b';', ..])
+}
+
+/// Blanks are for extensions (section 7.1.1), in which quotes are closed.
+fn is_size(line: &[u8]) -> bool {
+    let Some(semicolon) = line.iter().position(|&byte| byte == b';') else {
+        return !line.is_empty() && line.iter().all(u8::is_ascii_hexdigit);
+    };
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for &byte in &line[semicolon..] {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'"' => is_quoted = !is_quoted,
+            b'\\' => is_escaped = is_quoted,
+            _ => {}
+        }
+    }
+    !is_quoted
+}
+
+fn is_field(line: &[u8]) -> bool {
+    line.is_empty() || line.contains(&b':')
 }
 
 /// RFC 9112, section 5.

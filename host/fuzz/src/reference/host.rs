@@ -1,5 +1,6 @@
 //! What `Host` may hold (RFC 9110, section 7.2; RFC 3986, section 3.2.2): a host with
-//! an optional port. Without the comma in names, and without addresses of the future.
+//! an optional port. Without the comma and escapes in names, and without addresses of the
+//! future.
 
 /// Whether the value is a host that is not empty, with an optional port.
 pub fn is_host(value: &[u8]) -> bool {
@@ -24,14 +25,11 @@ fn is_port(port: &[u8]) -> bool {
     number <= 65_535
 }
 
-/// `reg-name`: unreserved characters, sub-delimiters, percent-escapes.
+/// `reg-name`: unreserved characters and sub-delimiters.
 fn is_name(mut name: &[u8]) -> bool {
     loop {
         name = match name {
             [] => return true,
-            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                rest
-            }
             [b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~', rest @ ..] => {
                 rest
             }

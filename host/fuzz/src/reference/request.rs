@@ -94,17 +94,16 @@ fn head_extent(bytes: &[u8], limits: &Limits) -> Result<Option<(usize, usize)>, 
     let mut has_request_line = false;
     for at in 0..bytes.len() {
         if bytes[at] == b'\n' {
+            if at + 1 - start > limits.head_bytes {
+                return Err(431);
+            }
             if at == line_start || bytes[at - 1] != b'\r' {
                 return Err(400);
             }
             let is_empty = at - 1 == line_start;
             line_start = at + 1;
             if is_empty && has_request_line {
-                return if at + 1 - start > limits.head_bytes {
-                    Err(431)
-                } else {
-                    Ok(Some((start, at + 1)))
-                };
+                return Ok(Some((start, at + 1)));
             }
             if is_empty {
                 empty_lines += 1;
@@ -161,7 +160,8 @@ fn parse(head: &[u8], limits: &Limits) -> Result<Request, u16> {
     let framing =
         body::framing(minor_version, &values("transfer-encoding"), &values("content-length"))?;
     let options = members(&values("connection"));
-    let after = if options.iter().any(|option| option == b"close") {
+    // A client that takes a tunnel for granted sends what is no request behind it.
+    let after = if method == "CONNECT" || options.iter().any(|option| option == b"close") {
         After::Close
     } else if minor_version > 0 {
         After::KeepAlive
@@ -192,6 +192,10 @@ fn parse_line(line: &[u8]) -> Result<(String, String, u8), u16> {
     }
     if major != b'1' {
         return Err(505);
+    }
+    // RFC 9110, section 7.4: nothing is secured here.
+    if target.to_ascii_lowercase().starts_with(b"https://") {
+        return Err(421);
     }
     Ok((text(method), text(target), minor - b'0'))
 }
