@@ -113,6 +113,38 @@ fn a_guests_fields_go_with_its_file() {
     }
 }
 
+/// What is kept of an answer for the next one depends on the guest's fields and status as
+/// well as on the file.
+#[test]
+fn decisions_about_one_file_are_not_mixed_up() {
+    for first in ["/hello", "/typed"] {
+        let server = start(&example("tour"));
+        let mut client = server.connect();
+        let mut ask = |target: &str, lines: &str| {
+            client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n{lines}\r\n"));
+            let mut reply = client.reply();
+            reply.fields.retain(|(name, _)| name != "Date");
+            (reply.status_line, reply.fields, reply.body)
+        };
+        // Of a file that was written a moment ago not everything is told.
+        let mut fields = Vec::new();
+        while !fields.iter().any(|(name, _)| name == "Last-Modified") {
+            (_, fields, _) = ask(first, "");
+        }
+        let (_, tag) = fields.into_iter().find(|(name, _)| name == "ETag").unwrap();
+        let targets = ["/hello", "/typed", "/gone"];
+        for known in [String::new(), format!("If-None-Match: {tag}\r\n")] {
+            // With one more condition, which changes nothing, each answer is made anew.
+            let anew = targets.map(|target| ask(target, &format!("{known}If-Range: \"a\"\r\n")));
+            // A busy worker keeps the first that it makes.
+            for round in 0..300 {
+                let which = round % 3;
+                assert_eq!(ask(targets[which], &known), anew[which], "{}", targets[which]);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_guest_is_told_what_it_is_interested_in() {
     let server = start(&example("tour"));

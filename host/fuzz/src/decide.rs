@@ -57,7 +57,7 @@ fn native(line: &[u8]) -> Decision {
     let serve = |candidate| Decision::Serve {
         candidates: vec![candidate],
         status: 200,
-        fields: Vec::new(),
+        fields: Fields::default(),
     };
     match guest::decide::decide(line) {
         Native::Index(path) => {

@@ -425,7 +425,7 @@ mod tests {
 
     fn serve(candidates: &[Candidate], status: u16) -> Decision {
         let fields = vec![Field { name: "X-A".to_owned(), value: b"1".to_vec() }];
-        Decision::Serve { candidates: candidates.to_vec(), status, fields }
+        Decision::Serve { candidates: candidates.to_vec(), status, fields: fields.into() }
     }
 
     #[test]

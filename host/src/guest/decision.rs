@@ -5,6 +5,8 @@
 //! what carries it out need not check them again.
 
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use super::sentence;
 
@@ -19,7 +21,7 @@ pub enum Decision {
         /// 200, or a status from 400.
         status: u16,
         /// Fields for the answer.
-        fields: Vec<Field>,
+        fields: Fields,
     },
     /// There is nothing here.
     NotFound,
@@ -69,6 +71,39 @@ pub struct Field {
     pub name: String,
     /// The value.
     pub value: Vec<u8>,
+}
+
+/// The fields that go with a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    list: Vec<Field>,
+    /// All of them in one text, which is made once for many answers.
+    lines: Arc<[u8]>,
+}
+
+impl Fields {
+    /// One line for each, with its CR LF. Two lists are equal exactly if their lines are: no
+    /// name has a colon, and nothing has a CR.
+    pub fn lines(&self) -> &Arc<[u8]> {
+        &self.lines
+    }
+}
+
+impl From<Vec<Field>> for Fields {
+    fn from(list: Vec<Field>) -> Fields {
+        let line =
+            |Field { name, value }: &Field| [name.as_bytes(), b": ", value, b"\r\n"].concat();
+        let lines = list.iter().flat_map(line).collect();
+        Fields { list, lines }
+    }
+}
+
+impl Deref for Fields {
+    type Target = [Field];
+
+    fn deref(&self) -> &[Field] {
+        &self.list
+    }
 }
 
 /// The kinds of decision, as `wit/policy.wit` names them.
@@ -144,7 +179,7 @@ impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// Bytes of a body that are shown.
         const SHOWN: usize = 100;
-        let fields = match self {
+        let fields: &[Field] = match self {
             Decision::Serve { candidates, status, fields } => {
                 let candidates: Vec<_> = candidates.iter().map(Candidate::to_string).collect();
                 if self.kind() != Kind::Serve {

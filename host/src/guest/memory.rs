@@ -161,7 +161,10 @@ fn weigh(key: &[u8], decision: &Decision) -> u64 {
     let texts = match decision {
         Decision::Serve { candidates, fields, .. } => {
             let paths = candidates.iter().map(|candidate| candidate.path().len());
-            paths.sum::<usize>() + size_of_val(candidates.as_slice()) + of_fields(fields)
+            paths.sum::<usize>()
+                + size_of_val(candidates.as_slice())
+                + of_fields(fields)
+                + fields.lines().len()
         }
         Decision::NotFound => 0,
         Decision::Redirect { location, fields, .. } => location.len() + of_fields(fields),

@@ -41,7 +41,7 @@ pub mod swap;
 pub mod trial;
 mod watch;
 
-pub use decision::{Candidate, Decision, Field};
+pub use decision::{Candidate, Decision, Field, Fields};
 pub use engine::{Engine, GuestLimits, PreparedEngine};
 pub use generation::{Decided, Digest, Generation};
 pub use instance::Failure;

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::bindings::exports::innkeeper::policy::policy;
-use super::decision::{Candidate, Decision, Field};
+use super::decision::{Candidate, Decision, Field, Fields};
 
 /// Candidates of one decision. Each costs the site a look.
 const MAX_CANDIDATES: usize = 16;
@@ -119,7 +119,7 @@ impl Decision {
                         .map(check_candidate)
                         .collect::<Result<_, _>>()?,
                     status: serve.status,
-                    fields: check_fields(serve.fields, Location::Refused)?,
+                    fields: check_fields(serve.fields, Location::Refused)?.into(),
                 })
             }
             policy::Decision::NotFound => Ok(Decision::NotFound),
@@ -165,7 +165,7 @@ fn serve_one(candidate: policy::Candidate) -> Result<Decision, Refusal> {
     Ok(Decision::Serve {
         candidates: vec![check_candidate(candidate)?],
         status: 200,
-        fields: Vec::new(),
+        fields: Fields::default(),
     })
 }
 
@@ -240,7 +240,7 @@ pub fn is_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, Decision, HOST_FIELDS, Refusal, is_location, policy};
+    use super::{Candidate, Decision, Fields, HOST_FIELDS, Refusal, is_location, policy};
 
     fn field(name: &str, value: &str) -> policy::Field {
         policy::Field { name: name.to_owned(), value: value.as_bytes().to_vec() }
@@ -261,7 +261,11 @@ mod tests {
     #[test]
     fn the_short_forms_are_a_serve_with_one_candidate() {
         let one = |candidate| {
-            Ok(Decision::Serve { candidates: vec![candidate], status: 200, fields: Vec::new() })
+            Ok(Decision::Serve {
+                candidates: vec![candidate],
+                status: 200,
+                fields: Fields::default(),
+            })
         };
         let check = Decision::check;
         let index = |path: &str| check(policy::Decision::Index(path.to_owned()));

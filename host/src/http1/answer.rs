@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::connection::{Origin, Service};
+use super::fields;
 use super::head::{Head, Method};
 use super::representation;
 use crate::guest::{self, Candidate, Decision, Facts, Failure};
@@ -64,7 +65,7 @@ pub(super) async fn carry_out(
     match decision {
         Decision::Redirect { status, location, fields } => {
             let location = Field::new("Location", location.as_str());
-            from_guest(Reply::plain(*status), fields).with(location)
+            fields::add(Reply::plain(*status), fields).with(location)
         }
         Decision::Reply { status, fields, body } => reply(*status, fields, body),
         Decision::Serve { candidates, status, fields } => match refuse_method(head.method) {
@@ -101,7 +102,7 @@ async fn serve(
     asked: Asked<'_>,
     candidates: &[Candidate],
     status: u16,
-    fields: &[guest::Field],
+    fields: &guest::Fields,
     note: &mut Note<'_>,
 ) -> Reply {
     let Asked { service, head, worker } = asked;
@@ -117,15 +118,14 @@ async fn serve(
         note(candidate, &found);
         match found {
             Lookup::File(file) => {
-                if fields.is_empty()
-                    && service.tail.is_none()
-                    && let Some(reply) = representation::prepared(&file, status, head)
+                // A tail makes another answer of it.
+                if service.tail.is_none()
+                    && let Some(reply) = representation::prepared(&file, status, fields, head)
                 {
                     return reply;
                 }
-                return match representation::reply(&file, status, own_type(fields), head).await {
-                    Ok(reply) => from_guest(reply, fields),
-                    Err(refusal) => refusal,
+                return match representation::reply(&file, status, fields, head).await {
+                    Ok(reply) | Err(reply) => reply,
                 };
             }
             Lookup::Directory => named_directory = true,
@@ -133,7 +133,7 @@ async fn serve(
             Lookup::Forbidden => {
                 // The client is not told that there is something to find.
                 tracing::warn!("{candidate:?} is forbidden to this process; answered as not found");
-                return varying(not_found(asked, candidate.path()).await, fields);
+                return fields::vary(not_found(asked, candidate.path()).await, fields);
             }
             Lookup::Exhausted(error) => {
                 tracing::error!("cannot open {candidate:?} now: {error}");
@@ -147,31 +147,18 @@ async fn serve(
     }
     if named_directory && status == 200 {
         let location = with_slash(head.target);
-        return varying(Reply::plain(301).with(Field::new("Location", location)), fields);
+        return fields::vary(Reply::plain(301).with(Field::new("Location", location)), fields);
     }
     if status == 200 {
         for candidate in candidates {
             if let Candidate::Index(directory) = candidate
                 && let Some(listing) = service.site.list(directory).await
             {
-                return from_guest(list(&listing, directory, head), fields);
+                return fields::add(list(&listing, directory, head), fields);
             }
         }
     }
-    varying(not_found(asked, candidates.first().map_or("", Candidate::path)).await, fields)
-}
-
-/// Adds what a guest says of caches to an answer that is not the one it meant: that none of
-/// its candidates is there depends on the same fields of the request as they did.
-fn varying(mut reply: Reply, fields: &[guest::Field]) -> Reply {
-    let vary = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("vary"));
-    reply.fields.extend(vary.map(to_reply));
-    reply
-}
-
-/// A guest's field, as one of a reply.
-fn to_reply(field: &guest::Field) -> Field {
-    Field { name: field.name.clone().into(), value: field.value.clone().into() }
+    fields::vary(not_found(asked, candidates.first().map_or("", Candidate::path)).await, fields)
 }
 
 /// The reply that lists a directory: JSON for who asks for it, else a page.
@@ -205,10 +192,11 @@ async fn not_found(asked: Asked<'_>, path: &str) -> Reply {
     for directory in above.skip(depth.saturating_sub(NOT_FOUND_DEPTH)) {
         let page = [directory, NOT_FOUND_PAGE].concat();
         if let Lookup::File(page) = service.site.find(worker, &page, &codings).await {
-            if let Some(reply) = representation::prepared(&page, 404, head) {
+            let none = &guest::Fields::default();
+            if let Some(reply) = representation::prepared(&page, 404, none, head) {
                 return reply;
             }
-            return match representation::reply(&page, 404, None, head).await {
+            return match representation::reply(&page, 404, none, head).await {
                 Ok(reply) | Err(reply) => reply,
             };
         }
@@ -225,40 +213,14 @@ fn codings(head: &Head<'_>) -> Vec<Coding> {
 fn reply(status: u16, fields: &[guest::Field], body: &[u8]) -> Reply {
     let mut reply = Reply::bare(status);
     if !body.is_empty() {
-        let content_type = match own_type(fields) {
+        let content_type = match fields::own_type(fields) {
             Some(own) => Field::new("Content-Type", own),
             None => PLAIN_TEXT,
         };
         reply.fields.extend([content_type, NO_SNIFFING]);
         reply.body = Body::Bytes(body.to_vec());
     }
-    from_guest(reply, fields)
-}
-
-/// The guest's own word on the type of the content.
-fn own_type(fields: &[guest::Field]) -> Option<&[u8]> {
-    let field = fields.iter().find(|field| is_type(field))?;
-    Some(&field.value)
-}
-
-fn is_type(field: &guest::Field) -> bool {
-    field.name.eq_ignore_ascii_case("content-type")
-}
-
-/// Adds a guest's fields to a reply. They replace ours of the same name, except
-/// `Vary`, which has as many members as there are reasons, and `Content-Type`, which
-/// is for who writes the content to say.
-fn from_guest(mut reply: Reply, fields: &[guest::Field]) -> Reply {
-    if fields.is_empty() {
-        return reply;
-    }
-    let fields = || fields.iter().filter(|field| !is_type(field));
-    reply.fields.retain(|ours| {
-        let replaced = |field: &guest::Field| field.name.eq_ignore_ascii_case(&ours.name);
-        ours.name == "Vary" || !fields().any(replaced)
-    });
-    reply.fields.extend(fields().map(to_reply));
-    reply
+    fields::add(reply, fields)
 }
 
 /// The answer while the machine is short of something that will be there again.

@@ -5,6 +5,7 @@
 //! - [`answer`]: one request becomes a reply: the guest decides, the site gives.
 //! - [`explain`]: the same, with its reasons.
 //! - [`representation`]: a file becomes a reply: conditions, ranges.
+//! - `fields`: what a guest adds to a reply.
 //! - [`scan`]: where a request's head ends.
 //! - [`head`]: what it says; `host`: what one of its fields may hold.
 //! - [`body`]: a request's body, measured and discarded.
@@ -17,6 +18,7 @@ mod answer;
 pub mod body;
 pub mod connection;
 pub mod explain;
+mod fields;
 pub mod head;
 mod host;
 mod introduction;

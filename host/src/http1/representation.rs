@@ -4,18 +4,25 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
+use super::fields;
 use super::head::{Head, Method};
 use crate::clock;
+use crate::guest;
 use crate::reply::head::write_fields;
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, Reply};
 use crate::site::conditions::{Conditions, Verdict};
 use crate::site::ranges::{Part, Wanted};
-use crate::site::{Content, Prepared, SMALL_BYTES, SiteFile, read};
+use crate::site::{Content, PREPARED_BYTES, Prepared, SMALL_BYTES, SiteFile, read};
 
 /// The reply that sends a whole file with this status, or says that the client has
 /// it, if the request asks for nothing else and such a reply was made before. Only
 /// for what is in memory.
-pub(super) fn prepared(found: &SiteFile, status: u16, head: &Head<'_>) -> Option<Reply> {
+pub(super) fn prepared(
+    found: &SiteFile,
+    status: u16,
+    added: &guest::Fields,
+    head: &Head<'_>,
+) -> Option<Reply> {
     let Content::Memory(content) = &found.content else { return None };
     let mut known = None;
     for field in &head.fields {
@@ -38,23 +45,29 @@ pub(super) fn prepared(found: &SiteFile, status: u16, head: &Head<'_>) -> Option
         }
         Some(_) => return None,
     };
-    let prepared = prepared.get().filter(|prepared| prepared.status == status)?;
+    let prepared = prepared.get()?;
+    if prepared.status != status || prepared.added != *added.lines() {
+        return None;
+    }
     Some(Reply { prepared: Some(Arc::clone(&prepared.lines)), body, ..Reply::bare(status) })
 }
 
 /// Makes the next such reply cheaper.
-fn prepare(reply: &Reply, found: &SiteFile, prepared: &OnceLock<Prepared>) {
-    if let Content::Memory(_) = found.content {
-        prepared.get_or_init(|| {
-            let mut lines = Vec::new();
-            write_fields(&reply.fields, &mut lines);
-            Prepared { status: reply.status, lines: lines.into() }
-        });
+fn prepare(reply: &Reply, added: &guest::Fields, found: &SiteFile, next: &OnceLock<Prepared>) {
+    if next.get().is_some() || !matches!(found.content, Content::Memory(_)) {
+        return;
+    }
+    let mut lines = Vec::new();
+    write_fields(&reply.fields, &mut lines);
+    if added.lines().len().max(lines.len()) <= PREPARED_BYTES {
+        let prepared =
+            Prepared { status: reply.status, added: added.lines().clone(), lines: lines.into() };
+        // Another worker may have been faster.
+        let _ = next.set(prepared);
     }
 }
 
-/// The reply that sends a file with this status, and with this media type if its
-/// name does not tell it. The error is a reply in our own words: the file is not
+/// The reply that sends a file with this status and these fields of the guest. The error is a reply in our own words: the file is not
 /// what the client wants, or cannot be read.
 ///
 /// Conditions and ranges are those of status 200 alone: a page that explains an
@@ -63,10 +76,10 @@ fn prepare(reply: &Reply, found: &SiteFile, prepared: &OnceLock<Prepared>) {
 pub(super) async fn reply(
     found: &SiteFile,
     status: u16,
-    own_type: Option<&[u8]>,
+    added: &guest::Fields,
     head: &Head<'_>,
 ) -> Result<Reply, Reply> {
-    let content_type = match own_type {
+    let content_type = match fields::own_type(added) {
         Some(own) => own.to_vec(),
         None => found.media_type.field_value().into_bytes(),
     };
@@ -92,7 +105,8 @@ pub(super) async fn reply(
             Verdict::Proceed => {}
             Verdict::NotModified => {
                 reply.status = 304;
-                prepare(&reply, found, &found.unmodified);
+                let reply = fields::add(reply, added);
+                prepare(&reply, added, found, &found.unmodified);
                 return Ok(reply);
             }
             Verdict::Failed => return Err(Reply::plain(412)),
@@ -110,17 +124,20 @@ pub(super) async fn reply(
                 reply.fields.push(content_range(part, found.length));
                 extent = Extent { first: part.first, length: part.length() };
             }
-            Wanted::Parts(parts) => return Ok(multipart(found, &parts, &content_type, reply)),
+            Wanted::Parts(parts) => {
+                let reply = multipart(found, &parts, &content_type, reply);
+                return Ok(fields::add(reply, added));
+            }
             Wanted::Nothing => {
                 let unsatisfied = format!("bytes */{}", found.length);
                 return Err(Reply::plain(416).with(Field::new("Content-Range", unsatisfied)));
             }
         }
     }
-    let is_from_name = own_type.is_none();
     describe(&mut reply, found, content_type);
-    if reply.status == status && is_from_name {
-        prepare(&reply, found, &found.whole);
+    let mut reply = fields::add(reply, added);
+    if reply.status == status {
+        prepare(&reply, added, found, &found.whole);
     }
     let small = usize::try_from(extent.length).ok().filter(|_| extent.length <= SMALL_BYTES);
     reply.body = match (&found.content, small) {

@@ -55,6 +55,10 @@ use validators::{Validators, Version};
 /// a copy.
 pub const SMALL_BYTES: u64 = 32 << 10;
 
+/// Bytes that the fields of an answer may have for it to be kept for the next time, and those
+/// that were added to them: twice what a policy with a `Content-Security-Policy` has.
+pub const PREPARED_BYTES: usize = 1 << 10;
+
 /// Names of a directory's index page, in the order in which they are tried.
 const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
 
@@ -147,7 +151,9 @@ pub struct SiteFile {
 pub struct Prepared {
     /// The status of that answer.
     pub status: u16,
-    /// Field lines, as they stand in it.
+    /// What was asked to be among the fields.
+    pub added: Arc<[u8]>,
+    /// Field lines, as they stand in it: at most [`PREPARED_BYTES`].
     pub lines: Arc<[u8]>,
 }
 

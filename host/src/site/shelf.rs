@@ -13,7 +13,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
 use super::encodings::Coding;
-use super::{Content, Lookup};
+use super::{Content, Lookup, PREPARED_BYTES};
 use crate::cache;
 
 /// A worker is busy if it had at least so many lookups in a window of time: 500 a
@@ -135,7 +135,8 @@ impl Weighter<Key, Entry> for Weigh {
     fn weight(&self, key: &Key, entry: &Entry) -> u64 {
         let content = match &entry.found {
             Lookup::File(file) => match &file.content {
-                Content::Memory(content) => content.len() as u64,
+                // What is prepared for it comes later, and is not weighed again.
+                Content::Memory(content) => (content.len() + 2 * PREPARED_BYTES) as u64,
                 Content::File(_) => self.open_file,
             },
             _ => 0,
