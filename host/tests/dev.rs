@@ -18,14 +18,19 @@ struct Place {
 }
 
 impl Place {
-    /// The build copies the source, and fails where there is none.
     fn new() -> Place {
+        Place::with("src")
+    }
+
+    /// The build copies the source, and fails where there is none.
+    fn with(watched: &str) -> Place {
         let folder = site();
         fs::create_dir(folder.path().join("src")).unwrap();
         fs::write(folder.path().join("src/guest"), guest::DEFAULT).unwrap();
         let mut command = Command::new(PROGRAM);
         command.args(["dev", "root", "--listen", "127.0.0.1:0", "--guest", "policy.wasm"]);
         command.args(["--build", "cat src/guest > policy.wasm", "--access-log", "off"]);
+        command.args(["--source", watched]);
         command.current_dir(folder.path()).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         let mut program = Program::start(command, 1);
         let line = program.wait_for("administration at http://");
@@ -70,6 +75,20 @@ fn a_change_of_the_source_reaches_the_page() {
     place.source(&replying("three"));
     place.events.receive_until(r#"data: {"version":2,"problem":null}"#);
     assert_eq!(place.program.get("/hello.txt").text(), "three");
+}
+
+/// Editors write another file and rename it.
+#[test]
+fn a_source_that_is_one_file_may_be_replaced_more_than_once() {
+    let mut place = Place::with("src/guest");
+    place.events.receive_until(r#"data: {"version":0,"problem":null}"#);
+    for version in 1..4 {
+        let new = place.folder.path().join("src/new");
+        fs::write(&new, replying(&version.to_string())).unwrap();
+        fs::rename(new, place.folder.path().join("src/guest")).unwrap();
+        place.events.receive_until(&format!(r#""version":{version},"problem":null"#));
+        assert_eq!(place.program.get("/hello.txt").text(), version.to_string());
+    }
 }
 
 #[test]

@@ -53,14 +53,18 @@ impl Sources {
             let _ = sender.send(event);
         })
         .map_err(cannot)?;
-        for path in self.paths.iter().chain([&self.root]) {
-            watcher
-                .watch(path, RecursiveMode::Recursive)
-                .map_err(|error| format!("cannot watch {} (--source): {error}", path.display()))?;
-        }
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let root = absolute(&self.root);
         let paths: Vec<_> = self.paths.iter().map(absolute).collect();
+        // Of a folder that is both, the last word counts.
+        let (files, folders): (Vec<_>, Vec<_>) =
+            paths.iter().chain([&root]).partition(|path| path.is_file());
+        for path in files.into_iter().chain(folders) {
+            let (watched, mode) = watched(path);
+            watcher
+                .watch(watched, mode)
+                .map_err(|error| format!("cannot watch {} (--source): {error}", path.display()))?;
+        }
         thread::Builder::new()
             .name("dev".to_owned())
             .spawn(move || self.work(&dev, &root, &paths, &events, watcher))
@@ -114,6 +118,15 @@ impl Sources {
             }
             Err(error) => dev.tell(Some(format!("cannot run a shell for the build: {error}"))),
         }
+    }
+}
+
+/// What has to be watched for changes of this path. Of a file it is the folder: editors
+/// save by renaming another file over it, after which the first one never changes.
+fn watched(path: &Path) -> (&Path, RecursiveMode) {
+    match path.parent() {
+        Some(folder) if path.is_file() => (folder, RecursiveMode::NonRecursive),
+        _ => (path, RecursiveMode::Recursive),
     }
 }
 
