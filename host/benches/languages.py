@@ -3,12 +3,14 @@
 guest, remembered requests beside a flood of others, remembered requests while a large
 guest is compiled, checked and put in service, and the memory of instances.
 
-    host/benches/languages.py target/release/innkeeper NAME=GUEST... [--rounds N] [--seconds N]
-        [--out FILE]
+    host/benches/languages.py target/release/innkeeper NAME=GUEST... [--base NAME] [--rounds N]
+        [--seconds N] [--out FILE]
 
     host/benches/languages.py target/release/innkeeper python=policy.wasm javascript=other.wasm
 
-Each NAME is a word of yours; the built-in guest is measured beside them. Needs Linux,
+Each NAME is a word of yours; the built-in guest is measured beside them. What a language costs
+tells only a comparison of guests that decide the same, such as what `innkeeper new` writes:
+name the Rust one as the `--base`. A guest's fields in the answers cost in any language. Needs Linux,
 Python 3.9, wrk and rustc. Prints the figures and writes them, with every single measurement, as
 JSON (languages.json).
 """
@@ -33,6 +35,8 @@ from operations import Server, load
 SERVERS = Path(__file__).parent / "servers"
 # Of who asks for what is remembered: far less than a core can do.
 RATE = 2000
+# Of each server in a round.
+TURNS = 5
 CONNECTIONS = 16
 FLOODING = 32
 BUILT_IN = "built-in"
@@ -50,27 +54,33 @@ def cpu_of_one(server, seconds):
     return (server.cpu_seconds() - before) / told["requests"] * 1e6
 
 
-def remembered(program, site, guests, cache, rounds, seconds):
-    """All servers are there all the time, and get their load in turns."""
-    servers = {
-        name: Server(program, site, settings(guest, cache)) for name, guest in guests.items()
-    }
-    for server in servers.values():
-        load(server.port, 1)
+def remembered(program, site, guests, base, cache, rounds, seconds):
+    """In each round all servers are new, as where a process lies in memory makes it faster or
+    slower by some percent, and get their load in turns."""
     taken = collections.defaultdict(list)
-    for turn in range(rounds):
+    for _ in range(rounds):
+        servers = {
+            name: Server(program, site, settings(guest, cache)) for name, guest in guests.items()
+        }
+        for server in servers.values():
+            load(server.port, 1)
         names = list(servers)
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            taken[name].append(cpu_of_one(servers[name], seconds))
-    for server in servers.values():
-        server.stop()
-    medians = {name: statistics.median(values) for name, values in taken.items()}
-    for name, median in medians.items():
-        # The ratio of each round is that of neighbours in time.
-        ratios = [one / base for one, base in zip(taken[name], taken[BUILT_IN])]
+        for turn in range(TURNS):
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                taken[name].append(cpu_of_one(servers[name], seconds))
+        for server in servers.values():
+            server.stop()
+    for name, values in taken.items():
+        of_rounds = [
+            statistics.median(values[at : at + TURNS])
+            / statistics.median(taken[base][at : at + TURNS])
+            for at in range(0, len(values), TURNS)
+        ]
+        median = statistics.median(values)
         print(
             f"remembered, {name}: {median:.2f} us of CPU a request, "
-            f"{statistics.median(ratios):.3f} of the built-in guest's"
+            f"{median / statistics.median(taken[base]):.3f} of {base}; by round "
+            f"{' '.join(f'{ratio:.3f}' for ratio in of_rounds)}"
         )
     return taken
 
@@ -234,6 +244,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
     parser.add_argument("program")
     parser.add_argument("guests", nargs="+", metavar="NAME=GUEST")
+    parser.add_argument("--base", default=BUILT_IN)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--out", default="languages.json")
@@ -246,6 +257,9 @@ def main():
         if not is_there or not Path(guest).is_file():
             sys.exit(f"{given}: write NAME=GUEST, with the file of a guest")
         guests[name] = guest
+    base = arguments.base
+    if base not in guests:
+        sys.exit(f"--base {base}: there are {', '.join(guests)}")
     rounds, seconds = arguments.rounds, arguments.seconds
     with tempfile.TemporaryDirectory() as folder:
         site, cache = Path(folder) / "site", Path(folder) / "cache"
@@ -256,7 +270,7 @@ def main():
             # The first start compiles.
             "starts_ms": starts(arguments.program, site, guests, cache, 1 + rounds),
             "remembered_us": remembered(
-                arguments.program, site, guests, cache, 3 * rounds, max(1, seconds // 2)
+                arguments.program, site, guests, base, cache, rounds, max(1, seconds // 2)
             ),
             "flood": beside_a_flood(
                 arguments.program, paced, site, guests, cache, rounds, seconds
