@@ -55,11 +55,27 @@ fn open_site(root: &Path, options: Options, workers: NonZeroUsize) -> anyhow::Re
     Ok(site)
 }
 
+/// How guests are compiled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Compilation {
+    /// Each anew.
+    Whole,
+    /// What was not compiled before, for who edits them.
+    Incremental,
+}
+
 /// Makes the engine for this many workers, up to its threads.
-fn prepare_engine(limits: GuestLimits, workers: NonZeroUsize) -> anyhow::Result<PreparedEngine> {
+fn prepare_engine(
+    limits: GuestLimits,
+    workers: NonZeroUsize,
+    compilation: Compilation,
+) -> anyhow::Result<PreparedEngine> {
     let workers = u32::try_from(workers.get()).context("too many workers")?;
-    PreparedEngine::new(limits, workers)
-        .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
+    let engine = match compilation {
+        Compilation::Whole => PreparedEngine::new(limits, workers),
+        Compilation::Incremental => PreparedEngine::for_edits(limits, workers),
+    };
+    engine.map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
 }
 
 /// Starts the threads of an engine.
@@ -69,7 +85,7 @@ fn start(engine: PreparedEngine) -> anyhow::Result<Engine> {
 
 /// Starts an engine to try a guest on.
 fn start_engine(limits: GuestLimits) -> anyhow::Result<Engine> {
-    start(prepare_engine(limits, NonZeroUsize::MIN)?)
+    start(prepare_engine(limits, NonZeroUsize::MIN, Compilation::Whole)?)
 }
 
 /// Loads a guest to try it, on an engine of its own.

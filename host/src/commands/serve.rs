@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
-use super::{open_site, prepare_engine, read_guest_or_default, say, start};
+use super::{Compilation, open_site, prepare_engine, read_guest_or_default, say, start};
 use crate::admin::access::Access;
 use crate::admin::listener::{AdminAddress, Bound};
 use crate::admin::status::Subject;
@@ -204,7 +204,8 @@ fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     // Pages must be as they are, to be appended to.
     options.compress &= !is_dev;
     let site = open_site(&settings.root, options, workers)?;
-    let engine = prepare_engine(settings.guest_limits(), workers)?;
+    let compilation = if is_dev { Compilation::Incremental } else { Compilation::Whole };
+    let engine = prepare_engine(settings.guest_limits(), workers, compilation)?;
     let log = open_log(settings)?;
     let code_cache = code_cache(settings)?;
     let inherited = service_manager::inherited_listeners()?;

@@ -7,20 +7,26 @@
 //! own version, its settings, the features of the processor.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat};
 use wasmtime::component::Component;
 
+use super::functions::Functions;
 use super::generation::Digest;
 
-/// Files that are kept: compiled guests, and notes of checks that they passed. The one that was compiled first goes first.
+/// Files that are kept: compiled guests and functions, and notes of checks that were passed.
+/// The oldest goes first.
 const KEPT: usize = 64;
+
+/// Bytes of all of them: a day's edits of a guest in Python would have ten times as many.
+const KEPT_BYTES: u64 = 1 << 30;
 
 /// Bytes of one of them. A guest in Python, the largest known, has 60 MiB.
 const MAX_BYTES: u64 = 512 << 20;
@@ -66,22 +72,45 @@ impl CodeCache {
         &self,
         engine: &wasmtime::Engine,
         component: &[u8],
+        functions: Option<&Functions>,
     ) -> wasmtime::Result<Component> {
-        let name = name(engine, component);
-        match self.read(&name) {
-            Ok(Some(bytes)) => match deserialize(engine, &bytes) {
-                Ok(component) => return Ok(component),
-                Err(error) => tracing::debug!("{name} in {}: {error:#}", self.path.display()),
-            },
-            Ok(None) => {}
-            Err(error) => tracing::warn!("{name} in {}: {error}", self.path.display()),
+        let digest = Digest::of(component);
+        let mut name = name_of(&format_args!("{digest:#}"), engine);
+        if let Some(component) = self.known(engine, &name) {
+            return Ok(component);
+        }
+        if functions.is_some() {
+            // For who edits it only.
+            name = name_of(&format_args!("edited-{digest:#}"), engine);
+            if let Some(component) = self.known(engine, &name) {
+                return Ok(component);
+            }
+        }
+        let of_functions = name_of(&"functions", engine);
+        if let Some(functions) = functions {
+            functions.recall(|| self.read(&of_functions).ok()?);
         }
         let component = Component::from_binary(engine, component)?;
-        let bytes = component.serialize()?;
-        if let Err(error) = self.keep(&name, &bytes) {
+        let written = functions.and_then(Functions::write_down);
+        let kept = self.keep(&name, &component.serialize()?);
+        let kept =
+            kept.and_then(|()| written.map_or(Ok(()), |text| self.keep(&of_functions, &text)));
+        if let Err(error) = kept {
             tracing::warn!("cannot keep a compiled guest in {}: {error}", self.path.display());
         }
         Ok(component)
+    }
+
+    /// What was compiled and has this name.
+    fn known(&self, engine: &wasmtime::Engine, name: &str) -> Option<Component> {
+        match self.read(name) {
+            Ok(bytes) => match deserialize(engine, &bytes?) {
+                Ok(component) => return Some(component),
+                Err(error) => tracing::debug!("{name} in {}: {error:#}", self.path.display()),
+            },
+            Err(error) => tracing::warn!("{name} in {}: {error}", self.path.display()),
+        }
+        None
     }
 
     /// How long a decision took on average in the check that was passed under this key, if
@@ -137,19 +166,30 @@ impl CodeCache {
         written.and_then(|()| self.thin_out())
     }
 
-    /// Removes the oldest, so that no more than [`KEPT`] remain, and what a process
-    /// that was killed had begun to write.
+    /// Removes the oldest, so that no more than [`KEPT`] and [`KEPT_BYTES`] remain, and what
+    /// a process that was killed had begun to write.
     fn thin_out(&self) -> io::Result<()> {
-        let mut kept: Vec<(std::time::SystemTime, OsString)> = Vec::new();
+        let mut kept: Vec<(SystemTime, u64, OsString)> = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name();
             if name.as_encoded_bytes().windows(SUFFIX.len()).any(|part| part == SUFFIX.as_bytes()) {
-                kept.push((entry.metadata()?.modified()?, name));
+                let metadata = match entry.metadata() {
+                    // Another process was quicker.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    metadata => metadata?,
+                };
+                kept.push((metadata.modified()?, metadata.len(), name));
             }
         }
-        kept.sort_unstable();
-        for (_, name) in kept.iter().take(kept.len().saturating_sub(KEPT)) {
+        kept.sort_unstable_by(|one, other| other.cmp(one));
+        let mut bytes = 0;
+        for (before, (_, length, name)) in kept.iter().enumerate() {
+            bytes += length;
+            // The newest stays, however large it is.
+            if before == 0 || before < KEPT && bytes <= KEPT_BYTES {
+                continue;
+            }
             match unlinkat(&self.folder, name, AtFlags::empty()) {
                 // Another process was quicker.
                 Ok(()) | Err(rustix::io::Errno::NOENT) => {}
@@ -173,10 +213,11 @@ fn passed_name(key: Digest) -> String {
     format!("{key:#}.passed{SUFFIX}")
 }
 
-fn name(engine: &wasmtime::Engine, component: &[u8]) -> String {
+/// The name of what this engine compiled.
+fn name_of(what: &impl fmt::Display, engine: &wasmtime::Engine) -> String {
     let mut compatibility = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatibility);
-    format!("{:#}-{:016x}{SUFFIX}", Digest::of(component), compatibility.finish())
+    format!("{what}-{:016x}{SUFFIX}", compatibility.finish())
 }
 
 #[expect(unsafe_code, reason = "compiled code cannot be verified, only trusted")]
@@ -191,8 +232,8 @@ fn deserialize(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<Comp
 
 #[cfg(test)]
 mod tests {
-    use super::{CodeCache, KEPT};
-    use crate::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits};
+    use super::{CodeCache, Duration, KEPT, KEPT_BYTES, SystemTime};
+    use crate::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits, PreparedEngine};
     use std::fs::{self, File, Permissions};
     use std::os::unix::fs::PermissionsExt;
     use std::path::{Path, PathBuf};
@@ -268,7 +309,7 @@ mod tests {
         for number in 0..KEPT + 5 {
             let name = format!("{number}.cwasm");
             let file = File::create(folder.path().join(name)).expect("a file");
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(number as u64);
             file.set_modified(time).expect("a time");
         }
         fs::write(folder.path().join("notes.txt"), "not ours").expect("written");
@@ -276,5 +317,52 @@ mod tests {
         assert_eq!(files(folder.path()).len(), KEPT + 1);
         assert!(!folder.path().join("5.cwasm").exists());
         assert!(folder.path().join("6.cwasm").exists());
+        // As long as there is room. These take none of it really.
+        for (number, length) in [(60, KEPT_BYTES - (1 << 20)), (59, 1 << 20)] {
+            let name = format!("{number}.cwasm");
+            let file = File::options().write(true).open(folder.path().join(name)).expect("open");
+            file.set_len(length).expect("made longer");
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(number))
+                .expect("a time");
+        }
+        CodeCache::open(folder.path()).expect("a cache").thin_out().expect("removed");
+        assert!(folder.path().join("60.cwasm").exists());
+        assert!(!folder.path().join("59.cwasm").exists());
+    }
+
+    #[test]
+    fn who_edits_a_guest_compiles_what_is_new_in_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let edited = |text: &str| {
+            let (from, to) = (b"the method is not a token", text.as_bytes());
+            assert_eq!(from.len(), to.len());
+            let at = DEFAULT_GUEST.windows(from.len()).position(|window| window == from);
+            let mut guest = DEFAULT_GUEST.to_vec();
+            guest[at.expect("its text")..][..to.len()].copy_from_slice(to);
+            guest
+        };
+        let named = |start: &str| {
+            files(folder.path())
+                .into_iter()
+                .filter(|path| {
+                    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start))
+                })
+                .collect::<Vec<_>>()
+        };
+        for (count, text) in [(1, "The method is not a token"), (2, "the METHOD is not a token")] {
+            let engine = PreparedEngine::for_edits(GuestLimits::default(), 1).expect("an engine");
+            let engine = engine.start().expect("threads");
+            let engine = engine.keeping_code(CodeCache::open(folder.path()).expect("a cache"));
+            let guest = Generation::load(&Arc::new(engine), &edited(text)).expect("a guest");
+            let facts = Facts { client: std::net::Ipv4Addr::LOCALHOST.into() };
+            let decision =
+                guest.try_out(b"( / HTTP/1.1", std::iter::empty(), facts).expect("a decision");
+            assert!(decision.to_string().contains(text), "{decision}");
+            assert_eq!(named("edited-").len(), count);
+            assert_eq!(named("functions-").len(), 1);
+        }
+        // A server uses none of it.
+        load(folder.path());
+        assert_eq!(files(folder.path()).len(), 4);
     }
 }

@@ -1,5 +1,6 @@
 //! The wasmtime engine: compiles guests, and bounds what a running one may use.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::Component;
@@ -7,6 +8,7 @@ use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::clock::{Clock, Ticks};
 use super::code_cache::CodeCache;
+use super::functions::Functions;
 use super::lanes::Lanes;
 
 /// How long a decision may keep a worker from its other connections. One that
@@ -63,6 +65,8 @@ pub struct Engine {
     lanes: Lanes,
     clock: Clock,
     code_cache: Option<CodeCache>,
+    /// What it compiled before, where that is kept.
+    functions: Option<Arc<Functions>>,
 }
 
 impl Engine {
@@ -95,7 +99,7 @@ impl Engine {
     /// Compiles a component, unless that was done before.
     pub(super) fn compile(&self, component: &[u8]) -> wasmtime::Result<Component> {
         match &self.code_cache {
-            Some(cache) => cache.compiled(&self.wasm, component),
+            Some(cache) => cache.compiled(&self.wasm, component, self.functions.as_deref()),
             None => Component::from_binary(&self.wasm, component),
         }
     }
@@ -146,6 +150,7 @@ pub struct PreparedEngine {
     limits: GuestLimits,
     workers: u32,
     counting: Counting,
+    functions: Option<Arc<Functions>>,
 }
 
 impl PreparedEngine {
@@ -154,28 +159,45 @@ impl PreparedEngine {
         PreparedEngine::with(limits, workers, Counting::Off)
     }
 
+    /// The same, for who edits a guest: functions that it compiled before it does not compile
+    /// again.
+    pub fn for_edits(limits: GuestLimits, workers: u32) -> wasmtime::Result<PreparedEngine> {
+        let functions = Arc::<Functions>::default();
+        let mut config = config(limits, instances(workers));
+        config.enable_incremental_compilation(functions.clone())?;
+        let wasm = wasmtime::Engine::new(&config)?;
+        let (counting, functions) = (Counting::Off, Some(functions));
+        Ok(PreparedEngine { wasm, limits, workers, counting, functions })
+    }
+
     fn with(
         limits: GuestLimits,
         workers: u32,
         counting: Counting,
     ) -> wasmtime::Result<PreparedEngine> {
-        let mut config = config(limits, workers * 2 + 1);
+        let mut config = config(limits, instances(workers));
         config.consume_fuel(counting == Counting::On);
         let wasm = wasmtime::Engine::new(&config)?;
-        Ok(PreparedEngine { wasm, limits, workers, counting })
+        Ok(PreparedEngine { wasm, limits, workers, counting, functions: None })
     }
 
     /// Starts the clock that interrupts guests, and the threads for slow decisions.
     pub fn start(self) -> wasmtime::Result<Engine> {
-        let PreparedEngine { wasm, limits, workers, counting } = self;
+        let PreparedEngine { wasm, limits, workers, counting, functions } = self;
         let workers = usize::try_from(workers).unwrap_or(usize::MAX);
         let clock = Clock::start(wasm.weak())
             .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
         let lanes = Lanes::start(workers).map_err(|error| {
             wasmtime::format_err!("cannot start threads for slow decisions: {error}")
         })?;
-        Ok(Engine { wasm, limits, workers, counting, lanes, clock, code_cache: None })
+        let code_cache = None;
+        Ok(Engine { wasm, limits, workers, counting, lanes, clock, code_cache, functions })
     }
+}
+
+/// One on each worker, as many slow ones beside them, and one to try a guest.
+fn instances(workers: u32) -> u32 {
+    workers * 2 + 1
 }
 
 /// Whether instructions are counted, which makes guests slower.

@@ -26,6 +26,7 @@ pub mod code_cache;
 pub mod contract;
 pub mod decision;
 pub mod engine;
+mod functions;
 pub mod generation;
 pub mod history;
 mod instance;
