@@ -5,8 +5,8 @@
 
 For each LANGUAGE (rust, js, python, c; default: rust) a project is made by `innkeeper new` in a
 temporary folder and served by `innkeeper dev`; then its source is edited so many times. Needs
-Chromium, chromedriver and the language's tools. Prints the seconds of each edit and
-writes them as JSON (dev_loop.json).
+Chromium, chromedriver and the language's tools. Prints the seconds of each edit, and of them
+what the build and the compilation to native code took, and writes them as JSON (dev_loop.json).
 """
 
 import argparse
@@ -114,12 +114,25 @@ def edits(program, language, count, browser, folder):
                 break
         else:
             sys.exit(f"innkeeper dev does not start for {language}")
-        threading.Thread(target=server.stderr.read, daemon=True).start()
+        told = []
+        threading.Thread(target=lambda: told.extend(server.stderr), daemon=True).start()
         browser.open(url + "/")
-        return [edit(project / source, url, number, browser) for number in range(count)]
+        taken = [edit(project / source, url, number, browser) for number in range(count)]
+        return {
+            "all": taken,
+            "build": durations(told, "built in"),
+            "compilation": durations(told, "compiled in"),
+        }
     finally:
         server.terminate()
         server.wait()
+
+
+def durations(told, what):
+    """The seconds that lines of the log give, as in `built in 10.4ms`."""
+    units = {"s": 1, "ms": 1e-3, "µs": 1e-6}
+    found = (re.search(rf"{what} ([0-9.]+)(s|ms|µs)", line) for line in told)
+    return [round(float(each[1]) * units[each[2]], 3) for each in found if each]
 
 
 def edit(source, url, number, browser):
@@ -179,9 +192,11 @@ def main():
                     arguments.program.resolve(), language, arguments.edits, browser, Path(folder)
                 )
                 found[language] = seconds
+                of = {part: statistics.median(each) for part, each in seconds.items()}
                 print(
-                    f"{language}: from the saved source to the page, {seconds} s, median "
-                    f"{statistics.median(seconds)}"
+                    f"{language}: from the saved source to the page {of['all']:.2f} s, of which "
+                    f"the build {of['build']:.2f}, the compilation {of['compilation']:.2f}; all: "
+                    f"{seconds['all']}"
                 )
         finally:
             browser.close()

@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat};
 use wasmtime::component::Component;
 
+use super::engine;
 use super::functions::Functions;
 use super::generation::Digest;
 
@@ -90,7 +91,7 @@ impl CodeCache {
         if let Some(functions) = functions {
             functions.recall(|| self.read(&of_functions).ok()?);
         }
-        let component = Component::from_binary(engine, component)?;
+        let component = engine::compile(engine, component)?;
         let written = functions.and_then(Functions::write_down);
         let kept = self.keep(&name, &component.serialize()?);
         let kept =

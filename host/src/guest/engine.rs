@@ -9,6 +9,7 @@ use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 use super::clock::{Clock, Ticks};
 use super::code_cache::CodeCache;
 use super::functions::Functions;
+use super::heap;
 use super::lanes::Lanes;
 
 /// How long a decision may keep a worker from its other connections. One that
@@ -100,7 +101,7 @@ impl Engine {
     pub(super) fn compile(&self, component: &[u8]) -> wasmtime::Result<Component> {
         match &self.code_cache {
             Some(cache) => cache.compiled(&self.wasm, component, self.functions.as_deref()),
-            None => Component::from_binary(&self.wasm, component),
+            None => compile(&self.wasm, component),
         }
     }
 
@@ -142,6 +143,18 @@ impl Engine {
         self.deadline().min(Ticks::at_least(WORKER_DEADLINE))
     }
 }
+
+/// Compiles a component.
+pub(super) fn compile(engine: &wasmtime::Engine, component: &[u8]) -> wasmtime::Result<Component> {
+    let compiled = Component::from_binary(engine, component);
+    if component.len() >= LARGE {
+        heap::give_back();
+    }
+    compiled
+}
+
+/// Bytes of a component that takes much memory to compile: some 15 for each of its own.
+const LARGE: usize = 512 << 10;
 
 /// An engine that has all that it needs of the system, and no thread yet: what a process
 /// gives up then holds for each thread that it ever has.

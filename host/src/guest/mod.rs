@@ -1,7 +1,8 @@
 //! Loads guests and asks them for decisions. The only code that knows wasmtime.
 //!
 //! - [`engine`] and `clock`: compile guests, bound what a running one may use.
-//! - [`code_cache`]: compiled guests, kept on disk.
+//! - [`code_cache`]: compiled guests, kept on disk; `functions`: parts of one that is edited.
+//! - `heap`: what compiling leaves is given back.
 //! - [`contract`]: which guests are understood.
 //! - [`load`]: bytes in one of three forms become a component.
 //! - [`generation`]: one loaded guest, with all that belongs to it.
@@ -28,6 +29,7 @@ pub mod decision;
 pub mod engine;
 mod functions;
 pub mod generation;
+mod heap;
 pub mod history;
 mod instance;
 pub mod interests;
