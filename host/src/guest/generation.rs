@@ -304,9 +304,10 @@ impl Generation {
     /// Decides on a fresh instance, here and now.
     fn run(&self, request: &policy::Request, deadline: Ticks) -> Result<Decision, Failure> {
         let began = Instant::now();
-        let decision = Instance::new(&self.engine, &self.guest, deadline)?.decide(request);
+        let decision = Instance::new(&self.engine, &self.guest, deadline)?.decide(request)?;
+        // Who makes a guest fail makes nobody else's decisions wait for a thread.
         self.took(began.elapsed());
-        decision
+        Ok(decision)
     }
 
     /// Decides here, or elsewhere if that takes long: a decision depends on

@@ -116,10 +116,6 @@ enum Next {
     Cut,
 }
 
-/// Requests of one connection that are answered before others get their turn, where a client
-/// has sent many at once. tokio's own budget is for 128 of them.
-const TURN: u32 = 4;
-
 /// Serves a connection until it ends. When `stopping` becomes true the request
 /// in flight is finished and the connection closed.
 pub async fn serve(
@@ -151,7 +147,7 @@ pub async fn serve(
         is_leaving: false,
         stopping: &stopping,
     };
-    let (mut requests, mut in_turn) = (0, 0);
+    let mut requests = 0;
     let mut patience = service.limits.first_byte;
     let next = loop {
         if let Admission::Refused(_) = admission {
@@ -171,14 +167,9 @@ pub async fn serve(
         }
         patience = service.limits.idle;
         // A client whose next request is always there already must not keep the
-        // other connections of this worker waiting.
-        if connection.received.is_empty() {
-            in_turn = 0;
-        } else {
-            in_turn += 1;
-        }
-        if in_turn == TURN {
-            in_turn = 0;
+        // other connections of this worker waiting: one that sent many at once gets
+        // one answer a turn. tokio's own budget would give it 128.
+        if !connection.received.is_empty() {
             yield_now().await;
         }
         consume_budget().await;
