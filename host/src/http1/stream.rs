@@ -11,6 +11,7 @@ use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::task::coop::{consume_budget, unconstrained};
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::reply::body::{Step, Transfer};
@@ -171,15 +172,21 @@ impl Stream {
             }
             let step = self.socket.try_io(Interest::WRITABLE, || transfer.step(&self.socket));
             match step {
-                Ok(Step::Moved(count)) => *sent += count as u64,
+                Ok(Step::Moved(count)) => {
+                    *sent += count as u64;
+                    if transfer.is_done() {
+                        return Ok(());
+                    }
+                }
                 Ok(Step::Done) => return Ok(()),
                 Ok(Step::CutShort) => return Err(Broken::FileCutShort),
                 Err(error) if is_of_the_file(&error) => return Err(Broken::FileFailed(error)),
                 Err(error) => self.wait_for_room(error, stall).await?,
             }
             // A client that takes bytes as fast as they come must not keep the
-            // other connections of this worker waiting.
-            consume_budget().await;
+            // other connections of this worker waiting: tokio's own budget would let
+            // it have 128 steps, some 64 MiB.
+            yield_now().await;
         }
     }
 

@@ -112,6 +112,11 @@ impl<'a> Transfer<'a> {
         Transfer { file, position, end: position + extent.length, in_memory: position }
     }
 
+    /// Whether all bytes were moved.
+    pub fn is_done(&self) -> bool {
+        self.position == self.end
+    }
+
     /// Moves some bytes from the file to the socket within the kernel
     /// (`sendfile(2)`). `WouldBlock` if the socket takes none now.
     pub fn step(&mut self, socket: impl AsFd) -> io::Result<Step> {
