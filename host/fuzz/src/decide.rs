@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use guest::Decision as Native;
 use innkeeper::guest::{
-    Candidate, DEFAULT_GUEST, Decision, Engine, Facts, Generation, GuestLimits,
+    Candidate, DEFAULT_GUEST, Decision, Engine, Facts, Field, Fields, Generation, GuestLimits,
 };
 use tokio::runtime::Runtime;
 
@@ -76,7 +76,7 @@ fn native(line: &[u8]) -> Decision {
 
 /// Asserts that a decision keeps the rules of `wit/policy.wit`, whoever made it.
 pub fn assert_safe(decision: &Decision) {
-    let fields = match decision {
+    let fields: &[Field] = match decision {
         Decision::Serve { candidates, status, fields } => {
             assert!(*status == 200 || (400..600).contains(status), "{status}");
             assert!((1..=16).contains(&candidates.len()), "{candidates:?}");
@@ -86,6 +86,8 @@ pub fn assert_safe(decision: &Decision) {
                     Candidate::Index(path) | Candidate::File(path) => assert_below(path),
                 }
             }
+            let ends = fields.lines().iter().filter(|&&byte| byte == b'\n').count();
+            assert_eq!(ends, fields.len(), "{}", fields.lines().escape_ascii());
             fields
         }
         Decision::NotFound => return,
