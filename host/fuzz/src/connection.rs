@@ -4,15 +4,14 @@
 //!
 //! The input is what a client sends before it ends its half of the connection.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use innkeeper::clients::Clients;
 use innkeeper::guest::Serving;
@@ -39,6 +38,12 @@ const TURNS: usize = 3;
 
 /// Pieces of one connection.
 const PIECES: usize = 64;
+
+/// When the files were modified: Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
+const MODIFIED: Duration = Duration::from_secs(784_111_777);
+
+/// How long files must have been left alone to get tags: `site::validators` has 100 ms.
+const SETTLING: Duration = Duration::from_millis(150);
 
 /// What stands outside the root, and in no answer.
 const SECRET: &[u8] = b"outside-secret";
@@ -241,20 +246,17 @@ fn site() -> TempDir {
     ] {
         let path = folder.path().join(path);
         fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
-        fs::write(path, content).expect("a file");
+        let mut file = File::create(path).expect("a file");
+        file.write_all(content).expect("a file");
+        file.set_modified(UNIX_EPOCH + MODIFIED).expect("a time");
     }
     let root = folder.path().join("root");
     symlink("../outside.txt", root.join("out")).expect("a link");
     symlink("/etc/passwd", root.join("absolute")).expect("a link");
     symlink("loop", root.join("loop")).expect("a link");
-    settle(&root.join(".well-known/security.txt"));
-    folder
-}
-
-/// Waits until the second in which the file was written is over.
-fn settle(file: &Path) {
-    let written = fs::metadata(file).and_then(|metadata| metadata.modified()).expect("a time");
-    while SystemTime::now() < written + Duration::from_millis(1_100) {
+    let written = Instant::now();
+    while written.elapsed() < SETTLING {
         std::thread::yield_now();
     }
+    folder
 }
