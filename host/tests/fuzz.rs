@@ -50,17 +50,17 @@ fn fields_mean_what_the_reference_takes_them_for() {
 
 #[test]
 fn the_default_policy_decides_natively_and_as_wasm_the_same() {
-    replay("decide", "http", targets::decide::run, 1_500);
+    replay("decide", "http", targets::decide::run, 1_000);
 }
 
 #[test]
 fn what_is_loaded_keeps_its_limits_or_is_refused_in_one_sentence() {
-    replay("load", "load", targets::load::run, 30);
+    replay("load", "load", targets::load::run, 20);
 }
 
 #[test]
 fn connections_are_answered_the_same_however_they_are_split() {
-    replay("connection", "http", targets::connection::run, 200);
+    replay("connection", "http", targets::connection::run, 150);
 }
 
 /// Runs a target on all that is kept for it, and on so many mutations.
