@@ -13,6 +13,7 @@
 //! - `commands`: what can be done with a guest besides serving it.
 //! - `program`: the binary as a user types it.
 //! - `operations`: how it is run in production: settings, logs, restarts, what it gives up.
+//! - `fuzz`: what the fuzzers of `host/fuzz` hold, for some seconds.
 //! - `dev`: the loop of who writes a guest.
 //! - `dependencies`: what it is made of.
 //! - `documents`: what is written about it leads somewhere, in both languages.
@@ -41,6 +42,7 @@ mod examples;
 mod failing_disk;
 mod failing_machine;
 mod files;
+mod fuzz;
 mod guests;
 mod hostile;
 mod limits;

@@ -4,15 +4,14 @@
 //!
 //! The input is what a client sends before it ends its half of the connection.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use innkeeper::clients::Clients;
 use innkeeper::guest::Serving;
@@ -27,7 +26,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::yield_now;
 
-use super::decide::{default_guest, runtime};
+use super::decide::{ATTEMPTS, default_guest, runtime};
 use super::head::narrow;
 use super::pieces::{Numbers, split};
 use super::reference::answers::{Answer, Asks, answers};
@@ -39,6 +38,16 @@ const TURNS: usize = 3;
 
 /// Pieces of one connection.
 const PIECES: usize = 64;
+
+/// When the files were modified: Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
+const MODIFIED: Duration = Duration::from_secs(784_111_777);
+
+/// How long files must have been left alone to get tags: `site::validators` has 100 ms.
+const SETTLING: Duration = Duration::from_millis(150);
+
+/// For waits that never end: who runs this may stop it for a while, and tests of their own
+/// show that the host does not wait for ever.
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What stands outside the root, and in no answer.
 const SECRET: &[u8] = b"outside-secret";
@@ -85,6 +94,7 @@ fn is_patient(turn: &Turn) -> bool {
 /// the next is left out of what is given.
 fn check(received: &[u8], turns: &[Turn]) -> Vec<Answer> {
     assert!(!received.windows(SECRET.len()).any(|window| window == SECRET), "the secret is out");
+    assert!(!tells_failure(received), "it fails: {}", received.escape_ascii());
     let asks = |index: usize| match turns.get(index) {
         Some(Turn::Request(request, _)) if request.method == "HEAD" => Asks::Head,
         Some(Turn::Request(..)) => Asks::Body,
@@ -136,6 +146,12 @@ fn check(received: &[u8], turns: &[Turn]) -> Vec<Answer> {
     answers
 }
 
+/// Whether an answer tells that the guest failed, or that there is no time for it.
+fn tells_failure(received: &[u8]) -> bool {
+    let failures = [b"HTTP/1.1 500 ", b"HTTP/1.1 503 "];
+    failures.iter().any(|failure| received.windows(failure.len()).any(|part| part == *failure))
+}
+
 /// Makes what separates the parts of an answer, which is random, always the same.
 fn forget_boundary(answer: &mut Answer) {
     const NAMED: &str = "multipart/byteranges; boundary=";
@@ -157,6 +173,8 @@ impl World {
         let folder = site();
         let one = NonZeroUsize::MIN;
         let service = |limits: Limits, options: Options| {
+            let limits = Limits { first_byte: HOUR, head: HOUR, body: HOUR, ..limits };
+            let limits = Limits { idle: HOUR, stall: HOUR, drain: HOUR, ..limits };
             let site = Site::open(&folder.path().join("root"), options, one).expect("the site");
             let service = Service {
                 site,
@@ -175,8 +193,19 @@ impl World {
         World { runtime: runtime(), _folder: folder, services }
     }
 
-    /// Sends these pieces, one after the other, and gives all that comes back.
+    /// Gives all that comes back for these pieces, once the machine has time for it.
     fn talk(&self, service: &Arc<Service>, pieces: &[&[u8]]) -> Vec<u8> {
+        for _ in 1..ATTEMPTS {
+            let received = self.talk_once(service, pieces);
+            if !tells_failure(&received) {
+                return received;
+            }
+        }
+        self.talk_once(service, pieces)
+    }
+
+    /// Sends these pieces, one after the other, and gives all that comes back.
+    fn talk_once(&self, service: &Arc<Service>, pieces: &[&[u8]]) -> Vec<u8> {
         self.runtime.block_on(async {
             let (client, server) = std::os::unix::net::UnixStream::pair().expect("a pair");
             client.set_nonblocking(true).expect("a socket");
@@ -241,20 +270,17 @@ fn site() -> TempDir {
     ] {
         let path = folder.path().join(path);
         fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
-        fs::write(path, content).expect("a file");
+        let mut file = File::create(path).expect("a file");
+        file.write_all(content).expect("a file");
+        file.set_modified(UNIX_EPOCH + MODIFIED).expect("a time");
     }
     let root = folder.path().join("root");
     symlink("../outside.txt", root.join("out")).expect("a link");
     symlink("/etc/passwd", root.join("absolute")).expect("a link");
     symlink("loop", root.join("loop")).expect("a link");
-    settle(&root.join(".well-known/security.txt"));
-    folder
-}
-
-/// Waits until the second in which the file was written is over.
-fn settle(file: &Path) {
-    let written = fs::metadata(file).and_then(|metadata| metadata.modified()).expect("a time");
-    while SystemTime::now() < written + Duration::from_millis(1_100) {
+    let written = Instant::now();
+    while written.elapsed() < SETTLING {
         std::thread::yield_now();
     }
+    folder
 }

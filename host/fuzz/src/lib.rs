@@ -8,8 +8,9 @@
 //! - [`load`]: bytes that are, or are not, a guest.
 //! - [`connection`]: whole connections, however their bytes are split.
 //!
-//! Everything here is named by `super` and needs no fuzzer, so that a test on stable Rust
-//! can run the same files.
+//! They are also run by `host/tests/fuzz.rs`, on stable Rust and for some seconds: so
+//! everything here is named by `super` and needs no fuzzer, and what needs wasm-smith is in a
+//! file of its own, [`smith`], which that test does without.
 
 pub mod connection;
 pub mod decide;
@@ -19,3 +20,4 @@ pub mod load;
 pub mod path;
 pub mod pieces;
 pub mod reference;
+pub mod smith;

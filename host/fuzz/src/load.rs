@@ -6,15 +6,14 @@
 use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
-use arbitrary::{Arbitrary, Unstructured};
 use innkeeper::guest::check::check;
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits};
 use rustix::time::{ClockId, clock_gettime};
-use wasm_smith::{Component, Config, Module};
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use super::decide::{FACTS, assert_safe};
+use super::smith;
 
 /// Bytes of a sentence.
 const SENTENCE_BYTES: usize = 2_000;
@@ -105,12 +104,8 @@ fn processor_time() -> Duration {
 fn guest(kind: u8, rest: &[u8]) -> Option<Vec<u8>> {
     match kind % 8 {
         0 => Some(rest.to_vec()),
-        1 => smithed(rest),
-        2 => {
-            Component::new(config(&mut Unstructured::new(rest)).ok()?, &mut Unstructured::new(rest))
-                .ok()
-                .map(|component| component.to_bytes())
-        }
+        1 => smith::module(rest, by_hand(b"", b"")).map(|module| with_type(&module)),
+        2 => smith::component(rest),
         3 => Some(edited(DEFAULT_GUEST, rest)),
         4 => Some(edited(&with_type(&by_hand(b"", b"")), rest)),
         // Sections as they come, in a module that tells its component type.
@@ -119,40 +114,6 @@ fn guest(kind: u8, rest: &[u8]) -> Option<Vec<u8>> {
         6 => Some(with_type(&by_hand(rest, b""))),
         _ => Some(with_type(&by_hand(b"\x03", rest))),
     }
-}
-
-/// A valid module with the exports of the world, and any code.
-fn smithed(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = Unstructured::new(bytes);
-    let mut config = config(&mut bytes).ok()?;
-    config.exports = Some(by_hand(b"", b""));
-    let module = Module::new(config, &mut bytes).ok()?;
-    Some(with_type(&module.to_bytes()))
-}
-
-/// Any configuration, of what most guests use.
-fn config(bytes: &mut Unstructured<'_>) -> arbitrary::Result<Config> {
-    let mut config = Config::arbitrary(bytes)?;
-    let is_wide = bool::arbitrary(bytes)?;
-    config.max_instructions = 200;
-    config.max_funcs = 20;
-    config.min_funcs = 0;
-    config.max_memory32_bytes = 8 << 20;
-    if !is_wide {
-        config.exceptions_enabled = false;
-        config.gc_enabled = false;
-        config.custom_descriptors_enabled = false;
-        config.custom_page_sizes_enabled = false;
-        config.memory64_enabled = false;
-        config.shared_everything_threads_enabled = false;
-        config.tail_call_enabled = false;
-        config.threads_enabled = false;
-        config.wide_arithmetic_enabled = false;
-        config.max_imports = 0;
-        config.min_imports = 0;
-        config.max_memories = 1;
-    }
-    Ok(config)
 }
 
 /// A module by hand: these bytes are where its decision lies, and its interests.
