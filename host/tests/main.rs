@@ -26,6 +26,7 @@
     reason = "in a test, a panic that names its line is the report"
 )]
 
+mod faulty_calls;
 mod fixture;
 mod running;
 mod wat_guest;
