@@ -8,17 +8,18 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
+use crate::guest;
 use crate::http1::connection::{self, Origin, Service};
 use crate::panics;
 use crate::site::OPEN_FILES;
@@ -136,6 +137,8 @@ impl Server {
             };
             // What keeps a worker from its first start is told to who starts the server.
             let mut runtime = Some(new_runtime().context("cannot start a worker's runtime")?);
+            let (begun, has_begun) = mpsc::channel();
+            let mut begun = Some(begun);
             let over = over.subscribe();
             let heartbeats = Arc::clone(&heartbeats);
             let thread = thread::Builder::new()
@@ -143,11 +146,17 @@ impl Server {
                 .spawn(move || {
                     // The sockets stay here, whatever becomes of what accepts from them.
                     panics::go_on(&format!("worker-{number}"), || {
+                        let begun = begun.take();
                         let runtime = runtime.take().map_or_else(new_runtime, Ok)?;
-                        worker.work(runtime, &mut listeners, over.clone(), &heartbeats[number])
+                        worker.service.prepare_thread()?;
+                        let heartbeat = &heartbeats[number];
+                        worker.work(runtime, &mut listeners, over.clone(), heartbeat, begun)
                     });
                 })
                 .context("cannot start a worker")?;
+            if has_begun.recv().is_err() {
+                bail!("worker-{number} cannot start; the line above says why");
+            }
             workers.push(thread);
         }
         let max_connections = self.max_connections;
@@ -155,12 +164,20 @@ impl Server {
     }
 }
 
+/// A runtime with the first of its threads that may wait for the disk.
 fn new_runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread()
+    // Where there is no room for that thread the runtime would panic: one that ends at once
+    // finds out, and leaves its room behind.
+    let room = thread::Builder::new().spawn(|| {})?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_keep_alive(BLOCKING_STAY)
-        .build()
+        .build()?;
+    // It does nothing that could panic.
+    let _ = room.join();
+    drop(runtime.spawn_blocking(|| {}));
+    Ok(runtime)
 }
 
 /// Counts, as long as the worker gets to it.
@@ -202,6 +219,12 @@ impl Running {
 
 /// Serves connections.
 pub trait Serve: Clone + Send + Sync + 'static {
+    /// Takes what a thread that serves needs of the system beforehand, so that none is left
+    /// without it later.
+    fn prepare_thread(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Serves one until it ends. When `stopping` becomes true that should be soon.
     fn serve(
         self,
@@ -212,6 +235,10 @@ pub trait Serve: Clone + Send + Sync + 'static {
 }
 
 impl Serve for Arc<Service> {
+    fn prepare_thread(&self) -> io::Result<()> {
+        guest::prepare_thread()
+    }
+
     fn serve(
         self,
         socket: TcpStream,
@@ -239,9 +266,8 @@ impl<S: Serve> Worker<S> {
         listeners: &mut Vec<Socket>,
         mut over: watch::Receiver<bool>,
         heartbeat: &AtomicU64,
+        begun: Option<mpsc::Sender<()>>,
     ) -> io::Result<()> {
-        // The first of them, while there is room for it.
-        drop(runtime.spawn_blocking(|| {}));
         runtime.block_on(async {
             for listener in &*listeners {
                 let listener = Arc::new(into_tokio(listener.try_clone()?)?);
@@ -249,6 +275,10 @@ impl<S: Serve> Worker<S> {
                 tokio::spawn(panics::keep_up("accepting", move || {
                     worker.clone().accept_from(Arc::clone(&listener))
                 }));
+            }
+            if let Some(begun) = begun {
+                // Who starts the server waits for it.
+                let _ = begun.send(());
             }
             // An error means that the server is gone, which is an end.
             let mut stopping = self.stopping.clone();

@@ -1,49 +1,19 @@
 //! A disk that cannot be read, and a root that is moved, removed or unmounted.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 
 use rustix::process::Signal;
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule,
-};
+use seccompiler::SeccompCmpOp::Eq;
 
+use crate::faulty_calls::start_with;
 use crate::fixture::{Client, Reply, site, write};
 use crate::running::{PROGRAM, Program, serving};
 
 fn ask(client: &mut Client, target: &str, fields: &str) -> Reply {
     client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n{fields}\r\n"));
     client.reply()
-}
-
-/// A system call that fails with EIO, if this argument of it has this value.
-type Fault = (libc::c_long, Option<(u8, u64)>);
-
-/// Starts a program whose disk has these faults: a filter of system calls stays with those
-/// that a thread starts.
-fn start_with(faults: &[Fault], command: Command) -> Program {
-    let mut rules: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for &(call, argument) in faults {
-        let rules = rules.entry(call).or_default();
-        if let Some((argument, value)) = argument {
-            let length = SeccompCmpArgLen::Qword;
-            let condition = SeccompCondition::new(argument, length, SeccompCmpOp::Eq, value);
-            rules.push(SeccompRule::new(vec![condition.unwrap()]).unwrap());
-        }
-    }
-    let fails = SeccompAction::Errno(libc::EIO.cast_unsigned());
-    let architecture = std::env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, fails, architecture).unwrap();
-    let program: BpfProgram = filter.try_into().unwrap();
-    let start = move || {
-        seccompiler::apply_filter(&program).unwrap();
-        Program::start(command, 1)
-    };
-    thread::spawn(start).join().unwrap()
 }
 
 /// Lengths by which reads are told from others: those of nothing else that is read.
@@ -66,7 +36,7 @@ fn damaged() -> tempfile::TempDir {
 fn a_small_file_that_cannot_be_read_is_an_error_of_its_own() {
     let folder = damaged();
     // Nothing is in memory, and what is small cannot be read.
-    let faults = [(libc::SYS_preadv2, None), (libc::SYS_pread64, Some((2, SMALL)))];
+    let faults = [(libc::SYS_preadv2, None), (libc::SYS_pread64, Some((2, Eq, SMALL)))];
     let command = serving(&folder.path().join("root"), &["--workers", "1"]);
     let mut program = start_with(&faults, command);
     let mut client = program.client();
@@ -86,8 +56,8 @@ fn a_large_file_that_cannot_be_read_to_its_end_cuts_the_connection() {
     let folder = damaged();
     for faults in [
         // What is not in memory is fetched, what is there is sent.
-        &[(libc::SYS_preadv2, None), (libc::SYS_pread64, Some((2, LAST_PIECE)))][..],
-        &[(libc::SYS_sendfile, Some((3, LAST_PIECE)))],
+        &[(libc::SYS_preadv2, None), (libc::SYS_pread64, Some((2, Eq, LAST_PIECE)))][..],
+        &[(libc::SYS_sendfile, Some((3, Eq, LAST_PIECE)))],
     ] {
         let command = serving(&folder.path().join("root"), &["--workers", "1"]);
         let mut program = start_with(faults, command);
@@ -103,6 +73,23 @@ fn a_large_file_that_cannot_be_read_to_its_end_cuts_the_connection() {
         let (_, log, _) = program.finish();
         assert!(log.contains("\"GET /large.bin HTTP/1.1\" 200 524288 "), "{log}");
     }
+}
+
+/// It was answered with 404, which caches keep, as if there were no such directory.
+#[test]
+fn a_directory_that_cannot_be_read_is_an_error_of_its_own() {
+    let folder = site();
+    let command = serving(&folder.path().join("root"), &["--workers", "1", "--listing"]);
+    let mut program = start_with(&[(libc::SYS_getdents64, None)], command);
+    let mut client = program.client();
+    let reply = ask(&mut client, "/bare/", "");
+    assert_eq!((reply.status(), reply.text()), (500, "Internal Server Error\n"));
+    let line = program.wait_for("cannot list Index(\"bare\")");
+    assert!(line.contains("Input/output error"), "{line}");
+    // What is not there is not found, and what has an index page needs no list.
+    assert_eq!(ask(&mut client, "/nothing/", "").status(), 404);
+    assert_eq!(ask(&mut client, "/docs/", "").text(), "<h1>docs</h1>\n");
+    assert_eq!(ask(&mut client, "/bare/file.txt", "").text(), "x");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::wat_guest::replying;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Changes what a running program may have. Gives what it was.
-fn limit(program: &Program, resource: Resource, current: Option<u64>) -> Option<u64> {
+pub fn limit(program: &Program, resource: Resource, current: Option<u64>) -> Option<u64> {
     // It inherited the highest value from us.
     let new = Rlimit { current, maximum: getrlimit(resource).maximum };
     prlimit(Some(Pid::from_child(&program.child)), resource, new).unwrap().current
@@ -34,12 +34,12 @@ fn told(admin: &str, path: &str) -> String {
 }
 
 /// The address of its administration.
-fn admin(program: &mut Program) -> String {
+pub fn admin(program: &mut Program) -> String {
     let line = program.wait_for("administration at http://");
     line.split("http://").nth(1).unwrap().trim_end_matches('/').to_owned()
 }
 
-fn ask(client: &mut Client, target: &str) -> Reply {
+pub fn ask(client: &mut Client, target: &str) -> Reply {
     client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
     client.reply()
 }

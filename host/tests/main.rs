@@ -18,7 +18,7 @@
 //! - `dependencies`: what it is made of.
 //! - `documents`: what is written about it leads somewhere, in both languages.
 //! - `panics`: what a fault of its own costs.
-//! - `failing_machine` and `failing_disk`: what those of the machine cost.
+//! - `failing_machine`, `failing_memory` and `failing_disk`: what those of the machine cost.
 //! - `admin`: what it tells who runs it, and lets them change.
 
 #![expect(
@@ -27,6 +27,7 @@
     reason = "in a test, a panic that names its line is the report"
 )]
 
+mod faulty_calls;
 mod fixture;
 mod running;
 mod wat_guest;
@@ -41,6 +42,7 @@ mod documents;
 mod examples;
 mod failing_disk;
 mod failing_machine;
+mod failing_memory;
 mod files;
 mod fuzz;
 mod guests;

@@ -1,18 +1,25 @@
 //! A panic in the server costs one connection, and nobody else anything.
 
+use std::fs;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use innkeeper::http1::connection::Origin;
 use innkeeper::server::{Running, Serve, Server};
+use rustix::process::Signal;
+use seccompiler::SeccompCmpOp;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::fixture::Client;
+use crate::faulty_calls::{Fault, start_with};
+use crate::fixture::{Client, site};
+use crate::running::{Program, serving};
 
 /// Says hello, unless it is a connection's turn to panic.
 #[derive(Clone, Default)]
@@ -83,4 +90,112 @@ fn a_panic_while_accepting_leaves_the_socket_open() {
     assert!(began.elapsed() >= Duration::from_secs(2), "it rests for a second each time");
     assert_eq!(running.heartbeats().len(), 1);
     assert_eq!(stop(running), 0);
+}
+
+/// Which the second of two workers cannot make use of.
+struct Unready;
+
+impl Clone for Unready {
+    fn clone(&self) -> Unready {
+        assert_ne!(thread::current().name(), Some("worker-1"), "on purpose");
+        Unready
+    }
+}
+
+impl Serve for Unready {
+    async fn serve(self, _: TcpStream, _: Origin, _: watch::Receiver<bool>) {}
+}
+
+/// It was told that all is well, while connections waited for a worker that began anew each
+/// second.
+#[test]
+fn a_worker_that_cannot_start_is_told_to_who_starts_it() {
+    let any_port = "127.0.0.1:0".parse().unwrap();
+    let server = Server::bind(&[any_port], NonZeroUsize::new(2).unwrap()).unwrap();
+    let error = server.start(&Unready).err().expect("it did not start").to_string();
+    assert!(error.contains("worker-1 cannot start"), "{error}");
+}
+
+/// Descriptors by which the runtimes of a program wait for sockets, in their order.
+fn waits(program: &Program) -> Vec<u64> {
+    let folder = format!("/proc/{}/fd", program.child.id());
+    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let is_wait = |entry: &fs::DirEntry| {
+        fs::read_link(entry.path()).is_ok_and(|link| link.ends_with("anon_inode:[eventpoll]"))
+    };
+    let number = |entry: fs::DirEntry| entry.file_name().to_str().unwrap().parse().unwrap();
+    let mut numbers: Vec<u64> = entries.filter(is_wait).map(number).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// The second of two workers cannot wait for sockets, whenever it is begun anew: its runtime
+/// panics then.
+fn with_a_worker_that_panics_each_time() -> (Program, tempfile::TempDir) {
+    let folder = site();
+    let start = || serving(&folder.path().join("root"), &["--workers", "2"]);
+    // Each runtime has two of them, and makes them in the same order each time.
+    let waits = waits(&Program::start(start(), 1));
+    assert_eq!(waits.len(), 6, "of the program and two workers: {waits:?}");
+    let is_of_the_last = Some((0, SeccompCmpOp::Ge, waits[4]));
+    let mut faults: Vec<Fault> = vec![(libc::SYS_epoll_pwait, is_of_the_last.clone())];
+    #[cfg(target_arch = "x86_64")]
+    faults.push((libc::SYS_epoll_wait, is_of_the_last));
+    let mut command = start();
+    command.args(["--admin", "127.0.0.1:0"]);
+    (start_with(&faults, command), folder)
+}
+
+#[test]
+fn a_worker_that_panics_each_time_leaves_the_others_serving() {
+    let (mut program, _folder) = with_a_worker_that_panics_each_time();
+    let began = Instant::now();
+    let admin = program.wait_for("administration at http://");
+    let admin = admin.split("http://").nth(1).unwrap().trim_end_matches('/').to_owned();
+    let told = |path: &str| {
+        let mut client = Client::connect(admin.parse().unwrap());
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        client.reply().text().to_owned()
+    };
+    // The kernel gives some of these to the one, some to the other, which are kept waiting.
+    let mut clients: Vec<_> = (0..32).map(|_| program.client()).collect();
+    for client in &mut clients {
+        client.send("GET /hello.txt HTTP/1.1\r\nHost: test\r\n\r\n");
+    }
+    let is_served = |client: &mut Client| {
+        client.socket().set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        match client.receive() {
+            Ok(0) => panic!("it was closed"),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            came => came.is_ok(),
+        }
+    };
+    let served = loop {
+        if let Some(at) = clients.iter_mut().position(is_served) {
+            break &mut clients[at];
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "nobody is served");
+    };
+    served.socket().set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    assert_eq!(served.reply().text(), "hello\n");
+    for _ in 0..3 {
+        let line = program.wait_for("a panic in worker-1");
+        assert!(line.contains("I/O driver"), "{line}");
+        program.wait_for("worker-1 begins anew in a second, after a panic");
+        served.expect_open();
+    }
+    // It is begun three times, with a second between them.
+    assert!(began.elapsed() >= Duration::from_millis(1900), "{:?}", began.elapsed());
+    program.wait_for("a worker stands still");
+    served.expect_open();
+    let so_far = program.said.matches("a panic in").count();
+    let allowed = usize::try_from(began.elapsed().as_secs()).unwrap() + 2;
+    assert!((4..=allowed).contains(&so_far), "{so_far} panics in {:?}", began.elapsed());
+    assert!(!program.said.contains("a panic in worker-0"), "{}", program.said);
+    let metrics = told("/metrics");
+    let counted = metrics.lines().find_map(|line| line.strip_prefix("innkeeper_panics_total "));
+    assert!(counted.unwrap().parse::<usize>().unwrap() >= so_far, "{metrics}");
+    assert_eq!(told("/healthz"), "a worker stands still\n");
+    program.signal(Signal::TERM);
+    assert!(program.finish().0.success());
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -124,18 +124,22 @@ async fn hand_over(admin: &Admin, request: Request<Incoming>, purpose: Purpose) 
     let Ok(Ok(_permit)) = tokio::time::timeout(UPLOAD, admin.uploads.acquire()).await else {
         return text(StatusCode::SERVICE_UNAVAILABLE, "Another guest is being handed over.\n");
     };
-    let limit = usize::try_from(MAX_GUEST_BYTES).unwrap_or(usize::MAX);
-    let body = Limited::new(request.into_body(), limit).collect();
-    let bytes = match tokio::time::timeout(UPLOAD, body).await {
+    let bytes = match tokio::time::timeout(UPLOAD, receive(request.into_body())).await {
         Err(_) => {
             return text(
                 StatusCode::REQUEST_TIMEOUT,
                 "The guest did not arrive within a minute.\n",
             );
         }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
-        Ok(Err(error)) => return text(StatusCode::BAD_REQUEST, format!("{error}\n")),
-        Ok(Ok(body)) => body.to_bytes().to_vec(),
+        Ok(Err(NotReceived::TooLarge)) => return too_large(),
+        Ok(Err(NotReceived::NoMemory)) => {
+            let told = "There is no memory for a guest of this size now.\n";
+            return text(StatusCode::SERVICE_UNAVAILABLE, told);
+        }
+        Ok(Err(NotReceived::Failed(error))) => {
+            return text(StatusCode::BAD_REQUEST, format!("{error}\n"));
+        }
+        Ok(Ok(bytes)) => bytes,
     };
     match admin.swapper.hand_over(bytes, purpose).await {
         Ok(trial) => {
@@ -145,6 +149,34 @@ async fn hand_over(admin: &Admin, request: Request<Incoming>, purpose: Purpose) 
         }
         Err(problem) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
     }
+}
+
+/// Why there is no guest.
+enum NotReceived {
+    TooLarge,
+    NoMemory,
+    Failed(hyper::Error),
+}
+
+/// Receives a guest. Where there is no memory for it that is an error, and not the end of the
+/// process, as it would be for what is small.
+async fn receive(mut body: Incoming) -> Result<Vec<u8>, NotReceived> {
+    let room = |bytes: &mut Vec<u8>, more: usize| {
+        bytes.try_reserve(more).map_err(|_| NotReceived::NoMemory)
+    };
+    let mut bytes = Vec::new();
+    let announced = body.size_hint().lower().min(MAX_GUEST_BYTES);
+    room(&mut bytes, usize::try_from(announced).unwrap_or(usize::MAX))?;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(NotReceived::Failed)?;
+        let Some(data) = frame.data_ref() else { continue };
+        if (bytes.len() + data.len()) as u64 > MAX_GUEST_BYTES {
+            return Err(NotReceived::TooLarge);
+        }
+        room(&mut bytes, data.len())?;
+        bytes.extend_from_slice(data);
+    }
+    Ok(bytes)
 }
 
 fn report(trial: &Trial) -> String {

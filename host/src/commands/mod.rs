@@ -23,9 +23,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use rustix::process::{Resource, getrlimit};
 
 use crate::guest::source::read_guest;
-use crate::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits, PreparedEngine};
+use crate::guest::{self, DEFAULT_GUEST, Engine, Generation, GuestLimits, PreparedEngine};
 use crate::site::{Options, Resolver, Site};
 
 /// Says a line on standard error. Where nothing can be said, as on a full disk, serving goes
@@ -75,12 +76,28 @@ fn prepare_engine(
         Compilation::Whole => PreparedEngine::new(limits, workers),
         Compilation::Incremental => PreparedEngine::for_edits(limits, workers),
     };
-    engine.map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
+    engine.map_err(|error| cannot_start_engine(&error))
 }
 
-/// Starts the threads of an engine.
+/// Starts the threads of an engine, and has this one ready to run guests.
 fn start(engine: PreparedEngine) -> anyhow::Result<Engine> {
-    engine.start().map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))
+    guest::prepare_thread().map_err(|error| cannot_start_engine(&error))?;
+    engine.start().map_err(|error| cannot_start_engine(&error))
+}
+
+/// Says why, and what to do where the address space is limited: that looks as if there were no
+/// memory, and is not what memory is saved with.
+fn cannot_start_engine(error: &dyn fmt::Display) -> anyhow::Error {
+    let limit = getrlimit(Resource::As).current;
+    let advice = limit.map(|bytes| {
+        format!(
+            "; this process may have {} MiB of address space (ulimit -v), and reserves some 25 GiB \
+             for each worker, of which it uses little: lift that limit, and limit the memory \
+             itself (MemoryMax= of systemd)",
+            bytes >> 20
+        )
+    });
+    anyhow!("cannot start the WebAssembly engine: {error:#}{}", advice.unwrap_or_default())
 }
 
 /// Starts an engine to try a guest on.

@@ -125,9 +125,12 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let watching = if settings.no_watch { Watching::Off } else { Watching::On };
     let swapper = Swapper::start(Arc::clone(&engine), Arc::clone(&serving), source, watching);
     let swapper = Arc::new(swapper.map_err(|problem| anyhow!(problem))?);
+    let listeners: Vec<_> =
+        server.addresses().iter().map(|address| format!("http://{address}")).collect();
+    // What keeps it from starting is an error here. Among what is asynchronous it could not be
+    // told: the runtimes of workers must not be dropped there.
+    let running = server.start(&service)?;
     runtime.block_on(async {
-        let listeners: Vec<_> =
-            server.addresses().iter().map(|address| format!("http://{address}")).collect();
         if io::IsTerminal::is_terminal(&io::stderr()) {
             let (version, root) = (env!("CARGO_PKG_VERSION"), settings.root.display());
             say(format_args!("innkeeper {version} serves {root}; Ctrl-C stops it"));
@@ -136,7 +139,6 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
         for listener in &listeners {
             say(format_args!("listening on {listener}"));
         }
-        let running = server.start(&service)?;
         if let (Some(sources), Some(dev)) = (sources, &dev) {
             sources.watch(Arc::clone(dev)).map_err(|problem| anyhow!(problem))?;
             tokio::spawn(Arc::clone(dev).follow(serving));

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::instance::Failure;
+use super::thread::prepare_thread;
 
 /// Decisions that may wait, for each lane. A guest in Python (2 ms) gets through so
 /// many in a quarter of a second; who comes later is better told at once to come again.
@@ -49,6 +50,8 @@ impl Lanes {
                 if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
                     tracing::debug!("slow decisions have the priority of workers: {error}");
                 }
+                // If there is no memory for it, each decision tries again.
+                let _ = prepare_thread();
                 while let Some(work) = next(&receiver) {
                     // The panic's hook told of it; whoever waits finds the answer missing.
                     let _ = catch_unwind(AssertUnwindSafe(work));

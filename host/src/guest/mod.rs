@@ -12,6 +12,7 @@
 //!     `wit/policy.wit`.
 //!   - `memory`: decisions that it made before.
 //!   - `lanes`: where those are made that take long.
+//! - `thread`: what a thread needs to run guests.
 //! - `sentence`: what is wrong with a guest, on one line.
 //! - [`cases`] and [`check`]: what a guest must pass before its first request.
 //! - [`serving`]: the generation that serves, and its replacement in one step.
@@ -41,6 +42,7 @@ mod sentence;
 pub mod serving;
 pub mod source;
 pub mod swap;
+mod thread;
 pub mod trial;
 mod watch;
 
@@ -50,6 +52,7 @@ pub use generation::{Decided, Digest, Generation};
 pub use instance::Failure;
 pub use interests::Facts;
 pub use serving::Serving;
+pub use thread::prepare_thread;
 
 /// The default policy: the component that the build script made of `guest/`.
 pub const DEFAULT_GUEST: &[u8] = include_bytes!(env!("INNKEEPER_DEFAULT_GUEST"));

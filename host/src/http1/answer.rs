@@ -135,14 +135,7 @@ async fn serve(
                 tracing::warn!("{candidate:?} is forbidden to this process; answered as not found");
                 return fields::vary(not_found(asked, candidate.path()).await, fields);
             }
-            Lookup::Exhausted(error) => {
-                tracing::error!("cannot open {candidate:?} now: {error}");
-                return unavailable();
-            }
-            Lookup::Failed(error) => {
-                tracing::error!("cannot open {candidate:?}: {error}");
-                return Reply::plain(500);
-            }
+            Lookup::Exhausted(_) | Lookup::Failed(_) => return cannot("open", candidate, &found),
         }
     }
     if named_directory && status == 200 {
@@ -151,14 +144,32 @@ async fn serve(
     }
     if status == 200 {
         for candidate in candidates {
-            if let Candidate::Index(directory) = candidate
-                && let Some(listing) = service.site.list(directory).await
-            {
-                return fields::add(list(&listing, directory, head), fields);
+            let Candidate::Index(directory) = candidate else { continue };
+            match service.site.list(directory).await {
+                Ok(Some(listing)) => return fields::add(list(&listing, directory, head), fields),
+                Ok(None) => {}
+                Err(why) => return cannot("list", candidate, &why),
             }
         }
     }
     fields::vary(not_found(asked, candidates.first().map_or("", Candidate::path)).await, fields)
+}
+
+/// The reply where the system cannot do that. The client is told whether to come again, the
+/// log tells why.
+fn cannot(what: &str, candidate: &Candidate, why: &Lookup) -> Reply {
+    match why {
+        Lookup::Exhausted(error) => {
+            tracing::error!("cannot {what} {candidate:?} now: {error}");
+            unavailable()
+        }
+        Lookup::Failed(error) => {
+            tracing::error!("cannot {what} {candidate:?}: {error}");
+            Reply::plain(500)
+        }
+        // These are no failures.
+        _ => Reply::plain(404),
+    }
 }
 
 /// The reply that lists a directory: JSON for who asks for it, else a page.

@@ -30,6 +30,11 @@ const ENTRY_OVERHEAD: u64 = 200;
 /// for new ones leaves the workers room. The others are sent as they are.
 const AT_A_TIME: usize = 2;
 
+/// Bytes that must be there to be had before a file is compressed. An encoder takes some
+/// (brotli 3 MiB), and ends the process when it gets none; what is optional must not. More
+/// than 32 MiB, as the C library then asks the kernel, and gives them back to it.
+const SPARE_BYTES: usize = 40 << 20;
+
 /// Levels at which compressing costs about as much as sending (a few ms a megabyte)
 /// and most of the gain is there.
 const BROTLI_QUALITY: i32 = 4;
@@ -71,6 +76,9 @@ impl Compressor {
         let file = file.try_clone().ok()?;
         let length = usize::try_from(length).ok()?;
         let compress = move || {
+            if !has_room(SPARE_BYTES) {
+                return Err(io::Error::from(io::ErrorKind::OutOfMemory));
+            }
             let mut content = vec![0; length];
             file.read_exact_at(&mut content, 0)?;
             encode(&content, coding).map(|encoded| (encoded, length))
@@ -91,6 +99,15 @@ impl Compressor {
         self.memory.insert((tag, coding), worth_it.clone());
         worth_it
     }
+}
+
+/// Whether so many bytes of memory could be had now.
+fn has_room(bytes: usize) -> bool {
+    let mut room = Vec::<u8>::new();
+    let has_room = room.try_reserve_exact(bytes).is_ok();
+    // Or what is never used is never asked for.
+    std::hint::black_box(room.as_ptr());
+    has_room
 }
 
 /// Compresses bytes.

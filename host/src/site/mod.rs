@@ -263,23 +263,22 @@ impl Site {
         Lookup::Missing
     }
 
-    /// What is in this directory; `""` is the root. `None` if it cannot be read, is
-    /// no directory, or if listings are switched off.
-    pub async fn list(&self, directory: &str) -> Option<Listing> {
+    /// What is in this directory; `""` is the root. `None` if there is no such directory, if
+    /// it may not be read, or if listings are switched off. The error is why the system
+    /// cannot read it: [`Lookup::Exhausted`] or [`Lookup::Failed`].
+    pub async fn list(&self, directory: &str) -> Result<Option<Listing>, Lookup> {
         if !self.list {
-            return None;
+            return Ok(None);
         }
         let root = Arc::clone(&self.root);
-        let (shown, directory) = (directory, directory.to_owned());
+        let directory = directory.to_owned();
         let read = move || Listing::read(&root, &directory);
         match tokio::task::spawn_blocking(read).await.unwrap_or(Err(Errno::IO)) {
-            Ok(listing) => Some(listing),
-            Err(errno) => {
-                if matches!(failed(errno), Lookup::Exhausted(_) | Lookup::Failed(_)) {
-                    tracing::error!("cannot list {shown:?}, answered as not found: {errno}");
-                }
-                None
-            }
+            Ok(listing) => Ok(Some(listing)),
+            Err(errno) => match failed(errno) {
+                error @ (Lookup::Exhausted(_) | Lookup::Failed(_)) => Err(error),
+                _ => Ok(None),
+            },
         }
     }
 
