@@ -461,6 +461,43 @@ fn is_no_guest() {
     is_not_loaded(&typed(r#"(export "decide" (func $f))"#), "type mismatch");
 }
 
+/// Threads, and memory that they share: with a second thread that counts a guest could
+/// tell the time, and with shared memory it could keep something.
+#[test]
+fn shares_memory_or_starts_threads() {
+    let refused = |component: &str, reason| {
+        is_not_loaded(&wat::parse_str(format!("(component {component})")).unwrap(), reason);
+    };
+    let shared = "threads must be enabled for shared memories";
+    refused("(core module (memory 1 1 shared))", shared);
+    refused(r#"(core module (import "env" "memory" (memory 1 1 shared)))"#, shared);
+    let add = "i32.atomic.rmw.add (i32.const 0) (i32.const 1)";
+    let wait = "memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)";
+    for call in [add, wait] {
+        let module = format!("(core module (memory 1) (func (drop ({call}))))");
+        refused(&module, "threads support is not enabled");
+    }
+    let thread =
+        "(core type $f (shared (func (param i32)))) (core func (canon thread.spawn-ref $f))";
+    let proposal = "the shared-everything-threads proposal";
+    refused(thread, proposal);
+    refused("(core func (canon thread.available_parallelism))", proposal);
+}
+
+/// It has no clock but the deadline: how far it counts until then it can tell nobody.
+#[test]
+fn counts_until_the_deadline_to_tell_the_time() {
+    // What it has counted lies where the next request would find it, and in its decision.
+    let count = format!(
+        "(i32.store (i32.const 8) (i32.const 0))
+        (loop $again
+            (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (i32.const 1)))
+            (i32.store8 (i32.const {DECISION}) (i32.const 3))
+            (br $again))"
+    );
+    misbehaves("", &count, "deadline");
+}
+
 /// A toolchain adds imports that are never called. They are inert: calling one
 /// traps.
 #[test]
