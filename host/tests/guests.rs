@@ -465,20 +465,23 @@ fn is_no_guest() {
 /// tell the time, and with shared memory it could keep something.
 #[test]
 fn shares_memory_or_starts_threads() {
-    let core = |text: &str| is_not_loaded(&wat::parse_str(text).unwrap(), "does not compile");
-    let within = |module: &str| format!("(component (core module {module}))");
-    core(&within("(memory 1 1 shared)"));
-    core(&within(r#"(import "env" "memory" (memory 1 1 shared))"#));
-    core(&within(
-        "(memory 1 1 shared) (func (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 1))))",
-    ));
-    core(&within(
-        "(memory 1) (func (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))",
-    ));
-    core(
-        "(component (core type $f (shared (func (param i32)))) (core func (canon thread.spawn-ref $f)))",
-    );
-    core("(component (core func (canon thread.available_parallelism)))");
+    let refused = |component: &str, reason| {
+        is_not_loaded(&wat::parse_str(format!("(component {component})")).unwrap(), reason);
+    };
+    let shared = "threads must be enabled for shared memories";
+    refused("(core module (memory 1 1 shared))", shared);
+    refused(r#"(core module (import "env" "memory" (memory 1 1 shared)))"#, shared);
+    let add = "i32.atomic.rmw.add (i32.const 0) (i32.const 1)";
+    let wait = "memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)";
+    for call in [add, wait] {
+        let module = format!("(core module (memory 1) (func (drop ({call}))))");
+        refused(&module, "threads support is not enabled");
+    }
+    let thread =
+        "(core type $f (shared (func (param i32)))) (core func (canon thread.spawn-ref $f))";
+    let proposal = "the shared-everything-threads proposal";
+    refused(thread, proposal);
+    refused("(core func (canon thread.available_parallelism))", proposal);
 }
 
 /// It has no clock but the deadline: how far it counts until then it can tell nobody.
@@ -493,17 +496,6 @@ fn counts_until_the_deadline_to_tell_the_time() {
             (br $again))"
     );
     misbehaves("", &count, "deadline");
-    // One that counts to a fixed number decides the same, however long it took.
-    let counted = "(local $count i32)
-        (loop $again
-            (local.set $count (i32.add (local.get $count) (i32.const 1)))
-            (br_if $again (i32.lt_u (local.get $count) (i32.const 100000))))
-        (i32.store (i32.const 520) (local.get $count))";
-    let items = format!("(func $count {counted})");
-    let guest = Generation::load(engine(), &module(&items, "(call $count)")).unwrap();
-    let facts = || Facts { client: "127.0.0.1".parse().unwrap() };
-    let decide = || guest.try_out(b"GET /x HTTP/1.1", [].into_iter(), facts()).unwrap();
-    assert_eq!(decide(), decide());
 }
 
 /// A toolchain adds imports that are never called. They are inert: calling one
