@@ -114,7 +114,7 @@ impl CodeCache {
         None
     }
 
-    /// How long a decision took on average in the check that was passed under this key, if
+    /// What a decision took on average in the check that was passed under this key, if
     /// one was.
     pub(super) fn passed(&self, key: Digest) -> Option<Duration> {
         let told = self.read(&passed_name(key)).ok()??;
