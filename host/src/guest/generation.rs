@@ -470,3 +470,23 @@ const WEIGHT: u64 = 32;
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Generation, SLOW, WEIGHT};
+    use crate::guest::{DEFAULT_GUEST, Engine, GuestLimits};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_guest_is_slow_as_long_as_its_decisions_take_long() {
+        let engine = Arc::new(Engine::new(GuestLimits::default(), 1).expect("an engine"));
+        let guest = Generation::load(&engine, DEFAULT_GUEST).expect("the default guest");
+        guest.takes(SLOW / 10);
+        guest.took(SLOW * 1000);
+        assert!(!guest.is_slow(), "for one decision");
+        (0..WEIGHT).for_each(|_| guest.took(SLOW * 3));
+        assert!(guest.is_slow());
+        (0..3 * WEIGHT).for_each(|_| guest.took(SLOW / 10));
+        assert!(!guest.is_slow());
+    }
+}
