@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use super::cases::{Asked, Case, CaseFile};
 use super::decision::{Decision, Kind};
-use super::generation::{Generation, cpu_time};
+use super::generation::Generation;
 use super::instance::Failure;
 use super::interests::Facts;
+use super::pace::cpu_time;
 use super::sentence;
 
 /// The longest request line that a guest is asked about, in bytes. The default of
@@ -55,7 +56,7 @@ pub fn check(guest: &Generation, cases: &[CaseFile]) -> Result<Report, String> {
     // Each was decided twice.
     let count = u32::try_from(2 * asked.len()).unwrap_or(u32::MAX);
     report.average = cpu_time().saturating_sub(before) / count;
-    guest.takes(report.average);
+    guest.pace().begin_with(report.average);
     for decision in &decisions {
         *report.kinds.entry(decision.kind()).or_default() += 1;
     }

@@ -23,6 +23,7 @@ use super::instance::{Failure, Instance, Usage};
 use super::interests::{Facts, Interests};
 use super::load::{self, Form};
 use super::memory::{Key, Memory};
+use super::pace::{Pace, cpu_time};
 use super::sentence;
 
 /// The SHA-256 of a guest's file (FIPS 180-4).
@@ -69,8 +70,7 @@ pub struct Generation {
     counters: Counters,
     /// Which of the decisions, counted from the first, failed lately.
     failed_at: Mutex<VecDeque<u64>>,
-    /// What its decisions take of a core: nanoseconds, an average in which the last count most.
-    takes: AtomicU64,
+    pace: Pace,
 }
 
 /// What a generation did so far.
@@ -166,7 +166,7 @@ impl Generation {
             memories: (0..engine.workers()).map(|_| Memory::new(remembered_bytes)).collect(),
             counters: Counters::default(),
             failed_at: Mutex::default(),
-            takes: AtomicU64::new(0),
+            pace: Pace::default(),
         })
     }
 
@@ -206,22 +206,9 @@ impl Generation {
         }
     }
 
-    /// Takes note of how long its decisions take on average.
-    pub(super) fn takes(&self, average: Duration) {
-        self.takes.store(nanoseconds(average), Ordering::Relaxed);
-    }
-
-    /// Takes note of how long one decision took. Of two at the same time one may be lost.
-    fn took(&self, time: Duration) {
-        // A few that are rare and long make it no slow guest.
-        let time = nanoseconds(time.min(SLOW * 8));
-        let average = self.takes.load(Ordering::Relaxed);
-        self.takes.store(average - average / WEIGHT + time / WEIGHT, Ordering::Relaxed);
-    }
-
-    /// Whether its decisions take so long that none is begun on a worker.
-    fn is_slow(&self) -> bool {
-        self.takes.load(Ordering::Relaxed) > nanoseconds(SLOW)
+    /// How long its decisions take.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// Asks for a decision on the request with this line and these header
@@ -315,10 +302,9 @@ impl Generation {
         before: Duration,
     ) -> Result<Decision, Failure> {
         let decision = self.run(request, deadline)?;
-        // Not by the clock: on a machine that is busy with others no guest is slow for that.
-        // Nor where it failed: who makes a guest fail makes nobody else's decisions wait for
+        // Not where it failed: who makes a guest fail makes nobody else's decisions wait for
         // a thread.
-        self.took(cpu_time().saturating_sub(before));
+        self.pace.note(cpu_time().saturating_sub(before));
         Ok(decision)
     }
 
@@ -326,7 +312,7 @@ impl Generation {
     /// nothing but its request, so one that was given up may be begun anew.
     async fn compute(self: &Arc<Self>, request: policy::Request) -> Result<Decision, Failure> {
         let engine = &self.engine;
-        let mut attempts = if self.is_slow() { 0 } else { WORKER_ATTEMPTS };
+        let mut attempts = if self.pace.is_slow() { 0 } else { WORKER_ATTEMPTS };
         while attempts > 0 {
             let before = cpu_time();
             match self.serve(&request, engine.worker_deadline(), before) {
@@ -438,12 +424,6 @@ fn patiently<R>(attempt: impl Fn() -> Result<R, Failure>) -> Result<R, Failure> 
     attempt()
 }
 
-/// The time that this thread has run.
-pub(super) fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
-}
-
 /// Whether this thread, which missed a deadline, got to run for less than most of that
 /// time since it had run so long.
 fn lacked_a_core(before: Duration, deadline: Duration) -> bool {
@@ -458,35 +438,3 @@ const ATTEMPTS: usize = 3;
 
 /// How long warming up may delay a swap.
 const WARM_UP: Duration = Duration::from_millis(100);
-
-/// A guest whose decisions take longer than this, on average, makes none of them on
-/// a worker, where remembered requests would wait for them: ten times what it costs to
-/// hand one over. One in Rust takes 20 us, in Go 50, in JavaScript 400 and in Python 2,000.
-const SLOW: Duration = Duration::from_micros(150);
-
-/// How many decisions ago one counts a third of what the last one does.
-const WEIGHT: u64 = 32;
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Generation, SLOW, WEIGHT};
-    use crate::guest::{DEFAULT_GUEST, Engine, GuestLimits};
-    use std::sync::Arc;
-
-    #[test]
-    fn a_guest_is_slow_as_long_as_its_decisions_take_long() {
-        let engine = Arc::new(Engine::new(GuestLimits::default(), 1).expect("an engine"));
-        let guest = Generation::load(&engine, DEFAULT_GUEST).expect("the default guest");
-        guest.takes(SLOW / 10);
-        guest.took(SLOW * 1000);
-        assert!(!guest.is_slow(), "for one decision");
-        (0..WEIGHT).for_each(|_| guest.took(SLOW * 3));
-        assert!(guest.is_slow());
-        (0..3 * WEIGHT).for_each(|_| guest.took(SLOW / 10));
-        assert!(!guest.is_slow());
-    }
-}

@@ -11,7 +11,7 @@
 //!   - [`decision`] and [`rules`]: what it decided, checked against the rules of
 //!     `wit/policy.wit`.
 //!   - `memory`: decisions that it made before.
-//!   - `lanes`: where those are made that take long.
+//!   - `pace`: how long they take; `lanes`: where those are made that take long.
 //! - `thread`: what a thread needs to run guests.
 //! - `sentence`: what is wrong with a guest, on one line.
 //! - [`cases`] and [`check`]: what a guest must pass before its first request.
@@ -37,6 +37,7 @@ pub mod interests;
 mod lanes;
 pub mod load;
 mod memory;
+mod pace;
 pub mod rules;
 mod sentence;
 pub mod serving;

@@ -69,7 +69,7 @@ pub fn prove(engine: &Arc<Engine>, bytes: &[u8], cases: &[CaseFile]) -> Result<P
     let cache = engine.code_cache();
     let report = match cache.and_then(|cache| cache.passed(key)) {
         Some(average) => {
-            generation.takes(average);
+            generation.pace().begin_with(average);
             let cases = cases.iter().map(|file| file.cases.len()).sum();
             Report { cases, average, is_known: true, ..Report::default() }
         }
