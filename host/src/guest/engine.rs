@@ -84,7 +84,7 @@ impl Engine {
     }
 
     fn with(limits: GuestLimits, workers: u32, counting: Counting) -> wasmtime::Result<Engine> {
-        PreparedEngine::with(limits, workers, counting)?.start()
+        PreparedEngine::with(limits, workers, counting, None)?.start()
     }
 
     /// The engine, with a folder that it keeps compiled code in.
@@ -169,29 +169,29 @@ pub struct PreparedEngine {
 impl PreparedEngine {
     /// An engine for a server of this many workers, as [`Engine::new`] makes it.
     pub fn new(limits: GuestLimits, workers: u32) -> wasmtime::Result<PreparedEngine> {
-        PreparedEngine::with(limits, workers, Counting::Off)
+        PreparedEngine::with(limits, workers, Counting::Off, None)
     }
 
     /// The same, for who edits a guest: functions that it compiled before it does not compile
     /// again.
     pub fn for_edits(limits: GuestLimits, workers: u32) -> wasmtime::Result<PreparedEngine> {
-        let functions = Arc::<Functions>::default();
-        let mut config = config(limits, instances(workers));
-        config.enable_incremental_compilation(functions.clone())?;
-        let wasm = wasmtime::Engine::new(&config)?;
-        let (counting, functions) = (Counting::Off, Some(functions));
-        Ok(PreparedEngine { wasm, limits, workers, counting, functions })
+        PreparedEngine::with(limits, workers, Counting::Off, Some(Arc::default()))
     }
 
     fn with(
         limits: GuestLimits,
         workers: u32,
         counting: Counting,
+        functions: Option<Arc<Functions>>,
     ) -> wasmtime::Result<PreparedEngine> {
-        let mut config = config(limits, instances(workers));
+        // One on each worker, as many slow ones beside them, and one to try a guest.
+        let mut config = config(limits, workers * 2 + 1);
         config.consume_fuel(counting == Counting::On);
+        if let Some(functions) = functions.clone() {
+            config.enable_incremental_compilation(functions)?;
+        }
         let wasm = wasmtime::Engine::new(&config)?;
-        Ok(PreparedEngine { wasm, limits, workers, counting, functions: None })
+        Ok(PreparedEngine { wasm, limits, workers, counting, functions })
     }
 
     /// Starts the clock that interrupts guests, and the threads for slow decisions.
@@ -206,11 +206,6 @@ impl PreparedEngine {
         let code_cache = None;
         Ok(Engine { wasm, limits, workers, counting, lanes, clock, code_cache, functions })
     }
-}
-
-/// One on each worker, as many slow ones beside them, and one to try a guest.
-fn instances(workers: u32) -> u32 {
-    workers * 2 + 1
 }
 
 /// Whether instructions are counted, which makes guests slower.
