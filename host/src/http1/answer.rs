@@ -5,12 +5,12 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::connection::{Origin, Service};
 use super::fields;
 use super::head::{Head, Method};
-use super::representation;
+use super::representation::{self, prepared};
 use crate::guest::{self, Candidate, Decision, Facts, Failure};
 use crate::reply::{Body, Field, NO_SNIFFING, PLAIN_TEXT, Reply};
-use crate::site::Lookup;
 use crate::site::encodings::{Coding, preferred};
 use crate::site::listing::Listing;
+use crate::site::{Lookup, SiteFile, SystemError};
 
 /// A site's page for what is not found. The nearest one up the tree is sent.
 const NOT_FOUND_PAGE: &str = "404.html";
@@ -117,17 +117,7 @@ async fn serve(
         };
         note(candidate, &found);
         match found {
-            Lookup::File(file) => {
-                // A tail makes another answer of it.
-                if service.tail.is_none()
-                    && let Some(reply) = representation::prepared(&file, status, fields, head)
-                {
-                    return reply;
-                }
-                return match representation::reply(&file, status, fields, head).await {
-                    Ok(reply) | Err(reply) => reply,
-                };
-            }
+            Lookup::File(file) => return send(asked, &file, status, fields).await,
             Lookup::Directory => named_directory = true,
             Lookup::Missing => {}
             Lookup::Forbidden => {
@@ -135,7 +125,7 @@ async fn serve(
                 tracing::warn!("{candidate:?} is forbidden to this process; answered as not found");
                 return fields::vary(not_found(asked, candidate.path()).await, fields);
             }
-            Lookup::Exhausted(_) | Lookup::Failed(_) => return cannot("open", candidate, &found),
+            Lookup::Error(error) => return cannot("open", candidate, error),
         }
     }
     if named_directory && status == 200 {
@@ -148,27 +138,40 @@ async fn serve(
             match service.site.list(directory).await {
                 Ok(Some(listing)) => return fields::add(list(&listing, directory, head), fields),
                 Ok(None) => {}
-                Err(why) => return cannot("list", candidate, &why),
+                Err(error) => return cannot("list", candidate, error),
             }
         }
     }
     fields::vary(not_found(asked, candidates.first().map_or("", Candidate::path)).await, fields)
 }
 
+/// The reply that sends a file, as it was made before if that is how it is to be.
+async fn send(
+    Asked { service, head, .. }: Asked<'_>,
+    file: &SiteFile,
+    status: u16,
+    fields: &guest::Fields,
+) -> Reply {
+    // A tail makes another answer of it.
+    let prepared = service.tail.is_none().then(|| prepared(file, status, fields, head)).flatten();
+    match prepared {
+        Some(reply) => reply,
+        None => representation::reply(file, status, fields, head).await,
+    }
+}
+
 /// The reply where the system cannot do that. The client is told whether to come again, the
 /// log tells why.
-fn cannot(what: &str, candidate: &Candidate, why: &Lookup) -> Reply {
-    match why {
-        Lookup::Exhausted(error) => {
+fn cannot(what: &str, candidate: &Candidate, error: SystemError) -> Reply {
+    match error {
+        SystemError::Exhausted(error) => {
             tracing::error!("cannot {what} {candidate:?} now: {error}");
             unavailable()
         }
-        Lookup::Failed(error) => {
+        SystemError::Failed(error) => {
             tracing::error!("cannot {what} {candidate:?}: {error}");
             Reply::plain(500)
         }
-        // These are no failures.
-        _ => Reply::plain(404),
     }
 }
 
@@ -203,13 +206,7 @@ async fn not_found(asked: Asked<'_>, path: &str) -> Reply {
     for directory in above.skip(depth.saturating_sub(NOT_FOUND_DEPTH)) {
         let page = [directory, NOT_FOUND_PAGE].concat();
         if let Lookup::File(page) = service.site.find(worker, &page, &codings).await {
-            let none = &guest::Fields::default();
-            if let Some(reply) = representation::prepared(&page, 404, none, head) {
-                return reply;
-            }
-            return match representation::reply(&page, 404, none, head).await {
-                Ok(reply) | Err(reply) => reply,
-            };
+            return send(asked, &page, 404, &guest::Fields::default()).await;
         }
     }
     Reply::plain(404)

@@ -169,10 +169,11 @@ pub async fn serve(
         // A client whose next request is always there already must not keep the
         // other connections of this worker waiting: one that sent many at once gets
         // one answer a turn. tokio's own budget would give it 128.
-        if !connection.received.is_empty() {
+        if connection.received.is_empty() {
+            consume_budget().await;
+        } else {
             yield_now().await;
         }
-        consume_budget().await;
     };
     // A client that has said and sent its last needs no time to read its answer:
     // only what still arrives would destroy it.

@@ -8,7 +8,7 @@ use super::head::{Fault, Head};
 use super::scan::Scanner;
 use crate::guest::{Candidate, Decision, Facts, Failure};
 use crate::reply::Reply;
-use crate::site::Lookup;
+use crate::site::{Lookup, SystemError};
 
 /// How a request is answered, and why.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ fn describe(lookup: &Lookup) -> String {
         Lookup::Directory => "it is a directory".to_owned(),
         Lookup::Missing => "there is nothing that may be served".to_owned(),
         Lookup::Forbidden => "this process may not read it".to_owned(),
-        Lookup::Exhausted(error) => format!("cannot be opened now: {error}"),
-        Lookup::Failed(error) => format!("cannot be opened: {error}"),
+        Lookup::Error(SystemError::Exhausted(error)) => format!("cannot be opened now: {error}"),
+        Lookup::Error(SystemError::Failed(error)) => format!("cannot be opened: {error}"),
     }
 }

@@ -67,8 +67,8 @@ fn prepare(reply: &Reply, added: &guest::Fields, found: &SiteFile, next: &OnceLo
     }
 }
 
-/// The reply that sends a file with this status and these fields of the guest. The error is a reply in our own words: the file is not
-/// what the client wants, or cannot be read.
+/// The reply that sends a file with this status and these fields of the guest, or in our own
+/// words that the file is not what the client wants, or cannot be read.
 ///
 /// Conditions and ranges are those of status 200 alone: a page that explains an
 /// error is not what the client has a version of (RFC 9110, sections 13.2.1 and
@@ -78,7 +78,7 @@ pub(super) async fn reply(
     status: u16,
     added: &guest::Fields,
     head: &Head<'_>,
-) -> Result<Reply, Reply> {
+) -> Reply {
     let content_type = match fields::own_type(added) {
         Some(own) => own.to_vec(),
         None => found.media_type.field_value().into_bytes(),
@@ -107,9 +107,9 @@ pub(super) async fn reply(
                 reply.status = 304;
                 let reply = fields::add(reply, added);
                 prepare(&reply, added, found, &found.unmodified);
-                return Ok(reply);
+                return reply;
             }
-            Verdict::Failed => return Err(Reply::plain(412)),
+            Verdict::Failed => return Reply::plain(412),
         }
         let wanted = match range(head) {
             Some(range) if conditions.allow_range(&found.validators) => {
@@ -126,11 +126,11 @@ pub(super) async fn reply(
             }
             Wanted::Parts(parts) => {
                 let reply = multipart(found, &parts, &content_type, reply);
-                return Ok(fields::add(reply, added));
+                return fields::add(reply, added);
             }
             Wanted::Nothing => {
                 let unsatisfied = format!("bytes */{}", found.length);
-                return Err(Reply::plain(416).with(Field::new("Content-Range", unsatisfied)));
+                return Reply::plain(416).with(Field::new("Content-Range", unsatisfied));
             }
         }
     }
@@ -148,17 +148,17 @@ pub(super) async fn reply(
                 // It became shorter a moment ago. Nothing is sent yet, so the
                 // answer can be told to be what it is; but not half a part.
                 Ok(content) if reply.status != 206 => Body::Bytes(content),
-                Ok(_) => return Err(Reply::plain(500)),
+                Ok(_) => return Reply::plain(500),
                 Err(error) => {
                     let line = head.line.escape_ascii();
                     tracing::error!("cannot read a file: {error}, for {line}");
-                    return Err(Reply::plain(500));
+                    return Reply::plain(500);
                 }
             }
         }
         (Content::File(file), _) => Body::File { file: Arc::clone(file), extent },
     };
-    Ok(reply)
+    reply
 }
 
 /// The reply that sends several parts of a file (RFC 9110, section 14.6).

@@ -116,7 +116,14 @@ pub enum Lookup {
     Missing,
     /// Something that this process may not read.
     Forbidden,
-    /// The system cannot open anything now: it is out of descriptors or memory.
+    /// The system could not tell.
+    Error(SystemError),
+}
+
+/// What keeps the system from opening or reading something that may be there.
+#[derive(Clone, Copy, Debug)]
+pub enum SystemError {
+    /// It is out of descriptors or memory now.
     Exhausted(Errno),
     /// The file system failed.
     Failed(Errno),
@@ -264,9 +271,8 @@ impl Site {
     }
 
     /// What is in this directory; `""` is the root. `None` if there is no such directory, if
-    /// it may not be read, or if listings are switched off. The error is why the system
-    /// cannot read it: [`Lookup::Exhausted`] or [`Lookup::Failed`].
-    pub async fn list(&self, directory: &str) -> Result<Option<Listing>, Lookup> {
+    /// it may not be read, or if listings are switched off.
+    pub async fn list(&self, directory: &str) -> Result<Option<Listing>, SystemError> {
         if !self.list {
             return Ok(None);
         }
@@ -276,7 +282,7 @@ impl Site {
         match tokio::task::spawn_blocking(read).await.unwrap_or(Err(Errno::IO)) {
             Ok(listing) => Ok(Some(listing)),
             Err(errno) => match failed(errno) {
-                error @ (Lookup::Exhausted(_) | Lookup::Failed(_)) => Err(error),
+                Lookup::Error(error) => Err(error),
                 _ => Ok(None),
             },
         }
@@ -342,7 +348,7 @@ impl Lookup {
         match self {
             Lookup::File(file) => file.validators.tag.is_some(),
             Lookup::Directory | Lookup::Missing => true,
-            Lookup::Forbidden | Lookup::Exhausted(_) | Lookup::Failed(_) => false,
+            Lookup::Forbidden | Lookup::Error(_) => false,
         }
     }
 
@@ -399,7 +405,7 @@ fn failed(errno: Errno) -> Lookup {
         | Errno::INVAL
         | Errno::ILSEQ => Lookup::Missing,
         Errno::ACCESS | Errno::PERM => Lookup::Forbidden,
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM => Lookup::Exhausted(errno),
-        _ => Lookup::Failed(errno),
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM => Lookup::Error(SystemError::Exhausted(errno)),
+        _ => Lookup::Error(SystemError::Failed(errno)),
     }
 }
