@@ -33,8 +33,7 @@ impl Place {
         let mut command = serving(&folder.path().join("root"), &["--admin", "127.0.0.1:0"]);
         command.arg("--admin-token").arg(token).args(arguments);
         let mut program = Program::start(command, 1);
-        let line = program.wait_for("administration at http://");
-        let admin = line.split("http://").nth(1).unwrap().trim_end_matches('/').parse().unwrap();
+        let admin = program.admin();
         Place { program, admin, _folder: folder }
     }
 

@@ -1,7 +1,6 @@
 //! The loop of who writes a guest: build, check, swap, and pages that load anew.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -33,10 +32,8 @@ impl Place {
         command.args(["--source", watched]);
         command.current_dir(folder.path()).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         let mut program = Program::start(command, 1);
-        let line = program.wait_for("administration at http://");
-        let admin = line.split("http://").nth(1).unwrap().trim_end_matches('/').to_owned();
-        let address: SocketAddr = admin.parse().unwrap();
-        let mut events = Client::connect(address);
+        let admin = program.admin();
+        let mut events = Client::connect(admin);
         events.send(format!("GET /dev/events HTTP/1.1\r\nHost: {admin}\r\n\r\n"));
         Place { folder, program, events }
     }

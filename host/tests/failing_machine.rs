@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 
 use crate::fixture::{Client, Reply, site, write};
-use crate::running::{Program, serving};
+use crate::running::{Program, serving, told};
 use crate::wat_guest::replying;
 
 /// How long something may take that happens at once on a machine with nothing else to do.
@@ -24,19 +24,6 @@ pub fn limit(program: &Program, resource: Resource, current: Option<u64>) -> Opt
     // It inherited the highest value from us.
     let new = Rlimit { current, maximum: getrlimit(resource).maximum };
     prlimit(Some(Pid::from_child(&program.child)), resource, new).unwrap().current
-}
-
-/// What the operator is told at this place of the administration.
-fn told(admin: &str, path: &str) -> String {
-    let mut client = Client::connect(admin.parse().unwrap());
-    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-    client.reply().text().to_owned()
-}
-
-/// The address of its administration.
-pub fn admin(program: &mut Program) -> String {
-    let line = program.wait_for("administration at http://");
-    line.split("http://").nth(1).unwrap().trim_end_matches('/').to_owned()
 }
 
 pub fn ask(client: &mut Client, target: &str) -> Reply {
@@ -80,11 +67,9 @@ fn without_room_for_another_thread_requests_are_answered() {
     let mut program = Program::start(serving(&folder.path().join("root"), &flags), 1);
     let mut old = program.client();
     old.expect_open();
-    let status = fs::read_to_string(format!("/proc/{}/status", program.child.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmSize:")).unwrap();
-    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     // What is small must be there to be had, or the process ends. A thread wants 2 MiB.
-    let before = limit(&program, Resource::As, Some((kib + 1024) << 10));
+    let so_much = program.memory("VmSize:") + (1 << 20);
+    let before = limit(&program, Resource::As, Some(so_much));
     for number in 0..20 {
         // The kernel never heard of these: they are looked for by a thread that may wait.
         assert_eq!(ask(&mut old, &format!("/never/heard/of/{number}")).status(), 404);
@@ -108,17 +93,17 @@ fn a_full_log_disk_costs_lines_and_no_request() {
     let folder = site();
     let flags = ["--access-log-file", "/dev/full", "--admin", "127.0.0.1:0"];
     let mut program = Program::start(serving(&folder.path().join("root"), &flags), 1);
-    let admin = admin(&mut program);
+    let admin = program.admin();
     for _ in 0..3 {
         assert_eq!(program.get("/hello.txt").text(), "hello\n");
     }
     let line = program.wait_for("cannot write the access log");
     assert!(line.contains("No space left on device"), "{line}");
     let began = Instant::now();
-    while !told(&admin, "/metrics").contains("innkeeper_access_log_lost_lines_total 3\n") {
-        assert!(began.elapsed() < PATIENCE, "{}", told(&admin, "/metrics"));
+    while !told(admin, "/metrics").contains("innkeeper_access_log_lost_lines_total 3\n") {
+        assert!(began.elapsed() < PATIENCE, "{}", told(admin, "/metrics"));
     }
-    assert_eq!(told(&admin, "/healthz"), "ok\n");
+    assert_eq!(told(admin, "/healthz"), "ok\n");
     program.signal(Signal::TERM);
     let (status, _, said) = program.finish();
     assert!(status.success());
@@ -219,7 +204,7 @@ fn a_clock_that_jumps_moves_dates_and_no_deadline() {
     command.arg("--access-log-file").arg(&log);
     command.env("LD_PRELOAD", library).env("CLOCK_OFFSET", folder.path().join("offset"));
     let mut program = Program::start(command, 1);
-    let admin = admin(&mut program);
+    let admin = program.admin();
     let (mut busy, mut slow) = (program.client(), program.client());
     // Its head has ten seconds to arrive, by a clock that does not jump.
     slow.send("GET /hello.txt HTTP/1.1\r\nHost: test\r\n");
@@ -245,8 +230,8 @@ fn a_clock_that_jumps_moves_dates_and_no_deadline() {
         let tag = (jump >= 0).then_some(settled.as_str());
         assert_eq!(reply.field("etag"), tag, "{jump}");
         assert_eq!(reply.field("last-modified").is_some(), jump >= 0, "{jump}");
-        assert!(told(&admin, "/status").contains("\"uptime_s\": "), "{jump}");
-        assert_eq!(told(&admin, "/healthz"), "ok\n");
+        assert!(told(admin, "/status").contains("\"uptime_s\": "), "{jump}");
+        assert_eq!(told(admin, "/healthz"), "ok\n");
     }
     slow.send("\r\n");
     assert_eq!(slow.reply().text(), "hello\n");

@@ -3,7 +3,7 @@
 //! Limits of a process stand for it: the system calls that ask for memory or for a thread
 //! fail then, as they do elsewhere.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
@@ -11,18 +11,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Resource;
 
-use crate::failing_machine::{admin, ask, limit};
+use crate::failing_machine::{ask, limit};
 use crate::fixture::{Client, site, write};
 use crate::running::{PROGRAM, Program, serving};
 
 const MIB: u64 = 1 << 20;
-
-/// Bytes of memory of a running program, by their name in proc(5).
-fn memory(program: &Program, field: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", program.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
-}
 
 /// What becomes of a program that is started with less than it wants.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,7 +91,7 @@ fn without_memory_to_start_it_says_so_and_ends() {
     // The guest is compiled by the first one.
     drop(Program::start(command(), 1));
     // The C library reserves 64 MiB for a thread or not, as it comes.
-    let mut enough = memory(&Program::start(command(), 1), "VmPeak:") + 1024 * MIB;
+    let mut enough = Program::start(command(), 1).memory("VmPeak:") + 1024 * MIB;
     let (outcome, said) = started_with(enough, &command());
     assert_eq!(outcome, Start::Serves, "{said}");
     let (outcome, said) = started_with(512 * MIB, &command());
@@ -147,9 +140,9 @@ fn near_the_end_of_memory_what_is_optional_is_left_out() {
     let mut command = serving(&root, &["--workers", "1", "--recheck", "0s"]);
     command.args(["--admin", "127.0.0.1:0", "--admin-token"]).arg(&token);
     let mut program = Program::start(command, 1);
-    let admin = admin(&mut program);
+    let admin = program.admin();
     // Of what can be written to: the C library has address space in store.
-    let so_much = memory(&program, "VmData:") + 8 * MIB;
+    let so_much = program.memory("VmData:") + 8 * MIB;
     let before = limit(&program, Resource::Data, Some(so_much));
     // Nothing was asked for before.
     for number in 0..20 {
@@ -166,7 +159,7 @@ fn near_the_end_of_memory_what_is_optional_is_left_out() {
     };
     assert_eq!(compressed(&mut client), None);
     program.wait_for("cannot compress a file: out of memory; it is sent as it is");
-    let mut uploader = Client::connect(admin.parse().unwrap());
+    let mut uploader = Client::connect(admin);
     uploader.send(format!(
         "PUT /guest HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer 0123456789abcdef\r\n\
          Content-Length: {}\r\n\r\n",

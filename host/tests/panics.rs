@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::faulty_calls::{Fault, start_with};
 use crate::fixture::{Client, site};
-use crate::running::{Program, serving};
+use crate::running::{Program, serving, told};
 
 /// Says hello, unless it is a connection's turn to panic.
 #[derive(Clone, Default)]
@@ -150,13 +150,7 @@ fn with_a_worker_that_panics_each_time() -> (Program, tempfile::TempDir) {
 fn a_worker_that_panics_each_time_leaves_the_others_serving() {
     let (mut program, _folder) = with_a_worker_that_panics_each_time();
     let began = Instant::now();
-    let admin = program.wait_for("administration at http://");
-    let admin = admin.split("http://").nth(1).unwrap().trim_end_matches('/').to_owned();
-    let told = |path: &str| {
-        let mut client = Client::connect(admin.parse().unwrap());
-        client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-        client.reply().text().to_owned()
-    };
+    let admin = program.admin();
     // The kernel gives some of these to the one, some to the other, which are kept waiting.
     let mut clients: Vec<_> = (0..32).map(|_| program.client()).collect();
     for client in &mut clients {
@@ -192,10 +186,10 @@ fn a_worker_that_panics_each_time_leaves_the_others_serving() {
     let allowed = usize::try_from(began.elapsed().as_secs()).unwrap() + 2;
     assert!((4..=allowed).contains(&so_far), "{so_far} panics in {:?}", began.elapsed());
     assert!(!program.said.contains("a panic in worker-0"), "{}", program.said);
-    let metrics = told("/metrics");
+    let metrics = told(admin, "/metrics");
     let counted = metrics.lines().find_map(|line| line.strip_prefix("innkeeper_panics_total "));
     assert!(counted.unwrap().parse::<usize>().unwrap() >= so_far, "{metrics}");
-    assert_eq!(told("/healthz"), "a worker stands still\n");
+    assert_eq!(told(admin, "/healthz"), "a worker stands still\n");
     program.signal(Signal::TERM);
     assert!(program.finish().0.success());
 }

@@ -1,5 +1,6 @@
 //! The program, running.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,13 @@ pub fn serving(root: &Path, arguments: &[&str]) -> Command {
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.arg(root).args(["--listen", "127.0.0.1:0"]).args(arguments);
     command
+}
+
+/// What the operator is told at this place of an administration.
+pub fn told(admin: SocketAddr, path: &str) -> String {
+    let mut client = Client::connect(admin);
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    client.reply().text().to_owned()
 }
 
 /// A running program. It is killed when dropped.
@@ -84,6 +92,20 @@ impl Program {
         let mut client = self.client();
         client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
         client.reply()
+    }
+
+    /// The address of its administration, where it has one.
+    pub fn admin(&mut self) -> SocketAddr {
+        let line = self.wait_for("administration at http://");
+        let (_, address) = line.split_once("http://").unwrap();
+        address.trim_end_matches('/').parse().unwrap()
+    }
+
+    /// Bytes of its memory, by their name in proc(5).
+    pub fn memory(&self, field: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
     }
 
     pub fn signal(&self, signal: Signal) {
