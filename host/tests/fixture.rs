@@ -11,7 +11,7 @@ use std::time::Duration;
 use innkeeper::clients::Clients;
 use innkeeper::guest::serving::OnFailure;
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits, Serving};
-use innkeeper::http1::{Limits, connection::Service};
+use innkeeper::http1::{Limits, connection::Service, turns::Turns};
 use innkeeper::server::{Running, Server};
 use innkeeper::site::{Options, Site};
 use tempfile::TempDir;
@@ -100,6 +100,7 @@ impl Setup {
             guest: Arc::new(Serving::new(self.guest, self.on_failure)),
             clients: self.clients,
             limits: self.limits,
+            turns: Turns::new(self.workers),
             log: None,
             metrics: None,
             log_heads: false,

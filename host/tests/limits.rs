@@ -1,9 +1,12 @@
 //! Every wait and every size has its bound.
 
-use std::io::Write;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use innkeeper::http1::Limits;
+use socket2::{Domain, Socket, Type};
 
 use crate::fixture::{Setup, TestServer, write};
 
@@ -161,6 +164,53 @@ fn where_a_request_is_split_does_not_matter() {
     }
 }
 
+/// The memory that the kernel has for all connections is not for those that read nothing.
+#[test]
+fn a_crowd_that_reads_nothing_is_sent_little_in_advance() {
+    const ENOUGH: usize = 400 << 10;
+    let server = Setup { workers: 1, ..Setup::default() }.start();
+    let large = fs::File::create(server.root().join("large.bin")).unwrap();
+    large.set_len(100 << 20).unwrap();
+    let asks = |wanted: usize| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(&server.address.into()).unwrap();
+        let mut client = TcpStream::from(socket);
+        client.write_all(b"GET /large.bin HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while unread(&server, &client) < wanted {
+            assert!(Instant::now() < deadline, "only {} bytes", unread(&server, &client));
+            std::thread::yield_now();
+        }
+        client
+    };
+    // Few are sent much, as that takes the least of a core.
+    let _crowd: Vec<_> = (0..16).map(|_| asks(ENOUGH)).collect();
+    server.connect().expect_open();
+    let late: Vec<_> = (0..32).map(|_| asks(64 << 10)).collect();
+    server.connect().expect_open();
+    let sent: Vec<_> = late.iter().map(|client| unread(&server, client)).collect();
+    let much = sent.iter().filter(|&&sent| sent >= ENOUGH).count();
+    assert!(much <= 2, "{much} of those that came late: {sent:?}");
+    // Who reads gets all of it.
+    let mut reader = late.into_iter().next_back().unwrap();
+    let mut received = vec![0; 4 << 20];
+    reader.read_exact(&mut received).unwrap();
+}
+
+/// What the server's kernel keeps for a client until it is read.
+fn unread(server: &TestServer, client: &TcpStream) -> usize {
+    let connections = fs::read_to_string("/proc/net/tcp").unwrap();
+    let client = format!(":{:04X}", client.local_addr().unwrap().port());
+    let server = format!(":{:04X}", server.address.port());
+    let queue = connections.lines().find_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let is_it = words[1].ends_with(&server) && words[2].ends_with(&client);
+        is_it.then(|| words[4].split(':').next().unwrap().to_owned())
+    });
+    usize::from_str_radix(&queue.expect("the connection"), 16).unwrap()
+}
+
 /// A client that never lets its worker wait shares it with the others.
 #[test]
 fn a_flood_of_requests_on_one_connection_lets_others_through() {
@@ -173,7 +223,7 @@ fn a_flood_of_requests_on_one_connection_lets_others_through() {
         scope.spawn(move || while sender.write_all(&requests).is_ok() {});
         scope.spawn(move || {
             let mut buffer = vec![0; 1 << 20];
-            while std::io::Read::read(&mut taker, &mut buffer).is_ok_and(|count| count > 0) {}
+            while taker.read(&mut buffer).is_ok_and(|count| count > 0) {}
         });
         // Some of these share the flooded worker.
         for _ in 0..20 {

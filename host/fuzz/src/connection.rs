@@ -16,8 +16,8 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use innkeeper::clients::Clients;
 use innkeeper::guest::Serving;
 use innkeeper::guest::serving::OnFailure;
-use innkeeper::http1::Limits;
 use innkeeper::http1::connection::{Origin, Service, serve};
+use innkeeper::http1::{Limits, turns::Turns};
 use innkeeper::site::{Options, Site};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -181,6 +181,7 @@ impl World {
                 guest: Arc::new(Serving::new(default_guest(), OnFailure::default())),
                 clients: Clients::default(),
                 limits,
+                turns: Turns::new(1),
                 log: None,
                 metrics: None,
                 log_heads: false,

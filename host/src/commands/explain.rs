@@ -14,9 +14,9 @@ use crate::clients::Clients;
 use crate::guest::cases::Asked;
 use crate::guest::serving::OnFailure;
 use crate::guest::{Facts, Serving};
-use crate::http1::Limits;
 use crate::http1::connection::{Origin, Service};
 use crate::http1::explain::{Explanation, explain};
+use crate::http1::{Limits, turns::Turns};
 use crate::reply::{Persistence, head};
 
 /// Explains the answer to a request.
@@ -29,6 +29,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         site,
         guest: Arc::new(Serving::new(Arc::new(generation), OnFailure::default())),
         limits: Limits::default(),
+        turns: Turns::new(1),
         clients: Clients::default(),
         log: None,
         metrics: None,

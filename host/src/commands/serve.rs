@@ -24,7 +24,7 @@ use crate::guest::code_cache::CodeCache;
 use crate::guest::source::{Source, read_cases};
 use crate::guest::swap::{self, Proven, Swapper, Watching};
 use crate::guest::{Engine, Generation, PreparedEngine, Serving};
-use crate::http1::{Limits, connection::Service};
+use crate::http1::{Limits, connection::Service, turns::Turns};
 use crate::lockdown::{Enforced, Lockdown, Needs, lock_down};
 use crate::log::file::{LogFile, Out};
 use crate::log::{AccessLog, Format};
@@ -106,6 +106,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
         site,
         guest: Arc::clone(&serving),
         limits: Limits::default(),
+        turns: Turns::new(workers.get()),
         clients: settings.clients.clients(),
         log: log
             .map(|(out, format)| AccessLog::to(out, format))

@@ -16,7 +16,6 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
-use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::account::Account;
@@ -27,6 +26,7 @@ use super::introduction;
 use super::limits::Limits;
 use super::scan::Scanner;
 use super::stream::{Arrival, Broken, More, Stream};
+use super::turns::Turns;
 use crate::clients::Clients;
 use crate::clients::allowance::Admission;
 use crate::dev::inject::Tail;
@@ -47,6 +47,8 @@ pub struct Service {
     pub clients: Clients,
     /// The bounds on each connection.
     pub limits: Limits,
+    /// Who goes first.
+    pub turns: Turns,
     /// Where requests are logged, if anywhere.
     pub log: Option<AccessLog>,
     /// Where they are counted, if anywhere.
@@ -74,7 +76,7 @@ pub struct Origin {
 
 /// One connection.
 struct Connection<'a> {
-    stream: Stream,
+    stream: Stream<'a>,
     origin: Origin,
     service: &'a Service,
     /// What has arrived and was not looked at yet.
@@ -131,7 +133,7 @@ pub async fn serve(
     let mut stop: Pin<&mut dyn Stop> = pin!(async move {
         let _ = stop_receiver.wait_for(|stopping| *stopping).await;
     });
-    let mut stream = Stream::new(socket);
+    let mut stream = Stream::new(socket, service.turns.of(origin.worker));
     let mut received = Vec::new();
     let introduced = introduction::client(&mut stream, &mut received, origin.client, &service);
     let client = match unless(stop.as_mut(), introduced).await {
@@ -172,7 +174,7 @@ pub async fn serve(
         if connection.received.is_empty() {
             consume_budget().await;
         } else {
-            yield_now().await;
+            connection.stream.turn().await;
         }
     };
     // A client that has said and sent its last needs no time to read its answer:

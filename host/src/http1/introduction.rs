@@ -13,7 +13,7 @@ use crate::clients::proxies::{Announced, announced};
 /// Finds out for whom a connection from `peer` is. What has arrived behind that is left in
 /// `received`. `None` if a proxy does not tell what it has to.
 pub(super) async fn client(
-    stream: &mut Stream,
+    stream: &mut Stream<'_>,
     received: &mut Vec<u8>,
     peer: IpAddr,
     service: &Service,

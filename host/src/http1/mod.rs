@@ -10,6 +10,7 @@
 //! - [`head`]: what it says; `host`: what one of its fields may hold.
 //! - [`body`]: a request's body, measured and discarded.
 //! - [`stream`]: the socket, with a limit on every wait.
+//! - [`turns`]: who goes first.
 //! - `account`: what a request and its answer came to, for log and metrics.
 //! - [`limits`]: how much, how many and how long, each with its reason.
 
@@ -26,5 +27,6 @@ pub mod limits;
 mod representation;
 pub mod scan;
 mod stream;
+pub mod turns;
 
 pub use limits::Limits;

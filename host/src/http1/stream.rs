@@ -8,22 +8,33 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::task::coop::{consume_budget, unconstrained};
-use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::turns::Turn;
 use crate::reply::body::{Step, Transfer};
 
 /// Bytes to make room for when something has arrived: a request head of a
 /// browser, or a few of a load generator's, in one system call.
 const READ_BYTES: usize = 4 << 10;
 
+/// Bytes of an answer that the kernel has ready for a client, beyond those that are on
+/// their way, beside a crowd that takes nothing (`TCP_NOTSENT_LOWAT`, tcp(7)). It then has
+/// 0.3 MiB for each instead of up to 4; a large file costs half as much CPU time again,
+/// which is why there is no such limit for a few (benches/README.md, "Rude clients, and a
+/// long time").
+const READY_BYTES: u32 = 128 << 10;
+
 /// A socket and the one timer that bounds its waits.
-pub(super) struct Stream {
+pub(super) struct Stream<'a> {
     socket: TcpStream,
     alarm: Alarm,
+    turn: &'a Turn,
+    /// Whether little of an answer is made ready.
+    is_limited: bool,
 }
 
 /// A timer that is moved as rarely as possible: that costs more than most reads and
@@ -64,9 +75,20 @@ pub(super) enum Broken {
     FileFailed(io::Error),
 }
 
-impl Stream {
-    pub(super) fn new(socket: TcpStream) -> Stream {
-        Stream { socket, alarm: Alarm { sleep: Box::pin(sleep_until(Instant::now())) } }
+impl<'a> Stream<'a> {
+    pub(super) fn new(socket: TcpStream, turn: &'a Turn) -> Stream<'a> {
+        let alarm = Alarm { sleep: Box::pin(sleep_until(Instant::now())) };
+        Stream { socket, alarm, turn, is_limited: false }
+    }
+
+    /// Waits for a turn to do more than one answer or one piece of a file.
+    pub(super) async fn turn(&mut self) {
+        self.turn.wait().await;
+        if !self.is_limited && self.turn.is_crowded() {
+            self.is_limited = true;
+            // A system that cannot makes more ready.
+            let _ = SockRef::from(&self.socket).set_tcp_notsent_lowat(READY_BYTES);
+        }
     }
 
     /// Waits for bytes without a buffer to read them into, so that idle connections
@@ -170,6 +192,9 @@ impl Stream {
                 let fetched = tokio::task::spawn_blocking(transfer.fetch()).await;
                 fetched.map_err(io::Error::other).flatten().map_err(Broken::FileFailed)?;
             }
+            if !transfer.is_nearly_done() {
+                self.turn().await;
+            }
             let step = self.socket.try_io(Interest::WRITABLE, || transfer.step(&self.socket));
             match step {
                 Ok(Step::Moved(count)) => {
@@ -183,10 +208,6 @@ impl Stream {
                 Err(error) if is_of_the_file(&error) => return Err(Broken::FileFailed(error)),
                 Err(error) => self.wait_for_room(error, stall).await?,
             }
-            // A client that takes bytes as fast as they come must not keep the
-            // other connections of this worker waiting: tokio's own budget would let
-            // it have 128 steps, some 64 MiB.
-            yield_now().await;
         }
     }
 
@@ -216,6 +237,7 @@ impl Stream {
             io::ErrorKind::WouldBlock => {}
             _ => return Err(Broken::Gone(error)),
         }
+        let _stalled = self.turn.stalled();
         let deadline = Instant::now() + stall;
         let writable = poll_fn(|context| self.socket.poll_write_ready(context));
         match limit(&mut self.alarm, deadline, writable).await {

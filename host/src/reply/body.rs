@@ -72,9 +72,12 @@ impl Body {
     }
 }
 
-/// Bytes that one call may move. Large enough that calls do not count, small
-/// enough that other connections get their turn.
+/// Bytes that one call may move: one turn of a connection that sends a large file. Large
+/// enough that calls do not count.
 const TRANSFER_BYTES: usize = 512 << 10;
+
+/// Up to so many bytes need no turn: they take no longer than an answer from memory.
+const SMALL_BYTES: u64 = 64 << 10;
 
 /// Bytes that are fetched from the disk at a time.
 const FETCH_BYTES: usize = 128 << 10;
@@ -115,6 +118,11 @@ impl<'a> Transfer<'a> {
     /// Whether all bytes were moved.
     pub fn is_done(&self) -> bool {
         self.position == self.end
+    }
+
+    /// Whether so little is left that nobody notices when it is moved.
+    pub fn is_nearly_done(&self) -> bool {
+        self.end - self.position <= SMALL_BYTES
     }
 
     /// Moves some bytes from the file to the socket within the kernel

@@ -1,0 +1,134 @@
+//! Who goes first on a worker: whoever wants one small answer, before those who want much.
+//!
+//! All that goes on after a first answer or a first piece of a file waits for a turn. A
+//! worker gives a few at a time, to those that waited longest, and only once it has looked
+//! for new requests and answered them. So a new request waits for a few such pieces, and
+//! not for one of each client that wants many.
+//!
+//! And how much is made ready for them: the kernel takes up to 4 MiB of an answer in
+//! advance, which for a thousand clients that read nothing is all the memory it has for
+//! connections. Then it drops what arrives for others, too.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Semaphore;
+use tokio::task::yield_now;
+
+/// Turns that a worker gives between one look for new requests and the next.
+const AT_A_TIME: usize = 4;
+
+/// From so many clients on that do not take what was sent to them, others on the same
+/// worker have less of their answers made ready.
+const CROWD: usize = 16;
+
+/// The turns of all workers.
+#[derive(Debug)]
+pub struct Turns(Box<[Turn]>);
+
+/// The turns of one worker. On cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Turn {
+    next: Semaphore,
+    stalled: AtomicUsize,
+}
+
+/// A client that does not take what was sent to it, until this is dropped.
+pub(super) struct Stalled<'a>(&'a AtomicUsize);
+
+impl Turns {
+    /// For so many workers.
+    pub fn new(workers: usize) -> Turns {
+        let turn = || Turn { next: Semaphore::new(AT_A_TIME), stalled: AtomicUsize::new(0) };
+        Turns(std::iter::repeat_with(turn).take(workers).collect())
+    }
+
+    /// Those of the worker with this number, from 0.
+    pub(super) fn of(&self, worker: usize) -> &Turn {
+        &self.0[worker]
+    }
+}
+
+impl Turn {
+    /// Waits for a turn, which lasts until the task waits again.
+    pub(super) async fn wait(&self) {
+        // An error would mean that the semaphore was closed, which nobody does.
+        let _one = self.next.acquire().await;
+        // tokio goes on with this when nothing else can be done, after a look at the sockets.
+        yield_now().await;
+    }
+
+    /// Counts a client that takes nothing more at the moment.
+    pub(super) fn stalled(&self) -> Stalled<'_> {
+        self.stalled.fetch_add(1, Ordering::Relaxed);
+        Stalled(&self.stalled)
+    }
+
+    /// Whether there are many of them.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed) >= CROWD
+    }
+}
+
+impl Drop for Stalled<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::UnixStream;
+
+    use super::{AT_A_TIME, CROWD, Turns};
+
+    #[test]
+    fn what_arrives_waits_for_a_few_turns_and_not_for_one_of_each() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        let runtime = runtime.expect("a runtime");
+        let one_who_asks = runtime.spawn(async {
+            let turns = Arc::new((Turns::new(1), AtomicUsize::new(0)));
+            for _ in 0..200 {
+                let turns = Arc::clone(&turns);
+                tokio::spawn(async move {
+                    loop {
+                        turns.0.of(0).wait().await;
+                        turns.1.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            let (mut client, server) = std::os::unix::net::UnixStream::pair().expect("sockets");
+            server.set_nonblocking(true).expect("a socket");
+            let mut server = UnixStream::from_std(server).expect("a socket");
+            let mut given = 0;
+            for _ in 0..100 {
+                // A look at an empty socket, so that it has to wait for what arrives.
+                assert!(server.try_read(&mut [0]).is_err());
+                client.write_all(b"?").expect("sent");
+                server.read_u8().await.expect("received");
+                let now = turns.1.load(Ordering::Relaxed);
+                assert!(now - given <= 2 * AT_A_TIME, "{} turns came first", now - given);
+                given = now;
+            }
+            assert!(given >= 100, "whoever waits for a turn gets one, too: {given}");
+        });
+        runtime.block_on(one_who_asks).expect("no fault");
+    }
+
+    #[test]
+    fn a_crowd_is_one_as_long_as_it_is_there() {
+        let turns = Turns::new(2);
+        let mut stalled: Vec<_> = (1..CROWD).map(|_| turns.of(1).stalled()).collect();
+        assert!(!turns.of(1).is_crowded());
+        stalled.push(turns.of(1).stalled());
+        assert!(turns.of(1).is_crowded());
+        assert!(!turns.of(0).is_crowded());
+        stalled.pop();
+        assert!(!turns.of(1).is_crowded());
+    }
+}
