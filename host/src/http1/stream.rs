@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::coop::{consume_budget, unconstrained};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::turns::Turn;
+use super::turns::{SMALL_BYTES, Turn};
 use crate::reply::body::{Step, Transfer};
 
 /// Bytes to make room for when something has arrived: a request head of a
@@ -159,6 +159,9 @@ impl<'a> Stream<'a> {
         mut body: &[u8],
         stall: Duration,
     ) -> Result<(), Broken> {
+        if body.len() as u64 > SMALL_BYTES {
+            self.turn().await;
+        }
         while !head.is_empty() && !body.is_empty() {
             let sent = self.socket.try_io(Interest::WRITABLE, || {
                 let pieces = [IoSlice::new(head), IoSlice::new(body)];
@@ -192,7 +195,7 @@ impl<'a> Stream<'a> {
                 let fetched = tokio::task::spawn_blocking(transfer.fetch()).await;
                 fetched.map_err(io::Error::other).flatten().map_err(Broken::FileFailed)?;
             }
-            if !transfer.is_nearly_done() {
+            if transfer.left() > SMALL_BYTES {
                 self.turn().await;
             }
             let step = self.socket.try_io(Interest::WRITABLE, || transfer.step(&self.socket));

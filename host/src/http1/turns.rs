@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 
+/// Bytes that need no turn: sending them takes no longer than another answer.
+pub(super) const SMALL_BYTES: u64 = 64 << 10;
+
 /// Turns that a worker gives between one look for new requests and the next.
 const AT_A_TIME: usize = 4;
 

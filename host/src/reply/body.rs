@@ -76,9 +76,6 @@ impl Body {
 /// enough that calls do not count.
 const TRANSFER_BYTES: usize = 512 << 10;
 
-/// Up to so many bytes need no turn: they take no longer than an answer from memory.
-const SMALL_BYTES: u64 = 64 << 10;
-
 /// Bytes that are fetched from the disk at a time.
 const FETCH_BYTES: usize = 128 << 10;
 
@@ -117,12 +114,12 @@ impl<'a> Transfer<'a> {
 
     /// Whether all bytes were moved.
     pub fn is_done(&self) -> bool {
-        self.position == self.end
+        self.left() == 0
     }
 
-    /// Whether so little is left that nobody notices when it is moved.
-    pub fn is_nearly_done(&self) -> bool {
-        self.end - self.position <= SMALL_BYTES
+    /// Bytes that were not moved yet.
+    pub fn left(&self) -> u64 {
+        self.end - self.position
     }
 
     /// Moves some bytes from the file to the socket within the kernel
@@ -205,7 +202,7 @@ impl<'a> Transfer<'a> {
 
     /// How many bytes to ask for next; `None` when all are moved.
     fn next_count(&self) -> Option<usize> {
-        let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.left()).unwrap_or(usize::MAX);
         // No further than what was looked at, if anything was.
         let known = usize::try_from(self.in_memory.saturating_sub(self.position));
         let most = known.ok().filter(|&known| known > 0).unwrap_or(TRANSFER_BYTES);
