@@ -2,11 +2,12 @@
 """Slow and rude clients: what honest ones notice of them, and what they cost the server.
 
     host/benches/rude.py target/release/innkeeper [--seconds N] [--rounds N] [--connections N]
-        [--only WORDS] [--no-slowhttptest] [--quick] [--out FILE]
+        [--only WORDS] [--no-slowhttptest] [--nginx] [--quick] [--out FILE]
 
 For each kind of rude client, p99 of honest ones without and beside a crowd of them, in
 turns; and the server's memory and descriptors before, meanwhile and after. slowhttptest
-is run as well if it is installed. Prints a table and writes all results as JSON
+is run as well if it is installed. With --nginx the same is done to nginx, in turns: what
+honest clients notice there too may be the machine's doing. Prints a table and writes all results as JSON
 (rude.json). Ends with 1 if an honest request failed or a descriptor was not given back.
 
 Needs Linux, Python 3.9 and, for half-open connections of clients that vanish, CAP_NET_ADMIN.
@@ -26,6 +27,7 @@ import threading
 import time
 from pathlib import Path
 
+from clients import nginx
 from clients.honest import CONNECTIONS, Honest
 from clients.rude import KINDS, Crowd, Kind
 from clients.server import held, tcp_memory_kib, wait_for_descriptors
@@ -54,9 +56,9 @@ CALM_WINDOW = 0.4
 WHEN = ("idle", "coming", "beside")
 
 HEAD = """\
-| kind | connections | p99 idle | while they come | p99 beside | ratio | memory before / meanwhile \
+| kind | connections | p99 idle | while they come | p99 beside | ratio | the same of nginx | memory before / meanwhile \
 / after; of the kernel's TCP | descriptors | honest failures | what rude ones got |
-|---|---|---|---|---|---|---|---|---|---|"""
+|---|---|---|---|---|---|---|---|---|---|---|"""
 
 # Settings of slowhttptest: all connections within two seconds, something each second.
 TOOL_SECONDS = 15
@@ -213,12 +215,21 @@ def try_kind(program, folder, files, kind, settings):
     warm_up(server, files)
     time.sleep(CALM_WINDOW)
     pid = server.process.pid
-    found = {"connections": count, "before": held(pid), "rounds": []}
+    found = {"connections": count, "before": held(pid), "rounds": [], "nginx": []}
+    # A flood ends at innkeeper's cap, which is not nginx's.
+    beside = settings.nginx and count == settings.connections
+    rival = nginx.Nginx(folder / "site", folder) if beside else None
     for _ in range(settings.rounds):
         one = one_round(server, files, kind, count, settings.seconds)
         one["given_back_seconds"] = wait_for_descriptors(
             pid, found["before"]["descriptors"] + SPARE_DESCRIPTORS, PATIENCE)
         found["rounds"].append(one)
+        if rival:
+            one = one_round(rival, files, kind, count, settings.seconds)
+            one["meanwhile"] = {"tcp_kib": one["meanwhile"]["tcp_kib"]}
+            found["nginx"].append(one)
+    if rival:
+        rival.stop()
     found["after"] = held(pid)
     server.stop()
     found["failed"] = sum(
@@ -228,15 +239,17 @@ def try_kind(program, folder, files, kind, settings):
     return found
 
 
-def p99(found, when):
-    values = [one[when]["p99_ms"] for one in found["rounds"] if one[when]["p99_ms"] is not None]
+def p99(rounds, when):
+    values = [one[when]["p99_ms"] for one in rounds if one[when]["p99_ms"] is not None]
     return statistics.median(values) if values else float("nan")
 
 
 def row(name, found):
     """A line of the table."""
     rounds = found["rounds"]
-    idle, coming, beside = (p99(found, when) for when in WHEN)
+    idle, coming, beside = (p99(rounds, when) for when in WHEN)
+    rival = [p99(found["nginx"], when) for when in WHEN]
+    rival = "{:.2f}, {:.2f}, {:.2f} ms; {:.2f}".format(*rival, rival[2] / rival[0]) if found["nginx"] else ""
     states = [found["before"], rounds[-1]["meanwhile"], found["after"]]
     memory = " / ".join(f"{one['rss_kib'] / 1024:.1f}" for one in states)
     most = found["after"]["most_rss_kib"] / 1024
@@ -252,7 +265,7 @@ def row(name, found):
         got.append(f"honest ones that waited, and that came then, were let in after {told} s")
     tcp = rounds[-1]["meanwhile"]["tcp_kib"] / 1024
     return (f"| {name} | {found['connections']:,} | {idle:.2f} ms | {coming:.2f} ms | {beside:.2f} ms "
-            f"| {beside / idle:.2f} | {memory}, at most {most:.1f} MiB; {tcp:.0f} MiB "
+            f"| {beside / idle:.2f} | {rival} | {memory}, at most {most:.1f} MiB; {tcp:.0f} MiB "
             f"| {numbers}, back in {back} s | {found['failed']} | {'; '.join(got)} |")
 
 
@@ -264,6 +277,7 @@ def main():
     parser.add_argument("--connections", type=int, default=2000)
     parser.add_argument("--only", default="", help="kinds in whose name this stands")
     parser.add_argument("--no-slowhttptest", action="store_true", help="own clients alone")
+    parser.add_argument("--nginx", action="store_true", help="nginx beside it")
     parser.add_argument("--quick", action="store_true",
                         help="200 connections, one round of one second, without slowhttptest")
     parser.add_argument("--out", type=Path, default=Path("rude.json"))
@@ -279,6 +293,8 @@ def main():
     kinds = {name: kind for name, kind in kinds.items() if settings.only in name}
     if not kinds:
         sys.exit(f"no kind of client has {settings.only!r} in its name")
+    if settings.nginx and not nginx.find():
+        sys.exit("nginx is not installed; for example `apt-get install nginx-light`")
     program = str(Path(settings.program).resolve())
     results = {}
     print(HEAD, flush=True)

@@ -25,7 +25,8 @@ use super::head::{After, Head, Method};
 use super::introduction;
 use super::limits::Limits;
 use super::scan::Scanner;
-use super::stream::{Arrival, Broken, More, Stream};
+use super::stream::{Arrival, Broken, Stream};
+use super::transmission::transmit;
 use super::turns::Turns;
 use crate::clients::Clients;
 use crate::clients::allowance::Admission;
@@ -33,8 +34,7 @@ use crate::dev::inject::Tail;
 use crate::guest::{Decided, Serving};
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
-use crate::reply::body::Transfer;
-use crate::reply::{Body, Field, Persistence, Reply, head as reply_head};
+use crate::reply::{Body, Field, Persistence, Reply};
 use crate::site::Site;
 
 /// What all connections of a server share.
@@ -356,7 +356,9 @@ impl Connection<'_> {
             Some(head) => head.method == Method::Head,
             None => line.starts_with(b"HEAD "),
         };
-        let sent = self.transmit(&reply, without_body, persistence, &mut account).await;
+        let body = if without_body { &Body::Empty } else { &reply.body };
+        let (stream, stall) = (&mut self.stream, self.service.limits.stall);
+        let sent = transmit(stream, &reply, body, persistence, stall, &mut account).await;
         account.close(line, head, reply.status, decided);
         match sent {
             Ok(()) if persistence == Persistence::Close => Next::Close,
@@ -379,61 +381,7 @@ impl Connection<'_> {
             }
         }
     }
-
-    /// Puts an answer on the wire; the account counts what of its body got there.
-    async fn transmit(
-        &mut self,
-        reply: &Reply,
-        without_body: bool,
-        persistence: Persistence,
-        account: &mut Account<'_>,
-    ) -> Result<(), Broken> {
-        let stall = self.service.limits.stall;
-        let in_memory = match &reply.body {
-            Body::Bytes(bytes) if !without_body => &bytes[..],
-            Body::Shared { content, extent } if !without_body => extent.of(content),
-            _ => &[],
-        };
-        let copied = if in_memory.len() <= COPIED_BYTES { in_memory } else { &[] };
-        let mut out = Vec::with_capacity(HEAD_BYTES + copied.len());
-        reply_head::write(reply, persistence, &mut out);
-        match &reply.body {
-            Body::File { file, extent } if !without_body && extent.length > 0 => {
-                self.stream.send(&out, More::Yes, stall).await?;
-                account.first_byte();
-                let transfer = Transfer::new(file, *extent);
-                self.stream.send_file(transfer, stall, &mut account.body_bytes).await
-            }
-            Body::Parts { file, parts, tail } if !without_body => {
-                for (text, extent) in parts {
-                    out.extend_from_slice(text);
-                    self.stream.send(&out, More::Yes, stall).await?;
-                    account.first_byte();
-                    out.clear();
-                    account.body_bytes += text.len() as u64;
-                    let transfer = Transfer::new(file, *extent);
-                    self.stream.send_file(transfer, stall, &mut account.body_bytes).await?;
-                }
-                self.stream.send(tail, More::No, stall).await?;
-                account.body_bytes += tail.len() as u64;
-                Ok(())
-            }
-            _ => {
-                out.extend_from_slice(copied);
-                self.stream.send_both(&out, &in_memory[copied.len()..], stall).await?;
-                account.body_bytes = in_memory.len() as u64;
-                Ok(())
-            }
-        }
-    }
 }
-
-/// Room for a usual answer that is sent in one piece.
-const HEAD_BYTES: usize = 512;
-
-/// Up to so many bytes of a body are copied behind the head: that costs less than
-/// having the kernel gather two pieces.
-const COPIED_BYTES: usize = 2 << 10;
 
 /// What became of a request's body.
 enum Discarded {

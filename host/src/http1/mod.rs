@@ -6,6 +6,7 @@
 //! - [`explain`]: the same, with its reasons.
 //! - [`representation`]: a file becomes a reply: conditions, ranges.
 //! - `fields`: what a guest adds to a reply.
+//! - `transmission`: how a reply gets on the wire.
 //! - [`scan`]: where a request's head ends.
 //! - [`head`]: what it says; `host`: what one of its fields may hold.
 //! - [`body`]: a request's body, measured and discarded.
@@ -27,6 +28,7 @@ pub mod limits;
 mod representation;
 pub mod scan;
 mod stream;
+mod transmission;
 pub mod turns;
 
 pub use limits::Limits;

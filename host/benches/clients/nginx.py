@@ -1,0 +1,79 @@
+"""nginx beside innkeeper: whether what honest clients notice is the server's doing, or the machine's."""
+
+import os
+import pwd
+import resource
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+START_SECONDS = 10
+
+# As for innkeeper: two workers, no log, files from the page cache, no limit on what one
+# connection may ask for. Patience is nginx's own: a minute for a head, a body, a read.
+CONFIGURATION = """\
+{user}
+daemon off;
+worker_processes {workers};
+worker_rlimit_nofile {descriptors};
+pid {folder}/pid;
+error_log stderr crit;
+events {{ worker_connections 16384; }}
+http {{
+  {paths}
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 1000000000;
+  reset_timedout_connection on;
+  open_file_cache max=1000;
+  server {{
+    listen 127.0.0.1:{port} reuseport backlog=4096;
+    root {site};
+  }}
+}}
+"""
+
+
+def find():
+    """The program, or None. Debian keeps it where only root looks."""
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+class Nginx:
+    """nginx on a site, until it is stopped."""
+
+    def __init__(self, site, folder, workers=2):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        # Started by root, its workers would be a user that cannot read the site.
+        user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
+        kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        paths = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+        configuration = Path(folder) / "nginx.conf"
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        configuration.write_text(CONFIGURATION.format(
+            user=user, descriptors=descriptors, workers=workers, folder=folder, paths=paths, port=self.port, site=site))
+        self.process = subprocess.Popen([find(), "-p", str(folder), "-c", str(configuration)])
+        until = time.monotonic() + START_SECONDS
+        while socket.socket().connect_ex(("127.0.0.1", self.port)):
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise SystemExit("nginx does not start; what it said stands above")
+            time.sleep(0.02)
+        told = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        self.workers = [int(pid) for pid in told.split()]
+
+    def cpu_seconds(self):
+        ticks = 0
+        for pid in self.workers:
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / TICKS
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()

@@ -1,0 +1,64 @@
+//! Puts an answer on the wire: its head, and its body from memory or from a file.
+
+use std::time::Duration;
+
+use super::account::Account;
+use super::stream::{Broken, More, Stream};
+use crate::reply::body::Transfer;
+use crate::reply::{Body, Persistence, Reply, head as reply_head};
+
+/// Room for a usual answer that is sent in one piece.
+const HEAD_BYTES: usize = 512;
+
+/// Up to so many bytes of a body are copied behind the head: that costs less than
+/// having the kernel gather two pieces.
+const COPIED_BYTES: usize = 2 << 10;
+
+/// Sends the head of an answer and a body, which is the answer's own unless it is to have
+/// none. The client may take nothing for so long (`stall`); the account counts what of the
+/// body got there.
+pub(super) async fn transmit(
+    stream: &mut Stream<'_>,
+    reply: &Reply,
+    body: &Body,
+    persistence: Persistence,
+    stall: Duration,
+    account: &mut Account<'_>,
+) -> Result<(), Broken> {
+    let in_memory = match body {
+        Body::Bytes(bytes) => &bytes[..],
+        Body::Shared { content, extent } => extent.of(content),
+        Body::Empty | Body::File { .. } | Body::Parts { .. } => &[],
+    };
+    let copied = if in_memory.len() <= COPIED_BYTES { in_memory } else { &[] };
+    let mut out = Vec::with_capacity(HEAD_BYTES + copied.len());
+    reply_head::write(reply, persistence, &mut out);
+    match body {
+        Body::File { file, extent } if extent.length > 0 => {
+            stream.send(&out, More::Yes, stall).await?;
+            account.first_byte();
+            let transfer = Transfer::new(file, *extent);
+            stream.send_file(transfer, stall, &mut account.body_bytes).await
+        }
+        Body::Parts { file, parts, tail } => {
+            for (text, extent) in parts {
+                out.extend_from_slice(text);
+                stream.send(&out, More::Yes, stall).await?;
+                account.first_byte();
+                out.clear();
+                account.body_bytes += text.len() as u64;
+                let transfer = Transfer::new(file, *extent);
+                stream.send_file(transfer, stall, &mut account.body_bytes).await?;
+            }
+            stream.send(tail, More::No, stall).await?;
+            account.body_bytes += tail.len() as u64;
+            Ok(())
+        }
+        Body::Empty | Body::Bytes(_) | Body::Shared { .. } | Body::File { .. } => {
+            out.extend_from_slice(copied);
+            stream.send_both(&out, &in_memory[copied.len()..], stall).await?;
+            account.body_bytes = in_memory.len() as u64;
+            Ok(())
+        }
+    }
+}
