@@ -207,7 +207,8 @@ def one_round(server, files, kind, count, seconds):
 def try_kind(program, folder, files, kind, settings):
     """All rounds of one kind, on a server of its own."""
     count = settings.connections
-    if isinstance(kind, Kind) and kind.floods:
+    floods = isinstance(kind, Kind) and kind.floods
+    if floods:
         program = with_few_descriptors(program, folder)
         count = max(count, FLOOD_AT_LEAST)
     arguments = ["--access-log", "off", "--code-cache", str(folder / "cache")]
@@ -217,8 +218,7 @@ def try_kind(program, folder, files, kind, settings):
     pid = server.process.pid
     found = {"connections": count, "before": held(pid), "rounds": [], "nginx": []}
     # A flood ends at innkeeper's cap, which is not nginx's.
-    beside = settings.nginx and count == settings.connections
-    rival = nginx.Nginx(folder / "site", folder) if beside else None
+    rival = nginx.Nginx(folder / "site", folder) if settings.nginx and not floods else None
     for _ in range(settings.rounds):
         one = one_round(server, files, kind, count, settings.seconds)
         one["given_back_seconds"] = wait_for_descriptors(
