@@ -93,7 +93,8 @@ impl Default for Setup {
 }
 
 impl Setup {
-    pub fn start(self) -> TestServer {
+    /// What connections share, and its folder.
+    pub fn service(self) -> (TempDir, Arc<Service>) {
         let workers = NonZeroUsize::new(self.workers).unwrap();
         let service = Arc::new(Service {
             site: Site::open(&self.folder.path().join("root"), self.site, workers).unwrap(),
@@ -106,11 +107,17 @@ impl Setup {
             log_heads: false,
             tail: None,
         });
+        (self.folder, service)
+    }
+
+    pub fn start(self) -> TestServer {
+        let workers = NonZeroUsize::new(self.workers).unwrap();
+        let (folder, service) = self.service();
         let any_port = "127.0.0.1:0".parse().unwrap();
         let server = Server::bind(&[any_port], workers).unwrap();
         TestServer {
             address: server.addresses()[0],
-            folder: self.folder,
+            folder,
             running: Some(server.start(&service).unwrap()),
         }
     }
