@@ -70,7 +70,7 @@ pub struct Site {
     list: bool,
     freshness: Vec<Rule>,
     /// One for each worker.
-    shelves: Box<[Shelf]>,
+    shelves: Arc<[Shelf]>,
 }
 
 /// How a site is served.

@@ -6,7 +6,7 @@
 //! what was written.
 
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
@@ -38,6 +38,8 @@ pub(super) struct Shelf {
     found: Cache<Key, Entry, Weigh>,
     /// How long what was found is good for.
     good_for: Duration,
+    /// Whether there may be files that stay open.
+    has_open_files: AtomicBool,
     pace: Pace,
 }
 
@@ -66,7 +68,7 @@ impl Shelf {
         let bytes = BYTES / shelves.max(1) as u64;
         let weigh = Weigh { open_file: bytes / OPEN_FILES };
         let found = cache::of_one_worker(bytes, USUAL_ENTRY_BYTES, weigh);
-        Shelf { found, good_for, pace: Pace::new() }
+        Shelf { found, good_for, has_open_files: AtomicBool::new(false), pace: Pace::new() }
     }
 
     /// Whether this worker is busy now. Counts the lookup.
@@ -83,7 +85,36 @@ impl Shelf {
     /// Remembers what was found at that time.
     pub(super) fn remember(&self, path: &str, codings: &[Coding], found: &Lookup, at: Instant) {
         let key = Key { path: path.into(), codings: codings.into() };
-        self.found.insert(key, Entry { found: found.clone(), at });
+        let entry = Entry { found: found.clone(), at };
+        let is_open = entry.is_open_file();
+        self.found.insert(key, entry);
+        if is_open {
+            self.has_open_files.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Closes files that are good for nothing any more. Who asks for one has it opened anew
+    /// in any case; until then an open one that was removed would keep its room on the disk,
+    /// and its file system from being unmounted. Any thread may call this.
+    pub(super) fn let_go(&self, now: Instant) {
+        // It takes the worker's time to go through all of it, and most have none.
+        if self.has_open_files.swap(false, Ordering::Relaxed) {
+            let is_good = |entry: &Entry| now.saturating_duration_since(entry.at) < self.good_for;
+            self.found.retain(|_, entry| {
+                let is_open = entry.is_open_file();
+                let stays = !is_open || is_good(entry);
+                if is_open && stays {
+                    self.has_open_files.store(true, Ordering::Relaxed);
+                }
+                stays
+            });
+        }
+    }
+}
+
+impl Entry {
+    fn is_open_file(&self) -> bool {
+        matches!(&self.found, Lookup::File(file) if matches!(file.content, Content::File(_)))
     }
 }
 
@@ -166,8 +197,11 @@ impl Equivalent<Key> for Wanted<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BUSY_LOOKUPS, Coding, Lookup, Pace, Shelf, WINDOW};
+    use std::num::NonZeroUsize;
     use std::time::{Duration, Instant};
+
+    use super::{BUSY_LOOKUPS, Coding, Lookup, Pace, Shelf, WINDOW};
+    use crate::site::{Options, Site};
 
     const GOOD_FOR: Duration = Duration::from_secs(1);
 
@@ -202,6 +236,33 @@ mod tests {
             now += Duration::from_millis(20);
             assert!(!pace.is_fast(now));
         }
+    }
+
+    #[test]
+    fn a_file_that_nobody_asks_for_any_more_is_closed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("large.bin"), vec![0; 100 << 10]).expect("written");
+        std::fs::write(folder.path().join("small.bin"), b"small").expect("written");
+        let options = Options { recheck: GOOD_FOR, ..Options::default() };
+        let site = Site::open(folder.path(), options, NonZeroUsize::MIN).expect("a site");
+        let shelf = &site.shelves[0];
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // A busy worker remembers both, once they were not written just now.
+        while shelf.found.len() < 2 {
+            assert!(Instant::now() < deadline, "{} of 2 are remembered", shelf.found.len());
+            for name in ["small.bin", "large.bin"] {
+                runtime.block_on(site.find(0, name, &[]));
+            }
+        }
+        let now = Instant::now();
+        shelf.let_go(now - GOOD_FOR);
+        assert_eq!(shelf.found.len(), 2);
+        shelf.let_go(now + GOOD_FOR);
+        assert_eq!(shelf.found.len(), 1);
+        assert!(shelf.recall("small.bin", &[], now - GOOD_FOR).is_some());
+        assert!(shelf.recall("large.bin", &[], now - GOOD_FOR).is_none());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Notices that the root's path does not lead to what is served any more.
+//! Looks after a site that nobody asks: notices that the root's path does not lead to what
+//! is served any more, and lets go of files that were removed.
 //!
 //! The root is opened once. A deployment that replaces the directory, or somebody who
 //! removes or unmounts it, changes nothing of what is served, or takes all of it away; who
@@ -8,7 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, statat};
 
@@ -20,13 +21,16 @@ const LOOK: Duration = Duration::from_secs(5);
 
 impl Site {
     /// Looks from time to time whether this path still leads to the root, and tells when it
-    /// does not. On a thread of its own, which nobody waits for: a disk may not answer.
+    /// does not; and closes files that nobody has asked for since. On a thread of its own, which nobody waits for: a disk may not answer.
     pub fn keep_an_eye_on(&self, path: PathBuf) -> io::Result<()> {
-        let root = Arc::clone(&self.root);
+        let (root, shelves) = (Arc::clone(&self.root), Arc::clone(&self.shelves));
         let watch = move || {
             let mut was_there = true;
             loop {
                 thread::sleep(LOOK);
+                for shelf in &*shelves {
+                    shelf.let_go(Instant::now());
+                }
                 let is_there = leads_to(&path, &root);
                 let path = path.display();
                 match (was_there, is_there) {
