@@ -5,6 +5,7 @@
 //! that is not busy always looks, so that who edits a site and reloads a page sees
 //! what was written.
 
+use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -99,14 +100,17 @@ impl Shelf {
     pub(super) fn let_go(&self, now: Instant) {
         // It takes the worker's time to go through all of it, and most have none.
         if self.has_open_files.swap(false, Ordering::Relaxed) {
-            let is_good = |entry: &Entry| now.saturating_duration_since(entry.at) < self.good_for;
+            // They are closed when the worker may use its shelf again: a network file system
+            // may take its time for that.
+            let closed = RefCell::new(Vec::new());
             self.found.retain(|_, entry| {
-                let is_open = entry.is_open_file();
-                let stays = !is_open || is_good(entry);
-                if is_open && stays {
-                    self.has_open_files.store(true, Ordering::Relaxed);
+                let is_stale = now.saturating_duration_since(entry.at) >= self.good_for;
+                match (entry.is_open_file(), is_stale) {
+                    (true, true) => closed.borrow_mut().push(entry.found.clone()),
+                    (true, false) => self.has_open_files.store(true, Ordering::Relaxed),
+                    (false, _) => {}
                 }
-                stays
+                !(entry.is_open_file() && is_stale)
             });
         }
     }

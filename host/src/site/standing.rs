@@ -21,7 +21,8 @@ const LOOK: Duration = Duration::from_secs(5);
 
 impl Site {
     /// Looks from time to time whether this path still leads to the root, and tells when it
-    /// does not; and closes files that nobody has asked for since. On a thread of its own, which nobody waits for: a disk may not answer.
+    /// does not; and closes files that nobody has asked for since. On a thread of its own, which
+    /// nobody waits for: a disk may not answer.
     pub fn keep_an_eye_on(&self, path: PathBuf) -> io::Result<()> {
         let (root, shelves) = (Arc::clone(&self.root), Arc::clone(&self.shelves));
         let watch = move || {
