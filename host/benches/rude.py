@@ -7,8 +7,8 @@
 For each kind of rude client, p99 of honest ones without and beside a crowd of them, in
 turns; and the server's memory and descriptors before, meanwhile and after. slowhttptest
 is run as well if it is installed. With --nginx the same is done to nginx, in turns: what
-honest clients notice there too may be the machine's doing. Prints a table and writes all results as JSON
-(rude.json). Ends with 1 if an honest request failed or a descriptor was not given back.
+honest clients notice there too may be the machine's doing. Prints a table and writes all
+results as JSON (rude.json). Ends with 1 if an honest request failed or a descriptor was not given back.
 
 Needs Linux, Python 3.9 and, for half-open connections of clients that vanish, CAP_NET_ADMIN.
 """
@@ -56,8 +56,8 @@ CALM_WINDOW = 0.4
 WHEN = ("idle", "coming", "beside")
 
 HEAD = """\
-| kind | connections | p99 idle | while they come | p99 beside | ratio | the same of nginx | memory before / meanwhile \
-/ after; of the kernel's TCP | descriptors | honest failures | what rude ones got |
+| kind | connections | p99 idle | while they come | p99 beside | ratio | the same of nginx \
+| memory before / meanwhile / after; of the kernel's TCP | descriptors | honest failures | what rude ones got |
 |---|---|---|---|---|---|---|---|---|---|---|"""
 
 # Settings of slowhttptest: all connections within two seconds, something each second.

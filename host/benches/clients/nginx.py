@@ -1,4 +1,5 @@
-"""nginx beside innkeeper: whether what honest clients notice is the server's doing, or the machine's."""
+"""nginx beside innkeeper: whether what honest clients notice is the server's doing, or the
+machine's."""
 
 import os
 import pwd
@@ -9,7 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
+from servers import processes
+
 START_SECONDS = 10
 
 # As for innkeeper: two workers, no log, files from the page cache, no limit on what one
@@ -57,22 +59,17 @@ class Nginx:
         configuration = Path(folder) / "nginx.conf"
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         configuration.write_text(CONFIGURATION.format(
-            user=user, descriptors=descriptors, workers=workers, folder=folder, paths=paths, port=self.port, site=site))
+            user=user, descriptors=descriptors, workers=workers, folder=folder, paths=paths,
+            port=self.port, site=site))
         self.process = subprocess.Popen([find(), "-p", str(folder), "-c", str(configuration)])
         until = time.monotonic() + START_SECONDS
         while socket.socket().connect_ex(("127.0.0.1", self.port)):
             if self.process.poll() is not None or time.monotonic() > until:
                 raise SystemExit("nginx does not start; what it said stands above")
             time.sleep(0.02)
-        told = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        self.workers = [int(pid) for pid in told.split()]
 
     def cpu_seconds(self):
-        ticks = 0
-        for pid in self.workers:
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / TICKS
+        return processes.cpu_seconds(self.process.pid)
 
     def stop(self):
         self.process.terminate()

@@ -200,12 +200,7 @@ impl<'a> Stream<'a> {
             }
             let step = self.socket.try_io(Interest::WRITABLE, || transfer.step(&self.socket));
             match step {
-                Ok(Step::Moved(count)) => {
-                    *sent += count as u64;
-                    if transfer.is_done() {
-                        return Ok(());
-                    }
-                }
+                Ok(Step::Moved(count)) => *sent += count as u64,
                 Ok(Step::Done) => return Ok(()),
                 Ok(Step::CutShort) => return Err(Broken::FileCutShort),
                 Err(error) if is_of_the_file(&error) => return Err(Broken::FileFailed(error)),

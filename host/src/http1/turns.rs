@@ -1,9 +1,9 @@
 //! Who goes first on a worker: whoever wants one small answer, before those who want much.
 //!
-//! All that goes on after a first answer or a first piece of a file waits for a turn. A
-//! worker gives a few at a time, to those that waited longest, and only once it has looked
-//! for new requests and answered them. So a new request waits for a few such pieces, and
-//! not for one of each client that wants many.
+//! All that goes on after a first answer or a first piece of a file waits for a turn, and
+//! so does what has more than 64 KiB to send. A worker gives a few at a time, to those that
+//! waited longest, and only once it has looked for new requests and answered them. So a new
+//! request waits for a few such pieces, and not for one of each client that wants many.
 //!
 //! And how much is made ready for them: the kernel takes up to 4 MiB of an answer in
 //! advance, which for a thousand clients that read nothing is all the memory it has for

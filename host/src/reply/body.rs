@@ -112,11 +112,6 @@ impl<'a> Transfer<'a> {
         Transfer { file, position, end: position + extent.length, in_memory: position }
     }
 
-    /// Whether all bytes were moved.
-    pub fn is_done(&self) -> bool {
-        self.left() == 0
-    }
-
     /// Bytes that were not moved yet.
     pub fn left(&self) -> u64 {
         self.end - self.position
