@@ -21,20 +21,14 @@ use crate::reply::body::{Step, Transfer};
 /// browser, or a few of a load generator's, in one system call.
 const READ_BYTES: usize = 4 << 10;
 
-/// Bytes of an answer that the kernel has ready for a client, beyond those that are on
-/// their way, beside a crowd that takes nothing (`TCP_NOTSENT_LOWAT`, tcp(7)). It then has
-/// 0.3 MiB for each instead of up to 4; a large file costs half as much CPU time again,
-/// which is why there is no such limit for a few (benches/README.md, "Rude clients, and a
-/// long time").
-const READY_BYTES: u32 = 128 << 10;
-
 /// A socket and the one timer that bounds its waits.
 pub(super) struct Stream<'a> {
     socket: TcpStream,
     alarm: Alarm,
     turn: &'a Turn,
-    /// Whether little of an answer is made ready.
-    is_limited: bool,
+    /// How many bytes of an answer the kernel has ready for the client at most, beyond those
+    /// that are on their way, if that was ever limited.
+    ready_bytes: Option<u32>,
 }
 
 /// A timer that is moved as rarely as possible: that costs more than most reads and
@@ -78,16 +72,18 @@ pub(super) enum Broken {
 impl<'a> Stream<'a> {
     pub(super) fn new(socket: TcpStream, turn: &'a Turn) -> Stream<'a> {
         let alarm = Alarm { sleep: Box::pin(sleep_until(Instant::now())) };
-        Stream { socket, alarm, turn, is_limited: false }
+        Stream { socket, alarm, turn, ready_bytes: None }
     }
 
     /// Waits for a turn to do more than one answer or one piece of a file.
     pub(super) async fn turn(&mut self) {
         self.turn.wait().await;
-        if !self.is_limited && self.turn.is_crowded() {
-            self.is_limited = true;
-            // A system that cannot makes more ready.
-            let _ = SockRef::from(&self.socket).set_tcp_notsent_lowat(READY_BYTES);
+        if let Some(most) = self.turn.ready_bytes()
+            && self.ready_bytes.is_none_or(|now| most < now)
+        {
+            self.ready_bytes = Some(most);
+            // `TCP_NOTSENT_LOWAT`, tcp(7). A system that cannot makes more ready.
+            let _ = SockRef::from(&self.socket).set_tcp_notsent_lowat(most);
         }
     }
 

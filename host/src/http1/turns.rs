@@ -20,9 +20,12 @@ pub(super) const SMALL_BYTES: u64 = 64 << 10;
 /// Turns that a worker gives between one look for new requests and the next.
 const AT_A_TIME: usize = 4;
 
-/// From so many clients on that do not take what was sent to them, others on the same
-/// worker have less of their answers made ready.
-const CROWD: usize = 16;
+/// From so many clients of a worker on that do not take what was sent to them, others on it
+/// have no more bytes of their answers made ready than this. It costs large files up to half
+/// as much CPU time again, which is why there is no such limit beside a few; and each such
+/// client takes up to 4 MiB, 0.3 MiB and 30 KiB of the kernel's memory (benches/README.md,
+/// "Rude clients, and a long time").
+const READY_BYTES: [(usize, u32); 2] = [(512, 16 << 10), (16, 128 << 10)];
 
 /// The turns of all workers.
 #[derive(Debug)]
@@ -67,9 +70,11 @@ impl Turn {
         Stalled(&self.stalled)
     }
 
-    /// Whether there are many of them.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.stalled.load(Ordering::Relaxed) >= CROWD
+    /// How many bytes of an answer may be made ready, beside as many of them as there are.
+    /// `None` for as many as the kernel wants.
+    pub(super) fn ready_bytes(&self) -> Option<u32> {
+        let stalled = self.stalled.load(Ordering::Relaxed);
+        READY_BYTES.iter().find(|(crowd, _)| stalled >= *crowd).map(|&(_, bytes)| bytes)
     }
 }
 
@@ -88,7 +93,7 @@ mod tests {
     use tokio::io::AsyncReadExt;
     use tokio::net::UnixStream;
 
-    use super::{AT_A_TIME, CROWD, Turns};
+    use super::{AT_A_TIME, Turns};
 
     #[test]
     fn what_arrives_waits_for_a_few_turns_and_not_for_one_of_each() {
@@ -124,14 +129,22 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_is_one_as_long_as_it_is_there() {
+    fn the_larger_the_crowd_the_less_is_made_ready_as_long_as_it_is_there() {
         let turns = Turns::new(2);
-        let mut stalled: Vec<_> = (1..CROWD).map(|_| turns.of(1).stalled()).collect();
-        assert!(!turns.of(1).is_crowded());
-        stalled.push(turns.of(1).stalled());
-        assert!(turns.of(1).is_crowded());
-        assert!(!turns.of(0).is_crowded());
+        let mut stalled = Vec::new();
+        for count in 1..=512 {
+            stalled.push(turns.of(1).stalled());
+            let expected = match count {
+                ..16 => None,
+                16..512 => Some(128 << 10),
+                _ => Some(16 << 10),
+            };
+            assert_eq!(turns.of(1).ready_bytes(), expected, "beside {count}");
+        }
+        assert_eq!(turns.of(0).ready_bytes(), None);
         stalled.pop();
-        assert!(!turns.of(1).is_crowded());
+        assert_eq!(turns.of(1).ready_bytes(), Some(128 << 10));
+        stalled.truncate(15);
+        assert_eq!(turns.of(1).ready_bytes(), None);
     }
 }
