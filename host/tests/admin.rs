@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use innkeeper::guest::{DEFAULT_GUEST, Digest};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -74,6 +75,7 @@ fn it_tells_how_the_server_is() {
     assert_eq!(place.get("/readyz").text(), "ready\n");
     let status = json(&place.get("/status"));
     assert_eq!(status["guest"]["digest"], format!("{:#}", Digest::of(DEFAULT_GUEST)));
+    assert_eq!(status["guest"]["origin"], "built-in");
     assert_eq!(status["requests"], 2);
     assert_eq!(status["lockdown"]["files"], "fully");
     assert!(status["previous"].is_null());
@@ -114,13 +116,36 @@ fn a_guest_that_is_handed_over_serves() {
     assert_eq!(place.program.get("/hello.txt").text(), "two");
     let status = json(&place.get("/status"));
     assert_eq!(status["guest"]["digest"], format!("{:#}", Digest::of(&guest)));
+    assert_eq!(status["guest"]["origin"], "handed-over");
     assert_eq!(status["history"][0]["outcome"], "served");
     let back = place.change("POST /rollback", b"");
     assert_eq!(back.status(), 200);
     assert!(back.text().contains("serves again"));
     assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
-    assert_eq!(json(&place.get("/status"))["history"][0]["outcome"], "rolled-back");
+    let status = json(&place.get("/status"));
+    assert_eq!(status["guest"]["origin"], "built-in");
+    assert_eq!(status["history"][0]["outcome"], "rolled-back");
     assert_eq!(place.change("POST /rollback", b"").status(), 409);
+}
+
+#[test]
+fn the_status_tells_where_the_guest_came_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.wasm");
+    fs::write(&file, replying("one")).unwrap();
+    let mut place = Place::new(&["--guest", file.to_str().unwrap()]);
+    let origin = |place: &Place| {
+        let status = json(&place.get("/status"));
+        assert_eq!(status["guest"]["file"], file.to_str().unwrap());
+        status["guest"]["origin"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(origin(&place), "file");
+    assert_eq!(place.change("PUT /guest", &replying("two")).status(), 200);
+    assert_eq!(origin(&place), "handed-over");
+    place.program.wait_for("serves in place of");
+    place.program.signal(Signal::HUP);
+    place.program.wait_for("serves in place of");
+    assert_eq!(origin(&place), "file");
 }
 
 #[test]

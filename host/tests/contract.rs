@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use innkeeper::guest::Generation;
-use innkeeper::guest::source::read_cases;
-use innkeeper::guest::swap::prove;
+use innkeeper::guest::prove::prove;
+use innkeeper::guest::source::{Origin, read_cases};
 
 use crate::fixture::{Setup, engine};
 use crate::wat_guest;
@@ -26,7 +26,7 @@ fn guests_of_published_versions_go_on_working() {
             }
             let cases = read_cases(&[file.with_extension("toml")]).unwrap();
             assert!(!cases[0].cases.is_empty(), "{} has no cases", file.display());
-            let proven = prove(engine(), &std::fs::read(&file).unwrap(), &cases)
+            let proven = prove(engine(), Origin::File, &std::fs::read(&file).unwrap(), &cases)
                 .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
             let guest = Arc::new(proven.generation);
             let server = Setup { guest, ..Setup::default() }.start();

@@ -68,6 +68,7 @@ struct LockdownStatus {
 
 #[derive(Serialize)]
 struct GuestStatus {
+    origin: &'static str,
     file: Option<String>,
     digest: String,
     form: String,
@@ -202,6 +203,7 @@ impl Subject {
 fn guest(generation: &Generation, file: Option<String>) -> GuestStatus {
     let counts = generation.counts();
     GuestStatus {
+        origin: generation.origin().name(),
         file,
         digest: format!("{:#}", generation.digest()),
         form: generation.form().to_string(),

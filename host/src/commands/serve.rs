@@ -21,8 +21,9 @@ use crate::dev::Dev;
 use crate::dev::inject::Tail;
 use crate::dev::sources::Sources;
 use crate::guest::code_cache::CodeCache;
-use crate::guest::source::{Source, read_cases};
-use crate::guest::swap::{self, Proven, Swapper, Watching};
+use crate::guest::prove::{Proven, prove};
+use crate::guest::source::{Origin, Source, read_cases};
+use crate::guest::swap::{self, Swapper, Watching};
 use crate::guest::{Engine, Generation, PreparedEngine, Serving};
 use crate::http1::{Limits, connection::Service, turns::Turns};
 use crate::lockdown::{Enforced, Lockdown, Needs, lock_down};
@@ -394,7 +395,8 @@ fn code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
 fn first_generation(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result<Generation> {
     let cases = read_cases(&settings.cases).map_err(|error| anyhow!(error))?;
     let (name, bytes) = read_guest_or_default(settings.guest.as_deref())?;
-    let Proven { generation, report, compile, check } = swap::prove(engine, &bytes, &cases)
+    let origin = if settings.guest.is_some() { Origin::File } else { Origin::BuiltIn };
+    let Proven { generation, report, compile, check } = prove(engine, origin, &bytes, &cases)
         .map_err(|error| anyhow!("{name} is not fit to serve: {error}"))?;
     if settings.guest.is_some() {
         swap::warn_of_imports(&name, &generation);

@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::decision::{Candidate, Decision, Field, Kind};
-use super::generation::{Digest, Generation};
+use super::digest::Digest;
+use super::generation::Generation;
 use super::instance::Failure;
 use super::interests::{CLIENT_ADDRESS, Facts, SCHEME};
 

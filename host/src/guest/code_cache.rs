@@ -18,9 +18,9 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat};
 use wasmtime::component::Component;
 
+use super::digest::Digest;
 use super::engine;
 use super::functions::Functions;
-use super::generation::Digest;
 
 /// Files that are kept: compiled guests and functions, and notes of checks that were passed.
 /// The oldest goes first.

@@ -4,13 +4,11 @@
 //! to it goes with it: its compiled code, what it decided, its counters.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest as _, Sha256};
 use wasmtime::component::Linker;
 
 use super::bindings::GuestPre;
@@ -18,6 +16,7 @@ use super::bindings::exports::innkeeper::policy::policy;
 use super::clock::Ticks;
 use super::contract;
 use super::decision::Decision;
+use super::digest::Digest;
 use super::engine::{Engine, WORKER_DEADLINE};
 use super::instance::{Failure, Instance, Usage};
 use super::interests::{Facts, Interests};
@@ -25,36 +24,7 @@ use super::load::{self, Form};
 use super::memory::{Key, Memory};
 use super::pace::{Pace, cpu_time};
 use super::sentence;
-
-/// The SHA-256 of a guest's file (FIPS 180-4).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// The digest of these bytes.
-    pub fn of(bytes: &[u8]) -> Digest {
-        Digest(Sha256::digest(bytes).into())
-    }
-
-    /// Its first bytes, which are what people compare.
-    pub fn short(self) -> [u8; 6] {
-        self.0[..6].try_into().expect("a digest has 32 bytes")
-    }
-}
-
-/// The first twelve digits: what people compare. `{:#}` writes all of them.
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = if f.alternate() { &self.0[..] } else { &self.0[..6] };
-        shown.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+use super::source::Origin;
 
 /// A guest that was compiled, checked against the world and asked for its
 /// interests.
@@ -62,6 +32,7 @@ pub struct Generation {
     engine: Arc<Engine>,
     guest: GuestPre<Usage>,
     digest: Digest,
+    origin: Origin,
     form: Form,
     interests: Interests,
     imports: Vec<String>,
@@ -160,6 +131,7 @@ impl Generation {
             engine: Arc::clone(engine),
             guest,
             digest: Digest::of(bytes),
+            origin: Origin::HandedOver,
             form,
             interests: Interests::named(interests)?,
             imports,
@@ -168,6 +140,16 @@ impl Generation {
             failed_at: Mutex::default(),
             pace: Pace::default(),
         })
+    }
+
+    /// The same, of which it is known where it came from. Otherwise it was handed over.
+    pub(super) fn coming_from(self, origin: Origin) -> Generation {
+        Generation { origin, ..self }
+    }
+
+    /// Where it came from.
+    pub fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// Tells it apart from others.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use super::generation::Digest;
+use super::digest::Digest;
 
 /// Events that are kept: more than fit on a screen.
 const KEPT: usize = 50;

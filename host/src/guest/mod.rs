@@ -6,6 +6,7 @@
 //! - [`contract`]: which guests are understood.
 //! - [`load`]: bytes in one of three forms become a component.
 //! - [`generation`]: one loaded guest, with all that belongs to it.
+//!   - `digest`: tells it from others.
 //!   - `instance`: runs it once.
 //!   - [`interests`]: what of a request it reads.
 //!   - [`decision`] and [`rules`]: what it decided, checked against the rules of
@@ -17,6 +18,7 @@
 //! - [`cases`] and [`check`]: what a guest must pass before its first request.
 //! - [`serving`]: the generation that serves, and its replacement in one step.
 //!   - [`history`]: what became of the guests that were to serve.
+//! - [`prove`]: whether a guest is fit to serve.
 //! - [`swap`], [`source`] and `watch`: from a file that changes to a generation that
 //!   serves.
 //!   - [`trial`]: what is found out about a guest that somebody hands over.
@@ -27,6 +29,7 @@ mod clock;
 pub mod code_cache;
 pub mod contract;
 pub mod decision;
+mod digest;
 pub mod engine;
 mod functions;
 pub mod generation;
@@ -38,6 +41,7 @@ mod lanes;
 pub mod load;
 mod memory;
 mod pace;
+pub mod prove;
 pub mod rules;
 mod sentence;
 pub mod serving;
@@ -48,8 +52,9 @@ pub mod trial;
 mod watch;
 
 pub use decision::{Candidate, Decision, Field, Fields};
+pub use digest::Digest;
 pub use engine::{Engine, GuestLimits, PreparedEngine};
-pub use generation::{Decided, Digest, Generation};
+pub use generation::{Decided, Generation};
 pub use instance::Failure;
 pub use interests::Facts;
 pub use serving::Serving;

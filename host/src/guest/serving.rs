@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use super::generation::{Decided, Digest, Generation};
+use super::digest::Digest;
+use super::generation::{Decided, Generation};
 use super::history::{History, Outcome};
 use super::instance::Failure;
 use super::interests::Facts;

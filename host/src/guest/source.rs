@@ -11,6 +11,28 @@ use super::cases::CaseFile;
 /// to 20 MiB.
 pub const MAX_GUEST_BYTES: u64 = 256 << 20;
 
+/// Where a guest came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From this program.
+    BuiltIn,
+    /// From the file that was named.
+    File,
+    /// From somebody who handed it over.
+    HandedOver,
+}
+
+impl Origin {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::BuiltIn => "built-in",
+            Origin::File => "file",
+            Origin::HandedOver => "handed-over",
+        }
+    }
+}
+
 /// Where guests come from, and what they have to pass.
 #[derive(Clone, Debug)]
 pub struct Source {

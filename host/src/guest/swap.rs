@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::cases::CaseFile;
-use super::check::{Report, check};
+use super::digest::Digest;
 use super::engine::Engine;
-use super::generation::{Digest, Generation};
+use super::generation::Generation;
 use super::history::Outcome;
+use super::prove::{Proven, tried, try_out};
 use super::serving::Serving;
-use super::source::{Source, Stamps, read_cases, read_guest};
+use super::source::{Origin, Source, Stamps, read_cases, read_guest};
 use super::trial::Trial;
 use super::watch::{Change, Watch};
 use crate::panics;
@@ -40,66 +40,6 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How often it is looked whether the last request of an old generation is done.
 /// None takes longer than its wait for a thread and its deadline.
 const DRAIN_TICK: Duration = Duration::from_millis(1);
-
-/// How the scheduler ranks the thread that compiles, beside workers with 0: it
-/// gets about a tenth of a core that they want too, and all of one that is idle
-/// (sched(7)).
-const COMPILER_NICENESS: i32 = 10;
-
-/// A generation that passed its check, and what that took.
-pub struct Proven {
-    /// What may serve now.
-    pub generation: Generation,
-    /// What it passed.
-    pub report: Report,
-    /// How long compiling took.
-    pub compile: Duration,
-    /// How long the check took, with the cases.
-    pub check: Duration,
-}
-
-/// Compiles and checks a guest on this thread. What is kept of an earlier start is not done
-/// again. The error is a sentence.
-pub fn prove(engine: &Arc<Engine>, bytes: &[u8], cases: &[CaseFile]) -> Result<Proven, String> {
-    let began = Instant::now();
-    let generation = Generation::load(engine, bytes)?;
-    let compiled = Instant::now();
-    let limits = format!("{} {:?}", env!("CARGO_PKG_VERSION"), engine.limits());
-    let key = Digest::of(format!("{:#} {limits}", tried(generation.digest(), cases)).as_bytes());
-    let cache = engine.code_cache();
-    let report = match cache.and_then(|cache| cache.passed(key)) {
-        Some(average) => {
-            generation.pace().begin_with(average);
-            let cases = cases.iter().map(|file| file.cases.len()).sum();
-            Report { cases, average, is_known: true, ..Report::default() }
-        }
-        None => {
-            let report = check(&generation, cases)?;
-            if let Some(cache) = cache {
-                cache.note_passed(key, report.average);
-            }
-            report
-        }
-    };
-    Ok(Proven { generation, report, compile: compiled - began, check: compiled.elapsed() })
-}
-
-/// Compiles and checks a guest. The error tells why it cannot be loaded, the verdict what
-/// it did not pass.
-fn try_out(
-    cases: &[CaseFile],
-    compile: impl FnOnce() -> Result<Generation, String>,
-) -> Result<(Proven, Result<(), String>), String> {
-    let began = Instant::now();
-    let generation = compile()?;
-    let compiled = Instant::now();
-    let (report, verdict) = match check(&generation, cases) {
-        Ok(report) => (report, Ok(())),
-        Err(problem) => (Report::default(), Err(problem)),
-    };
-    let (compile, check) = (compiled - began, compiled.elapsed());
-    Ok((Proven { generation, report, compile, check }, verdict))
-}
 
 /// What the swapping thread is told.
 enum Occasion {
@@ -286,7 +226,7 @@ impl Desk {
     /// Puts what is in the file in service, if it is fit for it and not there yet.
     fn swap(&self, is_asked_for: bool, began: Instant) {
         let Some(path) = &self.source.guest else {
-            return tracing::warn!("the built-in guest serves: there is no file to read again");
+            return tracing::warn!("no file of a guest was named: there is none to read again");
         };
         let settled = began.elapsed();
         let old = self.serving.current();
@@ -315,7 +255,7 @@ impl Desk {
         if [Some(tried), Some(digest)].contains(&self.serving.unfit()) && !is_asked_for {
             return tracing::debug!("{path} is still what was found unfit: {goes_on}");
         }
-        let outcome = try_out(&cases, || self.compile(&bytes));
+        let outcome = try_out(&self.engine, Origin::File, &bytes, &cases);
         let proven = match outcome.and_then(|(proven, verdict)| verdict.map(|()| proven)) {
             Ok(proven) => proven,
             Err(problem) => {
@@ -338,8 +278,9 @@ impl Desk {
         let began = Instant::now();
         let digest = Digest::of(bytes);
         let old = self.serving.current();
-        let tried = read_cases(&self.source.cases)
-            .and_then(|cases| Ok((try_out(&cases, || self.compile(bytes))?, cases)));
+        let tried = read_cases(&self.source.cases).and_then(|cases| {
+            Ok((try_out(&self.engine, Origin::HandedOver, bytes, &cases)?, cases))
+        });
         let (mut trial, proven) = match tried {
             Err(problem) => (Trial::unfit(format!("{digest:#}"), problem), None),
             Ok(((proven, verdict), cases)) => {
@@ -412,25 +353,6 @@ impl Desk {
             }
         }
     }
-
-    /// Compiles on a thread that leaves the cores to the workers when they want
-    /// them; that thread alone, as what has been lowered is not raised again
-    /// without a privilege. The check, which has deadlines, is done on this one.
-    fn compile(&self, bytes: &[u8]) -> Result<Generation, String> {
-        let compile = || {
-            if let Err(error) = rustix::process::setpriority_process(None, COMPILER_NICENESS) {
-                tracing::debug!("guests are compiled at the priority of workers: {error}");
-            }
-            Generation::load(&self.engine, bytes)
-        };
-        thread::scope(|scope| {
-            let thread = thread::Builder::new().name("compile".to_owned());
-            let thread = thread
-                .spawn_scoped(scope, compile)
-                .map_err(|error| format!("no thread to compile it: {error}"))?;
-            thread.join().unwrap_or_else(|_| Err("compiling it panics".to_owned()))
-        })
-    }
 }
 
 /// Waits until a file that changes has settled, or has been restless for long. What else
@@ -449,14 +371,6 @@ fn settle(
             Err(_) => return,
         }
     }
-}
-
-/// A guest together with the cases that it was held against: what was refused for a case
-/// that is wrong is tried again when the case is right.
-fn tried(guest: Digest, cases: &[CaseFile]) -> Digest {
-    let digests = cases.iter().map(|file| file.digest);
-    let all: String = std::iter::once(guest).chain(digests).map(|d| format!("{d:#}")).collect();
-    Digest::of(all.as_bytes())
 }
 
 /// How long to wait for more of a change.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::cases::{CaseFile, CaseOutcome};
 use super::generation::Generation;
-use super::swap::Proven;
+use super::prove::Proven;
 
 /// Requests for which the decisions of two guests are compared.
 const COMPARED: usize = 1_000;

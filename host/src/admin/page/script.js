@@ -62,13 +62,19 @@ function duration(seconds) {
 
 // ---- What /status tells ----
 
+function whence({ origin, file }) {
+  if (origin === "built-in") return "this program";
+  if (origin === "file") return code(file);
+  return ["handed over", ...(file === null ? [] : ["; serves until ", code(file), " changes"])];
+}
+
 function show() {
   const { guest, lockdown, previous, history, connections } = status;
   fill("version", status.version);
   tell("state", status.ready ? "ready" : "stopping", status.ready ? "good" : "bad");
   fill("link", status.ready ? "" : "The server is stopping: it finishes the requests in flight.");
   showGuest("", guest);
-  fill("file-of-guest", guest.file, (file) => (file === null ? "none was named" : code(file)));
+  fill("origin", { origin: guest.origin, file: guest.file }, whence);
   fill("root", status.root, code);
   fill("listeners", status.listeners, codes("none"));
   fill("workers", status.workers);
