@@ -226,7 +226,9 @@ impl Desk {
     /// Puts what is in the file in service, if it is fit for it and not there yet.
     fn swap(&self, is_asked_for: bool, began: Instant) {
         let Some(path) = &self.source.guest else {
-            return tracing::warn!("no file of a guest was named: there is none to read again");
+            return tracing::warn!(
+                "no guest was named with --guest: there is no file to read again"
+            );
         };
         let settled = began.elapsed();
         let old = self.serving.current();
