@@ -1,0 +1,206 @@
+//! Binds, accepts, counts connections, shuts down.
+//!
+//! Each worker is a thread with a single-threaded runtime and listening sockets
+//! of its own (`SO_REUSEPORT`): the kernel spreads connections over them, and a
+//! connection stays with its worker. Nothing is stolen, and little is locked.
+
+mod sockets;
+mod worker;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use socket2::Socket;
+use tokio::sync::{Semaphore, watch};
+
+use crate::panics;
+use crate::site::OPEN_FILES;
+use sockets::{bind_for_all, explain, local_address};
+pub use worker::Serve;
+use worker::{Worker, new_runtime};
+
+/// Connections that may wait to be accepted, for each listening socket. The notes
+/// that the project began with said 128; browsers open six at a time, and the
+/// kernel cuts this to `net.core.somaxconn` (4096 since Linux 5.4).
+const BACKLOG: i32 = 1024;
+
+/// Connections at a time, for the whole server, unless descriptors are scarcer.
+/// An idle one costs a few KiB.
+const MAX_CONNECTIONS: usize = 16_384;
+
+/// Descriptors that are not for connections: listeners, runtimes, logs.
+const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// Descriptors that a connection needs: its socket, and the file it sends.
+const DESCRIPTORS_PER_CONNECTION: u64 = 2;
+
+/// Sockets that are bound and listen, and from which nothing was accepted yet.
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    /// For each worker, one socket for each address.
+    listeners: Vec<Vec<Socket>>,
+    max_connections: usize,
+}
+
+/// A server whose workers accept and serve.
+pub struct Running {
+    workers: Vec<JoinHandle<()>>,
+    heartbeats: Arc<[AtomicU64]>,
+    connections: Arc<Semaphore>,
+    max_connections: usize,
+    stopping: watch::Sender<bool>,
+    over: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Binds these addresses, for this many workers. Port 0 is any free port.
+    pub fn bind(addresses: &[SocketAddr], workers: NonZeroUsize) -> anyhow::Result<Server> {
+        let max_connections = max_connections(workers)?;
+        let mut bound = Vec::new();
+        let mut listeners: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
+        for &address in addresses {
+            let sockets =
+                bind_for_all(address, workers).map_err(|error| explain(address, error))?;
+            bound.push(local_address(&sockets[0])?);
+            for (listeners, socket) in listeners.iter_mut().zip(sockets) {
+                listeners.push(socket);
+            }
+        }
+        for socket in listeners.iter().flatten() {
+            socket.listen(BACKLOG).context("cannot listen")?;
+        }
+        Ok(Server { addresses: bound, listeners, max_connections })
+    }
+
+    /// Takes over sockets that listen already, for this many workers: those that a
+    /// service manager keeps while one server goes and the next one comes. All workers
+    /// accept from each of them.
+    pub fn inherit(
+        inherited: Vec<std::net::TcpListener>,
+        workers: NonZeroUsize,
+    ) -> anyhow::Result<Server> {
+        let max_connections = max_connections(workers)?;
+        let mut addresses = Vec::new();
+        let mut listeners: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
+        for socket in inherited.into_iter().map(Socket::from) {
+            socket.set_nonblocking(true).context("cannot use an inherited socket")?;
+            socket.set_tcp_nodelay(true).context("cannot use an inherited socket")?;
+            addresses.push(local_address(&socket)?);
+            for listeners in &mut listeners {
+                listeners.push(socket.try_clone().context("cannot share an inherited socket")?);
+            }
+        }
+        Ok(Server { addresses, listeners, max_connections })
+    }
+
+    /// The addresses that are bound, with their real ports, in the given order.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Starts the workers.
+    pub fn start<S: Serve>(self, service: &S) -> anyhow::Result<Running> {
+        let (stopping, _) = watch::channel(false);
+        let (over, _) = watch::channel(false);
+        let connections = Arc::new(Semaphore::new(self.max_connections));
+        let heartbeats = self.listeners.iter().map(|_| AtomicU64::new(0)).collect::<Arc<[_]>>();
+        let mut workers = Vec::new();
+        for (number, mut listeners) in self.listeners.into_iter().enumerate() {
+            let worker = Worker {
+                number,
+                service: service.clone(),
+                connections: Arc::clone(&connections),
+                stopping: stopping.subscribe(),
+            };
+            // What keeps a worker from its first start is told to who starts the server.
+            let mut runtime = Some(new_runtime().context("cannot start a worker's runtime")?);
+            let (begun, has_begun) = mpsc::channel();
+            let mut begun = Some(begun);
+            let over = over.subscribe();
+            let heartbeats = Arc::clone(&heartbeats);
+            let thread = thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || {
+                    // The sockets stay here, whatever becomes of what accepts from them.
+                    panics::go_on(&format!("worker-{number}"), || {
+                        let begun = begun.take();
+                        let runtime = runtime.take().map_or_else(new_runtime, Ok)?;
+                        worker.service.prepare_thread()?;
+                        let heartbeat = &heartbeats[number];
+                        worker.work(runtime, &mut listeners, over.clone(), heartbeat, begun)
+                    });
+                })
+                .context("cannot start a worker")?;
+            if has_begun.recv().is_err() {
+                bail!("worker-{number} cannot start; the line above says why");
+            }
+            workers.push(thread);
+        }
+        let max_connections = self.max_connections;
+        Ok(Running { workers, heartbeats, connections, max_connections, stopping, over })
+    }
+}
+
+impl Running {
+    /// How often each worker's heart has beaten: about once a second. One that stands still
+    /// serves nobody.
+    pub fn heartbeats(&self) -> Vec<u64> {
+        self.heartbeats.iter().map(|heartbeat| heartbeat.load(Ordering::Relaxed)).collect()
+    }
+
+    /// Stops: nothing more is accepted, idle connections are closed, requests in
+    /// flight are finished, for at most this long. Tells how many connections
+    /// were cut.
+    pub async fn stop(self, grace: Duration) -> usize {
+        self.stopping.send_replace(true);
+        let all = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
+        // All permits are back when all connections are gone.
+        let finished = tokio::time::timeout(grace, self.connections.acquire_many(all)).await;
+        let cut = match finished {
+            Ok(_) => 0,
+            Err(_) => self.max_connections - self.connections.available_permits(),
+        };
+        self.over.send_replace(true);
+        for worker in self.workers {
+            if worker.join().is_err() {
+                tracing::error!("a worker panicked");
+            }
+        }
+        cut
+    }
+}
+
+/// How many connections the descriptors of this process allow, after asking for
+/// as many as it may have.
+fn max_connections(workers: NonZeroUsize) -> anyhow::Result<usize> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum {
+        limit.current = limit.maximum;
+        // Refused in some sandboxes; what we have then has to do.
+        if setrlimit(Resource::Nofile, limit).is_err() {
+            limit = getrlimit(Resource::Nofile);
+        }
+    }
+    let Some(descriptors) = limit.current else {
+        return Ok(MAX_CONNECTIONS);
+    };
+    // A worker keeps few files open, and fewer still where there are few to have.
+    let open_files = OPEN_FILES.saturating_mul(workers.get() as u64).min(descriptors / 4);
+    let for_connections = descriptors.saturating_sub(RESERVED_DESCRIPTORS + open_files);
+    let allowed = usize::try_from(for_connections / DESCRIPTORS_PER_CONNECTION)
+        .unwrap_or(MAX_CONNECTIONS)
+        .min(MAX_CONNECTIONS);
+    if allowed == 0 {
+        anyhow::bail!(
+            "this process may open only {descriptors} files; allow it at least {} (ulimit -n)",
+            RESERVED_DESCRIPTORS * 2
+        );
+    }
+    Ok(allowed)
+}

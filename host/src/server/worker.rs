@@ -1,0 +1,193 @@
+//! One worker: a thread that accepts connections and serves them.
+
+use std::future::Future;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use socket2::Socket;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, watch};
+
+use crate::guest;
+use crate::http1::connection::{self, Origin, Service};
+use crate::panics;
+
+/// How long accepting rests when the system is out of descriptors. Connections
+/// that end meanwhile give some back.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Threads of one worker that may wait for the disk.
+const BLOCKING_THREADS: usize = 8;
+
+/// How long such a thread stays when it has nothing to do: for ever. While there is one, what
+/// needs one waits for it where the system gives no more; without any it would panic.
+const BLOCKING_STAY: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// How often a worker shows that it gets to run. Service managers ask for a sign of life
+/// every ten seconds or so.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How long a worker waits for threads that wait for the disk, at the very end.
+const BLOCKING_GRACE: Duration = Duration::from_millis(100);
+
+/// Serves connections.
+pub trait Serve: Clone + Send + Sync + 'static {
+    /// Takes what a thread that serves needs of the system beforehand, so that none is left
+    /// without it later.
+    fn prepare_thread(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Serves one until it ends. When `stopping` becomes true that should be soon.
+    fn serve(
+        self,
+        socket: TcpStream,
+        origin: Origin,
+        stopping: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + 'static;
+}
+
+impl Serve for Arc<Service> {
+    fn prepare_thread(&self) -> io::Result<()> {
+        guest::prepare_thread()
+    }
+
+    fn serve(
+        self,
+        socket: TcpStream,
+        origin: Origin,
+        stopping: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        connection::serve(socket, origin, self, stopping)
+    }
+}
+
+/// What a worker's accepting tasks share.
+#[derive(Clone)]
+pub(super) struct Worker<S> {
+    pub(super) number: usize,
+    pub(super) service: S,
+    pub(super) connections: Arc<Semaphore>,
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+impl<S: Serve> Worker<S> {
+    /// Accepts and serves until the server is over.
+    pub(super) fn work(
+        &self,
+        runtime: Runtime,
+        listeners: &mut Vec<Socket>,
+        mut over: watch::Receiver<bool>,
+        heartbeat: &AtomicU64,
+        begun: Option<mpsc::Sender<()>>,
+    ) -> io::Result<()> {
+        runtime.block_on(async {
+            for listener in &*listeners {
+                let listener = Arc::new(TcpListener::from_std(listener.try_clone()?.into())?);
+                let worker = self.clone();
+                tokio::spawn(panics::keep_up("accepting", move || {
+                    worker.clone().accept_from(Arc::clone(&listener))
+                }));
+            }
+            if let Some(begun) = begun {
+                // Who starts the server waits for it.
+                let _ = begun.send(());
+            }
+            // An error means that the server is gone, which is an end.
+            let mut stopping = self.stopping.clone();
+            let is_over = async {
+                let _ = stopping.wait_for(|stopping| *stopping).await;
+                // Now clients are to be refused, and not to wait for who will not come.
+                listeners.clear();
+                let _ = over.wait_for(|over| *over).await;
+            };
+            tokio::select! {
+                () = is_over => {}
+                () = beat(heartbeat) => {}
+            }
+            Ok::<(), io::Error>(())
+        })?;
+        runtime.shutdown_timeout(BLOCKING_GRACE);
+        Ok(())
+    }
+
+    /// Accepts connections until the server stops.
+    async fn accept_from(mut self, listener: Arc<TcpListener>) {
+        let mut is_short = false;
+        loop {
+            let stopping = self.stopping.clone();
+            let next = async {
+                // At the cap, connections wait in the backlog for one to end.
+                let permit = Arc::clone(&self.connections).acquire_owned().await;
+                (permit, listener.accept().await)
+            };
+            let (permit, accepted) = tokio::select! {
+                biased;
+                _ = self.stopping.wait_for(|stopping| *stopping) => return,
+                next = next => next,
+            };
+            match accepted {
+                Ok((socket, client)) => {
+                    if std::mem::take(&mut is_short) {
+                        tracing::warn!("connections are accepted again");
+                    }
+                    // An inherited socket may be one for both versions of IP.
+                    let client = client.ip().to_canonical();
+                    let origin = Origin { client, worker: self.number };
+                    let served = self.service.clone().serve(socket, origin, stopping);
+                    tokio::spawn(async move {
+                        served.await;
+                        drop(permit);
+                    });
+                }
+                Err(error) if is_exhaustion(&error) => {
+                    // Once, and not ten times a second.
+                    if !std::mem::replace(&mut is_short, true) {
+                        tracing::error!("cannot accept connections now: {error}; they wait");
+                    }
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
+                // The connection ended before it was accepted.
+                Err(error) => tracing::debug!("a connection was not accepted: {error}"),
+            }
+        }
+    }
+}
+
+/// Whether accepting failed because the system is short of something: it fails
+/// again until something is given back.
+fn is_exhaustion(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}
+
+/// A runtime with the first of its threads that may wait for the disk.
+pub(super) fn new_runtime() -> io::Result<Runtime> {
+    // Where there is no room for that thread the runtime would panic: one that ends at once
+    // finds out, and leaves its room behind.
+    let room = thread::Builder::new().spawn(|| {})?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(BLOCKING_STAY)
+        .build()?;
+    // It does nothing that could panic.
+    let _ = room.join();
+    drop(runtime.spawn_blocking(|| {}));
+    Ok(runtime)
+}
+
+/// Counts, as long as the worker gets to it.
+async fn beat(heartbeat: &AtomicU64) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        heartbeat.fetch_add(1, Ordering::Relaxed);
+    }
+}
