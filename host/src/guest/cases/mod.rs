@@ -1,0 +1,176 @@
+//! Cases: what a guest must decide, as a table that any language can share.
+//!
+//! A file of cases is TOML:
+//!
+//! ```toml
+//! case = [
+//!     { line = "GET / HTTP/1.1", decision = { index = "" } },
+//!     { line = "GET /a HTTP/1.1", fields = { host = "b" }, decision = "not-found" },
+//! ]
+//! ```
+//!
+//! What a case does not state of a decision is not compared, except that a status
+//! not stated is the one of the contract's short forms: 200.
+
+mod expected;
+mod table;
+
+use std::fmt;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::decision::{Decision, Kind};
+use super::digest::Digest;
+use super::generation::Generation;
+use super::instance::Failure;
+use super::interests::Facts;
+use expected::Expected;
+use table::parse;
+
+/// Cases that were read from a file.
+#[derive(Debug)]
+pub struct CaseFile {
+    /// Where they stand.
+    pub path: PathBuf,
+    /// Tells this version of the file apart from others.
+    pub digest: Digest,
+    /// In the order of the file.
+    pub cases: Vec<Case>,
+}
+
+/// One case: a request, and what must be decided.
+#[derive(Debug)]
+pub struct Case {
+    /// The line of the file on which it begins, counted from 1.
+    pub line_number: usize,
+    /// What it shows, if the file says so.
+    pub name: Option<String>,
+    /// The request line, as bytes.
+    pub line: Vec<u8>,
+    /// The header fields, in order of their names.
+    pub fields: Vec<(String, String)>,
+    /// Where the request comes from.
+    pub client: IpAddr,
+    expected: Expected,
+}
+
+/// A case that does not hold.
+#[derive(Debug)]
+pub struct Mismatch {
+    /// What must be decided.
+    pub expected: String,
+    /// What was decided, or why nothing was.
+    pub got: String,
+}
+
+/// What came of one case.
+#[derive(Debug, Serialize)]
+pub struct CaseOutcome {
+    /// The file of cases.
+    pub file: String,
+    /// Its line in that file.
+    pub line: usize,
+    /// What it shows, if the file says so.
+    pub name: Option<String>,
+    /// The request.
+    pub asked: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What must be decided, if it does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What was decided.
+    pub got: String,
+    /// The kind of the decision, if it holds.
+    #[serde(skip)]
+    pub kind: Option<Kind>,
+}
+
+impl CaseFile {
+    /// Reads a file of cases. The error names the file, and the place in it.
+    pub fn read(path: &Path) -> Result<CaseFile, String> {
+        let shown = path.display();
+        let text = fs::read_to_string(path)
+            .map_err(|error| format!("cannot read the cases {shown}: {error}"))?;
+        let cases = parse(&text).map_err(|error| format!("{shown} has no cases: {error}"))?;
+        Ok(CaseFile { path: path.to_owned(), digest: Digest::of(text.as_bytes()), cases })
+    }
+
+    /// Asks a guest for the decision of each case.
+    pub fn outcomes(&self, guest: &Generation) -> Vec<CaseOutcome> {
+        let outcome = |case: &Case| {
+            let (kind, expected, got) = match case.run(guest) {
+                Ok(decision) => (Some(decision.kind()), None, decision.to_string()),
+                Err(mismatch) => (None, Some(mismatch.expected), mismatch.got),
+            };
+            CaseOutcome {
+                file: self.path.display().to_string(),
+                line: case.line_number,
+                name: case.name.clone(),
+                asked: case.to_string(),
+                holds: expected.is_none(),
+                expected,
+                got,
+                kind,
+            }
+        };
+        self.cases.iter().map(outcome).collect()
+    }
+}
+
+/// A request, as far as a guest may see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The request line.
+    pub line: &'a [u8],
+    /// The header fields.
+    pub fields: &'a [(String, String)],
+    /// What is known besides.
+    pub facts: Facts,
+}
+
+impl Asked<'_> {
+    /// Asks the guest, as [`Generation::try_out`] does.
+    pub fn decide(&self, guest: &Generation) -> Result<Decision, Failure> {
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        guest.try_out(self.line, fields, self.facts)
+    }
+}
+
+impl Case {
+    /// What is asked.
+    pub fn asked(&self) -> Asked<'_> {
+        let facts = Facts { client: self.client };
+        Asked { line: &self.line, fields: &self.fields, facts }
+    }
+
+    /// Asks the guest, and compares. Without a mismatch it gives the decision.
+    pub fn run(&self, guest: &Generation) -> Result<Decision, Mismatch> {
+        self.judge(self.asked().decide(guest))
+    }
+
+    /// Compares what was decided.
+    pub fn judge(&self, decision: Result<Decision, Failure>) -> Result<Decision, Mismatch> {
+        let got = match decision {
+            Ok(decision) if self.expected.holds(&decision) => return Ok(decision),
+            Ok(decision) => decision.to_string(),
+            Err(Failure::Refused(refusal)) => format!("a decision that is refused: {refusal}"),
+            Err(failure) => format!("no decision: {failure}"),
+        };
+        Err(Mismatch { expected: self.expected.to_string(), got })
+    }
+}
+
+/// The request: its line, and its fields in parentheses.
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.line.escape_ascii())?;
+        for (name, value) in &self.fields {
+            write!(f, " ({name}: {value})")?;
+        }
+        Ok(())
+    }
+}
