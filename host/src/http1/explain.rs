@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::answer::carry_out;
 use super::connection::{Origin, Service};
-use super::head::{Fault, Head};
+use super::fault::Fault;
+use super::head::Head;
 use super::scan::Scanner;
 use crate::guest::{Candidate, Decision, Facts, Failure};
 use crate::reply::Reply;

@@ -8,7 +8,8 @@
 //! - `fields`: what a guest adds to a reply.
 //! - `transmission`: how a reply gets on the wire.
 //! - [`scan`]: where a request's head ends.
-//! - [`head`]: what it says; `host`: what one of its fields may hold.
+//! - [`head`]: what it says; `host`: what one of its fields may hold; [`fault`]: why it is
+//!   refused.
 //! - [`body`]: a request's body, measured and discarded.
 //! - [`stream`]: the socket, with a limit on every wait.
 //! - [`turns`]: who goes first.
@@ -20,6 +21,7 @@ mod answer;
 pub mod body;
 pub mod connection;
 pub mod explain;
+pub mod fault;
 mod fields;
 pub mod head;
 mod host;

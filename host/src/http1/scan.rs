@@ -1,6 +1,7 @@
 //! Where a request's head ends, in bytes that arrive piece by piece.
 
-use super::head::{Fault, is_token_byte};
+use super::fault::Fault;
+use super::head::is_token_byte;
 use super::limits::Limits;
 
 /// Looks for the end of a head in bytes that arrive piece by piece. No byte is
