@@ -63,7 +63,7 @@ function duration(seconds) {
 // ---- What /status tells ----
 
 function whence({ origin, file }) {
-  if (origin === "built-in") return "this program";
+  if (origin === "built-in") return "built in";
   if (origin === "file") return code(file);
   return ["handed over", ...(file === null ? [] : ["; serves until ", code(file), " changes"])];
 }
