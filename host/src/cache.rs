@@ -1,5 +1,4 @@
-//! A cache of one worker: bounded by weight, and resistant to what is asked for
-//! once (S3-FIFO).
+//! A cache that is bounded by weight, and resistant to what is asked for once (S3-FIFO).
 
 use std::hash::Hash;
 
@@ -9,8 +8,9 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 /// A cache that holds this many bytes, of entries that usually have so many. That is
 /// an estimate: a wrong one costs room for the index of entries, no more.
 ///
-/// It has one shard, as nobody else waits for it.
-pub fn of_one_worker<K: Eq + Hash, V: Clone, W: Weighter<K, V> + Clone>(
+/// It has one shard: either nobody else waits for it, or one entry may take a good part of
+/// it. What is heavier than a shard is never remembered.
+pub fn unsharded<K: Eq + Hash, V: Clone, W: Weighter<K, V> + Clone>(
     bytes: u64,
     usual_entry_bytes: u64,
     weighter: W,

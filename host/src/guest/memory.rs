@@ -51,7 +51,7 @@ pub(super) struct Memory {
 impl Memory {
     /// A memory of this many bytes, keys and decisions together.
     pub(super) fn new(bytes: u64) -> Memory {
-        let cache = || cache::of_one_worker(bytes, USUAL_ENTRY_BYTES, Weigh);
+        let cache = || cache::unsharded(bytes, USUAL_ENTRY_BYTES, Weigh);
         Memory {
             decisions: (bytes > 0).then(cache),
             hits: AtomicU64::new(0),

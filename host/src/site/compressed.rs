@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::encodings::Coding;
 use super::validators::EntityTag;
+use crate::cache;
 
 /// Smaller files are not compressed: with their head they fill one packet, however
 /// small they become.
@@ -22,6 +23,9 @@ const MAX_BYTES: u64 = 4 << 20;
 
 /// Bytes of compressed files that are remembered. The text of a large site.
 const MEMORY_BYTES: u64 = 32 << 20;
+
+/// What an entry of a usual site takes in all.
+const USUAL_ENTRY_BYTES: u64 = 16 << 10;
 
 /// What a remembered file takes besides its content.
 const ENTRY_OVERHEAD: u64 = 200;
@@ -50,9 +54,8 @@ pub(super) struct Compressor {
 
 impl Compressor {
     pub(super) fn new() -> Compressor {
-        let entries = usize::try_from(MEMORY_BYTES / (16 << 10)).unwrap_or(usize::MAX);
         Compressor {
-            memory: Cache::with_weighter(entries, MEMORY_BYTES, Weigh),
+            memory: cache::unsharded(MEMORY_BYTES, USUAL_ENTRY_BYTES, Weigh),
             permits: Semaphore::new(AT_A_TIME),
         }
     }
@@ -146,8 +149,22 @@ impl Weighter<(EntityTag, Coding), Option<Arc<[u8]>>> for Weigh {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coding, encode};
+    use super::{Coding, Compressor, EntityTag, MAX_BYTES, encode};
     use std::io::Read;
+    use std::sync::Arc;
+
+    /// It was not, on machines with many cores, where it had many shards.
+    #[test]
+    fn the_largest_is_remembered() {
+        let compressor = Compressor::new();
+        let content: Arc<[u8]> = vec![0; usize::try_from(MAX_BYTES).expect("a size")].into();
+        for coding in [Coding::Brotli, Coding::Gzip] {
+            compressor.memory.insert((EntityTag::default(), coding), Some(Arc::clone(&content)));
+        }
+        for coding in [Coding::Brotli, Coding::Gzip] {
+            assert!(compressor.memory.get(&(EntityTag::default(), coding)).is_some(), "{coding:?}");
+        }
+    }
 
     #[test]
     fn what_is_encoded_can_be_decoded() {

@@ -68,7 +68,7 @@ impl Shelf {
     pub(super) fn one_of(shelves: usize, good_for: Duration) -> Shelf {
         let bytes = BYTES / shelves.max(1) as u64;
         let weigh = Weigh { open_file: bytes / OPEN_FILES };
-        let found = cache::of_one_worker(bytes, USUAL_ENTRY_BYTES, weigh);
+        let found = cache::unsharded(bytes, USUAL_ENTRY_BYTES, weigh);
         Shelf { found, good_for, has_open_files: AtomicBool::new(false), pace: Pace::new() }
     }
 
