@@ -10,6 +10,8 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use rustix::fd::{AsFd, OwnedFd};
@@ -72,6 +74,11 @@ pub struct Found {
 /// loses this many in a row is being played with.
 const RACE_ATTEMPTS: usize = 16;
 
+/// How long, and how often at most, a thread that may wait does so for a file that another
+/// program has a lease on (fcntl(2), `F_SETLEASE`; Samba does): it is asked to give it up.
+const LEASE_REST: Duration = Duration::from_millis(20);
+const LEASE_RESTS: usize = 5;
+
 /// How files are opened: for reading, never as the terminal of this process, and
 /// without waiting for the other end of a FIFO.
 const FLAGS: OFlags =
@@ -125,6 +132,7 @@ pub(super) fn version(file: &File) -> Result<(FileType, Version), Errno> {
     let nanoseconds =
         |seconds: i64, fraction: u64| i128::from(seconds) * 1_000_000_000 + i128::from(fraction);
     let version = Version {
+        device: status.st_dev,
         inode: status.st_ino,
         // Negative for no file that is regular.
         length: u64::try_from(status.st_size).unwrap_or(0),
@@ -151,8 +159,9 @@ fn open_kernel(
             opened => opened,
         };
     }
-    for _ in 1..RACE_ATTEMPTS {
+    for attempt in 1..RACE_ATTEMPTS + LEASE_RESTS {
         match openat2(root, path, beneath) {
+            Err(Errno::AGAIN) if attempt >= RACE_ATTEMPTS => thread::sleep(LEASE_REST),
             Err(Errno::AGAIN) => {}
             opened => return opened,
         }

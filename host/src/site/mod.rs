@@ -405,7 +405,10 @@ fn failed(errno: Errno) -> Lookup {
         | Errno::INVAL
         | Errno::ILSEQ => Lookup::Missing,
         Errno::ACCESS | Errno::PERM => Lookup::Forbidden,
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM => Lookup::Error(SystemError::Exhausted(errno)),
+        // EAGAIN: another program has a lease on it and was asked to give it up.
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => {
+            Lookup::Error(SystemError::Exhausted(errno))
+        }
         _ => Lookup::Error(SystemError::Failed(errno)),
     }
 }
