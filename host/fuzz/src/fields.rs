@@ -52,7 +52,7 @@ pub fn run(input: &[u8]) {
 fn file(is_settled: bool) -> Validators {
     // Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
     let modified_ns = 784_111_777_000_000_000;
-    let version = Version { inode: 1, length: 2, modified_ns, changed_ns: modified_ns };
+    let version = Version { device: 1, inode: 1, length: 2, modified_ns, changed_ns: modified_ns };
     let age = if is_settled { 1_000 } else { 0 };
     Validators::of(version, UNIX_EPOCH + Duration::from_secs(784_111_777 + age))
 }

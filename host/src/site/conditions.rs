@@ -128,7 +128,8 @@ mod tests {
     /// Modified at the time of the RFC's example, `Sun, 06 Nov 1994 08:49:37 GMT`.
     fn file() -> Validators {
         let modified_ns = 784_111_777_000_000_000;
-        let version = Version { inode: 1, length: 2, modified_ns, changed_ns: modified_ns };
+        let version =
+            Version { device: 1, inode: 1, length: 2, modified_ns, changed_ns: modified_ns };
         Validators::of(version, UNIX_EPOCH + Duration::from_secs(900_000_000))
     }
 

@@ -9,6 +9,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// tick leave the same times behind. Ten ticks of the slowest clock.
 const SETTLING: Duration = Duration::from_millis(100);
 
+/// The same where a file system keeps whole seconds (ext4 with small inodes, some of NFS),
+/// or every second one (FAT): its time of change tells nothing finer.
+const COARSE_SETTLING: Duration = Duration::from_millis(2_100);
+
+const SECOND_NS: i128 = 1_000_000_000;
+
 /// The validators of one version of a file. A file that was written just now has
 /// none: its next version could not be told from this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +30,8 @@ pub struct Validators {
 /// What a file's handle says that changes when the file does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Version {
+    /// The device: each has inodes of its own, and there may be several below the root.
+    pub device: u64,
     /// The inode: another file that was renamed to this name has another one.
     pub inode: u64,
     /// The length in bytes.
@@ -43,11 +51,12 @@ pub struct Version {
 /// why a file gets no tag until it is [settled](SETTLING), and why the time of
 /// change is part of it (`cp -p`, `rsync -t` and reproducible builds set the time
 /// of modification). The price: replicas of a site have different tags, and
-/// `chmod` makes a new one.
+/// `chmod` makes a new one. The device tells two of them apart here, but is not written:
+/// it may have another number after a restart of the machine.
 ///
 /// What is compressed on the fly has the tag of its file with the name of the coding
 /// behind it: each representation has a tag of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EntityTag {
     version: Version,
     /// The coding, or nothing.
@@ -64,8 +73,8 @@ impl EntityTag {
 impl fmt::Display for EntityTag {
     /// As it stands in `ETag`, with its quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let EntityTag { version: Version { inode, length, modified_ns, changed_ns }, coding } =
-            self;
+        let EntityTag { version, coding } = self;
+        let Version { device: _, inode, length, modified_ns, changed_ns } = version;
         let dash = if coding.is_empty() { "" } else { "-" };
         write!(f, "\"{inode:x}-{length:x}-{modified_ns:x}-{changed_ns:x}{dash}{coding}\"")
     }
@@ -81,9 +90,11 @@ impl Validators {
     pub fn of(version: Version, now: SystemTime) -> Validators {
         let now_ns = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().cast_signed();
         let last = version.modified_ns.max(version.changed_ns);
-        let is_settled = now_ns - last > SETTLING.as_nanos().cast_signed();
-        let second = version.modified_ns.div_euclid(1_000_000_000);
-        let is_over = second < now_ns.div_euclid(1_000_000_000);
+        let is_coarse = version.changed_ns % SECOND_NS == 0;
+        let settling = if is_coarse { COARSE_SETTLING } else { SETTLING };
+        let is_settled = now_ns - last > settling.as_nanos().cast_signed();
+        let second = version.modified_ns.div_euclid(SECOND_NS);
+        let is_over = second < now_ns.div_euclid(SECOND_NS);
         Validators {
             tag: is_settled.then_some(EntityTag { version, coding: "" }),
             modified: u64::try_from(second)
@@ -96,13 +107,11 @@ impl Validators {
 
 #[cfg(test)]
 mod tests {
-    use super::{Validators, Version};
+    use super::{SECOND_NS, Validators, Version};
     use std::time::{Duration, UNIX_EPOCH};
 
-    const SECOND_NS: i128 = 1_000_000_000;
-
     fn version(modified_ns: i128) -> Version {
-        Version { inode: 7, length: 10, modified_ns, changed_ns: modified_ns }
+        Version { device: 1, inode: 7, length: 10, modified_ns, changed_ns: modified_ns }
     }
 
     fn seen(version: Version, at_ms: u64) -> Validators {
@@ -119,12 +128,23 @@ mod tests {
 
     #[test]
     fn a_file_that_was_written_just_now_has_none() {
-        let file = version(100 * SECOND_NS);
+        let file = version(100 * SECOND_NS + 1);
         let validators = seen(file, 100_050);
         assert_eq!((validators.tag, validators.modified), (None, None));
         // Later in the same second its date could still be that of another version.
         let validators = seen(file, 100_900);
         assert!(validators.tag.is_some() && validators.modified.is_none());
+    }
+
+    #[test]
+    fn a_file_system_with_a_clock_of_seconds_is_given_time() {
+        let file = version(100 * SECOND_NS);
+        for at_ms in [100_900, 101_500, 102_000] {
+            let validators = seen(file, at_ms);
+            assert_eq!((validators.tag, validators.modified), (None, None), "{at_ms}");
+        }
+        let validators = seen(file, 102_200);
+        assert!(validators.tag.is_some() && validators.modified.is_some());
     }
 
     #[test]
@@ -139,6 +159,7 @@ mod tests {
         let file = version(100 * SECOND_NS);
         let tag = |file| seen(file, 200_000).tag;
         for other in [
+            Version { device: 2, ..file },
             Version { inode: 8, ..file },
             Version { length: 11, ..file },
             Version { modified_ns: file.modified_ns + 1, ..file },
