@@ -308,6 +308,32 @@ fn a_file_of_five_gibibytes_takes_no_memory() {
     assert!(peak_kib < 64 << 10, "{peak_kib} KiB at its highest");
 }
 
+/// Each had a copy of its own, for as long as its client liked.
+#[test]
+fn ranges_of_what_is_compressed_take_no_memory_of_their_own() {
+    let folder = site();
+    let root = folder.path().join("root");
+    let digits = |number: u32| format!("{:08x}", number.wrapping_mul(0x9E37_79B9));
+    let text: String = (0..520_000).map(digits).collect();
+    write(&root.join("large.txt"), text.as_bytes());
+    let program = Program::start(serving(&root, &["--workers", "1"]), 1);
+    let asked = "GET /large.txt HTTP/1.1\r\nHost: test\r\nAccept-Encoding: gzip\r\n\
+                 Range: bytes=0-0,2-\r\n\r\n";
+    let ask = || {
+        let mut client = program.client();
+        // More than the kernel takes.
+        client.send(asked.repeat(4));
+        client.receive_until("multipart/byteranges");
+        client
+    };
+    let first = ask();
+    let before = program.memory("VmRSS:");
+    let others: Vec<_> = (0..40).map(|_| ask()).collect();
+    let taken = program.memory("VmRSS:").saturating_sub(before);
+    assert!(taken < 16 << 20, "{} KiB for 40 clients that read nothing", taken >> 10);
+    drop((first, others));
+}
+
 /// Out of descriptors, connections wait until there are some.
 #[test]
 fn running_out_of_descriptors_is_waited_out() {

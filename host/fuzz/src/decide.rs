@@ -85,7 +85,7 @@ fn native(line: &[u8]) -> Decision {
         Native::NotFound => Decision::NotFound,
         Native::Reply(reply) => {
             assert!([400, 505].contains(&reply.status) && reply.fields.is_empty(), "{reply:?}");
-            Decision::Reply { status: reply.status, fields: Vec::new(), body: reply.body }
+            Decision::Reply { status: reply.status, fields: Vec::new(), body: reply.body.into() }
         }
         other => panic!("the default policy does not {other:?}"),
     }

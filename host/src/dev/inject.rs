@@ -1,6 +1,6 @@
 //! Has pages of the site listen to the loop: a line of HTML is appended to each.
 
-use crate::reply::{Body, Field, Reply};
+use crate::reply::{Body, Field, Reply, Source};
 
 /// What is appended to pages.
 #[derive(Clone, Debug)]
@@ -32,7 +32,8 @@ impl Tail {
                 Body::Bytes([extent.of(&content), &self.0[..]].concat())
             }
             Body::File { file, extent } => {
-                Body::Parts { file, parts: vec![(Vec::new(), extent)], tail: self.0.to_vec() }
+                let (source, parts) = (Source::File(file), vec![(Vec::new(), extent)]);
+                Body::Parts { source, parts, tail: self.0.to_vec() }
             }
             parts @ Body::Parts { .. } => parts,
         };

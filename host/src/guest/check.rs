@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn reply(status: u16) -> Decision {
-        Decision::Reply { status, fields: Vec::new(), body: Vec::new() }
+        Decision::Reply { status, fields: Vec::new(), body: b"".as_slice().into() }
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub enum Decision {
         /// Fields for the answer.
         fields: Vec<Field>,
         /// The body.
-        body: Vec<u8>,
+        body: Arc<[u8]>,
     },
 }
 

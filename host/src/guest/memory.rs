@@ -183,7 +183,11 @@ mod tests {
     const BYTES: u64 = 4 << 20;
 
     fn reply(length: usize) -> Arc<Decision> {
-        Arc::new(Decision::Reply { status: 200, fields: Vec::new(), body: vec![b'x'; length] })
+        Arc::new(Decision::Reply {
+            status: 200,
+            fields: Vec::new(),
+            body: vec![b'x'; length].into(),
+        })
     }
 
     fn key(line: &[u8]) -> Key<'_> {

@@ -147,7 +147,7 @@ impl Decision {
                 Ok(Decision::Reply {
                     status: reply.status,
                     fields: check_fields(reply.fields, Location::Allowed)?,
-                    body: reply.body,
+                    body: reply.body.into(),
                 })
             }
         }

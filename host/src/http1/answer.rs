@@ -1,5 +1,7 @@
 //! One request becomes a reply: the guest decides, the site gives.
 
+use std::sync::Arc;
+
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::connection::{Origin, Service};
@@ -7,7 +9,7 @@ use super::fields;
 use super::head::{Head, Method};
 use super::representation::{self, prepared};
 use crate::guest::{self, Candidate, Decision, Facts, Failure};
-use crate::reply::{Body, Field, NO_SNIFFING, PLAIN_TEXT, Reply};
+use crate::reply::{Body, Extent, Field, NO_SNIFFING, PLAIN_TEXT, Reply};
 use crate::site::encodings::{Coding, preferred};
 use crate::site::listing::Listing;
 use crate::site::{Lookup, SiteFile, SystemError};
@@ -218,7 +220,7 @@ fn codings(head: &Head<'_>) -> Vec<Coding> {
 }
 
 /// A reply of the guest's own.
-fn reply(status: u16, fields: &[guest::Field], body: &[u8]) -> Reply {
+fn reply(status: u16, fields: &[guest::Field], body: &Arc<[u8]>) -> Reply {
     let mut reply = Reply::bare(status);
     if !body.is_empty() {
         let content_type = match fields::own_type(fields) {
@@ -226,7 +228,8 @@ fn reply(status: u16, fields: &[guest::Field], body: &[u8]) -> Reply {
             None => PLAIN_TEXT,
         };
         reply.fields.extend([content_type, NO_SNIFFING]);
-        reply.body = Body::Bytes(body.to_vec());
+        let extent = Extent { first: 0, length: body.len() as u64 };
+        reply.body = Body::Shared { content: Arc::clone(body), extent };
     }
     fields::add(reply, fields)
 }

@@ -9,7 +9,7 @@ use super::head::{Head, Method};
 use crate::clock;
 use crate::guest;
 use crate::reply::head::write_fields;
-use crate::reply::{Body, Extent, Field, NO_SNIFFING, Reply};
+use crate::reply::{Body, Extent, Field, NO_SNIFFING, Reply, Source};
 use crate::site::conditions::{Conditions, Verdict};
 use crate::site::ranges::{Part, Wanted};
 use crate::site::{Content, PREPARED_BYTES, Prepared, SMALL_BYTES, SiteFile, read};
@@ -178,18 +178,11 @@ fn multipart(found: &SiteFile, parts: &[Part], content_type: &[u8], mut reply: R
     reply.status = 206;
     describe(&mut reply, found, format!("multipart/byteranges; boundary={boundary}").into());
     let tail = format!("\r\n--{boundary}--\r\n").into_bytes();
-    reply.body = match &found.content {
-        Content::File(file) => Body::Parts { file: Arc::clone(file), parts: pieces, tail },
-        Content::Memory(content) => {
-            let mut body = Vec::new();
-            for (text, extent) in pieces {
-                body.extend_from_slice(&text);
-                body.extend_from_slice(extent.of(content));
-            }
-            body.extend_from_slice(&tail);
-            Body::Bytes(body)
-        }
+    let source = match &found.content {
+        Content::File(file) => Source::File(Arc::clone(file)),
+        Content::Memory(content) => Source::Memory(Arc::clone(content)),
     };
+    reply.body = Body::Parts { source, parts: pieces, tail };
     reply
 }
 

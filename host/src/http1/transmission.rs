@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::account::Account;
 use super::stream::{Broken, More, Stream};
 use crate::reply::body::Transfer;
-use crate::reply::{Body, Persistence, Reply, head as reply_head};
+use crate::reply::{Body, Persistence, Reply, Source, head as reply_head};
 
 /// Room for a usual answer that is sent in one piece.
 const HEAD_BYTES: usize = 512;
@@ -40,15 +40,24 @@ pub(super) async fn transmit(
             let transfer = Transfer::new(file, *extent);
             stream.send_file(transfer, stall, &mut account.body_bytes).await
         }
-        Body::Parts { file, parts, tail } => {
+        Body::Parts { source, parts, tail } => {
             for (text, extent) in parts {
                 out.extend_from_slice(text);
-                stream.send(&out, More::Yes, stall).await?;
-                account.first_byte();
+                match source {
+                    Source::File(file) => {
+                        stream.send(&out, More::Yes, stall).await?;
+                        account.first_byte();
+                        account.body_bytes += text.len() as u64;
+                        let transfer = Transfer::new(file, *extent);
+                        stream.send_file(transfer, stall, &mut account.body_bytes).await?;
+                    }
+                    Source::Memory(content) => {
+                        stream.send_both(&out, extent.of(content), stall).await?;
+                        account.first_byte();
+                        account.body_bytes += text.len() as u64 + extent.length;
+                    }
+                }
                 out.clear();
-                account.body_bytes += text.len() as u64;
-                let transfer = Transfer::new(file, *extent);
-                stream.send_file(transfer, stall, &mut account.body_bytes).await?;
             }
             stream.send(tail, More::No, stall).await?;
             account.body_bytes += tail.len() as u64;

@@ -31,13 +31,22 @@ pub enum Body {
     },
     /// Several pieces of a file, each behind a text of its own.
     Parts {
-        /// The file.
-        file: Arc<File>,
+        /// Where the pieces are.
+        source: Source,
         /// The texts and the pieces behind them.
         parts: Vec<(Vec<u8>, Extent)>,
         /// The text behind the last piece.
         tail: Vec<u8>,
     },
+}
+
+/// Where pieces of a file are.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// In the file.
+    File(Arc<File>),
+    /// In memory that others have too. They are there.
+    Memory(Arc<[u8]>),
 }
 
 /// Consecutive bytes of a file.

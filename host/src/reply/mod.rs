@@ -9,7 +9,7 @@ pub mod head;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-pub use body::{Body, Extent};
+pub use body::{Body, Extent, Source};
 pub use head::{Persistence, reason};
 
 /// An answer, before it is sent.

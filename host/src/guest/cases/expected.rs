@@ -87,7 +87,7 @@ impl Expected {
             }
             (Expected::Reply(reply), Decision::Reply { status, fields, body }) => {
                 reply.status == *status
-                    && reply.body.as_ref().is_none_or(|expected| expected.as_bytes() == body)
+                    && reply.body.as_ref().is_none_or(|expected| expected.as_bytes() == &**body)
                     && are_there(&reply.fields, fields)
             }
             _ => false,
@@ -190,7 +190,8 @@ mod tests {
             &both
         ));
         assert!(!holds("{ file = 'f' }", &both));
-        let reply = Decision::Reply { status: 400, fields: Vec::new(), body: b"no\n".to_vec() };
+        let reply =
+            Decision::Reply { status: 400, fields: Vec::new(), body: b"no\n".as_slice().into() };
         assert!(holds("{ reply = { status = 400 } }", &reply));
         assert!(holds("{ reply = { status = 400, body = \"no\\n\" } }", &reply));
         assert!(!holds("{ reply = { status = 400, body = '' } }", &reply));
