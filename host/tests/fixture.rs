@@ -104,7 +104,7 @@ impl Setup {
             turns: Turns::new(self.workers),
             log: None,
             metrics: None,
-            log_heads: false,
+            show_heads: false,
             tail: None,
         });
         (self.folder, service)

@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::panics;
 use crate::site::OPEN_FILES;
 use sockets::{bind_for_all, explain, local_address};
-pub use worker::Serve;
+pub use worker::{HEARTBEAT, Serve};
 use worker::{Worker, new_runtime};
 
 /// Connections that may wait to be accepted, for each listening socket. The notes
@@ -33,8 +33,13 @@ const BACKLOG: i32 = 1024;
 /// An idle one costs a few KiB.
 const MAX_CONNECTIONS: usize = 16_384;
 
-/// Descriptors that are not for connections: listeners, runtimes, logs.
-const RESERVED_DESCRIPTORS: u64 = 64;
+/// Descriptors that are not for connections: logs, the guest, the administration.
+const RESERVED_DESCRIPTORS: u64 = 48;
+
+/// Those of a worker: its runtime, and for each address a socket, its double and one that was
+/// accepted and waits for a place.
+const DESCRIPTORS_PER_WORKER: u64 = 4;
+const DESCRIPTORS_PER_LISTENER: u64 = 3;
 
 /// Descriptors that a connection needs: its socket, and the file it sends.
 const DESCRIPTORS_PER_CONNECTION: u64 = 2;
@@ -60,7 +65,7 @@ pub struct Running {
 impl Server {
     /// Binds these addresses, for this many workers. Port 0 is any free port.
     pub fn bind(addresses: &[SocketAddr], workers: NonZeroUsize) -> anyhow::Result<Server> {
-        let max_connections = max_connections(workers)?;
+        let max_connections = max_connections(workers, addresses.len())?;
         let mut bound = Vec::new();
         let mut listeners: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
         for &address in addresses {
@@ -84,7 +89,7 @@ impl Server {
         inherited: Vec<std::net::TcpListener>,
         workers: NonZeroUsize,
     ) -> anyhow::Result<Server> {
-        let max_connections = max_connections(workers)?;
+        let max_connections = max_connections(workers, inherited.len())?;
         let mut addresses = Vec::new();
         let mut listeners: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
         for socket in inherited.into_iter().map(Socket::from) {
@@ -177,7 +182,7 @@ impl Running {
 
 /// How many connections the descriptors of this process allow, after asking for
 /// as many as it may have.
-fn max_connections(workers: NonZeroUsize) -> anyhow::Result<usize> {
+fn max_connections(workers: NonZeroUsize, addresses: usize) -> anyhow::Result<usize> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum {
@@ -192,14 +197,17 @@ fn max_connections(workers: NonZeroUsize) -> anyhow::Result<usize> {
     };
     // A worker keeps few files open, and fewer still where there are few to have.
     let open_files = OPEN_FILES.saturating_mul(workers.get() as u64).min(descriptors / 4);
-    let for_connections = descriptors.saturating_sub(RESERVED_DESCRIPTORS + open_files);
+    let of_workers = (DESCRIPTORS_PER_WORKER + DESCRIPTORS_PER_LISTENER * addresses as u64)
+        .saturating_mul(workers.get() as u64);
+    let reserved = RESERVED_DESCRIPTORS.saturating_add(of_workers);
+    let for_connections = descriptors.saturating_sub(reserved.saturating_add(open_files));
     let allowed = usize::try_from(for_connections / DESCRIPTORS_PER_CONNECTION)
         .unwrap_or(MAX_CONNECTIONS)
         .min(MAX_CONNECTIONS);
     if allowed == 0 {
         anyhow::bail!(
             "this process may open only {descriptors} files; allow it at least {} (ulimit -n)",
-            RESERVED_DESCRIPTORS * 2
+            reserved * 2
         );
     }
     Ok(allowed)

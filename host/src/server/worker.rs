@@ -29,7 +29,7 @@ const BLOCKING_STAY: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// How often a worker shows that it gets to run. Service managers ask for a sign of life
 /// every ten seconds or so.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How long a worker waits for threads that wait for the disk, at the very end.
 const BLOCKING_GRACE: Duration = Duration::from_millis(100);
@@ -121,9 +121,12 @@ impl<S: Serve> Worker<S> {
         loop {
             let stopping = self.stopping.clone();
             let next = async {
-                // At the cap, connections wait in the backlog for one to end.
+                let accepted = listener.accept().await;
+                // At the cap it waits for another one to end, and those behind it in the
+                // backlog. Waiting for a client with a place in hand would keep that from
+                // who has come to another worker.
                 let permit = Arc::clone(&self.connections).acquire_owned().await;
-                (permit, listener.accept().await)
+                (permit, accepted)
             };
             let (permit, accepted) = tokio::select! {
                 biased;
