@@ -20,6 +20,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
@@ -35,6 +36,9 @@ const CONNECTIONS: usize = 32;
 
 /// From a connection's first byte to the end of a head, and from one request to the next.
 const HEAD: Duration = Duration::from_secs(10);
+
+/// How long a client may take nothing of what was sent to it.
+const STALL: Duration = Duration::from_secs(10);
 
 /// Bytes of a request's head. hyper asks for 8 KiB at least.
 const HEAD_BYTES: usize = 16 << 10;
@@ -66,7 +70,14 @@ async fn accept_from(admin: Arc<Admin>, listener: Arc<Listener>) {
         let permit = Arc::clone(&permits).acquire_owned().await;
         match &*listener {
             Listener::Tcp(listener) => match listener.accept().await {
-                Ok((stream, _)) => drop(tokio::spawn(converse(Arc::clone(&admin), stream, permit))),
+                Ok((stream, _)) => {
+                    // `TCP_USER_TIMEOUT`, tcp(7); hyper has no limit of its own. A socket of
+                    // Unix is for its user alone.
+                    if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(STALL)) {
+                        tracing::debug!("a client may take its time: {error}");
+                    }
+                    drop(tokio::spawn(converse(Arc::clone(&admin), stream, permit)));
+                }
                 Err(error) => rest(&error).await,
             },
             Listener::Unix(listener) => match listener.accept().await {
