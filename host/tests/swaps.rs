@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::fixture::{Client, site};
-use crate::running::{Program, serving};
+use crate::running::{Program, serving, told};
 use crate::wat_guest::{decides_nonsense, module, replying};
 
 /// A folder with a site, and the file of a guest in it.
@@ -313,7 +313,8 @@ fn a_guest_that_fails_is_answered_for_with_500() {
 fn the_guest_before_may_answer_in_its_place() {
     // What serves first does not fail on this.
     let place = Place::new(&module("", ""));
-    let mut program = place.serve(&["--on-trap", "previous"]);
+    let mut program = place.serve(&["--on-trap", "previous", "--admin", "127.0.0.1:0"]);
+    let admin = program.admin();
     // There is none before the first.
     assert_eq!(ask(&mut program.client(), "/xenon").0, 404);
     let two = replying("two");
@@ -322,6 +323,9 @@ fn the_guest_before_may_answer_in_its_place() {
     expect_in_service(&mut program, &mut client, &two, "two");
     assert_eq!(ask(&mut client, "/xenon").0, 404);
     program.wait_for("answers in its place");
+    // Who looks after it is to know, although no client does.
+    let counted = "innkeeper_guest_failures_total{kind=\"trap\"} 1\n";
+    assert!(told(admin, "/metrics").contains(counted));
 }
 
 #[test]

@@ -78,6 +78,8 @@ pub struct Counts {
 pub struct Decided {
     /// The decision, or why there is none.
     pub decision: Result<Arc<Decision>, Failure>,
+    /// How the guest that serves failed, where the one before it answers in its place.
+    pub made_good: Option<Failure>,
     /// The guest that was asked.
     pub by: Digest,
     /// How long it took, with all waiting; `None` if it was remembered.
@@ -210,7 +212,8 @@ impl Generation {
         let key = Key::new(line, &fields);
         let memory = &self.memories[worker % self.memories.len()];
         if let Some(decision) = memory.recall(&key) {
-            return Decided { decision: Ok(decision), by: self.digest, computed_in: None };
+            let decision = Ok(decision);
+            return Decided { decision, made_good: None, by: self.digest, computed_in: None };
         }
         let request = policy::Request { line: line.to_vec(), fields };
         let began = Instant::now();
@@ -219,7 +222,8 @@ impl Generation {
             Ok(decision) => memory.remember(&key, decision),
             Err(failure) => self.count(failure),
         }
-        Decided { decision, by: self.digest, computed_in: Some(began.elapsed()) }
+        let computed_in = Some(began.elapsed());
+        Decided { decision, made_good: None, by: self.digest, computed_in }
     }
 
     /// Decides on a fresh instance, and blocks until the guest has decided or has

@@ -106,7 +106,8 @@ impl Serving {
         match previous {
             Some(previous) if self.on_failure.answer == Answer::Previous => {
                 tracing::warn!("the guest {} answers in its place", previous.digest());
-                previous.decide(worker, line, fields, facts).await
+                let made_good = Some(failure.clone());
+                Decided { made_good, ..previous.decide(worker, line, fields, facts).await }
             }
             _ => decided,
         }

@@ -55,7 +55,9 @@ impl<'a> Account<'a> {
         let by_whom = name(decided);
         if let Some(metrics) = &self.service.metrics {
             let body_bytes = self.body_bytes;
-            let answered = Answered { status, decided: by_whom, computed_in, body_bytes, took };
+            let failed = decided.and_then(|decided| decided.made_good.as_ref()).map(kind);
+            let answered =
+                Answered { status, decided: by_whom, failed, computed_in, body_bytes, took };
             metrics.answered(self.origin.worker, &answered);
         }
         if let Some(log) = &self.service.log {
@@ -88,12 +90,16 @@ fn name(decided: Option<&guest::Decided>) -> Decided {
             Kind::Redirect => Decided::Redirect,
             Kind::Reply => Decided::Reply,
         },
-        Err(failure) => Decided::Failed(match failure {
-            Failure::Busy => Failed::Busy,
-            Failure::Deadline => Failed::Deadline,
-            Failure::Memory(_) => Failed::Memory,
-            Failure::Trap(_) => Failed::Trap,
-            Failure::Refused(_) => Failed::Refused,
-        }),
+        Err(failure) => Decided::Failed(kind(failure)),
+    }
+}
+
+fn kind(failure: &Failure) -> Failed {
+    match failure {
+        Failure::Busy => Failed::Busy,
+        Failure::Deadline => Failed::Deadline,
+        Failure::Memory(_) => Failed::Memory,
+        Failure::Trap(_) => Failed::Trap,
+        Failure::Refused(_) => Failed::Refused,
     }
 }

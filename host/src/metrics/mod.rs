@@ -108,6 +108,8 @@ pub struct Answered {
     pub status: u16,
     /// Who decided on it.
     pub decided: Decided,
+    /// How the guest failed in whose place an earlier one decided.
+    pub failed: Option<Failed>,
     /// How long the decision was computed; `None` if it was remembered, or none was
     /// made.
     pub computed_in: Option<Duration>,
@@ -227,6 +229,9 @@ impl Metrics {
         add(&worker.answers[class][answer.decided.number()], 1);
         add(&worker.body_bytes, answer.body_bytes);
         worker.took.note(answer.took, &ANSWER_BOUNDS);
+        if let Some(how) = answer.failed {
+            add(&worker.failed[how.number()], 1);
+        }
         match (answer.decided, answer.computed_in) {
             (Decided::Host, _) => {}
             (Decided::Failed(how), _) => add(&worker.failed[how.number()], 1),
@@ -329,7 +334,7 @@ mod tests {
 
     fn answered(status: u16, decided: Decided, micros: u64) -> Answered {
         let took = Duration::from_micros(micros);
-        Answered { status, decided, computed_in: None, body_bytes: 10, took }
+        Answered { status, decided, failed: None, computed_in: None, body_bytes: 10, took }
     }
 
     #[test]
