@@ -16,7 +16,7 @@
 //! - [`dev`]: the loop of who writes a guest.
 //! - [`lockdown`] and [`service_manager`]: what the process gives up, and what it tells
 //!   systemd.
-//! - [`panics`]: what becomes of one.
+//! - [`panics`]: what becomes of one; [`diagnostics`]: what is said on standard error.
 //! - [`log`], [`metrics`], [`clock`] and [`cache`]: leaves, which anyone may call and which
 //!   call no one.
 
@@ -27,6 +27,7 @@ pub mod clients;
 pub mod clock;
 pub mod commands;
 pub mod dev;
+pub mod diagnostics;
 pub mod guest;
 pub mod http1;
 pub mod lockdown;

@@ -123,8 +123,12 @@ fn what_is_no_guest_or_no_table_is_told() {
     for (arguments, code, part) in [
         (&["test", "default.wasm"][..], 2, "<CASES>"),
         (&["test", "default.wasm", "none.toml"], 1, "cannot read the cases none.toml"),
-        (&["test", "default.wasm", "broken.toml"], 1, "broken.toml has no cases"),
-        (&["test", "broken.toml", "broken.toml"], 1, "has no cases"),
+        (
+            &["test", "default.wasm", "broken.toml"],
+            1,
+            "the cases in broken.toml cannot be read: line ",
+        ),
+        (&["test", "broken.toml", "broken.toml"], 1, "cannot be read: line "),
         (&["check", "broken.toml"], 1, "broken.toml is not a guest: it is not WebAssembly"),
         (&["check", "."], 1, "cannot read the guest .: it is not a regular file"),
         (&["explain"], 2, "<LINE>"),
@@ -135,7 +139,35 @@ fn what_is_no_guest_or_no_table_is_told() {
         let ended = run(folder.path(), arguments);
         assert_eq!(ended.code, code, "{arguments:?}: {}", ended.errors);
         assert!(ended.errors.contains(part), "{arguments:?}: {}", ended.errors);
+        assert!(code == 2 || ended.errors.lines().count() == 1, "{}", ended.errors);
         assert_eq!(ended.out, "");
+    }
+}
+
+/// They panicked.
+#[test]
+fn what_cannot_be_written_is_an_error() {
+    let folder = folder(&[]);
+    for arguments in [
+        &["completions", "bash"][..],
+        &["man"],
+        &["--print-config"],
+        &["compile"],
+        &["new", "mine"],
+        &["check"],
+        &["explain", "GET / HTTP/1.1", "--root", "."],
+    ] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let ended = Command::new(PROGRAM)
+            .args(arguments)
+            .current_dir(folder.path())
+            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+            .stdout(full)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {errors}");
+        assert!(errors.contains("No space left") && !errors.contains("panic"), "{errors}");
     }
 }
 

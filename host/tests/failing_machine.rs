@@ -2,18 +2,18 @@
 //! jumps, a process that is killed at any moment.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use crate::fixture::{Client, Reply, site, write};
-use crate::running::{Program, serving, told};
+use crate::running::{Program, address, serving, told};
 use crate::wat_guest::replying;
 
 /// How long something may take that happens at once on a machine with nothing else to do.
@@ -148,7 +148,7 @@ fn where_nothing_can_be_said_it_serves_all_the_same() {
     let mut command = serving(&root, &["--admin", "127.0.0.1:0"]);
     command.args(["--listen", &address.to_string()]).env("RUST_LOG", "debug");
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut child = command.stderr(full).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut child = command.stderr(full).stdout(Stdio::null()).spawn().unwrap();
     let began = Instant::now();
     while std::net::TcpStream::connect(address).is_err() {
         assert!(child.try_wait().unwrap().is_none(), "it ended");
@@ -160,7 +160,7 @@ fn where_nothing_can_be_said_it_serves_all_the_same() {
     // What is worth a warning is answered as well.
     fs::remove_dir_all(&root).unwrap();
     assert_eq!(ask(&mut client, "/hello.txt").status(), 404);
-    rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());
 }
 
@@ -275,4 +275,45 @@ fn a_server_that_is_killed_at_any_moment_of_a_swap_starts_again() {
         program.child.kill().unwrap();
     }
     assert_eq!(start().get("/").text(), "guest 12");
+}
+
+/// It stopped all workers, one at its next line each, and the end as well.
+#[test]
+fn a_reader_of_standard_error_that_stalls_stops_nobody() {
+    let folder = site();
+    let guest = folder.path().join("policy.wasm");
+    fs::write(&guest, replying("yes")).unwrap();
+    let mut command = serving(&folder.path().join("root"), &["--admin", "127.0.0.1:0"]);
+    command.arg("--guest").arg(&guest).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut wait_for = |wanted: &str| loop {
+        let mut line = String::new();
+        assert_ne!(errors.read_line(&mut line).unwrap(), 0, "it does not say {wanted}");
+        if line.contains(wanted) {
+            break address(&line);
+        }
+    };
+    let server = wait_for("listening on http://");
+    let admin = wait_for("administration at http://");
+    // Nobody reads what follows. A pipe holds 64 KiB.
+    let mut client = Client::connect(server);
+    let shown = "x".repeat(900);
+    let mut lost = String::new();
+    for _ in 0..1_000 {
+        assert_eq!(ask(&mut client, &format!("/x{shown}")).status(), 500);
+    }
+    assert_eq!(ask(&mut Client::connect(server), "/").text(), "yes");
+    for line in told(admin, "/metrics").lines() {
+        if let Some(count) = line.strip_prefix("innkeeper_diagnostics_lost_lines_total ") {
+            lost = count.to_owned();
+        }
+    }
+    assert!(lost.parse::<u32>().unwrap() > 100, "{lost} lines are lost");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it does not end");
+        thread::yield_now();
+    }
 }

@@ -3,15 +3,14 @@
 use std::fs;
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::Signal;
 
 use crate::fixture::{Client, site, write};
@@ -57,14 +56,36 @@ fn what_is_in_force_is_told_with_its_source() {
         .unwrap();
     let text = String::from_utf8(told.stdout).unwrap();
     assert!(told.status.success());
+    let told = Command::new(PROGRAM)
+        .args(["dev", "--print-config", "--workers", "3"])
+        .env("INNKEEPER_LISTING", "true")
+        .env("INNKEEPER_BUILD", "false")
+        .output()
+        .unwrap();
+    let of_dev = String::from_utf8(told.stdout).unwrap();
+    assert!(told.status.success());
+    assert!(of_dev.contains("build = \"false\""), "{of_dev}");
     for (setting, source) in [
         ("workers = 3", "command line"),
         ("listing = true", "environment: INNKEEPER_LISTING"),
         ("root = \"html\"", "default"),
     ] {
-        let line = text.lines().find(|line| line.starts_with(setting)).unwrap();
-        assert!(line.ends_with(source), "{line}");
+        for text in [&text, &of_dev] {
+            let line = text.lines().find(|line| line.starts_with(setting)).unwrap();
+            assert!(line.ends_with(source), "{line}");
+        }
     }
+}
+
+/// They were not read by `dev`.
+#[test]
+fn wrong_settings_of_dev_are_refused_too() {
+    let folder = site();
+    let file = folder.path().join("innkeeper.toml");
+    fs::write(&file, "buidl = 'true'\n").unwrap();
+    let refused = Command::new(PROGRAM).args(["dev", "--config"]).arg(&file).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("did you mean `build`?"));
 }
 
 #[test]
@@ -183,15 +204,14 @@ fn all_threads_give_up_what_serving_does_not_need() {
 }
 
 /// The program with a socket that listens already, as systemd starts it.
-fn activated(root: &Path, listener: &TcpListener, arguments: &[&str]) -> Command {
-    // Whoever is started meanwhile gets it too, and ignores it.
-    fcntl_setfd(listener, FdFlags::empty()).unwrap();
-    let script =
-        format!("LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&{}", listener.as_raw_fd());
+fn activated(root: &Path, listener: &TcpListener, arguments: &[&str]) -> Program {
+    // Shells know descriptors of one digit alone: it comes as standard input.
+    let script = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null";
     let mut command = Command::new("sh");
-    command.args(["-c", &script, PROGRAM]).arg(root).args(arguments);
+    command.args(["-c", script, PROGRAM]).arg(root).args(arguments);
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
-    command
+    let input = listener.try_clone().unwrap();
+    Program::start_with(command, Stdio::from(OwnedFd::from(input)), 1)
 }
 
 /// Asks until it is told to stop, on one connection as long as the server keeps it. A
@@ -217,7 +237,7 @@ fn a_restart_with_a_socket_that_stays_loses_no_request() {
     let root = folder.path().join("root");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let start = || Program::start(activated(&root, &listener, &["--access-log", "off"]), 1);
+    let start = || activated(&root, &listener, &["--access-log", "off"]);
     let mut program = start();
     assert_eq!(program.addresses, [address]);
     let (answered, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -274,11 +294,16 @@ fn systemd_is_told_what_becomes_of_the_server() {
 fn diagnostics_are_json_when_asked() {
     let folder = site();
     let root = folder.path().join("root");
-    let mut program = Program::start(serving(&root, &["--log-format", "json"]), 1);
+    let flags = ["--log-format", "json", "--admin", "127.0.0.1:0"];
+    let program = Program::start(serving(&root, &flags), 1);
     program.signal(Signal::TERM);
-    let line = program.wait_for("\"stopped\"");
-    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(line["level"], "INFO");
+    let (_, _, said) = program.finish();
+    assert!(said.contains("listening on") && said.contains("administration at"), "{said}");
+    for line in said.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(object["level"], "INFO", "{line}");
+        assert!(object["timestamp"].is_string() && object["fields"]["message"].is_string());
+    }
     let mut command = serving(&root, &[]);
     command.env("RUST_LOG", "innkeeper=loud");
     let refused = command.output().unwrap();
@@ -310,7 +335,7 @@ fn a_log_that_cannot_be_written_is_told_at_the_start() {
     write(&folder.path().join("file"), b"");
     let mut child = serving(&root, &["--access-log-file"]);
     child.arg(folder.path().join("file/access.log"));
-    child.stderr(std::process::Stdio::piped());
+    child.stderr(Stdio::piped());
     let mut child = child.spawn().unwrap();
     let mut told = String::new();
     child.stderr.take().unwrap().read_to_string(&mut told).unwrap();

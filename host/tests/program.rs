@@ -99,10 +99,12 @@ fn shows_the_head_as_it_came_in() {
     client.send("GET /hello.txt HTTP/1.1\r\nHost: a\r\nX-Odd: caf\u{e9}\r\n\r\n");
     client.reply();
     program.signal(Signal::TERM);
-    let (_, out, _) = program.finish();
-    let shown = "--- from 127.0.0.1\nGET /hello.txt HTTP/1.1\nHost: a\nX-Odd: caf\\xc3\\xa9\n\n";
-    assert!(out.contains(shown), "{out}");
-    assert!(!out.contains('\x1b'), "{out:?}");
+    let (_, out, said) = program.finish();
+    let shown =
+        "--- from 127.0.0.1\n> GET /hello.txt HTTP/1.1\n> Host: a\n> X-Odd: caf\\xc3\\xa9\n";
+    assert!(said.contains(shown), "{said}");
+    assert!(!said.contains('\x1b'), "{said:?}");
+    assert!(!out.contains("---"), "{out}");
 }
 
 #[test]

@@ -39,6 +39,12 @@ pub fn told(admin: SocketAddr, path: &str) -> String {
     client.reply().text().to_owned()
 }
 
+/// The address in a line, which may be one of JSON.
+pub fn address(line: &str) -> SocketAddr {
+    let (_, behind) = line.split_once("http://").unwrap();
+    behind.split(['/', '"']).next().unwrap().trim_end().parse().unwrap()
+}
+
 /// A running program. It is killed when dropped.
 pub struct Program {
     pub child: Child,
@@ -50,8 +56,13 @@ pub struct Program {
 
 impl Program {
     /// Starts it, and waits until it listens on each of its addresses.
-    pub fn start(mut command: Command, listeners: usize) -> Program {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn start(command: Command, listeners: usize) -> Program {
+        Program::start_with(command, Stdio::null(), listeners)
+    }
+
+    /// The same, with this as its standard input.
+    pub fn start_with(mut command: Command, input: Stdio, listeners: usize) -> Program {
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let errors = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();
@@ -61,8 +72,7 @@ impl Program {
         let mut program = Program { child, addresses: Vec::new(), lines, said: String::new() };
         for _ in 0..listeners {
             let line = program.wait_for("listening on http://");
-            let (_, address) = line.split_once("http://").unwrap();
-            program.addresses.push(address.parse().unwrap());
+            program.addresses.push(address(&line));
         }
         program
     }
@@ -96,9 +106,7 @@ impl Program {
 
     /// The address of its administration, where it has one.
     pub fn admin(&mut self) -> SocketAddr {
-        let line = self.wait_for("administration at http://");
-        let (_, address) = line.split_once("http://").unwrap();
-        address.trim_end_matches('/').parse().unwrap()
+        address(&self.wait_for("administration at http://"))
     }
 
     /// Bytes of its memory, by their name in proc(5).

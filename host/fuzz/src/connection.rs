@@ -184,7 +184,7 @@ impl World {
                 turns: Turns::new(1),
                 log: None,
                 metrics: None,
-                log_heads: false,
+                show_heads: false,
                 tail: None,
             };
             (limits, Arc::new(service))

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::clock;
+use crate::diagnostics;
 use crate::guest::history::Outcome;
 use crate::guest::{Generation, GuestLimits};
 use crate::http1::connection::Service;
@@ -184,6 +185,11 @@ impl Subject {
                 "innkeeper_access_log_lost_lines_total",
                 "Lines of the access log that were lost.",
                 [(vec![], self.lost())],
+            ),
+            metrics::counter(
+                "innkeeper_diagnostics_lost_lines_total",
+                "Lines of standard error that were lost.",
+                [(vec![], diagnostics::lost())],
             ),
             metrics::counter(
                 "innkeeper_panics_total",

@@ -193,7 +193,7 @@ pub struct CompileArguments {
     ///
     /// Nobody else may be able to write there. XDG_CACHE_HOME and systemd's CACHE_DIRECTORY
     /// change the default.
-    #[arg(long, value_name = "DIR", value_parser = OsStringValueParser::new().map(CodeCache::from))]
+    #[arg(long, value_name = "DIR", env = "INNKEEPER_CODE_CACHE", value_parser = OsStringValueParser::new().map(CodeCache::from))]
     pub code_cache: Option<CodeCache>,
 
     /// Limits of the guest: what is compiled serves a server with the same

@@ -226,6 +226,8 @@ impl CodeCache {
     /// The folder: the one that was named, the one that systemd made
     /// (`CacheDirectory=`), or the user's (XDG Base Directory Specification 0.8).
     pub(super) fn folder(named: Option<&CodeCache>) -> Option<PathBuf> {
+        // What is empty was switched off by who could not unset it.
+        let named = named.filter(|named| **named != CodeCache::In(PathBuf::new()));
         match named {
             Some(CodeCache::Off) => None,
             Some(CodeCache::In(folder)) => Some(folder.clone()),

@@ -78,25 +78,32 @@ pub fn read(
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<(Arguments, Vec<InForce>), Fault> {
     let command = Arguments::command();
-    let matches = command.clone().try_get_matches_from(typed).map_err(Fault::Typed)?;
+    let all_matches = command.clone().try_get_matches_from(typed).map_err(Fault::Typed)?;
     let arguments = |matches: &ArgMatches| {
         Arguments::from_arg_matches(matches)
             .map_err(|error| Fault::Typed(error.format(&mut command.clone())))
     };
-    if matches.subcommand().is_some() {
-        return Ok((arguments(&matches)?, Vec::new()));
-    }
+    // What stands before the flags, and whose flags they are.
+    let program = typed.first().cloned().unwrap_or_else(|| "innkeeper".into());
+    let (begin, serving, matches) = match all_matches.subcommand() {
+        None => (vec![program], &command, &all_matches),
+        Some((name @ "dev", matches)) => {
+            let dev = command.find_subcommand(name).expect("it was found in what was typed");
+            (vec![program, name.into()], dev, matches)
+        }
+        Some(_) => return Ok((arguments(&all_matches)?, Vec::new())),
+    };
     // What is empty was switched off by who could not unset it.
     let environment =
         |setting: &str| environment(&variable(setting)).filter(|value| !value.is_empty());
     let named = matches.get_one::<PathBuf>("config").cloned();
     let file = match named.or_else(|| environment("config").map(PathBuf::from)) {
         None => None,
-        Some(path) => Some((read_file(&path, &command).map_err(Fault::Other)?, path)),
+        Some(path) => Some((read_file(&path, serving).map_err(Fault::Other)?, path)),
     };
-    let mut all = vec![typed.first().cloned().unwrap_or_else(|| "innkeeper".into())];
+    let mut all = begin.clone();
     let mut origins = Vec::new();
-    for setting in settings(&command) {
+    for setting in settings(serving) {
         let id = setting.get_id().as_str();
         let (given, origin) = if matches.value_source(id) == Some(ValueSource::CommandLine) {
             (Vec::new(), Origin::CommandLine)
@@ -113,22 +120,23 @@ pub fn read(
             .into_iter()
             .filter_map(|value| flag(setting, value).transpose())
             .collect::<Result<Vec<_>, _>>()
-            .and_then(|flags| try_out(&command, &flags).map(|()| flags))
+            .and_then(|flags| try_out(&command, &begin, &flags).map(|()| flags))
             .map_err(|problem| Fault::Other(blame(&origin, setting, &problem)))?;
         all.extend(flags);
         origins.push(origin);
     }
-    all.extend(typed.iter().skip(1).cloned());
-    let matches = command.clone().try_get_matches_from(all).map_err(Fault::Typed)?;
-    let in_force = settings(&command)
+    all.extend(typed.iter().skip(begin.len()).cloned());
+    let all_matches = command.clone().try_get_matches_from(all).map_err(Fault::Typed)?;
+    let matches = all_matches.subcommand().map_or(&all_matches, |(_, matches)| matches);
+    let in_force = settings(serving)
         .zip(origins)
         .map(|(setting, origin)| InForce {
             name: key(setting),
-            value: value_in_force(&matches, setting),
+            value: value_in_force(matches, setting),
             origin,
         })
         .collect();
-    Ok((arguments(&matches)?, in_force))
+    Ok((arguments(&all_matches)?, in_force))
 }
 
 fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
@@ -216,8 +224,8 @@ fn flag(setting: &Arg, value: Result<OsString, String>) -> Result<Option<OsStrin
 }
 
 /// Reads these flags alone, so that the source of what is wrong can be named.
-fn try_out(command: &Command, flags: &[OsString]) -> Result<(), String> {
-    let all = [&["innkeeper".into()], flags].concat();
+fn try_out(command: &Command, begin: &[OsString], flags: &[OsString]) -> Result<(), String> {
+    let all = [begin, flags].concat();
     let tried = command.clone().try_get_matches_from(all);
     tried.map(drop).map_err(|error| {
         let text = error.to_string();

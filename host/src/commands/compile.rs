@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 
-use super::{load, read_guest_or_default, start_engine};
+use super::{load, print, read_guest_or_default, start_engine};
 use crate::cli::CompileArguments;
 use crate::guest::code_cache::CodeCache;
 
@@ -19,11 +19,11 @@ pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
     let engine = start_engine(arguments.guests.limits())?.keeping_code(cache);
     let began = Instant::now();
     let guest = load(&name, &bytes, engine)?;
-    println!(
-        "{name} ({}) is ready to be loaded, in {}, after {:.1?}",
+    print(format_args!(
+        "{name} ({}) is ready to be loaded, in {}, after {:.1?}\n",
         guest.digest(),
         folder.display(),
         began.elapsed()
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -33,7 +33,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         clients: Clients::default(),
         log: None,
         metrics: None,
-        log_heads: false,
+        show_heads: false,
         tail: None,
     };
     let origin = Origin { client: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };

@@ -29,10 +29,10 @@ use crate::guest::source::read_guest;
 use crate::guest::{self, DEFAULT_GUEST, Engine, Generation, GuestLimits, PreparedEngine};
 use crate::site::{Options, Resolver, Site};
 
-/// Says a line on standard error. Where nothing can be said, as on a full disk, serving goes
-/// on all the same; `eprintln` would panic.
-pub fn say(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
+/// Writes to standard output. Where that cannot be written it is an error; `print` would
+/// panic.
+fn print(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
+    io::stdout().write_fmt(text).context("cannot write to standard output")
 }
 
 /// Opens the directory to serve, or says what to do.

@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
-use super::{Compilation, open_site, prepare_engine, read_guest_or_default, say, start};
+use super::{Compilation, open_site, prepare_engine, print, read_guest_or_default, start};
 use crate::admin::access::Access;
 use crate::admin::listener::{AdminAddress, Bound};
 use crate::admin::status::Subject;
@@ -20,6 +20,7 @@ use crate::cli::{DevArguments, InForce, LogFormat, Settings, sources};
 use crate::dev::Dev;
 use crate::dev::inject::Tail;
 use crate::dev::sources::Sources;
+use crate::diagnostics::{self, say};
 use crate::guest::code_cache::CodeCache;
 use crate::guest::prove::{Proven, prove};
 use crate::guest::source::{Origin, Source, read_cases};
@@ -30,7 +31,7 @@ use crate::lockdown::{Enforced, Lockdown, Needs, lock_down};
 use crate::log::file::{LogFile, Out};
 use crate::log::{AccessLog, Format};
 use crate::metrics::Metrics;
-use crate::server::{Running, Server};
+use crate::server::{HEARTBEAT, Running, Server};
 use crate::service_manager;
 use crate::site::Site;
 
@@ -58,14 +59,16 @@ struct Opened {
 /// Serves until a signal says to stop.
 pub fn run(settings: &Settings, in_force: &[InForce]) -> anyhow::Result<()> {
     if settings.print_config {
-        print!("{}", sources::write(in_force));
-        return Ok(());
+        return print(format_args!("{}", sources::write(in_force)));
     }
     serve(settings, None)
 }
 
 /// Serves while a guest is written.
-pub fn run_dev(arguments: &DevArguments) -> anyhow::Result<()> {
+pub fn run_dev(arguments: &DevArguments, in_force: &[InForce]) -> anyhow::Result<()> {
+    if arguments.serve.print_config {
+        return print(format_args!("{}", sources::write(in_force)));
+    }
     let mut paths = arguments.source.clone();
     if paths.is_empty() && Path::new("src").is_dir() {
         paths.push(PathBuf::from("src"));
@@ -84,6 +87,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     // A build runs programs.
     let keeps_all = settings.no_lockdown || dev.is_some();
     let lockdown = if keeps_all { None } else { Some(give_up(settings, &opened)?) };
+    diagnostics::hand_over().context("cannot start the thread that writes to standard error")?;
     let Opened { workers, site, server, admin, log, engine, code_cache } = opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -114,7 +118,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             .transpose()
             .context("cannot start the access log")?,
         metrics: metrics.clone(),
-        log_heads: settings.verbose,
+        show_heads: settings.verbose,
         tail: dev
             .as_ref()
             .and(admin.as_ref())
@@ -137,7 +141,9 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             let (version, root) = (env!("CARGO_PKG_VERSION"), settings.root.display());
             say(format_args!("innkeeper {version} serves {root}; Ctrl-C stops it"));
         }
-        tell(lockdown);
+        if !keeps_all || settings.no_lockdown {
+            tell(lockdown);
+        }
         for listener in &listeners {
             say(format_args!("listening on {listener}"));
         }
@@ -302,19 +308,25 @@ fn folder_of(file: &Path) -> Option<PathBuf> {
 /// as it wants to know, and to who asks for the server's health.
 async fn give_signs_of_life(running: &Running, are_well: &watch::Sender<bool>) {
     let watchdog = service_manager::watchdog();
+    let pause = watchdog.unwrap_or(LOOK_AFTER_WORKERS);
     let mut before = running.heartbeats();
+    let mut looked = Instant::now();
     loop {
-        tokio::time::sleep(watchdog.unwrap_or(LOOK_AFTER_WORKERS)).await;
-        let now = running.heartbeats();
-        let all = before.iter().zip(&now).all(|(before, now)| before < now);
-        if all && watchdog.is_some() {
+        tokio::time::sleep(pause).await;
+        // In a shorter time a heart may not have beaten: signs that are wanted more often
+        // tell what was seen last.
+        if looked.elapsed() >= pause.max(2 * HEARTBEAT) {
+            let now = running.heartbeats();
+            let all = before.iter().zip(&now).all(|(before, now)| before < now);
+            if !all {
+                tracing::error!("a worker stands still");
+            }
+            are_well.send_replace(all);
+            (before, looked) = (now, Instant::now());
+        }
+        if watchdog.is_some() && *are_well.borrow() {
             service_manager::alive();
         }
-        if !all {
-            tracing::error!("a worker stands still");
-        }
-        are_well.send_replace(all);
-        before = now;
     }
 }
 
@@ -328,6 +340,7 @@ async fn stop(running: Running, signals: &mut Signals) {
         },
         () = signals.stop() => {
             tracing::warn!("stopped at once");
+            diagnostics::finish();
             // As the shell tells that a process was interrupted.
             std::process::exit(130);
         }

@@ -31,6 +31,7 @@ use super::turns::Turns;
 use crate::clients::Clients;
 use crate::clients::allowance::Admission;
 use crate::dev::inject::Tail;
+use crate::diagnostics;
 use crate::guest::{Decided, Serving};
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
@@ -53,8 +54,8 @@ pub struct Service {
     pub log: Option<AccessLog>,
     /// Where they are counted, if anywhere.
     pub metrics: Option<Arc<Metrics>>,
-    /// Whether each request's head is logged too.
-    pub log_heads: bool,
+    /// Whether each request's head is shown among the diagnostics.
+    pub show_heads: bool,
     /// What is appended to pages, for who writes a guest.
     pub tail: Option<Tail>,
 }
@@ -239,10 +240,8 @@ impl Connection<'_> {
         let mut account = Account::open(self.service, self.origin);
         let metrics = self.service.metrics.as_ref();
         let _active = metrics.map(|metrics| metrics.request(self.origin.worker));
-        if self.service.log_heads
-            && let Some(log) = &self.service.log
-        {
-            log.head(self.origin.client, bytes);
+        if self.service.show_heads {
+            diagnostics::head(self.origin.client, bytes);
         }
         let head = match Head::parse(bytes, &self.service.limits) {
             Ok(head) => head,

@@ -145,7 +145,7 @@ fn put(text: &mut Vec<u8>, part: Arguments) {
 /// Appends bytes so that they can neither end the line nor the quotes, nor mean
 /// anything to a terminal: all but printable ASCII as `\xHH`, and `"` and `\`
 /// with a backslash.
-pub(super) fn escape(text: &mut Vec<u8>, bytes: &[u8]) {
+pub fn escape(text: &mut Vec<u8>, bytes: &[u8]) {
     for run in bytes.chunk_by(|&one, &other| is_plain(one) && is_plain(other)) {
         match run {
             [b'"' | b'\\'] => text.extend_from_slice(&[b'\\', run[0]]),

@@ -14,14 +14,12 @@ mod writer;
 
 use std::cell::RefCell;
 use std::io;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::panics;
-use entry::escape;
 pub use entry::{Entry, Format};
 use file::Out;
 use writer::Writer;
@@ -109,18 +107,6 @@ impl AccessLog {
     /// not be written.
     pub fn lost(&self) -> u64 {
         self.queue.lost.load(Ordering::Relaxed)
-    }
-
-    /// Logs the head of a request as it came in, for who wants to see one. Bytes
-    /// other than printable ASCII are escaped, line ends are kept.
-    pub fn head(&self, client: IpAddr, head: &[u8]) {
-        self.queue.append(|text| {
-            text.extend_from_slice(format!("--- from {client}\n").as_bytes());
-            for line in head.split(|&byte| byte == b'\n') {
-                escape(text, line.strip_suffix(b"\r").unwrap_or(line));
-                text.push(b'\n');
-            }
-        });
     }
 }
 

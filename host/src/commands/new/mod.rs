@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
+use super::print;
 use crate::cli::{Language, NewArguments};
 
 /// A file of a project: its path, and its text.
@@ -80,21 +81,21 @@ impl Language {
                 files: JAVASCRIPT,
                 build: "npm install --silent && npm run --silent build",
                 test: "npm test",
-                sources: "--source policy.js ",
+                sources: "--source policy.js --source request.js ",
                 needs: "Node.js 20 or newer, with npm",
             },
             Language::Python => Telling {
                 files: PYTHON,
                 build: "make policy.wasm",
                 test: "make test",
-                sources: "--source policy.py --source app.py ",
+                sources: "--source policy.py --source app.py --source request.py ",
                 needs: "Python 3.11 or newer, with venv, and make",
             },
             Language::C => Telling {
                 files: C,
                 build: "make policy.wasm",
                 test: "make test",
-                sources: "--source policy.c ",
+                sources: "--source policy.c --source request.c --source request.h ",
                 needs: "clang with lld, a C compiler, Python with venv, and make",
             },
         }
@@ -120,10 +121,11 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
         let path = folder.join(path);
         write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    println!("{name} is a policy now. In that folder:\n");
-    println!("    {}\n    {}", telling.build, telling.test);
-    println!("    innkeeper test policy.wasm cases.toml");
-    println!("\nREADME.md tells the rest.");
+    print(format_args!(
+        "{name} is a policy now. In that folder:\n\n    {}\n    {}\n    \
+         innkeeper test policy.wasm cases.toml\n\nREADME.md tells the rest.\n",
+        telling.build, telling.test
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

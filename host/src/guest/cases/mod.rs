@@ -95,7 +95,8 @@ impl CaseFile {
         let shown = path.display();
         let text = fs::read_to_string(path)
             .map_err(|error| format!("cannot read the cases {shown}: {error}"))?;
-        let cases = parse(&text).map_err(|error| format!("{shown} has no cases: {error}"))?;
+        let cases = parse(&text)
+            .map_err(|error| format!("the cases in {shown} cannot be read: {error}"))?;
         Ok(CaseFile { path: path.to_owned(), digest: Digest::of(text.as_bytes()), cases })
     }
 

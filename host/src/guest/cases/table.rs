@@ -39,11 +39,20 @@ enum OneOrMany {
 
 /// Reads cases. The error names the place.
 pub(super) fn parse(text: &str) -> Result<Vec<Case>, String> {
-    let table: Table = toml::from_str(text).map_err(|error| error.to_string())?;
+    let line_number = |offset: usize| text[..offset].matches('\n').count() + 1;
+    let table: Table = toml::from_str(text).map_err(|error| {
+        // On one line, for the log.
+        let place = error.span().map_or(1, |span| line_number(span.start));
+        let message = error.message().replace('\n', ", ");
+        let advice = match message.contains("newtype variant") {
+            true => "; write what it names as in { file = \"a.html\" }",
+            false => "",
+        };
+        format!("line {place}: {message}{advice}")
+    })?;
     if table.case.is_empty() {
         return Err("it has no `case`; write case = [ { line = …, decision = … } ]".to_owned());
     }
-    let line_number = |offset: usize| text[..offset].matches('\n').count() + 1;
     table
         .case
         .into_iter()

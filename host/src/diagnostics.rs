@@ -1,0 +1,201 @@
+//! Diagnostics: what innkeeper says on standard error.
+//!
+//! While it serves, a line is handed over in memory and written by a thread of its own: who
+//! reads standard error and stalls stops nobody, and neither does a client that asks for
+//! what is worth a line, again and again. What does not fit into the bounded buffer
+//! meanwhile is dropped and counted.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+use crate::clock;
+use crate::log::entry::escape;
+use crate::panics;
+
+/// Bytes of lines that may wait to be written: a thousand and more.
+const WAITING_BYTES: usize = 256 << 10;
+
+/// How long the end waits for the last lines to be written: long enough for who reads, and
+/// who stops the server wants it to stop also when nobody does.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
+/// The form of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people, in colour on a terminal.
+    Text,
+    /// A JSON object.
+    Json,
+}
+
+/// There is one for a process, as there is one standard error.
+static QUEUE: Queue = Queue {
+    waiting: Mutex::new(Waiting { text: Vec::new(), lost: 0, is_writing: false }),
+    changed: Condvar::new(),
+    is_used: AtomicBool::new(false),
+    is_json: AtomicBool::new(false),
+    lost: AtomicU64::new(0),
+};
+
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+    /// Whether there is a thread that writes.
+    is_used: AtomicBool,
+    is_json: AtomicBool,
+    /// Lines that were dropped since the start.
+    lost: AtomicU64,
+}
+
+struct Waiting {
+    text: Vec<u8>,
+    /// Lines that were dropped since some were written.
+    lost: u64,
+    is_writing: bool,
+}
+
+/// Begins, at these levels. Whoever has a line writes it.
+pub fn start(levels: Targets, form: Form) {
+    QUEUE.is_json.store(form == Form::Json, Ordering::Relaxed);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(|| Out)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false);
+    let layer = match form {
+        Form::Text => layer.boxed(),
+        Form::Json => layer.json().boxed(),
+    };
+    tracing_subscriber::registry().with(layer.with_filter(levels)).init();
+}
+
+/// From now on a thread of its own writes them. It has what the calling thread has not given
+/// up.
+pub fn hand_over() -> io::Result<()> {
+    let write = || {
+        panics::go_on("the thread that writes to standard error", || {
+            QUEUE.write_to(&mut io::stderr());
+            Ok(())
+        });
+    };
+    thread::Builder::new().name("diagnostics".to_owned()).spawn(write)?;
+    QUEUE.is_used.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// Says a line whatever the levels are.
+pub fn say(line: fmt::Arguments<'_>) {
+    told(Level::INFO, line);
+}
+
+/// Says why the program ends.
+pub fn complain(line: fmt::Arguments<'_>) {
+    told(Level::ERROR, line);
+}
+
+fn told(level: Level, line: fmt::Arguments<'_>) {
+    let line = if QUEUE.is_json.load(Ordering::Relaxed) {
+        // As the lines of `tracing` have it.
+        let timestamp = clock::rfc3339_of(SystemTime::now());
+        let fields = serde_json::json!({ "message": line.to_string() });
+        let level = level.as_str();
+        serde_json::json!({ "timestamp": timestamp, "level": level, "fields": fields }).to_string()
+    } else {
+        line.to_string()
+    };
+    // Where nothing can be said, as on a full disk, serving goes on all the same;
+    // `eprintln` would panic.
+    let _ = Out.write_all(format!("{line}\n").as_bytes());
+}
+
+/// Says the head of a request as it came in, for who wants to see one. No line of it looks
+/// like one of another client's; bytes other than printable ASCII are escaped.
+pub fn head(client: IpAddr, head: &[u8]) {
+    let mut text = format!("--- from {client}").into_bytes();
+    let lines = head.trim_ascii_end().split(|&byte| byte == b'\n');
+    for line in lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
+        text.extend_from_slice(b"\n> ");
+        escape(&mut text, line);
+    }
+    say(format_args!("{}", String::from_utf8_lossy(&text)));
+}
+
+/// Lines that were lost since the start: their reader was too slow.
+pub fn lost() -> u64 {
+    QUEUE.lost.load(Ordering::Relaxed)
+}
+
+/// Waits until all is written, for a second at most. To be called at the end.
+pub fn finish() {
+    let is_left = |waiting: &mut Waiting| waiting.is_writing || !waiting.text.is_empty();
+    if QUEUE.is_used.load(Ordering::Acquire) {
+        drop(QUEUE.changed.wait_timeout_while(QUEUE.lock(), LAST_WRITE, is_left));
+    }
+}
+
+/// Takes lines, one in each write.
+struct Out;
+
+impl Write for Out {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if !QUEUE.is_used.load(Ordering::Acquire) {
+            return io::stderr().write(line);
+        }
+        QUEUE.append(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Lines are appended whole or not at all, whoever panicked.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, line: &[u8]) {
+        let mut waiting = self.lock();
+        if waiting.text.len() >= WAITING_BYTES {
+            waiting.lost += 1;
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        waiting.text.extend_from_slice(line);
+        drop(waiting);
+        self.changed.notify_all();
+    }
+
+    /// Writes what comes, for ever.
+    fn write_to(&self, out: &mut impl Write) {
+        let mut text = Vec::new();
+        loop {
+            let mut waiting = self.lock();
+            waiting.is_writing = false;
+            self.changed.notify_all();
+            let is_empty = |waiting: &mut Waiting| waiting.text.is_empty();
+            waiting =
+                self.changed.wait_while(waiting, is_empty).unwrap_or_else(PoisonError::into_inner);
+            text.clear();
+            std::mem::swap(&mut text, &mut waiting.text);
+            waiting.is_writing = true;
+            let lost = std::mem::take(&mut waiting.lost);
+            drop(waiting);
+            // Nobody could be told that it fails.
+            let _ = out.write_all(&text);
+            if lost > 0 {
+                tracing::warn!("nobody read standard error for a while: {lost} lines are lost");
+            }
+        }
+    }
+}
