@@ -11,7 +11,7 @@ use super::representation::{self, prepared};
 use crate::guest::{self, Candidate, Decision, Facts, Failure};
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, PLAIN_TEXT, Reply};
 use crate::site::encodings::{Coding, preferred};
-use crate::site::listing::Listing;
+use crate::site::listing::Form;
 use crate::site::{Lookup, SiteFile, SystemError};
 
 /// A site's page for what is not found. The nearest one up the tree is sent.
@@ -137,8 +137,9 @@ async fn serve(
     if status == 200 {
         for candidate in candidates {
             let Candidate::Index(directory) = candidate else { continue };
-            match service.site.list(directory).await {
-                Ok(Some(listing)) => return fields::add(list(&listing, directory, head), fields),
+            let form = listing_form(head);
+            match service.site.list(directory, form).await {
+                Ok(Some(text)) => return fields::add(listing(text, form), fields),
                 Ok(None) => {}
                 Err(error) => return cannot("list", candidate, error),
             }
@@ -177,14 +178,21 @@ fn cannot(what: &str, candidate: &Candidate, error: SystemError) -> Reply {
     }
 }
 
-/// The reply that lists a directory: JSON for who asks for it, else a page.
-fn list(listing: &Listing, directory: &str, head: &Head<'_>) -> Reply {
+/// JSON for who asks for it, else a page.
+fn listing_form(head: &Head<'_>) -> Form {
     let accept = head.joined("accept").unwrap_or_default();
     let accepts = |media_type: &[u8]| accept.windows(media_type.len()).any(|at| at == media_type);
-    let is_json = accepts(b"application/json") && !accepts(b"text/html");
-    let (content_type, body) = match is_json {
-        true => ("application/json", listing.to_json()),
-        false => ("text/html; charset=utf-8", listing.to_html(directory)),
+    match accepts(b"application/json") && !accepts(b"text/html") {
+        true => Form::Json,
+        false => Form::Html,
+    }
+}
+
+/// The reply that lists a directory.
+fn listing(text: Arc<[u8]>, form: Form) -> Reply {
+    let content_type = match form {
+        Form::Json => "application/json",
+        Form::Html => "text/html; charset=utf-8",
     };
     let fields = vec![
         Field::fixed("Content-Type", content_type),
@@ -194,7 +202,8 @@ fn list(listing: &Listing, directory: &str, head: &Head<'_>) -> Reply {
         // The page has names in it that anyone may have chosen.
         Field::fixed("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
     ];
-    Reply { fields, body: Body::Bytes(body.into_bytes()), ..Reply::bare(200) }
+    let extent = Extent { first: 0, length: text.len() as u64 };
+    Reply { fields, body: Body::Shared { content: text, extent }, ..Reply::bare(200) }
 }
 
 /// The page for what is not found that is nearest to this path, or one line where

@@ -16,6 +16,18 @@ use crate::clock;
 /// names; people do not read on.
 const MAX_ENTRIES: usize = 10_000;
 
+/// Bytes of all their names. Ten thousand long ones would make a page of ten megabytes.
+const MAX_NAME_BYTES: usize = 512 << 10;
+
+/// The form of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// A page for people.
+    Html,
+    /// JSON for programs.
+    Json,
+}
+
 /// What is in a directory: regular files and directories whose names do not begin
 /// with a dot, directories first, in the order of their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,13 +70,15 @@ impl Listing {
             return Err(Errno::NOTDIR);
         }
         let mut listing = Listing { entries: Vec::new(), is_cut: false };
+        let mut name_bytes = 0;
         for entry in Dir::read_from(&found.file)? {
             let entry = entry?;
             let name = entry.file_name();
             if name.to_bytes().starts_with(b".") {
                 continue;
             }
-            if listing.entries.len() == MAX_ENTRIES {
+            name_bytes += name.to_bytes().len();
+            if listing.entries.len() == MAX_ENTRIES || name_bytes > MAX_NAME_BYTES {
                 listing.is_cut = true;
                 break;
             }
@@ -105,6 +119,14 @@ impl Listing {
         Ok(listing)
     }
 
+    /// Its text in this form, for the directory with this path.
+    pub(super) fn text(&self, directory: &str, form: Form) -> String {
+        match form {
+            Form::Html => self.to_html(directory),
+            Form::Json => self.to_json(),
+        }
+    }
+
     /// A list of objects with `name`, `type` (`file` or `directory`), `mtime` and,
     /// of files, `size` in bytes: as nginx writes it.
     pub fn to_json(&self) -> String {
@@ -143,7 +165,10 @@ impl Listing {
             );
         }
         let cut = match self.is_cut {
-            true => format!("<p>Only the first {MAX_ENTRIES} entries found are shown.</p>\n"),
+            true => {
+                let shown = self.entries.len();
+                format!("<p>Only the first {shown} entries found are shown.</p>\n")
+            }
             false => String::new(),
         };
         let title = escape(names.last().unwrap_or(&"home"));

@@ -8,7 +8,8 @@
 //! - [`conditions`]: whether the client has this version already.
 //! - [`ranges`]: which bytes of a file are wanted.
 //! - [`freshness`]: how long a file may be used without asking again.
-//! - [`listing`]: the content of a directory, as a page or as JSON.
+//! - [`listing`]: the content of a directory, as a page or as JSON; `listings`: those that
+//!   were made.
 //! - `shelf`: what was found a moment ago, for when there is much to do.
 //! - `standing`: whether the root is still where it was.
 //! - [`read`]: reads a small part of a file without blocking a worker on the disk.
@@ -21,6 +22,7 @@ pub mod conditions;
 pub mod encodings;
 pub mod freshness;
 pub mod listing;
+mod listings;
 mod media_type;
 pub mod ranges;
 mod read;
@@ -43,7 +45,8 @@ pub use beneath::{Links, Resolver};
 use compressed::Compressor;
 use encodings::Coding;
 use freshness::Rule;
-use listing::Listing;
+use listing::Form;
+use listings::Listings;
 pub use media_type::MediaType;
 pub use read::read;
 pub use shelf::OPEN_FILES;
@@ -67,7 +70,8 @@ pub struct Site {
     root: Arc<Root>,
     /// What compresses files on the fly, unless that is switched off.
     compressor: Option<Compressor>,
-    list: bool,
+    /// The listings, unless they are switched off.
+    listings: Option<Listings>,
     freshness: Vec<Rule>,
     /// One for each worker.
     shelves: Arc<[Shelf]>,
@@ -181,7 +185,7 @@ impl Site {
         Ok(Site {
             root: Arc::new(Root::open(root, options.resolver, options.links)?),
             compressor: options.compress.then(Compressor::new),
-            list: options.list,
+            listings: options.list.then(Listings::new),
             freshness: options.freshness,
             shelves: (0..workers.get())
                 .map(|_| Shelf::one_of(workers.get(), options.recheck))
@@ -272,15 +276,14 @@ impl Site {
 
     /// What is in this directory; `""` is the root. `None` if there is no such directory, if
     /// it may not be read, or if listings are switched off.
-    pub async fn list(&self, directory: &str) -> Result<Option<Listing>, SystemError> {
-        if !self.list {
-            return Ok(None);
-        }
-        let root = Arc::clone(&self.root);
-        let directory = directory.to_owned();
-        let read = move || Listing::read(&root, &directory);
-        match tokio::task::spawn_blocking(read).await.unwrap_or(Err(Errno::IO)) {
-            Ok(listing) => Ok(Some(listing)),
+    pub async fn list(
+        &self,
+        directory: &str,
+        form: Form,
+    ) -> Result<Option<Arc<[u8]>>, SystemError> {
+        let Some(listings) = &self.listings else { return Ok(None) };
+        match listings.make(&self.root, directory, form).await {
+            Ok(text) => Ok(Some(text)),
             Err(errno) => match failed(errno) {
                 Lookup::Error(error) => Err(error),
                 _ => Ok(None),
