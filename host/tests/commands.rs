@@ -144,6 +144,26 @@ fn what_is_no_guest_or_no_table_is_told() {
     }
 }
 
+/// It told what another request is answered.
+#[test]
+fn explain_shows_what_is_sent() {
+    let folder = site();
+    fs::create_dir(folder.path().join("root/folder")).unwrap();
+    for (line, field, parts) in [
+        ("GET / HTTP/1.0", "X: y", &["Connection: close"][..]),
+        ("GET / HTTP/1.1", "Connection: close", &["Connection: close"]),
+        ("GET / HTTP/1.1", "Content-Length: 99999999", &["413 Content Too Large"]),
+        ("GET / HTTP/1.1", "Host: a, b", &["400 Bad Request", "Connection: close"]),
+        ("GET /folder/ HTTP/1.1", "X: y", &["the directory is listed", "200 OK"]),
+    ] {
+        let arguments = ["explain", line, "--root", "root", "--listing", "-H", field];
+        let ended = run(folder.path(), &arguments);
+        for part in parts {
+            assert!(ended.out.contains(part), "{line}, {field}: {}", ended.out);
+        }
+    }
+}
+
 /// They panicked.
 #[test]
 fn what_cannot_be_written_is_an_error() {

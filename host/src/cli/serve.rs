@@ -137,7 +137,7 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = LOGS)]
     pub access_log_file: Option<PathBuf>,
 
-    /// Show each request's head as it came in
+    /// Show each request's head as it came in, on standard error
     ///
     /// And more of what the server does.
     #[arg(short, long, help_heading = LOGS)]
@@ -174,13 +174,15 @@ pub struct Settings {
 pub struct SiteArguments {
     /// List directories that have no index page
     ///
-    /// As a page, or as JSON for who accepts only that.
+    /// As a page, or as JSON for who accepts that and no page.
     #[arg(long)]
     pub listing: bool,
 
     /// What Cache-Control says of files that match a pattern
     ///
-    /// The first that matches counts: 'assets/**=public, max-age=31536000, immutable'
+    /// The first that matches counts: 'assets/**=public, max-age=31536000, immutable'. A pattern with a `/` is for
+    /// the path below the root, any other for the file's name, wherever it is; `*` stands for anything but `/`,
+    /// `**` for any folders, `?` for a character, `[ab]` for one of these.
     #[arg(long, value_name = "PATTERN=VALUE", value_parser = Rule::parse)]
     pub cache_control: Vec<Rule>,
 

@@ -13,11 +13,11 @@ use crate::cli::ExplainArguments;
 use crate::clients::Clients;
 use crate::guest::cases::Asked;
 use crate::guest::serving::OnFailure;
-use crate::guest::{Facts, Serving};
+use crate::guest::{Decision, Facts, Serving};
 use crate::http1::connection::{Origin, Service};
 use crate::http1::explain::{Explanation, explain};
 use crate::http1::{Limits, turns::Turns};
-use crate::reply::{Persistence, head};
+use crate::reply::head;
 
 /// Explains the answer to a request.
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
@@ -41,7 +41,8 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let explanation = runtime.block_on(explain(&service, &request(arguments), origin));
+    let (explanation, persistence) =
+        runtime.block_on(explain(&service, &request(arguments), origin));
     let asked_all_the_same = || {
         let facts = Facts { client: origin.client };
         let asked = Asked { line: arguments.line.as_bytes(), fields: &arguments.fields, facts };
@@ -60,15 +61,20 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
             });
         }
         Explanation::Failed { failure, .. } => told.push(("decision", format!("none: {failure}"))),
-        Explanation::Decided { decision, tried, .. } => {
+        Explanation::Decided { decision, tried, reply } => {
             told.push(("decision", decision.to_string()));
             for (candidate, came_of_it) in tried {
                 told.push(("tried", format!("{candidate}: {came_of_it}")));
             }
+            let is_serve = matches!(**decision, Decision::Serve { .. });
+            let is_taken = tried.iter().any(|(_, came_of_it)| came_of_it.starts_with("taken"));
+            if is_serve && !is_taken && reply.status == 200 {
+                told.push(("then", "the directory is listed".to_owned()));
+            }
         }
     }
     let mut bytes = Vec::new();
-    head::write(explanation.reply(), Persistence::KeepAlive, &mut bytes);
+    head::write(explanation.reply(), persistence, &mut bytes);
     let answer = String::from_utf8_lossy(&bytes);
     for (number, line) in answer.trim_end().lines().enumerate() {
         told.push((if number == 0 { "answer" } else { "" }, line.to_owned()));

@@ -23,6 +23,24 @@ pub enum Fault {
     Chunk,
 }
 
+impl Fault {
+    /// The status of the answer.
+    pub fn status(self) -> u16 {
+        match self {
+            Fault::TooLarge => 413,
+            Fault::Chunk => 400,
+        }
+    }
+
+    /// What the client is told.
+    pub fn why(self) -> &'static str {
+        match self {
+            Fault::TooLarge => "the request body is too large",
+            Fault::Chunk => "the chunked request body is malformed",
+        }
+    }
+}
+
 /// Bytes of one line of a chunked body: a size with its extensions, or a trailer
 /// field. Nobody is known to use extensions; all of them count as content too.
 const MAX_CHUNK_LINE: usize = 256;

@@ -274,9 +274,7 @@ impl Connection<'_> {
         };
         let persistence = match after {
             _ if is_last || *self.stopping.borrow() => Persistence::Close,
-            After::KeepAlive => Persistence::KeepAlive,
-            After::KeepAliveSaid => Persistence::KeepAliveSaid,
-            After::Close => Persistence::Close,
+            after => after.persistence(),
         };
         let request = Request { line: head.line, head: Some(&head), decided: decided.as_ref() };
         self.send(reply, request, persistence, account).await
@@ -400,11 +398,7 @@ enum Undiscarded {
 
 impl From<body::Fault> for Undiscarded {
     fn from(fault: body::Fault) -> Undiscarded {
-        let (status, why) = match fault {
-            body::Fault::TooLarge => (413, "the request body is too large"),
-            body::Fault::Chunk => (400, "the chunked request body is malformed"),
-        };
-        Undiscarded::Refused { status, why }
+        Undiscarded::Refused { status: fault.status(), why: fault.why() }
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::answer::carry_out;
+use super::body::Discard;
 use super::connection::{Origin, Service};
 use super::fault::Fault;
 use super::head::Head;
 use super::scan::Scanner;
 use crate::guest::{Candidate, Decision, Facts, Failure};
-use crate::reply::Reply;
+use crate::reply::{Persistence, Reply};
 use crate::site::{Lookup, SystemError};
 
 /// How a request is answered, and why.
@@ -50,19 +51,27 @@ impl Explanation {
     }
 }
 
-/// Answers the request with this head as a connection would, and says why.
-pub async fn explain(service: &Service, head: &[u8], origin: Origin) -> Explanation {
+/// Answers the request with this head as a connection would, and says why; and what becomes
+/// of the connection then. Of the request's body there is what its head says.
+pub async fn explain(service: &Service, head: &[u8], origin: Origin) -> (Explanation, Persistence) {
+    let refused = |status, why: String| {
+        let reply = Reply::text(status, &why);
+        (Explanation::Refused { why, reply }, Persistence::Close)
+    };
     let head = match parse(service, head) {
         Ok(head) => head,
-        Err(fault) => {
-            let why = fault.to_string();
-            let reply = Reply::text(fault.status(), &why);
-            return Explanation::Refused { why, reply };
-        }
+        Err(fault) => return refused(fault.status(), fault.to_string()),
+    };
+    let persistence = match Discard::new(head.framing, service.limits.body_bytes) {
+        Err(fault) => return refused(fault.status(), fault.why().to_owned()),
+        // Whether the body comes all the same cannot be known.
+        Ok(body) if head.expects_continue && !body.is_done() => Persistence::Close,
+        Ok(_) => head.after.persistence(),
     };
     let fields = head.fields.iter().map(|field| (field.name, field.value));
     let facts = Facts { client: origin.client };
-    match service.guest.decide(origin.worker, head.line, fields, facts).await.decision {
+    let decided = service.guest.decide(origin.worker, head.line, fields, facts).await;
+    let explanation = match decided.decision {
         Err(failure) => Explanation::Failed { reply: super::answer::failed(&failure), failure },
         Ok(decision) => {
             let mut tried = Vec::new();
@@ -72,7 +81,8 @@ pub async fn explain(service: &Service, head: &[u8], origin: Origin) -> Explanat
             let reply = carry_out(&decision, service, &head, origin.worker, &mut note).await;
             Explanation::Decided { decision, tried, reply }
         }
-    }
+    };
+    (explanation, persistence)
 }
 
 fn parse<'a>(service: &Service, head: &'a [u8]) -> Result<Head<'a>, Fault> {

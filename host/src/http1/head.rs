@@ -9,6 +9,7 @@ use super::body::Framing;
 use super::fault::Fault;
 use super::host::is_host;
 use super::limits::Limits;
+use crate::reply::Persistence;
 
 /// A request's head, taken apart. It borrows from the received bytes.
 #[derive(Debug)]
@@ -53,6 +54,17 @@ pub enum After {
     KeepAliveSaid,
     /// To close it.
     Close,
+}
+
+impl After {
+    /// What the connection does then, if nothing else ends it.
+    pub fn persistence(self) -> Persistence {
+        match self {
+            After::KeepAlive => Persistence::KeepAlive,
+            After::KeepAliveSaid => Persistence::KeepAliveSaid,
+            After::Close => Persistence::Close,
+        }
+    }
 }
 
 /// The most fields that any configuration may allow: they are parsed on the stack.

@@ -31,6 +31,9 @@ impl Rule {
         if value.is_empty() || !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return Err("the value is empty or not printable ASCII".to_owned());
         }
+        if pattern.is_empty() {
+            return Err("the pattern is empty; '*' is for all files".to_owned());
+        }
         let is_for_paths = pattern.contains('/');
         let pattern = Pattern::new(pattern.trim_start_matches('/'))
             .map_err(|error| format!("the pattern is malformed: {error}"))?;
