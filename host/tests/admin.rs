@@ -7,10 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use innkeeper::guest::{DEFAULT_GUEST, Digest};
 use rustix::process::Signal;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 use crate::fixture::{Client, Reply, site};
@@ -228,6 +230,33 @@ fn a_socket_is_for_its_user_alone_and_needs_no_token() {
     let ill = health(&admin);
     assert_eq!(ill.status.code(), Some(1));
     assert!(String::from_utf8(ill.stderr).unwrap().contains("gives no answer"));
+}
+
+/// They kept everybody out, for as long as they liked.
+#[test]
+fn clients_that_take_nothing_do_not_keep_others_out() {
+    let place = Place::new(&[]);
+    let asked = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", place.admin).repeat(500);
+    // As many as are let in at a time. More is asked for than the kernel takes.
+    let silent: Vec<_> = (0..32)
+        .map(|_| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_recv_buffer_size(4096).unwrap();
+            socket.connect(&place.admin.into()).unwrap();
+            let mut client = std::net::TcpStream::from(socket);
+            client.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+            while client.write_all(asked.as_bytes()).is_ok() {}
+            client
+        })
+        .collect();
+    let began = Instant::now();
+    let healthy = Client::connect(place.admin);
+    let mut socket = healthy.socket();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    write!(socket, "GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", place.admin).unwrap();
+    assert!(socket.read(&mut [0; 100]).unwrap() > 0);
+    assert!(began.elapsed() < Duration::from_secs(30), "after {:?}", began.elapsed());
+    drop(silent);
 }
 
 #[test]

@@ -48,7 +48,20 @@ impl Bound {
     /// Binds. The error is a sentence for the person who chose the address. To be called
     /// while there is one thread: the mode of new files is the process's.
     pub fn bind(address: &AdminAddress) -> Result<Bound, String> {
-        let told = |error: io::Error| format!("cannot listen on {address} (--admin): {error}");
+        let told = |error: io::Error| {
+            let is_used = error.kind() == io::ErrorKind::AddrInUse;
+            let why = match address {
+                AdminAddress::Unix(path) if is_used && !is_socket(path) => {
+                    "there is a file of that name, which is no socket; choose another name"
+                        .to_owned()
+                }
+                _ if is_used => {
+                    "another program listens there; stop it, or choose another".to_owned()
+                }
+                _ => error.to_string(),
+            };
+            format!("cannot listen on {address} (--admin): {why}")
+        };
         match address {
             AdminAddress::Tcp(address) => bind_tcp(*address).map(Bound::Tcp).map_err(told),
             AdminAddress::Unix(path) => bind_unix(path).map(Bound::Unix).map_err(told),
@@ -99,11 +112,13 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
 /// Whether this is a socket that a server has left behind: nobody listens to it.
 fn is_left_over(path: &Path) -> bool {
-    let is_socket =
-        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-    is_socket
+    is_socket(path)
         && UnixStream::connect(path)
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
@@ -123,12 +138,13 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let address = AdminAddress::Unix(path.clone());
         let error = Bound::bind(&address).err().expect("it is in use");
-        assert!(error.contains("in use"), "{error}");
+        assert!(error.contains("another program listens there"), "{error}");
         drop(first);
         bind_unix(&path).expect("what was left over is replaced");
         fs::remove_file(&path).expect("removed");
         fs::write(&path, "precious").expect("written");
-        assert!(bind_unix(&path).is_err());
+        let error = Bound::bind(&address).err().expect("it is a file");
+        assert!(error.contains("is no socket"), "{error}");
         assert_eq!(fs::read(&path).expect("a file"), b"precious");
     }
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use clap::Args;
 use ipnet::IpNet;
 
-use super::values::network;
+use super::values::{at_least_one, network};
 use crate::clients::{Allowance, Clients, Proxies};
 
 /// The proxies that are believed, and what one address may have.
@@ -17,14 +17,14 @@ pub struct ClientArguments {
     ///
     /// Those beyond are answered 429. A network of IPv6 (/64) counts as one address; proxies of
     /// --forwarding-proxy are not counted.
-    #[arg(long, value_name = "COUNT", hide_short_help = true)]
+    #[arg(long, value_name = "COUNT", hide_short_help = true, value_parser = at_least_one)]
     pub connections_per_address: Option<NonZeroU32>,
 
     /// Requests a second of one address [default: no limit]
     ///
     /// Ten seconds' worth may come at once; those beyond are answered 429. A network of IPv6
     /// (/64) counts as one address.
-    #[arg(long, value_name = "COUNT", hide_short_help = true)]
+    #[arg(long, value_name = "COUNT", hide_short_help = true, value_parser = at_least_one)]
     pub requests_per_second: Option<NonZeroU32>,
 
     /// A proxy that is believed about whom it asks for, in X-Forwarded-For

@@ -230,7 +230,11 @@ fn try_out(command: &Command, begin: &[OsString], flags: &[OsString]) -> Result<
     tried.map(drop).map_err(|error| {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default();
-        first.strip_prefix("error: ").unwrap_or(first).to_owned()
+        let first = first.strip_prefix("error: ").unwrap_or(first);
+        match text.lines().map(str::trim).find(|line| line.starts_with("[possible values")) {
+            Some(values) => format!("{first} {values}"),
+            None => first.to_owned(),
+        }
     })
 }
 
@@ -383,6 +387,7 @@ mod tests {
         file("verbose = 'yes'", &["verbose: write true or false"]);
         file("workers =", &["is no TOML", "line 1"]);
         check(None, &[("INNKEEPER_WORKERS", "x")], &["INNKEEPER_WORKERS: ", "write a number"]);
+        check(None, &[("INNKEEPER_ACCESS_LOG", "x")], &["INNKEEPER_ACCESS_LOG: ", "combined"]);
         check(None, &[("INNKEEPER_CONFIG", "/no/such.toml")], &["cannot read", "/no/such.toml"]);
     }
 }

@@ -2,7 +2,7 @@
 //! bounds, or a sentence that tells what to type.
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -22,6 +22,11 @@ pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {
         .ok()
         .filter(|&count| count <= MAX_WORKERS)
         .ok_or_else(|| format!("write a number from 1 to {MAX_WORKERS}"))
+}
+
+/// Reads a number of which there is at least one.
+pub(super) fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| format!("write a number from 1 to {}", u32::MAX))
 }
 
 /// Reads an address or a network.

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 
 use crate::admin::listener::AdminAddress;
 
@@ -19,7 +19,13 @@ const ANSWER_BYTES: u64 = 4 << 10;
 
 /// Asks. Succeeds if the answer is 200.
 pub fn run(admin: &AdminAddress) -> anyhow::Result<ExitCode> {
-    let answer = ask(admin).with_context(|| format!("{admin} gives no answer"))?;
+    let answer = ask(admin).map_err(|error| match error.kind() {
+        // A read that has waited for long enough ends like that.
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            anyhow!("{admin} gives no answer within {PATIENCE:?}")
+        }
+        _ => anyhow!("{admin} gives no answer: {error}"),
+    })?;
     let status = answer.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) != Some("200") {
         bail!("{admin} answers: {status:?}");

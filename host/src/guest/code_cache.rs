@@ -46,7 +46,12 @@ impl CodeCache {
     ///
     /// The error is a sentence for the person who named the folder.
     pub fn open(path: &Path) -> Result<CodeCache, String> {
-        let told = |error: io::Error| format!("cannot use {}: {error}", path.display());
+        let told = |error: io::Error| {
+            let path = path.display();
+            format!(
+                "cannot keep compiled guests in {path}: {error}; name a folder with --code-cache"
+            )
+        };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(told)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = openat(CWD, path, flags, Mode::empty()).map_err(|error| told(error.into()))?;
@@ -55,7 +60,7 @@ impl CodeCache {
             Ok(CodeCache { path: path.to_owned(), folder })
         } else {
             Err(format!(
-                "cannot use {}: others could put code there; it must belong to the user that runs \
+                "cannot keep compiled guests in {}: others could put code there; it must belong to the user that runs \
                  innkeeper, and be writable by nobody else (chmod 700)",
                 path.display()
             ))
