@@ -73,6 +73,9 @@ pub fn run_dev(arguments: &DevArguments, in_force: &[InForce]) -> anyhow::Result
     if paths.is_empty() && Path::new("src").is_dir() {
         paths.push(PathBuf::from("src"));
     }
+    if paths.is_empty() && arguments.build.is_some() {
+        tracing::warn!("no sources are watched: there is no folder src; name some with --source");
+    }
     let settings = &arguments.serve;
     let build = arguments.build.clone();
     let sources = Sources { root: settings.root.clone(), paths, build };

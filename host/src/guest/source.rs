@@ -68,7 +68,8 @@ pub fn read_guest(path: &Path) -> Result<Vec<u8>, String> {
     let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
     let file = file.map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied => cannot(&format_args!(
-            "{error}; if its folder was replaced by another, name the one above with --readable"
+            "{error}; the server's user must be able to read it, and if its folder was replaced by \
+             another, name the one above with --readable"
         )),
         _ => cannot(&error),
     })?;

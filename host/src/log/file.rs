@@ -55,7 +55,9 @@ impl Write for LogFile {
 
 impl Out for LogFile {
     fn reopen(&mut self) -> io::Result<()> {
-        self.file = open(&self.path)?;
+        let named =
+            |error| io::Error::other(format!("{} cannot be opened: {error}", self.path.display()));
+        self.file = open(&self.path).map_err(named)?;
         Ok(())
     }
 }
