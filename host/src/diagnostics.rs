@@ -28,6 +28,9 @@ const WAITING_BYTES: usize = 256 << 10;
 /// who stops the server wants it to stop also when nobody does.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
+/// How long it rests where standard error does not wait until there is room.
+const FULL_REST: Duration = Duration::from_millis(10);
+
 /// The form of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -133,6 +136,15 @@ pub fn lost() -> u64 {
     QUEUE.lost.load(Ordering::Relaxed)
 }
 
+/// Calls [`finish`] when it is dropped, also by a panic.
+pub struct Finish;
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        finish();
+    }
+}
+
 /// Waits until all is written, for a second at most. To be called at the end.
 pub fn finish() {
     let is_left = |waiting: &mut Waiting| waiting.is_writing || !waiting.text.is_empty();
@@ -179,6 +191,7 @@ impl Queue {
     /// Writes what comes, for ever.
     fn write_to(&self, out: &mut impl Write) {
         let mut text = Vec::new();
+        let mut untold = 0;
         loop {
             let mut waiting = self.lock();
             waiting.is_writing = false;
@@ -189,13 +202,74 @@ impl Queue {
             text.clear();
             std::mem::swap(&mut text, &mut waiting.text);
             waiting.is_writing = true;
-            let lost = std::mem::take(&mut waiting.lost);
+            untold += std::mem::take(&mut waiting.lost);
             drop(waiting);
-            // Nobody could be told that it fails.
-            let _ = out.write_all(&text);
-            if lost > 0 {
-                tracing::warn!("nobody read standard error for a while: {lost} lines are lost");
+            let lost = write(out, &text);
+            self.lost.fetch_add(lost, Ordering::Relaxed);
+            untold += lost;
+            // Only once something can be written again.
+            if lost == 0 && untold > 0 {
+                tracing::warn!("nobody read standard error for a while: {untold} lines are lost");
+                untold = 0;
             }
         }
+    }
+}
+
+/// Writes lines. Gives how many of them are lost, as it fails: nobody could be told.
+fn write(out: &mut impl Write, mut text: &[u8]) -> u64 {
+    while !text.is_empty() {
+        match out.write(text) {
+            Ok(written) if written > 0 => text = &text[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Somebody else who has it may have made it so.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(FULL_REST),
+            Ok(_) | Err(_) => {
+                // What was begun must not run into what follows.
+                let _ = out.write(b"\n");
+                return text.iter().filter(|&&byte| byte == b'\n').count() as u64;
+            }
+        }
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write;
+    use std::io;
+
+    /// Takes a few bytes at a time, and fails in these ways before some of them.
+    struct Moody(Vec<u8>, Vec<Option<io::ErrorKind>>);
+
+    impl io::Write for Moody {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if let Some(Some(kind)) = self.1.pop() {
+                return Err(kind.into());
+            }
+            let count = bytes.len().min(3);
+            self.0.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_can_be_written_after_a_while_is_not_lost() {
+        use io::ErrorKind::{Interrupted, WouldBlock};
+        let mut out = Moody(Vec::new(), vec![Some(WouldBlock), None, Some(Interrupted)]);
+        assert_eq!(write(&mut out, b"one\ntwo\n"), 0);
+        assert_eq!(out.0, b"one\ntwo\n");
+    }
+
+    #[test]
+    fn what_is_lost_is_counted_and_does_not_run_into_what_follows() {
+        let mut out = Moody(Vec::new(), vec![Some(io::ErrorKind::StorageFull), None, None]);
+        assert_eq!(write(&mut out, b"one\ntwo\nthree\n"), 2);
+        assert_eq!(write(&mut out, b"four\n"), 0);
+        assert_eq!(out.0, b"one\ntw\nfour\n");
     }
 }

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     panics::watch();
+    let _at_the_end = diagnostics::Finish;
     let ran = match &arguments.command {
         None => serve::run(&arguments.serve, &in_force).map(|()| ExitCode::SUCCESS),
         Some(Command::Dev(arguments)) => {
@@ -44,12 +45,10 @@ fn main() -> ExitCode {
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),
     };
-    let code = ran.unwrap_or_else(|error| {
+    ran.unwrap_or_else(|error| {
         complain(format_args!("innkeeper: {error:#}"));
         ExitCode::FAILURE
-    });
-    diagnostics::finish();
-    code
+    })
 }
 
 /// Diagnostics go to standard error.

@@ -118,7 +118,7 @@ pub fn read(
         };
         let flags = given
             .into_iter()
-            .filter_map(|value| flag(setting, value).transpose())
+            .filter_map(|value| flag(&command, setting, value).transpose())
             .collect::<Result<Vec<_>, _>>()
             .and_then(|flags| try_out(&command, &begin, &flags).map(|()| flags))
             .map_err(|problem| Fault::Other(blame(&origin, setting, &problem)))?;
@@ -127,7 +127,10 @@ pub fn read(
     }
     all.extend(typed.iter().skip(begin.len()).cloned());
     let all_matches = command.clone().try_get_matches_from(all).map_err(Fault::Typed)?;
-    let matches = all_matches.subcommand().map_or(&all_matches, |(_, matches)| matches);
+    let matches = match all_matches.subcommand() {
+        Some((_, matches)) if begin.len() > 1 => matches,
+        _ => &all_matches,
+    };
     let in_force = settings(serving)
         .zip(origins)
         .map(|(setting, origin)| InForce {
@@ -203,12 +206,18 @@ fn from_file(value: &Value) -> Vec<Result<OsString, String>> {
 }
 
 /// A value as if it had been typed. A switch that is off is not typed at all.
-fn flag(setting: &Arg, value: Result<OsString, String>) -> Result<Option<OsString>, String> {
+fn flag(
+    command: &Command,
+    setting: &Arg,
+    value: Result<OsString, String>,
+) -> Result<Option<OsString>, String> {
     let value = value?;
     let Some(long) = setting.get_long() else {
-        // A path that looks like a flag is none.
+        // A path that looks like a flag or a command is none.
         let is_dashed = value.as_encoded_bytes().starts_with(b"-");
-        return Ok(Some(if is_dashed { Path::new(".").join(value).into() } else { value }));
+        let is_command = value == "help" || command.find_subcommand(&value).is_some();
+        let path = if is_dashed || is_command { Path::new(".").join(value).into() } else { value };
+        return Ok(Some(path));
     };
     let mut flag = OsString::from(format!("--{long}"));
     if is_switch(setting) {
@@ -343,6 +352,16 @@ mod tests {
         assert_eq!(origin("listen"), Origin::Environment("INNKEEPER_LISTEN".to_owned()));
         assert_eq!(origin("recheck"), Origin::File(path.to_owned()));
         assert_eq!(origin("root"), Origin::Default);
+    }
+
+    #[test]
+    fn a_root_with_the_name_of_a_command_is_a_folder() {
+        for name in ["man", "dev", "help"] {
+            let sources = Sources::new(None, &[("INNKEEPER_ROOT", name)]);
+            let (arguments, _) = sources.read(&[]).expect("settings");
+            assert!(arguments.command.is_none(), "{name}");
+            assert_eq!(arguments.serve.root, std::path::Path::new(".").join(name));
+        }
     }
 
     #[test]

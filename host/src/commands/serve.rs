@@ -131,7 +131,8 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
         .site
         .keep_an_eye_on(settings.root.clone())
         .context("cannot start to look after the root")?;
-    let watching = if settings.no_watch { Watching::Off } else { Watching::On };
+    let is_off = settings.no_watch && dev.is_none();
+    let watching = if is_off { Watching::Off } else { Watching::On };
     let swapper = Swapper::start(Arc::clone(&engine), Arc::clone(&serving), source, watching);
     let swapper = Arc::new(swapper.map_err(|problem| anyhow!(problem))?);
     let listeners: Vec<_> =
@@ -228,7 +229,14 @@ fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
         Server::inherit(inherited, workers)?
     };
     let any_port = AdminAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
-    let admin = match settings.admin.as_ref().or(is_dev.then_some(&any_port)) {
+    let wanted = match &settings.admin {
+        Some(address @ AdminAddress::Unix(_)) if is_dev => {
+            tracing::warn!("pages need an address to load anew: {address} (--admin) is not used");
+            None
+        }
+        wanted => wanted.as_ref(),
+    };
+    let admin = match wanted.or(is_dev.then_some(&any_port)) {
         None => None,
         Some(address) => {
             let access = match (&settings.admin_token, address) {

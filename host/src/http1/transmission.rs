@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::stream::{Broken, More, Stream};
+use super::turns::SMALL_BYTES;
 use crate::reply::body::Transfer;
 use crate::reply::{Body, Persistence, Reply, Source, head as reply_head};
 
@@ -41,7 +42,17 @@ pub(super) async fn transmit(
             stream.send_file(transfer, stall, &mut account.body_bytes).await
         }
         Body::Parts { source, parts, tail } => {
+            // Small pieces of what is large as a whole wait for turns as a large one does.
+            let mut left = body.length();
+            let mut since_turn = SMALL_BYTES;
             for (text, extent) in parts {
+                if left > SMALL_BYTES && since_turn >= SMALL_BYTES {
+                    stream.turn().await;
+                    since_turn = 0;
+                }
+                let length = text.len() as u64 + extent.length;
+                left -= length;
+                since_turn += length;
                 out.extend_from_slice(text);
                 match source {
                     Source::File(file) => {
@@ -54,7 +65,7 @@ pub(super) async fn transmit(
                     Source::Memory(content) => {
                         stream.send_both(&out, extent.of(content), stall).await?;
                         account.first_byte();
-                        account.body_bytes += text.len() as u64 + extent.length;
+                        account.body_bytes += length;
                     }
                 }
                 out.clear();

@@ -124,7 +124,7 @@ impl<S: Serve> Worker<S> {
                 let accepted = listener.accept().await;
                 // At the cap it waits for another one to end, and those behind it in the
                 // backlog. Waiting for a client with a place in hand would keep that from
-                // who has come to another worker.
+                // who has come to another worker. If the server stops meanwhile it is closed.
                 let permit = Arc::clone(&self.connections).acquire_owned().await;
                 (permit, accepted)
             };

@@ -43,6 +43,8 @@ pub enum Links {
 pub enum Patience {
     /// Only what the kernel has cached; for the rest, EAGAIN.
     Cached,
+    /// As long as the disk takes, but for nobody who has a lease.
+    WaitForDisk,
     /// As long as it takes.
     Wait,
 }
@@ -161,7 +163,9 @@ fn open_kernel(
     }
     for attempt in 1..RACE_ATTEMPTS + LEASE_RESTS {
         match openat2(root, path, beneath) {
-            Err(Errno::AGAIN) if attempt >= RACE_ATTEMPTS => thread::sleep(LEASE_REST),
+            Err(Errno::AGAIN) if attempt >= RACE_ATTEMPTS && patience == Patience::Wait => {
+                thread::sleep(LEASE_REST);
+            }
             Err(Errno::AGAIN) => {}
             opened => return opened,
         }

@@ -91,7 +91,7 @@ impl Listing {
             let mut seconds = status.st_mtime;
             if kind == FileType::Symlink {
                 let path = format!("{path}/{text}");
-                let Ok(target) = root.look(&path, Patience::Wait) else {
+                let Ok(target) = root.look(&path, Patience::WaitForDisk) else {
                     continue;
                 };
                 kind = target.kind;
