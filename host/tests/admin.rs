@@ -16,7 +16,7 @@ use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 use crate::fixture::{Client, Reply, site};
-use crate::running::{PROGRAM, Program, serving};
+use crate::running::{PROGRAM, Program, serving, until};
 use crate::wat_guest::{decides_nonsense, replying};
 
 const TOKEN: &str = "a-token-of-the-tests";
@@ -75,6 +75,7 @@ fn it_tells_how_the_server_is() {
     place.program.get("/hello.txt");
     assert_eq!(place.get("/healthz").text(), "ok\n");
     assert_eq!(place.get("/readyz").text(), "ready\n");
+    until(|| json(&place.get("/status"))["requests"] == 2);
     let status = json(&place.get("/status"));
     assert_eq!(status["guest"]["digest"], format!("{:#}", Digest::of(DEFAULT_GUEST)));
     assert_eq!(status["guest"]["origin"], "built-in");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -37,6 +37,16 @@ pub fn told(admin: SocketAddr, path: &str) -> String {
     let mut client = Client::connect(admin);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     client.reply().text().to_owned()
+}
+
+/// Waits until this holds: an answer is there a moment before it is counted.
+#[track_caller]
+pub fn until(holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "it never comes to that");
+        thread::yield_now();
+    }
 }
 
 /// The address in a line, which may be one of JSON.

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::fixture::{Client, site};
-use crate::running::{Program, serving, told};
+use crate::running::{Program, serving, told, until};
 use crate::wat_guest::{decides_nonsense, module, replying};
 
 /// A folder with a site, and the file of a guest in it.
@@ -325,7 +325,7 @@ fn the_guest_before_may_answer_in_its_place() {
     program.wait_for("answers in its place");
     // Who looks after it is to know, although no client does.
     let counted = "innkeeper_guest_failures_total{kind=\"trap\"} 1\n";
-    assert!(told(admin, "/metrics").contains(counted));
+    until(|| told(admin, "/metrics").contains(counted));
 }
 
 #[test]
