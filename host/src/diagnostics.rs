@@ -85,13 +85,13 @@ pub fn start(levels: Targets, form: Form) {
 pub fn hand_over() -> io::Result<()> {
     let write = || {
         panics::go_on("the thread that writes to standard error", || {
+            // Not before it runs: without memory its start may end the process.
+            QUEUE.is_used.store(true, Ordering::Release);
             QUEUE.write_to(&mut io::stderr());
             Ok(())
         });
     };
-    thread::Builder::new().name("diagnostics".to_owned()).spawn(write)?;
-    QUEUE.is_used.store(true, Ordering::Release);
-    Ok(())
+    thread::Builder::new().name("diagnostics".to_owned()).spawn(write).map(drop)
 }
 
 /// Says a line whatever the levels are.

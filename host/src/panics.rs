@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::diagnostics;
+
 /// How long what panicked rests before it begins anew: what panics each time says so once a
 /// second.
 const REST: Duration = Duration::from_secs(1);
@@ -38,6 +40,8 @@ fn note(panic: &PanicHookInfo<'_>) {
         Some(place) => tracing::error!("a panic in {thread} at {place}: {reason}"),
         None => tracing::error!("a panic in {thread}: {reason}"),
     }
+    // Without memory it ends the process, which has to have said so.
+    diagnostics::finish();
 }
 
 /// Does the work of a thread until it is done. After an error or a panic it is begun anew.
