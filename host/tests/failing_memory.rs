@@ -71,9 +71,8 @@ fn started_with(bytes: u64, serving: &Command) -> (Start, String) {
     let status = child.wait().unwrap();
     errors.read_to_string(&mut said).unwrap();
     let outcome = match (status.code(), status.signal()) {
-        (Some(1), None) if said.lines().last().is_some_and(|it| it.starts_with("innkeeper: ")) => {
-            Start::Refused
-        }
+        // A worker that cannot start may say why a moment later.
+        (Some(1), None) if said.lines().any(|it| it.starts_with("innkeeper: ")) => Start::Refused,
         (None, Some(libc::SIGABRT)) if is_out_of_memory(&said) => Start::Ended,
         // The stack of the first thread could not grow.
         (None, Some(libc::SIGSEGV)) => Start::Ended,
