@@ -88,20 +88,32 @@ struct Line {
     ends_in_cr: bool,
 }
 
-/// Where in a line of a chunked body a byte stands (RFC 9112, sections 7.1 and 7.1.2).
+/// Where in a line of a chunked body a byte stands (RFC 9112, sections 7.1, 7.1.1 and
+/// 7.1.2). What an extension says does not matter, but it has to be one: what is none may
+/// be an end of the line, or no end, to another reader.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     /// In a chunk's size, of which so many digits give this number so far.
     Size { digits: usize, size: u64 },
-    /// In blanks behind the size. An extension must follow, or `5 6` would be
+    /// In blanks behind the size or a value. An extension must follow, or `5 6` would be
     /// 5 to one reader and 86 to another.
     Blanks { size: u64 },
-    /// In an extension. What it says does not matter, but where it ends does.
-    Extension { size: u64 },
-    /// In its quoted value, which must end in its line.
+    /// Behind the `;` of an extension, before its name.
+    Semicolon { size: u64 },
+    /// In its name.
+    ExtensionName { size: u64 },
+    /// In blanks behind its name: `=` must follow, or another extension.
+    NameBlanks { size: u64 },
+    /// Behind its `=`, before its value.
+    Equals { size: u64 },
+    /// In a value that is a token.
+    Token { size: u64 },
+    /// In a quoted value, which must end in its line.
     Quoted { size: u64 },
     /// Behind a backslash in that value.
     Escaped { size: u64 },
+    /// Behind a quoted value.
+    Unquoted { size: u64 },
     /// In the name of a trailer field, or at the end of the body.
     Name,
     /// In the value of a trailer field.
@@ -128,10 +140,13 @@ impl Line {
             b'\r' => {
                 self.ends_in_cr = true;
                 return match self.place {
-                    Place::Size { digits: 0, .. } | Place::Blanks { .. } => Err(Fault::Chunk),
-                    Place::Quoted { .. } | Place::Escaped { .. } => Err(Fault::Chunk),
-                    Place::Name if self.length > 0 => Err(Fault::Chunk),
-                    _ => Ok(false),
+                    Place::Size { digits: 1.., .. }
+                    | Place::ExtensionName { .. }
+                    | Place::Token { .. }
+                    | Place::Unquoted { .. }
+                    | Place::Value => Ok(false),
+                    Place::Name if self.length == 0 => Ok(false),
+                    _ => Err(Fault::Chunk),
                 };
             }
             _ => {}
@@ -149,6 +164,7 @@ impl Place {
     /// Where the byte leads that is the line's nth. `None` if it may not stand there.
     fn behind(self, byte: u8, nth: usize) -> Option<Place> {
         let is_blank = matches!(byte, b' ' | b'\t');
+        let is_token = is_token_byte(byte);
         // No control character, and so no LF without CR.
         let is_text = matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
         match self {
@@ -159,17 +175,29 @@ impl Place {
                 None if digits > 0 => Place::Blanks { size }.behind(byte, nth),
                 _ => None,
             },
-            Place::Blanks { size } if byte == b';' => Some(Place::Extension { size }),
+            Place::Blanks { size } if byte == b';' => Some(Place::Semicolon { size }),
             Place::Blanks { .. } => is_blank.then_some(self),
-            Place::Name if byte == b':' && nth > 1 => Some(Place::Value),
-            Place::Name => is_token_byte(byte).then_some(self),
-            Place::Extension { size } if byte == b'"' => Some(Place::Quoted { size }),
-            Place::Quoted { size } if byte == b'"' => Some(Place::Extension { size }),
+            Place::Semicolon { .. } if is_blank => Some(self),
+            Place::Semicolon { size } => is_token.then_some(Place::ExtensionName { size }),
+            Place::ExtensionName { .. } if is_token => Some(self),
+            Place::ExtensionName { size } | Place::NameBlanks { size } => match byte {
+                b'=' => Some(Place::Equals { size }),
+                b';' => Some(Place::Semicolon { size }),
+                _ => is_blank.then_some(Place::NameBlanks { size }),
+            },
+            Place::Equals { .. } if is_blank => Some(self),
+            Place::Equals { size } if byte == b'"' => Some(Place::Quoted { size }),
+            Place::Equals { size } => is_token.then_some(Place::Token { size }),
+            Place::Token { .. } if is_token => Some(self),
+            Place::Token { size } | Place::Unquoted { size } => {
+                Place::Blanks { size }.behind(byte, nth)
+            }
+            Place::Quoted { size } if byte == b'"' => Some(Place::Unquoted { size }),
             Place::Quoted { size } if byte == b'\\' => Some(Place::Escaped { size }),
             Place::Escaped { size } => is_text.then_some(Place::Quoted { size }),
-            Place::Extension { .. } | Place::Quoted { .. } | Place::Value => {
-                is_text.then_some(self)
-            }
+            Place::Name if byte == b':' && nth > 1 => Some(Place::Value),
+            Place::Name => is_token.then_some(self),
+            Place::Quoted { .. } | Place::Value => is_text.then_some(self),
         }
     }
 }
@@ -231,7 +259,9 @@ impl Discard {
                 if line.push(received[0])? {
                     let (size, extension) = match line.place {
                         Place::Size { size, .. } => (size, 0),
-                        Place::Extension { size } => (size, line.length),
+                        Place::ExtensionName { size }
+                        | Place::Token { size }
+                        | Place::Unquoted { size } => (size, line.length),
                         _ => return Err(Fault::Chunk),
                     };
                     // Extensions count as content: there could be more of them.
@@ -333,6 +363,67 @@ mod tests {
         for received in [&b"5 6\r\nhello"[..], b"5 \r\nhello", b"5\t\r\nhello", b"5 x;a\r\nhello"] {
             let received = [received, b"\r\n0\r\n\r\n"].concat();
             assert_eq!(chunked(&received), Err(Fault::Chunk), "{}", received.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn an_extension_is_one_of_the_grammar() {
+        for extension in [
+            ";a",
+            ";a=b",
+            ";a=\"\"",
+            "; a",
+            "\t;\ta\t=\tb",
+            ";a;b",
+            ";a ;b",
+            ";a=b ;c",
+            ";a=\"b\" ;c",
+            ";a= \"b\"",
+            ";!#$%&'*+-.^_`|~=~",
+            ";a=\"\u{e9}\t\\\u{e9}\\\t\"",
+            ";0=0",
+        ] {
+            let received = format!("5{extension}\r\nhello\r\n0{extension}\r\n\r\n");
+            assert_eq!(chunked(received.as_bytes()), Ok(&b""[..]), "{extension:?}");
+        }
+        for extension in [
+            ";",
+            "; ",
+            ";;a",
+            ";a;",
+            ";a; ",
+            ";a=",
+            ";a= ",
+            ";=b",
+            ";a b",
+            ";a ",
+            ";a\t",
+            ";a=b ",
+            ";a=b c",
+            ";a==b",
+            ";a=b=c",
+            ";a=\"b\"c",
+            ";a=\"b\" ",
+            ";a=\"b\" c",
+            ";a=\"b\"\"c\"",
+            ";\"a\"",
+            ";bad[=x",
+            ";a=[x",
+            ";a=\u{e9}",
+            ";\u{e9}",
+            ";a,b",
+            ";a=b,c",
+            ";a/b",
+            ";a:b",
+            ";a=b\"c\"",
+            ";a\"b\"",
+            ";a=\\b",
+            ";a=\"\u{7f}\"",
+            ";a=\"\\\u{7f}\"",
+            ";a=\"\u{b}\"",
+        ] {
+            let received = format!("5{extension}\r\nhello\r\n0\r\n\r\n");
+            assert_eq!(chunked(received.as_bytes()), Err(Fault::Chunk), "{extension:?}");
         }
     }
 

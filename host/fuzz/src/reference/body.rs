@@ -133,27 +133,72 @@ fn size(line: &[u8]) -> Result<u64, u16> {
     u64::from_str_radix(&digits.copied().map(char::from).collect::<String>(), 16).map_err(|_| 400)
 }
 
+/// Whether something that may stand there begins like this: `chunk-size [ chunk-ext ]`.
 fn begins_size(line: &[u8]) -> bool {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-    let blanks = line[digits..].iter().take_while(|byte| b" \t".contains(byte)).count();
-    (1..=SIZE_DIGITS).contains(&digits) && matches!(line[digits + blanks..], [] | [b';', ..])
+    (1..=SIZE_DIGITS).contains(&digits) && extensions(&line[digits..]).is_ok()
 }
 
-/// Blanks are for extensions (section 7.1.1), in which quotes are closed.
+/// Whether it is whole.
 fn is_size(line: &[u8]) -> bool {
-    let Some(semicolon) = line.iter().position(|&byte| byte == b';') else {
-        return !line.is_empty() && line.iter().all(u8::is_ascii_hexdigit);
-    };
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    for &byte in &line[semicolon..] {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'"' => is_quoted = !is_quoted,
-            b'\\' => is_escaped = is_quoted,
-            _ => {}
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    (1..=SIZE_DIGITS).contains(&digits) && extensions(&line[digits..]) == Ok(Extent::Whole)
+}
+
+/// What came of reading something of the grammar that does not begin wrongly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// It may end there.
+    Whole,
+    /// More must follow.
+    Begun,
+}
+
+/// RFC 9112, section 7.1.1: `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
+fn extensions(mut rest: &[u8]) -> Result<Extent, ()> {
+    loop {
+        if rest.is_empty() {
+            return Ok(Extent::Whole);
         }
+        rest = behind_blanks(rest);
+        match rest {
+            [] => return Ok(Extent::Begun),
+            [b';', behind @ ..] => rest = behind_blanks(behind),
+            _ => return Err(()),
+        }
+        if rest.is_empty() {
+            return Ok(Extent::Begun);
+        }
+        rest = behind_token(rest).ok_or(())?;
+        let [b'=', behind @ ..] = behind_blanks(rest) else { continue };
+        rest = match behind_blanks(behind) {
+            [] => return Ok(Extent::Begun),
+            [b'"', quoted @ ..] => match behind_quotes(quoted) {
+                Some(behind) => behind,
+                None => return Ok(Extent::Begun),
+            },
+            value => behind_token(value).ok_or(())?,
+        };
     }
-    !is_quoted
+}
+
+fn behind_blanks(bytes: &[u8]) -> &[u8] {
+    &bytes[bytes.iter().take_while(|byte| b" \t".contains(byte)).count()..]
+}
+
+/// `None` if there is no token.
+fn behind_token(bytes: &[u8]) -> Option<&[u8]> {
+    let length = (0..bytes.len()).take_while(|&at| is_token(&bytes[at..=at])).count();
+    (length > 0).then(|| &bytes[length..])
+}
+
+/// `None` if the quotes do not end. Which bytes may stand in them, `line` has seen to.
+fn behind_quotes(bytes: &[u8]) -> Option<&[u8]> {
+    match bytes {
+        [] | [b'\\'] => None,
+        [b'"', rest @ ..] => Some(rest),
+        [b'\\', _, rest @ ..] | [_, rest @ ..] => behind_quotes(rest),
+    }
 }
 
 fn is_field(line: &[u8]) -> bool {
