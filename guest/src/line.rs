@@ -109,7 +109,8 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Splits an authority into its host and its port, if it has one.
+/// Splits an authority into its host and its port, if it has one. An empty port is none
+/// (RFC 3986, section 3.2.3).
 ///
 /// `None` if it is not `host` or `host:port`. User information is refused: it is
 /// deprecated and serves deception (RFC 9110, section 4.2.4).
@@ -121,12 +122,13 @@ pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     };
     let (host, port) = authority.split_at_checked(host_end)?;
     let is_host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(address) => address.contains(':') && address.bytes().all(is_address_byte),
+        Some(address) => is_ipv6(address.as_bytes()),
         None => !host.is_empty() && host.bytes().all(is_host_byte),
     };
     let port = match port.strip_prefix(':') {
         None if port.is_empty() => None,
         None => return None,
+        Some("") => None,
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             Some(digits.parse().ok()?)
         }
@@ -169,15 +171,58 @@ fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte)
 }
 
-/// Whether the byte may stand in an IPv6 address. Which of them are addresses is
-/// for who connects to one to tell.
-fn is_address_byte(byte: u8) -> bool {
-    byte.is_ascii_hexdigit() || b":.".contains(&byte)
+/// Whether these are eight groups, of which one run may be left out and the last two may
+/// be an IPv4 address (RFC 3986, section 3.2.2). Without a zone, which means nothing to
+/// another machine (RFC 6874, section 1), and without addresses of the future.
+fn is_ipv6(address: &[u8]) -> bool {
+    let (mut rest, mut is_elided) = match address {
+        [b':', b':', behind @ ..] => (behind, true),
+        _ => (address, false),
+    };
+    let mut groups = 0;
+    while !rest.is_empty() {
+        let length = rest.iter().take_while(|&&byte| byte != b':').count();
+        let Some((group, behind)) = rest.split_at_checked(length) else { return false };
+        groups += match group {
+            [_] | [_, _] | [_, _, _] | [_, _, _, _] if group.iter().all(u8::is_ascii_hexdigit) => 1,
+            _ if behind.is_empty() && is_ipv4(group) => 2,
+            _ => return false,
+        };
+        rest = match behind {
+            [] => break,
+            [b':', b':', behind @ ..] if !is_elided => {
+                is_elided = true;
+                behind
+            }
+            [b':', behind @ ..] if !behind.is_empty() => behind,
+            _ => return false,
+        };
+    }
+    if is_elided { groups < 8 } else { groups == 8 }
+}
+
+/// Four numbers of eight bits, without zeroes before them.
+fn is_ipv4(address: &[u8]) -> bool {
+    let is_octet = |octet: &[u8]| {
+        matches!(
+            octet,
+            [b'0'..=b'9']
+                | [b'1'..=b'9', b'0'..=b'9']
+                | [b'1', b'0'..=b'9', b'0'..=b'9']
+                | [b'2', b'0'..=b'4', b'0'..=b'9']
+                | [b'2', b'5', b'0'..=b'5']
+        )
+    };
+    let mut octets = 0;
+    address.split(|&byte| byte == b'.').all(|octet| {
+        octets += 1;
+        is_octet(octet)
+    }) && octets == 4
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{RequestLine, Target};
+    use super::{RequestLine, Target, is_ipv6, split_port};
 
     fn target(line: &str) -> Target<'_> {
         RequestLine::parse(line.as_bytes())
@@ -219,6 +264,41 @@ mod tests {
             target("CONNECT [2001:db8::1]:443 HTTP/1.1"),
             Target::Authority("[2001:db8::1]:443")
         );
+    }
+
+    #[test]
+    fn an_empty_port_is_none() {
+        assert_eq!(split_port("h:"), Some(("h", None)));
+        assert_eq!(split_port("[::1]:"), Some(("[::1]", None)));
+        assert_eq!(split_port("h:080"), Some(("h", Some(80))));
+        for authority in ["", ":", ":80", "[::1]x", "[::1", "h:+80", "h:65536", "[1.2.3.4]"] {
+            assert_eq!(split_port(authority), None, "{authority:?}");
+        }
+    }
+
+    #[test]
+    fn ipv6_addresses_are_what_the_standard_library_takes_for_some() {
+        // All texts of up to nine of these parts.
+        let parts = ["", "0", "abcd", "12345", "g", "1.2.3.4", "1.2.3.04", "256.0.0.1", "1.2.3"];
+        let mut numbers = 0_u64;
+        for _ in 0..200_000 {
+            numbers = numbers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let mut left = numbers >> 16;
+            let mut text = String::new();
+            for nth in 0..=left % 9 {
+                if nth > 0 {
+                    text.push(':');
+                }
+                left /= 9;
+                // Most of them are groups, or hardly any text would be an address.
+                text.push_str(match left % 4 {
+                    0 => parts[(left % 9) as usize],
+                    _ => "7f",
+                });
+            }
+            let is_address = text.parse::<std::net::Ipv6Addr>().is_ok();
+            assert_eq!(is_ipv6(text.as_bytes()), is_address, "{text}");
+        }
     }
 
     #[test]

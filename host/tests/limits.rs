@@ -37,6 +37,68 @@ fn a_head_that_does_not_end_is_answered() {
 }
 
 #[test]
+fn malformed_line_is_answered_before_its_head_ends() {
+    // Longer than the client waits.
+    let server = start(|limits| limits.head = Duration::from_secs(600));
+    let line = "GET /hello.txt HTTP/1.1\r\n";
+    let field = "GET /hello.txt HTTP/1.1\r\nHost: test\r\n";
+    let mut heads = Vec::new();
+    for begun in [
+        "GET /\r\n",
+        "FOO\r\n",
+        "GET  / HTTP/1.1\r\n",
+        " GET / HTTP/1.1\r\n",
+        "G\u{1}ET / HTTP/1.1\r\n",
+        "GET / HTTP/1.10\r\n",
+        "GET / HTTP/1.1x\r\n",
+        "GET / http/1.1\r\n",
+        "GET / HTTP/1.1 \r\n",
+        "GET /\u{e9} HTTP/1.1\r\n",
+        "GET http://u@h/ HTTP/1.1\r\n",
+        "\r\nGET /\r\n",
+        "\rX",
+        "\r\r",
+        "GET /\rX",
+        "GET / HTTP/1.1\r\r\n",
+    ] {
+        heads.push((begun.to_owned(), 400));
+    }
+    heads.push(("GET / HTTP/2.0\r\n".to_owned(), 505));
+    heads.push(("PRI * HTTP/2.0\r\n".to_owned(), 505));
+    heads.push(("GET https://h/ HTTP/1.1\r\n".to_owned(), 421));
+    for end in [
+        " X: y\r\n",
+        "\tX: y\r\n",
+        "X Y: z\r\n",
+        "X : y\r\n",
+        "X:\0\r\n",
+        "X: \u{7f}\r\n",
+        ": v\r\n",
+        "X\r\n",
+        "X\u{e9}: y\r\n",
+        "X: y\r\r\n",
+        "X: y\rZ",
+        "\rX",
+        "\r\r\n",
+        "\r \r\n",
+        "\r\r",
+    ] {
+        heads.extend([line, field].map(|begun| (format!("{begun}{end}"), 400)));
+    }
+    heads.push((format!("{line}{}", "X: y\r\n".repeat(101)), 431));
+    for (head, status) in heads {
+        for piece in [head.len(), 1, 2, 3] {
+            let mut client = server.connect();
+            for piece in head.as_bytes().chunks(piece) {
+                client.send_if_open(piece);
+            }
+            assert_eq!(client.reply().status(), status, "{head:?} in pieces of {piece}");
+            client.expect_closed();
+        }
+    }
+}
+
+#[test]
 fn a_head_that_comes_drop_by_drop_has_no_more_time() {
     let server = start(|limits| limits.head = SHORT);
     let mut client = server.connect();

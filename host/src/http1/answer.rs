@@ -29,9 +29,8 @@ pub(super) async fn answer(
     head: &Head<'_>,
     origin: Origin,
 ) -> (Reply, guest::Decided) {
-    let fields = head.fields.iter().map(|field| (field.name, field.value));
     let facts = Facts { client: origin.client };
-    let decided = service.guest.decide(origin.worker, head.line, fields, facts).await;
+    let decided = service.guest.decide(origin.worker, head.line, head.shown_fields(), facts).await;
     let reply = match &decided.decision {
         Ok(decision) => carry_out(decision, service, head, origin.worker, &mut |_, _| {}).await,
         Err(failure) => failed(failure),

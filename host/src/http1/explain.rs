@@ -68,9 +68,8 @@ pub async fn explain(service: &Service, head: &[u8], origin: Origin) -> (Explana
         Ok(body) if head.expects_continue && !body.is_done() => Persistence::Close,
         Ok(_) => head.after.persistence(),
     };
-    let fields = head.fields.iter().map(|field| (field.name, field.value));
     let facts = Facts { client: origin.client };
-    let decided = service.guest.decide(origin.worker, head.line, fields, facts).await;
+    let decided = service.guest.decide(origin.worker, head.line, head.shown_fields(), facts).await;
     let explanation = match decided.decision {
         Err(failure) => Explanation::Failed { reply: super::answer::failed(&failure), failure },
         Ok(decision) => {

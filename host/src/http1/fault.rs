@@ -30,6 +30,8 @@ pub enum Fault {
     HostTwice,
     /// `Host` that is no host with an optional port.
     HostMalformed,
+    /// A target in absolute-form whose authority is no host with an optional port.
+    Authority,
     /// A target of the scheme `https`, on a connection that is not secured.
     Misdirected,
     /// `Content-Length` twice, or no plain number.
@@ -73,6 +75,7 @@ impl fmt::Display for Fault {
             Fault::HostMissing => "the Host field is missing",
             Fault::HostTwice => "the Host field is there twice",
             Fault::HostMalformed => "the Host field is malformed",
+            Fault::Authority => "the host in the request target is malformed",
             Fault::Misdirected => "https is not spoken here",
             Fault::ContentLength => "the Content-Length field is malformed or there twice",
             Fault::Ambiguous => "the length of the body is ambiguous",

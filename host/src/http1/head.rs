@@ -20,6 +20,9 @@ pub struct Head<'a> {
     pub method: Method,
     /// The target, as it stands in the line: visible ASCII.
     pub target: &'a str,
+    /// The host that a target in absolute-form names, with its port if it has one. It
+    /// counts instead of `Host` (RFC 9112, section 3.2.2).
+    pub authority: Option<&'a str>,
     /// The header fields in order of arrival.
     pub fields: Vec<httparse::Header<'a>>,
     /// How the body is framed.
@@ -76,20 +79,19 @@ impl<'a> Head<'a> {
         let line_end = memchr::memchr(b'\n', head).ok_or(Fault::Line)?;
         let (line, block) = head.split_at(line_end + 1);
         let line = line.strip_suffix(b"\r\n").ok_or(Fault::Line)?;
-        let (method, target, minor_version) = parse_line(line)?;
+        let Line { method, target, authority, minor_version } = parse_line(line)?;
 
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let allowed = &mut fields[..limits.fields.min(MAX_FIELDS)];
-        let fields = match httparse::parse_headers(block, allowed) {
-            Ok(httparse::Status::Complete((_, fields))) => fields.to_vec(),
-            Ok(httparse::Status::Partial) => return Err(Fault::Field),
-            Err(httparse::Error::TooManyHeaders) => return Err(Fault::ManyFields),
-            Err(_) => return Err(Fault::Field),
+        let fields = match parse_fields(block, allowed)? {
+            httparse::Status::Complete((_, fields)) => fields.to_vec(),
+            httparse::Status::Partial => return Err(Fault::Field),
         };
         let mut head = Head {
             line,
             method,
             target,
+            authority,
             fields,
             framing: Framing::None,
             expects_continue: false,
@@ -120,6 +122,20 @@ impl<'a> Head<'a> {
             joined.extend_from_slice(value);
         }
         Some(joined)
+    }
+
+    /// The header fields as a guest is shown them: in order of arrival, and `host` is what
+    /// the request is for.
+    pub(super) fn shown_fields(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + Clone {
+        let authority = self.authority.map(str::as_bytes);
+        let is_host = |name: &str| name.eq_ignore_ascii_case("host");
+        let shown = move |field: &httparse::Header<'a>| match authority {
+            Some(authority) if is_host(field.name) => (field.name, authority),
+            _ => (field.name, field.value),
+        };
+        // An HTTP/1.0 client need not repeat it.
+        let missing = authority.filter(|_| !self.fields.iter().any(|field| is_host(field.name)));
+        self.fields.iter().map(shown).chain(missing.map(|authority| ("host", authority)))
     }
 
     /// RFC 9112, section 3.2.
@@ -197,9 +213,36 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Takes a request line apart into method, target and minor version (RFC 9112,
-/// section 3). What the target means is for the guest to tell.
-fn parse_line(line: &[u8]) -> Result<(Method, &str, u8), Fault> {
+/// Takes field lines apart, and the empty line that ends them. `Partial` where it has not
+/// arrived.
+fn parse_fields<'h, 'b: 'h>(
+    lines: &'b [u8],
+    fields: &'h mut [httparse::Header<'b>],
+) -> Result<httparse::Status<(usize, &'h [httparse::Header<'b>])>, Fault> {
+    httparse::parse_headers(lines, fields).map_err(|error| match error {
+        httparse::Error::TooManyHeaders => Fault::ManyFields,
+        _ => Fault::Field,
+    })
+}
+
+/// Judges whole field lines of a head that has not ended, of which so many are allowed.
+pub(super) fn check_fields(lines: &[u8], allowed: usize) -> Result<(), Fault> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    parse_fields(lines, &mut fields[..allowed.min(MAX_FIELDS)]).map(|_| ())
+}
+
+/// A request line, taken apart.
+pub(super) struct Line<'a> {
+    method: Method,
+    target: &'a str,
+    /// The authority of a target in absolute-form.
+    authority: Option<&'a str>,
+    minor_version: u8,
+}
+
+/// Takes a request line apart (RFC 9112, section 3). What the target's path means is for
+/// the guest to tell.
+pub(super) fn parse_line(line: &[u8]) -> Result<Line<'_>, Fault> {
     let line = std::str::from_utf8(line).map_err(|_| Fault::Line)?;
     let mut parts = line.split(' ');
     let (Some(method), Some(target), Some(version), None) =
@@ -221,10 +264,23 @@ fn parse_line(line: &[u8]) -> Result<(Method, &str, u8), Fault> {
         _ => return Err(Fault::Line),
     };
     // RFC 9110, section 7.4. A gateway that has ended TLS sends the path alone.
-    if target.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://")) {
+    if strip_scheme(target, "https://").is_some() {
         return Err(Fault::Misdirected);
     }
-    Ok((Method::of(method), target, minor_version))
+    let authority = strip_scheme(target, "http://").map(|rest| {
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        &rest[..end]
+    });
+    if authority.is_some_and(|authority| !is_host(authority.as_bytes())) {
+        return Err(Fault::Authority);
+    }
+    Ok(Line { method: Method::of(method), target, authority, minor_version })
+}
+
+/// What follows a scheme, which is the same in either case (RFC 3986, section 3.1).
+fn strip_scheme<'a>(target: &'a str, scheme: &str) -> Option<&'a str> {
+    let (start, rest) = target.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
 impl Method {
@@ -351,6 +407,54 @@ mod tests {
         assert_eq!(parse("HTTPS://h"), Err(Fault::Misdirected));
         assert_eq!(parse("http://h/"), Ok(Method::Get));
         assert_eq!(parse("/https://h/"), Ok(Method::Get));
+    }
+
+    #[test]
+    fn an_authority_is_judged_as_host_is() {
+        let parse = |target: &str| {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+            let head = Head::parse(head.as_bytes(), &Limits::default());
+            head.map(|head| head.authority.map(str::to_owned))
+        };
+        for authority in ["h", "h:", "h:80", "[::1]", "[::1]:", "[::ffff:192.0.2.1]:80"] {
+            for rest in ["", "/", "/a", "?b"] {
+                let scheme = if rest.is_empty() { "HTTP" } else { "http" };
+                let parsed = parse(&format!("{scheme}://{authority}{rest}"));
+                assert_eq!(parsed, Ok(Some(authority.to_owned())), "{authority}{rest}");
+            }
+        }
+        for authority in [
+            "",
+            ":",
+            ":80",
+            "u@h",
+            "h:65536",
+            "h:x",
+            "[4712::abcd::]",
+            "[v1.x]",
+            "[::1",
+            "h%20",
+            "h,g",
+        ] {
+            let parsed = parse(&format!("http://{authority}/"));
+            assert_eq!(parsed, Err(Fault::Authority), "{authority:?}");
+        }
+        assert_eq!(parse("/http://u@h/"), Ok(None));
+    }
+
+    #[test]
+    fn a_guest_is_shown_the_host_of_the_target() {
+        let shown = |head: &str| {
+            let head = format!("{head}\r\n\r\n");
+            let head = Head::parse(head.as_bytes(), &Limits::default()).expect("a head");
+            let shown = head.shown_fields().map(|(name, value)| (name.to_owned(), value.to_vec()));
+            shown.collect::<Vec<_>>()
+        };
+        let host = |name: &str, value: &str| vec![(name.to_owned(), value.as_bytes().to_vec())];
+        assert_eq!(shown("GET / HTTP/1.1\r\nHost: a"), host("Host", "a"));
+        assert_eq!(shown("GET http://b:8/ HTTP/1.1\r\nHost: a"), host("Host", "b:8"));
+        assert_eq!(shown("GET http://b HTTP/1.0"), host("host", "b"));
+        assert_eq!(shown("GET / HTTP/1.0"), []);
     }
 
     #[test]

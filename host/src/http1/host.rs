@@ -1,4 +1,6 @@
-//! What `Host` may hold: `uri-host [ ":" port ]` (RFC 9110, section 7.2).
+//! What `Host` may hold, and the authority of a target in absolute-form: `uri-host
+//! [ ":" port ]` (RFC 9110, sections 4.2.1 and 7.2; without user information: section
+//! 4.2.4).
 
 use std::net::Ipv6Addr;
 

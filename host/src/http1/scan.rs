@@ -1,11 +1,18 @@
-//! Where a request's head ends, in bytes that arrive piece by piece.
+//! Where a request's head ends, in bytes that arrive piece by piece, and whether what has
+//! arrived of it can be one.
+
+use memchr::{memchr, memchr_iter};
 
 use super::fault::Fault;
-use super::head::is_token_byte;
+use super::head::{check_fields, is_token_byte, parse_line};
 use super::limits::Limits;
 
 /// Looks for the end of a head in bytes that arrive piece by piece. No byte is
 /// looked at twice.
+///
+/// Of a head that is complete the parser judges the lines. Of one that is not, each
+/// line is judged here as soon as it is whole, by the same functions: a client that
+/// waits for the answer to a malformed line gets it at once (RFC 9112, section 2.2).
 #[derive(Debug, Default)]
 pub struct Scanner {
     /// Bytes that were looked at.
@@ -17,6 +24,10 @@ pub struct Scanner {
     /// Whether the request line has ended.
     past_line: bool,
     empty_lines: usize,
+    /// Where the lines begin that were not judged yet; 0 before the request line was.
+    judged: usize,
+    /// Field lines that were judged.
+    fields: usize,
 }
 
 /// Where a head lies in the received bytes.
@@ -28,23 +39,45 @@ pub struct Extent {
     pub end: usize,
 }
 
+/// A fault, and how many bytes had to arrive for it to show.
+struct Shown {
+    fault: Fault,
+    at: usize,
+}
+
 impl Scanner {
     /// Goes on scanning; `received` is all that has arrived since the last
     /// request. `None` while the head is incomplete.
+    ///
+    /// Of several faults it gives the one that shows first, so that the outcome is
+    /// the same however the bytes arrive.
     pub fn scan(&mut self, received: &[u8], limits: &Limits) -> Result<Option<Extent>, Fault> {
-        while let Some(found) = memchr::memchr(b'\n', &received[self.scanned..]) {
+        let seen = self.scanned;
+        match self.find_end(received, limits) {
+            Ok(Some(extent)) => Ok(Some(extent)),
+            Ok(None) => self.judge(received, seen, limits).map(|()| None),
+            Err(Shown { fault, at }) => {
+                let before = received.get(..at - 1).unwrap_or_default();
+                self.judge(before, seen, limits)?;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Looks for the empty line, and at sizes and line ends on the way.
+    fn find_end(&mut self, received: &[u8], limits: &Limits) -> Result<Option<Extent>, Shown> {
+        while let Some(found) = memchr(b'\n', &received[self.scanned..]) {
             let line_end = self.scanned + found;
-            // In the order in which the bytes of the line would show it, so that the
-            // outcome is the same however they arrive.
+            let next = line_end + 1;
+            // In the order in which the bytes of the line would show it.
             if !self.past_line {
                 self.check_line(received, line_end, limits)?;
             }
-            self.check_size(line_end + 1, limits)?;
+            self.check_size(next, limits)?;
             if line_end == self.line_start || received[line_end - 1] != b'\r' {
-                return Err(Fault::BareLf);
+                return Err(Shown { fault: Fault::BareLf, at: next });
             }
             let is_empty = line_end - 1 == self.line_start;
-            let next = line_end + 1;
             self.scanned = next;
             self.line_start = next;
             match (self.past_line, is_empty) {
@@ -53,7 +86,7 @@ impl Scanner {
                     self.start = next;
                     self.empty_lines += 1;
                     if self.empty_lines > limits.empty_lines {
-                        return Err(Fault::EmptyLines);
+                        return Err(Shown { fault: Fault::EmptyLines, at: next });
                     }
                 }
                 (false, false) => self.past_line = true,
@@ -68,24 +101,57 @@ impl Scanner {
         Ok(None)
     }
 
-    /// Refuses a request line as soon as it can be seen that it is none.
-    fn check_line(&self, received: &[u8], end: usize, limits: &Limits) -> Result<(), Fault> {
+    /// Refuses a request line as soon as it can be seen that it is none, or too long.
+    fn check_line(&self, received: &[u8], end: usize, limits: &Limits) -> Result<(), Shown> {
         let begun = &received[self.start..end];
         // A CR at its end may be the half of the line end that has arrived.
         let line = begun.strip_suffix(b"\r").unwrap_or(begun);
         match line.first() {
-            Some(&first) if first != b'\r' && !is_token_byte(first) => Err(Fault::NotHttp),
-            _ if line.len() > limits.line_bytes => Err(Fault::LongLine),
+            Some(&first) if first != b'\r' && !is_token_byte(first) => {
+                Err(Shown { fault: Fault::NotHttp, at: self.start + 1 })
+            }
+            _ if line.len() > limits.line_bytes => {
+                let may_end = line[limits.line_bytes] == b'\r';
+                let at = self.start + limits.line_bytes + if may_end { 2 } else { 1 };
+                Err(Shown { fault: Fault::LongLine, at })
+            }
             _ => Ok(()),
         }
     }
 
     /// Refuses a head of which more than allowed has arrived, up to `end`.
-    fn check_size(&self, end: usize, limits: &Limits) -> Result<(), Fault> {
+    fn check_size(&self, end: usize, limits: &Limits) -> Result<(), Shown> {
         if end - self.start > limits.head_bytes {
-            return Err(Fault::LargeHead);
+            return Err(Shown { fault: Fault::LargeHead, at: self.start + limits.head_bytes + 1 });
         }
         Ok(())
+    }
+
+    /// Judges what is whole of these bytes and was not judged yet: lines, and in the
+    /// line that has not ended a CR that no LF follows. Of the bytes, `seen` were there
+    /// the last time.
+    fn judge(&mut self, received: &[u8], seen: usize, limits: &Limits) -> Result<(), Fault> {
+        if self.past_line && self.judged == 0 {
+            let line = received.get(self.start..).unwrap_or_default();
+            let end = memchr(b'\n', line).ok_or(Fault::Line)?;
+            parse_line(line[..end].strip_suffix(b"\r").ok_or(Fault::Line)?)?;
+            self.judged = self.start + end + 1;
+        }
+        if self.past_line && self.judged < self.line_start {
+            let lines = received.get(self.judged..self.line_start).unwrap_or_default();
+            check_fields(lines, limits.fields.saturating_sub(self.fields))?;
+            self.fields += memchr_iter(b'\n', lines).count();
+            self.judged = self.line_start;
+        }
+        // The last byte seen before may have been such a CR.
+        let new = self.line_start.max(seen.saturating_sub(1));
+        let unended = received.get(new..).unwrap_or_default();
+        match memchr(b'\r', unended) {
+            Some(at) if at + 1 < unended.len() => {
+                Err(if self.past_line { Fault::Field } else { Fault::Line })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -95,7 +161,7 @@ mod tests {
 
     /// Scans the bytes as they would arrive one by one, and all at once.
     fn scan(received: &[u8]) -> Result<Option<Extent>, Fault> {
-        let limits = Limits { line_bytes: 20, head_bytes: 40, ..Limits::default() };
+        let limits = Limits { line_bytes: 20, head_bytes: 40, fields: 4, ..Limits::default() };
         let whole = Scanner::default().scan(received, &limits);
         let mut scanner = Scanner::default();
         let mut lengths = 0..=received.len();
@@ -126,6 +192,42 @@ mod tests {
         let large = b"GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
         assert_eq!(scan(large), Err(Fault::LargeHead));
     }
+
+    #[test]
+    fn a_malformed_line_is_refused_when_it_is_whole() {
+        let whole = |line: &str| scan(format!("{line}\r\n").as_bytes());
+        for line in ["GET /", "FOO", "GET  / HTTP/1.1", "G\u{1}ET / HTTP/1.1", "GET / http/1.1"] {
+            assert_eq!(whole(line), Err(Fault::Line), "{line:?}");
+        }
+        assert_eq!(whole("GET / HTTP/2.0"), Err(Fault::Version));
+        assert_eq!(whole("PRI * HTTP/2.0"), Err(Fault::Version));
+        for line in [" X: y", "X Y: z", "X:\0", ": v", "X", "X: \u{7f}", "X : y"] {
+            let received = format!("GET / HTTP/1.1\r\n{line}\r\n");
+            assert_eq!(scan(received.as_bytes()), Err(Fault::Field), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_cr_without_lf_is_refused_at_the_next_byte() {
+        for received in ["\rX", "\r\r", "GET /\rX", "GET / HTTP/1.1\r\r", "\r\n\r\r"] {
+            assert_eq!(scan(received.as_bytes()), Err(Fault::Line), "{received:?}");
+        }
+        for end in ["\rX", "\r\r", "\r \r\n", "A: b\r\r\n", "A: b\rc", "A\r:"] {
+            let received = format!("GET / HTTP/1.1\r\nA: b\r\n{end}");
+            assert_eq!(scan(received.as_bytes()), Err(Fault::Field), "{received:?}");
+        }
+        assert_eq!(scan(b"GET / HTTP/1.1\r\nA: b\r\n\r"), Ok(None));
+    }
+
+    #[test]
+    fn one_field_too_many_is_refused_when_it_is_whole() {
+        let head = [&b"GET / HTTP/1.1\r\n"[..], &b"A:\r\n".repeat(4)].concat();
+        assert_eq!(scan(&head), Ok(None));
+        assert_eq!(scan(&[&head[..], b"A:"].concat()), Ok(None));
+        assert_eq!(scan(&[&head[..], b"A:\r\n"].concat()), Err(Fault::ManyFields));
+        assert_eq!(scan(&[&head[..], b"A \r\n"].concat()), Err(Fault::Field));
+    }
+
     #[test]
     fn the_longest_line_may_end_in_the_next_packet() {
         // Its CR used to count when its LF had not arrived.
@@ -140,6 +242,12 @@ mod tests {
     fn what_is_wrong_first_is_what_is_told() {
         assert_eq!(scan(b"\x16\x03\n"), Err(Fault::NotHttp));
         assert_eq!(scan(b"GET /aaaaaaaaaaaaaaaaa\n"), Err(Fault::LongLine));
+        assert_eq!(scan(b"GET /a\raaaaaaaaaaaaaaaa\n"), Err(Fault::Line));
+        assert_eq!(scan(b"GET /\r HTTP/1.1\n"), Err(Fault::Line));
+        let large = b"GET / HTTP/1.1\r\nA \r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbb\n";
+        assert_eq!(scan(large), Err(Fault::Field));
+        let large = b"GET / HTTP/2.0\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n";
+        assert_eq!(scan(large), Err(Fault::Version));
         let large = b"GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n";
         assert_eq!(scan(large), Err(Fault::LargeHead));
         assert_eq!(

@@ -11,12 +11,14 @@
 //!                                    the connection: `open`, `closed`, or `either`
 //!                                    where it matters how the bytes arrive
 //! = HEAD:200 open                    an answer that has no content, as it is to HEAD
+//! = 405 200? closed                  answers that come or not, by how the bytes arrive
 //! = closed                           no answer
 //! body range.txt                     what the first answer's content is: this file
 //! field Location: /docs/             a field that the first answer has
 //! no field Content-Range             and one that it has not
 //! allowed 400 405 close              what a strict server may answer first, where
 //!                                    there is a choice; `close` without an answer
+//! lacks body                         its body did not come, and what follows may be it
 //! bytes 20000                        bytes of all answers at most
 //! guest not-found                    what the default guest decides on the line alone
 //! unasked 400                        the same, and the host refuses the line itself
@@ -37,6 +39,7 @@ pub struct Case {
     pub fields: Vec<(String, String)>,
     pub absent: Vec<String>,
     pub allowed: Option<Vec<String>>,
+    pub lacks_body: bool,
     pub bytes: usize,
     pub guest: Option<Guest>,
 }
@@ -52,6 +55,8 @@ pub struct Expected {
 pub struct Answer {
     pub status: u16,
     pub to_head: bool,
+    /// By how the bytes arrive.
+    pub may_be_missing: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +129,7 @@ impl Case {
             fields: Vec::new(),
             absent: Vec::new(),
             allowed: None,
+            lacks_body: false,
             bytes: MOST_BYTES,
             guest: None,
         }
@@ -154,6 +160,7 @@ impl Case {
                 self.absent.push(name.to_owned());
             }
             "allowed" => self.allowed = Some(rest.split(' ').map(str::to_owned).collect()),
+            "lacks" if rest == "body" => self.lacks_body = true,
             "bytes" => self.bytes = rest.parse().map_err(|_| "that is no number")?,
             "guest" | "unasked" => {
                 self.guest = Some(Guest { decision: rest.to_owned(), is_asked: word == "guest" });
@@ -188,9 +195,25 @@ impl Expected {
                 Some(status) => (status, true),
                 None => (word, false),
             };
+            let (status, may_be_missing) = match status.strip_suffix('?') {
+                Some(status) => (status, true),
+                None => (status, false),
+            };
             let status = status.parse().map_err(|_| "that is no status")?;
-            Ok(Answer { status, to_head })
+            Ok(Answer { status, to_head, may_be_missing })
         };
-        Ok(Expected { answers: words.into_iter().map(answer).collect::<Result<_, _>>()?, then })
+        let answers: Vec<_> = words.into_iter().map(answer).collect::<Result<_, _>>()?;
+        match answers.is_sorted_by_key(|answer| answer.may_be_missing) {
+            true => Ok(Expected { answers, then }),
+            false => Err("behind what may be missing there is something that may not"),
+        }
+    }
+
+    /// Whether answers with these statuses are those.
+    pub fn are(&self, statuses: &[u16]) -> bool {
+        let certain = self.answers.iter().filter(|answer| !answer.may_be_missing).count();
+        let expected = self.answers.iter().map(|answer| answer.status);
+        (certain..=self.answers.len()).contains(&statuses.len())
+            && expected.zip(statuses).all(|(expected, status)| expected == *status)
     }
 }

@@ -1,5 +1,5 @@
-//! What `Host` may hold (RFC 9110, section 7.2; RFC 3986, section 3.2.2): a host with
-//! an optional port. Without the comma and escapes in names, and without addresses of the
+//! What `Host` and the authority of a target may hold (RFC 9110, sections 7.2 and 4.2.1;
+//! RFC 3986, section 3.2.2): a host with an optional port. Without the comma and escapes in names, and without addresses of the
 //! future.
 
 /// Whether the value is a host that is not empty, with an optional port.

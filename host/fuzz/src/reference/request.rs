@@ -87,11 +87,13 @@ pub fn turns(mut bytes: &[u8], limits: &Limits) -> Vec<Turn> {
 }
 
 /// Where the head begins, behind empty lines, and where it ends, behind its own. Each
-/// byte is judged as if it were the last that has come: what is wrong first counts.
+/// byte is judged as if it were the last that has come, and each line when it is whole:
+/// what is wrong first counts.
 fn head_extent(bytes: &[u8], limits: &Limits) -> Result<Option<(usize, usize)>, u16> {
     let (mut start, mut line_start) = (0, 0);
     let mut empty_lines = 0;
     let mut has_request_line = false;
+    let mut fields = 0;
     for at in 0..bytes.len() {
         if bytes[at] == b'\n' {
             if at + 1 - start > limits.head_bytes {
@@ -101,6 +103,7 @@ fn head_extent(bytes: &[u8], limits: &Limits) -> Result<Option<(usize, usize)>, 
                 return Err(400);
             }
             let is_empty = at - 1 == line_start;
+            let line = &bytes[line_start..at - 1];
             line_start = at + 1;
             if is_empty && has_request_line {
                 return Ok(Some((start, at + 1)));
@@ -111,7 +114,14 @@ fn head_extent(bytes: &[u8], limits: &Limits) -> Result<Option<(usize, usize)>, 
                     return Err(400);
                 }
                 start = at + 1;
+            } else if has_request_line {
+                parse_field(line).ok_or(400_u16)?;
+                fields += 1;
+                if fields > limits.fields {
+                    return Err(431);
+                }
             } else {
+                parse_line(line)?;
                 has_request_line = true;
             }
         } else if !has_request_line {
@@ -126,6 +136,9 @@ fn head_extent(bytes: &[u8], limits: &Limits) -> Result<Option<(usize, usize)>, 
         }
         if at + 1 - start > limits.head_bytes {
             return Err(431);
+        }
+        if bytes[at] != b'\n' && at > line_start && bytes[at - 1] == b'\r' {
+            return Err(400);
         }
     }
     Ok(None)
@@ -196,6 +209,12 @@ fn parse_line(line: &[u8]) -> Result<(String, String, u8), u16> {
     // RFC 9110, section 7.4: nothing is secured here.
     if target.to_ascii_lowercase().starts_with(b"https://") {
         return Err(421);
+    }
+    if target.to_ascii_lowercase().starts_with(b"http://") {
+        let authority = target[7..].split(|byte| b"/?".contains(byte)).next();
+        if !is_host(authority.unwrap_or_default()) {
+            return Err(400);
+        }
     }
     Ok((text(method), text(target), minor - b'0'))
 }
