@@ -14,7 +14,7 @@
 //!   - [`reply`]: turns an answer into bytes on the wire.
 //! - [`admin`]: for who runs the server: health, metrics, status, another guest.
 //! - [`dev`]: the loop of who writes a guest.
-//! - [`lockdown`] and [`service_manager`]: what the process gives up, and what it tells
+//! - [`sandbox`] and [`service_manager`]: what the process gives up, and what it tells
 //!   systemd.
 //! - [`panics`]: what becomes of one; [`diagnostics`]: what is said on standard error.
 //! - [`log`], [`metrics`], [`clock`] and [`cache`]: leaves, which anyone may call and which
@@ -30,11 +30,11 @@ pub mod dev;
 pub mod diagnostics;
 pub mod guest;
 pub mod http1;
-pub mod lockdown;
 pub mod log;
 pub mod metrics;
 pub mod panics;
 pub mod reply;
+pub mod sandbox;
 pub mod server;
 pub mod service_manager;
 pub mod site;

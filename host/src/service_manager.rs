@@ -1,23 +1,91 @@
 //! What innkeeper and systemd tell each other (sd_notify(3), sd_listen_fds(3)). Without
 //! systemd all of it does nothing.
 
+use std::fmt::Write;
+use std::io;
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use sd_notify::NotifyState;
+use socket2::{Domain, Protocol, SockRef, Type};
+
+/// Sockets that are taken over at most: systemd has limits of its own, and a number that was
+/// mistyped must not take memory.
+const MAX_INHERITED: usize = 128;
+
+/// Where the service manager listens, and a socket to tell it: the sandbox lets the process
+/// make none later. There is one service manager for a process.
+static MANAGER: OnceLock<(UnixDatagram, SocketAddr)> = OnceLock::new();
 
 /// Takes the sockets that listen already, if there are any.
 pub fn inherited_listeners() -> anyhow::Result<Vec<TcpListener>> {
+    let is_given = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if is_given("LISTEN_FDS") {
+        let count = std::env::var("LISTEN_FDS").ok().and_then(|text| text.parse::<usize>().ok());
+        if count.is_none_or(|count| count > MAX_INHERITED) {
+            bail!(
+                "LISTEN_FDS must be the number of sockets that are handed over, up to {MAX_INHERITED}"
+            );
+        }
+    }
     let mut descriptors = listenfd::ListenFd::from_env();
     (0..descriptors.len())
         .map(|number| {
-            descriptors
+            let cannot = || {
+                format!(
+                    "cannot use socket {number} of those that were handed over (LISTEN_FDS; \
+                     ListenStream= of systemd)"
+                )
+            };
+            let listener = descriptors
                 .take_tcp_listener(number)
-                .with_context(|| format!("the inherited socket {number} is not one for TCP"))?
-                .ok_or_else(|| anyhow!("the inherited socket {number} is gone"))
+                .map_err(|_| anyhow!("it is not a TCP socket"))
+                .with_context(cannot)?
+                .ok_or_else(|| anyhow!("it is gone"))
+                .with_context(cannot)?;
+            check_that_it_listens(&listener).with_context(cannot)?;
+            Ok(listener)
         })
         .collect()
+}
+
+/// Refuses what a client could never come to.
+fn check_that_it_listens(listener: &TcpListener) -> anyhow::Result<()> {
+    let socket = SockRef::from(listener);
+    let is_stream = socket.r#type()? == Type::STREAM;
+    let is_ip = matches!(socket.domain()?, Domain::IPV4 | Domain::IPV6);
+    let is_tcp = matches!(socket.protocol()?, None | Some(Protocol::TCP | Protocol::MPTCP));
+    if !(is_stream && is_ip && is_tcp) {
+        bail!("it is not a TCP socket");
+    }
+    if !socket.is_listener()? {
+        match socket.peer_addr() {
+            Ok(_) => {
+                bail!("it is connected to a client (Accept=yes of systemd?) and does not listen")
+            }
+            Err(_) => bail!("it does not listen"),
+        }
+    }
+    Ok(())
+}
+
+/// Finds the service manager, if there is one. Before this nothing is told.
+pub fn find() -> io::Result<()> {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let address = match path.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+        [b'/', ..] => SocketAddr::from_pathname(&path)?,
+        _ => return Err(io::Error::other("NOTIFY_SOCKET is neither a path nor begins with @")),
+    };
+    let _ = MANAGER.set((UnixDatagram::unbound()?, address));
+    Ok(())
 }
 
 /// Tells that requests are served.
@@ -47,8 +115,14 @@ pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)
 }
 
-fn notify(state: &[NotifyState]) {
-    if let Err(error) = sd_notify::notify(state) {
+fn notify(states: &[NotifyState]) {
+    let Some((socket, address)) = MANAGER.get() else { return };
+    let mut text = String::new();
+    for state in states {
+        // Writing to memory does not fail.
+        let _ = writeln!(text, "{state}");
+    }
+    if let Err(error) = socket.send_to_addr(text.as_bytes(), address) {
         tracing::warn!("cannot tell the service manager: {error}");
     }
 }

@@ -18,6 +18,9 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_innkeeper");
 /// How long a test waits for a line before it fails. Nothing takes that long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What the sandbox reports of a system call that is not on its list.
+const REFUSED: &str = "the sandbox refused";
+
 /// The folder of the workspace, where `html` is.
 pub fn workspace() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -73,6 +76,8 @@ impl Program {
     /// The same, with this as its standard input.
     pub fn start_with(mut command: Command, input: Stdio, listeners: usize) -> Program {
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A system call that is missing from the sandbox's list makes a test fail.
+        command.env("INNKEEPER_SANDBOX_REPORT", "true");
         let mut child = command.spawn().unwrap();
         let errors = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();
@@ -141,6 +146,7 @@ impl Program {
             said += &line;
             said.push('\n');
         }
+        assert!(!said.contains(REFUSED), "{said}");
         (status, out, said)
     }
 }
@@ -150,5 +156,10 @@ impl Drop for Program {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if thread::panicking() {
+            return;
+        }
+        self.said.extend(self.lines.iter().map(|line| line + "\n"));
+        assert!(!self.said.contains(REFUSED), "{}", self.said);
     }
 }

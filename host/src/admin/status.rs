@@ -1,5 +1,6 @@
 //! What the server tells about itself, as JSON and as metrics.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -12,9 +13,9 @@ use crate::diagnostics;
 use crate::guest::history::Outcome;
 use crate::guest::{Generation, GuestLimits};
 use crate::http1::connection::Service;
-use crate::lockdown::Lockdown;
 use crate::metrics::{self, Metrics};
 use crate::panics;
+use crate::sandbox::Sandbox;
 
 /// The server that is told about.
 pub struct Subject {
@@ -39,7 +40,7 @@ pub struct Subject {
     /// The guest's file, if there is one.
     pub guest_file: Option<String>,
     /// What it gave up, unless that was not wanted.
-    pub lockdown: Option<Lockdown>,
+    pub sandbox: Option<Sandbox>,
 }
 
 #[derive(Serialize)]
@@ -65,6 +66,11 @@ struct Status {
 struct LockdownStatus {
     files: &'static str,
     calls: &'static str,
+    /// What may be read and written all the same, where there is a sandbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reads: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writes: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -130,8 +136,10 @@ impl Subject {
             root: self.root.clone(),
             workers: self.workers,
             lockdown: LockdownStatus {
-                files: self.lockdown.map_or("off", |lockdown| lockdown.files.name()),
-                calls: self.lockdown.map_or("off", |lockdown| lockdown.calls.name()),
+                files: self.sandbox.as_ref().map_or("off", |sandbox| sandbox.files.name()),
+                calls: self.sandbox.as_ref().map_or("off", |sandbox| sandbox.calls.name()),
+                reads: self.sandbox.as_ref().map(|sandbox| shown(&sandbox.reads)),
+                writes: self.sandbox.as_ref().map(|sandbox| shown(&sandbox.writes)),
             },
             guest: guest(&serving.current(), self.guest_file.clone()),
             previous: serving.previous().map(|previous| format!("{:#}", previous.digest())),
@@ -204,6 +212,10 @@ impl Subject {
         ]);
         metrics::write(&families)
     }
+}
+
+fn shown(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 fn guest(generation: &Generation, file: Option<String>) -> GuestStatus {

@@ -68,6 +68,13 @@ pub struct Settings {
     #[arg(long, hide_short_help = true)]
     pub no_lockdown: bool,
 
+    /// Report each system call that the sandbox refuses
+    ///
+    /// On standard error, each call once, by its name. To find out which one is missing where
+    /// something fails with "Operation not permitted" or "Function not implemented".
+    #[arg(long, hide_short_help = true)]
+    pub sandbox_report: bool,
+
     /// What else may be read beneath, once locked down
     ///
     /// Guests and cases are read from their folders, and where links on their paths lead

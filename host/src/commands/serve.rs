@@ -27,10 +27,10 @@ use crate::guest::source::{Origin, Source, read_cases};
 use crate::guest::swap::{self, Swapper, Watching};
 use crate::guest::{Engine, Generation, PreparedEngine, Serving};
 use crate::http1::{Limits, connection::Service, turns::Turns};
-use crate::lockdown::{Enforced, Lockdown, Needs, lock_down};
 use crate::log::file::{LogFile, Out};
 use crate::log::{AccessLog, Format};
 use crate::metrics::Metrics;
+use crate::sandbox::{self, Needs, Refusals, Role, Sandbox};
 use crate::server::{HEARTBEAT, Running, Server};
 use crate::service_manager;
 use crate::site::Site;
@@ -89,7 +89,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let opened = open(settings, dev.is_some())?;
     // A build runs programs.
     let keeps_all = settings.no_lockdown || dev.is_some();
-    let lockdown = if keeps_all { None } else { Some(give_up(settings, &opened)?) };
+    let sandbox = if keeps_all { None } else { Some(enter_sandbox(settings, &opened)?) };
     diagnostics::hand_over().context("cannot start the thread that writes to standard error")?;
     let Opened { workers, site, server, admin, log, engine, code_cache } = opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -146,7 +146,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             say(format_args!("innkeeper {version} serves {root}; Ctrl-C stops it"));
         }
         if !keeps_all || settings.no_lockdown {
-            tell(lockdown);
+            tell(sandbox.as_ref());
         }
         for listener in &listeners {
             say(format_args!("listening on {listener}"));
@@ -171,7 +171,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
                 workers: workers.get(),
                 limits: engine.limits(),
                 guest_file: settings.guest.as_ref().map(|guest| guest.display().to_string()),
-                lockdown,
+                sandbox,
             };
             let uploads = Semaphore::new(1);
             let swapper = Arc::clone(&swapper);
@@ -213,6 +213,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
 
 /// Opens all that serving needs.
 fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
+    service_manager::find().context("cannot tell the service manager anything")?;
     let workers = settings.worker_count();
     let mut options = settings.site.options();
     // Pages must be as they are, to be appended to.
@@ -269,7 +270,7 @@ fn open_log(settings: &Settings) -> anyhow::Result<Option<(Box<dyn Out>, Format)
 }
 
 /// Gives up what is not needed from now on. The threads that follow have given it up too.
-fn give_up(settings: &Settings, opened: &Opened) -> anyhow::Result<Lockdown> {
+fn enter_sandbox(settings: &Settings, opened: &Opened) -> anyhow::Result<Sandbox> {
     let mut needs = Needs { read: vec![settings.root.clone()], ..Needs::default() };
     needs.read.extend(settings.readable.iter().cloned());
     for file in settings.guest.iter().chain(&settings.cases) {
@@ -278,20 +279,18 @@ fn give_up(settings: &Settings, opened: &Opened) -> anyhow::Result<Lockdown> {
     let log = settings.access_log_file.iter().filter(|_| opened.log.is_some());
     needs.write.extend(log.filter_map(|file| folder_of(file)));
     needs.write.extend(opened.code_cache.iter().map(|cache| cache.path().to_owned()));
-    let lockdown = lock_down(&needs).map_err(|problem| {
-        anyhow!("cannot give up what serving does not need (--no-lockdown keeps it): {problem}")
-    })?;
-    Ok(lockdown)
+    let refusals = if settings.sandbox_report { Refusals::Reported } else { Refusals::Silent };
+    sandbox::enter(Role::Server(&needs), refusals).map_err(|error| {
+        anyhow!("cannot give up what serving does not need (--no-lockdown keeps it): {error}")
+    })
 }
 
-fn tell(lockdown: Option<Lockdown>) {
-    match lockdown {
+fn tell(sandbox: Option<&Sandbox>) {
+    match sandbox {
         None => tracing::info!("not locked down, as was asked for"),
-        Some(lockdown @ Lockdown { files: Enforced::Fully, calls: Enforced::Fully }) => {
-            tracing::info!("locked down: {lockdown}");
-        }
-        Some(lockdown) => {
-            tracing::warn!("locked down as far as this kernel knows how: {lockdown}");
+        Some(sandbox) if sandbox.is_whole() => tracing::info!("locked down: {sandbox}"),
+        Some(sandbox) => {
+            tracing::warn!("locked down as far as this kernel knows how: {sandbox}");
         }
     }
 }

@@ -1,0 +1,74 @@
+//! Which files may be opened, and that no connection is made (landlock(7)).
+
+use std::fs;
+use std::path::PathBuf;
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
+    PathFdError, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+};
+
+use super::{Enforced, Role, SandboxError};
+
+/// The last version of Landlock whose rights are known here (Linux 6.12).
+const KNOWN: ABI = ABI::V6;
+
+/// Confines this thread, and each that it starts.
+pub(super) fn confine(role: Role<'_>) -> Result<Enforced, SandboxError> {
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(KNOWN))?
+        .handle_access(AccessNet::from_all(KNOWN))?
+        // Signals to others, and abstract sockets: not to those of systemd, which has one
+        // for `sd_notify` in containers.
+        .scope(Scope::Signal)?
+        .create()?;
+    for (path, access) in rights(role) {
+        let opened = PathFd::new(&path).map_err(|error| match error {
+            PathFdError::OpenCall { source, path, .. } => SandboxError::Path(path, source),
+            other => SandboxError::Path(path.clone(), std::io::Error::other(other)),
+        })?;
+        // Of a file there is nothing to list.
+        let access = if path.is_dir() { access } else { access & AccessFs::from_file(KNOWN) };
+        ruleset = ruleset.add_rule(PathBeneath::new(opened, access))?;
+    }
+    Ok(match ruleset.restrict_self()?.ruleset {
+        RulesetStatus::FullyEnforced => Enforced::Fully,
+        RulesetStatus::PartiallyEnforced => Enforced::Partly,
+        RulesetStatus::NotEnforced => Enforced::Not,
+    })
+}
+
+/// What stays open, and to what.
+fn rights(role: Role<'_>) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    // A file is made under another name, and renamed.
+    let keep = read | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile;
+    match role {
+        Role::Server(needs) => {
+            let reads = needs.read.iter().map(|path| (path.clone(), read));
+            let writes = needs.write.iter().map(|path| (path.clone(), keep));
+            reads.chain(writes).collect()
+        }
+        Role::Compiler => Vec::new(),
+        Role::Spawner => {
+            let run = AccessFs::Execute | AccessFs::ReadFile;
+            let parts = parts_of_this_program().into_iter().map(|path| (path, run));
+            // What a program may have instead of standard input and output.
+            let null = (PathBuf::from("/dev/null"), AccessFs::ReadFile | AccessFs::WriteFile);
+            parts.chain([null]).filter(|(path, _)| path.exists()).collect()
+        }
+    }
+}
+
+/// The files that this program consists of, its libraries and their loader included, and
+/// where the loader looks them up.
+fn parts_of_this_program() -> Vec<PathBuf> {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let mapped = maps.lines().filter_map(|line| Some(&line[line.find('/')?..]));
+    let mut parts: Vec<_> =
+        mapped.chain(["/etc/ld.so.cache", "/etc/ld.so.preload"]).map(PathBuf::from).collect();
+    parts.sort();
+    parts.dedup();
+    parts
+}
