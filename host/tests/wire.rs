@@ -83,7 +83,8 @@ impl<'a> Conversation<'a> {
                 ("#", _) => {}
                 (">", text) => {
                     self.note_request(text);
-                    client.send(format!("{text}\r\n"));
+                    // An answer may be there before all lines are.
+                    client.send_if_open(format!("{text}\r\n").as_bytes());
                 }
                 (">>", text) => {
                     self.note_request(text);
