@@ -190,13 +190,6 @@ fn a_clock_that_jumps_moves_dates_and_no_deadline() {
     let folder = site();
     let root = folder.path().join("root");
     let Some((library, offset)) = movable_clock(folder.path()) else { return };
-    let yesterday = SystemTime::now() - Duration::from_secs(3600);
-    File::options()
-        .write(true)
-        .open(root.join("range.txt"))
-        .unwrap()
-        .set_modified(yesterday)
-        .unwrap();
     let log = folder.path().join("access.log");
     // Each time the file is looked at, however busy the worker is.
     let mut command = serving(&root, &["--workers", "1", "--recheck", "0s"]);
@@ -211,7 +204,9 @@ fn a_clock_that_jumps_moves_dates_and_no_deadline() {
     let began = Instant::now();
     let settled = loop {
         let reply = ask(&mut busy, "/range.txt");
-        if let Some(tag) = reply.field("etag") {
+        if let Some(tag) = reply.field("etag")
+            && reply.field("last-modified").is_some()
+        {
             break tag.to_owned();
         }
         assert!(began.elapsed() < PATIENCE, "{reply:?}");

@@ -6,6 +6,7 @@
 //! - `rude`: clients that keep the server busy with little, and those that reset.
 //! - `clients`: what one address may have, and whom a proxy asks for.
 //! - `files`: what is sent, and what is never sent.
+//! - `versions`: what tells two versions of a file apart.
 //! - `representations`: in which form it is sent: conditions, ranges, encodings.
 //! - `guests`: guests that misbehave, each in its way.
 //! - `examples`: guests that do what they are examples of.
@@ -55,4 +56,5 @@ mod program;
 mod representations;
 mod rude;
 mod swaps;
+mod versions;
 mod wire;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use innkeeper::site::Options;
 use innkeeper::site::freshness::Rule;
@@ -53,14 +53,41 @@ fn digits() -> (TestServer, Client, String) {
 
 const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
+/// The same with a file that was written now, and the date that it gets when its time of
+/// modification is that of this version alone.
+fn dated() -> (TestServer, Client, String, SystemTime) {
+    let server = TestServer::start();
+    write(&server.root().join("digits.txt"), b"0123456789");
+    let mut client = server.connect();
+    let began = Instant::now();
+    let date = loop {
+        let reply = get(&mut client, "/digits.txt", "");
+        if let Some(date) = reply.field("last-modified") {
+            break httpdate::parse_http_date(date).unwrap();
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "it gets no date: {reply:?}");
+    };
+    let tag = settled(&mut client, "/digits.txt").field("etag").unwrap().to_owned();
+    (server, client, tag, date)
+}
+
+/// This date, so many seconds later, as it stands in a field.
+fn http_date(date: SystemTime, later: i64) -> String {
+    let seconds = date.duration_since(UNIX_EPOCH).unwrap().as_secs().strict_add_signed(later);
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
 #[test]
 fn a_file_has_validators() {
-    let (_server, mut client, tag) = digits();
+    let (server, mut client, tag, date) = dated();
+    let modified = fs::metadata(server.root().join("digits.txt")).unwrap().modified().unwrap();
+    let since = modified.duration_since(date).unwrap();
+    assert!(since < Duration::from_secs(1), "{since:?}");
     assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
     for method in ["GET", "HEAD"] {
         let reply = request(&mut client, method, "/digits.txt", "");
         assert_eq!(reply.field("etag"), Some(tag.as_str()));
-        assert_eq!(reply.field("last-modified"), Some(MODIFIED));
+        assert_eq!(reply.field("last-modified"), Some(http_date(date, 0).as_str()));
         assert_eq!(reply.field("accept-ranges"), Some("bytes"));
         assert_eq!(reply.field("x-content-type-options"), Some("nosniff"));
     }
@@ -68,11 +95,12 @@ fn a_file_has_validators() {
 
 #[test]
 fn what_the_client_has_is_not_sent_again() {
-    let (_server, mut client, tag) = digits();
+    let (_server, mut client, tag, date) = dated();
+    let date = http_date(date, 0);
     for lines in [
         format!("If-None-Match: {tag}"),
         format!("If-None-Match: \"a\"\nIf-None-Match: W/{tag}"),
-        format!("If-Modified-Since: {MODIFIED}"),
+        format!("If-Modified-Since: {date}"),
         format!("If-None-Match: {tag}\nRange: bytes=0-1"),
     ] {
         for method in ["GET", "HEAD"] {
@@ -90,14 +118,19 @@ fn what_the_client_has_is_not_sent_again() {
 
 #[test]
 fn what_the_client_does_not_have_is_sent() {
-    let (_server, mut client, tag) = digits();
+    let (_server, mut client, tag, date) = dated();
+    let date = |later| http_date(date, later);
     for lines in [
         "If-None-Match: \"a\"".to_owned(),
-        format!("If-None-Match: \"a\"\nIf-Modified-Since: {MODIFIED}"),
-        "If-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT".to_owned(),
+        format!("If-None-Match: \"a\"\nIf-Modified-Since: {}", date(0)),
+        format!("If-Modified-Since: {}", date(-1)),
+        // The date of a version that was rolled back.
+        format!("If-Modified-Since: {}", date(1)),
+        format!("If-Modified-Since: {}", date(100_000)),
         "If-Modified-Since: yesterday".to_owned(),
         format!("If-Match: {tag}"),
-        format!("If-Unmodified-Since: {MODIFIED}"),
+        format!("If-Unmodified-Since: {}", date(0)),
+        format!("If-Unmodified-Since: {}", date(100_000)),
     ] {
         let reply = get(&mut client, "/digits.txt", &lines);
         assert_eq!((reply.status(), reply.text()), (200, "0123456789"), "{lines}");
@@ -110,7 +143,7 @@ fn another_version_than_the_client_wants_is_not_sent() {
     for lines in [
         "If-Match: \"a\"".to_owned(),
         format!("If-Match: W/{tag}"),
-        "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT".to_owned(),
+        format!("If-Unmodified-Since: {MODIFIED}"),
         format!("If-Match: \"a\"\nIf-None-Match: {tag}"),
     ] {
         assert_eq!(get(&mut client, "/digits.txt", &lines).status(), 412, "{lines}");
@@ -229,7 +262,7 @@ fn a_range_that_may_be_ignored_is() {
         "Range: bytes=0-5,3-7",
         "Range: bytes=0-1\nRange: bytes=3-4",
         "Range: bytes=0-1\nIf-Range: \"a\"",
-        "Range: bytes=0-1\nIf-Range: Sun, 06 Nov 1994 08:49:36 GMT",
+        "Range: bytes=0-1\nIf-Range: Sun, 06 Nov 1994 08:49:37 GMT",
     ] {
         let reply = get(&mut client, "/digits.txt", lines);
         assert_eq!((reply.status(), reply.text()), (200, "0123456789"), "{lines}");
@@ -243,9 +276,21 @@ fn a_range_that_may_be_ignored_is() {
 #[test]
 fn a_range_of_the_version_that_the_client_has() {
     let (_server, mut client, tag) = digits();
-    for version in [&tag, MODIFIED] {
-        let lines = format!("Range: bytes=8-\nIf-Range: {version}");
-        assert_eq!(get(&mut client, "/digits.txt", &lines).text(), "89", "{version}");
+    for lines in [format!("If-Range: {tag}"), format!("If-Match: {tag}")] {
+        let lines = format!("Range: bytes=8-\n{lines}");
+        assert_eq!(get(&mut client, "/digits.txt", &lines).text(), "89", "{lines}");
+    }
+}
+
+/// RFC 9110, sections 13.1.5 and 8.8.2.2: that would take a strong one.
+#[test]
+fn date_never_validates_a_range() {
+    let (_server, mut client, _, date) = dated();
+    let date = http_date(date, 0);
+    for condition in ["If-Range", "If-Unmodified-Since"] {
+        let lines = format!("Range: bytes=8-\n{condition}: {date}");
+        let reply = get(&mut client, "/digits.txt", &lines);
+        assert_eq!((reply.status(), reply.text()), (200, "0123456789"), "{condition}");
     }
 }
 

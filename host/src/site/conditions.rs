@@ -1,5 +1,6 @@
 //! Conditional requests (RFC 9110, section 13): whether a file is sent, or only
-//! the word that the client has it already.
+//! the word that the client has it already. What a date is worth stands in
+//! [`super::validators`].
 
 use std::time::SystemTime;
 
@@ -37,41 +38,49 @@ impl Conditions {
     pub fn evaluate(&self, file: &Validators) -> Verdict {
         match (&self.if_match, &self.if_unmodified_since) {
             (Some(tags), _) if !lists(tags, file, Comparison::Strong) => return Verdict::Failed,
-            (None, Some(date)) => {
-                // A date that is none is ignored. A version too young to have a
-                // date is younger than any date that a client can know.
-                if let Some(date) = parse_date(date)
-                    && file.modified.is_none_or(|modified| modified > date)
-                {
-                    return Verdict::Failed;
-                }
+            // A date that is none is ignored.
+            (None, Some(date))
+                if parse_date(date).is_some_and(|date| !is_unmodified_since(date, file)) =>
+            {
+                return Verdict::Failed;
             }
             _ => {}
         }
         match (&self.if_none_match, &self.if_modified_since) {
             (Some(tags), _) if lists(tags, file, Comparison::Weak) => Verdict::NotModified,
             (None, Some(date)) => {
+                // A later date than that of the file may be the date of a version that was
+                // here before.
                 let date = parse_date(date);
-                let is_old =
-                    file.modified.zip(date).is_some_and(|(modified, date)| modified <= date);
-                if is_old { Verdict::NotModified } else { Verdict::Proceed }
+                let is_known = date.is_some() && date == file.modified;
+                if is_known { Verdict::NotModified } else { Verdict::Proceed }
             }
             _ => Verdict::Proceed,
         }
     }
 
-    /// Whether a range of this version is of use to the client: `If-Range` names
-    /// it, or is not there (RFC 9110, section 13.1.5).
+    /// Whether a range of this version is of use to the client: `If-Range` names it, or the
+    /// client did not say which version it has a part of.
+    ///
+    /// Only a strong entity tag names a version well enough (RFC 9110, sections 13.1.5 and
+    /// 8.8.2.2). Who names it by a date, in `If-Range` or in `If-Unmodified-Since` beside a
+    /// range, gets the whole file.
     pub fn allow_range(&self, file: &Validators) -> bool {
-        let Some(value) = &self.if_range else {
-            return true;
-        };
-        if value.starts_with(b"\"") {
-            return file.tag.is_some_and(|tag| tag.to_string().as_bytes() == value);
+        match &self.if_range {
+            Some(value) => file.tag.is_some_and(|tag| tag.to_string().as_bytes() == value),
+            None => {
+                self.if_match.is_some()
+                    || self.if_unmodified_since.as_deref().and_then(parse_date).is_none()
+            }
         }
-        let date = parse_date(value);
-        date.is_some() && date == file.modified
     }
+}
+
+/// Whether a file was not modified after this date. Where its file system does not tell, the
+/// condition is ignored (RFC 9110, section 13.1.4).
+fn is_unmodified_since(date: SystemTime, file: &Validators) -> bool {
+    file.modified.is_some_and(|modified| modified <= date)
+        || file.changed.is_none_or(|changed| changed <= date)
 }
 
 /// How entity tags are compared (RFC 9110, section 8.8.3.2). Ours are strong.
@@ -199,7 +208,7 @@ mod tests {
     #[test]
     fn dates() {
         check(&[("if-modified-since", AT)], Verdict::NotModified);
-        check(&[("if-modified-since", AFTER)], Verdict::NotModified);
+        check(&[("if-modified-since", AFTER)], Verdict::Proceed);
         check(&[("if-modified-since", BEFORE)], Verdict::Proceed);
         check(&[("if-modified-since", "yesterday")], Verdict::Proceed);
         check(&[("if-unmodified-since", AT)], Verdict::Proceed);
@@ -224,12 +233,14 @@ mod tests {
 
     #[test]
     fn a_version_without_validators_is_never_the_one_that_the_client_has() {
-        let young = Validators { tag: None, modified: None };
+        let young = Validators { tag: None, modified: None, ..file() };
         for (name, value, expected) in [
             ("if-none-match", "TAG", Verdict::Proceed),
+            ("if-modified-since", AT, Verdict::Proceed),
             ("if-modified-since", AFTER, Verdict::Proceed),
             ("if-match", "TAG", Verdict::Failed),
-            ("if-unmodified-since", AFTER, Verdict::Failed),
+            ("if-unmodified-since", BEFORE, Verdict::Failed),
+            ("if-unmodified-since", AFTER, Verdict::Proceed),
         ] {
             assert_eq!(conditions(&[(name, value)]).evaluate(&young), expected, "{name}");
         }
@@ -237,10 +248,21 @@ mod tests {
     }
 
     #[test]
+    fn without_a_time_of_change_no_date_is_compared() {
+        let timeless = Validators { modified: None, changed: None, ..file() };
+        for name in ["if-modified-since", "if-unmodified-since"] {
+            for date in [BEFORE, AT, AFTER] {
+                let verdict = conditions(&[(name, date)]).evaluate(&timeless);
+                assert_eq!(verdict, Verdict::Proceed, "{name}: {date}");
+            }
+        }
+    }
+
+    #[test]
     fn if_range() {
         for (value, expected) in [
             ("TAG", true),
-            (AT, true),
+            (AT, false),
             ("W/TAG", false),
             ("\"a\"", false),
             (BEFORE, false),
@@ -255,5 +277,19 @@ mod tests {
             );
         }
         assert!(conditions(&[]).allow_range(&file()));
+    }
+
+    #[test]
+    fn date_never_validates_a_range() {
+        for (fields, expected) in [
+            (&[("if-unmodified-since", AT)][..], false),
+            (&[("if-unmodified-since", AFTER)], false),
+            (&[("if-unmodified-since", "yesterday")], true),
+            (&[("if-unmodified-since", AT), ("if-match", "TAG")], true),
+            (&[("if-unmodified-since", AT), ("if-range", "TAG")], true),
+            (&[("if-modified-since", BEFORE)], true),
+        ] {
+            assert_eq!(conditions(fields).allow_range(&file()), expected, "{fields:?}");
+        }
     }
 }

@@ -1,7 +1,32 @@
 //! What tells two versions of a file apart: entity tag and modification date
 //! (RFC 9110, section 8.8).
+//!
+//! A file has two times. The *time of modification* (mtime) is what tools say: `cp -p`,
+//! `rsync -t`, `tar x`, `touch -d` and most package managers set it to the time of the
+//! original, or to a fixed one. The *time of change* (ctime) is what the kernel's clock said
+//! when the file was last written, renamed, linked, or had its mode or its mtime set; no tool
+//! sets it. The rules follow from that:
+//!
+//! 1. A version is a device, an inode, a length and both times. That is the entity tag, and it
+//!    is strong. Whether a file was left alone for long enough to have one is asked of the time
+//!    of change alone.
+//! 2. `Last-Modified` is the time of modification, and is told only where it identifies the
+//!    version: where the time of change confirms it ([`AGREEMENT`]), and from the moment on at
+//!    which no other version can get the same date. A date that a tool preserved, a fixed one,
+//!    or one in the future may be that of another content, and is not told.
+//! 3. `If-Modified-Since` holds for the date that would be told, and for no later one: a file
+//!    that is rolled back gets an older date.
+//! 4. `If-Unmodified-Since` may go by the time of change also where no date is told: nothing
+//!    was written later.
+//! 5. A date never validates a range ([`super::conditions::Conditions::allow_range`]).
+//!
+//! What remains: two versions that were both written within one second at different places,
+//! one of which is put in the place of the other by renaming a folder or a link above them,
+//! have the same date. Their tags differ.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a file must have been left alone before it gets a tag. Its times come
@@ -13,7 +38,18 @@ const SETTLING: Duration = Duration::from_millis(100);
 /// or every second one (FAT): its time of change tells nothing finer.
 const COARSE_SETTLING: Duration = Duration::from_millis(2_100);
 
+/// How far the two times of a file may be apart for the one to confirm the other: a file that
+/// is written under another name, synced and renamed (editors, downloads) takes so long.
+const AGREEMENT: Duration = Duration::from_secs(2);
+
 const SECOND_NS: i128 = 1_000_000_000;
+
+/// When the Web began: 6 August 1991. Times before are placeholders: 0, 1 (Nix, Guix, OSTree),
+/// 1980 (zip, Gradle), 1985 (npm), and the clocks of machines that do not know the time.
+const WEB_BEGAN_NS: i128 = 681_436_800 * SECOND_NS;
+
+/// A later placeholder: 1 January 2000 (Bazel).
+const PLACEHOLDER_NS: i128 = 946_684_800 * SECOND_NS;
 
 /// The validators of one version of a file. A file that was written just now has
 /// none: its next version could not be told from this one.
@@ -21,10 +57,11 @@ const SECOND_NS: i128 = 1_000_000_000;
 pub struct Validators {
     /// The entity tag.
     pub tag: Option<EntityTag>,
-    /// The time of the last modification, in whole seconds, once its second is
-    /// over: so it is a strong validator (RFC 9110, section 8.8.2.2), and never
-    /// later than `Date`.
+    /// The time of the last modification, in whole seconds, where it identifies the version.
+    /// Never later than `Date`.
     pub modified: Option<SystemTime>,
+    /// A time after which the file was certainly not modified, if its file system tells one.
+    pub changed: Option<SystemTime>,
 }
 
 /// What a file's handle says that changes when the file does.
@@ -54,6 +91,9 @@ pub struct Version {
 /// `chmod` makes a new one. The device tells two of them apart here, but is not written:
 /// it may have another number after a restart of the machine.
 ///
+/// An image (squashfs, erofs) has no time of change of its own and may hold placeholders. The
+/// next image has the same, so there a tag holds for this run of the program alone.
+///
 /// What is compressed on the fly has the tag of its file with the name of the coding
 /// behind it: each representation has a tag of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -61,7 +101,12 @@ pub struct EntityTag {
     version: Version,
     /// The coding, or nothing.
     coding: &'static str,
+    /// The run of the program that it holds for, if not for all.
+    run: Option<u64>,
 }
+
+/// What tells this run of the program from others.
+static RUN: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
 
 impl EntityTag {
     /// Whether this is the tag of that version, in whatever coding.
@@ -73,10 +118,14 @@ impl EntityTag {
 impl fmt::Display for EntityTag {
     /// As it stands in `ETag`, with its quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let EntityTag { version, coding } = self;
+        let EntityTag { version, coding, run } = self;
         let Version { device: _, inode, length, modified_ns, changed_ns } = version;
         let dash = if coding.is_empty() { "" } else { "-" };
-        write!(f, "\"{inode:x}-{length:x}-{modified_ns:x}-{changed_ns:x}{dash}{coding}\"")
+        write!(f, "\"{inode:x}-{length:x}-{modified_ns:x}-{changed_ns:x}")?;
+        if let Some(run) = run {
+            write!(f, "-{run:x}")?;
+        }
+        write!(f, "{dash}{coding}\"")
     }
 }
 
@@ -88,21 +137,49 @@ impl Validators {
 
     /// The validators of this version, seen at this time.
     pub fn of(version: Version, now: SystemTime) -> Validators {
+        let Version { modified_ns, changed_ns, .. } = version;
         let now_ns = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().cast_signed();
-        let last = version.modified_ns.max(version.changed_ns);
-        let is_coarse = version.changed_ns % SECOND_NS == 0;
-        let settling = if is_coarse { COARSE_SETTLING } else { SETTLING };
-        let is_settled = now_ns - last > settling.as_nanos().cast_signed();
-        let second = version.modified_ns.div_euclid(SECOND_NS);
-        let is_over = second < now_ns.div_euclid(SECOND_NS);
+        let is_coarse = changed_ns % SECOND_NS == 0;
+        let settling = nanoseconds(if is_coarse { COARSE_SETTLING } else { SETTLING });
+        // A time of change in the future means that the clock was set back. Until it gets
+        // there, the file could be written again and have the same one.
+        let is_settled = now_ns - changed_ns > settling;
+        let is_clock = !is_placeholder(changed_ns);
+        let run = (!is_clock).then(|| *RUN);
         Validators {
-            tag: is_settled.then_some(EntityTag { version, coding: "" }),
-            modified: u64::try_from(second)
-                .ok()
-                .filter(|_| is_settled && is_over)
-                .map(|second| UNIX_EPOCH + Duration::from_secs(second)),
+            tag: is_settled.then_some(EntityTag { version, coding: "", run }),
+            modified: (is_settled && is_clock && date_identifies(version, now_ns - settling))
+                .then(|| time(modified_ns))
+                .flatten(),
+            changed: is_clock.then(|| time(changed_ns + SECOND_NS - 1)).flatten(),
         }
     }
+}
+
+/// Whether the date of modification is that of this version alone, at this time.
+fn date_identifies(version: Version, now_ns: i128) -> bool {
+    let Version { modified_ns, changed_ns, .. } = version;
+    let agreement = nanoseconds(AGREEMENT);
+    let is_confirmed = (changed_ns - modified_ns).abs() <= agreement;
+    // Another version whose date is in the same second was changed by then, or its own time
+    // of change does not confirm its date.
+    let is_over = modified_ns.div_euclid(SECOND_NS) * SECOND_NS + SECOND_NS + agreement < now_ns;
+    is_confirmed && is_over
+}
+
+/// Whether a time is one that no clock told.
+fn is_placeholder(time_ns: i128) -> bool {
+    time_ns < WEB_BEGAN_NS || time_ns == PLACEHOLDER_NS
+}
+
+fn nanoseconds(duration: Duration) -> i128 {
+    duration.as_nanos().cast_signed()
+}
+
+/// The whole second that this time is in.
+fn time(time_ns: i128) -> Option<SystemTime> {
+    let seconds = u64::try_from(time_ns.div_euclid(SECOND_NS)).ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -110,53 +187,138 @@ mod tests {
     use super::{SECOND_NS, Validators, Version};
     use std::time::{Duration, UNIX_EPOCH};
 
+    /// A moment of 2026.
+    const WRITTEN: u64 = 1_780_000_000;
+    const WRITTEN_NS: i128 = WRITTEN as i128 * SECOND_NS;
+
     fn version(modified_ns: i128) -> Version {
         Version { device: 1, inode: 7, length: 10, modified_ns, changed_ns: modified_ns }
     }
 
-    fn seen(version: Version, at_ms: u64) -> Validators {
-        Validators::of(version, UNIX_EPOCH + Duration::from_millis(at_ms))
+    /// The validators of a version, so many milliseconds after [`WRITTEN`].
+    fn seen(version: Version, after_ms: u64) -> Validators {
+        Validators::of(
+            version,
+            UNIX_EPOCH + Duration::from_secs(WRITTEN) + Duration::from_millis(after_ms),
+        )
     }
 
     #[test]
-    fn a_file_that_was_left_alone_has_both() {
-        let validators = seen(version(100 * SECOND_NS), 200_000);
+    fn file_that_was_left_alone_has_tag_and_date() {
+        let validators = seen(version(WRITTEN_NS), 100_000);
         let tag = validators.tag.expect("a tag").to_string();
-        assert_eq!(tag, "\"7-a-174876e800-174876e800\"");
-        assert_eq!(validators.modified, Some(UNIX_EPOCH + Duration::from_secs(100)));
+        assert_eq!(tag, "\"7-a-18b3d491b4320000-18b3d491b4320000\"");
+        assert_eq!(validators.modified, Some(UNIX_EPOCH + Duration::from_secs(WRITTEN)));
     }
 
     #[test]
-    fn a_file_that_was_written_just_now_has_none() {
-        let file = version(100 * SECOND_NS + 1);
-        let validators = seen(file, 100_050);
+    fn file_that_was_written_just_now_has_neither() {
+        let file = version(WRITTEN_NS + 1);
+        let validators = seen(file, 50);
         assert_eq!((validators.tag, validators.modified), (None, None));
-        // Later in the same second its date could still be that of another version.
-        let validators = seen(file, 100_900);
-        assert!(validators.tag.is_some() && validators.modified.is_none());
-    }
-
-    #[test]
-    fn a_file_system_with_a_clock_of_seconds_is_given_time() {
-        let file = version(100 * SECOND_NS);
-        for at_ms in [100_900, 101_500, 102_000] {
-            let validators = seen(file, at_ms);
-            assert_eq!((validators.tag, validators.modified), (None, None), "{at_ms}");
+        // Until its second and the agreement are over, its date could be another version's.
+        for after_ms in [200, 999, 1_500, 3_050] {
+            let validators = seen(file, after_ms);
+            assert!(validators.tag.is_some() && validators.modified.is_none(), "{after_ms}");
         }
-        let validators = seen(file, 102_200);
-        assert!(validators.tag.is_some() && validators.modified.is_some());
+        assert!(seen(file, 3_200).modified.is_some());
     }
 
     #[test]
-    fn a_date_in_the_future_is_not_told() {
-        let mut file = version(500 * SECOND_NS);
-        file.changed_ns = 100 * SECOND_NS;
-        assert_eq!(seen(file, 200_000).modified, None);
+    fn file_system_with_clock_of_seconds_is_given_time() {
+        let file = version(WRITTEN_NS);
+        for after_ms in [900, 1_500, 2_000] {
+            let validators = seen(file, after_ms);
+            assert_eq!((validators.tag, validators.modified), (None, None), "{after_ms}");
+        }
+        assert!(seen(file, 2_200).tag.is_some());
+        assert!(seen(file, 5_200).modified.is_some());
+    }
+
+    /// No two versions that can both be seen at one path in turn have the same date: for each
+    /// version with a date, another that was put in its place later, with any time of
+    /// modification in the same second.
+    #[test]
+    fn date_is_never_that_of_a_later_version() {
+        let step = SECOND_NS / 10;
+        for modified in 0..10 {
+            for delay in -30..60 {
+                let modified_ns = WRITTEN_NS + modified * step + 1;
+                let one =
+                    Version { changed_ns: modified_ns + delay * step, ..version(modified_ns) };
+                for after_ms in (0..9_000).step_by(100) {
+                    let Some(date) = seen(one, after_ms).modified else { continue };
+                    let changed_ns = WRITTEN_NS + i128::from(after_ms) * (SECOND_NS / 1_000) + 1;
+                    for other in 0..10 {
+                        let modified_ns = WRITTEN_NS + other * step + 1;
+                        let other = Version { changed_ns, ..version(modified_ns) };
+                        assert_ne!(
+                            seen(other, 1_000_000).modified,
+                            Some(date),
+                            "{one:?} {other:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn date_that_the_time_of_change_does_not_confirm_is_not_told() {
+        for (apart_ns, is_told) in [
+            (0, true),
+            (SECOND_NS, true),
+            (2 * SECOND_NS, true),
+            (2 * SECOND_NS + 1, false),
+            (5_000 * SECOND_NS, false),
+            (-3 * SECOND_NS, false),
+            (-3_600 * SECOND_NS, false),
+        ] {
+            let file = Version { changed_ns: WRITTEN_NS + 1, ..version(WRITTEN_NS + 1 - apart_ns) };
+            let validators = seen(file, 9_000);
+            assert!(validators.tag.is_some(), "{apart_ns}");
+            assert_eq!(validators.modified.is_some(), is_told, "{apart_ns}");
+        }
+    }
+
+    #[test]
+    fn placeholders_are_no_dates() {
+        for second in [-5, 0, 1, 315_532_800, 318_211_200, 499_162_500, 946_684_800] {
+            let file = version(second * SECOND_NS);
+            assert_eq!(seen(file, 0).modified, None, "{second}");
+            let put_there_later = Version { changed_ns: WRITTEN_NS, ..file };
+            assert_eq!(seen(put_there_later, 100_000).modified, None, "{second}");
+        }
+    }
+
+    /// Two images that are mounted one after the other have the same inodes and times.
+    #[test]
+    fn tag_by_a_placeholder_holds_for_one_run_of_the_program() {
+        let tag = |seconds| seen(version(seconds * SECOND_NS), 0).tag.expect("a tag").to_string();
+        assert_eq!(tag(1), tag(1));
+        assert!(tag(1).starts_with("\"7-a-3b9aca00-3b9aca00-"), "{}", tag(1));
+        assert_eq!(tag(1_600_000_000).matches('-').count(), 3);
+    }
+
+    #[test]
+    fn time_of_modification_in_the_future_takes_the_date_alone() {
+        let file =
+            Version { changed_ns: WRITTEN_NS + 1, ..version(WRITTEN_NS + 3_600 * SECOND_NS) };
+        let validators = seen(file, 200);
+        assert!(validators.tag.is_some() && validators.modified.is_none());
+        // Also when it is over: another content may have been given the same.
+        assert_eq!(seen(file, 5_000_000).modified, None);
+    }
+
+    #[test]
+    fn time_of_change_in_the_future_takes_both() {
+        let validators = seen(version(WRITTEN_NS + 60 * SECOND_NS), 0);
+        assert_eq!((validators.tag, validators.modified), (None, None));
     }
 
     #[test]
     fn whatever_changes_makes_another_tag() {
-        let file = version(100 * SECOND_NS);
+        let file = version(WRITTEN_NS);
         let tag = |file| seen(file, 200_000).tag;
         for other in [
             Version { device: 2, ..file },
@@ -168,10 +330,5 @@ mod tests {
             assert_ne!(tag(file), tag(other));
         }
         assert_eq!(tag(file), tag(file));
-    }
-
-    #[test]
-    fn times_before_1970_are_no_date() {
-        assert_eq!(seen(version(-5), 200_000).modified, None);
     }
 }
