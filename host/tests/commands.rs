@@ -164,6 +164,42 @@ fn explain_shows_what_is_sent() {
     }
 }
 
+/// Who wonders why a sibling is not sent finds the reason here.
+#[test]
+fn explain_tells_why_a_sibling_is_passed_over() {
+    let folder = site();
+    let root = folder.path().join("root");
+    let at = |name: &str, seconds: u64, nanoseconds: u32| {
+        let file = fs::File::options().write(true).open(root.join(name)).unwrap();
+        let time = std::time::UNIX_EPOCH + std::time::Duration::new(seconds, nanoseconds);
+        file.set_modified(time).unwrap();
+    };
+    for name in ["a.css", "a.css.gz", "b.css", "b.css.br", "c.css"] {
+        fs::write(root.join(name), "content").unwrap();
+    }
+    fs::create_dir(root.join("c.css.gz")).unwrap();
+    at("a.css", 1_700_000_012, 250_000_000);
+    at("a.css.gz", 1_700_000_010, 0);
+    at("b.css", 1_700_000_000, 900_000_000);
+    at("b.css.br", 1_700_000_000, 0);
+    for (target, accepted, expected) in [
+        (
+            "a.css",
+            "gzip",
+            "7 bytes; its sibling .gz is passed over: it is older than the file by 2.250 s",
+        ),
+        ("b.css", "br", "7 bytes, ready-made in br"),
+        ("b.css", "gzip", "7 bytes; its sibling .br is for clients that accept br"),
+        ("c.css", "gzip", "7 bytes; its sibling .gz is passed over: it is no regular file"),
+    ] {
+        let line = format!("GET /{target} HTTP/1.1");
+        let field = format!("Accept-Encoding: {accepted}");
+        let ended = run(folder.path(), &["explain", "--root", "root", &line, "-H", &field]);
+        let told = format!("file \"{target}\": taken, {expected}");
+        assert_eq!(value(&ended.out, "tried"), told, "{}", ended.out);
+    }
+}
+
 /// They panicked.
 #[test]
 fn what_cannot_be_written_is_an_error() {

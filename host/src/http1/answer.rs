@@ -7,10 +7,10 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::connection::{Origin, Service};
 use super::fields;
 use super::head::{Head, Method};
-use super::representation::{self, prepared};
+use super::representation::{self, prepared, wants_a_part};
 use crate::guest::{self, Candidate, Decision, Facts, Failure};
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, PLAIN_TEXT, Reply};
-use crate::site::encodings::{Coding, preferred};
+use crate::site::encodings::{Accepted, preferred};
 use crate::site::listing::Form;
 use crate::site::{Lookup, SiteFile, SystemError};
 
@@ -107,13 +107,14 @@ async fn serve(
     note: &mut Note<'_>,
 ) -> Reply {
     let Asked { service, head, worker } = asked;
-    let codings = codings(head);
+    // Parts are those of status 200 alone.
+    let accepted = accepted(head, status == 200 && wants_a_part(head));
     let mut named_directory = false;
     for candidate in candidates {
         let found = match candidate {
-            Candidate::File(path) => service.site.find(worker, path, &codings).await,
+            Candidate::File(path) => service.site.find(worker, path, &accepted).await,
             Candidate::Index(directory) => {
-                service.site.find_index(worker, directory, &codings).await
+                service.site.find_index(worker, directory, &accepted).await
             }
         };
         note(candidate, &found);
@@ -209,22 +210,25 @@ fn listing(text: Arc<[u8]>, form: Form) -> Reply {
 /// there is none.
 async fn not_found(asked: Asked<'_>, path: &str) -> Reply {
     let Asked { service, head, worker } = asked;
-    let codings = codings(head);
+    let accepted = accepted(head, false);
     // From the path's own directory up to the root.
     let above = path.rmatch_indices('/').map(|(end, _)| &path[..=end]).chain([""]);
     let depth = path.matches('/').count() + 1;
     for directory in above.skip(depth.saturating_sub(NOT_FOUND_DEPTH)) {
         let page = [directory, NOT_FOUND_PAGE].concat();
-        if let Lookup::File(page) = service.site.find(worker, &page, &codings).await {
+        if let Lookup::File(page) = service.site.find(worker, &page, &accepted).await {
             return send(asked, &page, 404, &guest::Fields::default()).await;
         }
     }
     Reply::plain(404)
 }
 
-/// The codings that the client prefers to plain files.
-fn codings(head: &Head<'_>) -> Vec<Coding> {
-    head.joined("accept-encoding").map_or_else(Vec::new, |value| preferred(&value))
+/// The forms of a file that the client accepts, for a part of it or for all.
+fn accepted(head: &Head<'_>, wants_a_part: bool) -> Accepted {
+    let codings = head.joined("accept-encoding").map_or_else(Vec::new, |value| preferred(&value));
+    // Who accepts no coding gets the same in any case.
+    let ready_made = wants_a_part && !codings.is_empty();
+    Accepted { codings: codings.into(), ready_made }
 }
 
 /// A reply of the guest's own.

@@ -10,6 +10,7 @@ use super::head::Head;
 use super::scan::Scanner;
 use crate::guest::{Candidate, Decision, Facts, Failure};
 use crate::reply::{Persistence, Reply};
+use crate::site::encodings::{Accepted, CODINGS};
 use crate::site::{Lookup, SystemError};
 
 /// How a request is answered, and why.
@@ -78,6 +79,9 @@ pub async fn explain(service: &Service, head: &[u8], origin: Origin) -> (Explana
                 tried.push((candidate.clone(), describe(lookup)));
             };
             let reply = carry_out(&decision, service, &head, origin.worker, &mut note).await;
+            if let Some((candidate, came_of_it)) = tried.last_mut() {
+                came_of_it.push_str(&for_others(service, candidate, origin.worker, &reply).await);
+            }
             Explanation::Decided { decision, tried, reply }
         }
     };
@@ -94,9 +98,43 @@ fn parse<'a>(service: &Service, head: &'a [u8]) -> Result<Head<'a>, Fault> {
     Head::parse(&head[extent.start..extent.end], limits)
 }
 
+/// Which ready-made form another client gets where this one gets the file.
+async fn for_others(
+    service: &Service,
+    candidate: &Candidate,
+    worker: usize,
+    reply: &Reply,
+) -> String {
+    let is_coded = reply.fields.iter().any(|field| field.name == "Content-Encoding");
+    let any = Accepted { codings: CODINGS.into(), ready_made: true };
+    let found = match candidate {
+        Candidate::File(path) => service.site.find(worker, path, &any).await,
+        Candidate::Index(directory) => service.site.find_index(worker, directory, &any).await,
+    };
+    match found {
+        Lookup::File(file) if !is_coded => file.coding.map_or_else(String::new, |coding| {
+            let (extension, name) = (coding.extension(), coding.name());
+            format!("; its sibling {extension} is for clients that accept {name}")
+        }),
+        _ => String::new(),
+    }
+}
+
 fn describe(lookup: &Lookup) -> String {
     match lookup {
-        Lookup::File(file) => format!("taken, {} bytes", file.length),
+        Lookup::File(file) => {
+            let form = match file.coding {
+                Some(coding) if file.is_made_now => {
+                    format!(", compressed on the fly ({})", coding.name())
+                }
+                Some(coding) => format!(", ready-made in {}", coding.name()),
+                None => String::new(),
+            };
+            let passed_over = file.passed_over.iter().map(|(coding, why)| {
+                format!("; its sibling {} is passed over: {why}", coding.extension())
+            });
+            format!("taken, {} bytes{form}{}", file.length, passed_over.collect::<String>())
+        }
         Lookup::Directory => "it is a directory".to_owned(),
         Lookup::Missing => "there is nothing that may be served".to_owned(),
         Lookup::Forbidden => "this process may not read it".to_owned(),

@@ -84,7 +84,7 @@ pub(super) async fn reply(
         None => found.media_type.field_value().into_bytes(),
     };
     let mut reply = Reply { fields: Vec::with_capacity(8), ..Reply::bare(status) };
-    if found.media_type.is_compressible() {
+    if found.varies {
         // Also where there is no sibling yet, or none that this client accepts:
         // another client may get one.
         reply.fields.push(Field::fixed("Vary", "Accept-Encoding"));
@@ -118,6 +118,9 @@ pub(super) async fn reply(
             _ => Wanted::Whole,
         };
         match wanted {
+            // Of what is compressed on the fly there are no parts: what they are parts of would
+            // depend on how much there is to do.
+            Wanted::Whole if found.is_made_now => {}
             Wanted::Whole => reply.fields.push(Field::fixed("Accept-Ranges", "bytes")),
             Wanted::Part(part) => {
                 reply.status = 206;
@@ -204,6 +207,11 @@ fn boundary() -> String {
 
 fn content_range(part: Part, length: u64) -> Field {
     Field::new("Content-Range", format!("bytes {}-{}/{length}", part.first, part.last))
+}
+
+/// Whether a request is for a part of a file: the same form of it is then sent each time.
+pub(super) fn wants_a_part(head: &Head<'_>) -> bool {
+    head.method == Method::Get && head.values("range").next().is_some()
 }
 
 /// The `Range` field of a GET request, the only method for which there are ranges

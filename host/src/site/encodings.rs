@@ -12,8 +12,18 @@ pub enum Coding {
     Gzip,
 }
 
+/// In which forms a file may be sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Accepted {
+    /// The codings that the client prefers to the plain file, best first.
+    pub codings: Box<[Coding]>,
+    /// Whether only a form that lies ready may be sent. Whether a file is compressed on the
+    /// fly depends on how much there is to do; parts of it must not.
+    pub ready_made: bool,
+}
+
 /// All codings, the one that makes the smallest files first.
-const CODINGS: [Coding; 3] = [Coding::Brotli, Coding::Zstandard, Coding::Gzip];
+pub const CODINGS: [Coding; 3] = [Coding::Brotli, Coding::Zstandard, Coding::Gzip];
 
 impl Coding {
     /// Its name, for `Content-Encoding`.

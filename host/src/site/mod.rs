@@ -10,6 +10,7 @@
 //! - [`freshness`]: how long a file may be used without asking again.
 //! - [`listing`]: the content of a directory, as a page or as JSON; `listings`: those that
 //!   were made.
+//! - [`siblings`]: ready-made forms of a file beside it.
 //! - `shelf`: what was found a moment ago, for when there is much to do.
 //! - `standing`: whether the root is still where it was.
 //! - [`read`]: reads a small part of a file without blocking a worker on the disk.
@@ -27,6 +28,7 @@ mod media_type;
 pub mod ranges;
 mod read;
 mod shelf;
+pub mod siblings;
 mod standing;
 pub mod validators;
 
@@ -43,7 +45,7 @@ use rustix::io::Errno;
 use beneath::{Found, Patience, Root};
 pub use beneath::{Links, Resolver};
 use compressed::Compressor;
-use encodings::Coding;
+use encodings::{Accepted, Coding};
 use freshness::Rule;
 use listing::Form;
 use listings::Listings;
@@ -51,6 +53,7 @@ pub use media_type::MediaType;
 pub use read::read;
 pub use shelf::OPEN_FILES;
 use shelf::Shelf;
+use siblings::PassedOver;
 use validators::{Validators, Version};
 
 /// Up to this many bytes of a file are read into memory and sent in one system
@@ -142,8 +145,14 @@ pub struct SiteFile {
     pub length: u64,
     /// What the name that was asked for tells about its content.
     pub media_type: MediaType,
-    /// The coding of its content, if it has one that was not asked for by name.
+    /// The coding of its content, if the media type is that of what it decodes to.
     pub coding: Option<Coding>,
+    /// Whether it was compressed on the fly: how it is sent depends on how much there is to do.
+    pub is_made_now: bool,
+    /// Whether another client may get it in another coding.
+    pub varies: bool,
+    /// Siblings that are there and were not sent in its place.
+    pub passed_over: Vec<(Coding, PassedOver)>,
     /// What tells this version from others.
     pub validators: Validators,
     /// The value of `Cache-Control`, if anything is said about it.
@@ -204,28 +213,29 @@ impl Site {
     /// If the file has a sibling in one of these codings (`style.css.br` beside
     /// `style.css`), the first of them is found instead. A sibling that is older
     /// than the file is passed over: it was not made from this version. Without a
-    /// sibling the file is compressed, in the first of these codings.
+    /// sibling the file is compressed, in the first of these codings, unless what is sent must
+    /// lie ready.
     ///
     /// If this worker is busy, what it found here a moment ago counts.
-    pub async fn find(&self, worker: usize, path: &str, codings: &[Coding]) -> Lookup {
+    pub async fn find(&self, worker: usize, path: &str, accepted: &Accepted) -> Lookup {
         let shelf = &self.shelves[worker % self.shelves.len()];
         let now = Instant::now();
         if !shelf.is_busy(now) {
-            return self.find_now(path, codings).await;
+            return self.find_now(path, accepted).await;
         }
-        if let Some(found) = shelf.recall(path, codings, now)
+        if let Some(found) = shelf.recall(path, accepted, now)
             && found.is_unchanged()
         {
             return found;
         }
-        let found = hold(self.find_now(path, codings).await).await;
+        let found = hold(self.find_now(path, accepted).await).await;
         if found.is_settled() {
-            shelf.remember(path, codings, &found, now);
+            shelf.remember(path, accepted, &found, now);
         }
         found
     }
 
-    async fn find_now(&self, path: &str, codings: &[Coding]) -> Lookup {
+    async fn find_now(&self, path: &str, accepted: &Accepted) -> Lookup {
         let found = match self.look(path).await {
             Ok(found) => found,
             Err(errno) => return failed(errno),
@@ -237,21 +247,23 @@ impl Site {
         }
         let media_type = MediaType::of(path);
         let cache_control = freshness::of(path, media_type, &self.freshness);
-        if media_type.is_compressible() {
-            for &coding in codings {
-                let sibling = self.look(&[path, coding.extension()].concat()).await;
-                if let Ok(sibling) = sibling
-                    && sibling.kind == FileType::RegularFile
-                    && sibling.version.modified_ns >= found.version.modified_ns
-                {
-                    let file = site_file(sibling, media_type, Some(coding), cache_control);
-                    return Lookup::File(Arc::new(file));
-                }
-            }
+        if let Some(coding) = media_type.coding() {
+            let file = site_file(found, media_type, Some(coding), cache_control);
+            return Lookup::File(Arc::new(file));
         }
-        let mut found = site_file(found, media_type, None, cache_control);
-        if media_type.is_compressible()
-            && let Some(&coding) = codings.first()
+        let is_compressible = media_type.is_compressible();
+        let beside = self.siblings(path, found.version, &accepted.codings, is_compressible).await;
+        let (coding, found) = match beside.taken {
+            Some((coding, sibling)) => (Some(coding), sibling),
+            None => (None, found),
+        };
+        let mut found = site_file(found, media_type, coding, cache_control);
+        found.varies = is_compressible || beside.any;
+        found.passed_over = beside.passed_over;
+        if is_compressible
+            && coding.is_none()
+            && !accepted.ready_made
+            && let Some(&coding) = accepted.codings.first()
         {
             self.compress(&mut found, coding).await;
         }
@@ -261,11 +273,11 @@ impl Site {
     /// Looks for the index page of this directory; `""` is the root.
     ///
     /// A directory that bears the name of an index page is passed over.
-    pub async fn find_index(&self, worker: usize, directory: &str, codings: &[Coding]) -> Lookup {
+    pub async fn find_index(&self, worker: usize, directory: &str, accepted: &Accepted) -> Lookup {
         for name in INDEX_NAMES {
             let found = match directory {
-                "" => self.find(worker, name, codings).await,
-                _ => self.find(worker, &[directory, "/", name].concat(), codings).await,
+                "" => self.find(worker, name, accepted).await,
+                _ => self.find(worker, &[directory, "/", name].concat(), accepted).await,
             };
             if !matches!(found, Lookup::Missing | Lookup::Directory) {
                 return found;
@@ -302,6 +314,7 @@ impl Site {
             found.length = content.len() as u64;
             found.content = Content::Memory(content);
             found.coding = Some(coding);
+            found.is_made_now = true;
             found.validators = found.validators.in_coding(coding.name());
             found.tag = found.validators.tag.map(|tag| tag.to_string());
         }
@@ -336,6 +349,9 @@ fn site_file(
         length,
         media_type,
         coding,
+        is_made_now: false,
+        varies: false,
+        passed_over: Vec::new(),
         validators,
         cache_control,
         tag: validators.tag.map(|tag| tag.to_string()),

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
-use super::encodings::Coding;
+use super::encodings::Accepted;
 use super::{Content, Lookup, PREPARED_BYTES};
 use crate::cache;
 
@@ -44,17 +44,17 @@ pub(super) struct Shelf {
     pace: Pace,
 }
 
-/// A path, and the codings that its reader accepts, in order.
+/// A path, and the forms that its reader accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Key {
     path: Box<str>,
-    codings: Box<[Coding]>,
+    accepted: Accepted,
 }
 
 /// The same, borrowed.
 struct Wanted<'a> {
     path: &'a str,
-    codings: &'a [Coding],
+    accepted: &'a Accepted,
 }
 
 #[derive(Clone)]
@@ -78,14 +78,14 @@ impl Shelf {
     }
 
     /// What was found here a moment ago.
-    pub(super) fn recall(&self, path: &str, codings: &[Coding], now: Instant) -> Option<Lookup> {
-        let entry = self.found.get(&Wanted { path, codings })?;
+    pub(super) fn recall(&self, path: &str, accepted: &Accepted, now: Instant) -> Option<Lookup> {
+        let entry = self.found.get(&Wanted { path, accepted })?;
         (now.saturating_duration_since(entry.at) < self.good_for).then_some(entry.found)
     }
 
     /// Remembers what was found at that time.
-    pub(super) fn remember(&self, path: &str, codings: &[Coding], found: &Lookup, at: Instant) {
-        let key = Key { path: path.into(), codings: codings.into() };
+    pub(super) fn remember(&self, path: &str, accepted: &Accepted, found: &Lookup, at: Instant) {
+        let key = Key { path: path.into(), accepted: accepted.clone() };
         let entry = Entry { found: found.clone(), at };
         let is_open = entry.is_open_file();
         self.found.insert(key, entry);
@@ -176,26 +176,26 @@ impl Weighter<Key, Entry> for Weigh {
             },
             _ => 0,
         };
-        ENTRY_OVERHEAD + (key.path.len() + key.codings.len()) as u64 + content
+        ENTRY_OVERHEAD + (key.path.len() + key.accepted.codings.len()) as u64 + content
     }
 }
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Wanted { path: &self.path, codings: &self.codings }.hash(state);
+        Wanted { path: &self.path, accepted: &self.accepted }.hash(state);
     }
 }
 
 impl Hash for Wanted<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.path.hash(state);
-        self.codings.hash(state);
+        self.accepted.hash(state);
     }
 }
 
 impl Equivalent<Key> for Wanted<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        *self.path == *key.path && *self.codings == *key.codings
+        *self.path == *key.path && *self.accepted == key.accepted
     }
 }
 
@@ -204,7 +204,8 @@ mod tests {
     use std::num::NonZeroUsize;
     use std::time::{Duration, Instant};
 
-    use super::{BUSY_LOOKUPS, Coding, Lookup, Pace, Shelf, WINDOW};
+    use super::{Accepted, BUSY_LOOKUPS, Lookup, Pace, Shelf, WINDOW};
+    use crate::site::encodings::Coding;
     use crate::site::{Options, Site};
 
     const GOOD_FOR: Duration = Duration::from_secs(1);
@@ -213,14 +214,17 @@ mod tests {
     fn what_was_found_is_good_for_a_second() {
         let shelf = Shelf::one_of(2, GOOD_FOR);
         let now = Instant::now();
-        shelf.remember("a", &[], &Lookup::Missing, now);
-        let recalls =
-            |path, codings: &[Coding], later| shelf.recall(path, codings, now + later).is_some();
-        assert!(recalls("a", &[], Duration::ZERO));
-        assert!(recalls("a", &[], GOOD_FOR - Duration::from_nanos(1)));
-        assert!(!recalls("a", &[], GOOD_FOR));
-        assert!(!recalls("b", &[], Duration::ZERO));
-        assert!(!recalls("a", &[Coding::Gzip], Duration::ZERO));
+        let plain = Accepted::default();
+        shelf.remember("a", &plain, &Lookup::Missing, now);
+        let recalls = |path, accepted, later| shelf.recall(path, accepted, now + later).is_some();
+        assert!(recalls("a", &plain, Duration::ZERO));
+        assert!(recalls("a", &plain, GOOD_FOR - Duration::from_nanos(1)));
+        assert!(!recalls("a", &plain, GOOD_FOR));
+        assert!(!recalls("b", &plain, Duration::ZERO));
+        let gzip = Accepted { codings: [Coding::Gzip].into(), ready_made: false };
+        assert!(!recalls("a", &gzip, Duration::ZERO));
+        shelf.remember("a", &gzip, &Lookup::Missing, now);
+        assert!(!recalls("a", &Accepted { ready_made: true, ..gzip.clone() }, Duration::ZERO));
     }
 
     #[test]
@@ -257,7 +261,7 @@ mod tests {
         while shelf.found.len() < 2 {
             assert!(Instant::now() < deadline, "{} of 2 are remembered", shelf.found.len());
             for name in ["small.bin", "large.bin"] {
-                runtime.block_on(site.find(0, name, &[]));
+                runtime.block_on(site.find(0, name, &Accepted::default()));
             }
         }
         let now = Instant::now();
@@ -265,8 +269,8 @@ mod tests {
         assert_eq!(shelf.found.len(), 2);
         shelf.let_go(now + GOOD_FOR);
         assert_eq!(shelf.found.len(), 1);
-        assert!(shelf.recall("small.bin", &[], now - GOOD_FOR).is_some());
-        assert!(shelf.recall("large.bin", &[], now - GOOD_FOR).is_none());
+        assert!(shelf.recall("small.bin", &Accepted::default(), now - GOOD_FOR).is_some());
+        assert!(shelf.recall("large.bin", &Accepted::default(), now - GOOD_FOR).is_none());
     }
 
     #[test]
@@ -274,7 +278,12 @@ mod tests {
         let shelf = Shelf::one_of(1, GOOD_FOR);
         let now = Instant::now();
         for number in 0..200_000 {
-            shelf.remember(&format!("missing/{number}"), &[], &Lookup::Missing, now);
+            shelf.remember(
+                &format!("missing/{number}"),
+                &Accepted::default(),
+                &Lookup::Missing,
+                now,
+            );
         }
         assert!(shelf.found.weight() <= super::BYTES);
     }

@@ -1,0 +1,127 @@
+//! Ready-made forms of a file beside it: `style.css.br` beside `style.css`.
+
+use std::fmt;
+use std::fs::File;
+use std::time::Duration;
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+use super::beneath::Found;
+use super::encodings::{CODINGS, Coding};
+use super::validators::Version;
+use super::{Lookup, Site, SystemError, failed};
+
+/// How much older than its file a sibling may be that was made from it. Tools give it the
+/// file's time of modification and keep whole seconds of that (brotli 1.0.9, pigz, tar without
+/// its extended header) or microseconds. A whole second is another version.
+const SLACK: Duration = Duration::from_nanos(999_999_999);
+
+/// The same on FAT, which keeps every second second, and may round either way.
+const FAT_SLACK: Duration = Duration::from_secs(2);
+
+/// What `statfs` calls FAT (`MSDOS_SUPER_MAGIC`).
+const FAT: i128 = 0x4d44;
+
+/// What was found beside a file.
+#[derive(Default)]
+pub(super) struct Siblings {
+    /// The one that is sent in its place.
+    pub taken: Option<(Coding, Found)>,
+    /// Whether this client or another gets one.
+    pub any: bool,
+    /// Those that are there and sent to nobody.
+    pub passed_over: Vec<(Coding, PassedOver)>,
+}
+
+/// Why a sibling is not sent in the place of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassedOver {
+    /// It is older, so it was made from another version.
+    Older(Duration),
+    /// It is a directory, a FIFO or the like.
+    NoFile,
+    /// This process may not read it.
+    Forbidden,
+    /// The system could not open it.
+    Failed(Errno),
+}
+
+impl fmt::Display for PassedOver {
+    /// Behind "is passed over: ".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PassedOver::Older(by) => {
+                write!(f, "it is older than the file by {}.", by.as_secs())?;
+                write!(f, "{:03} s", by.subsec_millis())
+            }
+            PassedOver::NoFile => f.write_str("it is no regular file"),
+            PassedOver::Forbidden => f.write_str("this process may not read it"),
+            PassedOver::Failed(error) => write!(f, "it cannot be opened: {error}"),
+        }
+    }
+}
+
+impl Site {
+    /// Looks for siblings of the file with this path and version, in the order of these
+    /// codings, up to the first that can be sent.
+    ///
+    /// A file that is not compressed on the fly has the same answer for all clients, unless
+    /// there is a sibling: so there the codings that this client does not accept are looked for
+    /// too.
+    pub(super) async fn siblings(
+        &self,
+        path: &str,
+        version: Version,
+        codings: &[Coding],
+        is_compressible: bool,
+    ) -> Siblings {
+        let mut siblings = Siblings::default();
+        let others = CODINGS.iter().filter(|coding| !is_compressible && !codings.contains(coding));
+        for (&coding, is_accepted) in
+            codings.iter().map(|coding| (coding, true)).chain(others.map(|coding| (coding, false)))
+        {
+            match judge(self.look(&[path, coding.extension()].concat()).await, version) {
+                Ok(None) => continue,
+                Ok(Some(found)) => siblings.taken = is_accepted.then_some((coding, found)),
+                Err(why) => {
+                    siblings.passed_over.push((coding, why));
+                    continue;
+                }
+            }
+            siblings.any = true;
+            break;
+        }
+        siblings
+    }
+}
+
+/// Whether what was found can be sent in the place of a file of this version. `None` if nothing
+/// is there.
+fn judge(found: Result<Found, Errno>, version: Version) -> Result<Option<Found>, PassedOver> {
+    let found = match found {
+        Ok(found) => found,
+        Err(errno) => {
+            return match failed(errno) {
+                Lookup::Forbidden => Err(PassedOver::Forbidden),
+                Lookup::Error(SystemError::Exhausted(errno) | SystemError::Failed(errno)) => {
+                    Err(PassedOver::Failed(errno))
+                }
+                _ => Ok(None),
+            };
+        }
+    };
+    if found.kind != FileType::RegularFile {
+        return Err(PassedOver::NoFile);
+    }
+    let older_ns = version.modified_ns.saturating_sub(found.version.modified_ns).max(0);
+    let older = Duration::from_nanos_u128(older_ns.cast_unsigned());
+    match older <= SLACK || older <= FAT_SLACK && is_on_fat(&found.file) {
+        true => Ok(Some(found)),
+        false => Err(PassedOver::Older(older)),
+    }
+}
+
+fn is_on_fat(file: &File) -> bool {
+    rustix::fs::fstatfs(file).is_ok_and(|system| i128::from(system.f_type) == FAT)
+}
