@@ -17,8 +17,8 @@
 //! - [`sandbox`] and [`service_manager`]: what the process gives up, and what it tells
 //!   systemd.
 //! - [`panics`]: what becomes of one; [`diagnostics`]: what is said on standard error.
-//! - [`log`], [`metrics`], [`clock`] and [`cache`]: leaves, which anyone may call and which
-//!   call no one.
+//! - [`log`], [`metrics`], [`clock`], [`cache`] and [`disk`] (threads that may wait for one):
+//!   leaves, which anyone may call and which call no one.
 
 pub mod admin;
 pub mod cache;
@@ -28,6 +28,7 @@ pub mod clock;
 pub mod commands;
 pub mod dev;
 pub mod diagnostics;
+pub mod disk;
 pub mod guest;
 pub mod http1;
 pub mod log;

@@ -21,6 +21,7 @@
 //! - `documents`: what is written about it leads somewhere, in both languages.
 //! - `panics`: what a fault of its own costs.
 //! - `failing_machine`, `failing_memory` and `failing_disk`: what those of the machine cost.
+//! - `waiting_disk`: a file system that takes its time, or never answers.
 //! - `admin`: what it tells who runs it, and lets them change.
 
 #![expect(
@@ -31,6 +32,7 @@
 
 mod faulty_calls;
 mod fixture;
+mod fuse;
 mod running;
 mod wat_guest;
 
@@ -57,4 +59,5 @@ mod representations;
 mod rude;
 mod swaps;
 mod versions;
+mod waiting_disk;
 mod wire;

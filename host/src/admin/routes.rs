@@ -94,10 +94,8 @@ pub(super) async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
         "/" => asset("text/html; charset=utf-8", include_str!("page/index.html")),
         "/style.css" => asset("text/css; charset=utf-8", include_str!("page/style.css")),
         "/script.js" => asset("text/javascript; charset=utf-8", include_str!("page/script.js")),
-        "/healthz" if *admin.subject.is_well.borrow() => text(StatusCode::OK, "ok\n"),
-        "/healthz" => text(StatusCode::SERVICE_UNAVAILABLE, "a worker stands still\n"),
-        "/readyz" if *admin.subject.is_ready.borrow() => text(StatusCode::OK, "ready\n"),
-        "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        "/healthz" => told(admin.subject.health(), "ok\n"),
+        "/readyz" => told(admin.subject.readiness(), "ready\n"),
         "/metrics" => reply(
             StatusCode::OK,
             "text/plain; version=0.0.4; charset=utf-8",
@@ -110,6 +108,14 @@ pub(super) async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
     };
     // hyper leaves out the body of an answer to HEAD, and keeps its length.
     reply
+}
+
+/// What a probe is told.
+fn told(state: Result<(), String>, well: &'static str) -> Reply {
+    match state {
+        Ok(()) => text(StatusCode::OK, well),
+        Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
 }
 
 /// Takes a guest, tries it, and puts it in service if that is asked for.

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::diagnostics;
+use crate::disk::{self, Share, place};
 use crate::guest::history::Outcome;
 use crate::guest::{Generation, GuestLimits};
 use crate::http1::connection::Service;
@@ -59,7 +60,18 @@ struct Status {
     requests: u64,
     connections: Connections,
     access_log_lost: u64,
+    disks: Vec<DiskStatus>,
     limits: LimitsStatus,
+}
+
+#[derive(Serialize)]
+struct DiskStatus {
+    device: String,
+    threads: &'static str,
+    running: usize,
+    waiting: usize,
+    late: u64,
+    stalled: bool,
 }
 
 #[derive(Serialize)]
@@ -121,6 +133,29 @@ struct LimitsStatus {
 }
 
 impl Subject {
+    /// Whether all is at work, or what is not.
+    pub fn health(&self) -> Result<(), String> {
+        if !*self.is_well.borrow() {
+            return Err("a worker stands still".to_owned());
+        }
+        match disks().find(|(_, share)| share.is_stalled) {
+            Some((device, _)) => Err(format!("the file system of device {device} gives no answer")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether requests are answered, or why not.
+    pub fn readiness(&self) -> Result<(), String> {
+        if !*self.is_ready.borrow() {
+            return Err("stopping".to_owned());
+        }
+        let root = self.service.site.device();
+        match disk::shares().iter().any(|share| share.is_stalled && share.device == Some(root)) {
+            true => Err("the root's file system gives no answer".to_owned()),
+            false => Ok(()),
+        }
+    }
+
     /// All of it, as an object of JSON.
     pub fn status(&self) -> String {
         let serving = &self.service.guest;
@@ -154,6 +189,7 @@ impl Subject {
             requests: self.metrics.answers(),
             connections: Connections { idle, active },
             access_log_lost: self.lost(),
+            disks: disks().map(|(device, share)| disk_status(device, &share)).collect(),
             limits: LimitsStatus {
                 guest_deadline_ms: self.limits.deadline.as_millis(),
                 guest_memory_bytes: self.limits.memory_bytes,
@@ -178,6 +214,7 @@ impl Subject {
         let swaps =
             Outcome::ALL.map(|outcome| (vec![("outcome", outcome.name())], history.count(outcome)));
         let mut families: Vec<MetricFamily> = self.metrics.families();
+        families.extend(disk_families());
         families.extend([
             metrics::counter(
                 "innkeeper_guest_swaps_total",
@@ -216,6 +253,50 @@ impl Subject {
 
 fn shown(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| path.display().to_string()).collect()
+}
+
+/// What is done for each device, with its number as it is shown.
+fn disks() -> impl Iterator<Item = (String, Share)> {
+    let numbered = |share: Share| Some((place::shown(share.device?), share));
+    disk::shares().into_iter().filter_map(numbered)
+}
+
+fn disk_status(device: String, share: &Share) -> DiskStatus {
+    let Share { crew: threads, running, waiting, late, is_stalled: stalled, .. } = *share;
+    DiskStatus { device, threads, running, waiting, late, stalled }
+}
+
+fn disk_labels<'a>(disk: &'a (String, Share), state: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
+    let own = [("device", disk.0.as_str()), ("threads", disk.1.crew)];
+    own.into_iter().chain(state.map(|state| ("state", state))).collect()
+}
+
+/// Nothing before a device was asked for something: a family without metrics is none.
+fn disk_families() -> Vec<MetricFamily> {
+    let disks: Vec<_> = disks().collect();
+    if disks.is_empty() {
+        return Vec::new();
+    }
+    let operations = disks.iter().flat_map(|disk| {
+        [("running", disk.1.running), ("waiting", disk.1.waiting)]
+            .map(|(state, count)| (disk_labels(disk, Some(state)), count as f64))
+    });
+    let late = disks.iter().map(|disk| (disk_labels(disk, None), disk.1.late));
+    let stalled =
+        disks.iter().map(|disk| (disk_labels(disk, None), f64::from(u8::from(disk.1.is_stalled))));
+    vec![
+        metrics::gauge(
+            "innkeeper_disk_operations",
+            "Operations of files that threads beside the workers do, by device.",
+            operations,
+        ),
+        metrics::counter(
+            "innkeeper_disk_late_total",
+            "Operations of files that gave no answer in time, by device.",
+            late,
+        ),
+        metrics::gauge("innkeeper_disk_stalled", "1 for a device that gives no answer.", stalled),
+    ]
 }
 
 fn guest(generation: &Generation, file: Option<String>) -> GuestStatus {

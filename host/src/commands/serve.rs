@@ -21,6 +21,7 @@ use crate::dev::Dev;
 use crate::dev::inject::Tail;
 use crate::dev::sources::Sources;
 use crate::diagnostics::{self, say};
+use crate::disk;
 use crate::guest::code_cache::CodeCache;
 use crate::guest::prove::{Proven, prove};
 use crate::guest::source::{Origin, Source, read_cases};
@@ -91,6 +92,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let keeps_all = settings.no_lockdown || dev.is_some();
     let sandbox = if keeps_all { None } else { Some(enter_sandbox(settings, &opened)?) };
     diagnostics::hand_over().context("cannot start the thread that writes to standard error")?;
+    disk::start().context("cannot start the threads that wait for the disk")?;
     let Opened { workers, site, server, admin, log, engine, code_cache } = opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -140,7 +142,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     // What keeps it from starting is an error here. Among what is asynchronous it could not be
     // told: the runtimes of workers must not be dropped there.
     let running = server.start(&service)?;
-    runtime.block_on(async {
+    let stopped = runtime.block_on(async {
         if io::IsTerminal::is_terminal(&io::stderr()) {
             let (version, root) = (env!("CARGO_PKG_VERSION"), settings.root.display());
             say(format_args!("innkeeper {version} serves {root}; Ctrl-C stops it"));
@@ -206,9 +208,18 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
         }
         service_manager::stopping();
         readiness.send_replace(false);
-        stop(running, &mut signals).await;
-        Ok(())
-    })
+        anyhow::Ok(stop(running, &mut signals).await)
+    })?;
+    // With it go the sockets of the administration, whatever keeps the process from its end.
+    drop(runtime);
+    match stopped {
+        Stopped::InPeace => Ok(()),
+        Stopped::AtOnce => {
+            diagnostics::finish();
+            // As the shell tells that a process was interrupted.
+            std::process::exit(130);
+        }
+    }
 }
 
 /// Opens all that serving needs.
@@ -340,19 +351,26 @@ async fn give_signs_of_life(running: &Running, are_well: &watch::Sender<bool>) {
     }
 }
 
+/// How the server stopped.
+enum Stopped {
+    InPeace,
+    AtOnce,
+}
+
 /// Stops in peace, or at once when a second signal comes.
-async fn stop(running: Running, signals: &mut Signals) {
+async fn stop(running: Running, signals: &mut Signals) -> Stopped {
     tracing::info!("stopping: requests in flight are finished; a second signal ends them");
     tokio::select! {
-        cut = running.stop(STOP_GRACE) => match cut {
-            0 => tracing::info!("stopped"),
-            cut => tracing::warn!("stopped; {cut} connections took too long and were cut"),
-        },
+        cut = running.stop(STOP_GRACE) => {
+            match cut {
+                0 => tracing::info!("stopped"),
+                cut => tracing::warn!("stopped; {cut} connections took too long and were cut"),
+            }
+            Stopped::InPeace
+        }
         () = signals.stop() => {
             tracing::warn!("stopped at once");
-            diagnostics::finish();
-            // As the shell tells that a process was interrupted.
-            std::process::exit(130);
+            Stopped::AtOnce
         }
     }
 }

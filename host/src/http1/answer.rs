@@ -8,6 +8,7 @@ use super::connection::{Origin, Service};
 use super::fields;
 use super::head::{Head, Method};
 use super::representation::{self, prepared, wants_a_part};
+use crate::disk::{self, Unanswered};
 use crate::guest::{self, Candidate, Decision, Facts, Failure};
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, PLAIN_TEXT, Reply};
 use crate::site::encodings::{Accepted, preferred};
@@ -174,6 +175,17 @@ fn cannot(what: &str, candidate: &Candidate, error: SystemError) -> Reply {
         SystemError::Failed(error) => {
             tracing::error!("cannot {what} {candidate:?}: {error}");
             Reply::plain(500)
+        }
+        SystemError::Unanswered(why) => {
+            // Of a device that gives no answer the log tells once; not for each request.
+            match why {
+                Unanswered::Late(after) if after < disk::PATIENCE => {
+                    tracing::debug!("cannot {what} {candidate:?} now: {why}");
+                }
+                _ => tracing::error!("cannot {what} {candidate:?} now: {why}"),
+            }
+            let seconds = disk::PATIENCE.as_secs().to_string();
+            Reply::plain(503).with(Field::new("Retry-After", seconds))
         }
     }
 }

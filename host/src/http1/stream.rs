@@ -186,10 +186,12 @@ impl<'a> Stream<'a> {
         sent: &mut u64,
     ) -> Result<(), Broken> {
         loop {
+            if transfer.is_remote() {
+                return self.send_pieces(transfer, stall, sent).await;
+            }
             if !transfer.is_cached() {
                 // Others would wait for the disk too.
-                let fetched = tokio::task::spawn_blocking(transfer.fetch()).await;
-                fetched.map_err(io::Error::other).flatten().map_err(Broken::FileFailed)?;
+                transfer.fetch().await.map_err(Broken::FileFailed)?;
             }
             if transfer.left() > SMALL_BYTES {
                 self.turn().await;
@@ -203,6 +205,29 @@ impl<'a> Stream<'a> {
                 Err(error) => self.wait_for_room(error, stall).await?,
             }
         }
+    }
+
+    /// The same from a file system on which moving bytes may wait for somebody. A piece is
+    /// read when there is room for it, so that who takes nothing holds none.
+    async fn send_pieces(
+        &mut self,
+        mut transfer: Transfer<'_>,
+        stall: Duration,
+        sent: &mut u64,
+    ) -> Result<(), Broken> {
+        while transfer.left() > 0 {
+            if transfer.left() > SMALL_BYTES {
+                self.turn().await;
+            }
+            self.wait_for_room(io::ErrorKind::WouldBlock.into(), stall).await?;
+            let piece = transfer.read().await.map_err(Broken::FileFailed)?;
+            if piece.is_empty() {
+                return Err(Broken::FileCutShort);
+            }
+            self.send(&piece, More::No, stall).await?;
+            *sent += piece.len() as u64;
+        }
+        Ok(())
     }
 
     /// Ends the connection in the way that lets the client read the last answer:

@@ -1,12 +1,13 @@
 //! The body of an answer: from memory, or straight from a file.
 
-use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use rustix::io::{Errno, ReadWriteFlags};
+
+use crate::disk::{self, OpenFile, Progress};
 
 /// What follows the head.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub enum Body {
     /// Some bytes of a file.
     File {
         /// The file.
-        file: Arc<File>,
+        file: Arc<OpenFile>,
         /// Which of its bytes: what was promised in the head.
         extent: Extent,
     },
@@ -44,7 +45,7 @@ pub enum Body {
 #[derive(Clone, Debug)]
 pub enum Source {
     /// In the file.
-    File(Arc<File>),
+    File(Arc<OpenFile>),
     /// In memory that others have too. They are there.
     Memory(Arc<[u8]>),
 }
@@ -95,7 +96,7 @@ const SAMPLE_BYTES: usize = 128 << 10;
 /// A part of a file on its way to a socket.
 #[derive(Debug)]
 pub struct Transfer<'a> {
-    file: &'a Arc<File>,
+    file: &'a Arc<OpenFile>,
     position: u64,
     end: u64,
     /// Where that ends which was found in memory. A step that moves a part of it need not
@@ -116,7 +117,7 @@ pub enum Step {
 
 impl<'a> Transfer<'a> {
     /// Of these bytes of the file.
-    pub fn new(file: &'a Arc<File>, extent: Extent) -> Transfer<'a> {
+    pub fn new(file: &'a Arc<OpenFile>, extent: Extent) -> Transfer<'a> {
         let position = extent.first;
         Transfer { file, position, end: position + extent.length, in_memory: position }
     }
@@ -132,11 +133,12 @@ impl<'a> Transfer<'a> {
         let Some(count) = self.next_count() else {
             return Ok(Step::Done);
         };
-        let sent = match rustix::fs::sendfile(&socket, self.file, Some(&mut self.position), count) {
-            // Some file systems cannot (FUSE with direct I/O).
-            Err(Errno::INVAL | Errno::NOSYS) => return self.step_by_copy(socket),
-            sent => sent?,
-        };
+        let sent =
+            match rustix::fs::sendfile(&socket, &**self.file, Some(&mut self.position), count) {
+                // Some file systems cannot (FUSE with direct I/O).
+                Err(Errno::INVAL | Errno::NOSYS) => return self.step_by_copy(socket),
+                sent => sent?,
+            };
         Ok(match sent {
             0 => Step::CutShort,
             sent => Step::Moved(sent),
@@ -150,7 +152,7 @@ impl<'a> Transfer<'a> {
         };
         let buffer = &mut [0; 16 << 10];
         let count = count.min(buffer.len());
-        let read = rustix::io::pread(self.file, &mut buffer[..count], self.position)?;
+        let read = rustix::io::pread(&**self.file, &mut buffer[..count], self.position)?;
         if read == 0 {
             return Ok(Step::CutShort);
         }
@@ -172,7 +174,7 @@ impl<'a> Transfer<'a> {
             let byte = &mut [0];
             let buffers = &mut [IoSliceMut::new(byte)];
             // At the end of a file that became shorter nothing is read, at once.
-            rustix::io::preadv2(self.file, buffers, at, ReadWriteFlags::NOWAIT).is_ok()
+            rustix::io::preadv2(&**self.file, buffers, at, ReadWriteFlags::NOWAIT).is_ok()
         });
         if is_cached {
             self.in_memory = last + 1;
@@ -180,12 +182,18 @@ impl<'a> Transfer<'a> {
         is_cached
     }
 
-    /// What reads the bytes of the next step into the kernel's memory, on a thread
-    /// that may wait for the disk.
-    pub fn fetch(&self) -> impl FnOnce() -> io::Result<()> + Send + 'static {
+    /// Whether its file system may wait for somebody whatever it is asked: then each piece is
+    /// read beside the worker, by [`read`](Transfer::read), and sent from memory.
+    pub fn is_remote(&self) -> bool {
+        !self.file.place().is_local()
+    }
+
+    /// Reads the bytes of the next step into the kernel's memory, on a thread that may wait for
+    /// the disk.
+    pub async fn fetch(&self) -> io::Result<()> {
         let file = Arc::clone(self.file);
         let (mut position, mut left) = (self.position, self.next_count().unwrap_or(0));
-        move || {
+        let fetch = move |progress: &Progress| {
             let mut buffer = vec![0; FETCH_BYTES.min(left)];
             while left > 0 {
                 let count = buffer.len().min(left);
@@ -195,13 +203,38 @@ impl<'a> Transfer<'a> {
                     Ok(read) => {
                         position += read as u64;
                         left -= read;
+                        progress.goes_on();
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => return Err(error),
                 }
             }
             Ok(())
-        }
+        };
+        disk::run(self.file.place(), fetch).await.map_err(io::Error::from)?
+    }
+
+    /// Reads the next piece on a thread that may wait for the disk. Nothing when all is moved,
+    /// or the file has become shorter.
+    pub async fn read(&mut self) -> io::Result<Vec<u8>> {
+        let file = Arc::clone(self.file);
+        let (position, count) = (self.position, self.next_count().unwrap_or(0).min(FETCH_BYTES));
+        let read = move |_: &Progress| {
+            let mut piece = vec![0; count];
+            loop {
+                match file.read_at(&mut piece, position) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                    Ok(read) => {
+                        piece.truncate(read);
+                        return Ok(piece);
+                    }
+                }
+            }
+        };
+        let piece = disk::run(self.file.place(), read).await.map_err(io::Error::from)??;
+        self.position += piece.len() as u64;
+        Ok(piece)
     }
 
     /// How many bytes to ask for next; `None` when all are moved.
@@ -217,7 +250,7 @@ impl<'a> Transfer<'a> {
 #[cfg(test)]
 mod tests {
     use super::{Extent, Step, Transfer};
-    use std::fs::File;
+    use crate::disk::OpenFile;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
@@ -230,10 +263,14 @@ mod tests {
         |transfer, socket| transfer.step_by_copy(socket),
     ];
 
-    fn file(content: &[u8]) -> Arc<File> {
+    fn file(content: &[u8]) -> Arc<OpenFile> {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(content).expect("written");
-        Arc::new(file)
+        Arc::new(OpenFile::somewhere(file).expect("it has a device"))
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
     }
 
     #[test]
@@ -242,13 +279,13 @@ mod tests {
         let transfer = || Transfer::new(&file, Extent { first: 1, length: (3 << 20) - 1 });
         assert!(transfer().is_cached(), "it was written a moment ago");
         file.sync_all().expect("on the disk");
-        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("dropped");
+        rustix::fs::fadvise(&*file, 0, None, rustix::fs::Advice::DontNeed).expect("dropped");
         let mut transfer = transfer();
         if transfer.is_cached() {
             // A file system in memory has nowhere else to have it.
             return;
         }
-        transfer.fetch()().expect("fetched");
+        runtime().block_on(transfer.fetch()).expect("fetched");
         assert!(transfer.is_cached());
     }
 
@@ -269,6 +306,25 @@ mod tests {
             let received = reader.join().expect("a thread").expect("received");
             assert_eq!(received, content[1..content.len() - 1]);
         }
+    }
+
+    #[test]
+    fn pieces_read_beside_the_worker_are_all_of_the_file() {
+        let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        let file = file(&content);
+        let mut transfer = Transfer::new(&file, Extent { first: 1, length: 399_998 });
+        assert!(transfer.is_remote(), "nothing was said of where it is");
+        let mut read = Vec::new();
+        runtime().block_on(async {
+            while transfer.left() > 0 {
+                read.extend(transfer.read().await.expect("read"));
+            }
+            assert_eq!(transfer.read().await.expect("read"), b"");
+        });
+        assert_eq!(read, content[1..content.len() - 1]);
+        let mut longer = Transfer::new(&file, Extent { first: 399_999, length: 2 });
+        assert_eq!(runtime().block_on(longer.read()).expect("read").len(), 1);
+        assert_eq!(runtime().block_on(longer.read()).expect("read"), b"");
     }
 
     #[test]

@@ -9,9 +9,10 @@ mod worker;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -52,9 +53,14 @@ pub struct Server {
     max_connections: usize,
 }
 
+/// How long it is waited for workers to end, once their connections did. One that is stuck in
+/// the kernel never does.
+const WORKER_GRACE: Duration = Duration::from_secs(1);
+
 /// A server whose workers accept and serve.
 pub struct Running {
-    workers: Vec<JoinHandle<()>>,
+    /// Closed when all workers have ended.
+    workers: tokio::sync::mpsc::Receiver<()>,
     heartbeats: Arc<[AtomicU64]>,
     connections: Arc<Semaphore>,
     max_connections: usize,
@@ -114,7 +120,7 @@ impl Server {
         let (over, _) = watch::channel(false);
         let connections = Arc::new(Semaphore::new(self.max_connections));
         let heartbeats = self.listeners.iter().map(|_| AtomicU64::new(0)).collect::<Arc<[_]>>();
-        let mut workers = Vec::new();
+        let (at_work, workers) = tokio::sync::mpsc::channel(1);
         for (number, mut listeners) in self.listeners.into_iter().enumerate() {
             let worker = Worker {
                 number,
@@ -128,9 +134,12 @@ impl Server {
             let mut begun = Some(begun);
             let over = over.subscribe();
             let heartbeats = Arc::clone(&heartbeats);
-            let thread = thread::Builder::new()
+            let at_work = at_work.clone();
+            thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
+                    // What it has of the service goes before it is said to have ended.
+                    let (_at_work, worker) = (at_work, worker);
                     // The sockets stay here, whatever becomes of what accepts from them.
                     panics::go_on(&format!("worker-{number}"), || {
                         let begun = begun.take();
@@ -144,7 +153,6 @@ impl Server {
             if has_begun.recv().is_err() {
                 bail!("worker-{number} cannot start; the line above says why");
             }
-            workers.push(thread);
         }
         let max_connections = self.max_connections;
         Ok(Running { workers, heartbeats, connections, max_connections, stopping, over })
@@ -161,7 +169,10 @@ impl Running {
     /// Stops: nothing more is accepted, idle connections are closed, requests in
     /// flight are finished, for at most this long. Tells how many connections
     /// were cut.
-    pub async fn stop(self, grace: Duration) -> usize {
+    ///
+    /// The first thing that workers do is to close the sockets that listen: should the process
+    /// not end, as a file system keeps one of its threads, the next one can have its addresses.
+    pub async fn stop(mut self, grace: Duration) -> usize {
         self.stopping.send_replace(true);
         let all = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
         // All permits are back when all connections are gone.
@@ -171,10 +182,8 @@ impl Running {
             Err(_) => self.max_connections - self.connections.available_permits(),
         };
         self.over.send_replace(true);
-        for worker in self.workers {
-            if worker.join().is_err() {
-                tracing::error!("a worker panicked");
-            }
+        if tokio::time::timeout(WORKER_GRACE, self.workers.recv()).await.is_err() {
+            tracing::error!("a worker does not end: it waits for the kernel");
         }
         cut
     }

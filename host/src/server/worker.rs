@@ -4,7 +4,6 @@ use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::Duration;
 
 use socket2::Socket;
@@ -20,19 +19,9 @@ use crate::panics;
 /// that end meanwhile give some back.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// Threads of one worker that may wait for the disk.
-const BLOCKING_THREADS: usize = 8;
-
-/// How long such a thread stays when it has nothing to do: for ever. While there is one, what
-/// needs one waits for it where the system gives no more; without any it would panic.
-const BLOCKING_STAY: Duration = Duration::from_secs(u32::MAX as u64);
-
 /// How often a worker shows that it gets to run. Service managers ask for a sign of life
 /// every ten seconds or so.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
-
-/// How long a worker waits for threads that wait for the disk, at the very end.
-const BLOCKING_GRACE: Duration = Duration::from_millis(100);
 
 /// Serves connections.
 pub trait Serve: Clone + Send + Sync + 'static {
@@ -109,10 +98,8 @@ impl<S: Serve> Worker<S> {
                 () = is_over => {}
                 () = beat(heartbeat) => {}
             }
-            Ok::<(), io::Error>(())
-        })?;
-        runtime.shutdown_timeout(BLOCKING_GRACE);
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Accepts connections until the server stops.
@@ -171,20 +158,11 @@ fn is_exhaustion(error: &io::Error) -> bool {
     )
 }
 
-/// A runtime with the first of its threads that may wait for the disk.
+/// A runtime without threads of its own: what may wait for the disk is for those of [`disk`].
+///
+/// [`disk`]: crate::disk
 pub(super) fn new_runtime() -> io::Result<Runtime> {
-    // Where there is no room for that thread the runtime would panic: one that ends at once
-    // finds out, and leaves its room behind.
-    let room = thread::Builder::new().spawn(|| {})?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .thread_keep_alive(BLOCKING_STAY)
-        .build()?;
-    // It does nothing that could panic.
-    let _ = room.join();
-    drop(runtime.spawn_blocking(|| {}));
-    Ok(runtime)
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Counts, as long as the worker gets to it.

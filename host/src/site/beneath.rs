@@ -7,18 +7,24 @@
 //! lacks the call, and uses it itself where it does not: the reference that both are held
 //! against is in `host/fuzz`.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use super::mounts::Mounts;
 use super::validators::Version;
+use super::walk::{Ground, Pause, Walk};
+use crate::disk::place::{Mount, known};
+use crate::disk::{Kind, OpenFile, Place};
 
 /// How a path is resolved beneath the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +47,8 @@ pub enum Links {
 /// Whether opening may wait for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Only what the kernel has cached; for the rest, EAGAIN.
+    /// Only what the kernel has cached, on file systems that are known to be local; for the
+    /// rest, EAGAIN.
     Cached,
     /// As long as the disk takes, but for nobody who has a lease.
     WaitForDisk,
@@ -53,6 +60,12 @@ pub enum Patience {
 pub struct Root {
     handle: Handle,
     links: Links,
+    mount: Mount,
+    place: Place,
+    /// Its path, as it was given and as it is without links: an absolute link beneath it that
+    /// begins with one of them leads back into it.
+    paths: Vec<Vec<u8>>,
+    mounts: Mounts,
 }
 
 /// Its handle, in the form that the resolver takes.
@@ -64,11 +77,27 @@ enum Handle {
 /// Something that was opened, and what its handle said that it is.
 pub struct Found {
     /// Its handle.
-    pub file: File,
+    pub file: OpenFile,
     /// What it is.
     pub kind: FileType,
     /// Its version.
     pub version: Version,
+}
+
+/// What is left to do to open a path.
+pub enum Task {
+    /// All of it.
+    Whole(String),
+    /// A walk goes on.
+    Walk(Box<Walk>),
+}
+
+/// What came of asking one device.
+pub enum Outcome {
+    /// It is open, or cannot be opened.
+    Done(Result<Found, Errno>),
+    /// The rest is for threads that may wait for another device.
+    Elsewhere(Place, Task),
 }
 
 /// Attempts at a path through `..` in a symbolic link, which the kernel gives up
@@ -91,13 +120,19 @@ impl Root {
     pub fn open(path: &Path, resolver: Resolver, links: Links) -> io::Result<Root> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+        let mount = known(&directory)?.mount;
+        let mounts = Mounts::default();
+        let kind = mounts.judge(mount, &directory);
         // ENOSYS before Linux 5.6, EPERM in sandboxes that do not know the call.
-        let kernel_can = openat2(&directory, ".", ResolveFlags::BENEATH).is_ok();
+        let kernel_can = openat2(&directory, c".", ResolveFlags::BENEATH).is_ok();
         let handle = match resolver {
             Resolver::Kernel if kernel_can => Handle::Kernel(directory),
             _ => Handle::Portable(Dir::from_std_file(File::from(directory))),
         };
-        Ok(Root { handle, links })
+        let paths = [std::path::absolute(path), path.canonicalize()].into_iter().flatten();
+        let paths = paths.map(|path: PathBuf| path.as_os_str().as_bytes().to_vec()).collect();
+        let place = Place { device: mount.device, kind };
+        Ok(Root { handle, links, mount, place, paths, mounts })
     }
 
     pub(super) fn resolver(&self) -> Resolver {
@@ -107,25 +142,158 @@ impl Root {
         }
     }
 
+    /// Where the root itself is.
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    fn handle(&self) -> BorrowedFd<'_> {
+        match &self.handle {
+            Handle::Kernel(root) => root.as_fd(),
+            Handle::Portable(root) => root.as_fd(),
+        }
+    }
+
+    fn ground(&self, patience: Patience) -> Ground<'_> {
+        let (root, mount, paths, links) = (self.handle(), self.mount, &self.paths, self.links);
+        Ground { root, mount, paths, links, patience }
+    }
+
     /// What its handle says of it.
     pub(super) fn status(&self) -> Result<Stat, Errno> {
-        match &self.handle {
-            Handle::Kernel(root) => rustix::fs::fstat(root),
-            Handle::Portable(root) => rustix::fs::fstat(root),
-        }
+        rustix::fs::fstat(self.handle())
     }
 
     /// Opens what the path names and asks the handle what it is.
     pub fn look(&self, path: &str, patience: Patience) -> Result<Found, Errno> {
-        let file = match &self.handle {
-            Handle::Kernel(root) => open_kernel(root, path, self.links, patience)?,
-            // It cannot tell what is cached.
-            Handle::Portable(_) if patience == Patience::Cached => return Err(Errno::AGAIN),
-            Handle::Portable(root) => open_portable(root, path, self.links)?,
-        };
-        let (kind, version) = version(&file)?;
-        Ok(Found { kind, version, file })
+        if patience == Patience::Cached {
+            return self.look_cached(path);
+        }
+        let (mut place, mut task) = (self.place, Task::Whole(path.to_owned()));
+        loop {
+            match self.look_on(place, task, patience) {
+                Outcome::Done(found) => return found,
+                Outcome::Elsewhere(next, rest) => (place, task) = (next, rest),
+            }
+        }
     }
+
+    /// Opens what the path names on a thread that may wait for the device of this place. `None`
+    /// if that needs another one that may give no answer.
+    pub(super) fn look_from(&self, here: Place, path: &str) -> Result<Option<Found>, Errno> {
+        let (mut place, mut task) = (self.place, Task::Whole(path.to_owned()));
+        while place.is_local() || place.device == here.device {
+            match self.look_on(place, task, Patience::WaitForDisk) {
+                Outcome::Done(found) => return found.map(Some),
+                Outcome::Elsewhere(next, rest) => (place, task) = (next, rest),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens what needs no waiting: what the kernel has at hand of local file systems.
+    fn look_cached(&self, path: &str) -> Result<Found, Errno> {
+        let Handle::Kernel(root) = &self.handle else { return Err(Errno::AGAIN) };
+        if !self.place.is_local() {
+            return Err(Errno::AGAIN);
+        }
+        let path_bytes = c_path(path)?;
+        let resolve = self.resolve() | ResolveFlags::CACHED;
+        match openat2(root, &path_bytes, resolve | ResolveFlags::NO_XDEV) {
+            // Before Linux 5.12 the flag is unknown.
+            Err(Errno::INVAL) => Err(Errno::AGAIN),
+            // A mount, a way out, or a link that may lead back.
+            Err(Errno::XDEV) => {
+                let mut walk = Walk::new(path)?;
+                let is_local =
+                    |mount| mount == self.mount || self.mounts.kind(mount) == Some(Kind::Local);
+                match walk.go(&self.ground(Patience::Cached), is_local)? {
+                    Pause::Crossed => Err(Errno::AGAIN),
+                    Pause::Arrived => {
+                        let opened = openat2(root, &walk.path()?, resolve)?;
+                        self.found_somewhere(opened)
+                    }
+                }
+            }
+            opened => found(opened?, self.place),
+        }
+    }
+
+    /// Goes on opening, as far as that needs this device alone. It may wait for its answers.
+    pub fn look_on(&self, place: Place, task: Task, patience: Patience) -> Outcome {
+        self.try_on(place, task, patience).unwrap_or_else(|errno| Outcome::Done(Err(errno)))
+    }
+
+    fn try_on(&self, place: Place, task: Task, patience: Patience) -> Result<Outcome, Errno> {
+        let ground = self.ground(patience);
+        let mut walk = match task {
+            Task::Walk(walk) => walk,
+            Task::Whole(path) => {
+                if let Handle::Kernel(root) = &self.handle {
+                    let resolve = self.resolve() | ResolveFlags::NO_XDEV;
+                    match open_kernel(root, &c_path(&path)?, resolve, patience) {
+                        Err(Errno::XDEV) => {}
+                        opened => return Ok(Outcome::Done(found(opened?, self.place))),
+                    }
+                }
+                Box::new(Walk::new(&path)?)
+            }
+        };
+        let mount = walk.mount(&ground);
+        if mount.device == place.device && mount != self.mount {
+            let kind = self.mounts.judge(mount, walk.handle().unwrap_or(self.handle()));
+            // Where each name may be a request of its own, there are no more than needed.
+            if kind == Kind::Remote
+                && let Handle::Kernel(root) = &self.handle
+            {
+                match open_kernel(root, &walk.path()?, self.resolve(), patience) {
+                    Err(Errno::XDEV) => {}
+                    opened => return Ok(Outcome::Done(self.found_somewhere(opened?))),
+                }
+            }
+        }
+        if walk.go(&ground, |mount| mount.device == place.device)? == Pause::Crossed {
+            let mount = walk.mount(&ground);
+            let kind = self.mounts.kind(mount).unwrap_or(Kind::Remote);
+            let next = Place { device: mount.device, kind };
+            return Ok(Outcome::Elsewhere(next, Task::Walk(walk)));
+        }
+        let path = walk.path()?;
+        let opened = match &self.handle {
+            Handle::Kernel(root) => open_kernel(root, &path, self.resolve(), patience)?,
+            Handle::Portable(root) => {
+                // What is no text came from the target of a link.
+                let path = path.to_str().map_err(|_| Errno::ILSEQ)?;
+                open_portable(root, path, self.links)?
+            }
+        };
+        Ok(Outcome::Done(self.found_somewhere(opened)))
+    }
+
+    fn resolve(&self) -> ResolveFlags {
+        match self.links {
+            Links::Followed => ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
+            Links::Refused => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+        }
+    }
+
+    /// What was opened, and finds out where that is.
+    fn found_somewhere(&self, file: File) -> Result<Found, Errno> {
+        let mount = known(&file)?.mount;
+        let kind =
+            if mount == self.mount { self.place.kind } else { self.mounts.judge(mount, &file) };
+        found(file, Place { device: mount.device, kind })
+    }
+}
+
+fn found(file: File, place: Place) -> Result<Found, Errno> {
+    let file = OpenFile::new(file, place);
+    let (kind, version) = version(&file)?;
+    Ok(Found { kind, version, file })
+}
+
+fn c_path(path: &str) -> Result<std::ffi::CString, Errno> {
+    std::ffi::CString::new(path).map_err(|_| Errno::INVAL)
 }
 
 /// What a handle says of its file.
@@ -146,23 +314,12 @@ pub(super) fn version(file: &File) -> Result<(FileType, Version), Errno> {
 
 fn open_kernel(
     root: &OwnedFd,
-    path: &str,
-    links: Links,
+    path: &CStr,
+    resolve: ResolveFlags,
     patience: Patience,
 ) -> Result<File, Errno> {
-    let beneath = match links {
-        Links::Followed => ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
-        Links::Refused => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
-    };
-    if patience == Patience::Cached {
-        return match openat2(root, path, beneath | ResolveFlags::CACHED) {
-            // Before Linux 5.12 the flag is unknown.
-            Err(Errno::INVAL) => Err(Errno::AGAIN),
-            opened => opened,
-        };
-    }
     for attempt in 1..RACE_ATTEMPTS + LEASE_RESTS {
-        match openat2(root, path, beneath) {
+        match openat2(root, path, resolve) {
             Err(Errno::AGAIN) if attempt >= RACE_ATTEMPTS && patience == Patience::Wait => {
                 thread::sleep(LEASE_REST);
             }
@@ -170,10 +327,10 @@ fn open_kernel(
             opened => return opened,
         }
     }
-    openat2(root, path, beneath)
+    openat2(root, path, resolve)
 }
 
-fn openat2(root: impl AsFd, path: &str, resolve: ResolveFlags) -> Result<File, Errno> {
+fn openat2(root: impl AsFd, path: &CStr, resolve: ResolveFlags) -> Result<File, Errno> {
     rustix::fs::openat2(root, path, FLAGS, Mode::empty(), resolve).map(File::from)
 }
 

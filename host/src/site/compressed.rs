@@ -1,8 +1,6 @@
 //! Files compressed on the fly: once for each version and coding, and remembered.
 
-use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use quick_cache::Weighter;
@@ -10,8 +8,10 @@ use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use super::encodings::Coding;
+use super::read::read_beside;
 use super::validators::EntityTag;
 use crate::cache;
+use crate::disk::{self, OpenFile};
 
 /// Smaller files are not compressed: with their head they fill one packet, however
 /// small they become.
@@ -64,7 +64,7 @@ impl Compressor {
     /// worth it, or if others are being compressed: then the file is sent as it is.
     pub(super) async fn compress(
         &self,
-        file: &File,
+        file: &Arc<OpenFile>,
         tag: EntityTag,
         length: u64,
         coding: Coding,
@@ -75,25 +75,32 @@ impl Compressor {
         if let Some(remembered) = self.memory.get(&(tag, coding)) {
             return remembered;
         }
-        let _permit = self.permits.try_acquire().ok()?;
-        let file = file.try_clone().ok()?;
+        if self.permits.available_permits() == 0 {
+            return None;
+        }
         let length = usize::try_from(length).ok()?;
-        let compress = move || {
-            if !has_room(SPARE_BYTES) {
-                return Err(io::Error::from(io::ErrorKind::OutOfMemory));
+        // A disk that gives no answer keeps nobody else's file from being compressed.
+        let content = match read_beside(file, 0, length).await {
+            Ok(content) if content.len() == length => content,
+            Ok(_) => return None,
+            Err(error) => {
+                tracing::warn!("cannot compress a file: {error}; it is sent as it is");
+                return None;
             }
-            let mut content = vec![0; length];
-            file.read_exact_at(&mut content, 0)?;
-            encode(&content, coding).map(|encoded| (encoded, length))
         };
-        let (encoded, length) = match tokio::task::spawn_blocking(compress).await {
+        let _permit = self.permits.try_acquire().ok()?;
+        let compress = move || match has_room(SPARE_BYTES) {
+            true => encode(&content, coding),
+            false => Err(io::Error::from(io::ErrorKind::OutOfMemory)),
+        };
+        let encoded = match disk::compute(compress).await {
             Ok(Ok(encoded)) => encoded,
             Ok(Err(error)) => {
                 tracing::warn!("cannot compress a file: {error}; it is sent as it is");
                 return None;
             }
-            Err(panic) => {
-                tracing::error!("compressing a file failed: {panic}; it is sent as it is");
+            Err(why) => {
+                tracing::error!("compressing a file failed: {why}; it is sent as it is");
                 return None;
             }
         };

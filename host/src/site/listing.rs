@@ -1,16 +1,18 @@
 //! The content of a directory, as a page for people or as JSON for programs.
 
 use std::cmp::Reverse;
+use std::ffi::CStr;
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::fs::{AtFlags, Dir, FileType, StatxFlags, statat, statx};
 use rustix::io::Errno;
 use serde::Serialize;
 
-use super::beneath::{Patience, Root};
+use super::beneath::{Found, Root};
 use crate::clock;
+use crate::disk::{OpenFile, Place};
 
 /// Entries of one listing. A directory with more is for programs that know its
 /// names; people do not read on.
@@ -60,67 +62,85 @@ enum Kind {
 }
 
 impl Listing {
-    /// Reads the directory with this path; `""` is the root. Blocks on the disk.
+    /// Reads this directory, which has this path; `"."` is the root. Waits for its device, and
+    /// tells after each step that it goes on.
     ///
-    /// A symbolic link is what it leads to, if that is beneath the root.
-    pub(super) fn read(root: &Root, directory: &str) -> Result<Listing, Errno> {
-        let path = if directory.is_empty() { "." } else { directory };
-        let found = root.look(path, Patience::Wait)?;
-        if found.kind != FileType::Directory {
-            return Err(Errno::NOTDIR);
-        }
+    /// A symbolic link is what it leads to, if that is beneath the root. The names of those that
+    /// lead to another file system which may wait are given back, to be [added](Self::add_link).
+    pub(super) fn read(
+        root: &Root,
+        directory: &Found,
+        path: &str,
+        goes_on: impl Fn(),
+    ) -> Result<(Listing, Vec<Vec<u8>>), Errno> {
         let mut listing = Listing { entries: Vec::new(), is_cut: false };
+        let mut elsewhere = Vec::new();
         let mut name_bytes = 0;
-        for entry in Dir::read_from(&found.file)? {
+        let here = directory.file.place();
+        for entry in Dir::read_from(&*directory.file)? {
+            goes_on();
             let entry = entry?;
             let name = entry.file_name();
             if name.to_bytes().starts_with(b".") {
                 continue;
             }
             name_bytes += name.to_bytes().len();
-            if listing.entries.len() == MAX_ENTRIES || name_bytes > MAX_NAME_BYTES {
+            let count = listing.entries.len() + elsewhere.len();
+            if count == MAX_ENTRIES || name_bytes > MAX_NAME_BYTES {
                 listing.is_cut = true;
                 break;
             }
             // An entry may be gone by now; then it is not listed.
-            let Ok(status) = statat(&found.file, name, AtFlags::SYMLINK_NOFOLLOW) else {
+            let Ok(told) = describe(&directory.file, name, here) else {
                 continue;
             };
-            let text = name.to_string_lossy().into_owned();
-            let (mut kind, mut size) = (FileType::from_raw_mode(status.st_mode), status.st_size);
-            let mut seconds = status.st_mtime;
-            if kind == FileType::Symlink {
-                let path = format!("{path}/{text}");
-                let Ok(target) = root.look(&path, Patience::WaitForDisk) else {
-                    continue;
-                };
-                kind = target.kind;
-                size = i64::try_from(target.version.length).unwrap_or(i64::MAX);
-                seconds = i64::try_from(target.version.modified_ns / 1_000_000_000).unwrap_or(0);
+            if told.kind != FileType::Symlink {
+                listing.add(name.to_bytes(), told);
+                continue;
             }
-            let kind = match kind {
-                FileType::RegularFile => Kind::File,
-                FileType::Directory => Kind::Directory,
-                _ => continue,
-            };
-            let modified = UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-            let mtime = clock::format_http_date(modified);
-            listing.entries.push(Entry {
-                has_link: name.to_str().is_ok() && !text.contains(char::is_control),
-                name: text,
-                kind,
-                mtime: String::from_utf8_lossy(&mtime).into_owned(),
-                size: (kind == Kind::File).then(|| u64::try_from(size).unwrap_or(0)),
-            });
+            let path = format!("{path}/{}", name.to_string_lossy());
+            match root.look_from(here, &path) {
+                Ok(Some(target)) => listing.add_link(name.to_bytes(), &target),
+                Ok(None) => elsewhere.push(name.to_bytes().to_vec()),
+                Err(_) => {}
+            }
         }
-        listing.entries.sort_by(|a, b| {
-            (Reverse(a.kind), a.name.as_str()).cmp(&(Reverse(b.kind), b.name.as_str()))
-        });
-        Ok(listing)
+        Ok((listing, elsewhere))
     }
 
-    /// Its text in this form, for the directory with this path.
-    pub(super) fn text(&self, directory: &str, form: Form) -> String {
+    /// Adds a symbolic link with this name that leads to this.
+    pub(super) fn add_link(&mut self, name: &[u8], target: &Found) {
+        let told = Told {
+            kind: target.kind,
+            size: target.version.length,
+            seconds: i64::try_from(target.version.modified_ns / 1_000_000_000).unwrap_or(0),
+        };
+        self.add(name, told);
+    }
+
+    fn add(&mut self, name: &[u8], told: Told) {
+        let kind = match told.kind {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Directory,
+            _ => return,
+        };
+        let seconds = u64::try_from(told.seconds).unwrap_or(0);
+        let mtime = clock::format_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+        let text = String::from_utf8_lossy(name).into_owned();
+        self.entries.push(Entry {
+            has_link: std::str::from_utf8(name).is_ok() && !text.contains(char::is_control),
+            name: text,
+            kind,
+            mtime: String::from_utf8_lossy(&mtime).into_owned(),
+            size: (kind == Kind::File).then_some(told.size),
+        });
+    }
+
+    /// Its text in this form, for the directory with this path; `""` is the root.
+    pub(super) fn text(&mut self, directory: &str, form: Form) -> String {
+        self.entries.sort_by(|a, b| {
+            (Reverse(a.kind), a.name.as_str()).cmp(&(Reverse(b.kind), b.name.as_str()))
+        });
         match form {
             Form::Html => self.to_html(directory),
             Form::Json => self.to_json(),
@@ -179,6 +199,35 @@ impl Listing {
              <table>\n<tr><th>Name</th><th>Size</th><th>Modified (UTC)</th></tr>\n{rows}</table>\n\
              {cut}</html>\n"
         )
+    }
+}
+
+/// What is told of an entry.
+#[derive(Clone, Copy)]
+struct Told {
+    kind: FileType,
+    size: u64,
+    seconds: i64,
+}
+
+/// What a directory's file system tells of an entry. A mount that is an entry of a local directory
+/// is not asked: it might give no answer, and the kernel knows enough of it.
+fn describe(directory: &OpenFile, name: &CStr, here: Place) -> Result<Told, Errno> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let sync = if here.is_local() { AtFlags::STATX_DONT_SYNC } else { AtFlags::empty() };
+    match statx(directory, name, flags | sync, StatxFlags::BASIC_STATS) {
+        Ok(told) => Ok(Told {
+            kind: FileType::from_raw_mode(told.stx_mode.into()),
+            size: told.stx_size,
+            seconds: told.stx_mtime.tv_sec,
+        }),
+        // Before Linux 4.11, and in sandboxes that do not know the call.
+        Err(Errno::NOSYS | Errno::PERM) => statat(directory, name, flags).map(|told| Told {
+            kind: FileType::from_raw_mode(told.st_mode),
+            size: u64::try_from(told.st_size).unwrap_or(0),
+            seconds: told.st_mtime,
+        }),
+        Err(errno) => Err(errno),
     }
 }
 

@@ -1,19 +1,26 @@
 //! Listings that were made: few at a time, and one of each for all who are sent it.
+//!
+//! They are made by threads that give way to workers, and wait for the device of their directory
+//! alone.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::beneath::Root;
 use super::listing::{Form, Listing};
+use super::{Trouble, look};
 use crate::cache;
+use crate::disk::{self, Progress, Unanswered};
 
-/// Listings that are made at a time, for the whole server. Each takes a thread that others
-/// need to wait for the disk.
+/// Listings that are made at a time, for each device.
 const AT_A_TIME: usize = 2;
 
 /// How long one is good for when others are being made.
@@ -26,10 +33,14 @@ const USUAL_ENTRY_BYTES: u64 = 16 << 10;
 /// What an entry takes besides its text.
 const ENTRY_OVERHEAD: u64 = 200;
 
+/// Devices whose permits are kept although nobody holds one.
+const DEVICES: usize = 64;
+
 /// Those of one server.
 pub(super) struct Listings {
     made: Cache<(Box<str>, Form), Made, Weigh>,
-    permits: Semaphore,
+    /// For each device, so that one which gives no answer keeps those of no other.
+    permits: Mutex<HashMap<u64, Arc<Semaphore>>>,
 }
 
 #[derive(Clone)]
@@ -40,10 +51,8 @@ struct Made {
 
 impl Listings {
     pub(super) fn new() -> Listings {
-        Listings {
-            made: cache::unsharded(BYTES, USUAL_ENTRY_BYTES, Weigh),
-            permits: Semaphore::new(AT_A_TIME),
-        }
+        let made = cache::unsharded(BYTES, USUAL_ENTRY_BYTES, Weigh);
+        Listings { made, permits: Mutex::default() }
     }
 
     /// That of the directory with this path, as it is now; or as it was a moment ago, if
@@ -53,17 +62,28 @@ impl Listings {
         root: &Arc<Root>,
         directory: &str,
         form: Form,
-    ) -> Result<Arc<[u8]>, Errno> {
+    ) -> Result<Arc<[u8]>, Trouble> {
+        let path = if directory.is_empty() { "." } else { directory };
+        let found = look(root, path).await?;
+        if found.kind != FileType::Directory {
+            return Err(Trouble::System(Errno::NOTDIR));
+        }
         let key = (directory.into(), form);
         let recall = || self.made.get(&key).filter(|made| made.at.elapsed() < GOOD_FOR);
-        let _permit = match self.permits.try_acquire() {
+        let place = found.file.place();
+        let permits = self.permits_of(place.device);
+        let _permit = match permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => {
                 if let Some(made) = recall() {
                     return Ok(made.text);
                 }
+                let late = Trouble::Unanswered(Unanswered::Late(disk::PATIENCE));
                 // An error would mean that the semaphore was closed, which nobody does.
-                let permit = self.permits.acquire().await.map_err(|_| Errno::IO)?;
+                let permit = match timeout(disk::PATIENCE, permits.acquire()).await {
+                    Ok(Ok(permit)) => permit,
+                    Ok(Err(_)) | Err(_) => return Err(late),
+                };
                 // Others waited for the same.
                 if let Some(made) = recall() {
                     return Ok(made.text);
@@ -71,9 +91,26 @@ impl Listings {
                 permit
             }
         };
-        let (root, path) = (Arc::clone(root), directory.to_owned());
-        let make = move || Ok(Listing::read(&root, &path)?.text(&path, form));
-        let text = tokio::task::spawn_blocking(make).await.unwrap_or(Err(Errno::IO))?;
+        let (own_root, own_path) = (Arc::clone(root), path.to_owned());
+        let read = move |progress: &Progress| {
+            Listing::read(&own_root, &found, &own_path, || progress.goes_on())
+        };
+        let read = disk::run_in_background(place, read).await.map_err(Trouble::Unanswered)?;
+        let (mut listing, elsewhere) = read.map_err(Trouble::System)?;
+        for name in elsewhere {
+            let path = [path.as_bytes(), b"/", &name].concat();
+            // As with other entries: one that cannot be looked at is not listed.
+            let Ok(path) = String::from_utf8(path) else { continue };
+            match look(root, &path).await {
+                Ok(target) => listing.add_link(&name, &target),
+                Err(Trouble::System(_)) => {}
+                // The others that lead there are left out rather than waited for, one by one.
+                Err(Trouble::Unanswered(_)) => break,
+            }
+        }
+        let own_directory = directory.to_owned();
+        let write = move || listing.text(&own_directory, form);
+        let text = disk::compute(write).await.map_err(Trouble::Unanswered)?;
         // Who is still being sent the same shares it.
         let text = match self.made.get(&key) {
             Some(made) if *made.text == *text.as_bytes() => made.text,
@@ -81,6 +118,14 @@ impl Listings {
         };
         self.made.insert(key, Made { text: Arc::clone(&text), at: Instant::now() });
         Ok(text)
+    }
+
+    fn permits_of(&self, device: u64) -> Arc<Semaphore> {
+        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        if permits.len() > DEVICES {
+            permits.retain(|_, permits| Arc::strong_count(permits) > 1);
+        }
+        Arc::clone(permits.entry(device).or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME))))
     }
 }
 
@@ -107,8 +152,9 @@ mod tests {
         write(folder.path().join("a"), b"").expect("a file");
         let root = Root::open(folder.path(), Resolver::Kernel, Links::Followed).expect("a root");
         let (root, listings) = (Arc::new(root), Listings::new());
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let make = || runtime.block_on(listings.make(&root, "", Form::Json)).expect("a listing");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.expect("a runtime");
+        let make = || runtime.block_on(listings.make(&root, "", Form::Json)).ok().expect("made");
         let (one, same) = (make(), make());
         assert!(Arc::ptr_eq(&one, &same));
         write(folder.path().join("b"), b"").expect("a file");
@@ -116,7 +162,8 @@ mod tests {
         assert!(!Arc::ptr_eq(&one, &other) && other.len() > one.len());
         // While others are being made, the last one counts.
         write(folder.path().join("c"), b"").expect("a file");
-        let busy: Vec<_> = (0..AT_A_TIME).map(|_| listings.permits.try_acquire()).collect();
+        let permits = listings.permits_of(root.place().device);
+        let busy: Vec<_> = (0..AT_A_TIME).map(|_| permits.try_acquire()).collect();
         assert!(Arc::ptr_eq(&other, &make()));
         drop(busy);
         assert!(make().len() > other.len());
@@ -129,9 +176,11 @@ mod tests {
             write(folder.path().join(format!("{number:0250}")), b"").expect("a file");
         }
         let root = Root::open(folder.path(), Resolver::Kernel, Links::Followed).expect("a root");
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.expect("a runtime");
         let made = Listings::new();
-        let page = runtime.block_on(made.make(&Arc::new(root), "", Form::Html)).expect("a page");
+        let page = runtime.block_on(made.make(&Arc::new(root), "", Form::Html));
+        let page = page.ok().expect("a page");
         let page = String::from_utf8_lossy(&page).into_owned();
         assert!(page.contains("<p>Only the first 2097 entries found are shown.</p>"));
         assert!(page.len() < 4 << 20);

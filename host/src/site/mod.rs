@@ -1,6 +1,7 @@
 //! The site: files beneath one directory, opened safely and described.
 //!
-//! - [`beneath`]: opens a path beneath the root, in one kernel operation.
+//! - [`beneath`]: opens a path beneath the root, in one kernel operation; `walk`: name by name
+//!   where that does not tell enough; `mounts`: those that were met.
 //! - [`media_type`]: what a file's name tells about its content.
 //! - [`encodings`]: which form of a file a client prefers.
 //! - `compressed`: files compressed on the fly.
@@ -25,14 +26,15 @@ pub mod freshness;
 pub mod listing;
 mod listings;
 mod media_type;
+mod mounts;
 pub mod ranges;
 mod read;
 mod shelf;
 pub mod siblings;
 mod standing;
 pub mod validators;
+mod walk;
 
-use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -42,7 +44,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use beneath::{Found, Patience, Root};
+use beneath::{Found, Outcome, Patience, Root, Task};
 pub use beneath::{Links, Resolver};
 use compressed::Compressor;
 use encodings::{Accepted, Coding};
@@ -55,6 +57,8 @@ pub use shelf::OPEN_FILES;
 use shelf::Shelf;
 use siblings::PassedOver;
 use validators::{Validators, Version};
+
+use crate::disk::{self, OpenFile, Progress, Unanswered};
 
 /// Up to this many bytes of a file are read into memory and sent in one system
 /// call together with the head. More go from the page cache to the socket without
@@ -134,6 +138,8 @@ pub enum SystemError {
     Exhausted(Errno),
     /// The file system failed.
     Failed(Errno),
+    /// It gave no answer in time.
+    Unanswered(Unanswered),
 }
 
 /// A regular file beneath the root, and what its handle told about it.
@@ -181,7 +187,7 @@ pub struct Prepared {
 #[derive(Clone, Debug)]
 pub enum Content {
     /// In the file with this handle.
-    File(Arc<File>),
+    File(Arc<OpenFile>),
     /// In memory: it was compressed, or is small and read.
     Memory(Arc<[u8]>),
 }
@@ -200,6 +206,11 @@ impl Site {
                 .map(|_| Shelf::one_of(workers.get(), options.recheck))
                 .collect(),
         })
+    }
+
+    /// The device that the root is on.
+    pub fn device(&self) -> u64 {
+        self.root.place().device
     }
 
     /// How paths are resolved: as asked for, or what the kernel can do.
@@ -224,7 +235,7 @@ impl Site {
             return self.find_now(path, accepted).await;
         }
         if let Some(found) = shelf.recall(path, accepted, now)
-            && found.is_unchanged()
+            && found.is_unchanged().await
         {
             return found;
         }
@@ -238,7 +249,7 @@ impl Site {
     async fn find_now(&self, path: &str, accepted: &Accepted) -> Lookup {
         let found = match self.look(path).await {
             Ok(found) => found,
-            Err(errno) => return failed(errno),
+            Err(trouble) => return trouble.lookup(),
         };
         match found.kind {
             FileType::RegularFile => {}
@@ -252,7 +263,11 @@ impl Site {
             return Lookup::File(Arc::new(file));
         }
         let is_compressible = media_type.is_compressible();
-        let beside = self.siblings(path, found.version, &accepted.codings, is_compressible).await;
+        let (version, codings) = (found.version, &accepted.codings);
+        let beside = match self.siblings(path, version, codings, is_compressible).await {
+            Ok(beside) => beside,
+            Err(trouble) => return trouble.lookup(),
+        };
         let (coding, found) = match beside.taken {
             Some((coding, sibling)) => (Some(coding), sibling),
             None => (None, found),
@@ -296,7 +311,7 @@ impl Site {
         let Some(listings) = &self.listings else { return Ok(None) };
         match listings.make(&self.root, directory, form).await {
             Ok(text) => Ok(Some(text)),
-            Err(errno) => match failed(errno) {
+            Err(trouble) => match trouble.lookup() {
                 Lookup::Error(error) => Err(error),
                 _ => Ok(None),
             },
@@ -320,18 +335,43 @@ impl Site {
         }
     }
 
-    /// Opens what the path names. What the kernel has at hand is opened here and
-    /// now. The rest could block on the disk, and is for a thread that may.
-    async fn look(&self, path: &str) -> Result<Found, Errno> {
-        match self.root.look(path, Patience::Cached) {
-            Err(Errno::AGAIN) => {
-                let root = Arc::clone(&self.root);
-                let path = path.to_owned();
-                let look = move || root.look(&path, Patience::Wait);
-                // It does not panic, and is waited for.
-                tokio::task::spawn_blocking(look).await.unwrap_or(Err(Errno::IO))
-            }
-            found => found,
+    async fn look(&self, path: &str) -> Result<Found, Trouble> {
+        look(&self.root, path).await
+    }
+}
+
+/// Why there is nothing to be had.
+enum Trouble {
+    /// The system says so.
+    System(Errno),
+    /// It says nothing.
+    Unanswered(Unanswered),
+}
+
+impl Trouble {
+    /// What it means for who looks.
+    fn lookup(self) -> Lookup {
+        match self {
+            Trouble::System(errno) => failed(errno),
+            Trouble::Unanswered(why) => Lookup::Error(SystemError::Unanswered(why)),
+        }
+    }
+}
+
+/// Opens what the path names. What the kernel has at hand of a local file system is opened here
+/// and now. The rest could wait, and is for threads that may: each device is asked by its own.
+async fn look(root: &Arc<Root>, path: &str) -> Result<Found, Trouble> {
+    match root.look(path, Patience::Cached) {
+        Err(Errno::AGAIN) => {}
+        found => return found.map_err(Trouble::System),
+    }
+    let (mut place, mut task) = (root.place(), Task::Whole(path.to_owned()));
+    loop {
+        let root = Arc::clone(root);
+        let work = move |_: &Progress| root.look_on(place, task, Patience::Wait);
+        match disk::run(place, work).await.map_err(Trouble::Unanswered)? {
+            Outcome::Done(found) => return found.map_err(Trouble::System),
+            Outcome::Elsewhere(next, rest) => (place, task) = (next, rest),
         }
     }
 }
@@ -373,11 +413,11 @@ impl Lookup {
 
     /// Whether an open file still has the version that it was found with: it may
     /// have been rewritten in place.
-    fn is_unchanged(&self) -> bool {
+    async fn is_unchanged(&self) -> bool {
         match self {
             Lookup::File(found) => match (&found.content, found.validators.tag) {
                 (Content::File(file), Some(tag)) => {
-                    beneath::version(file).is_ok_and(|(_, version)| tag.is_of(version))
+                    version(file).await.is_some_and(|version| tag.is_of(version))
                 }
                 _ => true,
             },
@@ -394,7 +434,7 @@ async fn hold(mut found: Lookup) -> Lookup {
             let Content::File(handle) = &file.content else { return found };
             let length = usize::try_from(file.length).unwrap_or(usize::MAX);
             match read(handle, 0, length).await {
-                Ok(content) if content.len() == length && found.is_unchanged() => content,
+                Ok(content) if content.len() == length && found.is_unchanged().await => content,
                 _ => return found,
             }
         }
@@ -406,6 +446,17 @@ async fn hold(mut found: Lookup) -> Lookup {
         file.content = Content::Memory(content.into());
     }
     found
+}
+
+/// The version that an open file has now, if that can be told.
+async fn version(file: &Arc<OpenFile>) -> Option<Version> {
+    let told = if file.place().is_local() {
+        beneath::version(file)
+    } else {
+        let (place, file) = (file.place(), Arc::clone(file));
+        disk::run(place, move |_: &Progress| beneath::version(&file)).await.ok()?
+    };
+    told.ok().map(|(_, version)| version)
 }
 
 /// Sorts out why opening failed.

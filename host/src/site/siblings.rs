@@ -1,7 +1,6 @@
 //! Ready-made forms of a file beside it: `style.css.br` beside `style.css`.
 
 use std::fmt;
-use std::fs::File;
 use std::time::Duration;
 
 use rustix::fs::FileType;
@@ -10,7 +9,8 @@ use rustix::io::Errno;
 use super::beneath::Found;
 use super::encodings::{CODINGS, Coding};
 use super::validators::Version;
-use super::{Lookup, Site, SystemError, failed};
+use super::{Lookup, Site, SystemError, Trouble, failed};
+use crate::disk::OpenFile;
 
 /// How much older than its file a sibling may be that was made from it. Tools give it the
 /// file's time of modification and keep whole seconds of that (brotli 1.0.9, pigz, tar without
@@ -69,19 +69,26 @@ impl Site {
     /// A file that is not compressed on the fly has the same answer for all clients, unless
     /// there is a sibling: so there the codings that this client does not accept are looked for
     /// too.
+    ///
+    /// Where the file system gives no answer that is an error: what is sent must not depend on it.
     pub(super) async fn siblings(
         &self,
         path: &str,
         version: Version,
         codings: &[Coding],
         is_compressible: bool,
-    ) -> Siblings {
+    ) -> Result<Siblings, Trouble> {
         let mut siblings = Siblings::default();
         let others = CODINGS.iter().filter(|coding| !is_compressible && !codings.contains(coding));
         for (&coding, is_accepted) in
             codings.iter().map(|coding| (coding, true)).chain(others.map(|coding| (coding, false)))
         {
-            match judge(self.look(&[path, coding.extension()].concat()).await, version) {
+            let found = match self.look(&[path, coding.extension()].concat()).await {
+                Ok(found) => Ok(found),
+                Err(Trouble::System(errno)) => Err(errno),
+                Err(trouble @ Trouble::Unanswered(_)) => return Err(trouble),
+            };
+            match judge(found, version) {
                 Ok(None) => continue,
                 Ok(Some(found)) => siblings.taken = is_accepted.then_some((coding, found)),
                 Err(why) => {
@@ -92,7 +99,7 @@ impl Site {
             siblings.any = true;
             break;
         }
-        siblings
+        Ok(siblings)
     }
 }
 
@@ -122,6 +129,8 @@ fn judge(found: Result<Found, Errno>, version: Version) -> Result<Option<Found>,
     }
 }
 
-fn is_on_fat(file: &File) -> bool {
-    rustix::fs::fstatfs(file).is_ok_and(|system| i128::from(system.f_type) == FAT)
+/// It is local, so that it is not waited for. No other file system is asked.
+fn is_on_fat(file: &OpenFile) -> bool {
+    file.place().is_local()
+        && rustix::fs::fstatfs(file).is_ok_and(|system| i128::from(system.f_type) == FAT)
 }

@@ -1,0 +1,105 @@
+//! What may wait for a file system runs here, and never on a worker.
+//!
+//! A file system may take its time for each operation, `open` and `close` included, or give no
+//! answer at all: those of FUSE and of the network do, and a disk that fails. So:
+//!
+//! - [`place`]: on which device something is, and whether its file system is local.
+//! - [`open_file`]: an open file that is closed where that may wait.
+//! - `crew`: threads, so many for each device, with a limit on each wait.
+//!
+//! Threads that a file system keeps cannot be ended. Their number is bounded, they belong to the
+//! whole process, and its end waits for none of them.
+
+mod crew;
+pub mod open_file;
+pub mod place;
+
+use std::io;
+use std::time::Duration;
+
+use crew::{Crew, Limits, Queue};
+pub use crew::{Progress, Share, Unanswered};
+pub use open_file::OpenFile;
+pub use place::{Kind, Place};
+
+/// How long a file system may take for one answer: longer than a disk that spins up (seconds), or
+/// a network file system whose server restarts its service. A client that waits longer has gone.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same of a device that has given no answer for [`PATIENCE`]: whether it does again is found
+/// out by the few requests that are let through.
+const BRIEF_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long something that goes on, step by step, may take in all.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// For what requests wait for. Sixteen operations at a time are what a disk of one machine needs
+/// to be busy; a device that gives no answer keeps so many threads, and there is room for fifteen
+/// of them besides one that does.
+static FOREGROUND: Crew = Crew::new(Limits {
+    name: "disk",
+    niceness: 0,
+    share: 16,
+    threads: 256,
+    waiting: 4096,
+    patience: PATIENCE,
+    brief_patience: BRIEF_PATIENCE,
+    longest: LONGEST,
+});
+
+/// For what takes long, listings and compression: two of each at a time, for the whole server, or
+/// for one device. They give way to workers as slow decisions do (`guest/lanes.rs`).
+static BACKGROUND: Crew = Crew::new(Limits {
+    name: "background",
+    niceness: NICENESS,
+    share: 2,
+    threads: 32,
+    waiting: 4096,
+    patience: PATIENCE,
+    brief_patience: BRIEF_PATIENCE,
+    longest: LONGEST,
+});
+
+/// How the scheduler ranks threads of the background, beside workers with 0.
+const NICENESS: i32 = 5;
+
+/// Starts the first threads, so that none is missing where the system gives no more later.
+pub fn start() -> io::Result<()> {
+    FOREGROUND.start()?;
+    BACKGROUND.start()
+}
+
+/// Runs what may wait for the device of this place.
+pub async fn run<R: Send + 'static>(
+    place: Place,
+    work: impl FnOnce(&Progress) -> R + Send + 'static,
+) -> Result<R, Unanswered> {
+    FOREGROUND.run(Queue::Device(place.device), work).await
+}
+
+/// Runs what may wait for the device of this place and takes long: it tells when it goes on.
+pub async fn run_in_background<R: Send + 'static>(
+    place: Place,
+    work: impl FnOnce(&Progress) -> R + Send + 'static,
+) -> Result<R, Unanswered> {
+    BACKGROUND.run(Queue::Device(place.device), work).await
+}
+
+/// Runs what takes a processor's time, and waits for no device.
+pub async fn compute<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, Unanswered> {
+    BACKGROUND.run(Queue::Processor, |_: &Progress| work()).await
+}
+
+/// Runs what nobody waits for.
+fn hand_over(place: Place, work: impl FnOnce() + Send + 'static) {
+    FOREGROUND.hand_over(Queue::Device(place.device), work);
+}
+
+/// What is done for each device now: first what requests wait for.
+pub fn shares() -> Vec<Share> {
+    let mut shares = FOREGROUND.shares();
+    shares.extend(BACKGROUND.shares());
+    shares
+}

@@ -1,0 +1,171 @@
+//! A file system that takes its time for an operation, or never answers: who waits for it, and
+//! who does not. Needs /dev/fuse and the right to mount; where they are not there each test says
+//! so, and the units of `disk` and `site` hold what they can without.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::fixture::{Client, site, write};
+use crate::fuse::{FILES, FLUSH, Fuse, GETATTR, LOOKUP, OPEN, READ, READDIR};
+use crate::running::{Program, serving, told, until};
+
+/// A site with a file system that waits in the folder `slow`.
+fn slow_site() -> Option<(tempfile::TempDir, Fuse)> {
+    let folder = site();
+    let slow = folder.path().join("root/slow");
+    std::fs::create_dir(&slow).unwrap();
+    let fuse = Fuse::mount(&slow)?;
+    Some((folder, fuse))
+}
+
+fn send(program: &Program, target: &str) -> Client {
+    let mut client = program.client();
+    client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
+    client
+}
+
+/// Whatever it waits for, its worker answers others; and in the end it has its answer.
+#[test]
+fn operation_that_waits_keeps_no_worker() {
+    let Some((folder, fuse)) = slow_site() else { return };
+    let arguments = ["--workers", "1", "--listing", "--access-log", "off"];
+    let program = Program::start(serving(&folder.path().join("root"), &arguments), 1);
+    // It ends before the program, which could not end with it.
+    let fuse = fuse;
+    let [(small, small_bytes), (large, large_bytes), ..] = FILES;
+    let expected = [(small, small_bytes), (large, large_bytes)];
+    // Once, so that all names are known to the kernel, whose walk then waits for nothing.
+    for (name, length) in expected {
+        assert_eq!(program.get(&format!("/slow/{name}")).body.len(), length);
+    }
+    assert_eq!(program.get("/slow/").status(), 200);
+    for operation in [OPEN, FLUSH, GETATTR, READDIR, READ] {
+        for (name, length) in expected {
+            fuse.hold(&[operation]);
+            let name = match operation {
+                READDIR => "",
+                // What was read is in memory.
+                READ if length < large_bytes => "unread.bin",
+                _ => name,
+            };
+            let mut client = send(&program, &format!("/slow/{name}"));
+            if operation != READ || length < large_bytes {
+                fuse.wait_for(operation, 1);
+            }
+            for _ in 0..20 {
+                assert_eq!(program.get("/hello.txt").text(), "hello\n", "beside {operation}");
+            }
+            fuse.go_on();
+            let reply = client.reply();
+            assert_eq!(reply.status(), 200, "{operation}");
+            let is_whole = name.is_empty() || FILES.contains(&(name, reply.body.len()));
+            assert!(is_whole, "{operation}: {} bytes of {name}", reply.body.len());
+        }
+    }
+}
+
+/// They kept all threads, for ever, and the port after the end.
+#[test]
+fn hung_file_system_keeps_its_own_share_alone_and_is_told() {
+    let Some((folder, fuse)) = slow_site() else { return };
+    let root = folder.path().join("root");
+    for number in 0..20 {
+        write(&root.join(format!("cold/{number}.txt")), b"cold");
+    }
+    std::os::unix::fs::symlink("slow/small.txt", root.join("link")).unwrap();
+    let arguments =
+        ["--workers", "2", "--listing", "--admin", "127.0.0.1:0", "--access-log", "off"];
+    let mut program = Program::start(serving(&root, &arguments), 1);
+    let (admin, fuse) = (program.admin(), fuse);
+    assert_eq!(told(admin, "/healthz"), "ok\n");
+    fuse.hold(&[LOOKUP, GETATTR, OPEN, FLUSH, READ, READDIR, 17, 27, 34]);
+    let asked = Instant::now();
+    let mut stuck: Vec<_> = (0..60)
+        .map(|number| match number % 3 {
+            0 => send(&program, &format!("/slow/{number}")),
+            1 => send(&program, "/slow/"),
+            _ => send(&program, "/link"),
+        })
+        .collect();
+    let elsewhere = |program: &Program, round: usize| {
+        for number in 0..10 {
+            let number = 10 * round + number;
+            assert_eq!(program.get(&format!("/cold/{number}.txt")).text(), "cold");
+            assert_eq!(program.get(&format!("/unknown/{number}")).status(), 404);
+            assert_eq!(program.get("/bare/").status(), 200);
+            // The folder in which it is mounted.
+            assert_eq!(program.get("/").text(), "<h1>home</h1>\n");
+        }
+    };
+    elsewhere(&program, 0);
+    for client in &mut stuck {
+        let reply = client.reply();
+        assert_eq!((reply.status(), reply.field("retry-after")), (503, Some("10")));
+    }
+    assert!(asked.elapsed() < Duration::from_secs(25), "{:?}", asked.elapsed());
+    let device = fuse.shown();
+    let line = program.wait_for("has given no answer");
+    assert!(line.contains(&device), "{line}");
+    let health = format!("the file system of device {device} gives no answer\n");
+    assert_eq!(told(admin, "/healthz"), health);
+    // The rest of the site is served.
+    assert_eq!(told(admin, "/readyz"), "ready\n");
+    let stalled = format!("innkeeper_disk_stalled{{device=\"{device}\",threads=\"disk\"}} 1\n");
+    assert!(told(admin, "/metrics").contains(&stalled), "{stalled}");
+    assert!(told(admin, "/status").contains("\"stalled\": true"));
+    elsewhere(&program, 1);
+    // Who asks now hears sooner.
+    let asked = Instant::now();
+    assert_eq!(send(&program, "/slow/again").reply().status(), 503);
+    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
+    fuse.go_on();
+    program.wait_for("gives answers again");
+    until(|| told(admin, "/healthz") == "ok\n");
+    assert_eq!(send(&program, "/slow/small.txt").reply().body.len(), FILES[0].1);
+}
+
+/// A process that is stuck in the kernel cannot be ended. Its port can be had.
+#[test]
+fn stop_closes_the_port_before_a_hung_file_system_keeps_the_process() {
+    let Some((folder, fuse)) = slow_site() else { return };
+    let root = folder.path().join("root");
+    let arguments = ["--workers", "1", "--admin", "127.0.0.1:0", "--access-log", "off"];
+    let mut program = Program::start(serving(&root, &arguments), 1);
+    let (site, admin, fuse) = (program.addresses[0], program.admin(), fuse);
+    fuse.hold(&[LOOKUP]);
+    let _stuck = send(&program, "/slow/small.txt");
+    fuse.wait_for(LOOKUP, 1);
+    program.signal(Signal::TERM);
+    program.wait_for("stopping");
+    program.signal(Signal::TERM);
+    program.wait_for("stopped at once");
+    for address in [site, admin] {
+        until(|| TcpListener::bind(address).is_ok());
+    }
+    assert!(program.child.try_wait().unwrap().is_none(), "it waits for the file system");
+    fuse.abort();
+    program.child.wait().unwrap();
+}
+
+/// As after `umount` and `mount`: what was local is not taken to be that still.
+#[test]
+fn mount_in_the_place_of_another_is_judged_by_itself() {
+    let folder = site();
+    let slow = folder.path().join("root/slow");
+    write(&slow.join("small.txt"), b"local\n");
+    let arguments = ["--workers", "1", "--access-log", "off"];
+    let program = Program::start(serving(&folder.path().join("root"), &arguments), 1);
+    assert_eq!(program.get("/slow/small.txt").text(), "local\n");
+    let Some(fuse) = Fuse::mount(&slow) else { return };
+    assert_eq!(program.get("/slow/small.txt").body.len(), FILES[0].1);
+    fuse.hold(&[OPEN]);
+    let mut client = send(&program, "/slow/small.txt");
+    fuse.wait_for(OPEN, 1);
+    assert_eq!(program.get("/hello.txt").text(), "hello\n");
+    fuse.go_on();
+    assert_eq!(client.reply().body.len(), FILES[0].1);
+    drop(fuse);
+    assert_eq!(program.get("/slow/small.txt").text(), "local\n");
+}
