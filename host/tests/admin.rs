@@ -260,6 +260,36 @@ fn clients_that_take_nothing_do_not_keep_others_out() {
     drop(silent);
 }
 
+/// Silent ones, and those that send a head by and by.
+#[test]
+fn silent_connections_do_not_keep_health_out() {
+    let folder = site();
+    let socket = folder.path().join("admin.sock");
+    let unix = format!("unix:{}", socket.display());
+    for admin in ["127.0.0.1:0", unix.as_str()] {
+        let root = folder.path().join("root");
+        let mut program = Program::start(serving(&root, &["--admin", admin]), 1);
+        let line = program.wait_for("administration at");
+        let address =
+            line.split("administration at ").nth(1).unwrap().trim_start_matches("http://");
+        let address = address.trim_end_matches('/');
+        let mut silent: Vec<Box<dyn Write>> = Vec::new();
+        for number in 0..100 {
+            let mut stream: Box<dyn Write> = match address.strip_prefix("unix:") {
+                Some(path) => Box::new(UnixStream::connect(path).unwrap()),
+                None => Box::new(std::net::TcpStream::connect(address).unwrap()),
+            };
+            if number % 2 == 0 {
+                stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: loc").unwrap();
+            }
+            silent.push(stream);
+        }
+        let health = Command::new(PROGRAM).args(["health", address]).output().unwrap();
+        assert!(health.status.success(), "{admin}: {health:?}");
+        drop(silent);
+    }
+}
+
 #[test]
 fn what_is_too_large_or_no_token_is_told() {
     let place = Place::new(&[]);

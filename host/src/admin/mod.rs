@@ -5,11 +5,13 @@
 //!
 //! - [`access`]: who may do what.
 //! - [`listener`]: where it listens.
+//! - `places`: how many are listened to at a time.
 //! - `routes`: what there is.
 //! - [`status`]: what the server tells about itself.
 
 pub mod access;
 pub mod listener;
+mod places;
 mod routes;
 pub mod status;
 
@@ -29,9 +31,11 @@ use crate::guest::swap::Swapper;
 use crate::panics;
 use access::Access;
 use listener::Listener;
+use places::{Place, Places};
 use status::Subject;
 
-/// Connections at a time. Probes, a scraper and a person or two need fewer; others wait.
+/// Connections at a time. Probes, a scraper and a person or two need fewer. For another one
+/// the one makes room that has been idle for longest.
 const CONNECTIONS: usize = 32;
 
 /// From a connection's first byte to the end of a head, and from one request to the next.
@@ -65,9 +69,8 @@ pub async fn serve(admin: Arc<Admin>, listener: Listener) {
 }
 
 async fn accept_from(admin: Arc<Admin>, listener: Arc<Listener>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places::new(CONNECTIONS);
     loop {
-        let permit = Arc::clone(&permits).acquire_owned().await;
         match &*listener {
             Listener::Tcp(listener) => match listener.accept().await {
                 Ok((stream, _)) => {
@@ -76,12 +79,16 @@ async fn accept_from(admin: Arc<Admin>, listener: Arc<Listener>) {
                     if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(STALL)) {
                         tracing::debug!("a client may take its time: {error}");
                     }
-                    drop(tokio::spawn(converse(Arc::clone(&admin), stream, permit)));
+                    let place = places.take().await;
+                    drop(tokio::spawn(converse(Arc::clone(&admin), stream, place)));
                 }
                 Err(error) => rest(&error).await,
             },
             Listener::Unix(listener) => match listener.accept().await {
-                Ok((stream, _)) => drop(tokio::spawn(converse(Arc::clone(&admin), stream, permit))),
+                Ok((stream, _)) => {
+                    let place = places.take().await;
+                    drop(tokio::spawn(converse(Arc::clone(&admin), stream, place)));
+                }
                 Err(error) => rest(&error).await,
             },
         }
@@ -93,22 +100,28 @@ async fn rest(error: &std::io::Error) {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-async fn converse<S>(admin: Arc<Admin>, stream: S, permit: impl Send)
+async fn converse<S>(admin: Arc<Admin>, stream: S, place: Place)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let service = service_fn(|request| {
         let admin = Arc::clone(&admin);
-        async move { Ok::<_, Infallible>(routes::answer(&admin, request).await) }
+        let answering = place.begin();
+        async move {
+            let reply = routes::answer(&admin, request).await;
+            drop(answering);
+            Ok::<_, Infallible>(reply)
+        }
     });
-    let served = http1::Builder::new()
+    let conversation = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!("a connection to the administration ended: {error}");
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        () = place.is_wanted() => tracing::debug!("an idle connection to the administration ends"),
+        served = conversation => if let Err(error) = served {
+            tracing::debug!("a connection to the administration ended: {error}");
+        },
     }
-    drop(permit);
 }
