@@ -17,8 +17,8 @@
 //! - [`sandbox`] and [`service_manager`]: what the process gives up, and what it tells
 //!   systemd.
 //! - [`panics`]: what becomes of one; [`diagnostics`]: what is said on standard error.
-//! - [`log`], [`metrics`], [`clock`], [`cache`] and [`disk`] (threads that may wait for one):
-//!   leaves, which anyone may call and which call no one.
+//! - [`log`], [`metrics`], [`clock`], [`text`], [`cache`] and [`disk`] (threads that may wait for
+//!   one): leaves, which anyone may call and which call no one.
 
 pub mod admin;
 pub mod cache;
@@ -39,3 +39,4 @@ pub mod sandbox;
 pub mod server;
 pub mod service_manager;
 pub mod site;
+pub mod text;

@@ -4,8 +4,10 @@
 //! What the environment and the file say is put before what was typed, as flags, where
 //! nothing was typed; so each value is read and refused in one place, by its flag.
 
+use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
@@ -13,6 +15,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use toml::{Table, Value};
 
 use super::Arguments;
+use crate::text::{escaped, one_line};
 
 /// What the names of environment variables begin with.
 const PREFIX: &str = "INNKEEPER_";
@@ -46,7 +49,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::CommandLine => f.write_str("command line"),
             Origin::Environment(name) => write!(f, "environment: {name}"),
-            Origin::File(path) => write!(f, "{}", path.display()),
+            Origin::File(path) => write!(f, "{}", escaped(&path.display().to_string())),
             Origin::Default => f.write_str("default"),
         }
     }
@@ -112,7 +115,7 @@ pub fn read(
         } else if let Some((table, path)) = &file
             && let Some(value) = table.get(&key(setting))
         {
-            (from_file(value), Origin::File(path.clone()))
+            (from_file(setting, value), Origin::File(path.clone()))
         } else {
             (Vec::new(), Origin::Default)
         };
@@ -155,6 +158,19 @@ fn variable(id: &str) -> String {
     PREFIX.to_owned() + &id.to_ascii_uppercase()
 }
 
+/// Whether a setting may have any number of values, also none.
+fn may_be_none(setting: &Arg) -> bool {
+    matches!(setting.get_action(), ArgAction::Append) && setting.get_default_values().is_empty()
+}
+
+/// Whether a setting is a number, and not a text that may look like one.
+fn is_number(setting: &Arg) -> bool {
+    let parsed = setting.get_value_parser().type_id();
+    [TypeId::of::<u32>(), TypeId::of::<NonZeroU32>(), TypeId::of::<NonZeroUsize>()]
+        .into_iter()
+        .any(|number| parsed == number)
+}
+
 fn is_switch(setting: &Arg) -> bool {
     matches!(setting.get_action(), ArgAction::SetTrue)
 }
@@ -164,7 +180,11 @@ fn read_file(path: &Path, command: &Command) -> Result<Table, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read the settings in {shown}: {error}"))?;
-    let table: Table = text.parse().map_err(|error| format!("{shown} is no TOML: {error}"))?;
+    let table: Table = text.parse().map_err(|error: toml::de::Error| {
+        let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+        let (line, why) = (before.matches('\n').count() + 1, one_line(error.message()));
+        format!("{shown} is no TOML: line {line}: {why}")
+    })?;
     for name in table.keys() {
         if settings(command).any(|setting| key(setting) == *name) {
             continue;
@@ -192,7 +212,7 @@ fn from_environment(setting: &Arg, value: &OsStr) -> Vec<Result<OsString, String
     }
 }
 
-fn from_file(value: &Value) -> Vec<Result<OsString, String>> {
+fn from_file(setting: &Arg, value: &Value) -> Vec<Result<OsString, String>> {
     let single = |value: &Value| match value {
         Value::String(text) => Ok(text.into()),
         Value::Integer(number) => Ok(number.to_string().into()),
@@ -200,6 +220,10 @@ fn from_file(value: &Value) -> Vec<Result<OsString, String>> {
         other => Err(format!("a {} is not understood here", other.type_str())),
     };
     match value {
+        // Without any the default would count, which the file seems to switch off.
+        Value::Array(values) if values.is_empty() && !may_be_none(setting) => {
+            vec![Err("the list is empty; leave the setting out for its default".to_owned())]
+        }
         Value::Array(values) => values.iter().map(single).collect(),
         value => vec![single(value)],
     }
@@ -264,8 +288,8 @@ fn value_in_force(matches: &ArgMatches, setting: &Arg) -> Option<Value> {
     let mut values = values.map(|value| {
         let text = value.to_string_lossy();
         match text.parse() {
-            Ok(number) => Value::Integer(number),
-            Err(_) => Value::String(text.into_owned()),
+            Ok(number) if is_number(setting) => Value::Integer(number),
+            _ => Value::String(text.into_owned()),
         }
     });
     match setting.get_action() {
@@ -385,6 +409,32 @@ mod tests {
     }
 
     #[test]
+    fn text_that_looks_like_a_number_stays_text() {
+        for root in
+            ["007", "7", "0x10", "1e3", "true", "2026-01-01", "-1", "1_000", "inf", "\u{1b}"]
+        {
+            let sources = Sources::new(None, &[("INNKEEPER_ROOT", root)]);
+            let typed = ["--workers", "07", "--requests-per-second", "5", "--decision-memory", "0"];
+            let (before, in_force) = sources.read(&typed).expect("settings");
+            let written = write(&in_force);
+            assert!(written.contains("\nworkers = 7 ") && !written.contains('\u{1b}'), "{written}");
+            assert!(written.contains("requests-per-second = 5 "), "{written}");
+            let (again, _) = Sources::new(Some(&written), &[]).read(&[]).expect("settings");
+            assert_eq!(again.serve.root, before.serve.root, "{written}");
+        }
+    }
+
+    #[test]
+    fn empty_list_is_said_to_be_empty_where_a_default_would_count() {
+        for text in ["listen = []", "root = []", "workers = []", "verbose = []", "access-log = []"]
+        {
+            let error = Sources::new(Some(text), &[]).read(&[]).expect_err(text);
+            assert!(error.contains("the list is empty"), "{text}: {error}");
+        }
+        Sources::new(Some("cases = []\nreadable = []"), &[]).read(&[]).expect("settings");
+    }
+
+    #[test]
     fn what_is_wrong_is_blamed_on_its_source() {
         let check = |file: Option<&str>, environment: &[_], parts: &[&str]| {
             let sources = Sources::new(file, environment);
@@ -404,7 +454,7 @@ mod tests {
         file("workers = [1, 2]", &["workers: ", "multiple times"]);
         file("workers = 1.5", &["workers: ", "a float is not understood here"]);
         file("verbose = 'yes'", &["verbose: write true or false"]);
-        file("workers =", &["is no TOML", "line 1"]);
+        file("\nworkers =", &["is no TOML: line 2: "]);
         check(None, &[("INNKEEPER_WORKERS", "x")], &["INNKEEPER_WORKERS: ", "write a number"]);
         check(None, &[("INNKEEPER_ACCESS_LOG", "x")], &["INNKEEPER_ACCESS_LOG: ", "combined"]);
         check(None, &[("INNKEEPER_CONFIG", "/no/such.toml")], &["cannot read", "/no/such.toml"]);

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use crate::guest::decision::{Candidate, Decision, Field};
+use crate::text::escaped;
 
 /// What must be decided. The names are those of `wit/policy.wit`.
 #[derive(Debug, Deserialize)]
@@ -60,6 +61,16 @@ fn ok() -> u16 {
 }
 
 impl Expected {
+    /// What keeps every decision from being that. The error is a sentence.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self {
+            Expected::Serve(serve) if serve.candidates.is_empty() => {
+                Err("`candidates` is empty; name those that the guest decides on".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the decision is that, as far as it is stated.
     pub(super) fn holds(&self, decision: &Decision) -> bool {
         match (self, decision) {
@@ -140,7 +151,9 @@ impl fmt::Display for Expected {
                 &reply.fields
             }
         };
-        fields.iter().try_for_each(|(name, value)| write!(f, " ({name}: {value})"))
+        fields
+            .iter()
+            .try_for_each(|(name, value)| write!(f, " ({}: {})", escaped(name), escaped(value)))
     }
 }
 

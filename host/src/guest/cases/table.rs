@@ -14,8 +14,7 @@ use crate::guest::interests::{CLIENT_ADDRESS, SCHEME};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    #[serde(default)]
-    case: Vec<Spanned<Row>>,
+    case: Option<Vec<Spanned<Row>>>,
 }
 
 #[derive(Deserialize)]
@@ -50,12 +49,12 @@ pub(super) fn parse(text: &str) -> Result<Vec<Case>, String> {
         };
         format!("line {place}: {message}{advice}")
     })?;
-    if table.case.is_empty() {
-        return Err("it has no `case`; write case = [ { line = …, decision = … } ]".to_owned());
+    let advice = "write case = [ { line = …, decision = … } ]";
+    let rows = table.case.ok_or_else(|| format!("it has no `case`; {advice}"))?;
+    if rows.is_empty() {
+        return Err(format!("`case` is empty; {advice}"));
     }
-    table
-        .case
-        .into_iter()
+    rows.into_iter()
         .map(|row| {
             let line_number = line_number(row.span().start);
             row.into_inner()
@@ -72,6 +71,7 @@ impl Row {
             (None, Some(escaped)) => unescape(&escaped)?,
             _ => return Err("a case has either `line` or `escaped-line`".to_owned()),
         };
+        self.decision.check()?;
         let mut case = Case {
             line_number,
             name: self.name,
@@ -92,6 +92,11 @@ impl Row {
                         .map_err(|_| format!("`{CLIENT_ADDRESS}` is no address: {address:?}"))?;
                 }
                 (SCHEME, [scheme]) if scheme == "http" => {}
+                (_, []) => {
+                    return Err(format!(
+                        "the values of the field {name:?} are empty; leave it out"
+                    ));
+                }
                 _ if name.starts_with(':') => {
                     return Err(format!("{name:?} cannot have this value, or is no fact"));
                 }
@@ -147,7 +152,9 @@ mod tests {
     fn a_mistake_is_told_with_its_place() {
         for (text, part) in [
             ("", "no `case`"),
-            ("case = []", "no `case`"),
+            ("case = []", "`case` is empty"),
+            ("case = [{ line = 'a', decision = { serve = { candidates = [] } } }]", "is empty"),
+            ("case = [{ line = 'a', fields = { b = [] }, decision = 'not-found' }]", "are empty"),
             ("case = [{ line = 'a' }]", "missing field `decision`"),
             ("case = [{ decision = 'not-found' }]", "either `line` or `escaped-line`"),
             ("\n\ncase = [{ line = 'a', decision = 'found' }]", "line 3"),

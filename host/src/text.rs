@@ -1,0 +1,126 @@
+//! Texts on their way to people: on one line and with nothing in them that a terminal obeys.
+//!
+//! A name with a line feed could forge a line of a log, one with ESC moves a terminal's
+//! cursor, and one with U+202E shows what follows backwards. What may hold such characters is
+//! escaped where it comes in, and once more where lines go out.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+/// Whether a character shows itself and does nothing else.
+fn is_plain(character: char) -> bool {
+    match character {
+        ' '..='~' => true,
+        _ => {
+            let mut escaped = character.escape_debug();
+            escaped.next() == Some(character) && escaped.next().is_none()
+        }
+    }
+}
+
+/// The text, with what is not plain written as `\n`, `\u{1b}` or the like.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(text.len() + 16);
+    // Writing to memory does not fail.
+    let _ = Escaping(&mut line).write_str(text);
+    Cow::Owned(line)
+}
+
+/// The text on one line: line breaks, and all white space, become single spaces. The rest is
+/// escaped.
+pub fn one_line(text: &str) -> String {
+    let words: Vec<_> = text.split_whitespace().collect();
+    escaped(&words.join(" ")).into_owned()
+}
+
+/// The beginning of a text.
+pub fn beginning(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{} (and {} bytes more)", &text[..end], text.len() - end),
+        None => text.to_owned(),
+    }
+}
+
+/// Escapes what is written through it. It takes no memory of its own: near its end there may
+/// be something to say.
+pub struct Escaping<W>(pub W);
+
+impl<W: Write> Write for Escaping<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some(at) = rest.find(|character| !is_plain(character)) {
+            let (plain, other) = rest.split_at(at);
+            self.0.write_str(plain)?;
+            let mut characters = other.chars();
+            for part in characters.next().into_iter().flat_map(char::escape_debug) {
+                self.0.write_char(part)?;
+            }
+            rest = characters.as_str();
+        }
+        self.0.write_str(rest)
+    }
+}
+
+/// JSON, in whose strings the same characters are escaped as JSON has it: who reads it gets
+/// what was written.
+pub fn plain_json(json: &str) -> Cow<'_, str> {
+    let is_kept = |character| character == '\n' || is_plain(character);
+    if json.chars().all(is_kept) {
+        return Cow::Borrowed(json);
+    }
+    let mut text = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        if is_kept(character) {
+            text.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to memory does not fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+    }
+    Cow::Owned(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Escaping, beginning, escaped, one_line, plain_json};
+    use std::fmt::Write;
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        for (text, shown) in [
+            ("caf\u{e9} \"a\" 'b' \\ \u{6f22}", "caf\u{e9} \"a\" 'b' \\ \u{6f22}"),
+            ("a\nb\r\tc", "a\\nb\\r\\tc"),
+            ("\x1b[2J\x7f\0", "\\u{1b}[2J\\u{7f}\\0"),
+            // A command of its own in terminals that know C1.
+            ("\u{9b}2J", "\\u{9b}2J"),
+            ("\u{202e}\u{2066}\u{200f}", "\\u{202e}\\u{2066}\\u{200f}"),
+            (
+                "\u{2028}\u{2029}\u{85}\u{feff}\u{200b}",
+                "\\u{2028}\\u{2029}\\u{85}\\u{feff}\\u{200b}",
+            ),
+        ] {
+            assert_eq!(escaped(text), shown);
+            let mut written = String::new();
+            write!(Escaping(&mut written), "{text}").expect("memory");
+            assert_eq!(written, shown);
+        }
+        assert_eq!(one_line(" a\n\n  b\u{85}c\x1b "), "a b c\\u{1b}");
+        assert_eq!(beginning("\u{e9}\u{e9}", 1), "\u{e9} (and 2 bytes more)");
+        assert_eq!(beginning("abc", 3), "abc");
+    }
+
+    #[test]
+    fn json_says_the_same_when_it_is_plain() {
+        let text = "caf\u{e9}\n\x1b\u{7f}\u{9b}\u{202e}\u{e0001}";
+        let json = serde_json::to_string_pretty(&[text]).expect("JSON");
+        let plain = plain_json(&json);
+        assert!(!plain.contains(['\x1b', '\u{7f}', '\u{9b}', '\u{202e}', '\u{e0001}']), "{plain}");
+        let read: Vec<String> = serde_json::from_str(&plain).expect("JSON");
+        assert_eq!(read, [text]);
+    }
+}
