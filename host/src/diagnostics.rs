@@ -5,7 +5,7 @@
 //! what is worth a line, again and again. What does not fit into the bounded buffer
 //! meanwhile is dropped and counted.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,12 +14,15 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use tracing::Level;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::prelude::*;
 
 use crate::clock;
 use crate::log::entry::escape;
 use crate::panics;
+use crate::text::{Escaping, escaped, plain_json};
 
 /// Bytes of lines that may wait to be written: a thousand and more.
 const WAITING_BYTES: usize = 256 << 10;
@@ -74,7 +77,14 @@ pub fn start(levels: Targets, form: Form) {
         .with_ansi(io::stderr().is_terminal())
         .with_target(false);
     let layer = match form {
-        Form::Text => layer.boxed(),
+        // A line is one line, whatever is told.
+        Form::Text => {
+            let fields = debug_fn(|to, field, value| match field.name() {
+                "message" => write!(Escaping(to), "{value:?}"),
+                name => write!(Escaping(to), "{name}={value:?}"),
+            });
+            layer.fmt_fields(fields.delimited(" ")).boxed()
+        }
         Form::Json => layer.json().boxed(),
     };
     tracing_subscriber::registry().with(layer.with_filter(levels)).init();
@@ -96,23 +106,30 @@ pub fn hand_over() -> io::Result<()> {
 
 /// Says a line whatever the levels are.
 pub fn say(line: fmt::Arguments<'_>) {
-    told(Level::INFO, line);
+    told(Level::INFO, &escaped(&line.to_string()));
 }
 
 /// Says why the program ends.
 pub fn complain(line: fmt::Arguments<'_>) {
-    told(Level::ERROR, line);
+    told(Level::ERROR, &escaped(&line.to_string()));
 }
 
-fn told(level: Level, line: fmt::Arguments<'_>) {
+/// Shows lines of another program, whatever the levels are.
+pub fn show(lines: &str) {
+    let lines: Vec<_> =
+        lines.lines().map(|line| escaped(&line.replace('\t', "    ")).into_owned()).collect();
+    told(Level::INFO, &lines.join("\n"));
+}
+
+fn told(level: Level, line: &str) {
     let line = if QUEUE.is_json.load(Ordering::Relaxed) {
         // As the lines of `tracing` have it.
         let timestamp = clock::rfc3339_of(SystemTime::now());
-        let fields = serde_json::json!({ "message": line.to_string() });
+        let fields = serde_json::json!({ "message": line });
         let level = level.as_str();
         serde_json::json!({ "timestamp": timestamp, "level": level, "fields": fields }).to_string()
     } else {
-        line.to_string()
+        line.to_owned()
     };
     // Where nothing can be said, as on a full disk, serving goes on all the same;
     // `eprintln` would panic.
@@ -128,7 +145,7 @@ pub fn head(client: IpAddr, head: &[u8]) {
         text.extend_from_slice(b"\n> ");
         escape(&mut text, line);
     }
-    say(format_args!("{}", String::from_utf8_lossy(&text)));
+    told(Level::INFO, &String::from_utf8_lossy(&text));
 }
 
 /// Lines that were lost since the start: their reader was too slow.
@@ -153,15 +170,25 @@ pub fn finish() {
     }
 }
 
-/// Takes lines, one in each write.
+/// Takes lines, one in each write. To write one does not fail: there is nobody to tell.
 struct Out;
 
 impl Write for Out {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if !QUEUE.is_used.load(Ordering::Acquire) {
-            return io::stderr().write(line);
+        let json;
+        let text = match std::str::from_utf8(line) {
+            Ok(text) if QUEUE.is_json.load(Ordering::Relaxed) => {
+                json = plain_json(text);
+                json.as_bytes()
+            }
+            _ => line,
+        };
+        if QUEUE.is_used.load(Ordering::Acquire) {
+            QUEUE.append(text);
+        } else {
+            // On a full disk nothing can be said.
+            let _ = io::stderr().write_all(text);
         }
-        QUEUE.append(line);
         Ok(line.len())
     }
 

@@ -14,6 +14,7 @@
 //! - `swaps`: guests that are replaced while they serve.
 //! - `commands`: what can be done with a guest besides serving it.
 //! - `program`: the binary as a user types it.
+//! - `escaping`: names that would forge a line or command a terminal.
 //! - `operations`: how it is run in production: settings, logs, restarts, what it gives up.
 //! - `fuzz`: what the fuzzers of `host/fuzz` hold, for some seconds.
 //! - `dev`: the loop of who writes a guest.
@@ -43,6 +44,7 @@ mod contract;
 mod dependencies;
 mod dev;
 mod documents;
+mod escaping;
 mod examples;
 mod failing_disk;
 mod failing_machine;
@@ -51,6 +53,7 @@ mod files;
 mod fuzz;
 mod guests;
 mod hostile;
+
 mod limits;
 mod operations;
 mod panics;

@@ -102,3 +102,44 @@ pub fn decides_nonsense() -> Vec<u8> {
     // The decision that there is nothing becomes one that does not exist.
     module(r#"(data (i32.const 512) "\09")"#, "")
 }
+
+/// A component that behaves, and imports a function of this name, which need not be one that
+/// a toolchain would give: it may be `url=<anything>`.
+#[cfg(test)]
+pub fn importing(name: &str) -> Vec<u8> {
+    let mut inner = wit_component::ComponentEncoder::default().module(&module("", "")).unwrap();
+    let inner = inner.encode().unwrap();
+    let interface = "innkeeper:policy/policy@0.1.0";
+    // Sections of the component model's binary format, one thing in each.
+    let text = |text: &str| [leb128(text.len()), text.as_bytes().to_vec()].concat();
+    let section =
+        |id: u8, content: &[u8]| [vec![id], leb128(content.len()), content.to_vec()].concat();
+    [
+        b"\0asm\x0d\0\x01\0".to_vec(),
+        // A type: a function of nothing that gives nothing.
+        section(7, b"\x01\x40\0\x01\0"),
+        // The import, of that type.
+        section(10, &[b"\x01\0", &text(name)[..], b"\x01\0"].concat()),
+        section(4, &inner),
+        // The inner component's instance, and what it exports.
+        section(5, b"\x01\0\0\0"),
+        section(6, &[b"\x01\x05\0\0", &text(interface)[..]].concat()),
+        section(11, &[b"\x01\0", &text(interface)[..], b"\x05\x01\0"].concat()),
+    ]
+    .concat()
+}
+
+/// A number as WebAssembly writes it.
+#[cfg(test)]
+fn leb128(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let byte = u8::try_from(number & 0x7f).unwrap();
+        number >>= 7;
+        if number == 0 {
+            bytes.push(byte);
+            return bytes;
+        }
+        bytes.push(byte | 0x80);
+    }
+}

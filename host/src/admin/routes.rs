@@ -17,6 +17,7 @@ use crate::dev::Dev;
 use crate::guest::source::MAX_GUEST_BYTES;
 use crate::guest::swap::Purpose;
 use crate::guest::trial::Trial;
+use crate::text::{escaped, plain_json};
 
 type Reply = Response<Either<Full<Bytes>, Events>>;
 
@@ -153,7 +154,7 @@ async fn hand_over(admin: &Admin, request: Request<Incoming>, purpose: Purpose) 
             let status = if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
             reply(status, JSON, report(&trial))
         }
-        Err(problem) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
+        Err(problem) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", escaped(&problem))),
     }
 }
 
@@ -187,13 +188,14 @@ async fn receive(mut body: Incoming) -> Result<Vec<u8>, NotReceived> {
 
 fn report(trial: &Trial) -> String {
     let report = serde_json::to_string_pretty(trial);
-    report.expect("names are texts, and numbers are finite") + "\n"
+    let report = report.expect("names are texts, and numbers are finite");
+    format!("{}\n", plain_json(&report))
 }
 
 async fn roll_back(admin: &Admin) -> Reply {
     match admin.swapper.roll_back().await {
         Ok(digest) => text(StatusCode::OK, format!("The guest {digest:#} serves again.\n")),
-        Err(problem) => text(StatusCode::CONFLICT, format!("{problem}\n")),
+        Err(problem) => text(StatusCode::CONFLICT, format!("{}\n", escaped(&problem))),
     }
 }
 

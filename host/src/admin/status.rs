@@ -17,6 +17,7 @@ use crate::http1::connection::Service;
 use crate::metrics::{self, Metrics};
 use crate::panics;
 use crate::sandbox::Sandbox;
+use crate::text::plain_json;
 
 /// The server that is told about.
 pub struct Subject {
@@ -200,7 +201,8 @@ impl Subject {
                 requests_per_connection: connection.requests,
             },
         };
-        serde_json::to_string_pretty(&status).expect("names are texts, and numbers are finite")
+        let status = serde_json::to_string_pretty(&status);
+        plain_json(&status.expect("names are texts, and numbers are finite")).into_owned()
     }
 
     fn lost(&self) -> u64 {

@@ -23,6 +23,7 @@ pub use serve::{CodeCache, DiagnosticFormat, LogFormat, OnTrap, Settings, SiteAr
 pub use sources::InForce;
 
 use crate::admin::listener::AdminAddress;
+use crate::diagnostics::complain;
 use crate::guest::GuestLimits;
 use values::{admin_address, deadline, field, project_name, size};
 
@@ -255,7 +256,7 @@ impl Arguments {
         sources::read(&typed, |name| std::env::var_os(name)).unwrap_or_else(|fault| match fault {
             sources::Fault::Typed(error) => error.exit(),
             sources::Fault::Other(problem) => {
-                eprintln!("error: {problem}");
+                complain(format_args!("error: {problem}"));
                 std::process::exit(2)
             }
         })

@@ -14,6 +14,7 @@ use crate::guest::contract::INTERFACE;
 use crate::guest::generation::Cost;
 use crate::guest::source::read_cases;
 use crate::guest::{Engine, Generation};
+use crate::text::escaped;
 
 /// How often a decision is measured at most, and for how long: a guest in Python
 /// takes 2 ms.
@@ -33,7 +34,8 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let compile = began.elapsed();
     let mut out = io::stdout().lock();
     let mut tell = |what: &str, value: std::fmt::Arguments| {
-        writeln!(out, "{what:<10} {value}").context("cannot write to standard output")
+        writeln!(out, "{what:<10} {}", escaped(&value.to_string()))
+            .context("cannot write to standard output")
     };
     let list = |names: Vec<&str>| match names.is_empty() {
         true => "none".to_owned(),

@@ -8,6 +8,7 @@ use anyhow::{anyhow, bail};
 use super::{load, print, read_guest_or_default, start_engine};
 use crate::cli::CompileArguments;
 use crate::guest::code_cache::CodeCache;
+use crate::text::escaped;
 
 /// Compiles it, unless that was done before.
 pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
@@ -20,9 +21,10 @@ pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let guest = load(&name, &bytes, engine)?;
     print(format_args!(
-        "{name} ({}) is ready to be loaded, in {}, after {:.1?}\n",
+        "{} ({}) is ready to be loaded, in {}, after {:.1?}\n",
+        escaped(&name),
         guest.digest(),
-        folder.display(),
+        escaped(&folder.display().to_string()),
         began.elapsed()
     ))?;
     Ok(ExitCode::SUCCESS)

@@ -18,6 +18,7 @@ use crate::http1::connection::{Origin, Service};
 use crate::http1::explain::{Explanation, explain};
 use crate::http1::{Limits, turns::Turns};
 use crate::reply::head;
+use crate::text::escaped;
 
 /// Explains the answer to a request.
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
@@ -48,10 +49,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         let asked = Asked { line: arguments.line.as_bytes(), fields: &arguments.fields, facts };
         asked.decide(&service.guest.current())
     };
-    let mut told = vec![
-        ("line", arguments.line.escape_debug().to_string()),
-        ("guest", format!("{name} ({digest})")),
-    ];
+    let mut told = vec![("line", arguments.line.clone()), ("guest", format!("{name} ({digest})"))];
     match &explanation {
         Explanation::Refused { why, .. } => {
             told.push(("refused", format!("by the host, without asking the guest: {why}")));
@@ -81,7 +79,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     }
     let mut out = io::stdout().lock();
     told.iter()
-        .try_for_each(|(what, value)| writeln!(out, "{what:<9} {value}"))
+        .try_for_each(|(what, value)| writeln!(out, "{what:<9} {}", escaped(value)))
         .context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
 }

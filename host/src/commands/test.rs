@@ -12,6 +12,7 @@ use crate::cli::{OutcomeFormat, TestArguments};
 use crate::guest::cases::CaseOutcome;
 use crate::guest::decision::Kind;
 use crate::guest::source::read_cases;
+use crate::text::{escaped, plain_json};
 
 /// What came of all cases.
 #[derive(Serialize)]
@@ -58,8 +59,8 @@ pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
 }
 
 fn write_json(outcome: &Outcome, mut out: impl Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut out, outcome)?;
-    writeln!(out)
+    let json = serde_json::to_string_pretty(outcome)?;
+    writeln!(out, "{}", plain_json(&json))
 }
 
 fn write_text(outcome: &Outcome, mut out: impl Write) -> io::Result<()> {
@@ -67,12 +68,13 @@ fn write_text(outcome: &Outcome, mut out: impl Write) -> io::Result<()> {
         if let Some(expected) = &case.expected {
             writeln!(
                 out,
-                "{}:{}: {}\n  asked     {}\n  expected  {expected}\n  got       {}\n",
-                case.file,
+                "{}:{}: {}\n  asked     {}\n  expected  {}\n  got       {}\n",
+                escaped(&case.file),
                 case.line,
-                case.name.as_deref().unwrap_or("does not hold"),
-                case.asked,
-                case.got
+                escaped(case.name.as_deref().unwrap_or("does not hold")),
+                escaped(&case.asked),
+                escaped(expected),
+                escaped(&case.got)
             )?;
         }
     }

@@ -26,8 +26,9 @@ pub(super) fn mismatch(component: &Component, engine: &Engine, error: wasmtime::
         .find(|other| minor(other) != minor(version));
     match other {
         Some(other) => format!(
-            "it was made for version {other} of the contract, and this innkeeper knows {}.x; \
+            "it was made for version {} of the contract, and this innkeeper knows {}.x; \
              build it with wit/policy.wit of version {version}, or use another innkeeper",
+            sentence::name(other),
             minor(version)
         ),
         None => format!(

@@ -35,6 +35,7 @@ pub struct Generation {
     origin: Origin,
     form: Form,
     interests: Interests,
+    /// Escaped, as the guest may name them as it likes.
     imports: Vec<String>,
     /// One for each worker.
     memories: Box<[Memory]>,
@@ -115,7 +116,7 @@ impl Generation {
         let imports = component
             .component_type()
             .imports(engine.wasm())
-            .map(|(name, _)| name.to_owned())
+            .map(|(name, _)| sentence::name(name))
             .collect();
         let mut linker = Linker::new(engine.wasm());
         linker.define_unknown_imports_as_traps(&component).map_err(|error| {
@@ -164,8 +165,8 @@ impl Generation {
         self.form
     }
 
-    /// What the component names as imports. None of it is there: calling one
-    /// traps.
+    /// What the component names as imports, escaped. None of it is there: calling
+    /// one traps.
     pub fn imports(&self) -> &[String] {
         &self.imports
     }

@@ -383,10 +383,17 @@ fn settles_in(change: Change) -> Duration {
     }
 }
 
+/// Imports of one guest that are warned of, each in a line. Toolchains add some twenty.
+const TOLD_IMPORTS: usize = 50;
+
 /// Tells what a guest names as imports.
 pub fn warn_of_imports(name: &str, generation: &Generation) {
-    for import in generation.imports() {
+    let imports = generation.imports();
+    for import in imports.iter().take(TOLD_IMPORTS) {
         tracing::warn!("{name} imports {import}; calling it traps");
+    }
+    if let Some(more) = imports.len().checked_sub(TOLD_IMPORTS).filter(|&more| more > 0) {
+        tracing::warn!("{name} has {more} imports more; `innkeeper check` lists them");
     }
 }
 

@@ -27,6 +27,7 @@ use super::digest::Digest;
 use super::generation::Generation;
 use super::instance::Failure;
 use super::interests::Facts;
+use crate::text::escaped;
 use expected::Expected;
 use table::parse;
 
@@ -170,7 +171,7 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.line.escape_ascii())?;
         for (name, value) in &self.fields {
-            write!(f, " ({name}: {value})")?;
+            write!(f, " ({}: {})", escaped(name), escaped(value))?;
         }
         Ok(())
     }
