@@ -15,6 +15,7 @@
 //! - `commands`: what can be done with a guest besides serving it.
 //! - `program`: the binary as a user types it.
 //! - `escaping`: names that would forge a line or command a terminal.
+//! - `inherited`: sockets that a service manager hands over.
 //! - `operations`: how it is run in production: settings, logs, restarts, what it gives up.
 //! - `fuzz`: what the fuzzers of `host/fuzz` hold, for some seconds.
 //! - `dev`: the loop of who writes a guest.
@@ -53,6 +54,7 @@ mod files;
 mod fuzz;
 mod guests;
 mod hostile;
+mod inherited;
 
 mod limits;
 mod operations;
