@@ -13,6 +13,12 @@ const LINE_BYTES: usize = 107;
 /// certificates' subjects.
 const HEADER_BYTES: usize = 4096;
 
+/// What one of version 1 begins with.
+const LINE_START: &[u8] = b"PROXY ";
+
+/// And one of version 2; its version, its family and the number of bytes that follow come next.
+const HEADER_START: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+
 /// The proxies that are believed.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
@@ -101,10 +107,21 @@ pub(crate) fn announced(received: &[u8]) -> Announced {
 
 /// Whether what has no end yet may still become a header.
 fn may_go_on(received: &[u8]) -> bool {
+    let begins_as = |start: &[u8]| received.iter().zip(start).all(|(byte, of)| byte == of);
     match received.first() {
         // One line, which has an end.
-        Some(b'P') => received.len() < LINE_BYTES && !received.contains(&b'\n'),
-        _ => received.len() < HEADER_BYTES,
+        Some(b'P') => {
+            begins_as(LINE_START) && received.len() < LINE_BYTES && !received.contains(&b'\n')
+        }
+        _ => {
+            let length = match received.get(HEADER_START.len() + 2..) {
+                Some(&[high, low, ..]) => usize::from(u16::from_be_bytes([high, low])),
+                _ => HEADER_BYTES,
+            };
+            // What has all of the bytes that it tells of has too few for its addresses.
+            let bytes = HEADER_BYTES.min(HEADER_START.len() + 4 + length);
+            begins_as(HEADER_START) && received.len() < bytes
+        }
     }
 }
 
@@ -187,6 +204,13 @@ mod tests {
             b"PROXY TCP4 a b 1 2\r\n",
             b"PROXY TCP4 192.0.2.1 192.0.2.2 99999 80\r\n",
             b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\x0c\0\0\0\0\0\0\0\0\0\0\0\0",
+            // At once, and not when nothing more has come for ten seconds.
+            b"PROXX",
+            b"PX",
+            b"\r\n\r\nX",
+            b"\r\n\r\n\0\r\nQUIX",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x04abcd",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\0",
             &longer,
             &[b'P'; 5000],
         ] {
