@@ -174,10 +174,11 @@ fn explain_tells_why_a_sibling_is_passed_over() {
         let time = std::time::UNIX_EPOCH + std::time::Duration::new(seconds, nanoseconds);
         file.set_modified(time).unwrap();
     };
-    for name in ["a.css", "a.css.gz", "b.css", "b.css.br", "c.css"] {
+    for name in ["a.css", "a.css.gz", "b.css", "b.css.br", "c.css", "d.css"] {
         fs::write(root.join(name), "content").unwrap();
     }
     fs::create_dir(root.join("c.css.gz")).unwrap();
+    fs::write(root.join("d.css.gz"), "").unwrap();
     at("a.css", 1_700_000_012, 250_000_000);
     at("a.css.gz", 1_700_000_010, 0);
     at("b.css", 1_700_000_000, 900_000_000);
@@ -191,6 +192,12 @@ fn explain_tells_why_a_sibling_is_passed_over() {
         ("b.css", "br", "7 bytes, ready-made in br"),
         ("b.css", "gzip", "7 bytes; its sibling .br is for clients that accept br"),
         ("c.css", "gzip", "7 bytes; its sibling .gz is passed over: it is no regular file"),
+        (
+            "d.css",
+            "gzip",
+            "7 bytes; its sibling .gz is passed over: it is empty, which is no content in that \
+             coding",
+        ),
     ] {
         let line = format!("GET /{target} HTTP/1.1");
         let field = format!("Accept-Encoding: {accepted}");

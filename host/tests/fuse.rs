@@ -42,8 +42,13 @@ const DIRECTORY_MODE: u32 = 0o40755;
 const FILE_MODE: u32 = 0o100_644;
 
 /// Its files: names, and lengths of content that is all `x`.
-pub const FILES: [(&str, usize); 4] =
-    [("small.txt", 1000), ("large.bin", 3 << 20), ("other.txt", 10), ("unread.bin", 40_000)];
+pub const FILES: [(&str, usize); 5] = [
+    ("small.txt", 1000),
+    ("large.bin", 3 << 20),
+    ("other.txt", 10),
+    ("unread.bin", 40_000),
+    ("small.txt.gz", 20),
+];
 
 /// A file system that is mounted until this is dropped.
 pub struct Fuse {
@@ -57,6 +62,8 @@ struct State {
     /// What is held back, and what was asked for.
     held: Mutex<(HashSet<u32>, Vec<u32>)>,
     changed: Condvar,
+    /// The file that cannot be opened, and the error.
+    failing: Mutex<Option<(&'static str, i32)>>,
 }
 
 impl Fuse {
@@ -106,6 +113,11 @@ impl Fuse {
         self.state.changed.notify_all();
     }
 
+    /// Fails to open this file with this error from now on.
+    pub fn fail_to_open(&self, name: &'static str, error: i32) {
+        *self.state.failing.lock().unwrap() = Some((name, error));
+    }
+
     /// Waits until this is asked for so many times since it is held back.
     #[track_caller]
     pub fn wait_for(&self, operation: u32, times: usize) {
@@ -150,7 +162,7 @@ fn serve(device: File, state: &Arc<State>) {
             held.0.contains(&operation)
         };
         if !is_held {
-            answer(&device, &request);
+            answer(&device, &request, state);
             continue;
         }
         let (device, state) = (Arc::clone(&device), Arc::clone(state));
@@ -158,12 +170,12 @@ fn serve(device: File, state: &Arc<State>) {
             let held = state.held.lock().unwrap();
             let waiting = |held: &mut (HashSet<u32>, Vec<u32>)| held.0.contains(&operation);
             drop(state.changed.wait_while(held, waiting).unwrap());
-            answer(&device, &request);
+            answer(&device, &request, &state);
         });
     }
 }
 
-fn answer(device: &File, request: &[u8]) {
+fn answer(device: &File, request: &[u8], state: &State) {
     let (operation, node) = (u32_at(request, 4), u64_at(request, 16));
     let body = &request[HEAD_BYTES..];
     let mut out = Vec::new();
@@ -190,7 +202,10 @@ fn answer(device: &File, request: &[u8]) {
             put_64(&mut out, &[0, 0]);
             attributes(&mut out, node, file(node));
         }
-        OPEN | OPENDIR => put_64(&mut out, &[0, 0]),
+        OPEN | OPENDIR => match (*state.failing.lock().unwrap(), file(node)) {
+            (Some((failing, errno)), Some((name, _))) if name == failing => error = -errno,
+            _ => put_64(&mut out, &[0, 0]),
+        },
         READ => {
             let length = file(node).map_or(0, |(_, length)| length);
             let offset = usize::try_from(u64_at(body, 8)).unwrap();

@@ -392,6 +392,25 @@ fn a_sibling_that_is_older_than_the_file_is_passed_over() {
     assert_eq!((reply.text(), reply.field("content-encoding")), ("new", None));
 }
 
+/// What was to make it failed or has just begun. The client would get nothing, or no page that
+/// it can decode.
+#[test]
+fn empty_sibling_is_passed_over() {
+    let (server, mut client) = siblings();
+    write_old(&server.root().join("style.css.br"), b"");
+    write_old(&server.root().join("style.css.gz"), b"");
+    for (accepted, content) in
+        [("gzip", "style.css"), ("br, gzip", "style.css"), ("br, zstd", "style.css.zst")]
+    {
+        for range in ["", "\nRange: bytes=0-"] {
+            let lines = format!("Accept-Encoding: {accepted}{range}");
+            let reply = get(&mut client, "/style.css", &lines);
+            assert_eq!(reply.text(), content, "{lines}");
+            assert_eq!(reply.field("vary"), Some("Accept-Encoding"), "{lines}");
+        }
+    }
+}
+
 /// Writes a file that was last modified at this time after the RFC's example.
 fn write_at(path: &Path, content: &[u8], after: Duration) {
     write(path, content);

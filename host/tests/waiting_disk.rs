@@ -169,3 +169,28 @@ fn mount_in_the_place_of_another_is_judged_by_itself() {
     drop(fuse);
     assert_eq!(program.get("/slow/small.txt").text(), "local\n");
 }
+
+/// Which form a part is of would depend on how much there is to do.
+#[test]
+fn range_of_file_whose_sibling_cannot_be_opened_now_is_503() {
+    let Some((folder, fuse)) = slow_site() else { return };
+    let arguments = ["--workers", "1", "--access-log", "off"];
+    let program = Program::start(serving(&folder.path().join("root"), &arguments), 1);
+    let fuse = fuse;
+    let ask = |range: &str| {
+        let mut client = program.client();
+        client.send(format!(
+            "GET /slow/small.txt HTTP/1.1\r\nHost: test\r\nAccept-Encoding: gzip\r\n{range}\r\n"
+        ));
+        let reply = client.reply();
+        (reply.status(), reply.field("content-encoding").map(str::to_owned), reply.body.len())
+    };
+    let range = "Range: bytes=0-4\r\n";
+    assert_eq!(ask(range), (206, Some("gzip".to_owned()), 5));
+    fuse.fail_to_open("small.txt.gz", libc::ENFILE);
+    assert_eq!(ask(range).0, 503);
+    assert_eq!(ask(""), (200, None, 1000));
+    // What is wrong with it for good is no matter of load.
+    fuse.fail_to_open("small.txt.gz", libc::EIO);
+    assert_eq!(ask(range), (206, None, 5));
+}

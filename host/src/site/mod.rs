@@ -263,8 +263,8 @@ impl Site {
             return Lookup::File(Arc::new(file));
         }
         let is_compressible = media_type.is_compressible();
-        let (version, codings) = (found.version, &accepted.codings);
-        let beside = match self.siblings(path, version, codings, is_compressible).await {
+        let version = found.version;
+        let beside = match self.siblings(path, version, accepted, is_compressible).await {
             Ok(beside) => beside,
             Err(trouble) => return trouble.lookup(),
         };

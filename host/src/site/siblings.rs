@@ -7,7 +7,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::beneath::Found;
-use super::encodings::{CODINGS, Coding};
+use super::encodings::{Accepted, CODINGS, Coding};
 use super::validators::Version;
 use super::{Lookup, Site, SystemError, Trouble, failed};
 use crate::disk::OpenFile;
@@ -41,8 +41,12 @@ pub enum PassedOver {
     Older(Duration),
     /// It is a directory, a FIFO or the like.
     NoFile,
+    /// It is empty, and so nothing in any coding: what made it did not get to its end.
+    Empty,
     /// This process may not read it.
     Forbidden,
+    /// The system is out of what it takes to open it.
+    Exhausted(Errno),
     /// The system could not open it.
     Failed(Errno),
 }
@@ -56,8 +60,11 @@ impl fmt::Display for PassedOver {
                 write!(f, "{:03} s", by.subsec_millis())
             }
             PassedOver::NoFile => f.write_str("it is no regular file"),
+            PassedOver::Empty => f.write_str("it is empty, which is no content in that coding"),
             PassedOver::Forbidden => f.write_str("this process may not read it"),
-            PassedOver::Failed(error) => write!(f, "it cannot be opened: {error}"),
+            PassedOver::Exhausted(error) | PassedOver::Failed(error) => {
+                write!(f, "it cannot be opened: {error}")
+            }
         }
     }
 }
@@ -71,14 +78,16 @@ impl Site {
     /// too.
     ///
     /// Where the file system gives no answer that is an error: what is sent must not depend on it.
+    /// So is a shortage, if only a form that lies ready may be sent.
     pub(super) async fn siblings(
         &self,
         path: &str,
         version: Version,
-        codings: &[Coding],
+        accepted: &Accepted,
         is_compressible: bool,
     ) -> Result<Siblings, Trouble> {
         let mut siblings = Siblings::default();
+        let codings = &accepted.codings;
         let others = CODINGS.iter().filter(|coding| !is_compressible && !codings.contains(coding));
         for (&coding, is_accepted) in
             codings.iter().map(|coding| (coding, true)).chain(others.map(|coding| (coding, false)))
@@ -90,6 +99,9 @@ impl Site {
             };
             match judge(found, version) {
                 Ok(None) => continue,
+                Err(PassedOver::Exhausted(errno)) if accepted.ready_made => {
+                    return Err(Trouble::System(errno));
+                }
                 Ok(Some(found)) => siblings.taken = is_accepted.then_some((coding, found)),
                 Err(why) => {
                     siblings.passed_over.push((coding, why));
@@ -111,15 +123,17 @@ fn judge(found: Result<Found, Errno>, version: Version) -> Result<Option<Found>,
         Err(errno) => {
             return match failed(errno) {
                 Lookup::Forbidden => Err(PassedOver::Forbidden),
-                Lookup::Error(SystemError::Exhausted(errno) | SystemError::Failed(errno)) => {
-                    Err(PassedOver::Failed(errno))
-                }
+                Lookup::Error(SystemError::Exhausted(errno)) => Err(PassedOver::Exhausted(errno)),
+                Lookup::Error(SystemError::Failed(errno)) => Err(PassedOver::Failed(errno)),
                 _ => Ok(None),
             };
         }
     };
     if found.kind != FileType::RegularFile {
         return Err(PassedOver::NoFile);
+    }
+    if found.version.length == 0 {
+        return Err(PassedOver::Empty);
     }
     let older_ns = version.modified_ns.saturating_sub(found.version.modified_ns).max(0);
     let older = Duration::from_nanos_u128(older_ns.cast_unsigned());
