@@ -24,7 +24,7 @@ const PLAIN: &str = "printf 'the first' > page";
 
 /// Programs that not every machine has are looked for; what they do to the two times of a file
 /// is done in other rows without them.
-const TOOLS: [Tool; 19] = [
+const TOOLS: [Tool; 22] = [
     Tool {
         name: "a plain write",
         first: PLAIN,
@@ -81,6 +81,28 @@ const TOOLS: [Tool; 19] = [
                 ln -s 1/page page",
         then: "ln -sfn 2/page page",
         is_dated: false,
+    },
+    Tool {
+        name: "ln -sfn between files of the same second",
+        first: "mkdir 1 2; printf 'the first' > 1/page; printf 'the second, longer' > 2/page; \
+                touch -d @$(date +%s) 1/page; touch -r 1/page 2/page; ln -s 1/page page",
+        then: "ln -sfn 2/page page",
+        is_dated: true,
+    },
+    Tool {
+        name: "ln -sfn between folders of the same second",
+        first: "mkdir 1 2; printf 'the first' > 1/page; printf 'the second, longer' > 2/page; \
+                touch -d @$(date +%s) 1/page; touch -r 1/page 2/page; \
+                ln -s 1 current; ln -s current/page page",
+        then: "ln -sfn 2 current",
+        is_dated: true,
+    },
+    Tool {
+        name: "mv of folders of the same second",
+        first: "mkdir 1 2; printf 'the first' > 1/page; printf 'the second, longer' > 2/page; \
+                touch -d @$(date +%s) 1/page; touch -r 1/page 2/page; ln -s 1/page page",
+        then: "mv 1 old; mv 2 1",
+        is_dated: true,
     },
     Tool {
         name: "tar x",

@@ -5,7 +5,8 @@
 //! - [`media_type`]: what a file's name tells about its content.
 //! - [`encodings`]: which form of a file a client prefers.
 //! - `compressed`: files compressed on the fly.
-//! - [`validators`]: what tells two versions of a file apart.
+//! - [`validators`]: what tells two versions of a file apart; `dates`: which of them had a date
+//!   first.
 //! - [`conditions`]: whether the client has this version already.
 //! - [`ranges`]: which bytes of a file are wanted.
 //! - [`freshness`]: how long a file may be used without asking again.
@@ -21,6 +22,7 @@
 pub mod beneath;
 mod compressed;
 pub mod conditions;
+mod dates;
 pub mod encodings;
 pub mod freshness;
 pub mod listing;
@@ -47,6 +49,7 @@ use rustix::io::Errno;
 use beneath::{Found, Outcome, Patience, Root, Task};
 pub use beneath::{Links, Resolver};
 use compressed::Compressor;
+use dates::Dates;
 use encodings::{Accepted, Coding};
 use freshness::Rule;
 use listing::Form;
@@ -80,6 +83,8 @@ pub struct Site {
     /// The listings, unless they are switched off.
     listings: Option<Listings>,
     freshness: Vec<Rule>,
+    /// The dates that were told.
+    dates: Dates,
     /// One for each worker.
     shelves: Arc<[Shelf]>,
 }
@@ -202,6 +207,7 @@ impl Site {
             compressor: options.compress.then(Compressor::new),
             listings: options.list.then(Listings::new),
             freshness: options.freshness,
+            dates: Dates::new(),
             shelves: (0..workers.get())
                 .map(|_| Shelf::one_of(workers.get(), options.recheck))
                 .collect(),
@@ -259,7 +265,7 @@ impl Site {
         let media_type = MediaType::of(path);
         let cache_control = freshness::of(path, media_type, &self.freshness);
         if let Some(coding) = media_type.coding() {
-            let file = site_file(found, media_type, Some(coding), cache_control);
+            let file = self.describe(path, found, media_type, Some(coding), cache_control);
             return Lookup::File(Arc::new(file));
         }
         let is_compressible = media_type.is_compressible();
@@ -272,7 +278,7 @@ impl Site {
             Some((coding, sibling)) => (Some(coding), sibling),
             None => (None, found),
         };
-        let mut found = site_file(found, media_type, coding, cache_control);
+        let mut found = self.describe(path, found, media_type, coding, cache_control);
         found.varies = is_compressible || beside.any;
         found.passed_over = beside.passed_over;
         if is_compressible
@@ -335,6 +341,34 @@ impl Site {
         }
     }
 
+    /// A file, with what its handle and its name tell.
+    fn describe(
+        &self,
+        path: &str,
+        found: Found,
+        media_type: MediaType,
+        coding: Option<Coding>,
+        cache_control: Option<String>,
+    ) -> SiteFile {
+        let (version, now) = (found.version, SystemTime::now());
+        let validators = Validators::of(version, now);
+        let validators = self.dates.confirm(path, coding, version, validators, now);
+        SiteFile {
+            content: Content::File(Arc::new(found.file)),
+            length: version.length,
+            media_type,
+            coding,
+            is_made_now: false,
+            varies: false,
+            passed_over: Vec::new(),
+            validators,
+            cache_control,
+            tag: validators.tag.map(|tag| tag.to_string()),
+            whole: OnceLock::new(),
+            unmodified: OnceLock::new(),
+        }
+    }
+
     async fn look(&self, path: &str) -> Result<Found, Trouble> {
         look(&self.root, path).await
     }
@@ -373,30 +407,6 @@ async fn look(root: &Arc<Root>, path: &str) -> Result<Found, Trouble> {
             Outcome::Done(found) => return found.map_err(Trouble::System),
             Outcome::Elsewhere(next, rest) => (place, task) = (next, rest),
         }
-    }
-}
-
-fn site_file(
-    found: Found,
-    media_type: MediaType,
-    coding: Option<Coding>,
-    cache_control: Option<String>,
-) -> SiteFile {
-    let Version { length, .. } = found.version;
-    let validators = Validators::of(found.version, SystemTime::now());
-    SiteFile {
-        content: Content::File(Arc::new(found.file)),
-        length,
-        media_type,
-        coding,
-        is_made_now: false,
-        varies: false,
-        passed_over: Vec::new(),
-        validators,
-        cache_control,
-        tag: validators.tag.map(|tag| tag.to_string()),
-        whole: OnceLock::new(),
-        unmodified: OnceLock::new(),
     }
 }
 

@@ -20,9 +20,10 @@
 //!    was written later.
 //! 5. A date never validates a range ([`super::conditions::Conditions::allow_range`]).
 //!
-//! What remains: two versions that were both written within one second at different places,
-//! one of which is put in the place of the other by renaming a folder or a link above them,
-//! have the same date. Their tags differ.
+//! Two versions that were both written within one second at different places, one of which is
+//! put in the place of the other by renaming a folder or a link above them, have the same date.
+//! It belongs to the one that had it first ([`super::dates`]). What remains: the program
+//! forgets that when it ends. Their tags differ.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
