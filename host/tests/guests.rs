@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use innkeeper::clients::{Clients, Proxies};
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits};
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -147,6 +148,33 @@ fn a_flood_of_slow_decisions_leaves_what_is_remembered_alone() {
     assert!(refused.iter().all(|reply| reply.field("Retry-After") == Some("1")));
     assert!(replies.iter().all(|reply| [500, 503].contains(&reply.status())));
     assert_eq!(guest.counts().busy, refused.len() as u64);
+}
+
+/// Each decision takes all of its deadline, so the flood has more to do than can be done.
+#[test]
+fn a_flood_of_one_client_leaves_others_their_turns() {
+    let guest = module("", "(loop $again (br $again))");
+    let limits = GuestLimits { deadline: Duration::from_millis(20), ..GuestLimits::default() };
+    let engine = Arc::new(Engine::new(limits, 1).unwrap());
+    let guest = Arc::new(Generation::load(&engine, &guest).unwrap());
+    let forwarding = vec!["127.0.0.1/32".parse().unwrap()];
+    let proxies = Proxies { forwarding, ..Proxies::default() };
+    let clients = Clients { proxies, ..Clients::default() };
+    let server = Setup { guest, clients, workers: 1, ..Setup::default() }.start();
+    let request = |number: usize, client: &str| {
+        format!("GET /x{number} HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: {client}\r\n\r\n")
+    };
+    let mut flood: Vec<_> = (0..200).map(|_| server.connect()).collect();
+    for (number, client) in flood.iter_mut().enumerate() {
+        client.send(request(number, "192.0.2.1"));
+    }
+    // The first that are too many are told so: now there is no room.
+    assert!(flood.iter_mut().skip(150).any(|client| client.reply().status() == 503));
+    let mut honest = server.connect();
+    for number in 1_000..1_005 {
+        honest.send(request(number, "192.0.2.2"));
+        assert_eq!(honest.reply().status(), 500, "it is decided on, though in vain");
+    }
 }
 
 #[test]

@@ -52,7 +52,7 @@ struct Rates {
 
 /// An address of IPv4, or a network of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Subnet(IpAddr);
+pub(crate) struct Subnet(IpAddr);
 
 /// Whether a connection is served.
 pub enum Admission<'a> {
@@ -146,7 +146,8 @@ impl Rates {
 }
 
 impl Subnet {
-    fn of(address: IpAddr) -> Subnet {
+    /// That of an address.
+    pub(crate) fn of(address: IpAddr) -> Subnet {
         Subnet(match address.to_canonical() {
             IpAddr::V6(v6) => {
                 let network = v6.to_bits() >> 64 << 64;

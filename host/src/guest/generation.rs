@@ -4,6 +4,7 @@
 //! to it goes with it: its compiled code, what it decided, its counters.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -218,7 +219,7 @@ impl Generation {
         }
         let request = policy::Request { line: line.to_vec(), fields };
         let began = Instant::now();
-        let decision = self.compute(request).await.map(Arc::new);
+        let decision = self.compute(request, facts.client).await.map(Arc::new);
         match &decision {
             Ok(decision) => memory.remember(&key, decision),
             Err(failure) => self.count(failure),
@@ -297,7 +298,11 @@ impl Generation {
 
     /// Decides here, or elsewhere if that takes long: a decision depends on
     /// nothing but its request, so one that was given up may be begun anew.
-    async fn compute(self: &Arc<Self>, request: policy::Request) -> Result<Decision, Failure> {
+    async fn compute(
+        self: &Arc<Self>,
+        request: policy::Request,
+        client: IpAddr,
+    ) -> Result<Decision, Failure> {
         let engine = &self.engine;
         let mut attempts = if self.pace.is_slow() { 0 } else { WORKER_ATTEMPTS };
         while attempts > 0 {
@@ -310,17 +315,18 @@ impl Generation {
             // On a busy machine this thread may have lost its core meanwhile.
             attempts = if lacked_a_core(before, WORKER_DEADLINE) { attempts - 1 } else { 0 };
         }
-        self.compute_elsewhere(request).await
+        self.compute_elsewhere(request, client).await
     }
 
     /// Decides on a thread that may block, when there is room for it.
     async fn compute_elsewhere(
         self: &Arc<Self>,
         request: policy::Request,
+        client: IpAddr,
     ) -> Result<Decision, Failure> {
         let generation = Arc::clone(self);
         let decide = move || generation.run_unhurried(&request);
-        self.engine.lanes().run(decide).await
+        self.engine.lanes().run(client, decide).await
     }
 
     /// Decides here and now, again if the deadline passed while others had the core: these
