@@ -87,12 +87,31 @@ pub fn of_version(version: &str) -> Vec<u8> {
 
 /// A guest that answers with this text, and traps when the path begins with `/x`.
 pub fn replying(body: &str) -> Vec<u8> {
+    replying_with(200, body)
+}
+
+/// The same with this status.
+pub fn replying_with(status: u16, body: &str) -> Vec<u8> {
+    let [low, high] = status.to_le_bytes();
     let length = body.len();
     assert!(length < 256, "the length is written as one byte");
     // It replaces the decision that there is nothing here.
     let items = format!(
-        r#"(data (i32.const 512) "\05\00\00\00\c8\00\00\00\00\00\00\00\00\00\00\00\00\10\00\00\{length:02x}\00\00\00")
+        r#"(data (i32.const 512) "\05\00\00\00\{low:02x}\{high:02x}\00\00\00\00\00\00\00\00\00\00\00\10\00\00\{length:02x}\00\00\00")
         (data (i32.const 4096) "{body}")"#
+    );
+    module(&items, "unreachable")
+}
+
+/// A guest that sends everybody there, with 302.
+#[cfg(test)]
+pub fn redirecting(location: &str) -> Vec<u8> {
+    let length = location.len();
+    assert!(length < 256, "the length is written as one byte");
+    let location = location.replace('\\', r"\\").replace('"', r#"\""#);
+    let items = format!(
+        r#"(data (i32.const 512) "\04\00\00\00\2e\01\00\00\00\10\00\00\{length:02x}\00\00\00\00\00\00\00\00\00\00\00")
+        (data (i32.const 4096) "{location}")"#
     );
     module(&items, "unreachable")
 }

@@ -94,6 +94,9 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
                     kinds.join(", ")
                 ),
             )?;
+            for warning in &report.warnings {
+                tell("warning", format_args!("{warning}"))?;
+            }
             tell("verdict", format_args!("fit to serve"))?;
             Ok(ExitCode::SUCCESS)
         }

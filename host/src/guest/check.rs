@@ -17,6 +17,7 @@ use super::instance::Failure;
 use super::interests::Facts;
 use super::pace::cpu_time;
 use super::sentence;
+use super::warnings::{self, TEMPTING_TARGETS, Warning};
 
 /// The longest request line that a guest is asked about, in bytes. The default of
 /// what the host accepts.
@@ -34,6 +35,8 @@ pub struct Report {
     pub cases: usize,
     /// How many of all those decisions were of each kind.
     pub kinds: BTreeMap<Kind, usize>,
+    /// What it had better not decide: of each kind the first, in one line.
+    pub warnings: Vec<String>,
     /// What a decision took of a core's time, on average.
     pub average: Duration,
     /// Whether all this was found before, by this version, of the same guest with the same
@@ -57,11 +60,23 @@ pub fn check(guest: &Generation, cases: &[CaseFile]) -> Result<Report, String> {
     let count = u32::try_from(2 * asked.len()).unwrap_or(u32::MAX);
     report.average = cpu_time().saturating_sub(before) / count;
     guest.pace().begin_with(report.average);
-    for decision in &decisions {
+    let mut warned = BTreeMap::new();
+    for (asked, decision) in asked.iter().zip(&decisions) {
         *report.kinds.entry(decision.kind()).or_default() += 1;
+        if let Some(warning) = warnings::of(asked.line, decision) {
+            warned.entry(warning).or_insert_with(|| warn(asked.line, decision, warning));
+        }
     }
+    report.warnings = warned.into_values().collect();
     report.cases = hold(cases, decisions.split_off(lines.len()))?;
     Ok(report)
+}
+
+/// A warning, with the request that it was found with.
+fn warn(line: &[u8], decision: &Decision, warning: Warning) -> String {
+    let decided = decision.to_string();
+    let decided = sentence::beginning(&decided, SHOWN_OF_DECISIONS);
+    format!("on {} it decides {decided}: {warning}", shown(line))
 }
 
 /// Counts the cases, if all of them hold with these decisions.
@@ -123,6 +138,7 @@ fn request_lines() -> Vec<Vec<u8>> {
         let room = LONGEST_LINE - b"GET / HTTP/1.1".len();
         lines.push(format!("GET /{} HTTP/1.1", repeated.repeat(room / repeated.len())).into());
     }
+    lines.extend(TEMPTING_TARGETS.map(|target| format!("GET {target} HTTP/1.1").into()));
     lines.push(vec![b'A'; LONGEST_LINE]);
     lines.push(vec![0xff; LONGEST_LINE]);
     lines.push((0..=u8::MAX).collect());

@@ -15,7 +15,8 @@
 //!   - `pace`: how long they take; `lanes`: where those are made that take long.
 //! - `thread`: what a thread needs to run guests.
 //! - `sentence`: what is wrong with a guest, on one line.
-//! - [`cases`] and [`check`]: what a guest must pass before its first request.
+//! - [`cases`] and [`check`]: what a guest must pass before its first request; `warnings`:
+//!   what it had better not do.
 //! - [`serving`]: the generation that serves, and its replacement in one step.
 //!   - [`history`]: what became of the guests that were to serve.
 //! - [`prove`]: whether a guest is fit to serve.
@@ -49,6 +50,7 @@ pub mod source;
 pub mod swap;
 mod thread;
 pub mod trial;
+mod warnings;
 mod watch;
 
 pub use decision::{Candidate, Decision, Field, Fields};

@@ -46,6 +46,8 @@ pub struct Trial {
     pub lines: usize,
     /// How many decisions were of each kind.
     pub decided: BTreeMap<&'static str, usize>,
+    /// What it had better not decide.
+    pub warnings: Vec<String>,
     /// Its cases.
     pub cases: Vec<CaseOutcome>,
     /// Requests of late for which its decision was compared with that of the guest that
@@ -81,6 +83,7 @@ impl Trial {
             check_ms: 0.0,
             lines: 0,
             decided: BTreeMap::new(),
+            warnings: Vec::new(),
             cases: Vec::new(),
             compared: 0,
             differences: Vec::new(),
@@ -109,6 +112,7 @@ impl Trial {
             check_ms: milliseconds(proven.check),
             lines: proven.report.lines,
             decided: proven.report.kinds.iter().map(|(kind, &n)| (kind.name(), n)).collect(),
+            warnings: proven.report.warnings.clone(),
             cases: cases.iter().flat_map(|file| file.outcomes(guest)).collect(),
             compared,
             differences,
