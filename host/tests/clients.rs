@@ -89,6 +89,44 @@ fn a_request_too_many_is_told_and_the_connection_goes_on() {
 }
 
 #[test]
+fn malformed_requests_count_as_others_do() {
+    for malformed in [
+        "GET /\r\n",
+        "GET / HTTP/2.0\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: test\r\nContent-Length: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 99999999\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+    ] {
+        let server = start(limited(0, 1));
+        let mut statuses = Vec::new();
+        for _ in 0..12 {
+            let mut client = server.connect();
+            client.send_if_open(malformed.as_bytes());
+            statuses.push(client.reply().status());
+            client.expect_closed();
+        }
+        assert!(!statuses[..10].contains(&429), "{malformed:?}: {statuses:?}");
+        assert!(statuses[10..].contains(&429), "{malformed:?}: {statuses:?}");
+        // There may be one again by now, and not more.
+        let mut honest = server.connect();
+        let statuses: Vec<_> = (0..3).map(|_| status(&mut honest, REQUEST)).collect();
+        assert!(statuses.contains(&429), "{malformed:?}: {statuses:?}");
+    }
+}
+
+#[test]
+fn malformed_requests_of_a_proxy_count_against_nobody() {
+    let server = start(Clients { proxies: proxies(&["127.0.0.1/32"], &[]), ..limited(0, 1) });
+    for _ in 0..30 {
+        let mut proxy = server.connect();
+        proxy.send_if_open(b"GET /\r\n");
+        assert_eq!(proxy.reply().status(), 400);
+    }
+    assert_eq!(status(&mut server.connect(), REQUEST), 200);
+}
+
+#[test]
 fn a_rate_is_that_of_the_client_whom_a_proxy_names() {
     let server = start(Clients { proxies: proxies(&["127.0.0.1/32"], &[]), ..limited(1, 1) });
     let mut proxy = server.connect();

@@ -1,6 +1,7 @@
 //! The loop of who writes a guest: build, check, swap, and pages that load anew.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -13,6 +14,7 @@ use crate::wat_guest::{decides_nonsense, replying};
 struct Place {
     folder: TempDir,
     program: Program,
+    admin: SocketAddr,
     events: Client,
 }
 
@@ -35,7 +37,7 @@ impl Place {
         let admin = program.admin();
         let mut events = Client::connect(admin);
         events.send(format!("GET /dev/events HTTP/1.1\r\nHost: {admin}\r\n\r\n"));
-        Place { folder, program, events }
+        Place { folder, program, admin, events }
     }
 
     fn source(&self, guest: &[u8]) {
@@ -72,6 +74,35 @@ fn a_change_of_the_source_reaches_the_page() {
     place.source(&replying("three"));
     place.events.receive_until(r#"data: {"version":2,"problem":null}"#);
     assert_eq!(place.program.get("/hello.txt").text(), "three");
+}
+
+/// What a build says may hold paths, names and parts of sources.
+#[test]
+fn pages_of_other_sites_do_not_hear_of_it() {
+    let mut place = Place::new();
+    let admin = place.admin;
+    let site = place.program.addresses[0];
+    let ask = |host: &str, origin: &str| {
+        let mut client = Client::connect(admin);
+        client.send(format!("GET /dev/events HTTP/1.1\r\nHost: {host}\r\n{origin}\r\n"));
+        client
+    };
+    let own = admin.to_string();
+    for (host, origin) in [
+        (&*own, "Origin: http://evil.example\r\n"),
+        (&own, "Origin: null\r\n"),
+        (&own, "Origin: http://127.0.0.1:1\r\n"),
+        ("evil.example", ""),
+        ("evil.example", &*format!("Origin: http://{site}\r\n")),
+    ] {
+        let reply = ask(host, origin).reply();
+        assert_eq!(reply.status(), 403, "{host} {origin}");
+        assert_eq!(reply.field("access-control-allow-origin"), None, "{host} {origin}");
+    }
+    let origin = format!("http://{site}");
+    let mut page = ask(&own, &format!("Origin: {origin}\r\n"));
+    page.receive_until(&format!("access-control-allow-origin: {origin}\r\n"));
+    place.events.receive_until(r#"data: {"version":0"#);
 }
 
 /// Editors write another file and rename it.

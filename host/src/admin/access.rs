@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
+use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::http::uri::Authority;
 
 use crate::guest::Digest;
@@ -90,9 +90,34 @@ pub fn is_own(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a request was made for this server, and by a page of its site, if by any: one on
+/// this machine, or on the host that the request is for, at one of the site's ports. Gives
+/// the origin that may read the answer.
+pub fn is_of_site(headers: &HeaderMap, ports: &[u16]) -> Result<Option<HeaderValue>, Refusal> {
+    let mut others = headers.clone();
+    let Some(origin) = others.remove(ORIGIN) else {
+        return is_own(headers).map(|()| None);
+    };
+    is_own(&others)?;
+    let text = origin.to_str().map_err(|_| Refusal::Foreign)?;
+    let site = text.strip_prefix("http://").ok_or(Refusal::Foreign)?;
+    let site: Authority = site.parse().map_err(|_| Refusal::Foreign)?;
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let is_same = host.parse::<Authority>().is_ok_and(|own| own.host() == site.host());
+    let name = site.host().trim_matches(['[', ']']);
+    let is_here = name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    // Browsers leave the port away that is the scheme's own.
+    let is_port = ports.contains(&site.port_u16().unwrap_or(80));
+    match (is_same || is_here) && is_port {
+        true => Ok(Some(origin)),
+        false => Err(Refusal::Foreign),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Access, Refusal, is_own};
+    use super::{Access, Refusal, is_of_site, is_own};
     use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 
     fn headers(fields: &[(hyper::header::HeaderName, &'static str)]) -> HeaderMap {
@@ -117,6 +142,40 @@ mod tests {
         assert!(!own("evil.example", None));
         assert!(!own("127.0.0.1.evil.example:7891", None));
         assert_eq!(is_own(&HeaderMap::new()), Err(Refusal::Foreign));
+    }
+
+    #[test]
+    fn pages_of_the_site_may_listen_and_no_others() {
+        let may = |host, origin: Option<&'static str>| {
+            let mut fields = vec![(HOST, host)];
+            fields.extend(origin.map(|origin| (ORIGIN, origin)));
+            is_of_site(&headers(&fields), &[7890, 80])
+        };
+        assert_eq!(may("127.0.0.1:1", None), Ok(None));
+        for (host, origin) in [
+            ("127.0.0.1:1", "http://127.0.0.1:7890"),
+            ("127.0.0.1:1", "http://localhost:7890"),
+            ("127.0.0.1:1", "http://[::1]:7890"),
+            ("127.0.0.1:1", "http://localhost"),
+            ("192.0.2.1:1", "http://192.0.2.1:7890"),
+        ] {
+            assert_eq!(may(host, Some(origin)).ok().flatten().expect(origin), origin);
+        }
+        for (host, origin) in [
+            ("127.0.0.1:1", "http://evil.example"),
+            ("127.0.0.1:1", "http://evil.example:7890"),
+            ("127.0.0.1:1", "http://203.0.113.1:7890"),
+            ("127.0.0.1:1", "http://localhost:7891"),
+            ("127.0.0.1:1", "https://localhost:7890"),
+            ("127.0.0.1:1", "http://localhost.evil.example:7890"),
+            ("127.0.0.1:1", "null"),
+            ("127.0.0.1:1", ""),
+            ("evil.example:1", "http://evil.example:7890"),
+            ("evil.example:1", "http://localhost:7890"),
+        ] {
+            assert_eq!(may(host, Some(origin)), Err(Refusal::Foreign), "{host} {origin}");
+        }
+        assert_eq!(may("evil.example", None), Err(Refusal::Foreign));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::mpsc;
 
 use super::Admin;
-use super::access::{Refusal, is_own};
+use super::access::{Refusal, is_of_site, is_own};
 use crate::dev::Dev;
 use crate::guest::source::MAX_GUEST_BYTES;
 use crate::guest::swap::Purpose;
@@ -57,7 +57,12 @@ pub(super) async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
     let path = request.uri().path().to_owned();
     // Asked for by pages of the site, which are none of ours.
     match (&admin.dev, path.as_str()) {
-        (Some(dev), "/dev/events") => return events(dev),
+        (Some(dev), "/dev/events") => {
+            return match is_of_site(request.headers(), &admin.subject.ports()) {
+                Ok(origin) => events(dev, origin),
+                Err(refusal) => refuse(refusal).await,
+            };
+        }
         (Some(_), "/dev/script.js") => {
             return asset("text/javascript; charset=utf-8", include_str!("../dev/script.js"));
         }
@@ -220,11 +225,14 @@ async fn refuse(refusal: Refusal) -> Reply {
     }
 }
 
-fn events(dev: &Dev) -> Reply {
+fn events(dev: &Dev, origin: Option<HeaderValue>) -> Reply {
     let mut reply = reply(StatusCode::OK, "text/event-stream", "");
     *reply.body_mut() = Either::Right(Events(dev.events()));
-    let all = HeaderValue::from_static("*");
-    reply.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, all);
+    let fields = reply.headers_mut();
+    fields.insert(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin {
+        fields.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
     reply
 }
 

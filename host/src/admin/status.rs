@@ -45,6 +45,14 @@ pub struct Subject {
     pub sandbox: Option<Sandbox>,
 }
 
+impl Subject {
+    /// The ports that it listens at.
+    pub(super) fn ports(&self) -> Vec<u16> {
+        let port = |listener: &String| listener.rsplit(':').next()?.parse().ok();
+        self.listeners.iter().filter_map(port).collect()
+    }
+}
+
 #[derive(Serialize)]
 struct Status {
     version: &'static str,

@@ -215,6 +215,10 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     match stopped {
         Stopped::InPeace => Ok(()),
         Stopped::AtOnce => {
+            // Requests that were answered are logged.
+            if let Some(log) = &service.log {
+                log.finish();
+            }
             diagnostics::finish();
             // As the shell tells that a process was interrupted.
             std::process::exit(130);

@@ -246,25 +246,30 @@ impl Connection<'_> {
         let head = match Head::parse(bytes, &self.service.limits) {
             Ok(head) => head,
             Err(fault) => {
-                let reply = Reply::text(fault.status(), &fault.to_string());
+                let reply = self.refusal(fault.status(), &fault.to_string());
                 let request = Request { line: first_line(bytes), head: None, decided: None };
                 return self.send(reply, request, Persistence::Close, account).await;
             }
         };
         let client = self.client(&head);
         account.is_for(client);
+        // Before its body, so that one that is refused, or does not come, counts too.
+        let allowed = self.service.clients.allowance.request(client);
         let mut after = head.after;
         match self.discard_body(&head).await {
             Ok(Discarded::All) => self.is_leaving = head.after == After::Close,
             Ok(Discarded::Unsent) => after = After::Close,
             Err(Undiscarded::Refused { status, why }) => {
-                let reply = Reply::text(status, why);
+                let reply = match allowed {
+                    Ok(()) => Reply::text(status, why),
+                    Err(wait) => too_many("requests", wait),
+                };
                 let request = Request { line: head.line, head: Some(&head), decided: None };
                 return self.send(reply, request, Persistence::Close, account).await;
             }
             Err(Undiscarded::Gone) => return Next::Close,
         }
-        let (reply, decided) = match self.service.clients.allowance.request(client) {
+        let (reply, decided) = match allowed {
             Ok(()) => {
                 let origin = Origin { client, ..self.origin };
                 let (reply, decided) = answer(self.service, &head, origin).await;
@@ -300,7 +305,21 @@ impl Connection<'_> {
         let line = &line[..line.len().min(self.service.limits.line_bytes)];
         let account = Account::open(self.service, self.origin);
         let request = Request { line, head: None, decided: None };
-        self.send(Reply::text(status, why), request, Persistence::Close, account).await
+        let reply = self.refusal(status, why);
+        self.send(reply, request, Persistence::Close, account).await
+    }
+
+    /// The reply to what is no request. It counts as one of the client's. Behind a proxy it
+    /// is not known whose it is, and does not count against all of them.
+    fn refusal(&self, status: u16, why: &str) -> Reply {
+        let (clients, client) = (&self.service.clients, self.origin.client);
+        match clients.proxies.forwards(client) {
+            true => Reply::text(status, why),
+            false => match clients.allowance.request(client) {
+                Ok(()) => Reply::text(status, why),
+                Err(wait) => too_many("requests", wait),
+            },
+        }
     }
 
     /// Reads the request's body and throws it away, so that what follows it is

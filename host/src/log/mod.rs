@@ -40,8 +40,7 @@ const ENOUGH_BYTES: usize = 64 << 10;
 /// it to stop, also when nobody reads the log.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
-/// Where lines are handed over. Dropping it writes what is left and waits for it, for two
-/// seconds at most.
+/// Where lines are handed over. Dropping it [finishes](AccessLog::finish).
 pub struct AccessLog {
     format: Format,
     queue: Arc<Queue>,
@@ -103,15 +102,9 @@ impl AccessLog {
         self.queue.changed.notify_one();
     }
 
-    /// Lines that were lost since the start: their reader was too slow, or they could
-    /// not be written.
-    pub fn lost(&self) -> u64 {
-        self.queue.lost.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for AccessLog {
-    fn drop(&mut self) {
+    /// Writes what is left and waits for it, for two seconds at most. Nothing is logged after
+    /// that. False if nobody takes the lines.
+    pub fn finish(&self) -> bool {
         let mut waiting = self.queue.lock();
         waiting.closed = true;
         self.queue.changed.notify_all();
@@ -126,9 +119,22 @@ impl Drop for AccessLog {
             tracing::warn!(
                 "nobody reads the access log: {lost} lines are lost, and what was being written"
             );
+        }
+        waiting.finished
+    }
+
+    /// Lines that were lost since the start: their reader was too slow, or they could
+    /// not be written.
+    pub fn lost(&self) -> u64 {
+        self.queue.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        if !self.finish() {
             return;
         }
-        drop(waiting);
         if let Some(writer) = self.writer.take() {
             // It has finished.
             let _ = writer.join();
