@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::fixture::{default_guest, site};
 use crate::running::{PROGRAM, Program, serving, workspace};
-use crate::wat_guest::{decides_nonsense, module, replying};
+use crate::wat_guest::{decides_nonsense, module, redirecting, replying, replying_with};
 
 /// What a command ended with.
 struct Ended {
@@ -155,6 +155,9 @@ fn explain_shows_what_is_sent() {
         ("GET / HTTP/1.1", "Content-Length: 99999999", &["413 Content Too Large"]),
         ("GET / HTTP/1.1", "Host: a, b", &["400 Bad Request", "Connection: close"]),
         ("GET /folder/ HTTP/1.1", "X: y", &["the directory is listed", "200 OK"]),
+        ("GET /folder?\"<b> HTTP/1.1", "X: y", &["301 Moved", "Location: folder/?%22%3Cb%3E"]),
+        ("GET /folder/ HTTP/1.1", "Accept: application/json", &["application/json"]),
+        ("GET /folder/ HTTP/1.1", "Accept: application/json;q=0", &["Content-Type: text/html"]),
     ] {
         let arguments = ["explain", line, "--root", "root", "--listing", "-H", field];
         let ended = run(folder.path(), &arguments);
@@ -259,6 +262,34 @@ fn check_tells_what_a_guest_is() {
 }
 
 #[test]
+fn check_warns_of_what_breaks_no_rule_and_is_wrong_all_the_same() {
+    for (guest, part) in [
+        (replying_with(405, "no\\n"), "status 405 needs the field Allow"),
+        (replying_with(401, "who?\\n"), "status 401 needs the field WWW-Authenticate"),
+        (redirecting("/\\evil.example"), "browsers take what follows two slashes"),
+        (redirecting("//evil.example/a"), "browsers take what follows two slashes"),
+        (redirecting("http://elsewhere.example/"), "an open redirect"),
+    ] {
+        let folder = folder(&[("policy.wasm", &guest)]);
+        let ended = run(folder.path(), &["check", "policy.wasm"]);
+        assert_eq!((ended.code, ended.errors.as_str()), (0, ""), "{}", ended.out);
+        let warnings: Vec<_> =
+            ended.out.lines().filter(|line| line.starts_with("warning")).collect();
+        assert_eq!(warnings.len(), 1, "{}", ended.out);
+        assert!(warnings[0].contains(part), "{}", warnings[0]);
+        assert!(ended.out.contains("verdict    fit to serve"), "{}", ended.out);
+    }
+    for guest in
+        [replying_with(404, "no\\n"), redirecting("https://example.org/a?//b"), redirecting("/a")]
+    {
+        let folder = folder(&[("policy.wasm", &guest)]);
+        let ended = run(folder.path(), &["check", "policy.wasm"]);
+        assert!(!ended.out.contains("warning"), "{}", ended.out);
+    }
+    assert!(!run(Path::new("."), &["check"]).out.contains("warning"));
+}
+
+#[test]
 fn check_tells_why_a_guest_is_unfit() {
     let folder = folder(&[("nonsense.wasm", &decides_nonsense())]);
     let ended = run(folder.path(), &["check", "nonsense.wasm"]);
@@ -300,7 +331,7 @@ fn explain_shows_each_step() {
 
     let out = explain(&["GET /docs HTTP/1.1"]);
     assert_eq!(value(&out, "tried"), "file \"docs\": it is a directory");
-    assert!(out.contains("Location: /docs/"), "{out}");
+    assert!(out.contains("Location: docs/"), "{out}");
 
     let out = explain(&["GET /range.txt HTTP/1.1", "-H", "Range: bytes=0-4"]);
     assert_eq!(value(&out, "answer"), "HTTP/1.1 206 Partial Content");

@@ -76,7 +76,7 @@ fn every_kind_of_decision_is_carried_out() {
         assert_eq!((docs.status(), docs.text()), (200, "<h1>docs</h1>\n"));
         assert_eq!(docs.field("cache-control"), Some("max-age=60"));
         let bare = server.get("/bare");
-        assert_eq!((bare.status(), bare.field("location")), (301, Some("/bare/")));
+        assert_eq!((bare.status(), bare.field("location")), (301, Some("bare/")));
         let gone = server.get("/gone");
         assert_eq!((gone.status(), gone.text()), (410, "hello\n"));
         assert_eq!(gone.field("content-type"), Some("text/x-farewell"));

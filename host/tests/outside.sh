@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Holds the server against clients that we did not write: curl, wget, aria2c, git
-# over plain HTTP, pip, apt, zsync, casync, ostree and Chromium. Those that are not
+# over plain HTTP, pip, apt, zsync, casync, ostree and Chromium, and behind nginx. Those that are not
 # installed are said to be left out. Run it on a built binary, and where there is
 # room for a few hundred MiB:
 #
@@ -22,7 +22,7 @@ head -c 209715200 /dev/urandom >"$site/large.bin"
 for _ in $(seq 400); do echo "the same line of text, again and again"; done >"$site/page.txt"
 touch -d '2020-01-02 03:04:05Z' "$site/page.txt"
 
-"$program" "$site" --listen 127.0.0.1:0 >"$work/access.log" 2>"$work/errors.log" &
+"$program" "$site" --listen 127.0.0.1:0 --listing >"$work/access.log" 2>"$work/errors.log" &
 server=$!
 url=
 for _ in $(seq 100); do
@@ -184,11 +184,59 @@ HTML
     grep -q 'GET /tone.wav HTTP/1.1" 206' "$work/access.log"
 }
 
+nginx-prefix() {
+    mkdir -p "$site/docs" "$site/files/a b:c"
+    echo docs >"$site/docs/index.html"
+    echo deep >"$site/files/a b:c/100%.txt"
+    local port
+    port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    cat >nginx.conf <<CONF
+daemon off;
+master_process off;
+pid $PWD/pid;
+error_log $PWD/error.log;
+events {}
+http {
+    access_log off;
+    client_body_temp_path $PWD/temp-body;
+    proxy_temp_path $PWD/temp-proxy;
+    fastcgi_temp_path $PWD/temp-fastcgi;
+    uwsgi_temp_path $PWD/temp-uwsgi;
+    scgi_temp_path $PWD/temp-scgi;
+    server {
+        listen 127.0.0.1:$port;
+        location /p/ { proxy_pass $url/; }
+    }
+}
+CONF
+    nginx -p "$PWD" -c nginx.conf &
+    local proxy=$! base="http://127.0.0.1:$port/p" outcome=0
+    behind-prefix "$base" || outcome=$?
+    kill "$proxy"
+    wait "$proxy" || true
+    return "$outcome"
+}
+behind-prefix() { # base
+    curl -sS --retry 20 --retry-connrefused --retry-delay 1 -o ready "$1/page.txt" || return
+    # A redirect to a directory's slash stays beneath the prefix, with its query.
+    [ "$(curl -sSfL --max-redirs 1 -o body -w '%{url_effective}' "$1/docs?a=b")" = "$1/docs/?a=b" ] || return
+    [ "$(cat body)" = docs ] || return
+    # So do the names that a listing gives, all the way down.
+    local at="$1/files" name
+    at=$(curl -sSfL --max-redirs 1 -o body -w '%{url_effective}' "$at") || return
+    for name in directory file; do
+        curl -sSf -H 'Accept: application/json' -o list.json "$at" || return
+        at=$at$(python3 -c 'import json; print(json.load(open("list.json"))[0]["url"].removeprefix("./"))')
+    done
+    [ "$(curl -sSf "$at")" = deep ]
+}
+
 check curl-resume "goes on with a download that was cut"
 check curl-ranges "one range, a suffix, two ranges"
 check curl-date "asks by date (-z)"
 check curl-etag "asks by entity tag"
 check curl-compressed "gets gzip, br and zstd, and decodes them"
+check nginx-prefix "redirects and listings lead on beneath a prefix"
 check wget-continue "goes on with a download (-c)"
 check wget-timestamps "asks by date (-N)"
 check aria2c-parallel "200 MiB in eight parts at a time, the same bytes"

@@ -76,10 +76,10 @@ class Client:
             answer = self.ask(kind, "GET", f"/missing-{self.random.randrange(1 << 40)}")
             return self.expect(answer.status == 404 and answer.is_whole, answer, "404")
         if kind == "redirect":
-            path = "/" + self.random.choice(["fixed", "renamed", "rewritten"])
-            answer = self.ask(kind, "GET", path)
-            right = answer.status == 301 and answer.fields.get("location") == f"{path}/"
-            return self.expect(right and answer.is_whole, answer, f"301 to {path}/")
+            name = self.random.choice(["fixed", "renamed", "rewritten"])
+            answer = self.ask(kind, "GET", f"/{name}")
+            right = answer.status == 301 and answer.fields.get("location") == f"{name}/"
+            return self.expect(right and answer.is_whole, answer, f"301 to {name}/")
         number = self.random.randrange(len(FILES))
         method, fields, asked_for = "GET", {}, None
         target = FILES[number][0].removesuffix("index.html")

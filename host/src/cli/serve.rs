@@ -181,7 +181,8 @@ pub struct Settings {
 pub struct SiteArguments {
     /// List directories that have no index page
     ///
-    /// As a page, or as JSON for who accepts that and no page.
+    /// As a page, or as JSON for who prefers that (Accept). Names that no URL can ask for are
+    /// left out.
     #[arg(long)]
     pub listing: bool,
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-
+use super::accept::listing_form;
 use super::connection::{Origin, Service};
 use super::fields;
 use super::head::{Head, Method};
+use super::location;
 use super::representation::{self, prepared, wants_a_part};
 use crate::disk::{self, Unanswered};
 use crate::guest::{self, Candidate, Decision, Facts, Failure};
@@ -66,7 +66,7 @@ pub(super) async fn carry_out(
     let asked = Asked { service, head, worker };
     match decision {
         Decision::Redirect { status, location, fields } => {
-            let location = Field::new("Location", location.as_str());
+            let location = Field::new("Location", location::escaped(location).into_owned());
             fields::add(Reply::plain(*status), fields).with(location)
         }
         Decision::Reply { status, fields, body } => reply(*status, fields, body),
@@ -131,14 +131,16 @@ async fn serve(
             Lookup::Error(error) => return cannot("open", candidate, error),
         }
     }
-    if named_directory && status == 200 {
-        let location = with_slash(head.target);
+    if named_directory
+        && status == 200
+        && let Some(location) = location::with_slash(head.target)
+    {
         return fields::vary(Reply::plain(301).with(Field::new("Location", location)), fields);
     }
     if status == 200 {
         for candidate in candidates {
             let Candidate::Index(directory) = candidate else { continue };
-            let form = listing_form(head);
+            let form = listing_form(&head.joined("accept").unwrap_or_default());
             match service.site.list(directory, form).await {
                 Ok(Some(text)) => return fields::add(listing(text, form), fields),
                 Ok(None) => {}
@@ -187,16 +189,6 @@ fn cannot(what: &str, candidate: &Candidate, error: SystemError) -> Reply {
             let seconds = disk::PATIENCE.as_secs().to_string();
             Reply::plain(503).with(Field::new("Retry-After", seconds))
         }
-    }
-}
-
-/// JSON for who asks for it, else a page.
-fn listing_form(head: &Head<'_>) -> Form {
-    let accept = head.joined("accept").unwrap_or_default();
-    let accepts = |media_type: &[u8]| accept.windows(media_type.len()).any(|at| at == media_type);
-    match accepts(b"application/json") && !accepts(b"text/html") {
-        true => Form::Json,
-        false => Form::Html,
     }
 }
 
@@ -261,70 +253,4 @@ fn reply(status: u16, fields: &[guest::Field], body: &Arc<[u8]>) -> Reply {
 /// The answer while the machine is short of something that will be there again.
 fn unavailable() -> Reply {
     Reply::plain(503).with(Field::fixed("Retry-After", "1"))
-}
-
-/// What visible ASCII may not stand in a URL's path (RFC 3986, section 3.3).
-const NOT_IN_PATH: &AsciiSet = &CONTROLS
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'[')
-    .add(b'\\')
-    .add(b']')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
-
-/// The path of a request target with a `/` at its end, and its query.
-///
-/// It begins with exactly one `/`: two would name another host (RFC 3986,
-/// section 4.2), and a backslash is a `/` to browsers.
-fn with_slash(target: &str) -> String {
-    let (path, query) = match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
-    };
-    // Of the absolute form only the path counts.
-    let path = match path.split_once("://") {
-        Some((_, rest)) if !path.starts_with('/') => rest.find('/').map_or("", |at| &rest[at..]),
-        _ => path,
-    };
-    let path = utf8_percent_encode(path.trim_start_matches('/'), NOT_IN_PATH);
-    match query {
-        Some(query) => format!("/{path}/?{query}"),
-        None => format!("/{path}/"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_slash;
-
-    #[test]
-    fn a_directory_gets_its_slash() {
-        for (target, expected) in [
-            ("/docs", "/docs/"),
-            ("/a/docs?b=c?d", "/a/docs/?b=c?d"),
-            ("/docs?", "/docs/?"),
-            ("/a%20b", "/a%20b/"),
-            ("http://h:80/docs?x", "/docs/?x"),
-            ("/x?http://h/docs", "/x/?http://h/docs"),
-        ] {
-            assert_eq!(with_slash(target), expected, "for {target:?}");
-        }
-    }
-
-    #[test]
-    fn a_directory_never_becomes_a_host() {
-        for (target, expected) in [
-            ("//evil.example/..", "/evil.example/../"),
-            ("///docs", "/docs/"),
-            ("/\\evil.example", "/%5Cevil.example/"),
-            ("http://h//evil.example", "/evil.example/"),
-        ] {
-            assert_eq!(with_slash(target), expected, "for {target:?}");
-        }
-    }
 }

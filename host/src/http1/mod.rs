@@ -5,6 +5,7 @@
 //! - [`answer`]: one request becomes a reply: the guest decides, the site gives.
 //! - [`explain`]: the same, with its reasons.
 //! - [`representation`]: a file becomes a reply: conditions, ranges.
+//! - `accept`: which form of a listing a client prefers; `location`: where it is sent.
 //! - `fields`: what a guest adds to a reply.
 //! - `transmission`: how a reply gets on the wire.
 //! - [`scan`]: where a request's head ends.
@@ -16,6 +17,7 @@
 //! - `account`: what a request and its answer came to, for log and metrics.
 //! - [`limits`]: how much, how many and how long, each with its reason.
 
+mod accept;
 mod account;
 mod answer;
 pub mod body;
@@ -27,6 +29,7 @@ pub mod head;
 mod host;
 mod introduction;
 pub mod limits;
+mod location;
 mod representation;
 pub mod scan;
 mod stream;

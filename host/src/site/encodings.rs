@@ -52,7 +52,7 @@ impl Coding {
 }
 
 /// A weight in thousandths: `q=0.5` is 500 (RFC 9110, section 12.4.2).
-type Weight = u16;
+pub(crate) type Weight = u16;
 
 /// The codings that a client prefers to the plain file, best first, given the
 /// value of its `Accept-Encoding` (several lines joined by commas).
@@ -91,7 +91,7 @@ pub fn preferred(accept_encoding: &[u8]) -> Vec<Coding> {
 }
 
 /// Reads `q=0.5`. Without it the weight is 1. `None` if it is malformed.
-fn parse_weight(parameter: Option<&[u8]>) -> Option<Weight> {
+pub(crate) fn parse_weight(parameter: Option<&[u8]>) -> Option<Weight> {
     let Some(parameter) = parameter else {
         return Some(1000);
     };

@@ -31,10 +31,13 @@ pub enum Form {
 }
 
 /// What is in a directory: regular files and directories whose names do not begin
-/// with a dot, directories first, in the order of their names.
+/// with a dot and [can be asked for](is_askable), directories first, in the order of their
+/// names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     entries: Vec<Entry>,
+    /// How many are left out for their names.
+    nameless: usize,
     /// Whether there is more than is listed.
     is_cut: bool,
 }
@@ -42,6 +45,8 @@ pub struct Listing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Entry {
     name: String,
+    /// Where it is, relative to the listing.
+    url: String,
     #[serde(rename = "type")]
     kind: Kind,
     /// As in `Last-Modified`.
@@ -49,9 +54,6 @@ struct Entry {
     /// Bytes, of a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
-    /// Whether the name can be asked for: it is UTF-8, without control characters.
-    #[serde(skip)]
-    has_link: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -59,6 +61,25 @@ struct Entry {
 enum Kind {
     File,
     Directory,
+}
+
+/// The name, if a URL can ask for it: it is UTF-8, without control characters of ASCII,
+/// which forge lines, and without a backslash, which is a `/` to browsers and other
+/// systems. The built-in guest holds names to the same rule (`guest/src/path.rs`); one that
+/// serves others too has to tell of them itself.
+fn is_askable(name: &CStr) -> Option<&str> {
+    let is_safe = |byte: &u8| *byte != b'\\' && !byte.is_ascii_control();
+    name.to_str().ok().filter(|name| name.as_bytes().iter().all(is_safe))
+}
+
+impl Entry {
+    fn new(name: &str, kind: Kind, mtime: String, size: u64) -> Entry {
+        let slash = if kind == Kind::Directory { "/" } else { "" };
+        // With a dot before it: what precedes a colon would be a scheme.
+        let url = format!("./{}{slash}", utf8_percent_encode(name, ESCAPED));
+        let size = (kind == Kind::File).then_some(size);
+        Entry { name: name.to_owned(), url, kind, mtime, size }
+    }
 }
 
 impl Listing {
@@ -72,8 +93,8 @@ impl Listing {
         directory: &Found,
         path: &str,
         goes_on: impl Fn(),
-    ) -> Result<(Listing, Vec<Vec<u8>>), Errno> {
-        let mut listing = Listing { entries: Vec::new(), is_cut: false };
+    ) -> Result<(Listing, Vec<String>), Errno> {
+        let mut listing = Listing { entries: Vec::new(), nameless: 0, is_cut: false };
         let mut elsewhere = Vec::new();
         let mut name_bytes = 0;
         let here = directory.file.place();
@@ -85,23 +106,27 @@ impl Listing {
                 continue;
             }
             name_bytes += name.to_bytes().len();
-            let count = listing.entries.len() + elsewhere.len();
+            let count = listing.entries.len() + elsewhere.len() + listing.nameless;
             if count == MAX_ENTRIES || name_bytes > MAX_NAME_BYTES {
                 listing.is_cut = true;
                 break;
             }
+            let Some(text) = is_askable(name) else {
+                listing.nameless += 1;
+                continue;
+            };
             // An entry may be gone by now; then it is not listed.
             let Ok(told) = describe(&directory.file, name, here) else {
                 continue;
             };
             if told.kind != FileType::Symlink {
-                listing.add(name.to_bytes(), told);
+                listing.add(text, told);
                 continue;
             }
-            let path = format!("{path}/{}", name.to_string_lossy());
+            let path = format!("{path}/{text}");
             match root.look_from(here, &path) {
-                Ok(Some(target)) => listing.add_link(name.to_bytes(), &target),
-                Ok(None) => elsewhere.push(name.to_bytes().to_vec()),
+                Ok(Some(target)) => listing.add_link(text, &target),
+                Ok(None) => elsewhere.push(text.to_owned()),
                 Err(_) => {}
             }
         }
@@ -109,7 +134,7 @@ impl Listing {
     }
 
     /// Adds a symbolic link with this name that leads to this.
-    pub(super) fn add_link(&mut self, name: &[u8], target: &Found) {
+    pub(super) fn add_link(&mut self, name: &str, target: &Found) {
         let told = Told {
             kind: target.kind,
             size: target.version.length,
@@ -118,7 +143,7 @@ impl Listing {
         self.add(name, told);
     }
 
-    fn add(&mut self, name: &[u8], told: Told) {
+    fn add(&mut self, name: &str, told: Told) {
         let kind = match told.kind {
             FileType::RegularFile => Kind::File,
             FileType::Directory => Kind::Directory,
@@ -126,14 +151,8 @@ impl Listing {
         };
         let seconds = u64::try_from(told.seconds).unwrap_or(0);
         let mtime = clock::format_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
-        let text = String::from_utf8_lossy(name).into_owned();
-        self.entries.push(Entry {
-            has_link: std::str::from_utf8(name).is_ok() && !text.contains(char::is_control),
-            name: text,
-            kind,
-            mtime: String::from_utf8_lossy(&mtime).into_owned(),
-            size: (kind == Kind::File).then_some(told.size),
-        });
+        let mtime = String::from_utf8_lossy(&mtime).into_owned();
+        self.entries.push(Entry::new(name, kind, mtime, told.size));
     }
 
     /// Its text in this form, for the directory with this path; `""` is the root.
@@ -148,7 +167,8 @@ impl Listing {
     }
 
     /// A list of objects with `name`, `type` (`file` or `directory`), `mtime` and,
-    /// of files, `size` in bytes: as nginx writes it.
+    /// of files, `size` in bytes: as nginx writes it. And with `url`, the escaped name as a
+    /// reference relative to the listing.
     pub fn to_json(&self) -> String {
         serde_json::to_string(&self.entries).expect("texts and numbers are always JSON")
     }
@@ -168,14 +188,7 @@ impl Listing {
         let mut rows = String::new();
         for entry in &self.entries {
             let slash = if entry.kind == Kind::Directory { "/" } else { "" };
-            let shown = escape(&entry.name);
-            let name = match entry.has_link {
-                true => {
-                    let href = utf8_percent_encode(&entry.name, ESCAPED);
-                    format!("<a href=\"./{href}{slash}\">{shown}{slash}</a>")
-                }
-                false => format!("{shown}{slash}"),
-            };
+            let name = format!("<a href=\"{}\">{}{slash}</a>", entry.url, escape(&entry.name));
             let size = entry.size.map_or_else(String::new, shown_size);
             // Without the day of the week, the seconds and the zone.
             let date = entry.mtime.get(5..22).unwrap_or_default();
@@ -191,13 +204,20 @@ impl Listing {
             }
             false => String::new(),
         };
+        let nameless = match self.nameless {
+            0 => String::new(),
+            1 => "<p>One entry is not shown: no URL can ask for its name.</p>\n".to_owned(),
+            count => {
+                format!("<p>{count} entries are not shown: no URL can ask for their names.</p>\n")
+            }
+        };
         let title = escape(names.last().unwrap_or(&"home"));
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <title>{title}</title>\n<style>{STYLE}</style>\n<h1>{crumbs}</h1>\n\
              <table>\n<tr><th>Name</th><th>Size</th><th>Modified (UTC)</th></tr>\n{rows}</table>\n\
-             {cut}</html>\n"
+             {cut}{nameless}</html>\n"
         )
     }
 }
@@ -292,12 +312,11 @@ mod tests {
 
     fn entry(name: &str, kind: Kind) -> Entry {
         let mtime = "Sun, 06 Nov 1994 08:49:37 GMT".to_owned();
-        let size = (kind == Kind::File).then_some(1536);
-        Entry { name: name.to_owned(), kind, mtime, size, has_link: !name.contains('\n') }
+        Entry::new(name, kind, mtime, 1536)
     }
 
     fn listing(entries: Vec<Entry>) -> Listing {
-        Listing { entries, is_cut: false }
+        Listing { entries, nameless: 0, is_cut: false }
     }
 
     #[test]
@@ -326,20 +345,28 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_a_line_end_has_no_link() {
-        let page = listing(vec![entry("a\nb", Kind::File)]).to_html("");
-        assert!(page.contains("<td>a\\nb</td>"), "{page}");
+    fn names_that_are_left_out_are_counted() {
+        let page = |nameless| Listing { entries: Vec::new(), nameless, is_cut: false }.to_html("");
+        assert!(!page(0).contains("not shown"));
+        assert!(page(1).contains("One entry is not shown"));
+        assert!(page(2).contains("2 entries are not shown"));
+    }
+
+    #[test]
+    fn control_character_of_unicode_is_shown_as_an_escape() {
+        let page = listing(vec![entry("a\u{85}b", Kind::File)]).to_html("");
+        assert!(page.contains("<a href=\"./a%C2%85b\">a\\u{85}b</a>"), "{page}");
     }
 
     #[test]
     fn json_is_json() {
         let json =
-            listing(vec![entry("\"a\"\n", Kind::File), entry("b", Kind::Directory)]).to_json();
+            listing(vec![entry("\"a\" é", Kind::File), entry("b", Kind::Directory)]).to_json();
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         assert_eq!(
             json,
             format!(
-                r#"[{{"name":"\"a\"\n","type":"file","mtime":"{date}","size":1536}},{{"name":"b","type":"directory","mtime":"{date}"}}]"#
+                r#"[{{"name":"\"a\" é","url":"./%22a%22%20%C3%A9","type":"file","mtime":"{date}","size":1536}},{{"name":"b","url":"./b/","type":"directory","mtime":"{date}"}}]"#
             )
         );
     }

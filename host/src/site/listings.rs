@@ -98,10 +98,8 @@ impl Listings {
         let read = disk::run_in_background(place, read).await.map_err(Trouble::Unanswered)?;
         let (mut listing, elsewhere) = read.map_err(Trouble::System)?;
         for name in elsewhere {
-            let path = [path.as_bytes(), b"/", &name].concat();
             // As with other entries: one that cannot be looked at is not listed.
-            let Ok(path) = String::from_utf8(path) else { continue };
-            match look(root, &path).await {
+            match look(root, &format!("{path}/{name}")).await {
                 Ok(target) => listing.add_link(&name, &target),
                 Err(Trouble::System(_)) => {}
                 // The others that lead there are left out rather than waited for, one by one.

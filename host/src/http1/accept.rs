@@ -1,0 +1,105 @@
+//! What a client says in `Accept` (RFC 9110, section 12.5.1).
+
+use crate::site::encodings::parse_weight;
+use crate::site::listing::Form;
+
+/// How welcome something is: by its weight, and between equal weights by how exactly it is
+/// named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Welcome {
+    weight: u16,
+    precision: u8,
+}
+
+/// The form of a listing that is more welcome, given the value of the client's `Accept`
+/// (several lines joined by commas). The page where both are the same, and where neither is
+/// accepted: a 406 helps nobody.
+pub(super) fn listing_form(accept: &[u8]) -> Form {
+    let json = welcome(accept, b"application", b"json");
+    match json.weight > 0 && json > welcome(accept, b"text", b"html") {
+        true => Form::Json,
+        false => Form::Html,
+    }
+}
+
+/// How welcome content of this type is. Of the ranges that name it the most exact counts.
+/// Parameters of a type are passed over: there is one form of each.
+fn welcome(accept: &[u8], kind: &[u8], subtype: &[u8]) -> Welcome {
+    let ranges = split(accept, b',').filter_map(|range| {
+        let mut parts = split(range, b';').map(<[u8]>::trim_ascii);
+        let name = parts.next()?;
+        let slash = name.iter().position(|&byte| byte == b'/')?;
+        let (of, rest) = (&name[..slash], &name[slash + 1..]);
+        let is = |one: &[u8], other| one.eq_ignore_ascii_case(other);
+        let precision = match (of, rest) {
+            (b"*", b"*") => 1,
+            (of, b"*") if is(of, kind) => 2,
+            (of, rest) if is(of, kind) && is(rest, subtype) => 3,
+            _ => return None,
+        };
+        let is_weight = |part: &&[u8]| part.get(..2).is_some_and(|start| is(start, b"q="));
+        let weight = parse_weight(parts.find(is_weight))?;
+        Some(Welcome { weight, precision })
+    });
+    ranges.max_by_key(|welcome| (welcome.precision, welcome.weight)).unwrap_or_default()
+}
+
+/// The parts of a text between separators that stand outside of quotes (section 5.6.4).
+fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    text.split(move |&byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'"' => is_quoted = !is_quoted,
+            b'\\' => is_escaped = is_quoted,
+            _ => return byte == separator && !is_quoted,
+        }
+        false
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Form, listing_form};
+
+    #[test]
+    fn json_is_for_whom_it_is_more_welcome_than_a_page() {
+        for accept in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/*",
+            "application/json, */*",
+            "application/json, text/plain, */*",
+            "text/html;q=0.8, application/json",
+            "text/html;q=0, */*",
+            "text/html;q=0.5,application/json;q=0.501",
+            "application/json;v=\"a,b;q=0\"",
+            "text/*;q=0.1, application/json;q=0.2",
+            "application/json;charset=utf-8;q=0.9, text/html;q=0.8",
+            "application/*;q=0, application/json",
+        ] {
+            assert_eq!(listing_form(accept.as_bytes()), Form::Json, "{accept}");
+        }
+        for accept in [
+            "",
+            "*/*",
+            "text/html",
+            "application/json, text/html",
+            "text/html, application/json;q=0.9, */*;q=0.8",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "application/json;q=0",
+            "application/json; Q=0.000",
+            "application/json;q=0, */*",
+            "application/json;q=0, application/*",
+            "text/html;q=0, application/json;q=0",
+            "application/json;q=2",
+            "application/jsonp",
+            "x-application/json",
+            "text/plain;a=\"application/json\"",
+            "text/html;q=0",
+            "json",
+        ] {
+            assert_eq!(listing_form(accept.as_bytes()), Form::Html, "{accept}");
+        }
+    }
+}

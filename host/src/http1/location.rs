@@ -1,0 +1,108 @@
+//! Where a client is sent: what `Location` holds (RFC 9110, section 10.2.2).
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+/// What visible ASCII may stand nowhere in a URL (RFC 3986, section 2). Browsers take a
+/// backslash for a `/`, and pages that show a location take the others for markup.
+const IN_NO_URL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// And what may stand neither in a path nor in a query (sections 3.3 and 3.4).
+const IN_NO_PATH: &AsciiSet = &IN_NO_URL.add(b'#').add(b'[').add(b']');
+
+/// Where a directory is that was asked for without the `/` at its end: the last name of
+/// the path, with it, and the query. `None` if the path has it already.
+///
+/// The reference is relative to what the client asked for, so that it holds where a proxy
+/// has taken a prefix away, and cannot name another host.
+pub(super) fn with_slash(target: &str) -> Option<String> {
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    // Of the absolute form only the path counts.
+    let path = match path.split_once("://") {
+        Some((_, rest)) if !path.starts_with('/') => rest.find('/').map_or("", |at| &rest[at..]),
+        _ => path,
+    };
+    let name = path.rsplit('/').next().filter(|name| !name.is_empty())?;
+    // What precedes a colon would be a scheme (section 4.2).
+    let here = if name.contains(':') { "./" } else { "" };
+    let name = utf8_percent_encode(name, IN_NO_PATH);
+    Some(match query {
+        Some(query) => format!("{here}{name}/?{}", utf8_percent_encode(query, IN_NO_PATH)),
+        None => format!("{here}{name}/"),
+    })
+}
+
+/// What a guest wrote, with what may stand in no URL escaped: it may have copied it from
+/// the request.
+pub(super) fn escaped(location: &str) -> Cow<'_, str> {
+    utf8_percent_encode(location, IN_NO_URL).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{escaped, with_slash};
+
+    #[test]
+    fn directory_gets_slash_relative_to_what_was_asked_for() {
+        for (target, expected) in [
+            ("/docs", "docs/"),
+            ("/a/docs?b=c?d", "docs/?b=c?d"),
+            ("/docs?", "docs/?"),
+            ("/a%20b", "a%20b/"),
+            ("/a:b", "./a:b/"),
+            ("/javascript:alert(1)", "./javascript:alert(1)/"),
+            ("http://h:80/docs?x", "docs/?x"),
+            ("/x?http://h/docs", "x/?http://h/docs"),
+            ("/x?:a", "x/?:a"),
+        ] {
+            assert_eq!(with_slash(target).as_deref(), Some(expected), "for {target:?}");
+        }
+    }
+
+    #[test]
+    fn path_with_slash_goes_nowhere() {
+        for target in ["/", "/docs/", "/docs/?a", "//", "http://h", "http://h?a", "http://h/docs/"]
+        {
+            assert_eq!(with_slash(target), None, "for {target:?}");
+        }
+    }
+
+    #[test]
+    fn directory_never_becomes_a_host() {
+        for (target, expected) in [
+            ("//evil.example", "evil.example/"),
+            ("///docs", "docs/"),
+            ("/\\evil.example", "%5Cevil.example/"),
+            ("/\\\\evil.example", "%5C%5Cevil.example/"),
+            ("http://h//evil.example", "evil.example/"),
+        ] {
+            assert_eq!(with_slash(target).as_deref(), Some(expected), "for {target:?}");
+        }
+    }
+
+    #[test]
+    fn no_location_holds_what_is_in_no_url() {
+        assert_eq!(
+            with_slash("/a\"<b>?\"<c>`{|}^\\#").as_deref(),
+            Some("a%22%3Cb%3E/?%22%3Cc%3E%60%7B%7C%7D%5E%5C%23")
+        );
+        assert_eq!(escaped("/a?\"<b>\\"), "/a?%22%3Cb%3E%5C");
+        assert_eq!(escaped("/\\evil.example"), "/%5Cevil.example");
+        let plain = "https://u@[::1]:80/a%20b;c,d?e=[f]&g='h'#i";
+        assert_eq!(escaped(plain), plain);
+    }
+}
