@@ -17,6 +17,7 @@
 //! - [`sandbox`] and [`service_manager`]: what the process gives up, and what it tells
 //!   systemd.
 //! - [`panics`]: what becomes of one; [`diagnostics`]: what is said on standard error.
+//! - [`in_flight`]: what is held in memory for responses that are being sent.
 //! - [`log`], [`metrics`], [`clock`], [`text`], [`cache`] and [`disk`] (threads that may wait for
 //!   one): leaves, which anyone may call and which call no one.
 
@@ -31,6 +32,7 @@ pub mod diagnostics;
 pub mod disk;
 pub mod guest;
 pub mod http1;
+pub mod in_flight;
 pub mod log;
 pub mod metrics;
 pub mod panics;

@@ -3,6 +3,7 @@
 //! - `wire`: conversations in `wire/*.txt`, which anyone can read and add.
 //! - `hostile`: requests in `hostile/*.txt` that want to be misread, and how each is answered.
 //! - `limits`: every wait and every size has its bound.
+//! - `memory`: what crowds that read nothing take of it.
 //! - `rude`: clients that keep the server busy with little, and those that reset.
 //! - `clients`: what one address may have, and whom a proxy asks for.
 //! - `files`: what is sent, and what is never sent.
@@ -57,6 +58,7 @@ mod hostile;
 mod inherited;
 
 mod limits;
+mod memory;
 mod operations;
 mod panics;
 mod program;

@@ -116,6 +116,26 @@ pub fn redirecting(location: &str) -> Vec<u8> {
     module(&items, "unreachable")
 }
 
+/// A guest that replies with so many bytes, 128 KiB at least. They begin with the request line
+/// where the path begins with `/x`.
+#[cfg(test)]
+pub fn replying_at_length(bytes: u32) -> Vec<u8> {
+    let at = 128 << 10;
+    let hex = |number: u32| number.to_le_bytes().map(|byte| format!("\\{byte:02x}")).concat();
+    // The decision that replaces the one that there is nothing here; status 200, no fields.
+    let items = format!(
+        r#"(data (i32.const 512) "\05\00\00\00\c8\00\00\00\00\00\00\00\00\00\00\00{}{}")"#,
+        hex(at),
+        hex(bytes)
+    );
+    let own = format!("(memory.copy (i32.const {at}) (local.get $line) (local.get $length))");
+    let pages = (at + bytes).div_ceil(64 << 10);
+    let memory = r#"(memory (export "memory") 2)"#;
+    let larger = format!(r#"(memory (export "memory") {pages})"#);
+    let text = text("", &items, &own).replace(memory, &larger);
+    with_component_type(&wat::parse_str(text).unwrap())
+}
+
 /// A guest whose every decision is none.
 pub fn decides_nonsense() -> Vec<u8> {
     // The decision that there is nothing becomes one that does not exist.

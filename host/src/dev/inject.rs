@@ -45,6 +45,7 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::Tail;
+    use crate::in_flight::{FILES, SharedBytes};
     use crate::reply::{Body, Extent, Field, Reply};
 
     fn page(status: u16, body: Body) -> Reply {
@@ -56,7 +57,8 @@ mod tests {
     fn whole_pages_alone_get_it() {
         let tail = Tail::new("http://127.0.0.1:1/");
         let extent = Extent { first: 1, length: 2 };
-        let shared = Body::Shared { content: b"<a>".as_slice().into(), extent };
+        let content = SharedBytes::from(b"<a>".as_slice()).send(&FILES);
+        let shared = Body::Shared { content, extent };
         let Body::Bytes(body) = tail.append_to(page(200, shared)).body else { panic!("bytes") };
         let script = "a>\n<script src=\"http://127.0.0.1:1/dev/script.js\"></script>\n";
         assert_eq!(body, script.as_bytes());

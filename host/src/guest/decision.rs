@@ -9,6 +9,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::sentence;
+use crate::in_flight::SharedBytes;
 
 /// How to answer a request. The short forms of the contract have become a
 /// [`Decision::Serve`].
@@ -41,7 +42,7 @@ pub enum Decision {
         /// Fields for the answer.
         fields: Vec<Field>,
         /// The body.
-        body: Arc<[u8]>,
+        body: SharedBytes,
     },
 }
 

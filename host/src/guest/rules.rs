@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::bindings::exports::innkeeper::policy::policy;
 use super::decision::{Candidate, Decision, Field, Fields};
+use crate::in_flight::SharedBytes;
 
 /// Candidates of one decision. Each costs the site a look.
 const MAX_CANDIDATES: usize = 16;
@@ -147,7 +148,7 @@ impl Decision {
                 Ok(Decision::Reply {
                     status: reply.status,
                     fields: check_fields(reply.fields, Location::Allowed)?,
-                    body: reply.body.into(),
+                    body: SharedBytes::one_copy_of(reply.body),
                 })
             }
         }

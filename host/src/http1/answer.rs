@@ -1,7 +1,5 @@
 //! One request becomes a reply: the guest decides, the site gives.
 
-use std::sync::Arc;
-
 use super::accept::listing_form;
 use super::connection::{Origin, Service};
 use super::fields;
@@ -10,6 +8,7 @@ use super::location;
 use super::representation::{self, prepared, wants_a_part};
 use crate::disk::{self, Unanswered};
 use crate::guest::{self, Candidate, Decision, Facts, Failure};
+use crate::in_flight::{REPLIES, SharedBytes};
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, PLAIN_TEXT, Reply};
 use crate::site::encodings::{Accepted, preferred};
 use crate::site::listing::Form;
@@ -142,7 +141,7 @@ async fn serve(
             let Candidate::Index(directory) = candidate else { continue };
             let form = listing_form(&head.joined("accept").unwrap_or_default());
             match service.site.list(directory, form).await {
-                Ok(Some(text)) => return fields::add(listing(text, form), fields),
+                Ok(Some(text)) => return fields::add(listing(&text, form), fields),
                 Ok(None) => {}
                 Err(error) => return cannot("list", candidate, error),
             }
@@ -193,7 +192,10 @@ fn cannot(what: &str, candidate: &Candidate, error: SystemError) -> Reply {
 }
 
 /// The reply that lists a directory.
-fn listing(text: Arc<[u8]>, form: Form) -> Reply {
+fn listing(text: &SharedBytes, form: Form) -> Reply {
+    if REPLIES.refuses(text) {
+        return unavailable();
+    }
     let content_type = match form {
         Form::Json => "application/json",
         Form::Html => "text/html; charset=utf-8",
@@ -207,7 +209,11 @@ fn listing(text: Arc<[u8]>, form: Form) -> Reply {
         Field::fixed("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
     ];
     let extent = Extent { first: 0, length: text.len() as u64 };
-    Reply { fields, body: Body::Shared { content: text, extent }, ..Reply::bare(200) }
+    Reply {
+        fields,
+        body: Body::Shared { content: text.send(&REPLIES), extent },
+        ..Reply::bare(200)
+    }
 }
 
 /// The page for what is not found that is nearest to this path, or one line where
@@ -236,7 +242,10 @@ fn accepted(head: &Head<'_>, wants_a_part: bool) -> Accepted {
 }
 
 /// A reply of the guest's own.
-fn reply(status: u16, fields: &[guest::Field], body: &Arc<[u8]>) -> Reply {
+fn reply(status: u16, fields: &[guest::Field], body: &SharedBytes) -> Reply {
+    if REPLIES.refuses(body) {
+        return unavailable();
+    }
     let mut reply = Reply::bare(status);
     if !body.is_empty() {
         let content_type = match fields::own_type(fields) {
@@ -245,7 +254,7 @@ fn reply(status: u16, fields: &[guest::Field], body: &Arc<[u8]>) -> Reply {
         };
         reply.fields.extend([content_type, NO_SNIFFING]);
         let extent = Extent { first: 0, length: body.len() as u64 };
-        reply.body = Body::Shared { content: Arc::clone(body), extent };
+        reply.body = Body::Shared { content: body.send(&REPLIES), extent };
     }
     fields::add(reply, fields)
 }

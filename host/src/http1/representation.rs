@@ -8,6 +8,7 @@ use super::fields;
 use super::head::{Head, Method};
 use crate::clock;
 use crate::guest;
+use crate::in_flight::{FILES, SharedBytes};
 use crate::reply::head::write_fields;
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, Reply, Source};
 use crate::site::conditions::{Conditions, Verdict};
@@ -38,7 +39,7 @@ pub(super) fn prepared(
     let (prepared, status, body) = match known {
         None => {
             let extent = Extent { first: 0, length: found.length };
-            (&found.whole, status, Body::Shared { content: Arc::clone(content), extent })
+            (&found.whole, status, Body::Shared { content: content.send(&FILES), extent })
         }
         Some(known) if status == 200 && known == found.tag.as_deref()?.as_bytes() => {
             (&found.unmodified, 304, Body::Empty)
@@ -144,13 +145,15 @@ pub(super) async fn reply(
     }
     let small = usize::try_from(extent.length).ok().filter(|_| extent.length <= SMALL_BYTES);
     reply.body = match (&found.content, small) {
-        (Content::Memory(content), _) => Body::Shared { content: Arc::clone(content), extent },
-        (Content::File(file), Some(small)) if head.method == Method::Get => {
+        (Content::Memory(content), _) => Body::Shared { content: content.send(&FILES), extent },
+        (Content::File(file), Some(small)) if head.method == Method::Get && !FILES.is_full() => {
             match read(file, extent.first, small).await {
-                Ok(content) if content.len() == small => Body::Bytes(content),
-                // It became shorter a moment ago. Nothing is sent yet, so the
-                // answer can be told to be what it is; but not half a part.
-                Ok(content) if reply.status != 206 => Body::Bytes(content),
+                // If it became shorter a moment ago, nothing is sent yet, so the answer can be
+                // told to be what it is; but not half a part.
+                Ok(content) if content.len() == small || reply.status != 206 => {
+                    let extent = Extent { first: 0, length: content.len() as u64 };
+                    Body::Shared { content: SharedBytes::from(content).send(&FILES), extent }
+                }
                 Ok(_) => return Reply::plain(500),
                 Err(error) => {
                     let line = head.line.escape_ascii();
@@ -183,7 +186,7 @@ fn multipart(found: &SiteFile, parts: &[Part], content_type: &[u8], mut reply: R
     let tail = format!("\r\n--{boundary}--\r\n").into_bytes();
     let source = match &found.content {
         Content::File(file) => Source::File(Arc::clone(file)),
-        Content::Memory(content) => Source::Memory(Arc::clone(content)),
+        Content::Memory(content) => Source::Memory(content.send(&FILES)),
     };
     reply.body = Body::Parts { source, parts: pieces, tail };
     reply

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::proto::MetricFamily;
 
+use crate::in_flight::{FILES, REPLIES};
 use exposition::histogram;
 pub use exposition::{counter, gauge, write};
 
@@ -317,6 +318,22 @@ impl Metrics {
                 "innkeeper_guest_failures_total",
                 "Requests on which the guest gave no decision.",
                 failures,
+            ),
+            gauge(
+                "innkeeper_response_memory_bytes",
+                "Bytes in memory that responses are being sent from, each content once.",
+                [
+                    (vec![("kind", "file")], FILES.bytes() as f64),
+                    (vec![("kind", "reply")], REPLIES.bytes() as f64),
+                ],
+            ),
+            counter(
+                "innkeeper_response_memory_refused_total",
+                "How often they were too many: a file was sent from the disk, a reply with 503.",
+                [
+                    (vec![("kind", "file")], FILES.refused()),
+                    (vec![("kind", "reply")], REPLIES.refused()),
+                ],
             ),
             gauge(
                 "innkeeper_start_time_seconds",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::disk::{self, OpenFile, Progress};
+use crate::in_flight::Sending;
 
 /// What follows the head.
 #[derive(Debug)]
@@ -16,10 +17,10 @@ pub enum Body {
     Empty,
     /// Bytes in memory.
     Bytes(Vec<u8>),
-    /// Some bytes in memory that others have too.
+    /// Some bytes in memory that others may have too.
     Shared {
         /// The bytes.
-        content: Arc<[u8]>,
+        content: Sending,
         /// Which of them. They are there.
         extent: Extent,
     },
@@ -46,8 +47,8 @@ pub enum Body {
 pub enum Source {
     /// In the file.
     File(Arc<OpenFile>),
-    /// In memory that others have too. They are there.
-    Memory(Arc<[u8]>),
+    /// In memory that others may have too. They are there.
+    Memory(Sending),
 }
 
 /// Consecutive bytes of a file.

@@ -1,7 +1,8 @@
 //! Files compressed on the fly: once for each version and coding, and remembered.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -12,6 +13,7 @@ use super::read::read_beside;
 use super::validators::EntityTag;
 use crate::cache;
 use crate::disk::{self, OpenFile};
+use crate::in_flight::{FILES, SharedBytes, WeakBytes};
 
 /// Smaller files are not compressed: with their head they fill one packet, however
 /// small they become.
@@ -48,7 +50,9 @@ const GZIP_LEVEL: u32 = 5;
 
 /// Compresses files and remembers them.
 pub(super) struct Compressor {
-    memory: Cache<(EntityTag, Coding), Option<Arc<[u8]>>, Weigh>,
+    memory: Cache<(EntityTag, Coding), Option<SharedBytes>, Weigh>,
+    /// Those that somebody has, also if they are remembered no longer.
+    sent: Mutex<Sent>,
     permits: Semaphore,
 }
 
@@ -56,24 +60,33 @@ impl Compressor {
     pub(super) fn new() -> Compressor {
         Compressor {
             memory: cache::unsharded(MEMORY_BYTES, USUAL_ENTRY_BYTES, Weigh),
+            sent: Mutex::default(),
             permits: Semaphore::new(AT_A_TIME),
         }
     }
 
     /// The content of this version of a file in this coding. `None` if it is not
-    /// worth it, or if others are being compressed: then the file is sent as it is.
+    /// worth it, if others are being compressed, or if too much is held in memory for clients:
+    /// then the file is sent as it is.
     pub(super) async fn compress(
         &self,
         file: &Arc<OpenFile>,
         tag: EntityTag,
         length: u64,
         coding: Coding,
-    ) -> Option<Arc<[u8]>> {
+    ) -> Option<SharedBytes> {
         if !(MIN_BYTES..=MAX_BYTES).contains(&length) {
             return None;
         }
         if let Some(remembered) = self.memory.get(&(tag, coding)) {
             return remembered;
+        }
+        if let Some(sent) = self.sent().recall(&(tag, coding)) {
+            self.memory.insert((tag, coding), Some(sent.clone()));
+            return Some(sent);
+        }
+        if FILES.is_full() {
+            return None;
         }
         if self.permits.available_permits() == 0 {
             return None;
@@ -105,9 +118,49 @@ impl Compressor {
             }
         };
         // What does not become smaller is remembered too, as such.
-        let worth_it = (encoded.len() < length).then(|| encoded.into());
+        let worth_it = (encoded.len() < length).then(|| SharedBytes::from(encoded));
+        // Another may have been faster.
+        let worth_it = worth_it.map(|encoded| self.sent().note((tag, coding), encoded));
         self.memory.insert((tag, coding), worth_it.clone());
         worth_it
+    }
+}
+
+impl Compressor {
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        // Each change of it is one step, whoever panicked.
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Compressed files that somebody has: a response, or the memory. Who evicts one while it is
+/// sent does not make it twice.
+#[derive(Default)]
+struct Sent {
+    contents: HashMap<(EntityTag, Coding), WeakBytes>,
+    /// From so many on those that nobody has are looked for.
+    tidy_at: usize,
+}
+
+/// Entries of [`Sent`] that are never looked through.
+const FEW_SENT: usize = 64;
+
+impl Sent {
+    fn recall(&self, key: &(EntityTag, Coding)) -> Option<SharedBytes> {
+        self.contents.get(key).and_then(WeakBytes::upgrade)
+    }
+
+    /// Notes this, or gives what is there already.
+    fn note(&mut self, key: (EntityTag, Coding), content: SharedBytes) -> SharedBytes {
+        if let Some(there) = self.recall(&key) {
+            return there;
+        }
+        self.contents.insert(key, content.downgrade());
+        if self.contents.len() > self.tidy_at.max(FEW_SENT) {
+            self.contents.retain(|_, content| !content.is_gone());
+            self.tidy_at = 2 * self.contents.len();
+        }
+        content
     }
 }
 
@@ -148,28 +201,46 @@ fn encode(content: &[u8], coding: Coding) -> io::Result<Vec<u8>> {
 #[derive(Clone)]
 struct Weigh;
 
-impl Weighter<(EntityTag, Coding), Option<Arc<[u8]>>> for Weigh {
-    fn weight(&self, _key: &(EntityTag, Coding), content: &Option<Arc<[u8]>>) -> u64 {
+impl Weighter<(EntityTag, Coding), Option<SharedBytes>> for Weigh {
+    fn weight(&self, _key: &(EntityTag, Coding), content: &Option<SharedBytes>) -> u64 {
         ENTRY_OVERHEAD + content.as_ref().map_or(0, |content| content.len() as u64)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Coding, Compressor, EntityTag, MAX_BYTES, encode};
+    use super::{Coding, Compressor, EntityTag, FEW_SENT, MAX_BYTES, Sent, SharedBytes, encode};
+    use crate::site::validators::{Validators, Version};
     use std::io::Read;
-    use std::sync::Arc;
+    use std::time::SystemTime;
 
     /// It was not, on machines with many cores, where it had many shards.
     #[test]
     fn the_largest_is_remembered() {
         let compressor = Compressor::new();
-        let content: Arc<[u8]> = vec![0; usize::try_from(MAX_BYTES).expect("a size")].into();
+        let content = SharedBytes::from(vec![0; usize::try_from(MAX_BYTES).expect("a size")]);
         for coding in [Coding::Brotli, Coding::Gzip] {
-            compressor.memory.insert((EntityTag::default(), coding), Some(Arc::clone(&content)));
+            compressor.memory.insert((EntityTag::default(), coding), Some(content.clone()));
         }
         for coding in [Coding::Brotli, Coding::Gzip] {
             assert!(compressor.memory.get(&(EntityTag::default(), coding)).is_some(), "{coding:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_found_until_nobody_has_it() {
+        let mut sent = Sent::default();
+        let key = (EntityTag::default(), Coding::Gzip);
+        let one = sent.note(key, vec![1].into());
+        let same = sent.note(key, vec![1].into());
+        assert!(one.is_same(&same) && sent.recall(&key).is_some_and(|there| there.is_same(&one)));
+        drop((one, same));
+        assert!(sent.recall(&key).is_none());
+        let version = |inode| Version { inode, ..Version::default() };
+        let tag = |inode| Validators::of(version(inode), SystemTime::now()).tag.expect("a tag");
+        for inode in 0..10_000 {
+            sent.note((tag(inode), Coding::Gzip), vec![1].into());
+            assert!(sent.contents.len() <= 2 * FEW_SENT, "{inode}: {}", sent.contents.len());
         }
     }
 

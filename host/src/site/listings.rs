@@ -19,6 +19,7 @@ use super::listing::{Form, Listing};
 use super::{Trouble, look};
 use crate::cache;
 use crate::disk::{self, Progress, Unanswered};
+use crate::in_flight::SharedBytes;
 
 /// Listings that are made at a time, for each device.
 const AT_A_TIME: usize = 2;
@@ -45,7 +46,7 @@ pub(super) struct Listings {
 
 #[derive(Clone)]
 struct Made {
-    text: Arc<[u8]>,
+    text: SharedBytes,
     at: Instant,
 }
 
@@ -62,7 +63,7 @@ impl Listings {
         root: &Arc<Root>,
         directory: &str,
         form: Form,
-    ) -> Result<Arc<[u8]>, Trouble> {
+    ) -> Result<SharedBytes, Trouble> {
         let path = if directory.is_empty() { "." } else { directory };
         let found = look(root, path).await?;
         if found.kind != FileType::Directory {
@@ -112,9 +113,9 @@ impl Listings {
         // Who is still being sent the same shares it.
         let text = match self.made.get(&key) {
             Some(made) if *made.text == *text.as_bytes() => made.text,
-            _ => text.into_bytes().into(),
+            _ => SharedBytes::one_copy_of(text.into_bytes()),
         };
-        self.made.insert(key, Made { text: Arc::clone(&text), at: Instant::now() });
+        self.made.insert(key, Made { text: text.clone(), at: Instant::now() });
         Ok(text)
     }
 
@@ -154,15 +155,15 @@ mod tests {
         let runtime = runtime.expect("a runtime");
         let make = || runtime.block_on(listings.make(&root, "", Form::Json)).ok().expect("made");
         let (one, same) = (make(), make());
-        assert!(Arc::ptr_eq(&one, &same));
+        assert!(one.is_same(&same));
         write(folder.path().join("b"), b"").expect("a file");
         let other = make();
-        assert!(!Arc::ptr_eq(&one, &other) && other.len() > one.len());
+        assert!(!one.is_same(&other) && other.len() > one.len());
         // While others are being made, the last one counts.
         write(folder.path().join("c"), b"").expect("a file");
         let permits = listings.permits_of(root.place().device);
         let busy: Vec<_> = (0..AT_A_TIME).map(|_| permits.try_acquire()).collect();
-        assert!(Arc::ptr_eq(&other, &make()));
+        assert!(other.is_same(&make()));
         drop(busy);
         assert!(make().len() > other.len());
     }

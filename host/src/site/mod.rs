@@ -62,6 +62,7 @@ use siblings::PassedOver;
 use validators::{Validators, Version};
 
 use crate::disk::{self, OpenFile, Progress, Unanswered};
+use crate::in_flight::{FILES, SharedBytes};
 
 /// Up to this many bytes of a file are read into memory and sent in one system
 /// call together with the head. More go from the page cache to the socket without
@@ -194,7 +195,7 @@ pub enum Content {
     /// In the file with this handle.
     File(Arc<OpenFile>),
     /// In memory: it was compressed, or is small and read.
-    Memory(Arc<[u8]>),
+    Memory(SharedBytes),
 }
 
 impl Site {
@@ -313,7 +314,7 @@ impl Site {
         &self,
         directory: &str,
         form: Form,
-    ) -> Result<Option<Arc<[u8]>>, SystemError> {
+    ) -> Result<Option<SharedBytes>, SystemError> {
         let Some(listings) = &self.listings else { return Ok(None) };
         match listings.make(&self.root, directory, form).await {
             Ok(text) => Ok(Some(text)),
@@ -442,6 +443,9 @@ async fn hold(mut found: Lookup) -> Lookup {
     let content = match &found {
         Lookup::File(file) if file.length <= SMALL_BYTES && found.is_settled() => {
             let Content::File(handle) = &file.content else { return found };
+            if FILES.is_full() {
+                return found;
+            }
             let length = usize::try_from(file.length).unwrap_or(usize::MAX);
             match read(handle, 0, length).await {
                 Ok(content) if content.len() == length && found.is_unchanged().await => content,
