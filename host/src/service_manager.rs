@@ -14,6 +14,8 @@ use anyhow::{Context, anyhow, bail};
 use sd_notify::NotifyState;
 use socket2::{Domain, Protocol, SockRef, Type};
 
+use crate::text::escaped;
+
 /// Sockets that are taken over at most: systemd has limits of its own, and a number that was
 /// mistyped must not take memory.
 const MAX_INHERITED: usize = 128;
@@ -88,9 +90,9 @@ pub fn find() -> io::Result<()> {
     Ok(())
 }
 
-/// Tells that requests are served.
+/// Tells that requests are served, and how. Each line that the manager hears is an order.
 pub fn ready(told: &str) {
-    notify(&[NotifyState::Ready, NotifyState::Status(told)]);
+    notify(&[NotifyState::Ready, NotifyState::Status(&escaped(told))]);
 }
 
 /// Tells that what was configured is read again. [`ready`] must follow.

@@ -290,6 +290,25 @@ fn systemd_is_told_what_becomes_of_the_server() {
     hear("STOPPING=1");
 }
 
+/// A name with a line feed told it of another process.
+#[test]
+fn name_of_the_root_tells_systemd_nothing() {
+    let folder = site();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let root = folder.path().join("a\nMAINPID=1\u{1b}");
+    fs::create_dir(&root).unwrap();
+    let mut command = serving(&root, &[]);
+    command.env("NOTIFY_SOCKET", &path);
+    let _program = Program::start(command, 1);
+    let mut buffer = [0; 4096];
+    let length = socket.recv(&mut buffer).unwrap();
+    let heard = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    assert_eq!(heard.lines().count(), 2, "{heard}");
+    assert!(heard.contains(r"/a\nMAINPID=1\u{1b} at http"), "{heard}");
+}
+
 #[test]
 fn diagnostics_are_json_when_asked() {
     let folder = site();

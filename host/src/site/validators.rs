@@ -85,7 +85,8 @@ pub struct Version {
 /// A strong entity tag: inode, length, and both times of the file.
 ///
 /// Two contents share one only if a file was rewritten in place, with the same
-/// length, within one tick of the kernel's clock, and was then left alone: that is
+/// length, within one tick of the kernel's clock, and was then left alone (or through a
+/// mapping of memory, which no time tells of): that is
 /// why a file gets no tag until it is [settled](SETTLING), and why the time of
 /// change is part of it (`cp -p`, `rsync -t` and reproducible builds set the time
 /// of modification). The price: replicas of a site have different tags, and
