@@ -18,8 +18,8 @@
 //!   systemd.
 //! - [`panics`]: what becomes of one; [`diagnostics`]: what is said on standard error.
 //! - [`in_flight`]: what is held in memory for responses that are being sent.
-//! - [`log`], [`metrics`], [`clock`], [`text`], [`cache`] and [`disk`] (threads that may wait for
-//!   one): leaves, which anyone may call and which call no one.
+//! - [`log`], [`metrics`], [`clock`], [`text`], [`cache`], [`named_file`] and [`disk`] (threads
+//!   that may wait for one): leaves, which anyone may call and which call no one.
 
 pub mod admin;
 pub mod cache;
@@ -35,6 +35,7 @@ pub mod http1;
 pub mod in_flight;
 pub mod log;
 pub mod metrics;
+pub mod named_file;
 pub mod panics;
 pub mod reply;
 pub mod sandbox;

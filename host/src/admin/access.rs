@@ -13,9 +13,13 @@ use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::http::uri::Authority;
 
 use crate::guest::Digest;
+use crate::named_file;
 
 /// The fewest characters of a token. With 62 to choose from that is 95 bits.
 const SHORTEST_TOKEN: usize = 16;
+
+/// Bytes of the file that a token is in.
+const TOKEN_FILE_BYTES: u64 = 64 << 10;
 
 /// What is asked of who wants to change something.
 pub enum Access {
@@ -42,7 +46,7 @@ impl Access {
     /// Reads the token from its file. The error is a sentence.
     pub fn read_token(path: &Path) -> Result<Access, String> {
         let shown = path.display();
-        let text = std::fs::read_to_string(path)
+        let text = named_file::read_text(path, TOKEN_FILE_BYTES)
             .map_err(|error| format!("cannot read the token in {shown}: {error}"))?;
         let token = text.trim();
         let is_good = token.len() >= SHORTEST_TOKEN && token.bytes().all(|b| b.is_ascii_graphic());

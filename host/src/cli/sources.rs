@@ -16,6 +16,7 @@ use toml::{Table, Value};
 
 use super::Arguments;
 use crate::text::{escaped, one_line};
+use crate::named_file;
 
 /// What the names of environment variables begin with.
 const PREFIX: &str = "INNKEEPER_";
@@ -23,6 +24,9 @@ const PREFIX: &str = "INNKEEPER_";
 /// Parts several values of one environment variable. None of them has it in it: they
 /// are addresses, paths and what Cache-Control says.
 const SEPARATOR: char = ';';
+
+/// Bytes of a configuration file.
+const FILE_BYTES: u64 = 1 << 20;
 
 /// Flags that are no settings.
 const NO_SETTINGS: [&str; 4] = ["help", "version", "config", "print_config"];
@@ -178,7 +182,7 @@ fn is_switch(setting: &Arg) -> bool {
 /// Reads the configuration file. The error is a sentence that names it.
 fn read_file(path: &Path, command: &Command) -> Result<Table, String> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
+    let text = named_file::read_text(path, FILE_BYTES)
         .map_err(|error| format!("cannot read the settings in {shown}: {error}"))?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];

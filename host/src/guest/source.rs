@@ -1,11 +1,12 @@
 //! Where guests come from: a file, with files of cases that it must pass.
 
-use std::fs::{Metadata, OpenOptions};
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::cases::CaseFile;
+use crate::named_file;
 
 /// The largest file that is taken for a guest. One in JavaScript or Python has up
 /// to 20 MiB.
@@ -63,29 +64,18 @@ impl Source {
 pub fn read_guest(path: &Path) -> Result<Vec<u8>, String> {
     let shown = path.display();
     let cannot = |error: &dyn std::fmt::Display| format!("cannot read the guest {shown}: {error}");
-    // Opening a pipe must not wait for somebody to write to it.
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
-    let file = file.map_err(|error| match error.kind() {
+    let (file, metadata) = named_file::open(path).map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied => cannot(&format_args!(
             "{error}; the server's user must be able to read it, and if its folder was replaced by \
              another, name the one above with --readable"
         )),
         _ => cannot(&error),
     })?;
-    let metadata = file.metadata().map_err(|error| cannot(&error))?;
-    if !metadata.is_file() {
-        return Err(cannot(&"it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    (&file).take(MAX_GUEST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    let bytes = named_file::read_all(&file, MAX_GUEST_BYTES).map_err(|error| cannot(&error))?;
     let after = file.metadata().map_err(|error| cannot(&error))?;
     if stamp_of(&metadata) != stamp_of(&after) {
         // A half of the one and a half of the other could pass for a guest.
         return Err(cannot(&"it changed while it was read; rename a finished file over it"));
-    }
-    if bytes.len() as u64 > MAX_GUEST_BYTES {
-        return Err(cannot(&format_args!("it is larger than {} MiB", MAX_GUEST_BYTES >> 20)));
     }
     Ok(bytes)
 }

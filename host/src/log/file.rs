@@ -1,9 +1,10 @@
 //! Where the access log goes: standard output, or a file that can be opened anew.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::named_file::{self, NamedFileError};
 
 /// What the log is written to.
 pub trait Out: Write + Send {
@@ -40,7 +41,10 @@ impl LogFile {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    named_file::append(path, 0o640).map_err(|error| match error {
+        NamedFileError::Io(error) => error,
+        error => io::Error::other(error),
+    })
 }
 
 impl Write for LogFile {

@@ -16,7 +16,6 @@ mod expected;
 mod table;
 
 use std::fmt;
-use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -28,8 +27,12 @@ use super::generation::Generation;
 use super::instance::Failure;
 use super::interests::Facts;
 use crate::text::escaped;
+use crate::named_file;
 use expected::Expected;
 use table::parse;
+
+/// Bytes of a file of cases: half a million of them.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Cases that were read from a file.
 #[derive(Debug)]
@@ -94,7 +97,7 @@ impl CaseFile {
     /// Reads a file of cases. The error names the file, and the place in it.
     pub fn read(path: &Path) -> Result<CaseFile, String> {
         let shown = path.display();
-        let text = fs::read_to_string(path)
+        let text = named_file::read_text(path, MAX_BYTES)
             .map_err(|error| format!("cannot read the cases {shown}: {error}"))?;
         let cases = parse(&text)
             .map_err(|error| format!("the cases in {shown} cannot be read: {error}"))?;
@@ -103,23 +106,25 @@ impl CaseFile {
 
     /// Asks a guest for the decision of each case.
     pub fn outcomes(&self, guest: &Generation) -> Vec<CaseOutcome> {
-        let outcome = |case: &Case| {
-            let (kind, expected, got) = match case.run(guest) {
-                Ok(decision) => (Some(decision.kind()), None, decision.to_string()),
-                Err(mismatch) => (None, Some(mismatch.expected), mismatch.got),
-            };
-            CaseOutcome {
-                file: self.path.display().to_string(),
-                line: case.line_number,
-                name: case.name.clone(),
-                asked: case.to_string(),
-                holds: expected.is_none(),
-                expected,
-                got,
-                kind,
-            }
+        self.cases.iter().map(|case| self.outcome(case, guest)).collect()
+    }
+
+    /// Asks a guest for the decision of one of its cases.
+    pub(super) fn outcome(&self, case: &Case, guest: &Generation) -> CaseOutcome {
+        let (kind, expected, got) = match case.run(guest) {
+            Ok(decision) => (Some(decision.kind()), None, decision.to_string()),
+            Err(mismatch) => (None, Some(mismatch.expected), mismatch.got),
         };
-        self.cases.iter().map(outcome).collect()
+        CaseOutcome {
+            file: self.path.display().to_string(),
+            line: case.line_number,
+            name: case.name.clone(),
+            asked: case.to_string(),
+            holds: expected.is_none(),
+            expected,
+            got,
+            kind,
+        }
     }
 }
 
@@ -154,11 +159,21 @@ impl Case {
         self.judge(self.asked().decide(guest))
     }
 
+    /// Tells how a decision is not the one that must be made, if it is not.
+    pub(super) fn mismatch(&self, decision: &Decision) -> Option<Mismatch> {
+        if self.expected.holds(decision) {
+            return None;
+        }
+        Some(Mismatch { expected: self.expected.to_string(), got: decision.to_string() })
+    }
+
     /// Compares what was decided.
-    pub fn judge(&self, decision: Result<Decision, Failure>) -> Result<Decision, Mismatch> {
+    fn judge(&self, decision: Result<Decision, Failure>) -> Result<Decision, Mismatch> {
         let got = match decision {
-            Ok(decision) if self.expected.holds(&decision) => return Ok(decision),
-            Ok(decision) => decision.to_string(),
+            Ok(decision) => match self.mismatch(&decision) {
+                None => return Ok(decision),
+                Some(mismatch) => return Err(mismatch),
+            },
             Err(Failure::Refused(refusal)) => format!("a decision that is refused: {refusal}"),
             Err(failure) => format!("no decision: {failure}"),
         };

@@ -1,0 +1,174 @@
+//! Opens the files that an operator names: without waiting, and only if they are files.
+//!
+//! To open a FIFO waits until somebody opens its other end, to open a device may do
+//! anything, and to read either may never end. So what is no regular file is refused before
+//! it is opened, what is opened is asked again, and there is a bound on what is read.
+
+use std::fmt;
+use std::fs::{self, File, FileType, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub enum NamedFileError {
+    /// It cannot be opened or read.
+    Io(io::Error),
+    /// It is something else.
+    NoFile(&'static str),
+    /// It has more bytes than this.
+    TooLarge(u64),
+    /// It is no text.
+    NoText,
+}
+
+impl NamedFileError {
+    /// What kind of error it is, as far as the system tells.
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            NamedFileError::Io(error) => error.kind(),
+            NamedFileError::NoFile(_) | NamedFileError::NoText => io::ErrorKind::InvalidInput,
+            NamedFileError::TooLarge(_) => io::ErrorKind::FileTooLarge,
+        }
+    }
+}
+
+impl fmt::Display for NamedFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NamedFileError::Io(error) => write!(f, "{error}"),
+            NamedFileError::NoFile(what) => write!(f, "it is not a regular file but {what}"),
+            NamedFileError::TooLarge(limit) if *limit >= 1 << 20 => {
+                write!(f, "it is larger than {} MiB", limit >> 20)
+            }
+            NamedFileError::TooLarge(limit) => write!(f, "it is larger than {} KiB", limit >> 10),
+            NamedFileError::NoText => f.write_str("it is not text in UTF-8"),
+        }
+    }
+}
+
+impl std::error::Error for NamedFileError {}
+
+impl From<io::Error> for NamedFileError {
+    fn from(error: io::Error) -> NamedFileError {
+        NamedFileError::Io(error)
+    }
+}
+
+/// Opens a file to read it.
+pub fn open(path: &Path) -> Result<(File, Metadata), NamedFileError> {
+    let is_file = |metadata: &Metadata| match metadata.is_file() {
+        true => Ok(()),
+        false => Err(NamedFileError::NoFile(kind(metadata.file_type()))),
+    };
+    is_file(&fs::metadata(path)?)?;
+    // It may be another by now.
+    let file = OpenOptions::new().read(true).custom_flags(unhurried()).open(path)?;
+    let metadata = file.metadata()?;
+    is_file(&metadata)?;
+    Ok((file, metadata))
+}
+
+/// Reads a file of so many bytes at most.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, NamedFileError> {
+    read_all(&open(path)?.0, limit)
+}
+
+/// The same of one that is text.
+pub fn read_text(path: &Path, limit: u64) -> Result<String, NamedFileError> {
+    String::from_utf8(read(path, limit)?).map_err(|_| NamedFileError::NoText)
+}
+
+/// Reads what was opened, of so many bytes at most.
+pub fn read_all(file: &File, limit: u64) -> Result<Vec<u8>, NamedFileError> {
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit { Err(NamedFileError::TooLarge(limit)) } else { Ok(bytes) }
+}
+
+/// Opens a file to append to it, and makes it with this mode if it is not there. A device of
+/// characters will do, such as a terminal: to write to it may wait, to open it does not.
+pub fn append(path: &Path, mode: u32) -> Result<File, NamedFileError> {
+    let may_be_written = |metadata: &Metadata| {
+        let kind_of_file = metadata.file_type();
+        match kind_of_file.is_file() || kind_of_file.is_char_device() {
+            true => Ok(()),
+            false => Err(NamedFileError::NoFile(kind(kind_of_file))),
+        }
+    };
+    match fs::metadata(path) {
+        Ok(metadata) => may_be_written(&metadata)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(mode).custom_flags(unhurried());
+    let file = options.open(path)?;
+    may_be_written(&file.metadata()?)?;
+    // From now on who writes may wait: it is a thread that does nothing else.
+    let flags = rustix::fs::fcntl_getfl(&file).map_err(io::Error::from)?;
+    rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK).map_err(io::Error::from)?;
+    Ok(file)
+}
+
+/// Flags with which opening neither waits nor gives the process a terminal.
+fn unhurried() -> i32 {
+    (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed()
+}
+
+fn kind(kind: FileType) -> &'static str {
+    if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::{append, read, read_text};
+
+    #[test]
+    fn only_regular_files_are_read_and_nothing_waits() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        mknodat(CWD, path("fifo"), FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+        let _socket = UnixListener::bind(path("socket")).expect("a socket");
+        fs::write(path("file"), "text").expect("a file");
+        std::os::unix::fs::symlink("file", path("link")).expect("a link");
+        for (named, told) in [
+            (path("fifo"), "it is not a regular file but a FIFO"),
+            (path("socket"), "it is not a regular file but a socket"),
+            (folder.path().to_owned(), "it is not a regular file but a directory"),
+        ] {
+            assert_eq!(read(&named, 9).expect_err("refused").to_string(), told);
+            assert_eq!(append(&named, 0o600).expect_err("refused").to_string(), told);
+        }
+        let device = read(Path::new("/dev/zero"), 9).expect_err("refused");
+        assert_eq!(device.to_string(), "it is not a regular file but a device");
+        append(Path::new("/dev/null"), 0o600).expect("a device of characters");
+        assert_eq!(read_text(&path("link"), 4).expect("text"), "text");
+        assert_eq!(
+            read(&path("file"), 3).expect_err("long").to_string(),
+            "it is larger than 0 KiB"
+        );
+        fs::write(path("file"), b"\xff").expect("a file");
+        assert_eq!(
+            read_text(&path("file"), 3).expect_err("no text").to_string(),
+            "it is not text in UTF-8"
+        );
+    }
+}
