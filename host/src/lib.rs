@@ -14,6 +14,7 @@
 //!   - [`reply`]: turns an answer into bytes on the wire.
 //! - [`admin`]: for who runs the server: health, metrics, status, another guest.
 //! - [`dev`]: the loop of who writes a guest.
+//! - [`helper`]: processes that do what the server must not: compile guests.
 //! - [`sandbox`] and [`service_manager`]: what the process gives up, and what it tells
 //!   systemd.
 //! - [`panics`]: what becomes of one; [`diagnostics`]: what is said on standard error.
@@ -31,6 +32,7 @@ pub mod dev;
 pub mod diagnostics;
 pub mod disk;
 pub mod guest;
+pub mod helper;
 pub mod http1;
 pub mod in_flight;
 pub mod log;

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use innkeeper::guest::{DEFAULT_GUEST, Digest};
 use rustix::process::Signal;
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::fixture::{Client, Reply, site};
 use crate::running::{PROGRAM, Program, serving, until};
-use crate::wat_guest::{decides_nonsense, replying};
+use crate::wat_guest::{decides_nonsense, module, replying, replying_at_length};
 
 const TOKEN: &str = "a-token-of-the-tests";
 
@@ -307,4 +307,108 @@ fn what_is_too_large_or_no_token_is_told() {
     let refused = command.arg("--admin-token").arg(token).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("openssl rand"));
+}
+
+/// A guest that was kept in a file, and a place with it.
+fn with_file(guest: &[u8], arguments: &[&str]) -> (TempDir, PathBuf, Place) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policies/policy.wasm");
+    crate::fixture::write(&file, guest);
+    // What does not change anything is told there.
+    let flags = [&["--guest", file.to_str().unwrap(), "-v"], arguments].concat();
+    let place = Place::new(&flags);
+    (folder, file, place)
+}
+
+/// Puts another file in its place, in one step.
+fn replace(file: &std::path::Path, content: &[u8]) {
+    let next = file.with_extension("next");
+    fs::write(&next, content).unwrap();
+    fs::rename(next, file).unwrap();
+}
+
+/// Does what changes a file and not its content. Each is noticed.
+fn touch_in_every_way(place: &mut Place, file: &std::path::Path) {
+    const NOTHING_NEW: &str = "holds what it held before";
+    let content = fs::read(file).unwrap();
+    fs::File::options().append(true).open(file).unwrap().set_modified(SystemTime::now()).unwrap();
+    place.program.wait_for(NOTHING_NEW);
+    fs::set_permissions(file.parent().unwrap(), fs::Permissions::from_mode(0o750)).unwrap();
+    place.program.wait_for(NOTHING_NEW);
+    fs::set_permissions(file, fs::Permissions::from_mode(0o640)).unwrap();
+    place.program.wait_for(NOTHING_NEW);
+    replace(file, &content);
+    place.program.wait_for(NOTHING_NEW);
+}
+
+/// Another one that was put in service, and a touch, brought it back.
+#[test]
+fn guest_that_failed_in_service_stays_out_of_it() {
+    let (_folder, file, mut place) = with_file(&module("", ""), &["--rollback-after", "1"]);
+    let fails = replying("fails on /x");
+    replace(&file, &fails);
+    place.program.wait_for("serves in place of");
+    assert_eq!(place.program.get("/x").status(), 500);
+    place.program.wait_for("is out of service");
+    touch_in_every_way(&mut place, &file);
+    for other in [replying("two"), replying("three")] {
+        assert_eq!(place.change("PUT /guest", &other).status(), 200);
+        touch_in_every_way(&mut place, &file);
+    }
+    // Also where other content was there meanwhile, and where somebody hands it over.
+    replace(&file, b"nonsense");
+    place.program.wait_for("it is not WebAssembly");
+    replace(&file, &fails);
+    place.program.wait_for("is not tried: it was taken out of service");
+    touch_in_every_way(&mut place, &file);
+    let refused = place.change("PUT /guest", &fails);
+    assert_eq!(refused.status(), 422);
+    assert!(refused.text().contains("1 of its last 1000 decisions failed"), "{}", refused.text());
+    assert_eq!(place.program.get("/hello.txt").text(), "three");
+    place.program.signal(Signal::HUP);
+    place.program.wait_for("serves in place of");
+    assert_eq!(place.program.get("/").text(), "fails on /x");
+}
+
+/// A `chmod` of a folder above the file undid what somebody had put in service.
+#[test]
+fn guest_that_was_handed_over_serves_until_the_content_of_the_file_changes() {
+    let one = replying("one");
+    let (_folder, file, mut place) = with_file(&one, &[]);
+    assert_eq!(place.change("PUT /guest", &replying("two")).status(), 200);
+    place.program.wait_for("serves in place of");
+    touch_in_every_way(&mut place, &file);
+    assert_eq!(place.program.get("/").text(), "two");
+    replace(&file, &replying("three"));
+    place.program.wait_for("serves in place of");
+    replace(&file, &one);
+    place.program.wait_for("serves in place of");
+    assert_eq!(place.program.get("/").text(), "one");
+}
+
+/// What people are shown of the two decisions is the same.
+#[test]
+fn decisions_that_differ_at_their_end_are_told_apart() {
+    let place = Place::new(&[]);
+    let ending = |end: &str| replying(&(".".repeat(200) + end));
+    assert_eq!(place.change("PUT /guest", &ending("a")).status(), 200);
+    place.program.get("/hello.txt");
+    let report = json(&place.change("POST /check", &ending("b")));
+    let difference = &report["differences"][0];
+    assert_eq!(report["compared"], 1, "{report}");
+    assert!(difference["now"] != difference["then"] && difference["now"].is_string(), "{report}");
+    let report = json(&place.change("POST /check", &ending("a")));
+    assert_eq!(report["differences"], Value::Array(Vec::new()), "{report}");
+}
+
+/// All of its decisions were kept until it was checked.
+#[test]
+fn guest_that_replies_at_length_is_checked_in_little_memory() {
+    let place = Place::new(&[]);
+    assert_eq!(place.change("POST /check", &replying_at_length(1)).status(), 200);
+    let before = place.program.memory("VmHWM:");
+    let report = json(&place.change("POST /check", &replying_at_length(128 << 10)));
+    assert_eq!(report["fit"], true, "{report}");
+    let taken = place.program.memory("VmHWM:").saturating_sub(before);
+    assert!(taken < 16 << 20, "{} MiB", taken >> 20);
 }

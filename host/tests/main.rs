@@ -13,6 +13,7 @@
 //! - `examples`: guests that do what they are examples of.
 //! - `contract`: guests of every published version of the contract go on working.
 //! - `swaps`: guests that are replaced while they serve.
+//! - `compiler`: guests that take long to compile, and the processes that compile them.
 //! - `commands`: what can be done with a guest besides serving it.
 //! - `program`: the binary as a user types it.
 //! - `escaping`: names that would forge a line or command a terminal.
@@ -42,6 +43,7 @@ mod wat_guest;
 mod admin;
 mod clients;
 mod commands;
+mod compiler;
 mod contract;
 mod dependencies;
 mod dev;

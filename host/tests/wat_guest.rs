@@ -182,3 +182,17 @@ fn leb128(mut number: usize) -> Vec<u8> {
         bytes.push(byte | 0x80);
     }
 }
+
+/// A guest whose compilation takes the square of this in time and memory: so many loops, and
+/// as many variables that each of them may change.
+#[cfg(test)]
+pub fn quadratic(count: usize) -> Vec<u8> {
+    let locals = " i32".repeat(count);
+    let step = |local| {
+        format!(
+            "(loop (br_if 0 (local.tee {local} (i32.add (local.get {local}) (i32.const 1)))))\n"
+        )
+    };
+    let loops: String = (0..count).map(step).collect();
+    module(&format!("(func (local{locals}) {loops})"), "")
+}

@@ -55,8 +55,8 @@ pub struct Admin {
     pub swapper: Arc<Swapper>,
     /// Who may do what.
     pub access: Access,
-    /// Held while a guest is handed over: one at a time is in memory.
-    pub uploads: Semaphore,
+    /// Places of guests that are handed over: one at a time is in memory.
+    pub uploads: Arc<Semaphore>,
     /// The loop of who writes a guest, if that is what the server is for.
     pub dev: Option<Arc<Dev>>,
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::dev::Dev;
 use crate::guest::source::MAX_GUEST_BYTES;
 use crate::guest::swap::Purpose;
 use crate::guest::trial::Trial;
-use crate::text::{escaped, plain_json};
+use crate::text::plain_json;
 
 type Reply = Response<Either<Full<Bytes>, Events>>;
 
@@ -110,7 +111,7 @@ pub(super) async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
         "/status" => reply(StatusCode::OK, JSON, admin.subject.status()),
         "/guest" => hand_over(admin, request, Purpose::Serve).await,
         "/check" => hand_over(admin, request, Purpose::Try).await,
-        _ => roll_back(admin).await,
+        _ => roll_back(admin),
     };
     // hyper leaves out the body of an answer to HEAD, and keeps its length.
     reply
@@ -133,7 +134,10 @@ async fn hand_over(admin: &Admin, request: Request<Incoming>, purpose: Purpose) 
     if request.body().size_hint().lower() > MAX_GUEST_BYTES {
         return too_large();
     }
-    let Ok(Ok(_permit)) = tokio::time::timeout(UPLOAD, admin.uploads.acquire()).await else {
+    // It goes with the bytes, also where the client has left: as long as they are in memory no
+    // others are.
+    let place = Arc::clone(&admin.uploads).acquire_owned();
+    let Ok(Ok(place)) = tokio::time::timeout(UPLOAD, place).await else {
         return text(StatusCode::SERVICE_UNAVAILABLE, "Another guest is being handed over.\n");
     };
     let bytes = match tokio::time::timeout(UPLOAD, receive(request.into_body())).await {
@@ -153,13 +157,16 @@ async fn hand_over(admin: &Admin, request: Request<Incoming>, purpose: Purpose) 
         }
         Ok(Ok(bytes)) => bytes,
     };
-    match admin.swapper.hand_over(bytes, purpose).await {
+    match admin.swapper.hand_over(bytes, purpose, place).await {
         Ok(trial) => {
-            let refused = purpose == Purpose::Serve && !trial.fit;
-            let status = if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+            let status = match purpose {
+                _ if trial.is_hindered => StatusCode::SERVICE_UNAVAILABLE,
+                Purpose::Serve if !trial.fit => StatusCode::UNPROCESSABLE_ENTITY,
+                _ => StatusCode::OK,
+            };
             reply(status, JSON, report(&trial))
         }
-        Err(problem) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", escaped(&problem))),
+        Err(problem) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
     }
 }
 
@@ -197,10 +204,10 @@ fn report(trial: &Trial) -> String {
     format!("{}\n", plain_json(&report))
 }
 
-async fn roll_back(admin: &Admin) -> Reply {
-    match admin.swapper.roll_back().await {
+fn roll_back(admin: &Admin) -> Reply {
+    match admin.swapper.roll_back() {
         Ok(digest) => text(StatusCode::OK, format!("The guest {digest:#} serves again.\n")),
-        Err(problem) => text(StatusCode::CONFLICT, format!("{}\n", escaped(&problem))),
+        Err(problem) => text(StatusCode::CONFLICT, format!("{problem}\n")),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::diagnostics;
 use crate::disk::{self, Share, place};
 use crate::guest::history::Outcome;
 use crate::guest::{Generation, GuestLimits};
+use crate::helper::Helpers;
 use crate::http1::connection::Service;
 use crate::metrics::{self, Metrics};
 use crate::panics;
@@ -43,6 +44,8 @@ pub struct Subject {
     pub guest_file: Option<String>,
     /// What it gave up, unless that was not wanted.
     pub sandbox: Option<Sandbox>,
+    /// What compiles guests, if others than the built-in one can come.
+    pub helpers: Option<Helpers>,
 }
 
 impl Subject {
@@ -63,6 +66,7 @@ struct Status {
     root: String,
     workers: usize,
     lockdown: LockdownStatus,
+    compiler: &'static str,
     guest: GuestStatus,
     previous: Option<String>,
     history: Vec<EventStatus>,
@@ -185,6 +189,11 @@ impl Subject {
                 reads: self.sandbox.as_ref().map(|sandbox| shown(&sandbox.reads)),
                 writes: self.sandbox.as_ref().map(|sandbox| shown(&sandbox.writes)),
             },
+            compiler: match self.compiler_is_at_hand() {
+                Some(true) => "ready",
+                Some(false) => "gone",
+                None => "off",
+            },
             guest: guest(&serving.current(), self.guest_file.clone()),
             previous: serving.previous().map(|previous| format!("{:#}", previous.digest())),
             history: history
@@ -213,6 +222,11 @@ impl Subject {
         plain_json(&status.expect("names are texts, and numbers are finite")).into_owned()
     }
 
+    /// Whether other guests can be compiled, where some can come.
+    fn compiler_is_at_hand(&self) -> Option<bool> {
+        self.helpers.as_ref().map(Helpers::are_at_hand)
+    }
+
     fn lost(&self) -> u64 {
         self.service.log.as_ref().map_or(0, |log| log.lost())
     }
@@ -235,6 +249,11 @@ impl Subject {
                 "innkeeper_guest_info",
                 "The guest that serves, by the beginning of its digest.",
                 [(vec![("digest", digest.as_str())], 1.0)],
+            ),
+            metrics::gauge(
+                "innkeeper_compiler_ready",
+                "Whether another guest can be compiled.",
+                [(vec![], f64::from(u8::from(self.compiler_is_at_hand() != Some(false))))],
             ),
             metrics::counter(
                 "innkeeper_access_log_lost_lines_total",

@@ -25,7 +25,8 @@ pub use sources::InForce;
 use crate::admin::listener::AdminAddress;
 use crate::diagnostics::complain;
 use crate::guest::GuestLimits;
-use values::{admin_address, deadline, field, project_name, size};
+use crate::guest::compiler::CompileLimits;
+use values::{admin_address, compile_time, deadline, field, project_name, size};
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -103,6 +104,16 @@ pub struct GuestArguments {
     /// Core instances that a component may be made of
     #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub guest_instances: u32,
+
+    /// Bytes of memory that compiling one may take, from 64MiB to 64GiB
+    #[arg(long, hide_short_help = true, value_name = "SIZE", default_value = "1GiB", value_parser = size::<{ 64 << 20 }, { 64 << 30 }>)]
+    pub compile_memory: ByteSize,
+
+    /// Time of a processor that compiling one may take for each MiB of it, from 1s to 1h
+    ///
+    /// One that is smaller has as much.
+    #[arg(long, hide_short_help = true, value_name = "TIME", default_value = "10s", value_parser = compile_time)]
+    pub compile_time: Duration,
 }
 
 /// `innkeeper test`
@@ -264,6 +275,11 @@ impl Arguments {
 }
 
 impl GuestArguments {
+    /// What compiling a guest may use.
+    pub fn compile_limits(&self) -> CompileLimits {
+        CompileLimits { memory_bytes: self.compile_memory.as_u64(), time: self.compile_time }
+    }
+
     /// What a guest may use.
     pub fn limits(&self) -> GuestLimits {
         let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);

@@ -15,8 +15,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use toml::{Table, Value};
 
 use super::Arguments;
-use crate::text::{escaped, one_line};
 use crate::named_file;
+use crate::text::{escaped, one_line};
 
 /// What the names of environment variables begin with.
 const PREFIX: &str = "INNKEEPER_";

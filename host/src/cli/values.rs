@@ -52,6 +52,11 @@ pub(super) fn deadline(text: &str) -> Result<Duration, String> {
     time(text, Duration::from_millis(1)..=Duration::from_secs(60))
 }
 
+/// Reads how much of a processor's time compiling may take.
+pub(super) fn compile_time(text: &str) -> Result<Duration, String> {
+    time(text, Duration::from_secs(1)..=Duration::from_secs(3600))
+}
+
 /// Reads how long a file need not be looked at.
 pub(super) fn recheck(text: &str) -> Result<Duration, String> {
     time(text, Duration::ZERO..=Duration::from_secs(1))

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
 
-use super::{load, read_guest_or_default, start_engine};
+use super::{load, read_guest_or_default, start_engine, start_helpers, with_helpers};
 use crate::cli::CheckArguments;
 use crate::guest::check::{FACTS, check};
 use crate::guest::contract::INTERFACE;
 use crate::guest::generation::Cost;
 use crate::guest::source::read_cases;
 use crate::guest::{Engine, Generation};
+use crate::helper::Helpers;
 use crate::text::escaped;
 
 /// How often a decision is measured at most, and for how long: a guest in Python
@@ -28,7 +29,8 @@ const LINE: &[u8] = b"GET /index.html HTTP/1.1";
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
     let cases = read_cases(&arguments.cases).map_err(|error| anyhow!(error))?;
-    let engine = start_engine(arguments.guests.limits())?;
+    let helpers = start_helpers(arguments.guest.as_deref())?;
+    let engine = start_engine(&arguments.guests, helpers.clone())?;
     let began = Instant::now();
     let guest = load(&name, &bytes, engine)?;
     let compile = began.elapsed();
@@ -73,7 +75,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             )?;
             let memory = samples.iter().map(|cost| cost.memory_bytes).max().unwrap_or_default();
             tell("memory", format_args!("{}", ByteSize(memory as u64).display().iec()))?;
-            if let Some(instructions) = count_instructions(arguments, &bytes)? {
+            if let Some(instructions) = count_instructions(arguments, helpers, &bytes)? {
                 tell("fuel", format_args!("{instructions} instructions"))?;
             }
         }
@@ -117,9 +119,14 @@ fn sample(guest: &Generation) -> Result<Vec<Cost>, crate::guest::Failure> {
 }
 
 /// Counts on an engine of its own: what counts is slower.
-fn count_instructions(arguments: &CheckArguments, bytes: &[u8]) -> anyhow::Result<Option<u64>> {
+fn count_instructions(
+    arguments: &CheckArguments,
+    helpers: Option<Helpers>,
+    bytes: &[u8],
+) -> anyhow::Result<Option<u64>> {
     let engine = Engine::counting(arguments.guests.limits())
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))?;
+    let engine = with_helpers(engine, &arguments.guests, helpers);
     let guest = Generation::load(&engine.into(), bytes).map_err(|error| anyhow!(error))?;
     Ok(guest.measure(LINE, [].into_iter(), FACTS).ok().and_then(|cost| cost.instructions))
 }

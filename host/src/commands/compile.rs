@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 
-use super::{load, print, read_guest_or_default, start_engine};
+use super::{load, print, read_guest_or_default, start_engine, start_helpers};
 use crate::cli::CompileArguments;
 use crate::guest::code_cache::CodeCache;
 use crate::text::escaped;
@@ -17,7 +17,8 @@ pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
     };
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
     let cache = CodeCache::open(&folder).map_err(|problem| anyhow!(problem))?;
-    let engine = start_engine(arguments.guests.limits())?.keeping_code(cache);
+    let engine = start_engine(&arguments.guests, start_helpers(arguments.guest.as_deref())?)?
+        .keeping_code(cache);
     let began = Instant::now();
     let guest = load(&name, &bytes, engine)?;
     print(format_args!(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::{load, open_site, read_guest_or_default, start_engine};
+use super::{load, open_site, read_guest_or_default, start_engine, start_helpers};
 use crate::cli::ExplainArguments;
 use crate::clients::Clients;
 use crate::guest::cases::Asked;
@@ -24,7 +24,11 @@ use crate::text::escaped;
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let site = open_site(&arguments.root, arguments.site.options(), NonZeroUsize::MIN)?;
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
-    let generation = load(&name, &bytes, start_engine(arguments.guests.limits())?)?;
+    let generation = load(
+        &name,
+        &bytes,
+        start_engine(&arguments.guests, start_helpers(arguments.guest.as_deref())?)?,
+    )?;
     let digest = generation.digest();
     let service = Service {
         site,

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod health;
 pub mod new;
 pub mod serve;
+mod signals;
 pub mod test;
 
 use std::fmt;
@@ -25,8 +26,10 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use rustix::process::{Resource, getrlimit};
 
+use crate::cli::GuestArguments;
 use crate::guest::source::read_guest;
 use crate::guest::{self, DEFAULT_GUEST, Engine, Generation, GuestLimits, PreparedEngine};
+use crate::helper::{Confinement, Helpers, Spawner};
 use crate::site::{Options, Resolver, Site};
 
 /// Writes to standard output. Where that cannot be written it is an error; `print` would
@@ -100,9 +103,35 @@ fn cannot_start_engine(error: &dyn fmt::Display) -> anyhow::Error {
     anyhow!("cannot start the WebAssembly engine: {error:#}{}", advice.unwrap_or_default())
 }
 
+/// Starts what starts helpers.
+fn start_spawner(confinement: Confinement) -> anyhow::Result<Spawner> {
+    Spawner::start(confinement).context(
+        "cannot start the process that compiles guests: this program must be able to run itself \
+         again, by /proc/self/exe",
+    )
+}
+
+/// What compiles this guest. The built-in one needs nothing.
+fn start_helpers(guest: Option<&Path>) -> anyhow::Result<Option<Helpers>> {
+    let attend = |_| {
+        let helpers = start_spawner(Confinement::Sandbox)?.attend();
+        helpers.context("cannot start the thread that listens to helpers")
+    };
+    guest.map(attend).transpose()
+}
+
 /// Starts an engine to try a guest on.
-fn start_engine(limits: GuestLimits) -> anyhow::Result<Engine> {
-    start(prepare_engine(limits, NonZeroUsize::MIN, Compilation::Whole)?)
+fn start_engine(guests: &GuestArguments, helpers: Option<Helpers>) -> anyhow::Result<Engine> {
+    let engine = start(prepare_engine(guests.limits(), NonZeroUsize::MIN, Compilation::Whole)?)?;
+    Ok(with_helpers(engine, guests, helpers))
+}
+
+/// The engine, compiling in helpers if there are some.
+fn with_helpers(engine: Engine, guests: &GuestArguments, helpers: Option<Helpers>) -> Engine {
+    match helpers {
+        Some(helpers) => engine.compiling_in(helpers, guests.compile_limits()),
+        None => engine,
+    }
 }
 
 /// Loads a guest to try it, on an engine of its own.

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
-use super::{Compilation, open_site, prepare_engine, print, read_guest_or_default, start};
+use super::signals::{Asked, Signals, Starting};
+use super::{
+    Compilation, open_site, prepare_engine, print, read_guest_or_default, start, start_spawner,
+};
 use crate::admin::access::Access;
 use crate::admin::listener::{AdminAddress, Bound};
 use crate::admin::status::Subject;
@@ -27,6 +29,7 @@ use crate::guest::prove::{Proven, prove};
 use crate::guest::source::{Origin, Source, read_cases};
 use crate::guest::swap::{self, Swapper, Watching};
 use crate::guest::{Engine, Generation, PreparedEngine, Serving};
+use crate::helper::{Confinement, Spawner};
 use crate::http1::{Limits, connection::Service, turns::Turns};
 use crate::log::file::{LogFile, Out};
 use crate::log::{AccessLog, Format};
@@ -88,6 +91,10 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let started = (Instant::now(), SystemTime::now());
     let dev = sources.as_ref().map(|_| Dev::new());
     let opened = open(settings, dev.is_some())?;
+    let confinement = if settings.no_lockdown { Confinement::None } else { Confinement::Sandbox };
+    // Without a guest of somebody else's there is nothing to compile but our own.
+    let may_compile = settings.guest.is_some() || opened.admin.is_some();
+    let spawner = may_compile.then(|| start_spawner(confinement)).transpose()?;
     // A build runs programs.
     let keeps_all = settings.no_lockdown || dev.is_some();
     let sandbox = if keeps_all { None } else { Some(enter_sandbox(settings, &opened)?) };
@@ -98,12 +105,13 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    // From here on a signal that asks for something does not end the process.
-    let mut signals = {
-        let _entered = runtime.enter();
-        Signals::listen().context("cannot wait for signals")?
-    };
+    let starting = Starting::listen(runtime)?;
+    let helpers = spawner.map(Spawner::attend).transpose();
+    let helpers = helpers.context("cannot start the thread that listens to helpers")?;
     let mut engine = start(engine)?;
+    if let Some(helpers) = helpers.clone() {
+        engine = engine.compiling_in(helpers, settings.guests.compile_limits());
+    }
     if let Some(cache) = code_cache {
         engine = engine.keeping_code(cache);
     }
@@ -136,12 +144,13 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let is_off = settings.no_watch && dev.is_none();
     let watching = if is_off { Watching::Off } else { Watching::On };
     let swapper = Swapper::start(Arc::clone(&engine), Arc::clone(&serving), source, watching);
-    let swapper = Arc::new(swapper.map_err(|problem| anyhow!(problem))?);
+    let swapper = Arc::new(swapper.context("cannot start the threads that swap guests")?);
     let listeners: Vec<_> =
         server.addresses().iter().map(|address| format!("http://{address}")).collect();
     // What keeps it from starting is an error here. Among what is asynchronous it could not be
     // told: the runtimes of workers must not be dropped there.
     let running = server.start(&service)?;
+    let (runtime, mut signals) = starting.over()?;
     let stopped = runtime.block_on(async {
         if io::IsTerminal::is_terminal(&io::stderr()) {
             let (version, root) = (env!("CARGO_PKG_VERSION"), settings.root.display());
@@ -174,8 +183,9 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
                 limits: engine.limits(),
                 guest_file: settings.guest.as_ref().map(|guest| guest.display().to_string()),
                 sandbox,
+                helpers,
             };
-            let uploads = Semaphore::new(1);
+            let uploads = Arc::new(Semaphore::new(1));
             let swapper = Arc::clone(&swapper);
             let admin = Admin { subject, swapper, access, uploads, dev };
             tokio::spawn(admin::serve(Arc::new(admin), listener));
@@ -376,49 +386,6 @@ async fn stop(running: Running, signals: &mut Signals) -> Stopped {
             tracing::warn!("stopped at once");
             Stopped::AtOnce
         }
-    }
-}
-
-/// What somebody asks for by a signal.
-enum Asked {
-    Stop,
-    Reload,
-    Reopen,
-}
-
-/// The signals that ask for something.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-    user: Signal,
-    /// Comes when a file that is written meets its limit (setrlimit(2)). Nobody waits for it:
-    /// that it is listened to keeps it from ending the process, and the write fails instead.
-    _file_size: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Signals> {
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            user: signal(SignalKind::user_defined1())?,
-            _file_size: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
-        })
-    }
-
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.terminate.recv() => Asked::Stop,
-            _ = self.hangup.recv() => Asked::Reload,
-            _ = self.user.recv() => Asked::Reopen,
-        }
-    }
-
-    async fn stop(&mut self) {
-        while !matches!(self.next().await, Asked::Stop) {}
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use serde::Serialize;
 
-use super::{load, read_guest_or_default, start_engine};
+use super::{load, read_guest_or_default, start_engine, start_helpers};
 use crate::cli::{OutcomeFormat, TestArguments};
 use crate::guest::cases::CaseOutcome;
 use crate::guest::decision::Kind;
@@ -30,7 +30,11 @@ struct Outcome {
 pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     let (name, bytes) = read_guest_or_default(Some(&arguments.guest))?;
     let files = read_cases(&arguments.cases).map_err(|error| anyhow!(error))?;
-    let guest = load(&name, &bytes, start_engine(arguments.guests.limits())?)?;
+    let guest = load(
+        &name,
+        &bytes,
+        start_engine(&arguments.guests, start_helpers(Some(&arguments.guest))?)?,
+    )?;
     let mut outcome = Outcome {
         guest: name,
         digest: format!("{:#}", guest.digest()),

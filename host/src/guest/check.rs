@@ -10,14 +10,17 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use super::cases::{Asked, Case, CaseFile};
+use super::cases::{Asked, Case, CaseFile, Mismatch};
+use super::compiler::LoadError;
 use super::decision::{Decision, Kind};
+use super::digest::Digest;
 use super::generation::Generation;
 use super::instance::Failure;
 use super::interests::Facts;
 use super::pace::cpu_time;
 use super::sentence;
 use super::warnings::{self, TEMPTING_TARGETS, Warning};
+use crate::helper::GiveUp;
 
 /// The longest request line that a guest is asked about, in bytes. The default of
 /// what the host accepts.
@@ -49,76 +52,131 @@ pub const FACTS: Facts = Facts { client: IpAddr::V4(Ipv4Addr::LOCALHOST) };
 
 /// Checks a guest. The error tells in one line what it did not pass first.
 pub fn check(guest: &Generation, cases: &[CaseFile]) -> Result<Report, String> {
+    check_unless(guest, cases, &GiveUp::default()).map_err(|error| error.to_string())
+}
+
+/// The same, unless it is given up.
+pub(super) fn check_unless(
+    guest: &Generation,
+    cases: &[CaseFile],
+    give_up: &GiveUp,
+) -> Result<Report, LoadError> {
     let lines = request_lines();
     let mut report = Report { lines: lines.len(), ..Report::default() };
     let asked = lines.iter().map(|line| Asked { line, fields: &[], facts: FACTS });
     let in_cases = cases.iter().flat_map(|file| &file.cases).map(Case::asked);
     let asked: Vec<_> = asked.chain(in_cases).collect();
+    let (mut verdict, mut warned) = (Verdict::new(cases), BTreeMap::new());
     let before = cpu_time();
-    let mut decisions = decide_twice(&asked, |asked| asked.decide(guest))?;
+    decide_twice(
+        &asked,
+        give_up,
+        |asked| asked.decide(guest),
+        |number, decision| {
+            *report.kinds.entry(decision.kind()).or_default() += 1;
+            let line = asked[number].line;
+            if let Some(warning) = warnings::of(line, decision) {
+                warned.entry(warning).or_insert_with(|| warn(line, decision, warning));
+            }
+            if number >= lines.len() {
+                verdict.judge(decision);
+            }
+        },
+    )?;
     // Each was decided twice.
     let count = u32::try_from(2 * asked.len()).unwrap_or(u32::MAX);
     report.average = cpu_time().saturating_sub(before) / count;
     guest.pace().begin_with(report.average);
-    let mut warned = BTreeMap::new();
-    for (asked, decision) in asked.iter().zip(&decisions) {
-        *report.kinds.entry(decision.kind()).or_default() += 1;
-        if let Some(warning) = warnings::of(asked.line, decision) {
-            warned.entry(warning).or_insert_with(|| warn(asked.line, decision, warning));
-        }
-    }
     report.warnings = warned.into_values().collect();
-    report.cases = hold(cases, decisions.split_off(lines.len()))?;
+    report.cases = verdict.told().map_err(LoadError::Unfit)?;
     Ok(report)
 }
 
 /// A warning, with the request that it was found with.
 fn warn(line: &[u8], decision: &Decision, warning: Warning) -> String {
-    let decided = decision.to_string();
-    let decided = sentence::beginning(&decided, SHOWN_OF_DECISIONS);
-    format!("on {} it decides {decided}: {warning}", shown(line))
+    format!("on {} it decides {}: {warning}", shown(line), shown_of(decision))
 }
 
-/// Counts the cases, if all of them hold with these decisions.
-fn hold(cases: &[CaseFile], decisions: Vec<Decision>) -> Result<usize, String> {
-    let all = decisions.len();
-    let cases = cases.iter().flat_map(|file| file.cases.iter().map(move |case| (file, case)));
-    let mismatches: Vec<_> = cases
-        .zip(decisions)
-        .filter_map(|((file, case), decision)| Some((file, case, case.judge(Ok(decision)).err()?)))
-        .collect();
-    let Some((file, case, mismatch)) = mismatches.first() else { return Ok(all) };
-    Err(format!(
-        "{} of {all} cases do not hold, first {}:{}: {case}: expected {}, got {}",
-        mismatches.len(),
-        file.path.display(),
-        case.line_number,
-        mismatch.expected,
-        mismatch.got
-    ))
+/// Whether cases hold, while they are decided one after the other.
+struct Verdict<'a, I> {
+    cases: I,
+    judged: usize,
+    mismatches: usize,
+    first: Option<(&'a CaseFile, &'a Case, Mismatch)>,
 }
 
-/// Asks for all decisions, and for all of them again, from the last to the first.
-fn decide_twice(
-    asked: &[Asked<'_>],
-    decide: impl Fn(&Asked<'_>) -> Result<Decision, Failure>,
-) -> Result<Vec<Decision>, String> {
-    let decide = |asked: &Asked<'_>| {
-        decide(asked).map_err(|failure| format!("on {} {failure}", shown(asked.line)))
-    };
-    let decisions = asked.iter().map(&decide).collect::<Result<Vec<_>, _>>()?;
-    for (asked, first) in asked.iter().zip(&decisions).rev() {
-        let second = decide(asked)?;
-        if second != *first {
-            return Err(format!(
-                "it is no function: on {} it decides {}, and then {}",
-                shown(asked.line),
-                sentence::beginning(&first.to_string(), SHOWN_OF_DECISIONS),
-                sentence::beginning(&second.to_string(), SHOWN_OF_DECISIONS)
-            ));
+impl<'a> Verdict<'a, ()> {
+    fn new(cases: &'a [CaseFile]) -> Verdict<'a, impl Iterator<Item = (&'a CaseFile, &'a Case)>> {
+        let cases = cases.iter().flat_map(|file| file.cases.iter().map(move |case| (file, case)));
+        Verdict { cases, judged: 0, mismatches: 0, first: None }
+    }
+}
+
+impl<'a, I: Iterator<Item = (&'a CaseFile, &'a Case)>> Verdict<'a, I> {
+    /// Compares the decision of the next case.
+    fn judge(&mut self, decision: &Decision) {
+        let Some((file, case)) = self.cases.next() else { return };
+        self.judged += 1;
+        if let Some(mismatch) = case.mismatch(decision) {
+            self.mismatches += 1;
+            self.first.get_or_insert((file, case, mismatch));
         }
     }
-    Ok(decisions)
+
+    /// Counts the cases, if all of them hold.
+    fn told(self) -> Result<usize, String> {
+        let Some((file, case, mismatch)) = self.first else { return Ok(self.judged) };
+        Err(format!(
+            "{} of {} cases do not hold, first {}:{}: {case}: expected {}, got {}",
+            self.mismatches,
+            self.judged,
+            file.path.display(),
+            case.line_number,
+            mismatch.expected,
+            mismatch.got
+        ))
+    }
+}
+
+/// Asks for all decisions, and for all of them again, from the last to the first. What is
+/// decided is seen once, with its number, and is not kept: a guest may reply with a MiB on
+/// each line.
+fn decide_twice(
+    asked: &[Asked<'_>],
+    give_up: &GiveUp,
+    decide: impl Fn(&Asked<'_>) -> Result<Decision, Failure>,
+    mut see: impl FnMut(usize, &Decision),
+) -> Result<(), LoadError> {
+    let decide = |asked: &Asked<'_>| {
+        if give_up.is_wanted() {
+            return Err(LoadError::GivenUp);
+        }
+        decide(asked)
+            .map_err(|failure| LoadError::Unfit(format!("on {} {failure}", shown(asked.line))))
+    };
+    // Of each, what tells it from others and what is shown of it.
+    let mut firsts: Vec<(Digest, Box<str>)> = Vec::with_capacity(asked.len());
+    for (number, asked) in asked.iter().enumerate() {
+        let decision = decide(asked)?;
+        see(number, &decision);
+        firsts.push((decision.digest(), shown_of(&decision).into()));
+    }
+    for (asked, (digest, first)) in asked.iter().zip(&firsts).rev() {
+        let second = decide(asked)?;
+        if second.digest() != *digest {
+            return Err(LoadError::Unfit(format!(
+                "it is no function: on {} it decides {first}, and then {}",
+                shown(asked.line),
+                shown_of(&second)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The beginning of a decision, for a message.
+fn shown_of(decision: &Decision) -> String {
+    sentence::beginning(&decision.to_string(), SHOWN_OF_DECISIONS)
 }
 
 /// A request line for a message: escaped, and of a long one the beginning.
@@ -258,12 +316,25 @@ const LINES: [&[u8]; 97] = [
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, FACTS, LONGEST_LINE, decide_twice, request_lines};
+    use super::{Asked, FACTS, GiveUp, LONGEST_LINE, LoadError, decide_twice, request_lines};
     use crate::guest::{Decision, Failure};
     use std::cell::Cell;
 
     fn asked(lines: &[Vec<u8>]) -> Vec<Asked<'_>> {
         lines.iter().map(|line| Asked { line, fields: &[], facts: FACTS }).collect()
+    }
+
+    /// Asks twice, and tells how many decisions were seen.
+    fn decided(
+        lines: &[Vec<u8>],
+        decide: impl Fn(&Asked<'_>) -> Result<Decision, Failure>,
+    ) -> Result<usize, LoadError> {
+        let mut seen = 0;
+        decide_twice(&asked(lines), &GiveUp::default(), decide, |number, _| {
+            assert_eq!(number, seen);
+            seen += 1;
+        })?;
+        Ok(seen)
     }
 
     fn reply(status: u16) -> Decision {
@@ -288,11 +359,11 @@ mod tests {
             calls.set(calls.get() + 1);
             Ok(reply(if calls.get() == lines.len() + 3 { 404 } else { 200 }))
         };
-        let error = decide_twice(&asked(&lines), counts).expect_err("no function");
+        let error = decided(&lines, counts).expect_err("no function").to_string();
         assert!(error.starts_with("it is no function"), "{error}");
         assert!(error.contains("decides reply 200") && error.contains("then reply 404"), "{error}");
         let constant = |_: &Asked| Ok(reply(200));
-        assert_eq!(decide_twice(&asked(&lines), constant).map(|all| all.len()), Ok(lines.len()));
+        assert_eq!(decided(&lines, constant), Ok(lines.len()));
     }
 
     #[test]
@@ -302,7 +373,23 @@ mod tests {
             b"GET /%zz HTTP/1.1" => Err(Failure::Deadline),
             _ => Ok(reply(200)),
         };
-        let error = decide_twice(&asked(&lines), fails).expect_err("a failure");
-        assert_eq!(error, "on \"GET /%zz HTTP/1.1\" it did not decide before its deadline");
+        let error = decided(&lines, fails).expect_err("a failure");
+        assert_eq!(
+            error.to_string(),
+            "on \"GET /%zz HTTP/1.1\" it did not decide before its deadline"
+        );
+    }
+
+    #[test]
+    fn check_that_is_given_up_asks_no_more() {
+        let lines = request_lines();
+        let (give_up, calls) = (GiveUp::default(), Cell::new(0));
+        let decide = |_: &Asked| {
+            calls.set(calls.get() + 1);
+            give_up.now();
+            Ok(reply(200))
+        };
+        let outcome = decide_twice(&asked(&lines), &give_up, decide, |_, _| {});
+        assert_eq!((outcome, calls.get()), (Err(LoadError::GivenUp), 1));
     }
 }

@@ -3,8 +3,8 @@
 //! What is read from here runs as native code. So the folder and each file in it
 //! must belong to the user that runs the server, or to root, and nobody else may be
 //! able to write them; anything else is refused. A file's name holds the digest of
-//! the guest's component and what wasmtime says that compiled code depends on: its
-//! own version, its settings, the features of the processor.
+//! the guest, the version of innkeeper, and what wasmtime says that compiled code depends on:
+//! its own version, its settings, the features of the processor.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -19,8 +19,6 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat};
 use wasmtime::component::Component;
 
 use super::digest::Digest;
-use super::engine;
-use super::functions::Functions;
 
 /// Files that are kept: compiled guests and functions, and notes of checks that were passed.
 /// The oldest goes first.
@@ -72,39 +70,44 @@ impl CodeCache {
         &self.path
     }
 
-    /// Gives the compiled component, from here or from the compiler; what was
-    /// compiled is kept.
-    pub(super) fn compiled(
+    /// The guest with this digest, if it was compiled before.
+    pub(super) fn recall(
         &self,
         engine: &wasmtime::Engine,
-        component: &[u8],
-        functions: Option<&Functions>,
-    ) -> wasmtime::Result<Component> {
-        let digest = Digest::of(component);
-        let mut name = name_of(&format_args!("{digest:#}"), engine);
-        if let Some(component) = self.known(engine, &name) {
-            return Ok(component);
-        }
-        if functions.is_some() {
-            // For who edits it only.
-            name = name_of(&format_args!("edited-{digest:#}"), engine);
-            if let Some(component) = self.known(engine, &name) {
-                return Ok(component);
-            }
-        }
-        let of_functions = name_of(&"functions", engine);
-        if let Some(functions) = functions {
-            functions.recall(|| self.read(&of_functions).ok()?);
-        }
-        let component = engine::compile(engine, component)?;
-        let written = functions.and_then(Functions::write_down);
-        let kept = self.keep(&name, &component.serialize()?);
-        let kept =
-            kept.and_then(|()| written.map_or(Ok(()), |text| self.keep(&of_functions, &text)));
-        if let Err(error) = kept {
+        digest: Digest,
+        is_edited: bool,
+    ) -> Option<Component> {
+        let whole = self.known(engine, &code_name(digest, engine, false));
+        // For who edits it only.
+        let edited = || self.known(engine, &code_name(digest, engine, true));
+        whole.or_else(|| if is_edited { edited() } else { None })
+    }
+
+    /// Keeps the machine code of a guest.
+    pub(super) fn keep_code(
+        &self,
+        engine: &wasmtime::Engine,
+        digest: Digest,
+        is_edited: bool,
+        code: &[u8],
+    ) {
+        self.keep_or_tell(&code_name(digest, engine, is_edited), code);
+    }
+
+    /// The functions that were compiled for who edits a guest, as they were written down.
+    pub(super) fn functions(&self, engine: &wasmtime::Engine) -> Option<Vec<u8>> {
+        self.read(&name_of(&"functions", engine)).ok()?
+    }
+
+    /// Keeps them.
+    pub(super) fn keep_functions(&self, engine: &wasmtime::Engine, functions: &[u8]) {
+        self.keep_or_tell(&name_of(&"functions", engine), functions);
+    }
+
+    fn keep_or_tell(&self, name: &str, bytes: &[u8]) {
+        if let Err(error) = self.keep(name, bytes) {
             tracing::warn!("cannot keep a compiled guest in {}: {error}", self.path.display());
         }
-        Ok(component)
     }
 
     /// What was compiled and has this name.
@@ -219,20 +222,31 @@ fn passed_name(key: Digest) -> String {
     format!("{key:#}.passed{SUFFIX}")
 }
 
-/// The name of what this engine compiled.
+/// The name of a guest's machine code.
+fn code_name(digest: Digest, engine: &wasmtime::Engine, is_edited: bool) -> String {
+    let edited = if is_edited { "edited-" } else { "" };
+    name_of(&format_args!("{edited}{digest:#}"), engine)
+}
+
+/// The name of what this engine can run, and what this version of ours made of it.
 fn name_of(what: &impl fmt::Display, engine: &wasmtime::Engine) -> String {
     let mut compatibility = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatibility);
+    env!("CARGO_PKG_VERSION").hash(&mut compatibility);
     format!("{what}-{:016x}{SUFFIX}", compatibility.finish())
 }
 
+/// Makes a component of machine code: the one door through which code gets in that runs.
 #[expect(unsafe_code, reason = "compiled code cannot be verified, only trusted")]
-fn deserialize(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes must be what `Component::serialize` gave. They are from a
-    // file that `keep` renamed to its name after all of it was written, in a folder
-    // and with an owner and a mode (`is_ours`) that let nobody write it but this
-    // user, who could run any code anyway. wasmtime refuses those of another
-    // version, of other settings or for another processor.
+pub(super) fn deserialize(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: the bytes must be what wasmtime's compiler gave. Either they come from there
+    // directly: `compiler` made them here, or a helper did, which is this program and was
+    // started by it, on a socket that no other process has. Or they are from a file that
+    // `keep` renamed to its name after all of it was written, in a folder and with an owner
+    // and a mode (`is_ours`) that let nobody write it but this user, who could run any code
+    // anyway. wasmtime refuses those of another version, of other settings or for another
+    // processor. What a compiler that a guest has taken over would give is code of that
+    // guest's choice, as it would be if the compiler were part of this process.
     unsafe { Component::deserialize(engine, bytes) }
 }
 

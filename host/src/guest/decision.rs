@@ -4,10 +4,12 @@
 //! A value of these types keeps the contract's rules (`rules` has checked them):
 //! what carries it out need not check them again.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::digest::Digest;
 use super::sentence;
 use crate::in_flight::SharedBytes;
 
@@ -143,6 +145,46 @@ impl Kind {
 }
 
 impl Decision {
+    /// What tells it from every other decision, whatever the length of what is in it.
+    pub fn digest(&self) -> Digest {
+        let mut parts: Vec<Cow<'_, [u8]>> = Vec::new();
+        // What is not text is told apart by its number, and each part by its length.
+        let fields: &[Field] = match self {
+            Decision::Serve { candidates, status, fields } => {
+                parts.push(vec![0].into());
+                parts.push(status.to_le_bytes().to_vec().into());
+                for candidate in candidates {
+                    let is_index = matches!(candidate, Candidate::Index(_));
+                    parts.push(vec![1 + u8::from(is_index)].into());
+                    parts.push(candidate.path().as_bytes().into());
+                }
+                fields
+            }
+            Decision::NotFound => {
+                parts.push(vec![3].into());
+                &[]
+            }
+            Decision::Redirect { status, location, fields } => {
+                parts.push(vec![4].into());
+                parts.push(status.to_le_bytes().to_vec().into());
+                parts.push(location.as_bytes().into());
+                fields
+            }
+            Decision::Reply { status, fields, body } => {
+                parts.push(vec![5].into());
+                parts.push(status.to_le_bytes().to_vec().into());
+                parts.push((&**body).into());
+                fields
+            }
+        };
+        parts.push(vec![6].into());
+        for field in fields {
+            parts.push(field.name.as_bytes().into());
+            parts.push((&*field.value).into());
+        }
+        Digest::of_parts(parts.iter().map(|part| &**part))
+    }
+
     /// Its kind: the short form, where there is one for it.
     pub fn kind(&self) -> Kind {
         match self {
@@ -211,5 +253,55 @@ impl fmt::Display for Decision {
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({}: {})", self.name, self.value.escape_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Candidate, Decision, Field};
+
+    #[test]
+    fn decisions_that_differ_anywhere_have_other_digests() {
+        let field = |name: &str, value: &str| Field { name: name.into(), value: value.into() };
+        let serve = |candidates: &[&Candidate], status, fields: &[Field]| Decision::Serve {
+            candidates: candidates.iter().map(|&candidate| candidate.clone()).collect(),
+            status,
+            fields: fields.to_vec().into(),
+        };
+        let reply = |body: Vec<u8>, fields: &[Field]| Decision::Reply {
+            status: 200,
+            fields: fields.to_vec(),
+            body: body.into(),
+        };
+        let redirect = |status, location: &str| Decision::Redirect {
+            status,
+            location: location.to_owned(),
+            fields: Vec::new(),
+        };
+        let (index, file) = (Candidate::Index("a".into()), Candidate::File("a".into()));
+        let long = |last: u8| [vec![b'x'; 200], vec![last]].concat();
+        let all = [
+            serve(&[&index], 200, &[]),
+            serve(&[&file], 200, &[]),
+            serve(&[&file], 404, &[]),
+            serve(&[&index, &file], 200, &[]),
+            serve(&[&file], 200, &[field("a", "b"), field("c", "d")]),
+            // What people are shown of these is the same.
+            serve(&[&file], 200, &[field("a", "b) (c: d")]),
+            Decision::NotFound,
+            redirect(301, "/"),
+            redirect(308, "/"),
+            redirect(301, "/a"),
+            reply(Vec::new(), &[]),
+            reply(Vec::new(), &[field("a", "b")]),
+            reply(long(b'y'), &[]),
+            reply(long(b'z'), &[]),
+        ];
+        for (number, one) in all.iter().enumerate() {
+            assert_eq!(one.digest(), one.clone().digest());
+            for other in &all[..number] {
+                assert_ne!(one.digest(), other.digest(), "{one} and {other}");
+            }
+        }
     }
 }

@@ -14,6 +14,17 @@ impl Digest {
         Digest(Sha256::digest(bytes).into())
     }
 
+    /// The digest of these parts, each with its length: what is in one of them cannot stand
+    /// for another part.
+    pub(super) fn of_parts<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Digest {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Digest(hasher.finalize().into())
+    }
+
     /// Its first bytes, which are what people compare.
     pub fn short(self) -> [u8; 6] {
         self.0[..6].try_into().expect("a digest has 32 bytes")

@@ -3,14 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::clock::{Clock, Ticks};
-use super::code_cache::CodeCache;
+use super::code_cache::{self, CodeCache};
+use super::compiler::{CompileLimits, Compiler, LoadError, Urgency};
+use super::digest::Digest;
 use super::functions::Functions;
-use super::heap;
 use super::lanes::Lanes;
+use super::load::{self, Form};
+use super::sentence;
+use crate::helper::{GiveUp, Helpers};
 
 /// How long a decision may keep a worker from its other connections. One that
 /// takes longer is begun anew on a thread of its own, where it has the whole
@@ -61,13 +66,12 @@ pub struct Engine {
     wasm: wasmtime::Engine,
     limits: GuestLimits,
     workers: usize,
-    counting: Counting,
+    is_counting: bool,
     /// Where decisions are made that take too long for a worker.
     lanes: Lanes,
     clock: Clock,
+    compiler: Compiler,
     code_cache: Option<CodeCache>,
-    /// What it compiled before, where that is kept.
-    functions: Option<Arc<Functions>>,
 }
 
 impl Engine {
@@ -75,16 +79,17 @@ impl Engine {
     /// on each worker, for as many slow ones beside them, and for one that is
     /// made to try a guest.
     pub fn new(limits: GuestLimits, workers: u32) -> wasmtime::Result<Engine> {
-        Engine::with(limits, workers, Counting::Off)
+        PreparedEngine::new(limits, workers)?.start()
     }
 
     /// An engine that counts the instructions of what it runs, for measurements.
     pub fn counting(limits: GuestLimits) -> wasmtime::Result<Engine> {
-        Engine::with(limits, 1, Counting::On)
+        PreparedEngine::with(limits, 1, true, false)?.start()
     }
 
-    fn with(limits: GuestLimits, workers: u32, counting: Counting) -> wasmtime::Result<Engine> {
-        PreparedEngine::with(limits, workers, counting, None)?.start()
+    /// The engine, compiling in helpers what others wrote. The built-in guest is ours.
+    pub fn compiling_in(self, helpers: Helpers, limits: CompileLimits) -> Engine {
+        Engine { compiler: self.compiler.in_helpers(helpers, limits), ..self }
     }
 
     /// The engine, with a folder that it keeps compiled code in.
@@ -97,12 +102,41 @@ impl Engine {
         self.code_cache.as_ref()
     }
 
-    /// Compiles a component, unless that was done before.
-    pub(super) fn compile(&self, component: &[u8]) -> wasmtime::Result<Component> {
-        match &self.code_cache {
-            Some(cache) => cache.compiled(&self.wasm, component, self.functions.as_deref()),
-            None => compile(&self.wasm, component),
+    /// Gives the component that a guest is, or that it describes. It is compiled, unless that
+    /// was done before.
+    pub(super) fn compile(
+        &self,
+        guest: &[u8],
+        digest: Digest,
+        urgency: Urgency,
+        give_up: &GiveUp,
+    ) -> Result<(Form, Component), LoadError> {
+        let form = load::form(guest).map_err(LoadError::Unfit)?;
+        let (wasm, cache) = (&self.wasm, self.code_cache.as_ref());
+        let is_edited = self.compiler.keeps_functions();
+        if let Some(component) = cache.and_then(|cache| cache.recall(wasm, digest, is_edited)) {
+            return Ok((form, component));
         }
+        let code = self.compiler.code(
+            guest,
+            urgency,
+            give_up,
+            || cache?.functions(wasm),
+            |functions| {
+                if let Some(cache) = cache {
+                    cache.keep_functions(wasm, functions);
+                }
+            },
+        )?;
+        let component = code_cache::deserialize(wasm, &code).map_err(|error| {
+            let is_ours = error.is::<std::io::Error>() || error.is::<rustix::io::Errno>();
+            let why = format!("it does not compile: {}", sentence::of(error));
+            if is_ours { LoadError::Hindered(why) } else { LoadError::Unfit(why) }
+        })?;
+        if let Some(cache) = cache {
+            cache.keep_code(wasm, digest, is_edited, &code);
+        }
+        Ok((form, component))
     }
 
     pub(super) fn wasm(&self) -> &wasmtime::Engine {
@@ -115,7 +149,7 @@ impl Engine {
     }
 
     pub(super) fn is_counting(&self) -> bool {
-        self.counting == Counting::On
+        self.is_counting
     }
 
     /// The workers of the server it was made for.
@@ -144,79 +178,80 @@ impl Engine {
     }
 }
 
-/// Compiles a component.
-pub(super) fn compile(engine: &wasmtime::Engine, component: &[u8]) -> wasmtime::Result<Component> {
-    let compiled = Component::from_binary(engine, component);
-    if component.len() >= LARGE {
-        heap::give_back();
-    }
-    compiled
-}
-
-/// Bytes of a component that takes much memory to compile: some 15 for each of its own.
-const LARGE: usize = 512 << 10;
-
 /// An engine that has all that it needs of the system, and no thread yet: what a process
 /// gives up then holds for each thread that it ever has.
 pub struct PreparedEngine {
     wasm: wasmtime::Engine,
     limits: GuestLimits,
     workers: u32,
-    counting: Counting,
-    functions: Option<Arc<Functions>>,
+    settings: Settings,
+    keeps_functions: bool,
 }
 
 impl PreparedEngine {
     /// An engine for a server of this many workers, as [`Engine::new`] makes it.
     pub fn new(limits: GuestLimits, workers: u32) -> wasmtime::Result<PreparedEngine> {
-        PreparedEngine::with(limits, workers, Counting::Off, None)
+        PreparedEngine::with(limits, workers, false, false)
     }
 
     /// The same, for who edits a guest: functions that it compiled before it does not compile
     /// again.
     pub fn for_edits(limits: GuestLimits, workers: u32) -> wasmtime::Result<PreparedEngine> {
-        PreparedEngine::with(limits, workers, Counting::Off, Some(Arc::default()))
+        PreparedEngine::with(limits, workers, false, true)
     }
 
     fn with(
         limits: GuestLimits,
         workers: u32,
-        counting: Counting,
-        functions: Option<Arc<Functions>>,
+        is_counting: bool,
+        keeps_functions: bool,
     ) -> wasmtime::Result<PreparedEngine> {
+        let settings = Settings { stack_bytes: limits.stack_bytes, is_counting };
+        let mut config = config(&settings);
         // One on each worker, as many slow ones beside them, and one to try a guest.
-        let mut config = config(limits, workers * 2 + 1);
-        config.consume_fuel(counting == Counting::On);
-        if let Some(functions) = functions.clone() {
-            config.enable_incremental_compilation(functions)?;
-        }
+        config.allocation_strategy(pool(limits, workers * 2 + 1));
         let wasm = wasmtime::Engine::new(&config)?;
-        Ok(PreparedEngine { wasm, limits, workers, counting, functions })
+        Ok(PreparedEngine { wasm, limits, workers, settings, keeps_functions })
     }
 
     /// Starts the clock that interrupts guests, and the threads for slow decisions.
     pub fn start(self) -> wasmtime::Result<Engine> {
-        let PreparedEngine { wasm, limits, workers, counting, functions } = self;
+        let PreparedEngine { wasm, limits, workers, settings, keeps_functions } = self;
         let workers = usize::try_from(workers).unwrap_or(usize::MAX);
         let clock = Clock::start(wasm.weak())
             .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
         let lanes = Lanes::start(workers).map_err(|error| {
             wasmtime::format_err!("cannot start threads for slow decisions: {error}")
         })?;
-        let code_cache = None;
-        Ok(Engine { wasm, limits, workers, counting, lanes, clock, code_cache, functions })
+        let (is_counting, code_cache) = (settings.is_counting, None);
+        let compiler = Compiler::new(settings, keeps_functions);
+        Ok(Engine { wasm, limits, workers, is_counting, lanes, clock, compiler, code_cache })
     }
 }
 
-/// Whether instructions are counted, which makes guests slower.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Counting {
-    Off,
-    On,
+/// What machine code depends on. Who compiles a guest and who runs it have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Settings {
+    stack_bytes: usize,
+    /// Whether instructions are counted, which makes guests slower.
+    is_counting: bool,
 }
 
-/// How guests are compiled and where their instances live.
-fn config(limits: GuestLimits, concurrency: u32) -> Config {
+/// An engine that compiles and runs nothing. It goes by these functions and adds others, if
+/// they are to be kept.
+pub(super) fn compiling(
+    settings: &Settings,
+    functions: Option<Arc<Functions>>,
+) -> wasmtime::Result<wasmtime::Engine> {
+    let mut config = config(settings);
+    if let Some(functions) = functions {
+        config.enable_incremental_compilation(functions)?;
+    }
+    wasmtime::Engine::new(&config)
+}
+
+/// Where instances live.
+fn pool(limits: GuestLimits, concurrency: u32) -> InstanceAllocationStrategy {
     // A component may have several memories and tables; one for each of its
     // core instances is what toolchains produce at most.
     let per_component = limits.core_instances;
@@ -237,11 +272,16 @@ fn config(limits: GuestLimits, concurrency: u32) -> Config {
         .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(16 << 10)
         .pagemap_scan(wasmtime::Enabled::Auto);
+    InstanceAllocationStrategy::Pooling(pool)
+}
+
+/// How guests are compiled, wherever that is done.
+fn config(settings: &Settings) -> Config {
     let mut config = Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .consume_fuel(settings.is_counting)
         .epoch_interruption(true)
-        .max_wasm_stack(limits.stack_bytes)
+        .max_wasm_stack(settings.stack_bytes)
         // Nothing of a decision is asynchronous.
         .concurrency_support(false)
         // Equal inputs give equal decisions, on every machine.
@@ -253,3 +293,32 @@ fn config(limits: GuestLimits, concurrency: u32) -> Config {
 /// Memories that one component may have: its own, and those of adapters. What componentize-qjs
 /// makes with WASI stubbed has three.
 const MEMORIES: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+
+    use super::{GuestLimits, PreparedEngine, Settings, compiling};
+
+    /// Otherwise what the one compiled would be refused by the other.
+    #[test]
+    fn who_compiles_and_who_runs_agree() {
+        let hash = |engine: &wasmtime::Engine| {
+            let mut hasher = DefaultHasher::new();
+            engine.precompile_compatibility_hash().hash(&mut hasher);
+            hasher.finish()
+        };
+        let mut seen = Vec::new();
+        for (is_counting, stack_bytes) in [(false, 512 << 10), (true, 64 << 10)] {
+            let limits = GuestLimits { stack_bytes, memory_bytes: 1 << 20, ..Default::default() };
+            let runs = PreparedEngine::with(limits, 1, is_counting, false).expect("an engine");
+            let settings = Settings { stack_bytes, is_counting };
+            for functions in [None, Some(Default::default())] {
+                let compiles = compiling(&settings, functions).expect("an engine");
+                assert_eq!(hash(&runs.wasm), hash(&compiles));
+            }
+            seen.push(hash(&runs.wasm));
+        }
+        assert_ne!(seen[0], seen[1]);
+    }
+}

@@ -30,17 +30,16 @@ struct Function {
 }
 
 impl Functions {
-    /// Adds what was written down, if nothing is known yet. What is damaged ends there.
-    pub(super) fn recall(&self, written: impl FnOnce() -> Option<Vec<u8>>) {
-        let mut known = self.known();
-        if !known.functions.is_empty() {
-            return;
-        }
-        let written = written().unwrap_or_default();
-        let mut rest = &written[..];
+    /// Those that were written down. What is damaged ends there.
+    pub(super) fn recalled(written: &[u8]) -> Functions {
+        let functions = Functions::default();
+        let mut known = functions.known();
+        let mut rest = written;
         while let Some((key, code)) = take(&mut rest).zip(take(&mut rest)) {
             known.functions.insert(key.into(), Function { code: code.into(), is_used: false });
         }
+        drop(known);
+        functions
     }
 
     /// Forgets what the compilation that ended had no use for, so that what is kept is that
@@ -112,13 +111,11 @@ mod tests {
         functions.insert(b"", b"".to_vec());
         let written = functions.write_down().expect("something is new");
         assert_eq!(functions.write_down(), None);
-        let again = Functions::default();
-        again.recall(|| Some(written.clone()));
+        let again = Functions::recalled(&written);
         assert_eq!(known(&again, b"a"), Some(b"code".to_vec()));
         assert_eq!(known(&again, b""), Some(Vec::new()));
         for end in 0..written.len() {
-            let damaged = Functions::default();
-            damaged.recall(|| Some(written[..end].to_vec()));
+            let damaged = Functions::recalled(&written[..end]);
             assert!(damaged.0.into_inner().expect("no panic").functions.len() < 2);
         }
     }

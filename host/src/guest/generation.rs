@@ -10,22 +10,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
 use super::bindings::GuestPre;
 use super::bindings::exports::innkeeper::policy::policy;
 use super::clock::Ticks;
+use super::compiler::{LoadError, Urgency};
 use super::contract;
 use super::decision::Decision;
 use super::digest::Digest;
 use super::engine::{Engine, WORKER_DEADLINE};
 use super::instance::{Failure, Instance, Usage};
 use super::interests::{Facts, Interests};
-use super::load::{self, Form};
+use super::load::Form;
 use super::memory::{Key, Memory};
 use super::pace::{Pace, cpu_time};
 use super::sentence;
 use super::source::Origin;
+use crate::helper::GiveUp;
 
 /// A guest that was compiled, checked against the world and asked for its
 /// interests.
@@ -110,23 +112,41 @@ impl Generation {
     ///
     /// The error is a sentence for the person who named the guest.
     pub fn load(engine: &Arc<Engine>, bytes: &[u8]) -> Result<Generation, String> {
-        let (form, component) = load::component(bytes)?;
-        let component = engine
-            .compile(&component)
-            .map_err(|error| format!("it does not compile: {}", sentence::of(error)))?;
+        Generation::load_unless(engine, bytes, Urgency::First, &GiveUp::default())
+            .map_err(|error| error.to_string())
+    }
+
+    /// The same, unless it is given up.
+    pub fn load_unless(
+        engine: &Arc<Engine>,
+        bytes: &[u8],
+        urgency: Urgency,
+        give_up: &GiveUp,
+    ) -> Result<Generation, LoadError> {
+        let digest = Digest::of(bytes);
+        let (form, component) = engine.compile(bytes, digest, urgency, give_up)?;
+        Generation::of(engine, digest, form, &component).map_err(LoadError::Unfit)
+    }
+
+    fn of(
+        engine: &Arc<Engine>,
+        digest: Digest,
+        form: Form,
+        component: &Component,
+    ) -> Result<Generation, String> {
         let imports = component
             .component_type()
             .imports(engine.wasm())
             .map(|(name, _)| sentence::name(name))
             .collect();
         let mut linker = Linker::new(engine.wasm());
-        linker.define_unknown_imports_as_traps(&component).map_err(|error| {
+        linker.define_unknown_imports_as_traps(component).map_err(|error| {
             format!("it imports what cannot be stubbed: {}", sentence::of(error))
         })?;
         let guest = linker
-            .instantiate_pre(&component)
+            .instantiate_pre(component)
             .and_then(GuestPre::new)
-            .map_err(|error| contract::mismatch(&component, engine.wasm(), error))?;
+            .map_err(|error| contract::mismatch(component, engine.wasm(), error))?;
         let ask = || Instance::new(engine, &guest, engine.deadline())?.interests();
         let interests = patiently(ask)
             .map_err(|failure| format!("asked for its interests, it fails: {failure}"))?;
@@ -134,7 +154,7 @@ impl Generation {
         Ok(Generation {
             engine: Arc::clone(engine),
             guest,
-            digest: Digest::of(bytes),
+            digest,
             origin: Origin::HandedOver,
             form,
             interests: Interests::named(interests)?,

@@ -31,15 +31,15 @@ impl fmt::Display for Form {
 /// component type.
 ///
 /// The error is a sentence for the person who named the guest.
-pub(super) fn component(bytes: &[u8]) -> Result<(Form, Cow<'_, [u8]>), String> {
+pub(super) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     match form(bytes)? {
-        Form::Component => Ok((Form::Component, Cow::Borrowed(bytes))),
+        Form::Component => Ok(Cow::Borrowed(bytes)),
         Form::Module if !carries_type(bytes) => Err(
             "it is a core WebAssembly module without a component type; build it with wit-bindgen \
              for the world `guest` of wit/policy.wit"
                 .to_owned(),
         ),
-        Form::Module => Ok((Form::Module, Cow::Owned(encode(bytes)?))),
+        Form::Module => Ok(Cow::Owned(encode(bytes)?)),
     }
 }
 
@@ -60,7 +60,7 @@ fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// Recognises the form by the preamble: magic number, version, layer.
-fn form(bytes: &[u8]) -> Result<Form, String> {
+pub(super) fn form(bytes: &[u8]) -> Result<Form, String> {
     match bytes {
         [b'\0', b'a', b's', b'm', 0x01, 0x00, 0x00, 0x00, ..] => Ok(Form::Module),
         [b'\0', b'a', b's', b'm', 0x0d, 0x00, 0x01, 0x00, ..] => Ok(Form::Component),

@@ -1,6 +1,7 @@
 //! Loads guests and asks them for decisions. The only code that knows wasmtime.
 //!
 //! - [`engine`] and `clock`: compile guests, bound what a running one may use.
+//! - [`compiler`]: has guests compiled, by helpers.
 //! - [`code_cache`]: compiled guests, kept on disk; `functions`: parts of one that is edited.
 //! - `heap`: what compiling leaves is given back.
 //! - [`contract`]: which guests are understood.
@@ -19,21 +20,28 @@
 //!   what it had better not do.
 //! - [`serving`]: the generation that serves, and its replacement in one step.
 //!   - [`history`]: what became of the guests that were to serve.
+//!   - [`unfit`]: those that are not tried again.
 //! - [`prove`]: whether a guest is fit to serve.
-//! - [`swap`], [`source`] and `watch`: from a file that changes to a generation that
-//!   serves.
+//! - [`swap`]: whoever wants another guest to serve is heard here.
+//!   - `file_swap`, [`source`] and `watch`: from a file that changes to a generation that
+//!     serves.
+//!   - `hand_over`: from bytes that somebody hands over to one.
+//!   - `succession`: one takes the place of another, which is freed.
 //!   - [`trial`]: what is found out about a guest that somebody hands over.
 
 pub mod cases;
 pub mod check;
 mod clock;
 pub mod code_cache;
+pub mod compiler;
 pub mod contract;
 pub mod decision;
 mod digest;
 pub mod engine;
+mod file_swap;
 mod functions;
 pub mod generation;
+mod hand_over;
 mod heap;
 pub mod history;
 mod instance;
@@ -47,9 +55,11 @@ pub mod rules;
 mod sentence;
 pub mod serving;
 pub mod source;
+mod succession;
 pub mod swap;
 mod thread;
 pub mod trial;
+pub mod unfit;
 mod warnings;
 mod watch;
 

@@ -12,6 +12,7 @@ use super::generation::{Decided, Generation};
 use super::history::{History, Outcome};
 use super::instance::Failure;
 use super::interests::Facts;
+use super::unfit::{Unfit, UnfitGuests};
 
 /// What is done about a guest that fails on requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,10 +42,9 @@ pub struct Serving {
     current: ArcSwap<Generation>,
     previous: ArcSwapOption<Generation>,
     on_failure: OnFailure,
-    /// Held while the two change, so that they change together. Holds the guest
-    /// that was found unfit last, with its cases, or that was taken out of service: it is
+    /// Held while the two change, so that they change together. Holds the guests that are
     /// not tried again.
-    changing: Mutex<Option<Digest>>,
+    changing: Mutex<UnfitGuests>,
     history: History,
     overload: Overload,
 }
@@ -56,7 +56,7 @@ impl Serving {
             current: ArcSwap::new(first),
             previous: ArcSwapOption::empty(),
             on_failure,
-            changing: Mutex::new(None),
+            changing: Mutex::default(),
             history: History::default(),
             overload: Overload::default(),
         }
@@ -116,38 +116,52 @@ impl Serving {
     /// Puts a generation in service, and gives the one that is needed no longer.
     pub(super) fn publish(&self, next: Generation) -> Option<Arc<Generation>> {
         let mut unfit = self.changing();
-        *unfit = None;
+        unfit.remove(next.digest());
         let old = self.current.swap(Arc::new(next));
         if self.keeps_previous() { self.previous.swap(Some(old)) } else { Some(old) }
     }
 
-    /// Puts the generation that served before in service again, and gives the one
-    /// that was. `None` if none is kept.
-    pub fn roll_back(&self) -> Option<Arc<Generation>> {
-        self.return_to_previous(&mut self.changing())
+    /// Puts the generation that served before in service again, as somebody wants. Gives its
+    /// digest, and the one that served. `None` if none is kept.
+    pub fn roll_back(&self) -> Option<(Digest, Arc<Generation>)> {
+        self.return_to_previous(&mut self.changing(), Unfit::RolledBack)
     }
 
-    fn return_to_previous(&self, unfit: &mut Option<Digest>) -> Option<Arc<Generation>> {
+    fn return_to_previous(
+        &self,
+        unfit: &mut UnfitGuests,
+        why: Unfit,
+    ) -> Option<(Digest, Arc<Generation>)> {
         let previous = self.previous.swap(None)?;
         let digest = previous.digest();
         let old = self.current.swap(previous);
-        *unfit = Some(old.digest());
+        // The same may serve again, if it was put in service twice.
+        if old.digest() != digest {
+            unfit.add(old.digest(), why);
+        }
         let told = format!("serves again in place of {}", old.digest());
         self.history.note(Outcome::RolledBack, Some(digest), told);
-        Some(old)
+        Some((digest, old))
     }
 
-    /// The guest that was found unfit last.
-    pub(super) fn unfit(&self) -> Option<Digest> {
-        *self.changing()
+    /// Why this guest is not to be tried, if it is known to be unfit. `tried` is its digest
+    /// with that of its cases.
+    pub(super) fn unfit(&self, guest: Digest, tried: Digest) -> Option<Unfit> {
+        let unfit = self.changing();
+        unfit.why(guest).or_else(|| unfit.why(tried))
     }
 
-    /// Remembers that a guest was found unfit.
-    pub(super) fn refuse(&self, digest: Digest) {
-        *self.changing() = Some(digest);
+    /// Remembers that a guest, with its cases, was found unfit.
+    pub(super) fn refuse(&self, tried: Digest) {
+        self.changing().add(tried, Unfit::Refused);
     }
 
-    fn changing(&self) -> MutexGuard<'_, Option<Digest>> {
+    /// Forgets what was found unfit: somebody wants it tried again.
+    pub(super) fn forgive(&self) {
+        self.changing().forget();
+    }
+
+    fn changing(&self) -> MutexGuard<'_, UnfitGuests> {
         // What it holds is written in one step, whoever panicked.
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -164,13 +178,13 @@ impl Serving {
         let mut unfit = self.changing();
         // Another may have been published meanwhile, which has not failed.
         if Arc::ptr_eq(generation, &self.current.load())
-            && let Some(old) = self.return_to_previous(&mut unfit)
+            && let Some((again, old)) =
+                self.return_to_previous(&mut unfit, Unfit::Failed(limit.get()))
         {
             tracing::error!(
-                "{limit} of its last 1000 decisions failed: the guest {} is out of service, and {} \
-                 serves again",
-                old.digest(),
-                self.current.load().digest()
+                "{limit} of its last 1000 decisions failed: the guest {} is out of service, and \
+                 {again} serves again",
+                old.digest()
             );
         }
     }

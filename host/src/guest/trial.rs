@@ -7,8 +7,13 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::cases::{CaseFile, CaseOutcome};
+use super::compiler::LoadError;
+use super::decision::Decision;
 use super::generation::Generation;
+use super::instance::Failure;
 use super::prove::Proven;
+use super::sentence;
+use crate::helper::GiveUp;
 
 /// Requests for which the decisions of two guests are compared.
 const COMPARED: usize = 1_000;
@@ -18,6 +23,14 @@ const COMPARING: Duration = Duration::from_secs(2);
 
 /// Differences that are told.
 const DIFFERENCES: usize = 100;
+
+/// How long cases may take that are asked to be told one by one: a guest may take all of its
+/// deadline for each, and fail.
+const CASES: Duration = Duration::from_secs(10);
+
+/// Characters that are told of what was decided on one request. The fields of a decision may
+/// have a hundred times as many.
+const TOLD: usize = 1_000;
 
 /// What was found out.
 #[derive(Debug, Serialize)]
@@ -29,6 +42,9 @@ pub struct Trial {
     /// Why it is not fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Whether it could not be tried now, whatever it is.
+    #[serde(skip)]
+    pub is_hindered: bool,
     /// Whether it serves now.
     pub serves: bool,
     /// What its file holds. What follows is there only if it could be loaded.
@@ -50,6 +66,8 @@ pub struct Trial {
     pub warnings: Vec<String>,
     /// Its cases.
     pub cases: Vec<CaseOutcome>,
+    /// Cases that are not told here, as those before them took too long.
+    pub cases_left_out: usize,
     /// Requests of late for which its decision was compared with that of the guest that
     /// serves.
     pub compared: usize,
@@ -70,11 +88,12 @@ pub struct Difference {
 
 impl Trial {
     /// Of a guest that could not even be loaded, or before it was.
-    pub(super) fn unfit(digest: String, problem: String) -> Trial {
+    pub(super) fn unfit(digest: String, problem: &LoadError) -> Trial {
         Trial {
             digest,
             fit: false,
-            problem: Some(problem),
+            problem: Some(problem.to_string()),
+            is_hindered: !matches!(problem, LoadError::Unfit(_)),
             serves: false,
             form: None,
             imports: Vec::new(),
@@ -85,6 +104,7 @@ impl Trial {
             decided: BTreeMap::new(),
             warnings: Vec::new(),
             cases: Vec::new(),
+            cases_left_out: 0,
             compared: 0,
             differences: Vec::new(),
         }
@@ -96,14 +116,17 @@ impl Trial {
         verdict: Result<(), String>,
         cases: &[CaseFile],
         serving: &Generation,
+        give_up: &GiveUp,
     ) -> Trial {
         let guest = &proven.generation;
-        let (compared, differences) = compare(serving, guest);
+        let (compared, differences) = compare(serving, guest, give_up);
+        let (told, cases_left_out) = outcomes(cases, guest, give_up);
         let milliseconds = |time: Duration| (time.as_secs_f64() * 1e5).round() / 1e2;
         Trial {
             digest: format!("{:#}", guest.digest()),
             fit: verdict.is_ok(),
             problem: verdict.err(),
+            is_hindered: false,
             serves: false,
             form: Some(guest.form().to_string()),
             imports: guest.imports().to_vec(),
@@ -113,34 +136,87 @@ impl Trial {
             lines: proven.report.lines,
             decided: proven.report.kinds.iter().map(|(kind, &n)| (kind.name(), n)).collect(),
             warnings: proven.report.warnings.clone(),
-            cases: cases.iter().flat_map(|file| file.outcomes(guest)).collect(),
+            cases: told,
+            cases_left_out,
             compared,
             differences,
         }
     }
 }
 
+/// What comes of the cases, and how many of them were not asked for want of time.
+fn outcomes(files: &[CaseFile], guest: &Generation, give_up: &GiveUp) -> (Vec<CaseOutcome>, usize) {
+    let began = Instant::now();
+    let all = files.iter().flat_map(|file| file.cases.iter().map(move |case| (file, case)));
+    let mut outcomes = Vec::new();
+    for (file, case) in all {
+        if began.elapsed() > CASES || give_up.is_wanted() {
+            break;
+        }
+        let mut outcome = file.outcome(case, guest);
+        outcome.got = sentence::beginning(&outcome.got, TOLD);
+        outcomes.push(outcome);
+    }
+    let count = files.iter().map(|file| file.cases.len()).sum::<usize>();
+    let left_out = count - outcomes.len();
+    (outcomes, left_out)
+}
+
 /// Asks both for decisions on what the first one was asked of late.
-fn compare(serving: &Generation, other: &Generation) -> (usize, Vec<Difference>) {
+fn compare(serving: &Generation, other: &Generation, give_up: &GiveUp) -> (usize, Vec<Difference>) {
     let began = Instant::now();
     let mut seen = HashSet::new();
     let mut differences = Vec::new();
     for key in serving.remembered_keys() {
-        if seen.len() == COMPARED || began.elapsed() > COMPARING {
+        if seen.len() == COMPARED || began.elapsed() > COMPARING || give_up.is_wanted() {
             break;
         }
         let asked = key.to_string();
         if !seen.insert(asked.clone()) {
             continue;
         }
-        let told = |guest: &Generation| match guest.decide_on(&key) {
-            Ok(decision) => decision.to_string(),
-            Err(failure) => format!("none: {failure}"),
-        };
-        let (now, then) = (told(serving), told(other));
+        let (now, then) = (serving.decide_on(&key), other.decide_on(&key));
         if now != then && differences.len() < DIFFERENCES {
+            let (now, then) = told_apart(&now, &then);
             differences.push(Difference { asked, now, then });
         }
     }
     (seen.len(), differences)
+}
+
+/// Tells two decisions that differ, so that the texts do too: of a long body the beginning is
+/// shown, and then its digest says that the rest is another.
+fn told_apart(
+    one: &Result<Decision, Failure>,
+    other: &Result<Decision, Failure>,
+) -> (String, String) {
+    let told = |decision: &Result<Decision, Failure>| match decision {
+        Ok(decision) => sentence::beginning(&decision.to_string(), TOLD),
+        Err(failure) => sentence::beginning(&format!("none: {failure}"), TOLD),
+    };
+    let (first, second) = (told(one), told(other));
+    match (one, other) {
+        (Ok(one), Ok(other)) if first == second => (
+            format!("{first}, digest {}", one.digest()),
+            format!("{second}, digest {}", other.digest()),
+        ),
+        _ => (first, second),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decision, told_apart};
+
+    #[test]
+    fn bodies_that_differ_at_their_end_are_told_apart() {
+        let reply = |last: &str| {
+            let body = ["x".repeat(200), last.to_owned()].concat().into_bytes().into();
+            Ok(Decision::Reply { status: 200, fields: Vec::new(), body })
+        };
+        let (now, then) = told_apart(&reply("a"), &reply("b"));
+        assert!(now != then && now.contains("101 bytes more, digest "), "{now}\n{then}");
+        let (now, then) = told_apart(&reply("a"), &Ok(Decision::NotFound));
+        assert!(!now.contains("digest") && then == "not-found", "{now}\n{then}");
+    }
 }

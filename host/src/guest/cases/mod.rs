@@ -26,8 +26,8 @@ use super::digest::Digest;
 use super::generation::Generation;
 use super::instance::Failure;
 use super::interests::Facts;
-use crate::text::escaped;
 use crate::named_file;
+use crate::text::escaped;
 use expected::Expected;
 use table::parse;
 

@@ -1,0 +1,114 @@
+//! Tries the guests that somebody hands over, one after the other.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::compiler::LoadError;
+use super::digest::Digest;
+use super::engine::Engine;
+use super::history::Outcome;
+use super::prove::{tried, try_out};
+use super::source::{Origin, Source, read_cases};
+use super::succession::Succession;
+use super::trial::Trial;
+use super::unfit::Unfit;
+use crate::helper::GiveUp;
+
+/// What a guest is handed over for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be tried, and no more.
+    Try,
+    /// To serve, if it is fit.
+    Serve,
+}
+
+/// A guest that somebody hands over.
+pub(super) struct HandedOver {
+    pub(super) bytes: Vec<u8>,
+    pub(super) purpose: Purpose,
+    pub(super) answer: oneshot::Sender<Trial>,
+    /// Whoever handed it over has gone.
+    pub(super) give_up: GiveUp,
+    /// Its place among those that may be in memory, which it has as long as its bytes are.
+    pub(super) _place: OwnedSemaphorePermit,
+}
+
+/// Who tries them.
+pub(super) struct Tester {
+    pub(super) engine: Arc<Engine>,
+    pub(super) source: Source,
+    pub(super) succession: Succession,
+}
+
+impl Tester {
+    /// Works until there can be no more of them.
+    pub(super) fn work(&self, handed_over: &Receiver<HandedOver>) {
+        for handed in handed_over {
+            let Some(trial) = self.try_out(&handed) else {
+                tracing::info!(
+                    "the guest {} that was handed over is given up: nobody waits for the answer",
+                    Digest::of(&handed.bytes)
+                );
+                continue;
+            };
+            // Who asked may have gone meanwhile.
+            let _ = handed.answer.send(trial);
+        }
+    }
+
+    /// Tries one, and puts it in service if that is wanted and it is fit. `None` if it was given
+    /// up.
+    fn try_out(&self, handed: &HandedOver) -> Option<Trial> {
+        let HandedOver { bytes, purpose, give_up, .. } = handed;
+        if give_up.is_wanted() {
+            return None;
+        }
+        let began = Instant::now();
+        let digest = Digest::of(bytes);
+        let serving = self.succession.serving();
+        let old = serving.current();
+        let cases = read_cases(&self.source.cases).map_err(LoadError::Hindered);
+        let outcome = cases.and_then(|cases| {
+            Ok((try_out(&self.engine, Origin::HandedOver, bytes, &cases, give_up)?, cases))
+        });
+        let (mut trial, proven) = match outcome {
+            Err(LoadError::GivenUp) => return None,
+            Err(problem) => (Trial::unfit(format!("{digest:#}"), &problem), None),
+            Ok(((proven, verdict), cases)) => {
+                let failed = match serving.unfit(digest, tried(digest, &cases)) {
+                    Some(why @ Unfit::Failed(_)) => Err(why.to_string()),
+                    _ => Ok(()),
+                };
+                let verdict = verdict.map_err(|problem| problem.to_string()).and(failed);
+                (Trial::of(&proven, verdict, &cases, &old, give_up), Some(proven))
+            }
+        };
+        if give_up.is_wanted() {
+            return None;
+        }
+        if *purpose == Purpose::Try {
+            return Some(trial);
+        }
+        if let Some(problem) = &trial.problem {
+            tracing::error!(
+                "the guest {digest} that was handed over is not fit to serve: {problem}; the guest \
+                 {} goes on serving",
+                old.digest()
+            );
+            let told = format!("handed over: {problem}");
+            serving.history().note(Outcome::Refused, Some(digest), told);
+            return Some(trial);
+        }
+        let is_new = digest != old.digest();
+        drop(old);
+        trial.serves = true;
+        if let Some(proven) = proven.filter(|_| is_new) {
+            self.succession.publish(proven, "that was handed over", began, "digested");
+        }
+        Some(trial)
+    }
+}

@@ -1,0 +1,110 @@
+//! What a helper gives up before it reads its first byte of a job.
+
+use std::ffi::CString;
+use std::io;
+
+use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
+
+use crate::sandbox::{self, Refusals, Role};
+
+/// Whether helpers are put in a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confinement {
+    /// They are, as far as the kernel knows how.
+    Sandbox,
+    /// They are not, as somebody asked for.
+    None,
+}
+
+/// What a process that is not to be put in a sandbox is told.
+const UNCONFINED: &str = "unconfined";
+
+impl Confinement {
+    /// What this process was told.
+    pub(super) fn told() -> Confinement {
+        match std::env::args_os().nth(2).is_some_and(|told| told == UNCONFINED) {
+            true => Confinement::None,
+            false => Confinement::Sandbox,
+        }
+    }
+
+    /// What another one is told, if there is something to tell.
+    pub(super) fn to_tell(self) -> Option<&'static str> {
+        (self == Confinement::None).then_some(UNCONFINED)
+    }
+
+    /// Puts this process in the sandbox of its role.
+    pub(super) fn enter(self, role: Role<'_>) -> io::Result<()> {
+        match self {
+            Confinement::None => Ok(()),
+            Confinement::Sandbox => {
+                sandbox::enter(role, Refusals::Silent).map(drop).map_err(io::Error::other)
+            }
+        }
+    }
+}
+
+/// What one job may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Bytes of memory: of its address space, with the program itself.
+    pub memory_bytes: u64,
+    /// Seconds of a processor.
+    pub processor_s: u64,
+    /// How the scheduler ranks it, beside workers with 0.
+    pub niceness: i32,
+}
+
+impl Bounds {
+    /// Binds this process, for good: no files, no connections, no programs, and so much of
+    /// the machine. What the kernel does not know is done without.
+    pub fn enter(self) -> io::Result<()> {
+        // What has been lowered is not raised again without a privilege.
+        let _ = rustix::process::setpriority_process(None, self.niceness);
+        for (resource, limit, beyond) in [
+            (Resource::As, self.memory_bytes, 0),
+            // At the first it gets a signal that tells the cause, at the second it is killed.
+            (Resource::Cpu, self.processor_s, 5),
+            (Resource::Core, 0, 0),
+            (Resource::Fsize, 0, 0),
+        ] {
+            limit_to(resource, limit, limit.saturating_add(beyond))?;
+        }
+        Confinement::told().enter(Role::Compiler)
+    }
+}
+
+/// Lowers a limit, and never raises it.
+fn limit_to(resource: Resource, current: u64, maximum: u64) -> io::Result<()> {
+    let now = getrlimit(resource);
+    let least = |now: Option<u64>, limit: u64| Some(now.map_or(limit, |now| now.min(limit)));
+    let new = Rlimit { current: least(now.current, current), maximum: least(now.maximum, maximum) };
+    setrlimit(resource, new).map_err(Into::into)
+}
+
+/// Has the kernel end this process when the one that started it ends.
+pub(super) fn end_with_parent() -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have ended before that, and left this process to another one.
+    let started_by = std::env::args().nth(1);
+    let parent = getppid().map(|parent| parent.as_raw_pid().to_string());
+    if started_by == parent { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
+}
+
+/// Gives this process a name for who looks at what runs (proc(5)): it would be `exe`.
+pub(super) fn name_process(name: &str) {
+    if let Ok(name) = CString::new(format!("inn-{name}")) {
+        // It works without one.
+        let _ = rustix::thread::set_name(&name);
+    }
+}
+
+/// Closes what whoever started the server has left open: no helper may have it.
+#[expect(unsafe_code, reason = "descriptors that nobody owns can only be closed by number")]
+pub(super) fn close_what_was_inherited() {
+    // SAFETY: nothing was opened yet in this process, so no value owns a descriptor beyond
+    // the standard ones. The call has no pointers. Before Linux 5.9 it does nothing
+    // (close_range(2)).
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+}

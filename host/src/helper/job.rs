@@ -1,0 +1,316 @@
+//! The server's end: helpers are asked for, given up, and their death is noticed.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags,
+    SocketType, recvmsg, send, socketpair,
+};
+
+use super::confine::Confinement;
+use super::protocol::{Ending, MESSAGE_BYTES, News, Order, ProtocolError, message, understood};
+use super::{Role, SPAWNER, spawner};
+
+/// The spawner, before there is a thread that listens to it.
+pub struct Spawner {
+    control: OwnedFd,
+    process: Child,
+}
+
+impl Spawner {
+    /// Starts it. To be called while this process may run programs, and after what it
+    /// inherited has been taken.
+    pub fn start(confinement: Confinement) -> io::Result<Spawner> {
+        let flags = SocketFlags::CLOEXEC;
+        let (control, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let process = spawner::command(SPAWNER, confinement)
+            .stdin(Stdio::from(theirs))
+            .stderr(Stdio::null())
+            // What is typed at a terminal is for the server.
+            .process_group(0)
+            .spawn()?;
+        Ok(Spawner { control, process })
+    }
+
+    /// Starts to listen to it, on a thread that has given up what this one has.
+    pub fn attend(self) -> io::Result<Helpers> {
+        let Spawner { control, process } = self;
+        let helpers = Helpers(Arc::new(Shared { control, jobs: Mutex::default() }));
+        let shared = Arc::clone(&helpers.0);
+        thread::Builder::new().name("helpers".to_owned()).spawn(move || shared.listen(process))?;
+        Ok(helpers)
+    }
+}
+
+/// Gives helpers.
+#[derive(Clone)]
+pub struct Helpers(Arc<Shared>);
+
+struct Shared {
+    control: OwnedFd,
+    jobs: Mutex<Jobs>,
+}
+
+#[derive(Default)]
+struct Jobs {
+    last: u64,
+    waiting: HashMap<u64, Sender<Event>>,
+    is_gone: bool,
+}
+
+/// What happens to a job.
+enum Event {
+    Started(OwnedFd),
+    NotStarted(String),
+    Ended(Ending),
+}
+
+/// Why there is no helper.
+#[derive(Debug)]
+pub enum NoHelper {
+    /// The spawner has ended.
+    Gone,
+    /// It could not start one.
+    NotStarted(String),
+    /// Nobody waits for the job any more.
+    GivenUp,
+}
+
+impl fmt::Display for NoHelper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoHelper::Gone => f.write_str(
+                "the process that starts helpers has ended; restart the server to have it again",
+            ),
+            NoHelper::NotStarted(why) => write!(f, "no helper can be started: {why}"),
+            NoHelper::GivenUp => f.write_str("nobody waits for it any more"),
+        }
+    }
+}
+
+impl std::error::Error for NoHelper {}
+
+impl Helpers {
+    /// Whether helpers can be had: their spawner has not ended.
+    pub fn are_at_hand(&self) -> bool {
+        !self.0.jobs().is_gone
+    }
+
+    /// Asks for a helper, which may take so long. Who gives up has it ended.
+    pub fn begin(&self, role: Role, wall: Duration, give_up: &GiveUp) -> Result<Job, NoHelper> {
+        if give_up.is_wanted() {
+            return Err(NoHelper::GivenUp);
+        }
+        let (sender, events) = mpsc::channel();
+        let number = {
+            let mut jobs = self.0.jobs();
+            if jobs.is_gone {
+                return Err(NoHelper::Gone);
+            }
+            jobs.last += 1;
+            let number = jobs.last;
+            jobs.waiting.insert(number, sender);
+            number
+        };
+        let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        // Where that cannot be sent the spawner is gone, which its thread notices.
+        let _ = self.0.order(&Order::Start { job: number, role, wall_ms });
+        let socket = match events.recv() {
+            Ok(Event::Started(socket)) => socket,
+            Ok(Event::NotStarted(why)) => return Err(NoHelper::NotStarted(why)),
+            Ok(Event::Ended(_)) | Err(_) => return Err(NoHelper::Gone),
+        };
+        let job = Job {
+            number,
+            socket: socket.into(),
+            events,
+            helpers: self.clone(),
+            give_up: give_up.clone(),
+            over: None,
+        };
+        if give_up.watches(&job.socket) { Ok(job) } else { Err(NoHelper::GivenUp) }
+    }
+}
+
+impl Shared {
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        // Each change of it is one step, whoever panicked.
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn order(&self, order: &Order) -> Result<(), ProtocolError> {
+        let bytes = message(order)?;
+        loop {
+            match send(&self.control, &bytes, SendFlags::NOSIGNAL) {
+                Err(Errno::INTR) => {}
+                sent => return sent.map(drop).map_err(|error| ProtocolError::Io(error.into())),
+            }
+        }
+    }
+
+    /// Passes on what the spawner tells, until it ends.
+    fn listen(&self, mut process: Child) {
+        let problem = loop {
+            match self.hear() {
+                Ok((news, socket)) => self.pass_on(news, socket),
+                Err(problem) => break problem,
+            }
+        };
+        let status = match process.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(
+            "the process that starts helpers has ended ({status}; {problem}): guests that serve go \
+             on, no other can be compiled; restart the server to have it again"
+        );
+        let mut jobs = self.jobs();
+        jobs.is_gone = true;
+        // Who waits for one of these is told by that.
+        jobs.waiting.clear();
+    }
+
+    fn hear(&self) -> Result<(News, Option<OwnedFd>), ProtocolError> {
+        let mut bytes = vec![0; MESSAGE_BYTES];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut with = RecvAncillaryBuffer::new(&mut space);
+        let length = loop {
+            let parts = &mut [IoSliceMut::new(&mut bytes)];
+            match recvmsg(&self.control, parts, &mut with, RecvFlags::CMSG_CLOEXEC) {
+                Err(Errno::INTR) => {}
+                received => break received.map_err(io::Error::from)?.bytes,
+            }
+        };
+        let socket = with.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut sockets) => sockets.next(),
+            _ => None,
+        });
+        Ok((understood(&bytes[..length])?, socket))
+    }
+
+    fn pass_on(&self, news: News, socket: Option<OwnedFd>) {
+        let (job, event) = match (news, socket) {
+            (News::Started { job }, Some(socket)) => (job, Event::Started(socket)),
+            (News::Started { job }, None) => {
+                (job, Event::NotStarted("it came without a socket".to_owned()))
+            }
+            (News::NotStarted { job, why }, _) => (job, Event::NotStarted(why)),
+            (News::Ended { job, ending }, _) => (job, Event::Ended(ending)),
+        };
+        let mut jobs = self.jobs();
+        let is_last = !matches!(event, Event::Started(_));
+        // Who asked may not wait any more.
+        if let Some(waits) = jobs.waiting.get(&job) {
+            let _ = waits.send(event);
+        }
+        if is_last {
+            jobs.waiting.remove(&job);
+        }
+    }
+}
+
+/// A helper at work. Dropping this ends it.
+pub struct Job {
+    number: u64,
+    /// Leads to the helper.
+    pub socket: UnixStream,
+    events: Receiver<Event>,
+    helpers: Helpers,
+    give_up: GiveUp,
+    over: Option<Ended>,
+}
+
+/// What ended a job that gave no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The helper did.
+    Helper(Ending),
+    /// The spawner did, and the helper with it.
+    Spawner,
+}
+
+impl Job {
+    /// Waits for the helper's end, which its socket has told of already.
+    pub fn ended(&mut self) -> Ended {
+        if let Some(over) = self.over {
+            return over;
+        }
+        let over = loop {
+            match self.events.recv() {
+                Ok(Event::Ended(ending)) => break Ended::Helper(ending),
+                Ok(_) => {}
+                Err(_) => break Ended::Spawner,
+            }
+        };
+        self.over = Some(over);
+        over
+    }
+
+    /// Has the helper ended, whatever it is at.
+    pub fn end(&self) {
+        // Where that cannot be sent the spawner is gone, and the helper with it.
+        let _ = self.helpers.0.order(&Order::End { job: self.number });
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        *self.give_up.socket() = None;
+        if self.over.is_none() {
+            self.end();
+        }
+    }
+}
+
+/// Tells that nobody waits for something any more.
+#[derive(Clone, Default)]
+pub struct GiveUp(Arc<Wish>);
+
+#[derive(Default)]
+struct Wish {
+    is_wanted: AtomicBool,
+    /// The socket that somebody waits for meanwhile.
+    socket: Mutex<Option<UnixStream>>,
+}
+
+impl GiveUp {
+    /// Whether it is given up.
+    pub fn is_wanted(&self) -> bool {
+        self.0.is_wanted.load(Ordering::Acquire)
+    }
+
+    /// Gives it up: what waits for a helper stops waiting.
+    pub fn now(&self) {
+        self.0.is_wanted.store(true, Ordering::Release);
+        if let Some(socket) = &*self.socket() {
+            // An error means that it is closed already.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Has this socket shut when it is given up; `false` if it is already.
+    fn watches(&self, socket: &UnixStream) -> bool {
+        // Without another descriptor it is given up later: when the helper is done.
+        *self.socket() = socket.try_clone().ok();
+        !self.is_wanted()
+    }
+
+    fn socket(&self) -> MutexGuard<'_, Option<UnixStream>> {
+        self.0.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
