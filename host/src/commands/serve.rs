@@ -372,8 +372,9 @@ enum Stopped {
 }
 
 /// Stops in peace, or at once when a second signal comes.
-async fn stop(running: Running, signals: &mut Signals) -> Stopped {
+async fn stop(mut running: Running, signals: &mut Signals) -> Stopped {
     tracing::info!("stopping: requests in flight are finished; a second signal ends them");
+    running.close().await;
     tokio::select! {
         cut = running.stop(STOP_GRACE) => {
             match cut {

@@ -23,7 +23,7 @@ use crate::panics;
 use crate::site::OPEN_FILES;
 use sockets::{bind_for_all, explain, local_address};
 pub use worker::{HEARTBEAT, Serve};
-use worker::{Worker, new_runtime};
+use worker::{Listening, Worker, new_runtime};
 
 /// Connections that may wait to be accepted, for each listening socket. The notes
 /// that the project began with said 128; browsers open six at a time, and the
@@ -61,6 +61,8 @@ const WORKER_GRACE: Duration = Duration::from_secs(1);
 pub struct Running {
     /// Closed when all workers have ended.
     workers: tokio::sync::mpsc::Receiver<()>,
+    /// Closed when all sockets that listen are.
+    listening: tokio::sync::mpsc::Receiver<()>,
     heartbeats: Arc<[AtomicU64]>,
     connections: Arc<Semaphore>,
     max_connections: usize,
@@ -121,7 +123,8 @@ impl Server {
         let connections = Arc::new(Semaphore::new(self.max_connections));
         let heartbeats = self.listeners.iter().map(|_| AtomicU64::new(0)).collect::<Arc<[_]>>();
         let (at_work, workers) = tokio::sync::mpsc::channel(1);
-        for (number, mut listeners) in self.listeners.into_iter().enumerate() {
+        let (are_open, listening) = tokio::sync::mpsc::channel(1);
+        for (number, sockets) in self.listeners.into_iter().enumerate() {
             let worker = Worker {
                 number,
                 service: service.clone(),
@@ -135,6 +138,7 @@ impl Server {
             let over = over.subscribe();
             let heartbeats = Arc::clone(&heartbeats);
             let at_work = at_work.clone();
+            let mut listening = Some(Listening { sockets, are_open: are_open.clone() });
             thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
@@ -146,7 +150,7 @@ impl Server {
                         let runtime = runtime.take().map_or_else(new_runtime, Ok)?;
                         worker.service.prepare_thread()?;
                         let heartbeat = &heartbeats[number];
-                        worker.work(runtime, &mut listeners, over.clone(), heartbeat, begun)
+                        worker.work(runtime, &mut listening, over.clone(), heartbeat, begun)
                     });
                 })
                 .context("cannot start a worker")?;
@@ -155,7 +159,7 @@ impl Server {
             }
         }
         let max_connections = self.max_connections;
-        Ok(Running { workers, heartbeats, connections, max_connections, stopping, over })
+        Ok(Running { workers, listening, heartbeats, connections, max_connections, stopping, over })
     }
 }
 
@@ -166,14 +170,20 @@ impl Running {
         self.heartbeats.iter().map(|heartbeat| heartbeat.load(Ordering::Relaxed)).collect()
     }
 
+    /// Accepts nothing more, and closes the sockets that listen: should the process not end, as a
+    /// file system keeps one of its threads, the next one can have its addresses.
+    pub async fn close(&mut self) {
+        self.stopping.send_replace(true);
+        if tokio::time::timeout(WORKER_GRACE, self.listening.recv()).await.is_err() {
+            tracing::error!("a worker keeps its sockets: it waits for the kernel");
+        }
+    }
+
     /// Stops: nothing more is accepted, idle connections are closed, requests in
     /// flight are finished, for at most this long. Tells how many connections
     /// were cut.
-    ///
-    /// The first thing that workers do is to close the sockets that listen: should the process
-    /// not end, as a file system keeps one of its threads, the next one can have its addresses.
     pub async fn stop(mut self, grace: Duration) -> usize {
-        self.stopping.send_replace(true);
+        self.close().await;
         let all = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
         // All permits are back when all connections are gone.
         let finished = tokio::time::timeout(grace, self.connections.acquire_many(all)).await;

@@ -2,14 +2,14 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use socket2::Socket;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::guest;
 use crate::http1::connection::{self, Origin, Service};
@@ -55,6 +55,13 @@ impl Serve for Arc<Service> {
     }
 }
 
+/// The sockets that a worker accepts from.
+pub(super) struct Listening {
+    pub(super) sockets: Vec<Socket>,
+    /// Dropped with the last of them, which somebody waits for.
+    pub(super) are_open: mpsc::Sender<()>,
+}
+
 /// What a worker's accepting tasks share.
 #[derive(Clone)]
 pub(super) struct Worker<S> {
@@ -69,16 +76,19 @@ impl<S: Serve> Worker<S> {
     pub(super) fn work(
         &self,
         runtime: Runtime,
-        listeners: &mut Vec<Socket>,
+        listening: &mut Option<Listening>,
         mut over: watch::Receiver<bool>,
         heartbeat: &AtomicU64,
-        begun: Option<mpsc::Sender<()>>,
+        begun: Option<std::sync::mpsc::Sender<()>>,
     ) -> io::Result<()> {
         runtime.block_on(async {
-            for listener in &*listeners {
+            for listener in listening.iter().flat_map(|listening| &listening.sockets) {
                 let listener = Arc::new(TcpListener::from_std(listener.try_clone()?.into())?);
                 let worker = self.clone();
+                let is_open = listening.as_ref().map(|listening| listening.are_open.clone());
                 tokio::spawn(panics::keep_up("accepting", move || {
+                    // It goes with the socket.
+                    let _is_open = &is_open;
                     worker.clone().accept_from(Arc::clone(&listener))
                 }));
             }
@@ -91,7 +101,7 @@ impl<S: Serve> Worker<S> {
             let is_over = async {
                 let _ = stopping.wait_for(|stopping| *stopping).await;
                 // Now clients are to be refused, and not to wait for who will not come.
-                listeners.clear();
+                *listening = None;
                 let _ = over.wait_for(|over| *over).await;
             };
             tokio::select! {
