@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use innkeeper::site::{Options, Resolver};
 
-use crate::fixture::{Setup, TestServer, write};
+use crate::fixture::{Setup, TestServer, site, write};
+use crate::running::{Program, serving};
 
 #[test]
 fn large_files_arrive_byte_for_byte() {
@@ -137,6 +138,67 @@ fn a_directory_swapped_for_a_link_never_leads_outside() {
             assert!(body == b"inside" || body == b"File not found\n", "{}", body.escape_ascii());
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+/// A deployment tool makes them: `current` is a link to where a release is, beneath the root.
+#[test]
+fn absolute_link_back_into_the_root_is_served_and_listed_also_by_the_sandboxed_program() {
+    let folder = site();
+    let root = folder.path().join("root");
+    symlink(root.join("docs"), root.join("current")).unwrap();
+    symlink(root.join("hello.txt"), root.join("bare/link.txt")).unwrap();
+    symlink(folder.path().join("outside.txt"), root.join("bare/outside.txt")).unwrap();
+    let program = Program::start(serving(&root, &["--listing"]), 1);
+    // Also when a worker is busy, and when nothing is.
+    for _ in 0..200 {
+        assert_eq!(program.get("/current/").text(), "<h1>docs</h1>\n");
+        assert_eq!(program.get("/bare/link.txt").text(), "hello\n");
+        assert_eq!(program.get("/bare/outside.txt").status(), 404);
+    }
+    let page = program.get("/bare/");
+    assert!(page.text().contains("./link.txt") && !page.text().contains("./outside.txt"));
+}
+
+#[test]
+fn absolute_link_that_is_turned_never_leads_outside() {
+    let server = TestServer::start();
+    let (root, folder) = (server.root(), server.folder.path().to_owned());
+    write(&folder.join("elsewhere/secret.txt"), b"outside-secret");
+    write(&root.join("real/secret.txt"), b"inside");
+    symlink(root.join("real"), root.join("in")).unwrap();
+    symlink(folder.join("elsewhere"), root.join("out")).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            use std::sync::atomic::Ordering::Relaxed;
+            while !done.load(Relaxed) {
+                // What is `turned` leads back, then outside.
+                for now in ["in", "out"] {
+                    let _ = fs::rename(root.join(now), root.join("turned"));
+                    std::thread::yield_now();
+                    let _ = fs::rename(root.join("turned"), root.join(now));
+                }
+                // And what it leads to is a folder, then a link outside.
+                let _ = fs::rename(root.join("in"), root.join("turned"));
+                let _ = fs::rename(root.join("real"), root.join("kept"));
+                let _ = symlink(folder.join("elsewhere"), root.join("real"));
+                let _ = fs::remove_file(root.join("real"));
+                let _ = fs::rename(root.join("kept"), root.join("real"));
+                let _ = fs::rename(root.join("turned"), root.join("in"));
+            }
+        });
+        let mut client = server.connect();
+        let (mut inside, mut asked) = (0, 0);
+        while asked < 3000 || inside == 0 && asked < 100_000 {
+            asked += 1;
+            client.send("GET /turned/secret.txt HTTP/1.1\r\nHost: test\r\n\r\n");
+            let body = client.reply().body;
+            inside += usize::from(body == b"inside");
+            assert!(body == b"inside" || body == b"File not found\n", "{}", body.escape_ascii());
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(inside > 0, "it never led inside");
     });
 }
 

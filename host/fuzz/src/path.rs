@@ -1,7 +1,8 @@
 //! Paths beneath the root: the kernel's way, the portable way and the reference open
 //! the same file, or nothing, and never anything outside.
 //!
-//! The input is lines: four targets of symbolic links, then paths.
+//! The input is lines: four targets of symbolic links, then paths. A target that begins with `@`
+//! begins with the root's path.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, Permissions};
@@ -78,6 +79,7 @@ impl Tree {
         }
         mknodat(CWD, root.join("fifo"), FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
         std::os::unix::net::UnixListener::bind(root.join("socket")).expect("a socket");
+        let inside = |path: &str| format!("{}{path}", root.display());
         for (target, link) in [
             ("a", "inside"),
             ("dir", "folder"),
@@ -89,6 +91,11 @@ impl Tree {
             ("../outside", "outside"),
             ("../../outside/secret", "dir/secret"),
             ("/etc/passwd", "absolute"),
+            (inside("/dir/b").as_str(), "dir/back"),
+            (inside("/dir/../chain3").as_str(), "far"),
+            (inside("/self").as_str(), "self"),
+            (inside("").as_str(), "home"),
+            (inside("-beside").as_str(), "beside"),
             ("/", "slash"),
             ("/proc/self/root", "magic"),
             ("loop", "loop"),
@@ -126,6 +133,11 @@ impl Tree {
     /// Gives a link another target, if the file system takes it.
     fn relink(&self, link: &str, target: &str) {
         let link = self.root.join(link);
+        // An input cannot know where the root is.
+        let target = match target.strip_prefix('@') {
+            Some(rest) => format!("{}{rest}", self.root.display()),
+            None => target.to_owned(),
+        };
         // Not there for the first time, or after a target that was refused.
         let _ = fs::remove_file(&link);
         let _ = symlink(target, &link);

@@ -196,7 +196,8 @@ pub struct SiteArguments {
 
     /// Follow no symbolic links
     ///
-    /// Otherwise those are followed that stay inside the directory.
+    /// Otherwise those are followed that stay inside the directory; absolute ones if they begin with its path, as
+    /// it was given or as it is without links.
     #[arg(long)]
     pub no_symlinks: bool,
 

@@ -489,6 +489,77 @@ mod tests {
         }
     }
 
+    /// They were nothing, although they stay inside.
+    #[test]
+    fn absolute_link_back_into_the_root_is_followed() {
+        let folder = site();
+        let root = folder.path().join("root");
+        let inside = |path: &str| root.join(path).display().to_string();
+        let link = |target: &str, path: &str| symlink(target, root.join(path)).expect("a link");
+        link(&inside("a.txt"), "to-file");
+        link(&inside("dir"), "to-folder");
+        link(&inside(""), "to-root");
+        link(&inside("to-folder/b.txt"), "to-link");
+        link("../to-file", "dir/relative");
+        link(&inside("dir/../a.txt"), "dir/round");
+        link(&inside("nowhere"), "to-nowhere");
+        link(&inside("self"), "self");
+        link(&inside("../secret.txt"), "out");
+        link(&format!("{}-beside/a.txt", root.display()), "beside");
+        link(&inside("outside"), "to-outside");
+        std::fs::create_dir(folder.path().join("root-beside")).expect("a folder");
+        std::fs::write(folder.path().join("root-beside/a.txt"), "secret").expect("a file");
+        // A chain of as many as the kernel follows, and of one more.
+        for at in 0..=40 {
+            let target = if at == 0 { "a.txt".to_owned() } else { format!("chain{}", at - 1) };
+            link(&inside(&target), &format!("chain{at}"));
+        }
+        // Another name of the root: a link to it may use either.
+        symlink(&root, folder.path().join("alias")).expect("a link");
+        link(&folder.path().join("alias/a.txt").display().to_string(), "by-alias");
+        for resolver in [Resolver::Kernel, Resolver::Portable] {
+            let open = |path: &Path, links| Root::open(path, resolver, links).expect("the root");
+            let opened = open(&root, Links::Followed);
+            for (path, expected) in [
+                ("to-file", Ok(1)),
+                ("to-folder/b.txt", Ok(2)),
+                ("to-root/dir/b.txt", Ok(2)),
+                ("to-link", Ok(2)),
+                ("dir/relative", Ok(1)),
+                ("dir/round", Ok(1)),
+                ("to-root/to-root/to-file", Ok(1)),
+                ("chain39", Ok(1)),
+                ("chain40", Err(Errno::LOOP)),
+                ("self", Err(Errno::LOOP)),
+                ("to-nowhere", Err(Errno::NOENT)),
+                ("to-file/b", Err(Errno::NOTDIR)),
+                ("out", Err(Errno::XDEV)),
+                ("beside", Err(Errno::XDEV)),
+                ("to-outside", Err(Errno::XDEV)),
+                ("absolute", Err(Errno::XDEV)),
+                ("by-alias", Err(Errno::XDEV)),
+            ] {
+                let found = opened.look(path, Patience::Wait).map(|found| found.version.length);
+                assert_eq!(found, expected, "{path} by {resolver:?}");
+            }
+            assert!(look(&opened, "to-root").starts_with("directory"));
+            let by_alias = open(&folder.path().join("alias"), Links::Followed);
+            assert_eq!(look(&by_alias, "by-alias"), "file 1", "{resolver:?}");
+            assert_eq!(look(&by_alias, "to-file"), "file 1", "{resolver:?}");
+            let refused = open(&root, Links::Refused);
+            for path in ["to-file", "to-folder/b.txt", "to-root/a.txt", "dir/relative"] {
+                let found = refused.look(path, Patience::Wait).map(|found| found.version.length);
+                assert_eq!(found, Err(Errno::LOOP), "{path} by {resolver:?}");
+            }
+        }
+        // Where the kernel has all of it at hand nobody waits for it.
+        let opened = Root::open(&root, Resolver::Kernel, Links::Followed).expect("the root");
+        if opened.place().is_local() && opened.resolver() == Resolver::Kernel {
+            let found = opened.look("to-link", Patience::Cached).expect("at hand");
+            assert_eq!(found.version.length, 2);
+        }
+    }
+
     #[test]
     fn a_root_that_is_no_directory_is_an_error() {
         let folder = site();
