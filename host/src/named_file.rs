@@ -5,12 +5,14 @@
 //! it is opened, what is opened is asked again, and there is a bound on what is read.
 
 use std::fmt;
-use std::fs::{self, File, FileType, Metadata, OpenOptions};
+use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use rustix::fs::OFlags;
+
+use crate::sandbox::opener::{self, How};
 
 /// Why a file is not read.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ pub fn open(path: &Path) -> Result<(File, Metadata), NamedFileError> {
     };
     is_file(&fs::metadata(path)?)?;
     // It may be another by now.
-    let file = OpenOptions::new().read(true).custom_flags(unhurried()).open(path)?;
+    let file = opener::open(path, How::Read)?;
     let metadata = file.metadata()?;
     is_file(&metadata)?;
     Ok((file, metadata))
@@ -89,9 +91,10 @@ pub fn read_all(file: &File, limit: u64) -> Result<Vec<u8>, NamedFileError> {
     if bytes.len() as u64 > limit { Err(NamedFileError::TooLarge(limit)) } else { Ok(bytes) }
 }
 
-/// Opens a file to append to it, and makes it with this mode if it is not there. A device of
+/// Opens a file to append to it, and makes it if it is not there: readable by its group, as
+/// others expect of logs, and by nobody else. A device of
 /// characters will do, such as a terminal: to write to it may wait, to open it does not.
-pub fn append(path: &Path, mode: u32) -> Result<File, NamedFileError> {
+pub fn append(path: &Path) -> Result<File, NamedFileError> {
     let may_be_written = |metadata: &Metadata| {
         let kind_of_file = metadata.file_type();
         match kind_of_file.is_file() || kind_of_file.is_char_device() {
@@ -104,19 +107,12 @@ pub fn append(path: &Path, mode: u32) -> Result<File, NamedFileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
     }
-    let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(mode).custom_flags(unhurried());
-    let file = options.open(path)?;
+    let file = opener::open(path, How::Append)?;
     may_be_written(&file.metadata()?)?;
     // From now on who writes may wait: it is a thread that does nothing else.
     let flags = rustix::fs::fcntl_getfl(&file).map_err(io::Error::from)?;
     rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK).map_err(io::Error::from)?;
     Ok(file)
-}
-
-/// Flags with which opening neither waits nor gives the process a terminal.
-fn unhurried() -> i32 {
-    (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed()
 }
 
 fn kind(kind: FileType) -> &'static str {
@@ -155,11 +151,11 @@ mod tests {
             (folder.path().to_owned(), "it is not a regular file but a directory"),
         ] {
             assert_eq!(read(&named, 9).expect_err("refused").to_string(), told);
-            assert_eq!(append(&named, 0o600).expect_err("refused").to_string(), told);
+            assert_eq!(append(&named).expect_err("refused").to_string(), told);
         }
         let device = read(Path::new("/dev/zero"), 9).expect_err("refused");
         assert_eq!(device.to_string(), "it is not a regular file but a device");
-        append(Path::new("/dev/null"), 0o600).expect("a device of characters");
+        append(Path::new("/dev/null")).expect("a device of characters");
         assert_eq!(read_text(&path("link"), 4).expect("text"), "text");
         assert_eq!(
             read(&path("file"), 3).expect_err("long").to_string(),

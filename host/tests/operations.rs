@@ -159,6 +159,139 @@ fn a_log_that_was_moved_away_is_opened_anew() {
 }
 
 #[test]
+fn log_whose_folder_is_replaced_is_opened_again() {
+    let folder = site();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("logs")).unwrap();
+    let mut command = serving(&path("root"), &["--access-log-file"]);
+    command.arg(path("logs/access.log"));
+    let program = Program::start(command, 1);
+    program.get("/hello.txt");
+    lines_of(&path("logs/access.log"), 1);
+    fs::rename(path("logs"), path("logs.old")).unwrap();
+    fs::create_dir(path("logs")).unwrap();
+    program.signal(Signal::USR1);
+    let began = Instant::now();
+    while !path("logs/access.log").exists() {
+        assert!(began.elapsed() < PATIENCE, "it is not opened again");
+        thread::yield_now();
+    }
+    program.get("/empty.txt");
+    assert!(lines_of(&path("logs/access.log"), 1).contains("/empty.txt"));
+    assert!(lines_of(&path("logs.old/access.log"), 1).contains("/hello.txt"));
+}
+
+/// What it may open is told in the log: the root and the compiled guests alone.
+#[test]
+fn guest_cases_and_log_anywhere_open_no_folder() {
+    let folder = site();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("guest.wasm"), innkeeper::guest::DEFAULT_GUEST).unwrap();
+    fs::write(
+        path("cases.toml"),
+        "case = [{ line = 'GET / HTTP/1.1', decision = { index = '' } }]",
+    )
+    .unwrap();
+    let named = ["--guest", "guest.wasm", "--cases", "cases.toml", "--access-log-file", "/log"];
+    for (arguments, opened) in [
+        (&[][..], None),
+        (&named[..4], Some(r#""guest.wasm", "cases.toml""#)),
+        (
+            &["--guest", "guest.wasm", "--access-log-file", "access.log"],
+            Some(r#""guest.wasm", "access.log""#),
+        ),
+    ] {
+        let mut command = serving(&path("root"), &["--code-cache", "cache"]);
+        command.current_dir(folder.path()).args(arguments);
+        let program = Program::start(command, 1);
+        program.client().expect_open();
+        let at = folder.path().canonicalize().unwrap();
+        let at = at.display();
+        let (root, cache) = (path("root"), format!("{at}/cache"));
+        let expected = format!("it may read {root:?} and write {cache:?}");
+        let (_, open) = program.said.split_once("system calls fully filtered; ").unwrap();
+        let open = open.lines().next().unwrap();
+        match opened {
+            None => assert_eq!(open, expected),
+            Some(files) => {
+                let files = files.replace(" \"", &format!(" \"{at}/")).replacen(
+                    '"',
+                    &format!("\"{at}/"),
+                    1,
+                );
+                assert_eq!(open, format!("{expected}; another process opens {files} for it"));
+            }
+        }
+    }
+}
+
+/// The process with this name that this one started.
+fn child_of(parent: u32, name: &str) -> rustix::process::Pid {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    let named = |id: &&str| {
+        fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|comm| comm.trim() == name)
+    };
+    let id = children.split_whitespace().find(named);
+    let id = id.unwrap_or_else(|| panic!("no {name} among {children:?}"));
+    rustix::process::Pid::from_raw(id.parse().unwrap()).unwrap()
+}
+
+#[test]
+fn without_its_opener_a_server_goes_on_and_says_what_to_do() {
+    let folder = site();
+    let log = folder.path().join("access.log");
+    let mut command = serving(&folder.path().join("root"), &["--access-log-file"]);
+    command.arg(&log);
+    let mut program = Program::start(command, 1);
+    let opener = child_of(program.child.id(), "inn-opener");
+    // What a service manager or a terminal sends to all of them is for the server.
+    for signal in [Signal::HUP, Signal::USR1, Signal::TERM, Signal::INT] {
+        rustix::process::kill_process(opener, signal).unwrap();
+    }
+    program.signal(Signal::USR1);
+    program.get("/hello.txt");
+    lines_of(&log, 1);
+    assert!(!program.said.contains("has ended"));
+    rustix::process::kill_process(opener, Signal::KILL).unwrap();
+    program.signal(Signal::USR1);
+    let told = program.wait_for("the process that opens files for the server has ended");
+    assert!(told.contains("goes on in its old file") && told.contains("restart"), "{told}");
+    assert_eq!(program.get("/hello.txt").status(), 200);
+    lines_of(&log, 2);
+}
+
+#[test]
+fn opener_ends_with_its_server() {
+    let folder = site();
+    let mut command = serving(&folder.path().join("root"), &["--access-log-file"]);
+    command.arg(folder.path().join("access.log"));
+    let mut program = Program::start(command, 1);
+    let opener = child_of(program.child.id(), "inn-opener");
+    program.child.kill().unwrap();
+    program.child.wait().unwrap();
+    let began = Instant::now();
+    while rustix::process::test_kill_process(opener).is_ok() {
+        assert!(began.elapsed() < PATIENCE, "it is still there");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn folder_of_compiled_guests_with_other_files_is_warned_of() {
+    let folder = site();
+    let cache = folder.path().join("home");
+    fs::create_dir(&cache).unwrap();
+    fs::set_permissions(&cache, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let arguments = ["--code-cache", cache.to_str().unwrap()];
+    let start = || Program::start(serving(&folder.path().join("root"), &arguments), 1);
+    assert!(!start().said.contains("holds other files"));
+    assert!(!start().said.contains("holds other files"), "its own files are none");
+    fs::write(cache.join("letter.txt"), "dear").unwrap();
+    let said = start().said.clone();
+    assert!(said.contains("home (--code-cache) holds other files too"), "{said}");
+}
+
+#[test]
 fn a_log_reader_that_stalls_stops_no_request() {
     let folder = site();
     // Nobody reads standard output: its pipe is full after 64 KiB.

@@ -61,10 +61,9 @@ pub struct Settings {
 
     /// Do not give up what serving does not need once everything is open
     ///
-    /// Otherwise the process can read nothing but the directory and the folders of the
-    /// guest and its cases, can write nothing but its log and the compiled guests, and can
-    /// neither connect anywhere nor run a program, as far as the kernel knows Landlock and
-    /// seccomp.
+    /// Otherwise the process can open nothing but what is in the directory, the compiled
+    /// guests, and by name its guest, cases and log; and it can neither connect anywhere nor
+    /// run a program, as far as the kernel knows Landlock and seccomp.
     #[arg(long, hide_short_help = true)]
     pub no_lockdown: bool,
 
@@ -77,9 +76,8 @@ pub struct Settings {
 
     /// What else may be read beneath, once locked down
     ///
-    /// Guests and cases are read from their folders, and where links on their paths lead
-    /// beside them. This is for a folder that is itself replaced by another: name the one
-    /// that it is in. May be given several times.
+    /// The guest, its cases and the log need not be named: they are opened by their names
+    /// wherever they are. May be given several times.
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub readable: Vec<PathBuf>,
 

@@ -10,6 +10,7 @@
 
 pub mod check;
 pub mod compile;
+mod confine;
 pub mod explain;
 pub mod health;
 pub mod new;

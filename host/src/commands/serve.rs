@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, anyhow};
 use tokio::sync::{Semaphore, watch};
 
+use super::confine;
 use super::signals::{Asked, Signals, Starting};
 use super::{
     Compilation, open_site, prepare_engine, print, read_guest_or_default, start, start_spawner,
@@ -34,7 +35,6 @@ use crate::http1::{Limits, connection::Service, turns::Turns};
 use crate::log::file::{LogFile, Out};
 use crate::log::{AccessLog, Format};
 use crate::metrics::Metrics;
-use crate::sandbox::{self, Needs, Refusals, Role, Sandbox};
 use crate::server::{HEARTBEAT, Running, Server};
 use crate::service_manager;
 use crate::site::Site;
@@ -97,7 +97,11 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let spawner = may_compile.then(|| start_spawner(confinement)).transpose()?;
     // A build runs programs.
     let keeps_all = settings.no_lockdown || dev.is_some();
-    let sandbox = if keeps_all { None } else { Some(enter_sandbox(settings, &opened)?) };
+    let sandbox = if keeps_all {
+        None
+    } else {
+        Some(confine::enter(settings, opened.code_cache.as_ref().map(CodeCache::path))?)
+    };
     diagnostics::hand_over().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
     let Opened { workers, site, server, admin, log, engine, code_cache } = opened;
@@ -157,7 +161,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             say(format_args!("innkeeper {version} serves {root}; Ctrl-C stops it"));
         }
         if !keeps_all || settings.no_lockdown {
-            tell(sandbox.as_ref());
+            confine::tell(sandbox.as_ref());
         }
         for listener in &listeners {
             say(format_args!("listening on {listener}"));
@@ -292,51 +296,6 @@ fn open_log(settings: &Settings) -> anyhow::Result<Option<(Box<dyn Out>, Format)
         }
     };
     Ok(Some((out, format)))
-}
-
-/// Gives up what is not needed from now on. The threads that follow have given it up too.
-fn enter_sandbox(settings: &Settings, opened: &Opened) -> anyhow::Result<Sandbox> {
-    let mut needs = Needs { read: vec![settings.root.clone()], ..Needs::default() };
-    needs.read.extend(settings.readable.iter().cloned());
-    for file in settings.guest.iter().chain(&settings.cases) {
-        needs.read.extend(folders(file));
-    }
-    let log = settings.access_log_file.iter().filter(|_| opened.log.is_some());
-    needs.write.extend(log.filter_map(|file| folder_of(file)));
-    needs.write.extend(opened.code_cache.iter().map(|cache| cache.path().to_owned()));
-    let refusals = if settings.sandbox_report { Refusals::Reported } else { Refusals::Silent };
-    sandbox::enter(Role::Server(&needs), refusals).map_err(|error| {
-        anyhow!("cannot give up what serving does not need (--no-lockdown keeps it): {error}")
-    })
-}
-
-fn tell(sandbox: Option<&Sandbox>) {
-    match sandbox {
-        None => tracing::info!("not locked down, as was asked for"),
-        Some(sandbox) if sandbox.is_whole() => tracing::info!("locked down: {sandbox}"),
-        Some(sandbox) => {
-            tracing::warn!("locked down as far as this kernel knows how: {sandbox}");
-        }
-    }
-}
-
-/// Where a file of this name may be found later: in its folder, as it is replaced by
-/// another of its name; and where a link on its path leads, as deployments turn one to the
-/// folder beside.
-fn folders(file: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<_> = folder_of(file).into_iter().collect();
-    folders.extend(file.canonicalize().ok().as_deref().and_then(folder_of));
-    let path = std::path::absolute(file).unwrap_or_default();
-    let links = path.ancestors().filter(|path| path.is_symlink());
-    folders.extend(links.filter_map(folder_of).filter(|folder| *folder != Path::new("/")));
-    folders
-}
-
-fn folder_of(file: &Path) -> Option<PathBuf> {
-    match file.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Some(PathBuf::from(".")),
-        folder => folder.map(Path::to_owned),
-    }
 }
 
 /// Looks after the workers: whether all are at work is told to the service manager, as often

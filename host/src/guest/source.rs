@@ -66,8 +66,7 @@ pub fn read_guest(path: &Path) -> Result<Vec<u8>, String> {
     let cannot = |error: &dyn std::fmt::Display| format!("cannot read the guest {shown}: {error}");
     let (file, metadata) = named_file::open(path).map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied => cannot(&format_args!(
-            "{error}; the server's user must be able to read it, and if its folder was replaced by \
-             another, name the one above with --readable"
+            "{error}; the server's user must be able to read it, and to pass all folders on its path"
         )),
         _ => cannot(&error),
     })?;

@@ -29,12 +29,16 @@ pub mod protocol;
 mod spawner;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{ExitCode, Stdio};
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox;
+use crate::sandbox::opener::{self, Named};
 pub use confine::{Bounds, Confinement};
 pub use job::{Ended, GiveUp, Helpers, Job, Spawner};
 
@@ -66,6 +70,35 @@ impl Role {
 /// What the spawner is executed as.
 const SPAWNER: &str = "innkeeper: spawner";
 
+/// What the process that opens files is executed as.
+const OPENER: &str = "innkeeper: opener";
+
+/// Starts the process that [opens these files](opener) for this one, from now on. To be called
+/// while this process may run programs.
+pub fn start_opener(files: Vec<Named>) -> io::Result<()> {
+    let flags = SocketFlags::CLOEXEC;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    // It ends when nobody can ask it any more, and whoever asks finds out that it has.
+    spawner::command(OPENER, Confinement::Sandbox)
+        .args(files.iter().map(opener::to_argument))
+        .stdin(Stdio::from(theirs))
+        .stderr(Stdio::null())
+        // What is typed at a terminal is for the server.
+        .process_group(0)
+        .spawn()?;
+    opener::ask_at(ours, files)
+}
+
+/// Is that process, until nobody can ask it any more.
+fn open_files(socket: OwnedFd) -> io::Result<()> {
+    confine::name_process("opener");
+    let _ignored = spawner::ignore_signals()?;
+    let arguments = std::env::args_os().skip(1);
+    let files = arguments.filter_map(|argument| opener::from_argument(&argument)).collect();
+    Confinement::Sandbox.enter(sandbox::Role::Opener)?;
+    opener::serve(socket, files)
+}
+
 /// Runs the spawner or a helper, if that is what this process was started as: to be asked
 /// before anything else is done. `work` does the job of a helper.
 pub fn run(work: impl FnOnce(Role, UnixStream) -> io::Result<()>) -> Option<ExitCode> {
@@ -73,6 +106,9 @@ pub fn run(work: impl FnOnce(Role, UnixStream) -> io::Result<()>) -> Option<Exit
     let outcome = if executed_as == SPAWNER {
         confine::close_what_was_inherited();
         inherited().and_then(spawner::run)
+    } else if executed_as == OPENER {
+        confine::close_what_was_inherited();
+        inherited().and_then(open_files)
     } else {
         let role = Role::ALL.into_iter().find(|role| executed_as == role.executed_as().as_str())?;
         confine::close_what_was_inherited();
@@ -87,6 +123,6 @@ pub fn run(work: impl FnOnce(Role, UnixStream) -> io::Result<()>) -> Option<Exit
 }
 
 /// The socket that was handed over as standard input.
-fn inherited() -> io::Result<std::os::fd::OwnedFd> {
+fn inherited() -> io::Result<OwnedFd> {
     io::stdin().as_fd().try_clone_to_owned()
 }

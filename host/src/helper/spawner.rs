@@ -66,7 +66,7 @@ pub(super) fn run(control: OwnedFd) -> io::Result<()> {
 
 /// Service managers send the signal that asks the server to stop to all of its processes. This
 /// one ends when the server does: until then it may be needed.
-fn ignore_signals() -> io::Result<impl Sized> {
+pub(super) fn ignore_signals() -> io::Result<impl Sized> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let entered = runtime.enter();
     let ignored = [

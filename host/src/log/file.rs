@@ -41,7 +41,7 @@ impl LogFile {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    named_file::append(path, 0o640).map_err(|error| match error {
+    named_file::append(path).map_err(|error| match error {
         NamedFileError::Io(error) => error,
         error => io::Error::other(error),
     })

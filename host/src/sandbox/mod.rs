@@ -6,11 +6,13 @@
 //!
 //! - [`Role`]: what kind of process this is, and so what it needs.
 //! - `paths`: which files, and no TCP connections (Landlock, Linux 5.13; landlock(7)).
+//! - [`opener`]: files that are opened by their names, by a process of their own.
 //! - `calls`: which system calls (seccomp, Linux 3.17; seccomp(2)); `roles` has the lists.
 //! - `report` and `names`: which call was refused, for who looks for one that is missing.
 
 mod calls;
 mod names;
+pub mod opener;
 mod paths;
 mod report;
 mod roles;
@@ -32,6 +34,8 @@ pub enum Role<'a> {
     /// It starts processes of this same program, and waits for them. What it may not do,
     /// they may not do either.
     Spawner,
+    /// It opens files for a server, by the names that it was started with.
+    Opener,
 }
 
 /// The files that a server still needs.
@@ -41,6 +45,8 @@ pub struct Needs {
     pub read: Vec<PathBuf>,
     /// Directories to make files in, and to read, write and remove them.
     pub write: Vec<PathBuf>,
+    /// Files that another process [opens](opener) for it: it needs no rights to them.
+    pub by_name: Vec<PathBuf>,
 }
 
 /// What becomes of a system call that is refused.
@@ -61,8 +67,10 @@ pub struct Sandbox {
     pub calls: Enforced,
     /// What stays open to reading: each path, and what is beneath it.
     pub reads: Vec<PathBuf>,
-    /// What stays open to writing.
+    /// What stays open to reading and writing, and to making and removing files.
     pub writes: Vec<PathBuf>,
+    /// The files that another process opens for it.
+    pub by_name: Vec<PathBuf>,
 }
 
 /// How far the kernel enforces something.
@@ -102,7 +110,11 @@ impl fmt::Display for Sandbox {
             let paths: Vec<_> = paths.iter().map(|path| format!("{path:?}")).collect();
             if paths.is_empty() { "nothing".to_owned() } else { paths.join(", ") }
         };
-        write!(f, "; it may read {} and write {}", list(&self.reads), list(&self.writes))
+        write!(f, "; it may read {} and write {}", list(&self.reads), list(&self.writes))?;
+        if !self.by_name.is_empty() {
+            write!(f, "; another process opens {} for it", list(&self.by_name))?;
+        }
+        Ok(())
     }
 }
 
@@ -163,6 +175,7 @@ pub fn enter(role: Role<'_>, refusals: Refusals) -> Result<Sandbox, SandboxError
         Role::Server(_) => roles::server(),
         Role::Compiler => roles::compiler(),
         Role::Spawner => roles::spawner(),
+        Role::Opener => roles::opener(),
     };
     let calls = match allowed.enforce(refusals) {
         Ok(()) => Enforced::Fully,
@@ -171,9 +184,10 @@ pub fn enter(role: Role<'_>, refusals: Refusals) -> Result<Sandbox, SandboxError
             Enforced::Not
         }
     };
-    let (reads, writes) = match role {
-        Role::Server(needs) => (needs.read.clone(), needs.write.clone()),
-        Role::Compiler | Role::Spawner => (Vec::new(), Vec::new()),
+    let needs = match role {
+        Role::Server(needs) => needs.clone(),
+        Role::Compiler | Role::Spawner | Role::Opener => Needs::default(),
     };
-    Ok(Sandbox { files, calls, reads, writes })
+    let Needs { read, write, by_name } = needs;
+    Ok(Sandbox { files, calls, reads: read, writes: write, by_name })
 }

@@ -51,6 +51,11 @@ fn rights(role: Role<'_>) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
             reads.chain(writes).collect()
         }
         Role::Compiler => Vec::new(),
+        // Its names may lead anywhere, and it reads and writes nothing.
+        Role::Opener => {
+            let open = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::MakeReg;
+            vec![(PathBuf::from("/"), open)]
+        }
         Role::Spawner => {
             let run = AccessFs::Execute | AccessFs::ReadFile;
             let parts = parts_of_this_program().into_iter().map(|path| (path, run));

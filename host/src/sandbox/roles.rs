@@ -217,6 +217,15 @@ pub(super) fn spawner() -> Allowed {
     allowed
 }
 
+/// What opens files by their names for a server.
+pub(super) fn opener() -> Allowed {
+    let mut allowed = running();
+    allowed.always(&[libc::SYS_openat]);
+    #[cfg(target_arch = "x86_64")]
+    allowed.always(&[libc::SYS_open]);
+    allowed
+}
+
 fn running() -> Allowed {
     let mut allowed = Allowed::default();
     allowed.always(RUNNING);

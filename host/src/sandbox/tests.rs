@@ -257,7 +257,7 @@ fn the_kernel_holds_a_server_to_it() {
     fs::write(path("outside"), "secret").expect("a file");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
     let address = listener.local_addr().expect("an address");
-    let needs = Needs { read: vec![path("root")], write: vec![path("cache")] };
+    let needs = Needs { read: vec![path("root")], write: vec![path("cache")], ..Needs::default() };
     let attempt = || {
         File::open(path("root/file")).expect("it may read there");
         fs::read_dir(path("root")).expect("it may list there");
@@ -318,6 +318,27 @@ fn a_spawner_starts_this_program_and_no_other() {
         assert_refused(TcpListener::bind("127.0.0.1:0"));
     };
     confined(Role::Spawner, Refusals::Silent, attempt);
+}
+
+#[test]
+fn an_opener_opens_files_and_does_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("file"), "").expect("a file");
+    let attempt = || {
+        File::open("/etc/passwd").expect("it may open what it is named");
+        OpenOptions::new().append(true).create(true).open(path("log")).expect("it may append");
+        assert_refused(File::options().write(true).truncate(true).open(path("file")));
+        assert_refused(fs::read_dir("/"));
+        assert_refused(fs::remove_file(path("file")));
+        assert_refused(fs::rename(path("file"), path("other")));
+        assert_refused(fs::create_dir(path("folder")));
+        assert_refused(UnixStream::pair());
+        assert_refused(UdpSocket::bind("127.0.0.1:0"));
+        assert_refused(Command::new("/bin/true").spawn());
+        thread::spawn(|| ()).join().expect("a thread");
+    };
+    confined(Role::Opener, Refusals::Silent, attempt);
 }
 
 #[test]

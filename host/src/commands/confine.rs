@@ -1,0 +1,86 @@
+//! What a server gives up before it serves, and what it needs beforehand for that.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+
+use crate::cli::{LogFormat, Settings};
+use crate::helper;
+use crate::sandbox::opener::{How, Named};
+use crate::sandbox::{self, Needs, Refusals, Role, Sandbox};
+
+/// The files that are opened again by their names: the guest and its cases, which others
+/// replace, and the log, which is moved away.
+fn named(settings: &Settings) -> Vec<Named> {
+    let read = settings.guest.iter().chain(&settings.cases);
+    let has_log = settings.access_log != LogFormat::Off;
+    let append = settings.access_log_file.iter().filter(|_| has_log);
+    let read = read.map(|path| (path.clone(), How::Read));
+    read.chain(append.map(|path| (path.clone(), How::Append))).collect()
+}
+
+/// Gives up what is not needed from now on: to be called when all is open. The threads that
+/// follow have given it up too.
+pub(super) fn enter(settings: &Settings, code_cache: Option<&Path>) -> anyhow::Result<Sandbox> {
+    let files = named(settings);
+    let by_name = files.iter().map(|(path, _)| path.clone()).collect();
+    if !files.is_empty() {
+        helper::start_opener(files).context(
+            "cannot start the process that opens files by their names: this program must be able \
+             to run itself again, by /proc/self/exe (--no-lockdown needs none)",
+        )?;
+    }
+    let mut needs = Needs { read: vec![settings.root.clone()], by_name, ..Needs::default() };
+    needs.read.extend(settings.readable.iter().cloned());
+    needs.write.extend(code_cache.map(Path::to_owned));
+    for folder in &needs.write {
+        warn_of_others_in(folder);
+    }
+    let refusals = if settings.sandbox_report { Refusals::Reported } else { Refusals::Silent };
+    let sandbox = sandbox::enter(Role::Server(&needs), refusals).map_err(|error| {
+        anyhow!("cannot give up what serving does not need (--no-lockdown keeps it): {error}")
+    })?;
+    let shown = |paths: Vec<PathBuf>| {
+        paths.into_iter().map(|path| std::path::absolute(&path).unwrap_or(path)).collect()
+    };
+    let Sandbox { files, calls, reads, writes, by_name } = sandbox;
+    let (reads, writes, by_name) = (shown(reads), shown(writes), shown(by_name));
+    Ok(Sandbox { files, calls, reads, writes, by_name })
+}
+
+/// Says what is in force.
+pub(super) fn tell(sandbox: Option<&Sandbox>) {
+    match sandbox {
+        None => tracing::info!("not locked down, as was asked for"),
+        Some(sandbox) if sandbox.is_whole() => tracing::info!("locked down: {sandbox}"),
+        Some(sandbox) => {
+            tracing::warn!("locked down as far as this kernel knows how: {sandbox}");
+        }
+    }
+}
+
+/// The server may read, change and remove all that is in the folder of compiled guests, and
+/// beneath: somebody's home, say, or `/`.
+fn warn_of_others_in(folder: &Path) {
+    let shown = folder.display();
+    match has_others(folder) {
+        Ok(false) => {}
+        Ok(true) => tracing::warn!(
+            "{shown} (--code-cache) holds other files too, and the server may change them; give \
+             compiled guests a folder of their own"
+        ),
+        Err(error) => tracing::warn!("cannot list {shown} (--code-cache): {error}"),
+    }
+}
+
+fn has_others(folder: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        if !name.to_string_lossy().contains(".cwasm") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
