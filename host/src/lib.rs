@@ -19,8 +19,9 @@
 //!   systemd.
 //! - [`panics`]: what becomes of one; [`diagnostics`]: what is said on standard error.
 //! - [`in_flight`]: what is held in memory for responses that are being sent.
-//! - [`log`], [`metrics`], [`clock`], [`text`], [`cache`], [`named_file`] and [`disk`] (threads
-//!   that may wait for one): leaves, which anyone may call and which call no one.
+//! - [`log`], [`metrics`], [`clock`], [`text`], [`cache`], [`named_file`], `send_queue` and
+//!   [`disk`] (threads that may wait for one): leaves, which anyone may call and which call no
+//!   one.
 
 pub mod admin;
 pub mod cache;
@@ -41,6 +42,7 @@ pub mod named_file;
 pub mod panics;
 pub mod reply;
 pub mod sandbox;
+mod send_queue;
 pub mod server;
 pub mod service_manager;
 pub mod site;

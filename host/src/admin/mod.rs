@@ -5,17 +5,20 @@
 //!
 //! - [`access`]: who may do what.
 //! - [`listener`]: where it listens.
+//! - `patience`: how long a client may take nothing.
 //! - `places`: how many are listened to at a time.
 //! - `routes`: what there is.
 //! - [`status`]: what the server tells about itself.
 
 pub mod access;
 pub mod listener;
+mod patience;
 mod places;
 mod routes;
 pub mod status;
 
 use std::convert::Infallible;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +34,7 @@ use crate::guest::swap::Swapper;
 use crate::panics;
 use access::Access;
 use listener::Listener;
+use patience::Patient;
 use places::{Place, Places};
 use status::Subject;
 
@@ -74,8 +78,7 @@ async fn accept_from(admin: Arc<Admin>, listener: Arc<Listener>) {
         match &*listener {
             Listener::Tcp(listener) => match listener.accept().await {
                 Ok((stream, _)) => {
-                    // `TCP_USER_TIMEOUT`, tcp(7); hyper has no limit of its own. A socket of
-                    // Unix is for its user alone.
+                    // `TCP_USER_TIMEOUT`, tcp(7): also when this process is gone.
                     if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(STALL)) {
                         tracing::debug!("a client may take its time: {error}");
                     }
@@ -102,7 +105,7 @@ async fn rest(error: &std::io::Error) {
 
 async fn converse<S>(admin: Arc<Admin>, stream: S, place: Place)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + AsFd + Unpin + Send,
 {
     let service = service_fn(|request| {
         let admin = Arc::clone(&admin);
@@ -113,15 +116,23 @@ where
             Ok::<_, Infallible>(reply)
         }
     });
-    let conversation = http1::Builder::new()
+    let mut conversation = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        () = place.is_wanted() => tracing::debug!("an idle connection to the administration ends"),
-        served = conversation => if let Err(error) = served {
-            tracing::debug!("a connection to the administration ended: {error}");
-        },
-    }
+        .serve_connection(TokioIo::new(Patient::new(stream, STALL)), service);
+    let patience = tokio::select! {
+        () = place.is_wanted() => {
+            tracing::debug!("an idle connection to the administration ends");
+            Duration::ZERO
+        }
+        served = &mut conversation => {
+            if let Err(error) = served {
+                tracing::debug!("a connection to the administration ended: {error}");
+            }
+            STALL
+        }
+    };
+    // What the client has not taken keeps its place.
+    conversation.into_parts().io.into_inner().taken_within(patience).await;
 }
