@@ -82,6 +82,10 @@ fn it_tells_how_the_server_is() {
     assert_eq!(status["requests"], 2);
     assert_eq!(status["lockdown"]["files"], "fully");
     assert!(status["previous"].is_null());
+    // What was taken is counted when it is.
+    until(|| {
+        place.get("/metrics").text().contains("innkeeper_http_response_body_bytes_total 12\n")
+    });
     let metrics = place.get("/metrics");
     for line in [
         r#"innkeeper_http_requests_total{status="2xx",decision="file"} 2"#,

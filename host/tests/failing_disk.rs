@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use rustix::process::Signal;
-use seccompiler::SeccompCmpOp::Eq;
+use seccompiler::SeccompCmpOp::{Eq, Ge};
 
 use crate::faulty_calls::start_with;
 use crate::fixture::{Client, Reply, site, write};
@@ -54,24 +54,31 @@ fn a_small_file_that_cannot_be_read_is_an_error_of_its_own() {
 #[test]
 fn a_large_file_that_cannot_be_read_to_its_end_cuts_the_connection() {
     let folder = damaged();
-    for faults in [
+    write(&folder.path().join("root/longer.bin"), &[b'x'; 2 << 20]);
+    for (file, faults) in [
         // What is not in memory is fetched, what is there is sent.
-        &[(libc::SYS_preadv2, None), (libc::SYS_pread64, Some((2, Eq, LAST_PIECE)))][..],
-        &[(libc::SYS_sendfile, Some((3, Eq, LAST_PIECE)))],
+        (
+            "longer.bin",
+            &[(libc::SYS_preadv2, None), (libc::SYS_pread64, Some((3, Ge, 1536 << 10)))][..],
+        ),
+        ("large.bin", &[(libc::SYS_sendfile, Some((3, Eq, LAST_PIECE)))]),
     ] {
         let command = serving(&folder.path().join("root"), &["--workers", "1"]);
         let mut program = start_with(faults, command);
         let mut client = program.client();
-        client.send("GET /large.bin HTTP/1.1\r\nHost: test\r\n\r\n");
-        let (received, _) = client.read_to_end();
-        assert!(received.starts_with(b"HTTP/1.1 200 OK\r\n"));
-        assert!((512 << 10..(512 << 10) + 1000).contains(&received.len()), "{}", received.len());
+        client.send(format!("GET /{file} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        let (received, was_reset) = client.read_to_end();
+        assert!(received.starts_with(b"HTTP/1.1 200 OK\r\n") && !was_reset);
+        let head = received.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+        let body = received.len() - head;
+        assert!(body > 0 && body <= 1536 << 10, "{body}");
         let line = program.wait_for("cannot read a file to its end");
-        assert!(line.contains("Input/output error") && line.contains("GET /large.bin"), "{line}");
+        assert!(line.contains("Input/output error") && line.contains(file), "{line}");
         program.client().expect_open();
         program.signal(Signal::TERM);
         let (_, log, _) = program.finish();
-        assert!(log.contains("\"GET /large.bin HTTP/1.1\" 200 524288 "), "{log}");
+        let logged = format!("\"GET /{file} HTTP/1.1\" 200 {body} \"-\" \"-\" X\n");
+        assert!(log.contains(&logged), "{logged} is not in {log}");
     }
 }
 

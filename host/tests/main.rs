@@ -5,6 +5,7 @@
 //! - `limits`: every wait and every size has its bound.
 //! - `memory`: what crowds that read nothing take of it.
 //! - `rude`: clients that keep the server busy with little, and those that reset.
+//! - `slow_readers`: clients that take what they are sent slowly, or not at all.
 //! - `clients`: what one address may have, and whom a proxy asks for.
 //! - `files`: what is sent, and what is never sent.
 //! - `versions`: what tells two versions of a file apart.
@@ -66,6 +67,7 @@ mod panics;
 mod program;
 mod representations;
 mod rude;
+mod slow_readers;
 mod swaps;
 mod versions;
 mod waiting_disk;

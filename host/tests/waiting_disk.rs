@@ -51,6 +51,8 @@ fn operation_that_waits_keeps_no_worker() {
                 _ => name,
             };
             let mut client = send(&program, &format!("/slow/{name}"));
+            // What is large is sent as it is read.
+            let reading = std::thread::spawn(move || client.reply());
             if operation != READ || length < large_bytes {
                 fuse.wait_for(operation, 1);
             }
@@ -58,7 +60,7 @@ fn operation_that_waits_keeps_no_worker() {
                 assert_eq!(program.get("/hello.txt").text(), "hello\n", "beside {operation}");
             }
             fuse.go_on();
-            let reply = client.reply();
+            let reply = reading.join().unwrap();
             assert_eq!(reply.status(), 200, "{operation}");
             let is_whole = name.is_empty() || FILES.contains(&(name, reply.body.len()));
             assert!(is_whole, "{operation}: {} bytes of {name}", reply.body.len());

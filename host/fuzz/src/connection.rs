@@ -175,6 +175,7 @@ impl World {
         let service = |limits: Limits, options: Options| {
             let limits = Limits { first_byte: HOUR, head: HOUR, body: HOUR, ..limits };
             let limits = Limits { idle: HOUR, stall: HOUR, drain: HOUR, ..limits };
+            let limits = Limits { drain_silence: HOUR, ..limits };
             let site = Site::open(&folder.path().join("root"), options, one).expect("the site");
             let service = Service {
                 site,

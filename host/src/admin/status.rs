@@ -132,6 +132,7 @@ struct EventStatus {
 struct Connections {
     idle: u64,
     active: u64,
+    writing: u64,
 }
 
 #[derive(Serialize)]
@@ -172,7 +173,7 @@ impl Subject {
     /// All of it, as an object of JSON.
     pub fn status(&self) -> String {
         let serving = &self.service.guest;
-        let (idle, active) = self.metrics.connections();
+        let metrics::Connections { idle, active, writing } = self.metrics.connections();
         let connection = &self.service.limits;
         let history = serving.history().events().into_iter();
         let status = Status {
@@ -205,7 +206,7 @@ impl Subject {
                 })
                 .collect(),
             requests: self.metrics.answers(),
-            connections: Connections { idle, active },
+            connections: Connections { idle, active, writing },
             access_log_lost: self.lost(),
             disks: disks().map(|(device, share)| disk_status(device, &share)).collect(),
             limits: LimitsStatus {

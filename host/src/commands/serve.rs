@@ -43,6 +43,9 @@ use crate::site::Site;
 /// managers kill what takes longer than 30 to 90 seconds.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
+/// How long workers have to reset their connections when a second signal comes.
+const RESET_GRACE: Duration = Duration::from_secs(1);
+
 /// How often it is looked whether all workers are at work, where nobody says. Their hearts
 /// beat once a second.
 const LOOK_AFTER_WORKERS: Duration = Duration::from_secs(5);
@@ -333,6 +336,7 @@ enum Stopped {
 /// Stops in peace, or at once when a second signal comes.
 async fn stop(mut running: Running, signals: &mut Signals) -> Stopped {
     tracing::info!("stopping: requests in flight are finished; a second signal ends them");
+    let places = running.places();
     running.close().await;
     tokio::select! {
         cut = running.stop(STOP_GRACE) => {
@@ -344,6 +348,9 @@ async fn stop(mut running: Running, signals: &mut Signals) -> Stopped {
         }
         () = signals.stop() => {
             tracing::warn!("stopped at once");
+            // What serves is given up now, and resets its connections: this process is not to
+            // leave answers to the kernel that nobody takes.
+            let _ = tokio::time::timeout(RESET_GRACE, places.are_free()).await;
             Stopped::AtOnce
         }
     }

@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: TLS, HTTP/2, and request bodies beyond discarding them.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
@@ -16,9 +17,9 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::account::Account;
+use super::account::{Account, Handed, Sent};
 use super::answer::answer;
 use super::body::{self, Discard};
 use super::head::{After, Head, Method};
@@ -27,14 +28,14 @@ use super::limits::Limits;
 use super::scan::Scanner;
 use super::stream::{Arrival, Broken, Stream};
 use super::transmission::transmit;
-use super::turns::Turns;
+use super::turns::{SMALL_BYTES, Turns};
 use crate::clients::Clients;
 use crate::clients::allowance::Admission;
 use crate::dev::inject::Tail;
 use crate::diagnostics;
 use crate::guest::{Decided, Serving};
-use crate::log::AccessLog;
-use crate::metrics::Metrics;
+use crate::log::{AccessLog, Draft};
+use crate::metrics::{Metrics, Writing};
 use crate::reply::{Body, Field, Persistence, Reply};
 use crate::site::Site;
 
@@ -62,7 +63,7 @@ pub struct Service {
 
 /// Becomes ready when the server is about to stop. Waited for by one future for
 /// the whole life of a connection, which is registered once.
-trait Stop: Future<Output = ()> + Send {}
+pub(super) trait Stop: Future<Output = ()> + Send {}
 
 impl<F: Future<Output = ()> + Send> Stop for F {}
 
@@ -76,18 +77,28 @@ pub struct Origin {
 }
 
 /// One connection.
-struct Connection<'a> {
-    stream: Stream<'a>,
-    origin: Origin,
-    service: &'a Service,
+pub(super) struct Connection<'a> {
+    pub(super) stream: Stream<'a>,
+    pub(super) origin: Origin,
+    pub(super) service: &'a Service,
     /// What has arrived and was not looked at yet.
-    received: Vec<u8>,
+    pub(super) received: Vec<u8>,
     /// Whether the client said that this request is its last, and sent all of it.
-    is_leaving: bool,
-    stopping: &'a watch::Receiver<bool>,
+    pub(super) is_leaving: bool,
+    /// Answers that were sent, and of which it is not known that the client took them, if
+    /// anybody wants to know.
+    pub(super) handed: VecDeque<Handed>,
+    /// Where the next line of the log is written.
+    pub(super) room: Draft,
+    /// Counts the connection while the client was found not to have taken all of it.
+    pub(super) writing: Option<Writing<'a>>,
+    pub(super) stopping: &'a watch::Receiver<bool>,
+    /// Whether that was noticed while waiting for the client.
+    pub(super) has_stopped: bool,
 }
 
 /// A request that is answered, as far as it is known.
+#[derive(Clone, Copy)]
 struct Request<'a> {
     /// Its line.
     line: &'a [u8],
@@ -103,9 +114,11 @@ enum Awaited {
     Head(Vec<u8>),
     /// Bytes that are no head. They get an answer.
     Refused { status: u16, why: String },
-    /// Nobody waits for an answer: the client is gone or idle, or the server is
+    /// Nobody waits for an answer: the client has ended or is idle, or the server is
     /// about to stop.
     Nothing,
+    /// The client is gone, or does not take the answer that it was sent.
+    Lost,
 }
 
 /// What becomes of the connection after an answer.
@@ -114,8 +127,8 @@ enum Next {
     Request,
     /// It is closed, so that the client has time to read the answer.
     Close,
-    /// It is dropped: the answer could not be sent to its end, and nothing that
-    /// follows could be told from it.
+    /// It is dropped, and reset if the client has not taken all that was sent: it does not take
+    /// it, or is gone.
     Cut,
 }
 
@@ -134,13 +147,23 @@ pub async fn serve(
     let mut stop: Pin<&mut dyn Stop> = pin!(async move {
         let _ = stop_receiver.wait_for(|stopping| *stopping).await;
     });
-    let mut stream = Stream::new(socket, service.turns.of(origin.worker));
+    let turn = service.turns.of(origin.worker);
+    let mut stream = Stream::new(socket, turn, service.limits.stall);
     let mut received = Vec::new();
-    let introduced = introduction::client(&mut stream, &mut received, origin.client, &service);
-    let client = match unless(stop.as_mut(), introduced).await {
-        Some(Some(client)) => client,
-        _ => return,
+    let mut has_stopped = false;
+    let client = {
+        let introduced = introduction::client(&mut stream, &mut received, origin.client, &service);
+        let mut introduced = pin!(introduced);
+        match unless(stop.as_mut(), introduced.as_mut()).await {
+            Some(client) => client,
+            // The proxy may be sending a request, as the client of a busy connection may.
+            None => {
+                has_stopped = true;
+                timeout(service.limits.linger, introduced).await.unwrap_or_default()
+            }
+        }
     };
+    let Some(client) = client else { return };
     let Some(admission) = introduction::admit(client, &service) else { return };
     let mut connection = Connection {
         stream,
@@ -148,7 +171,11 @@ pub async fn serve(
         service: &service,
         received,
         is_leaving: false,
+        handed: VecDeque::new(),
+        room: Draft::default(),
+        writing: None,
         stopping: &stopping,
+        has_stopped,
     };
     let mut requests = 0;
     let mut patience = service.limits.first_byte;
@@ -164,6 +191,7 @@ pub async fn serve(
             }
             Awaited::Refused { status, why } => connection.refuse(status, &why).await,
             Awaited::Nothing => Next::Close,
+            Awaited::Lost => Next::Cut,
         };
         if !matches!(next, Next::Request) {
             break next;
@@ -178,35 +206,23 @@ pub async fn serve(
             connection.stream.turn().await;
         }
     };
-    // A client that has said and sent its last needs no time to read its answer:
-    // only what still arrives would destroy it.
-    let is_done =
-        connection.is_leaving && connection.received.is_empty() && connection.stream.is_read();
-    if matches!(next, Next::Close) && !is_done {
-        connection.stream.close(service.limits.drain).await;
+    if matches!(next, Next::Close) {
+        connection.close(stop).await;
     }
 }
 
-impl Connection<'_> {
+impl<'a> Connection<'a> {
     /// Waits for the next request for so long, and then for all of its head.
     async fn next_head(&mut self, patience: Duration, stop: Pin<&mut dyn Stop>) -> Awaited {
         let limits = &self.service.limits;
-        let since = Instant::now();
-        let deadline = since + patience;
         if self.received.is_empty() {
-            let woken = match unless(stop, self.stream.wake(&mut self.received, deadline)).await {
-                Some(woken) => woken,
-                // The client of a connection that was busy just now may be sending a
-                // request, and would have to guess whether it was answered.
-                None => {
-                    let until = deadline.min(since + limits.linger);
-                    self.stream.wake(&mut self.received, until).await
-                }
-            };
-            if woken != Arrival::Bytes {
-                return Awaited::Nothing;
+            match self.first_bytes(patience, stop).await {
+                Arrival::Bytes => {}
+                Arrival::End | Arrival::Late => return Awaited::Nothing,
+                Arrival::Gone | Arrival::Stalled => return Awaited::Lost,
             }
         }
+        self.settle_before_next();
         let deadline = Instant::now() + limits.head;
         let mut scanner = Scanner::default();
         loop {
@@ -225,6 +241,7 @@ impl Connection<'_> {
             match self.stream.read(&mut self.received, deadline).await {
                 Arrival::Bytes => {}
                 Arrival::End => return Awaited::Nothing,
+                Arrival::Gone | Arrival::Stalled => return Awaited::Lost,
                 Arrival::Late => {
                     return Awaited::Refused {
                         status: 408,
@@ -347,7 +364,7 @@ impl Connection<'_> {
             }
             match self.stream.read(&mut self.received, deadline).await {
                 Arrival::Bytes => {}
-                Arrival::End => return Err(Undiscarded::Gone),
+                Arrival::End | Arrival::Gone | Arrival::Stalled => return Err(Undiscarded::Gone),
                 Arrival::Late => {
                     return Err(Undiscarded::Refused {
                         status: 408,
@@ -364,38 +381,90 @@ impl Connection<'_> {
         reply: Reply,
         request: Request<'_>,
         persistence: Persistence,
-        mut account: Account<'_>,
+        account: Account<'a>,
     ) -> Next {
-        let Request { line, head, decided } = request;
+        let Request { line, head, .. } = request;
         // Also where the rest of the head could not be read (RFC 9110, section 9.3.2).
         let without_body = match head {
             Some(head) => head.method == Method::Head,
             None => line.starts_with(b"HEAD "),
         };
         let body = if without_body { &Body::Empty } else { &reply.body };
-        let (stream, stall) = (&mut self.stream, self.service.limits.stall);
-        let sent = transmit(stream, &reply, body, persistence, stall, &mut account).await;
-        account.close(line, head, reply.status, decided);
+        let status = reply.status;
+        let mut sending = Sending { connection: self, account: Some(account), request, status };
+        let sent = sending.send(&reply, body, persistence).await;
+        sending.end(sent.is_ok());
+        drop(sending);
         match sent {
             Ok(()) if persistence == Persistence::Close => Next::Close,
             Ok(()) => Next::Request,
-            Err(broken) => {
-                let client = self.origin.client;
-                match broken {
-                    Broken::Stalled => tracing::debug!(%client, "the client takes no answer"),
-                    Broken::Gone(error) => tracing::debug!(%client, "the client is gone: {error}"),
-                    Broken::FileCutShort => tracing::warn!(
-                        "a file became shorter while it was sent, for {}; the connection was cut",
-                        line.escape_ascii()
-                    ),
-                    Broken::FileFailed(error) => tracing::error!(
-                        "cannot read a file to its end: {error}, for {}; the connection was cut",
-                        line.escape_ascii()
-                    ),
-                }
+            Err(Broken::Stalled) => {
+                self.tell_of_stall();
                 Next::Cut
             }
+            Err(Broken::Gone(error)) => {
+                let client = self.origin.client;
+                tracing::debug!(%client, "the client is gone: {error}");
+                Next::Cut
+            }
+            // The client is to have what was sent, and to see that it is not all.
+            Err(Broken::FileCutShort) => {
+                tracing::warn!(
+                    "a file became shorter while it was sent, for {}; the connection was cut",
+                    line.escape_ascii()
+                );
+                Next::Close
+            }
+            Err(Broken::FileFailed(error)) => {
+                tracing::error!(
+                    "cannot read a file to its end: {error}, for {}; the connection was cut",
+                    line.escape_ascii()
+                );
+                Next::Close
+            }
         }
+    }
+}
+
+/// An answer while it is sent. It is accounted for however that ends: a server that stops drops
+/// what takes too long.
+struct Sending<'c, 'a, 'r> {
+    connection: &'c mut Connection<'a>,
+    /// Until it has ended.
+    account: Option<Account<'a>>,
+    request: Request<'r>,
+    status: u16,
+}
+
+impl Sending<'_, '_, '_> {
+    async fn send(
+        &mut self,
+        reply: &Reply,
+        body: &Body,
+        persistence: Persistence,
+    ) -> Result<(), Broken> {
+        let stream = &mut self.connection.stream;
+        transmit(stream, reply, body, persistence, self.account.as_mut()).await
+    }
+
+    /// Accounts for it, as far as it was sent.
+    fn end(&mut self, is_whole: bool) {
+        let Some(account) = self.account.take() else { return };
+        let connection = &mut *self.connection;
+        let to = connection.stream.progress().handed();
+        let sent = Sent { status: self.status, to, is_whole };
+        let Request { line, head, decided } = self.request;
+        let handed = account.close(sent, line, head, decided, &mut connection.room);
+        connection.handed.extend(handed);
+        if !connection.handed.is_empty() && connection.stream.progress().unseen() > SMALL_BYTES {
+            connection.look();
+        }
+    }
+}
+
+impl Drop for Sending<'_, '_, '_> {
+    fn drop(&mut self) {
+        self.end(false);
     }
 }
 
@@ -438,7 +507,10 @@ fn first_line(received: &[u8]) -> &[u8] {
 
 /// Waits for a future, unless the server is about to stop: then `None`, if the
 /// future is not ready by then.
-async fn unless<F: Future>(mut stop: Pin<&mut dyn Stop>, future: F) -> Option<F::Output> {
+pub(super) async fn unless<F: Future>(
+    mut stop: Pin<&mut dyn Stop>,
+    future: F,
+) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),

@@ -29,7 +29,7 @@ pub(super) async fn client(
             Announced::Incomplete => match stream.read(received, deadline).await {
                 Arrival::Bytes => continue,
                 // Some look whether the server is there, and say nothing.
-                Arrival::End | Arrival::Late => return None,
+                Arrival::End | Arrival::Late | Arrival::Gone | Arrival::Stalled => return None,
             },
             Announced::Malformed => {
                 let begin = &received[..received.len().min(64)];

@@ -32,12 +32,18 @@ pub struct Limits {
     /// nginx waits.
     pub idle: Duration,
     /// For the client to take some bytes of its answer. Progress counts, not the
-    /// total: a large file on a slow line takes as long as it takes.
+    /// total: a large file on a slow line takes as long as it takes. A client whose kernel
+    /// acknowledges rarely has up to six times as long (`progress.rs`).
     pub stall: Duration,
     /// From the closing of our half of a connection to that of the client's. A
     /// client that is still sending reads its answer meanwhile, instead of a
-    /// reset (RFC 9112, section 9.6).
+    /// reset (RFC 9112, section 9.6). As long as nginx waits: some send all of a body
+    /// before they read.
     pub drain: Duration,
+    /// The same, for a client that sends nothing: as long as nginx waits.
+    pub drain_silence: Duration,
+    /// The same, when the server stops.
+    pub drain_at_stop: Duration,
     /// When the server stops: for a connection that had a request so lately, for one
     /// more. The client may be sending it, and a server that closed now would leave it to
     /// guess (RFC 9112, section 9.5). A busy client's next one comes within milliseconds.
@@ -60,7 +66,9 @@ impl Default for Limits {
             body: Duration::from_secs(30),
             idle: Duration::from_secs(75),
             stall: Duration::from_secs(30),
-            drain: Duration::from_secs(2),
+            drain: Duration::from_secs(30),
+            drain_silence: Duration::from_secs(5),
+            drain_at_stop: Duration::from_secs(2),
             linger: Duration::from_secs(1),
             requests: 100_000,
         }

@@ -12,13 +12,16 @@
 //! - [`head`]: what it says; `host`: what one of its fields may hold; [`fault`]: why it is
 //!   refused.
 //! - [`body`]: a request's body, measured and discarded.
-//! - [`stream`]: the socket, with a limit on every wait.
-//! - [`turns`]: who goes first.
+//! - `stream`: the socket, with a limit on every wait; `alarm`: the timer of these waits.
+//! - `taking`: how a connection waits for its client to take what was sent.
+//! - `progress`: what a client takes of what is sent to it.
+//! - [`turns`]: who goes first; `unsent`: how much the kernel holds for whom.
 //! - `account`: what a request and its answer came to, for log and metrics.
 //! - [`limits`]: how much, how many and how long, each with its reason.
 
 mod accept;
 mod account;
+mod alarm;
 mod answer;
 pub mod body;
 pub mod connection;
@@ -30,10 +33,14 @@ mod host;
 mod introduction;
 pub mod limits;
 mod location;
+mod progress;
 mod representation;
 pub mod scan;
 mod stream;
+mod taking;
 mod transmission;
 pub mod turns;
+mod unsent;
 
 pub use limits::Limits;
+pub use unsent::UNSENT_BYTES;

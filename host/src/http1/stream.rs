@@ -2,39 +2,49 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags};
-use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown};
+use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::TcpStream;
-use tokio::task::coop::{consume_budget, unconstrained};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::task::coop::unconstrained;
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
+use super::progress::{Look, Progress};
 use super::turns::{SMALL_BYTES, Turn};
+use super::unsent::Share;
 use crate::reply::body::{Step, Transfer};
+use crate::send_queue;
 
 /// Bytes to make room for when something has arrived: a request head of a
 /// browser, or a few of a load generator's, in one system call.
 const READ_BYTES: usize = 4 << 10;
 
-/// A socket and the one timer that bounds its waits.
+/// Bytes to throw away at a time.
+const DISCARDED_BYTES: usize = 16 << 10;
+
+/// How long a client has to make room for more before it is taken for slow.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
+
+/// The longest pause between two looks at what a client took, as a part of the time in which it
+/// may take nothing.
+const LOOKS_PER_STALL: u32 = 4;
+
+/// A socket and the one timer that bounds its waits. Dropping it closes the connection, and
+/// resets it if the client has not taken all that was sent.
 pub(super) struct Stream<'a> {
     socket: TcpStream,
     alarm: Alarm,
     turn: &'a Turn,
-    /// How many bytes of an answer the kernel has ready for the client at most, beyond those
-    /// that are on their way, if that was ever limited.
-    ready_bytes: Option<u32>,
-}
-
-/// A timer that is moved as rarely as possible: that costs more than most reads and
-/// writes. It may go off too early, and then is moved to where it should be.
-struct Alarm {
-    sleep: Pin<Box<Sleep>>,
+    /// How long a client may take nothing.
+    stall: Duration,
+    progress: Progress,
+    /// What the kernel holds for the client.
+    unsent: Share<'a>,
 }
 
 /// What came of waiting for bytes.
@@ -42,10 +52,14 @@ struct Alarm {
 pub(super) enum Arrival {
     /// Some bytes, at least one.
     Bytes,
-    /// The client has ended its half of the connection, or all of it.
+    /// The client has ended its half of the connection.
     End,
     /// Nothing in time.
     Late,
+    /// Nothing, and the client takes nothing of what was sent to it.
+    Stalled,
+    /// Nothing: the connection was reset.
+    Gone,
 }
 
 /// Whether more follows what is sent: the kernel then waits for it to fill a
@@ -70,21 +84,50 @@ pub(super) enum Broken {
 }
 
 impl<'a> Stream<'a> {
-    pub(super) fn new(socket: TcpStream, turn: &'a Turn) -> Stream<'a> {
-        let alarm = Alarm { sleep: Box::pin(sleep_until(Instant::now())) };
-        Stream { socket, alarm, turn, ready_bytes: None }
+    /// Of a client that may take nothing for so long (`stall`).
+    pub(super) fn new(socket: TcpStream, turn: &'a Turn, stall: Duration) -> Stream<'a> {
+        let progress = Progress::new(stall, Instant::now());
+        let unsent = Share::of(&turn.unsent);
+        Stream { socket, alarm: Alarm::new(), turn, stall, progress, unsent }
     }
 
     /// Waits for a turn to do more than one answer or one piece of a file.
     pub(super) async fn turn(&mut self) {
         self.turn.wait().await;
-        if let Some(most) = self.turn.ready_bytes()
-            && self.ready_bytes.is_none_or(|now| most < now)
-        {
-            self.ready_bytes = Some(most);
-            // `TCP_NOTSENT_LOWAT`, tcp(7). A system that cannot makes more ready.
-            let _ = SockRef::from(&self.socket).set_tcp_notsent_lowat(most);
-        }
+        self.unsent.yield_to_crowd(&self.socket);
+    }
+
+    /// Waits for a turn to send a piece of what is large.
+    pub(super) async fn turn_to_send(&mut self) {
+        self.unsent.count();
+        self.turn().await;
+    }
+
+    /// Looks at what the client has taken of what was sent.
+    pub(super) fn look(&mut self) -> Look {
+        self.look_at(Instant::now())
+    }
+
+    fn look_at(&mut self, now: Instant) -> Look {
+        self.progress.look(send_queue::unacknowledged(&self.socket), now)
+    }
+
+    /// Gives back what the client was given to be faster, as it took all that was sent and asks
+    /// for no more.
+    pub(super) fn rest(&mut self) {
+        self.unsent.end(&self.socket);
+    }
+
+    /// When to look again, after this pause or earlier. The pause becomes longer each time.
+    pub(super) fn next_look(&self, now: Instant, pause: &mut Duration) -> Instant {
+        let next = now + *pause;
+        *pause = (*pause * 2).min(self.stall / LOOKS_PER_STALL);
+        next.min(self.progress.deadline(now))
+    }
+
+    /// How far the client has come with what was sent.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// Waits for bytes without a buffer to read them into, so that idle connections
@@ -92,16 +135,17 @@ impl<'a> Stream<'a> {
     pub(super) async fn wake(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Arrival {
         loop {
             let readable = poll_fn(|context| self.socket.poll_read_ready(context));
-            match limit(&mut self.alarm, deadline, readable).await {
+            match self.alarm.limit(deadline, readable).await {
                 Some(Ok(())) => {}
-                Some(Err(_)) => return Arrival::End,
+                Some(Err(_)) => return Arrival::Gone,
                 None => return Arrival::Late,
             }
             buffer.reserve(READ_BYTES);
             // Beside the task's budget: what it delayed would look like a guess,
             // for ever. Who calls this in a loop keeps to the budget there.
             match now_or_never(unconstrained(self.socket.read_buf(buffer))).await {
-                Some(Ok(0) | Err(_)) => return Arrival::End,
+                Some(Ok(0)) => return Arrival::End,
+                Some(Err(_)) => return Arrival::Gone,
                 Some(Ok(_)) => return Arrival::Bytes,
                 // It was no more than a guess: a new socket is taken to be
                 // readable until it is tried.
@@ -113,8 +157,9 @@ impl<'a> Stream<'a> {
     /// Appends what arrives to `buffer`.
     pub(super) async fn read(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Arrival {
         buffer.reserve(READ_BYTES);
-        match limit(&mut self.alarm, deadline, self.socket.read_buf(buffer)).await {
-            Some(Ok(0) | Err(_)) => Arrival::End,
+        match self.alarm.limit(deadline, self.socket.read_buf(buffer)).await {
+            Some(Ok(0)) => Arrival::End,
+            Some(Err(_)) => Arrival::Gone,
             Some(Ok(_)) => Arrival::Bytes,
             None => Arrival::Late,
         }
@@ -126,12 +171,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Sends bytes.
-    pub(super) async fn send(
-        &mut self,
-        mut bytes: &[u8],
-        more: More,
-        stall: Duration,
-    ) -> Result<(), Broken> {
+    pub(super) async fn send(&mut self, mut bytes: &[u8], more: More) -> Result<(), Broken> {
         let flags = match more {
             More::Yes => SendFlags::NOSIGNAL | SendFlags::MORE,
             More::No => SendFlags::NOSIGNAL,
@@ -141,8 +181,11 @@ impl<'a> Stream<'a> {
                 .socket
                 .try_io(Interest::WRITABLE, || Ok(rustix::net::send(&self.socket, bytes, flags)?));
             match sent {
-                Ok(sent) => bytes = &bytes[sent..],
-                Err(error) => self.wait_for_room(error, stall).await?,
+                Ok(sent) => {
+                    self.progress.hand_over(sent);
+                    bytes = &bytes[sent..];
+                }
+                Err(error) => self.wait_for_room(error).await?,
             }
         }
         Ok(())
@@ -153,10 +196,9 @@ impl<'a> Stream<'a> {
         &mut self,
         mut head: &[u8],
         mut body: &[u8],
-        stall: Duration,
     ) -> Result<(), Broken> {
         if body.len() as u64 > SMALL_BYTES {
-            self.turn().await;
+            self.turn_to_send().await;
         }
         while !head.is_empty() && !body.is_empty() {
             let sent = self.socket.try_io(Interest::WRITABLE, || {
@@ -167,102 +209,144 @@ impl<'a> Stream<'a> {
             });
             match sent {
                 Ok(sent) => {
+                    self.progress.hand_over(sent);
                     let of_head = sent.min(head.len());
                     head = &head[of_head..];
                     body = &body[sent - of_head..];
                 }
-                Err(error) => self.wait_for_room(error, stall).await?,
+                Err(error) => self.wait_for_room(error).await?,
             }
         }
-        self.send(head, More::No, stall).await?;
-        self.send(body, More::No, stall).await
+        self.send(head, More::No).await?;
+        self.send(body, More::No).await
     }
 
-    /// Sends part of a file; `sent` counts its bytes as they go.
-    pub(super) async fn send_file(
-        &mut self,
-        mut transfer: Transfer<'_>,
-        stall: Duration,
-        sent: &mut u64,
-    ) -> Result<(), Broken> {
+    /// Sends part of a file.
+    pub(super) async fn send_file(&mut self, mut transfer: Transfer<'_>) -> Result<(), Broken> {
         loop {
             if transfer.is_remote() {
-                return self.send_pieces(transfer, stall, sent).await;
+                return self.send_pieces(transfer).await;
             }
             if !transfer.is_cached() {
                 // Others would wait for the disk too.
                 transfer.fetch().await.map_err(Broken::FileFailed)?;
             }
             if transfer.left() > SMALL_BYTES {
-                self.turn().await;
+                self.turn_to_send().await;
             }
             let step = self.socket.try_io(Interest::WRITABLE, || transfer.step(&self.socket));
             match step {
-                Ok(Step::Moved(count)) => *sent += count as u64,
+                Ok(Step::Moved(count)) => self.progress.hand_over(count),
                 Ok(Step::Done) => return Ok(()),
                 Ok(Step::CutShort) => return Err(Broken::FileCutShort),
                 Err(error) if is_of_the_file(&error) => return Err(Broken::FileFailed(error)),
-                Err(error) => self.wait_for_room(error, stall).await?,
+                Err(error) => self.wait_for_room(error).await?,
             }
         }
     }
 
     /// The same from a file system on which moving bytes may wait for somebody. A piece is
     /// read when there is room for it, so that who takes nothing holds none.
-    async fn send_pieces(
-        &mut self,
-        mut transfer: Transfer<'_>,
-        stall: Duration,
-        sent: &mut u64,
-    ) -> Result<(), Broken> {
+    async fn send_pieces(&mut self, mut transfer: Transfer<'_>) -> Result<(), Broken> {
         while transfer.left() > 0 {
             if transfer.left() > SMALL_BYTES {
-                self.turn().await;
+                self.turn_to_send().await;
             }
-            self.wait_for_room(io::ErrorKind::WouldBlock.into(), stall).await?;
+            self.wait_for_room(io::ErrorKind::WouldBlock.into()).await?;
             let piece = transfer.read().await.map_err(Broken::FileFailed)?;
             if piece.is_empty() {
                 return Err(Broken::FileCutShort);
             }
-            self.send(&piece, More::No, stall).await?;
-            *sent += piece.len() as u64;
+            self.send(&piece, More::No).await?;
         }
         Ok(())
     }
 
-    /// Ends the connection in the way that lets the client read the last answer:
-    /// our half is closed, and what the client still sends is read and thrown
-    /// away until it closes its half too (RFC 9112, section 9.6). Otherwise the
-    /// kernel would answer it with a reset, which destroys what is not yet read.
-    pub(super) async fn close(mut self, drain: Duration) {
-        if self.socket.shutdown().await.is_err() {
-            return;
-        }
-        let deadline = Instant::now() + drain;
-        let mut discarded = Vec::new();
-        // A client that sends faster than we read never lets a wait begin.
-        while Instant::now() < deadline
-            && self.wake(&mut discarded, deadline).await == Arrival::Bytes
-        {
-            discarded.clear();
-            consume_budget().await;
+    /// Ends our half of the connection. The client reads what was sent, and its end.
+    pub(super) fn end(&mut self) -> io::Result<()> {
+        // tokio's takes a connection that was reset for one that was ended.
+        rustix::net::shutdown(&self.socket, Shutdown::Write)?;
+        // The end is acknowledged as a byte is.
+        self.progress.hand_over(1);
+        Ok(())
+    }
+
+    /// Waits for bytes, and throws them away.
+    pub(super) async fn discard(&mut self, deadline: Instant) -> Arrival {
+        loop {
+            let readable = poll_fn(|context| self.socket.poll_read_ready(context));
+            match self.alarm.limit(deadline, readable).await {
+                Some(Ok(())) => {}
+                Some(Err(_)) => return Arrival::Gone,
+                None => return Arrival::Late,
+            }
+            let discarded = self.socket.try_io(Interest::READABLE, || {
+                Ok(rustix::io::read(&self.socket, &mut [0; DISCARDED_BYTES])?)
+            });
+            match discarded {
+                Ok(0) => return Arrival::End,
+                Ok(_) => return Arrival::Bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Arrival::Gone,
+            }
         }
     }
 
-    /// Waits for room in the socket's buffer, if that is what sending failed for.
-    async fn wait_for_room(&mut self, error: io::Error, stall: Duration) -> Result<(), Broken> {
+    /// Whether the connection was reset. What it had not taken stays in its queue then.
+    pub(super) fn is_broken(&self) -> bool {
+        !matches!(self.socket.take_error(), Ok(None))
+    }
+
+    /// Waits until then.
+    pub(super) async fn sleep(&mut self, until: Instant) {
+        self.alarm.sleep(until).await;
+    }
+
+    /// Waits for room in the socket's buffer, if that is what sending failed for, for as long
+    /// as the client takes something now and then.
+    ///
+    /// That there is room tells too little: the kernel tells so only when a third of a buffer
+    /// of megabytes is free, for which a slow client needs minutes.
+    async fn wait_for_room(&mut self, error: io::Error) -> Result<(), Broken> {
         match error.kind() {
             io::ErrorKind::Interrupted => return Ok(()),
             io::ErrorKind::WouldBlock => {}
             _ => return Err(Broken::Gone(error)),
         }
-        let _stalled = self.turn.stalled();
-        let deadline = Instant::now() + stall;
-        let writable = poll_fn(|context| self.socket.poll_write_ready(context));
-        match limit(&mut self.alarm, deadline, writable).await {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(Broken::Gone(error)),
-            None => Err(Broken::Stalled),
+        self.unsent.count();
+        let began = Instant::now();
+        self.look_at(began);
+        let before = self.progress.taken();
+        let (mut now, mut pause) = (began, SLOW_AFTER.min(self.stall / LOOKS_PER_STALL));
+        loop {
+            let next = self.next_look(now, &mut pause);
+            let writable = poll_fn(|context| self.socket.poll_write_ready(context));
+            match self.alarm.limit(next, writable).await {
+                Some(Ok(())) => break,
+                Some(Err(error)) => return Err(Broken::Gone(error)),
+                None => {}
+            }
+            now = Instant::now();
+            if self.look_at(now) == Look::Stalled {
+                return Err(Broken::Stalled);
+            }
+            let held = self.progress.handed() - self.progress.taken();
+            self.unsent.shrink(&self.socket, held);
+        }
+        if self.unsent.may_grow() {
+            now = Instant::now();
+            self.look_at(now);
+            let taken = self.progress.taken() - before;
+            self.unsent.grow(&self.socket, taken, now - began);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        if !self.progress.is_over() && send_queue::unacknowledged(&self.socket) > 0 {
+            send_queue::reset_on_close(&self.socket);
         }
     }
 }
@@ -285,33 +369,6 @@ fn is_of_the_file(error: &io::Error) -> bool {
                 | Errno::BADMSG
         )
     )
-}
-
-impl Alarm {
-    /// Whether it is past the deadline. If not, the task is woken when it is.
-    fn poll(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
-        if self.sleep.deadline() > deadline {
-            self.sleep.as_mut().reset(deadline);
-        }
-        while self.sleep.as_mut().poll(context).is_ready() {
-            if Instant::now() >= deadline {
-                return Poll::Ready(());
-            }
-            // It was set for an earlier wait.
-            self.sleep.as_mut().reset(deadline);
-        }
-        Poll::Pending
-    }
-}
-
-/// Waits for a future until the deadline.
-async fn limit<F: Future>(alarm: &mut Alarm, deadline: Instant, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => alarm.poll(deadline, context).map(|()| None),
-    })
-    .await
 }
 
 /// Polls a future once. `None` if it is not ready.

@@ -25,8 +25,6 @@ pub struct Entry<'a> {
     pub line: &'a [u8],
     /// The answer's status.
     pub status: u16,
-    /// Bytes of the body that were sent.
-    pub body_bytes: u64,
     /// `Referer`, if there was one.
     pub referer: Option<&'a [u8]>,
     /// `User-Agent`, if there was one.
@@ -43,17 +41,46 @@ pub struct Entry<'a> {
     pub total: Duration,
 }
 
+/// A line whose end is not known yet: the response is sent, and not taken.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// The line without what is missing.
+    text: Vec<u8>,
+    /// Where in it the bytes of the body belong.
+    body_bytes_at: usize,
+}
+
 impl Format {
-    /// Appends a line.
-    pub(super) fn write(self, text: &mut Vec<u8>, entry: &Entry) {
-        match self {
+    /// Writes what is known of a line, in the room of one that is written.
+    pub(super) fn draft(self, mut room: Draft, entry: &Entry) -> Draft {
+        let text = &mut room.text;
+        text.clear();
+        room.body_bytes_at = match self {
             Format::Combined => write_combined(text, entry),
             Format::Json => write_json(text, entry),
-        }
+        };
+        room
+    }
+
+    /// Appends a line: the client took so many bytes of the body, and the response was cut if
+    /// that is not all of it.
+    pub(super) fn finish(self, text: &mut Vec<u8>, draft: &Draft, body_bytes: u64, is_cut: bool) {
+        let (before, behind) = draft.text.split_at(draft.body_bytes_at);
+        text.extend_from_slice(before);
+        put_number(text, body_bytes);
+        text.extend_from_slice(behind);
+        text.extend_from_slice(match (self, is_cut) {
+            (Format::Combined, false) => b"\n",
+            // As in Apache httpd's `%X`.
+            (Format::Combined, true) => b" X\n",
+            (Format::Json, false) => b"}\n",
+            (Format::Json, true) => b",\"cut\":true}\n",
+        });
     }
 }
 
-fn write_combined(text: &mut Vec<u8>, entry: &Entry) {
+/// Gives the place of the bytes of the body, as `write_json` does.
+fn write_combined(text: &mut Vec<u8>, entry: &Entry) -> usize {
     put_address(text, entry.client);
     text.extend_from_slice(b" - - [");
     clock::write_log_date(text);
@@ -62,16 +89,16 @@ fn write_combined(text: &mut Vec<u8>, entry: &Entry) {
     text.extend_from_slice(b"\" ");
     put_number(text, u64::from(entry.status));
     text.push(b' ');
-    put_number(text, entry.body_bytes);
+    let body_bytes_at = text.len();
     for field in [entry.referer, entry.user_agent] {
         text.extend_from_slice(b" \"");
         escape(text, field.unwrap_or(b"-"));
         text.push(b'"');
     }
-    text.push(b'\n');
+    body_bytes_at
 }
 
-fn write_json(text: &mut Vec<u8>, entry: &Entry) {
+fn write_json(text: &mut Vec<u8>, entry: &Entry) -> usize {
     text.extend_from_slice(b"{\"time\":\"");
     clock::write_rfc3339(text);
     text.extend_from_slice(b"\",\"client\":\"");
@@ -81,7 +108,7 @@ fn write_json(text: &mut Vec<u8>, entry: &Entry) {
     text.extend_from_slice(b"\",\"status\":");
     put_number(text, u64::from(entry.status));
     text.extend_from_slice(b",\"body_bytes\":");
-    put_number(text, entry.body_bytes);
+    let body_bytes_at = text.len();
     text.extend_from_slice(b",\"first_byte_us\":");
     put_micros(text, entry.first_byte);
     text.extend_from_slice(b",\"total_us\":");
@@ -110,7 +137,7 @@ fn write_json(text: &mut Vec<u8>, entry: &Entry) {
             text.push(b'"');
         }
     }
-    text.extend_from_slice(b"}\n");
+    body_bytes_at
 }
 
 /// Numbers and addresses are written without `format!`, which took half of the time of a
@@ -176,7 +203,7 @@ fn escape_for_json(text: &mut Vec<u8>, bytes: &[u8]) {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{Entry, Format};
+    use super::{Draft, Entry, Format};
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::Duration;
 
@@ -185,7 +212,6 @@ pub(super) mod tests {
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
             line,
             status: 200,
-            body_bytes: 12,
             referer: None,
             user_agent: Some(b"a\"b"),
             decision: "serve",
@@ -197,8 +223,13 @@ pub(super) mod tests {
     }
 
     fn written(format: Format, entry: &Entry) -> String {
+        finished(format, entry, false)
+    }
+
+    fn finished(format: Format, entry: &Entry, is_cut: bool) -> String {
         let mut text = Vec::new();
-        format.write(&mut text, entry);
+        let draft = format.draft(Draft::default(), entry);
+        format.finish(&mut text, &draft, 12, is_cut);
         String::from_utf8(text).expect("text")
     }
 
@@ -209,6 +240,20 @@ pub(super) mod tests {
         let (_, rest) = rest.split_once("] ").expect("the rest");
         assert_eq!(client, "127.0.0.1 - -");
         assert_eq!(rest, "\"GET / HTTP/1.1\" 200 12 \"-\" \"a\\\"b\"\n");
+    }
+
+    #[test]
+    fn response_that_was_cut_is_marked() {
+        let entry = entry(b"GET / HTTP/1.1");
+        let whole = written(Format::Combined, &entry);
+        let cut = finished(Format::Combined, &entry, true);
+        assert_eq!(cut, format!("{} X\n", whole.trim_end()));
+        let whole: serde_json::Value =
+            serde_json::from_str(&written(Format::Json, &entry)).expect("JSON");
+        let cut: serde_json::Value =
+            serde_json::from_str(&finished(Format::Json, &entry, true)).expect("JSON");
+        assert_eq!(whole.get("cut"), None);
+        assert_eq!((&cut["cut"], &cut["body_bytes"]), (&true.into(), &12.into()));
     }
 
     #[test]

@@ -12,7 +12,6 @@ pub mod entry;
 pub mod file;
 mod writer;
 
-use std::cell::RefCell;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -20,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::panics;
-pub use entry::{Entry, Format};
+pub use entry::{Draft, Entry, Format};
 use file::Out;
 use writer::Writer;
 
@@ -83,17 +82,16 @@ impl AccessLog {
         Ok(AccessLog { format, queue, writer: Some(writer) })
     }
 
-    /// Logs one request.
-    pub fn request(&self, entry: &Entry) {
-        thread_local! {
-            /// Where a line is written, so that nobody waits for that.
-            static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-        }
-        LINE.with_borrow_mut(|line| {
-            line.clear();
-            self.format.write(line, entry);
-            self.queue.append(|text| text.extend_from_slice(line));
-        });
+    /// Writes what is known of a request before the client took its response, in the room of
+    /// one that is logged.
+    pub fn draft(&self, room: Draft, entry: &Entry) -> Draft {
+        self.format.draft(room, entry)
+    }
+
+    /// Logs it: the client took so many bytes of the response's body, and the response was cut
+    /// if that is not all of it.
+    pub fn append(&self, draft: &Draft, body_bytes: u64, is_cut: bool) {
+        self.queue.append(|text| self.format.finish(text, draft, body_bytes, is_cut));
     }
 
     /// Has the log's file opened anew, for who has moved it away.
@@ -207,7 +205,7 @@ impl Queue {
 mod tests {
     use super::entry::tests::entry;
     use super::file::Out;
-    use super::{AccessLog, Entry, Format};
+    use super::{AccessLog, Draft, Entry, Format};
     use std::io::{self, Write};
     use std::sync::mpsc;
 
@@ -231,11 +229,15 @@ mod tests {
         }
     }
 
+    fn request(log: &AccessLog, entry: &Entry) {
+        log.append(&log.draft(Draft::default(), entry), 12, false);
+    }
+
     fn log(entries: &[Entry]) -> String {
         let (sender, receiver) = mpsc::sync_channel(100);
         let log = AccessLog::to(Pipe(sender), Format::Combined).expect("a thread");
         for entry in entries {
-            log.request(entry);
+            request(&log, entry);
         }
         drop(log);
         String::from_utf8(receiver.into_iter().flatten().collect()).expect("text")
@@ -281,13 +283,13 @@ mod tests {
         let (sender, receiver) = mpsc::sync_channel(100);
         let out = Panicking(Pipe(sender), false);
         let log = AccessLog::to(out, Format::Combined).expect("a thread");
-        log.request(&entry(b"GET /a HTTP/1.1"));
+        request(&log, &entry(b"GET /a HTTP/1.1"));
         let began = std::time::Instant::now();
         while log.lost() == 0 {
             assert!(began.elapsed() < std::time::Duration::from_secs(20), "it does not go on");
             std::thread::yield_now();
         }
-        log.request(&entry(b"GET /b HTTP/1.1"));
+        request(&log, &entry(b"GET /b HTTP/1.1"));
         let line = String::from_utf8(receiver.recv().expect("a line")).expect("text");
         assert!(line.contains("GET /b") && !line.contains("GET /a"), "{line}");
         assert_eq!(log.lost(), 1);
@@ -299,7 +301,7 @@ mod tests {
         let log = AccessLog::to(Pipe(sender), Format::Combined).expect("a thread");
         let line = [b'a'; 1000];
         for _ in 0..5000 {
-            log.request(&entry(&line));
+            request(&log, &entry(&line));
         }
         let waiting = log.queue.lock().text.len();
         assert!((super::WAITING_BYTES..super::WAITING_BYTES + 2000).contains(&waiting));

@@ -114,8 +114,6 @@ pub struct Answered {
     /// How long the decision was computed; `None` if it was remembered, or none was
     /// made.
     pub computed_in: Option<Duration>,
-    /// Bytes of its body that were sent.
-    pub body_bytes: u64,
     /// From the request's last byte to the answer's.
     pub took: Duration,
 }
@@ -135,9 +133,14 @@ struct Worker {
     /// Requests that arrived whole, and answers that were sent or given up.
     begun: AtomicU64,
     done: AtomicU64,
+    /// How often a client was found not to have taken what was sent, and had taken it or was
+    /// gone.
+    untaken: AtomicU64,
+    taken: AtomicU64,
     answers: [[AtomicU64; DECIDED.len()]; CLASSES.len()],
     failed: [AtomicU64; FAILED.len()],
     body_bytes: AtomicU64,
+    cut: AtomicU64,
     remembered: AtomicU64,
     took: Times<{ ANSWER_BOUNDS.len() }>,
     computed: Times<{ DECISION_BOUNDS.len() }>,
@@ -198,6 +201,26 @@ impl Drop for Active<'_> {
     }
 }
 
+/// A response that was sent, and that the client has not taken.
+pub struct Writing<'a>(&'a Worker);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        add(&self.0.taken, 1);
+    }
+}
+
+/// Open connections, by what is done on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// They wait for a request.
+    pub idle: u64,
+    /// A request on them is answered.
+    pub active: u64,
+    /// Their last response was sent, and the client has not taken all of it.
+    pub writing: u64,
+}
+
 impl Metrics {
     /// For so many workers.
     pub fn new(workers: usize) -> Metrics {
@@ -223,12 +246,28 @@ impl Metrics {
         Active(worker)
     }
 
+    /// Counts a connection as one whose client has not taken what was sent, until what this
+    /// gives is dropped.
+    pub fn writing(&self, worker: usize) -> Writing<'_> {
+        let worker = self.worker(worker);
+        add(&worker.untaken, 1);
+        Writing(worker)
+    }
+
+    /// Counts what a client took of an answer's body, and whether the answer was cut.
+    pub fn taken(&self, worker: usize, body_bytes: u64, is_cut: bool) {
+        let worker = self.worker(worker);
+        add(&worker.body_bytes, body_bytes);
+        if is_cut {
+            add(&worker.cut, 1);
+        }
+    }
+
     /// Counts an answer.
     pub fn answered(&self, worker: usize, answer: &Answered) {
         let worker = self.worker(worker);
         let class = usize::from(answer.status / 100).clamp(2, 5) - 2;
         add(&worker.answers[class][answer.decided.number()], 1);
-        add(&worker.body_bytes, answer.body_bytes);
         worker.took.note(answer.took, &ANSWER_BOUNDS);
         if let Some(how) = answer.failed {
             add(&worker.failed[how.number()], 1);
@@ -250,13 +289,15 @@ impl Metrics {
         self.sum(|worker| &worker.took.count)
     }
 
-    /// Connections that wait for a request, and those on which one is answered.
-    pub fn connections(&self) -> (u64, u64) {
+    /// Connections that are open.
+    pub fn connections(&self) -> Connections {
         let open = self.sum(|worker| &worker.accepted).saturating_sub(self.sum(|w| &w.closed));
         let active = self.sum(|worker| &worker.begun).saturating_sub(self.sum(|w| &w.done));
+        let writing = self.sum(|worker| &worker.untaken).saturating_sub(self.sum(|w| &w.taken));
         // They are not read at one moment.
         let active = active.min(open);
-        (open - active, active)
+        let writing = writing.min(open - active);
+        Connections { idle: open - active - writing, active, writing }
     }
 
     /// All of it, as the `prometheus` crate has it.
@@ -271,7 +312,7 @@ impl Metrics {
         let failures = FAILED.iter().enumerate().map(|(number, name)| {
             (vec![("kind", *name)], self.sum(|worker| &worker.failed[number]))
         });
-        let (idle, active) = self.connections();
+        let Connections { idle, active, writing } = self.connections();
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         vec![
             counter(
@@ -287,8 +328,13 @@ impl Metrics {
             ),
             counter(
                 "innkeeper_http_response_body_bytes_total",
-                "Bytes of bodies that were sent.",
+                "Bytes of bodies that clients took.",
                 [(vec![], self.sum(|worker| &worker.body_bytes))],
+            ),
+            counter(
+                "innkeeper_http_responses_cut_total",
+                "Answers of which the client did not take all.",
+                [(vec![], self.sum(|worker| &worker.cut))],
             ),
             counter(
                 "innkeeper_connections_accepted_total",
@@ -297,10 +343,12 @@ impl Metrics {
             ),
             gauge(
                 "innkeeper_connections",
-                "Open connections: idle ones wait for a request, active ones are answered.",
+                "Open connections: idle ones wait for a request, active ones are answered, and \
+                 those that are writing wait for the client to take its answer.",
                 [
                     (vec![("state", "idle")], idle as f64),
                     (vec![("state", "active")], active as f64),
+                    (vec![("state", "writing")], writing as f64),
                 ],
             ),
             counter(
@@ -346,25 +394,28 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answered, Decided, Failed, Metrics, write};
+    use super::{Answered, Connections, Decided, Failed, Metrics, write};
     use std::time::Duration;
 
     fn answered(status: u16, decided: Decided, micros: u64) -> Answered {
         let took = Duration::from_micros(micros);
-        Answered { status, decided, failed: None, computed_in: None, body_bytes: 10, took }
+        Answered { status, decided, failed: None, computed_in: None, took }
     }
 
     #[test]
     fn workers_are_summed() {
         let metrics = Metrics::new(2);
-        let open = (metrics.connection(0), metrics.connection(1));
+        let open = [0, 1, 1].map(|worker| metrics.connection(worker));
         let active = metrics.request(1);
+        let writing = metrics.writing(1);
         metrics.answered(0, &answered(200, Decided::Serve, 40));
         metrics.answered(1, &answered(204, Decided::Serve, 60));
         metrics.answered(1, &answered(500, Decided::Failed(Failed::Trap), 20_000_000));
         let computed_in = Some(Duration::from_micros(7));
         metrics.answered(0, &Answered { computed_in, ..answered(404, Decided::NotFound, 1) });
-        assert_eq!(metrics.connections(), (1, 1));
+        metrics.taken(0, 25, false);
+        metrics.taken(1, 15, true);
+        assert_eq!(metrics.connections(), Connections { idle: 1, active: 1, writing: 1 });
         let text = write(&metrics.families());
         for line in [
             r#"innkeeper_http_requests_total{status="2xx",decision="serve"} 2"#,
@@ -375,13 +426,15 @@ mod tests {
             r#"innkeeper_http_request_duration_seconds_bucket{le="+Inf"} 4"#,
             "innkeeper_http_request_duration_seconds_count 4",
             "innkeeper_http_response_body_bytes_total 40",
+            "innkeeper_http_responses_cut_total 1",
+            r#"innkeeper_connections{state="writing"} 1"#,
             "innkeeper_decisions_remembered_total 2",
             r#"innkeeper_decision_duration_seconds_bucket{le="0.00001"} 1"#,
             r#"innkeeper_guest_failures_total{kind="trap"} 1"#,
         ] {
             assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
         }
-        drop((open, active));
-        assert_eq!(metrics.connections(), (0, 0));
+        drop((open, active, writing));
+        assert_eq!(metrics.connections(), Connections { idle: 0, active: 0, writing: 0 });
     }
 }

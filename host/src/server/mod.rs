@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::panics;
 use crate::site::OPEN_FILES;
-use sockets::{bind_for_all, explain, local_address};
+use sockets::{bind_for_all, explain, local_address, prepare};
 pub use worker::{HEARTBEAT, Serve};
 use worker::{Listening, Worker, new_runtime};
 
@@ -70,6 +70,12 @@ pub struct Running {
     over: watch::Sender<bool>,
 }
 
+/// The places of connections, also when what serves them was given up: then they are reset.
+pub struct Places {
+    all: usize,
+    free: Arc<Semaphore>,
+}
+
 impl Server {
     /// Binds these addresses, for this many workers. Port 0 is any free port.
     pub fn bind(addresses: &[SocketAddr], workers: NonZeroUsize) -> anyhow::Result<Server> {
@@ -101,8 +107,7 @@ impl Server {
         let mut addresses = Vec::new();
         let mut listeners: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
         for socket in inherited.into_iter().map(Socket::from) {
-            socket.set_nonblocking(true).context("cannot use an inherited socket")?;
-            socket.set_tcp_nodelay(true).context("cannot use an inherited socket")?;
+            prepare(&socket).context("cannot use an inherited socket")?;
             addresses.push(local_address(&socket)?);
             for listeners in &mut listeners {
                 listeners.push(socket.try_clone().context("cannot share an inherited socket")?);
@@ -170,6 +175,11 @@ impl Running {
         self.heartbeats.iter().map(|heartbeat| heartbeat.load(Ordering::Relaxed)).collect()
     }
 
+    /// The places of connections.
+    pub fn places(&self) -> Places {
+        Places { all: self.max_connections, free: Arc::clone(&self.connections) }
+    }
+
     /// Accepts nothing more, and closes the sockets that listen: should the process not end, as a
     /// file system keeps one of its threads, the next one can have its addresses.
     pub async fn close(&mut self) {
@@ -184,11 +194,10 @@ impl Running {
     /// were cut.
     pub async fn stop(mut self, grace: Duration) -> usize {
         self.close().await;
-        let all = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
-        // All permits are back when all connections are gone.
-        let finished = tokio::time::timeout(grace, self.connections.acquire_many(all)).await;
+        let places = self.places();
+        let finished = tokio::time::timeout(grace, places.are_free()).await;
         let cut = match finished {
-            Ok(_) => 0,
+            Ok(()) => 0,
             Err(_) => self.max_connections - self.connections.available_permits(),
         };
         self.over.send_replace(true);
@@ -196,6 +205,15 @@ impl Running {
             tracing::error!("a worker does not end: it waits for the kernel");
         }
         cut
+    }
+}
+
+impl Places {
+    /// Waits until all connections are gone.
+    pub async fn are_free(&self) {
+        let all = u32::try_from(self.all).unwrap_or(u32::MAX);
+        // An error would mean that the semaphore was closed, which nobody does.
+        let _all = self.free.acquire_many(all).await;
     }
 }
 

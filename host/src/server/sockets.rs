@@ -7,6 +7,8 @@ use std::num::NonZeroUsize;
 use anyhow::anyhow;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::http1::UNSENT_BYTES;
+
 /// One bound socket for each worker, all on the same address.
 pub(super) fn bind_for_all(address: SocketAddr, workers: NonZeroUsize) -> io::Result<Vec<Socket>> {
     if address.port() != 0 {
@@ -41,12 +43,19 @@ fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
         // `[::]` and `0.0.0.0` are two addresses, whatever the system's default.
         socket.set_only_v6(true)?;
     }
-    socket.set_nonblocking(true)?;
-    // Answers are written whole: waiting to fill a packet only delays their ends.
-    // Accepted sockets inherit this (tcp(7)).
-    socket.set_tcp_nodelay(true)?;
+    prepare(&socket)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Sets what accepted sockets inherit (tcp(7)).
+pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    // Answers are written whole: waiting to fill a packet only delays their ends.
+    socket.set_tcp_nodelay(true)?;
+    // Refused by systems that have no such limit, and hold more.
+    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);
+    Ok(())
 }
 
 pub(super) fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
