@@ -7,9 +7,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use seccompiler::SeccompCmpOp;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::faulty_calls::start_with;
 use crate::fixture::{Client, Reply, site};
 use crate::running::{PROGRAM, Program, serving, until};
 use crate::wat_guest::{module, quadratic, replying};
@@ -28,12 +30,16 @@ struct Place {
 
 impl Place {
     fn new(arguments: &[&str]) -> Place {
+        Place::started(arguments, |command| Program::start(command, 1))
+    }
+
+    fn started(arguments: &[&str], start: impl FnOnce(Command) -> Program) -> Place {
         let folder = site();
         let token = folder.path().join("token");
         fs::write(&token, TOKEN).unwrap();
         let mut command = serving(&folder.path().join("root"), &["--admin", "127.0.0.1:0"]);
         command.arg("--admin-token").arg(token).args(arguments);
-        let mut program = Program::start(command, 1);
+        let mut program = start(command);
         let admin = program.admin();
         Place { program, admin, folder }
     }
@@ -198,6 +204,18 @@ fn compiler_has_no_file_no_privilege_and_the_last_rank() {
     let niceness = || of("stat").rsplit_once(") ").unwrap().1.split(' ').nth(16).map(str::to_owned);
     until(|| niceness().as_deref() == Some("19"));
     drop(client);
+}
+
+#[test]
+fn compiler_that_cannot_be_confined_reads_no_guest() {
+    // Setting how much of a processor it may have fails.
+    let cpu = u64::from(libc::RLIMIT_CPU);
+    let faults = [(libc::SYS_prlimit64, Some((1, SeccompCmpOp::Eq, cpu)))];
+    let place = Place::started(&["--code-cache", "off"], |command| start_with(&faults, command));
+    let (status, problem) = place.put(&replying("two"));
+    assert_eq!(status, 503, "{problem}");
+    assert!(problem.contains("its compiler cannot be confined"), "{problem}");
+    assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
 }
 
 /// Six of them were compiled one after the other, and each was in memory meanwhile.

@@ -84,7 +84,10 @@ struct Request {
 #[serde(rename_all = "kebab-case")]
 enum Response {
     Compiled,
+    /// The guest is at fault.
     Refused(String),
+    /// It is not: the compiler cannot be put under its bounds here, and reads no guest.
+    Unconfined(String),
 }
 
 /// How urgently a guest is wanted.
@@ -220,6 +223,9 @@ impl Compiler {
             Ok((Response::Compiled, parts)) => parts,
             // It speaks of what a stranger wrote.
             Ok((Response::Refused(why), _)) => return Err(LoadError::Unfit(sentence::of(why))),
+            Ok((Response::Unconfined(why), _)) => {
+                return Err(cannot(&format_args!("its compiler cannot be confined: {why}")));
+            }
             Err(_) if give_up.is_wanted() => return Err(LoadError::GivenUp),
             Err(ProtocolError::Closed) => return Err(self.told(job.ended(), guest.len())),
             Err(ProtocolError::Bounds) => {
@@ -312,7 +318,14 @@ pub fn work(socket: UnixStream) -> io::Result<()> {
     let mut from = BufReader::new(&socket);
     let limits = [MAX_GUEST_BYTES, MAX_FUNCTIONS_BYTES];
     let opened = open_frame::<Request, 2>(&mut from, limits).map_err(io::Error::other)?;
-    opened.head.bounds.enter()?;
+    if let Err(error) = opened.head.bounds.enter() {
+        // The guest is still on its way: whoever writes it must not meet a closed socket before
+        // it reads this.
+        opened.parts(&mut from).map_err(io::Error::other)?;
+        let why = error.to_string();
+        return write_frame(&mut &socket, &Response::Unconfined(why), &[b"", b""])
+            .map_err(io::Error::other);
+    }
     let (request, [guest, functions]) = opened.parts(&mut from).map_err(io::Error::other)?;
     let known = request.keeps_functions.then_some(&functions[..]);
     let made = catch_unwind(AssertUnwindSafe(|| here(&request.settings, &guest, known)));
