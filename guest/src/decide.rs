@@ -52,9 +52,7 @@ impl Policy for DefaultPolicy {
 
 /// Whether the path names something that is not for everybody.
 fn is_private(path: &SitePath) -> bool {
-    path.names()
-        .enumerate()
-        .any(|(depth, name)| name.starts_with('.') && (depth, name) != (0, ".well-known"))
+    path.has_dot_file_but(".well-known")
 }
 
 /// A one-line answer that says what is wrong with the request.

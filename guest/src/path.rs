@@ -35,22 +35,40 @@ impl SitePath {
     /// for a way out. Empty segments count while dots are resolved, as they do
     /// in a browser, and are dropped afterwards: `/a//b` is `/a/b`.
     ///
-    /// It is done in one buffer: a line of nothing but slashes costs no more than any
-    /// other of its length.
+    /// It is done in one buffer and byte by byte: a line of nothing but slashes costs
+    /// hardly more than any other of its length.
     pub fn resolve(path: &str) -> Result<SitePath, Fault> {
         // The names so far, the empty ones too, each with a `/` behind it.
-        let mut names = Vec::with_capacity(path.len() + 1);
+        let mut names: Vec<u8> = Vec::with_capacity(path.len() + 1);
+        let mut start = 0;
         let mut depth = 0_usize;
-        let mut names_nothing = false;
-        let mut is_directory = true;
-        for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
-            let start = names.len();
-            names_nothing |= decode(segment, &mut names)?;
-            let name = names.get(start..).unwrap_or_default();
-            is_directory = matches!(name, b"" | b"." | b"..");
-            match name {
-                b"." => names.truncate(start),
-                b".." => {
+        let (mut names_nothing, mut has_empty) = (false, false);
+        let mut bytes = path.strip_prefix('/').unwrap_or(path).bytes();
+        let is_directory = loop {
+            let next = bytes.next();
+            match next {
+                None | Some(b'/') => {}
+                Some(b'%') => {
+                    let high = hex(bytes.next())?;
+                    let low = hex(bytes.next())?;
+                    let byte = high << 4 | low;
+                    names_nothing |= is_unusable(byte);
+                    names.push(byte);
+                    continue;
+                }
+                Some(byte) => {
+                    names_nothing |= is_unusable(byte);
+                    names.push(byte);
+                    continue;
+                }
+            }
+            // A name has ended.
+            let is_directory = match names.get(start..) {
+                Some([b'.']) => {
+                    names.truncate(start);
+                    true
+                }
+                Some([b'.', b'.']) => {
                     names.truncate(start);
                     // Once it names nothing it does so for good.
                     names_nothing |= depth == 0;
@@ -59,23 +77,32 @@ impl SitePath {
                     while names.last().is_some_and(|&byte| byte != b'/') {
                         names.pop();
                     }
+                    true
                 }
-                _ => {
+                name => {
+                    let is_empty = name.is_none_or(<[u8]>::is_empty);
+                    has_empty |= is_empty;
                     names.push(b'/');
                     depth += 1;
+                    is_empty
                 }
+            };
+            start = names.len();
+            if next.is_none() {
+                break is_directory;
             }
-        }
+        };
         if names_nothing {
             return Err(Fault::NamesNothing);
         }
-        // Without the empty ones.
-        let mut before = b'/';
-        names.retain(|&byte| {
-            let is_kept = byte != b'/' || before != b'/';
-            before = byte;
-            is_kept
-        });
+        if has_empty {
+            let mut before = b'/';
+            names.retain(|&byte| {
+                let is_kept = byte != b'/' || before != b'/';
+                before = byte;
+                is_kept
+            });
+        }
         if !is_directory {
             names.pop();
         }
@@ -91,6 +118,21 @@ impl SitePath {
     /// The names on the way down from the root.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.path.split('/').filter(|name| !name.is_empty())
+    }
+
+    /// Whether a name begins with a dot, other than a first one that is this.
+    pub fn has_dot_file_but(&self, allowed: &str) -> bool {
+        let rest = match self.path.strip_prefix(allowed) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+            _ => &self.path,
+        };
+        let mut before = b'/';
+        // Byte by byte, as the path is resolved.
+        rest.bytes().any(|byte| {
+            let is_dot_file = byte == b'.' && before == b'/';
+            before = byte;
+            is_dot_file
+        })
     }
 
     /// The path itself: names with `/` between them, and one at the end of a
@@ -124,26 +166,6 @@ pub fn escape(path: &str) -> String {
 /// and the control characters, which forge lines in logs and listings.
 fn is_unusable(byte: u8) -> bool {
     byte == b'/' || byte == b'\\' || byte.is_ascii_control()
-}
-
-/// Appends a segment with each percent-escape replaced by its byte (RFC 3986, section
-/// 2.1). True if there is a byte in it that no name may contain.
-fn decode(segment: &str, names: &mut Vec<u8>) -> Result<bool, Fault> {
-    let mut has_unusable = false;
-    let mut bytes = segment.bytes();
-    while let Some(byte) = bytes.next() {
-        let byte = match byte {
-            b'%' => {
-                let high = hex(bytes.next())?;
-                let low = hex(bytes.next())?;
-                high << 4 | low
-            }
-            _ => byte,
-        };
-        has_unusable |= is_unusable(byte);
-        names.push(byte);
-    }
-    Ok(has_unusable)
 }
 
 /// The value of one hexadecimal digit.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use innkeeper::clients::{Clients, Proxies};
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits};
+use innkeeper::http1::Limits;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -149,6 +150,28 @@ fn a_flood_of_slow_decisions_leaves_what_is_remembered_alone() {
     assert!(replies.iter().all(|reply| [500, 503].contains(&reply.status())));
     assert_eq!(guest.counts().busy, refused.len() as u64);
 }
+
+/// Instructions, and not time: they are the same on every machine. A guest whose decisions take
+/// long on average is slow for all its clients.
+#[test]
+fn the_built_in_guest_is_fast_on_any_line() {
+    let engine = Arc::new(Engine::counting(GuestLimits::default()).unwrap());
+    let guest = Generation::load(&engine, DEFAULT_GUEST).unwrap();
+    let facts = Facts { client: [127, 0, 0, 1].into() };
+    let room = Limits::default().line_bytes - "GET / HTTP/1.1".len();
+    for unit in [
+        "a", "/", "a/", "./", "../", "a/../", "%41", "%41/", "%2e/", "%2f", "%C3%A9", ".a/", "?",
+        "\\",
+    ] {
+        let line = format!("GET /{} HTTP/1.1", unit.repeat(room / unit.len()));
+        let cost = guest.measure(line.as_bytes(), [].into_iter(), facts).unwrap();
+        let per_byte = cost.instructions.unwrap() / line.len() as u64;
+        assert!(per_byte <= MOST_PER_BYTE, "{unit}: {per_byte} instructions for each byte");
+    }
+}
+
+/// What the built-in guest may take for each byte of a line: `a` takes 111, `a/` 149.
+const MOST_PER_BYTE: u64 = 200;
 
 /// Each decision takes all of its deadline, so the flood has more to do than can be done.
 #[test]
