@@ -210,6 +210,47 @@ fn a_busy_worker_sees_a_change_within_a_second() {
     }
 }
 
+/// `app.js?v=2` gave the old content, for a year: the worker was busy, and had looked at `app.js`
+/// a moment ago. The query is part of a URL, and of no file's name.
+#[test]
+fn busy_worker_never_sends_old_content_that_lives_for_long() {
+    let rules = ["assets/**=public, max-age=31536000, immutable", "*.css=max-age=60"];
+    let freshness = rules.map(|rule| Rule::parse(rule).unwrap()).to_vec();
+    let options = Options { freshness, ..Options::default() };
+    let server = Setup { workers: 1, site: options, ..Setup::default() }.start();
+    let root = server.root();
+    let path = root.join("assets/app.js");
+    let (mut client, mut version) = (server.connect(), 0);
+    let get_now = |client: &mut Client, target: &str| get(client, target, "");
+    for round in 0..20 {
+        // A worker is busy after this, and what it found is a moment old.
+        for _ in 0..100 {
+            get_now(&mut client, "/assets/app.js?v=0");
+            get_now(&mut client, &format!("/assets/new-{round}.js"));
+        }
+        version += 1;
+        let content = format!("version {version:4}");
+        match round % 3 {
+            0 => write_old(&path, content.as_bytes()),
+            1 => {
+                write_old(&root.join("next"), content.as_bytes());
+                fs::rename(root.join("next"), &path).unwrap();
+            }
+            // The folder is replaced by another.
+            _ => {
+                write_old(&root.join("release/app.js"), content.as_bytes());
+                fs::remove_dir_all(root.join("assets")).unwrap();
+                fs::rename(root.join("release"), root.join("assets")).unwrap();
+            }
+        }
+        write_old(&root.join(format!("assets/new-{round}.js")), b"new");
+        let reply = get_now(&mut client, &format!("/assets/app.js?v={version}"));
+        assert_eq!(reply.text(), content, "round {round}");
+        assert!(reply.field("cache-control").unwrap().contains("immutable"));
+        assert_eq!(get_now(&mut client, &format!("/assets/new-{round}.js")).text(), "new");
+    }
+}
+
 #[test]
 fn a_page_that_explains_an_error_has_no_versions() {
     let server = TestServer::start();

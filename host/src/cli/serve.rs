@@ -207,8 +207,8 @@ pub struct SiteArguments {
 
     /// How long a busy worker may send a file without looking whether it has changed
     ///
-    /// Up to 1s; 0s: it always looks. Busy is a worker with more than 500 requests a
-    /// second.
+    /// Up to 1s; 0s: it always looks, for about twice the CPU time. Busy is a worker with more
+    /// than 500 requests a second. What clients may keep for more than a minute is always looked at.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = recheck, hide_short_help = true)]
     pub recheck: Duration,
 }

@@ -12,7 +12,7 @@ use crate::in_flight::{REPLIES, SharedBytes};
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, PLAIN_TEXT, Reply};
 use crate::site::encodings::{Accepted, preferred};
 use crate::site::listing::Form;
-use crate::site::{Lookup, SiteFile, SystemError};
+use crate::site::{Lookup, Recency, SiteFile, SystemError};
 
 /// A site's page for what is not found. The nearest one up the tree is sent.
 const NOT_FOUND_PAGE: &str = "404.html";
@@ -109,12 +109,16 @@ async fn serve(
     let Asked { service, head, worker } = asked;
     // Parts are those of status 200 alone.
     let accepted = accepted(head, status == 200 && wants_a_part(head));
+    let recency = match fields::are_for_long(fields) {
+        true => Recency::Now,
+        false => Recency::Lately,
+    };
     let mut named_directory = false;
     for candidate in candidates {
         let found = match candidate {
-            Candidate::File(path) => service.site.find(worker, path, &accepted).await,
+            Candidate::File(path) => service.site.find(worker, path, &accepted, recency).await,
             Candidate::Index(directory) => {
-                service.site.find_index(worker, directory, &accepted).await
+                service.site.find_index(worker, directory, &accepted, recency).await
             }
         };
         note(candidate, &found);
@@ -226,7 +230,8 @@ async fn not_found(asked: Asked<'_>, path: &str) -> Reply {
     let depth = path.matches('/').count() + 1;
     for directory in above.skip(depth.saturating_sub(NOT_FOUND_DEPTH)) {
         let page = [directory, NOT_FOUND_PAGE].concat();
-        if let Lookup::File(page) = service.site.find(worker, &page, &accepted).await {
+        let found = service.site.find(worker, &page, &accepted, Recency::Lately).await;
+        if let Lookup::File(page) = found {
             return send(asked, &page, 404, &guest::Fields::default()).await;
         }
     }

@@ -11,7 +11,7 @@ use super::scan::Scanner;
 use crate::guest::{Candidate, Decision, Facts, Failure};
 use crate::reply::{Persistence, Reply};
 use crate::site::encodings::{Accepted, CODINGS};
-use crate::site::{Lookup, SystemError};
+use crate::site::{Lookup, Recency, SystemError};
 
 /// How a request is answered, and why.
 #[derive(Debug)]
@@ -108,8 +108,10 @@ async fn for_others(
     let is_coded = reply.fields.iter().any(|field| field.name == "Content-Encoding");
     let any = Accepted { codings: CODINGS.into(), ready_made: true };
     let found = match candidate {
-        Candidate::File(path) => service.site.find(worker, path, &any).await,
-        Candidate::Index(directory) => service.site.find_index(worker, directory, &any).await,
+        Candidate::File(path) => service.site.find(worker, path, &any, Recency::Now).await,
+        Candidate::Index(directory) => {
+            service.site.find_index(worker, directory, &any, Recency::Now).await
+        }
     };
     match found {
         Lookup::File(file) if !is_coded => file.coding.map_or_else(String::new, |coding| {

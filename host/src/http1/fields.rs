@@ -2,6 +2,7 @@
 
 use crate::guest;
 use crate::reply::{Field, Reply};
+use crate::site::freshness::is_for_long;
 
 /// Adds a guest's fields to a reply. They replace ours of the same name, except
 /// `Vary`, which has as many members as there are reasons, and `Content-Type`, which
@@ -25,6 +26,17 @@ pub(super) fn vary(mut reply: Reply, fields: &[guest::Field]) -> Reply {
     let vary = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("vary"));
     reply.fields.extend(vary.map(to_reply));
     reply
+}
+
+/// Whether these fields let clients or caches keep an answer for long. What a guest says in
+/// `Expires` is a time that it cannot know to be near.
+pub(super) fn are_for_long(fields: &[guest::Field]) -> bool {
+    fields.iter().any(|field| {
+        let name = field.name.to_ascii_lowercase();
+        // Those for caches of one kind too (RFC 9213): `CDN-Cache-Control`, `Surrogate-Control`.
+        let is_control = name.ends_with("cache-control") || name == "surrogate-control";
+        name == "expires" || is_control && is_for_long(&field.value)
+    })
 }
 
 /// The guest's own word on the type of the content.

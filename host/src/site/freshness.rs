@@ -9,6 +9,34 @@ use super::media_type::MediaType;
 /// of a site, and must not name old ones.
 const OF_PAGES: &str = "no-cache";
 
+/// An answer that may be used for longer without asking again lives for long. What a worker
+/// found a moment ago may be behind for a second: who keeps that for a minute hardly notices.
+const LONG_SECONDS: u64 = 60;
+
+/// Whether this value of `Cache-Control` lets an answer be used for long without asking again.
+pub fn is_for_long(value: &[u8]) -> bool {
+    let mut is_for_long = false;
+    for directive in value.split(|&byte| byte == b',') {
+        let mut parts = directive.splitn(2, |&byte| byte == b'=');
+        let name = parts.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+        match name.as_slice() {
+            // Whatever else is said, each use is asked about, or nothing is kept.
+            b"no-cache" | b"no-store" => return false,
+            b"immutable" => is_for_long = true,
+            b"max-age" | b"s-maxage" => {
+                let seconds = parts.next().unwrap_or_default().trim_ascii();
+                let seconds = seconds.strip_prefix(b"\"").unwrap_or(seconds);
+                let seconds = seconds.strip_suffix(b"\"").unwrap_or(seconds);
+                let number = std::str::from_utf8(seconds).ok().and_then(|text| text.parse().ok());
+                // What is no number, or too large for one, is whatever a cache takes it for.
+                is_for_long |= number.is_none_or(|seconds: u64| seconds > LONG_SECONDS);
+            }
+            _ => {}
+        }
+    }
+    is_for_long
+}
+
 /// A pattern and the field value of the files that it matches.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -65,7 +93,30 @@ pub(super) fn of(path: &str, media_type: MediaType, rules: &[Rule]) -> Option<St
 
 #[cfg(test)]
 mod tests {
-    use super::{MediaType, Rule, of};
+    use super::{MediaType, Rule, is_for_long, of};
+
+    #[test]
+    fn value_that_lives_for_more_than_a_minute_is_for_long() {
+        for (value, expected) in [
+            ("public, max-age=31536000, immutable", true),
+            ("immutable", true),
+            ("MAX-AGE=61", true),
+            ("max-age=60", false),
+            ("max-age = \"3600\"", true),
+            ("s-maxage=600", true),
+            ("max-age=0, s-maxage=3600", true),
+            ("max-age=99999999999999999999999", true),
+            ("max-age=often", true),
+            ("no-cache", false),
+            ("max-age=31536000, no-cache", false),
+            ("no-store, max-age=31536000", false),
+            ("max-age=5, stale-while-revalidate=60", false),
+            ("private", false),
+            ("", false),
+        ] {
+            assert_eq!(is_for_long(value.as_bytes()), expected, "{value}");
+        }
+    }
 
     fn check(rules: &[&str], path: &str, expected: Option<&str>) {
         let rules: Vec<_> = rules.iter().map(|rule| Rule::parse(rule).expect("a rule")).collect();

@@ -169,6 +169,8 @@ pub struct SiteFile {
     pub validators: Validators,
     /// The value of `Cache-Control`, if anything is said about it.
     pub cache_control: Option<String>,
+    /// Whether that lets clients keep it for long.
+    pub is_for_long: bool,
     /// The entity tag as it stands in a field.
     pub tag: Option<String>,
     /// What the one who serves it made of all that, for the next time: the answer
@@ -187,6 +189,15 @@ pub struct Prepared {
     pub added: Arc<[u8]>,
     /// Field lines, as they stand in it: at most [`PREPARED_BYTES`].
     pub lines: Arc<[u8]>,
+}
+
+/// Of when an answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recency {
+    /// As it is now.
+    Now,
+    /// As it was within the last second, if the worker is busy.
+    Lately,
 }
 
 /// Where the content of a file is.
@@ -234,23 +245,51 @@ impl Site {
     /// sibling the file is compressed, in the first of these codings, unless what is sent must
     /// lie ready.
     ///
-    /// If this worker is busy, what it found here a moment ago counts.
-    pub async fn find(&self, worker: usize, path: &str, accepted: &Accepted) -> Lookup {
+    /// If this worker is busy, what it found here a moment ago counts; unless it is to be as it
+    /// is now, as is what `Cache-Control` lets clients keep for long.
+    pub async fn find(
+        &self,
+        worker: usize,
+        path: &str,
+        accepted: &Accepted,
+        recency: Recency,
+    ) -> Lookup {
         let shelf = &self.shelves[worker % self.shelves.len()];
         let now = Instant::now();
         if !shelf.is_busy(now) {
             return self.find_now(path, accepted).await;
         }
-        if let Some(found) = shelf.recall(path, accepted, now)
+        if recency == Recency::Lately
+            && let Some(found) = shelf.recall(path, accepted, now)
+            && !self.is_for_long(path, &found)
             && found.is_unchanged().await
         {
             return found;
         }
-        let found = hold(self.find_now(path, accepted).await).await;
+        let found = self.find_now(path, accepted).await;
+        // The same version need not be read and described again.
+        if let Some(known) = shelf.recall_whenever(path, accepted)
+            && known.is_same(&found)
+        {
+            shelf.remember(path, accepted, &known, now);
+            return known;
+        }
+        let found = hold(found).await;
         if found.is_settled() {
             shelf.remember(path, accepted, &found, now);
         }
         found
+    }
+
+    /// Whether what is said of this path's file lets clients keep it for long. That there is none
+    /// must not be told of it from a moment ago either.
+    fn is_for_long(&self, path: &str, found: &Lookup) -> bool {
+        match found {
+            Lookup::File(file) => file.is_for_long,
+            _ if self.freshness.is_empty() => false,
+            _ => freshness::of(path, MediaType::of(path), &self.freshness)
+                .is_some_and(|said| freshness::is_for_long(said.as_bytes())),
+        }
     }
 
     async fn find_now(&self, path: &str, accepted: &Accepted) -> Lookup {
@@ -295,11 +334,20 @@ impl Site {
     /// Looks for the index page of this directory; `""` is the root.
     ///
     /// A directory that bears the name of an index page is passed over.
-    pub async fn find_index(&self, worker: usize, directory: &str, accepted: &Accepted) -> Lookup {
+    pub async fn find_index(
+        &self,
+        worker: usize,
+        directory: &str,
+        accepted: &Accepted,
+        recency: Recency,
+    ) -> Lookup {
         for name in INDEX_NAMES {
             let found = match directory {
-                "" => self.find(worker, name, accepted).await,
-                _ => self.find(worker, &[directory, "/", name].concat(), accepted).await,
+                "" => self.find(worker, name, accepted, recency).await,
+                _ => {
+                    let path = [directory, "/", name].concat();
+                    self.find(worker, &path, accepted, recency).await
+                }
             };
             if !matches!(found, Lookup::Missing | Lookup::Directory) {
                 return found;
@@ -354,6 +402,7 @@ impl Site {
         let (version, now) = (found.version, SystemTime::now());
         let validators = Validators::of(version, now);
         let validators = self.dates.confirm(path, coding, version, validators, now);
+        let said = cache_control.as_deref();
         SiteFile {
             content: Content::File(Arc::new(found.file)),
             length: version.length,
@@ -363,6 +412,7 @@ impl Site {
             varies: false,
             passed_over: Vec::new(),
             validators,
+            is_for_long: said.is_some_and(|said| freshness::is_for_long(said.as_bytes())),
             cache_control,
             tag: validators.tag.map(|tag| tag.to_string()),
             whole: OnceLock::new(),
@@ -420,6 +470,18 @@ impl Lookup {
             Lookup::Directory | Lookup::Missing => true,
             Lookup::Forbidden | Lookup::Error(_) => false,
         }
+    }
+
+    /// Whether both are the same version of a file, in the same form.
+    fn is_same(&self, other: &Lookup) -> bool {
+        let described = |lookup: &Lookup| match lookup {
+            Lookup::File(file) => file.tag.clone().map(|tag| {
+                let said = (file.cache_control.clone(), file.varies, file.passed_over.clone());
+                (tag, file.validators, file.coding, said)
+            }),
+            _ => None,
+        };
+        described(self).is_some_and(|one| described(other) == Some(one))
     }
 
     /// Whether an open file still has the version that it was found with: it may

@@ -83,6 +83,11 @@ impl Shelf {
         (now.saturating_duration_since(entry.at) < self.good_for).then_some(entry.found)
     }
 
+    /// What was found here, however long ago.
+    pub(super) fn recall_whenever(&self, path: &str, accepted: &Accepted) -> Option<Lookup> {
+        self.found.get(&Wanted { path, accepted }).map(|entry| entry.found)
+    }
+
     /// Remembers what was found at that time.
     pub(super) fn remember(&self, path: &str, accepted: &Accepted, found: &Lookup, at: Instant) {
         let key = Key { path: path.into(), accepted: accepted.clone() };
@@ -206,7 +211,7 @@ mod tests {
 
     use super::{Accepted, BUSY_LOOKUPS, Lookup, Pace, Shelf, WINDOW};
     use crate::site::encodings::Coding;
-    use crate::site::{Options, Site};
+    use crate::site::{Options, Recency, Site};
 
     const GOOD_FOR: Duration = Duration::from_secs(1);
 
@@ -261,7 +266,7 @@ mod tests {
         while shelf.found.len() < 2 {
             assert!(Instant::now() < deadline, "{} of 2 are remembered", shelf.found.len());
             for name in ["small.bin", "large.bin"] {
-                runtime.block_on(site.find(0, name, &Accepted::default()));
+                runtime.block_on(site.find(0, name, &Accepted::default(), Recency::Lately));
             }
         }
         let now = Instant::now();
