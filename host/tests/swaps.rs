@@ -1,7 +1,7 @@
 //! Guests that are replaced while they serve.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -213,9 +213,11 @@ fn bytes_that_were_found_unfit_are_not_tried_again() {
     let mut program = place.serve(&[]);
     place.replace(b"nonsense");
     program.wait_for("is not fit to serve");
-    // The same bytes, in a file that changes.
+    // The same bytes, in a file that changes. It is not made empty on the way, which would be other
+    // bytes.
     place.replace(b"nonsense");
-    fs::write(&place.guest, b"nonsense").unwrap();
+    let file = fs::File::options().write(true).open(&place.guest).unwrap();
+    file.write_all_at(b"nonsense", 0).unwrap();
     let two = replying("two");
     place.replace(&two);
     program.wait_for("serves in place of");
