@@ -3,7 +3,8 @@
 use std::ffi::CString;
 use std::io;
 
-use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, setrlimit};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, Signal, getppid, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::sandbox::{self, Refusals, Role};
@@ -75,12 +76,19 @@ impl Bounds {
     }
 }
 
-/// Lowers a limit, and never raises it.
-fn limit_to(resource: Resource, current: u64, maximum: u64) -> io::Result<()> {
-    let now = getrlimit(resource);
-    let least = |now: Option<u64>, limit: u64| Some(now.map_or(limit, |now| now.min(limit)));
-    let new = Rlimit { current: least(now.current, current), maximum: least(now.maximum, maximum) };
-    setrlimit(resource, new).map_err(Into::into)
+/// Lowers a limit. One that is lower already cannot be raised, and is met by halving: what it is
+/// may be asked for only where asking cannot fail.
+fn limit_to(resource: Resource, mut current: u64, mut maximum: u64) -> io::Result<()> {
+    loop {
+        let new = Rlimit { current: Some(current), maximum: Some(maximum) };
+        match setrlimit(resource, new) {
+            Err(Errno::PERM) if maximum > 0 => {
+                maximum /= 2;
+                current = current.min(maximum);
+            }
+            set => return set.map_err(Into::into),
+        }
+    }
 }
 
 /// Has the kernel end this process when the one that started it ends.
