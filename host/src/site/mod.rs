@@ -462,11 +462,11 @@ async fn look(root: &Arc<Root>, path: &str) -> Result<Found, Trouble> {
 }
 
 impl Lookup {
-    /// Whether it may be remembered. A file only if it was left alone for a moment,
-    /// so that its version can be told from the next.
+    /// Whether it may be remembered. A file only if it was left alone for a moment, so that its
+    /// version can be told from the next, and only with the validators that it keeps.
     fn is_settled(&self) -> bool {
         match self {
-            Lookup::File(file) => file.validators.tag.is_some(),
+            Lookup::File(file) => file.validators.are_final,
             Lookup::Directory | Lookup::Missing => true,
             Lookup::Forbidden | Lookup::Error(_) => false,
         }

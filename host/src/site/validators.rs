@@ -63,6 +63,8 @@ pub struct Validators {
     pub modified: Option<SystemTime>,
     /// A time after which the file was certainly not modified, if its file system tells one.
     pub changed: Option<SystemTime>,
+    /// Whether they stay as they are: the version has its tag, and its date if it ever gets one.
+    pub are_final: bool,
 }
 
 /// What a file's handle says that changes when the file does.
@@ -148,25 +150,27 @@ impl Validators {
         let is_settled = now_ns - changed_ns > settling;
         let is_clock = !is_placeholder(changed_ns);
         let run = (!is_clock).then(|| *RUN);
+        let has_date = is_clock && date_is_confirmed(version);
+        let is_dated = is_settled && has_date && date_is_over(version, now_ns - settling);
         Validators {
             tag: is_settled.then_some(EntityTag { version, coding: "", run }),
-            modified: (is_settled && is_clock && date_identifies(version, now_ns - settling))
-                .then(|| time(modified_ns))
-                .flatten(),
+            modified: is_dated.then(|| time(modified_ns)).flatten(),
             changed: is_clock.then(|| time(changed_ns + SECOND_NS - 1)).flatten(),
+            are_final: is_settled && (is_dated || !has_date),
         }
     }
 }
 
-/// Whether the date of modification is that of this version alone, at this time.
-fn date_identifies(version: Version, now_ns: i128) -> bool {
-    let Version { modified_ns, changed_ns, .. } = version;
-    let agreement = nanoseconds(AGREEMENT);
-    let is_confirmed = (changed_ns - modified_ns).abs() <= agreement;
-    // Another version whose date is in the same second was changed by then, or its own time
-    // of change does not confirm its date.
-    let is_over = modified_ns.div_euclid(SECOND_NS) * SECOND_NS + SECOND_NS + agreement < now_ns;
-    is_confirmed && is_over
+/// Whether the time of change confirms that of modification.
+fn date_is_confirmed(Version { modified_ns, changed_ns, .. }: Version) -> bool {
+    (changed_ns - modified_ns).abs() <= nanoseconds(AGREEMENT)
+}
+
+/// Whether no other version can get this date any more, at this time. One whose date is in the
+/// same second was changed by then, or its own time of change does not confirm its date.
+fn date_is_over(Version { modified_ns, .. }: Version, now_ns: i128) -> bool {
+    let second_ns = modified_ns.div_euclid(SECOND_NS) * SECOND_NS;
+    second_ns + SECOND_NS + nanoseconds(AGREEMENT) < now_ns
 }
 
 /// Whether a time is one that no clock told.
@@ -195,6 +199,23 @@ mod tests {
 
     fn version(modified_ns: i128) -> Version {
         Version { device: 1, inode: 7, length: 10, modified_ns, changed_ns: modified_ns }
+    }
+
+    #[test]
+    fn validators_are_final_once_the_date_is_told_or_never_will_be() {
+        let final_at = |version, after_ms| {
+            let now = UNIX_EPOCH + Duration::from_secs(WRITTEN) + Duration::from_millis(after_ms);
+            Validators::of(version, now).are_final
+        };
+        // One that was written with a date, and one whose date was set back by a day.
+        let written = version(WRITTEN_NS + 1);
+        let preserved =
+            Version { modified_ns: WRITTEN_NS - 86_400 * SECOND_NS, ..version(WRITTEN_NS + 1) };
+        for (version, expected) in
+            [(written, [false, false, true]), (preserved, [false, true, true])]
+        {
+            assert_eq!([50, 1_000, 60_000].map(|after| final_at(version, after)), expected);
+        }
     }
 
     /// The validators of a version, so many milliseconds after [`WRITTEN`].
