@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use innkeeper::http1::connection::{Origin, serve};
+use innkeeper::http1::connection::{Origin, Service, serve};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -37,16 +38,7 @@ fn an_hour(hello: &str, each: Each, limit: Duration) -> Vec<Vec<u8>> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (_stop, stopping) = watch::channel(false);
         let origin = Origin { client: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
-        // Afterwards the kernel has all names at hand. While a thread waits for the disk nobody
-        // has anything to do, and that clock would go on.
-        let mut first = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let request = b"HEAD /large.bin HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-        first.write_all(request).await.unwrap();
-        let (accepted, _) = listener.accept().await.unwrap();
-        let served = serve(accepted, origin, service.clone(), stopping.clone());
-        let (_, answer) = tokio::join!(served, rest(first, Vec::new()));
-        assert!(answer.starts_with(b"HTTP/1.1 200 "));
-        tokio::time::pause();
+        pause_behind_a_request(&listener, origin, &service, &stopping).await;
         let began = Instant::now();
         let mut got = Vec::new();
         while began.elapsed() < HOUR {
@@ -78,6 +70,24 @@ fn an_hour(hello: &str, each: Each, limit: Duration) -> Vec<Vec<u8>> {
     let count = got.len() as u64;
     assert!(expected.contains(&count), "{count} connections instead of {expected:?}");
     got
+}
+
+/// Pauses tokio's clock once `large.bin` was asked for. From then on the kernel has all names at
+/// hand: while a thread waits for the disk nobody has anything to do, and that clock would go on.
+pub(crate) async fn pause_behind_a_request(
+    listener: &TcpListener,
+    origin: Origin,
+    service: &Arc<Service>,
+    stopping: &watch::Receiver<bool>,
+) {
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let request = b"HEAD /large.bin HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    client.write_all(request).await.unwrap();
+    let (accepted, _) = listener.accept().await.unwrap();
+    let served = serve(accepted, origin, Arc::clone(service), stopping.clone());
+    let (_, answer) = tokio::join!(served, rest(client, Vec::new()));
+    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", answer.escape_ascii());
+    tokio::time::pause();
 }
 
 /// What was sent until the server ended it, in whatever way.

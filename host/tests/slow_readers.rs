@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::fixture::{Setup, TestServer, site, write};
+use crate::rude::pause_behind_a_request;
 use crate::running::{Program, serving, told, until};
 
 const MIB: usize = 1 << 20;
@@ -44,10 +45,11 @@ fn on_a_simulated_clock<T>(
     let (folder, service) = Setup { workers: 1, ..Setup::default() }.service();
     write(&folder.path().join("root/large.bin"), &vec![b'x'; bytes]);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_all().start_paused(true).build().unwrap().block_on(async {
+    runtime.enable_all().build().unwrap().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let origin = Origin { client: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+        pause_behind_a_request(&listener, origin, &service, &stopping).await;
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(u32::try_from(SMALL_WINDOW).unwrap()).unwrap();
         let mut client = socket.connect(listener.local_addr().unwrap()).await.unwrap();
