@@ -22,7 +22,8 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 /// The same of bodies that guests made, and of listings. 64 of the largest.
 const MAX_REPLY_BYTES: u64 = 64 << 20;
 
-/// Up to so many bytes are neither shared nor refused: a connection's own buffers take as much.
+/// Contents of at most this size are neither shared nor refused: a connection's own buffers take
+/// as much.
 pub const SMALL_BYTES: usize = 4 << 10;
 
 /// Contents of files: small ones, and compressed ones.
@@ -80,8 +81,8 @@ impl InFlight {
         is_full
     }
 
-    /// Whether these bytes should not be sent now, as there is no room for more and nobody is
-    /// sent the same already. Counts it if so.
+    /// Whether to refuse these bytes: there is no room for more, and no other response is being
+    /// sent from the same ones. Counts it if so.
     pub fn refuses(&self, content: &SharedBytes) -> bool {
         content.len() > SMALL_BYTES && !content.is_being_sent() && self.is_full()
     }

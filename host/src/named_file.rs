@@ -74,7 +74,7 @@ pub fn open(path: &Path) -> Result<(File, Metadata), NamedFileError> {
     Ok((file, metadata))
 }
 
-/// Reads a file of so many bytes at most.
+/// Reads a file of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, NamedFileError> {
     read_all(&open(path)?.0, limit)
 }
@@ -84,7 +84,7 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, NamedFileError> {
     String::from_utf8(read(path, limit)?).map_err(|_| NamedFileError::NoText)
 }
 
-/// Reads what was opened, of so many bytes at most.
+/// Reads an open file of at most `limit` bytes.
 pub fn read_all(file: &File, limit: u64) -> Result<Vec<u8>, NamedFileError> {
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -109,7 +109,7 @@ pub fn append(path: &Path) -> Result<File, NamedFileError> {
     }
     let file = opener::open(path, How::Append)?;
     may_be_written(&file.metadata()?)?;
-    // From now on who writes may wait: it is a thread that does nothing else.
+    // Writes may block from now on: they are made by a thread that does nothing else.
     let flags = rustix::fs::fcntl_getfl(&file).map_err(io::Error::from)?;
     rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK).map_err(io::Error::from)?;
     Ok(file)

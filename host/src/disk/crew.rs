@@ -1,5 +1,5 @@
-//! Threads that may wait: so many for each device, so that one which gives no answer keeps none
-//! from the others.
+//! Threads that may wait for a file system. Each device has a limited number of them, so that a
+//! device that gives no answer takes no threads from the others.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -40,11 +40,11 @@ pub(super) struct Limits {
     pub(super) threads: usize,
     /// What may wait for one device at a time.
     pub(super) waiting: usize,
-    /// How long somebody waits for an answer, or for a sign that the work goes on.
+    /// How long a caller waits for an answer, or for a sign that the work goes on.
     pub(super) patience: Duration,
-    /// The same for a device that gave none for so long.
+    /// The same for a device that has already exceeded `patience`.
     pub(super) brief_patience: Duration,
-    /// How long somebody waits for work that goes on.
+    /// How long a caller waits in all, also for work that goes on.
     pub(super) longest: Duration,
 }
 
@@ -170,7 +170,7 @@ pub struct Share {
 
 /// Something to do.
 trait Work: Send {
-    /// Whether somebody waits for it.
+    /// Whether its caller still waits for the outcome.
     fn is_wanted(&self) -> bool;
     /// Does it, and tells its outcome.
     fn run(self: Box<Self>);
@@ -188,7 +188,7 @@ impl<R: Send, F: FnOnce(&Progress) -> R + Send> Work for Asked<F, R> {
     }
 
     fn run(self: Box<Self>) {
-        // Who has gone since finds nobody to tell.
+        // Sending fails if the caller has stopped waiting; the outcome is then dropped.
         let _ = self.answer.send((self.work)(&self.progress));
     }
 }
@@ -282,7 +282,7 @@ impl Crew {
         if state.threads == 0 { self.hire(&mut state) } else { Ok(()) }
     }
 
-    /// Does this for somebody who waits for it.
+    /// Runs the work on a thread and waits for its outcome.
     pub(super) async fn run<R: Send + 'static>(
         &'static self,
         queue: Queue,
@@ -327,7 +327,7 @@ impl Crew {
         }
     }
 
-    /// Does this, for nobody who waits.
+    /// Runs the work on a thread; the caller does not wait.
     pub(super) fn hand_over(&'static self, queue: Queue, work: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
         state.queues.entry(queue).or_default().works.push_back(Box::new(HandedOver(work)));
@@ -335,7 +335,7 @@ impl Crew {
         let _ = self.call(&mut state);
     }
 
-    /// Has somebody see to what waits.
+    /// Starts or wakes threads for the work that waits.
     fn call(&'static self, state: &mut State) -> Result<(), Unanswered> {
         while state.is_short_of_threads(&self.limits) {
             if let Err(error) = self.hire(state) {
@@ -376,7 +376,7 @@ impl Crew {
             if let Some((queue, number, work)) = state.next(&self.limits) {
                 state.idle -= 1;
                 drop(state);
-                // The panic's hook tells of it; who waits finds that there is no answer.
+                // The panic hook logs it; the caller finds the channel closed.
                 let _ = catch_unwind(AssertUnwindSafe(|| work.run()));
                 state = self.state();
                 state.idle += 1;

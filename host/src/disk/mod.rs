@@ -5,7 +5,7 @@
 //!
 //! - [`place`]: on which device something is, and whether its file system is local.
 //! - [`open_file`]: an open file that is closed where that may wait.
-//! - `crew`: threads, so many for each device, with a limit on each wait.
+//! - `crew`: threads, a limited number for each device, with a limit on each wait.
 //!
 //! Threads that a file system keeps cannot be ended. Their number is bounded, they belong to the
 //! whole process, and its end waits for none of them.
@@ -92,7 +92,7 @@ pub async fn compute<R: Send + 'static>(
     BACKGROUND.run(Queue::Processor, |_: &Progress| work()).await
 }
 
-/// Runs what nobody waits for.
+/// Runs work whose outcome no caller waits for.
 fn hand_over(place: Place, work: impl FnOnce() + Send + 'static) {
     FOREGROUND.hand_over(Queue::Device(place.device), work);
 }

@@ -110,8 +110,8 @@ fn magic(told: impl TryInto<i64>) -> u32 {
 const OVERLAY: u32 = 0x794c_7630;
 const PROC: u32 = 0x9fa0;
 
-/// Those that ask nobody but the disk, and that only for what a walk through the kernel's memory
-/// (`RESOLVE_CACHED`) does not find; statfs(2) and `linux/magic.h`.
+/// Local file systems: they wait for nothing but the disk, and not for names that the kernel has
+/// in memory (`RESOLVE_CACHED`). The numbers are those of statfs(2) and `linux/magic.h`.
 #[rustfmt::skip]
 const LOCAL: &[u32] = &[
     0x0000_ef53, // ext2, ext3, ext4

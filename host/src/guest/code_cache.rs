@@ -78,7 +78,7 @@ impl CodeCache {
         is_edited: bool,
     ) -> Option<Component> {
         let whole = self.known(engine, &code_name(digest, engine, false));
-        // For who edits it only.
+        // Only `innkeeper dev` uses code that was compiled from edited functions.
         let edited = || self.known(engine, &code_name(digest, engine, true));
         whole.or_else(|| if is_edited { edited() } else { None })
     }
@@ -94,7 +94,7 @@ impl CodeCache {
         self.keep_or_tell(&code_name(digest, engine, is_edited), code);
     }
 
-    /// The functions that were compiled for who edits a guest, as they were written down.
+    /// The compiled functions that `innkeeper dev` kept, in the form in which it stored them.
     pub(super) fn functions(&self, engine: &wasmtime::Engine) -> Option<Vec<u8>> {
         self.read(&name_of(&"functions", engine)).ok()?
     }

@@ -1,5 +1,5 @@
-//! Compiles guests: in a helper, which may use so much and has nothing to lose, or here
-//! where there is none.
+//! Compiles guests: in a helper, a process with limits and without files or connections, or in
+//! this process if there is no helper.
 //!
 //! Compiling takes memory and time that are no function of a guest's size: with loops and
 //! locals both are quadratic in it. And what is compiled is not trusted yet. So a server does
@@ -56,12 +56,13 @@ impl CompileLimits {
 /// How often the processor's time fits into the time that it may take by the clock.
 const WALL: u64 = 20;
 
-/// Machine code that a guest may become: so many bytes for each of its own, and for all. One
-/// in Python becomes three.
+/// Bytes of machine code that a guest may become, for each byte of the guest. One in Python
+/// becomes three.
 const CODE_PER_BYTE: u64 = 16;
+/// Bytes of machine code that each guest may have beyond that.
 const CODE_BYTES: u64 = 8 << 20;
 
-/// Bytes of the functions that were compiled before, for who edits a guest.
+/// Bytes of compiled functions that `innkeeper dev` keeps for the next compilation.
 const MAX_FUNCTIONS_BYTES: u64 = 512 << 20;
 
 /// How a compilation is ranked beside workers, with 0, for its first second; after that it is
@@ -125,10 +126,10 @@ impl std::error::Error for LoadError {}
 pub(super) struct Compiler {
     settings: Settings,
     limits: CompileLimits,
-    /// Without them it compiles in this process, for who trusts the guest.
+    /// If `None`, guests are compiled in this process, and have to be trusted.
     helpers: Option<Helpers>,
-    /// Held by who compiles: two at a time would have twice the memory. With the functions
-    /// that were compiled before, where they are kept.
+    /// Locked during a compilation: two at a time would take twice the memory. Holds the
+    /// functions that were compiled before, if they are kept.
     at_work: Mutex<Option<Vec<u8>>>,
     keeps_functions: bool,
 }

@@ -229,7 +229,7 @@ impl PreparedEngine {
     }
 }
 
-/// What machine code depends on. Who compiles a guest and who runs it have the same.
+/// What machine code depends on. The compiler and the server that runs the code use the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Settings {
     stack_bytes: usize,

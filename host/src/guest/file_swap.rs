@@ -27,14 +27,14 @@ use crate::helper::GiveUp;
 /// is read. Deployments make several changes at once.
 const SETTLED: Duration = Duration::from_millis(20);
 
-/// How long nothing must be written to a file that nobody closed.
+/// How long a file that was not closed must be left unwritten before it is read.
 const UNCLOSED: Duration = Duration::from_millis(500);
 
-/// A file that changes for longer is read all the same: what is unfit is refused.
+/// A file that keeps changing for longer is read all the same; the check refuses half a guest.
 const RESTLESS: Duration = Duration::from_secs(5);
 
-/// How often a watched file is looked at although nobody said that it changed: nobody
-/// does on network file systems, or when it is written by another of its names.
+/// How often a watched file is looked at without a notification of a change: there is none on
+/// network file systems, or when the file is written through another hard link.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// What the thread is told.
@@ -50,7 +50,7 @@ pub(super) enum Occasion {
     Panic,
 }
 
-/// Who looks after the file.
+/// Puts a guest in service when its file changes.
 pub(super) struct FileSwapper {
     pub(super) engine: Arc<Engine>,
     pub(super) succession: Succession,

@@ -3,7 +3,7 @@
 //! so a flood of requests that have to be decided leaves the others alone.
 //!
 //! Clients take turns: the work of one, however much it is, waits for its own. Where there
-//! is no room for more, it is taken from who has most of it.
+//! is no room for more, it is taken from the client with the longest queue.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -171,7 +171,7 @@ impl Waiting {
             let own = self.of.get(&client).map_or(0, VecDeque::len);
             let longest = self.of.iter_mut().max_by_key(|(_, queue)| queue.len());
             match longest {
-                // It has two more at least: who has one more would lose it in turn.
+                // Two more at least: with one more they would displace each other in turns.
                 Some((_, queue)) if queue.len() > own + 1 => displaced = queue.pop_back(),
                 _ => return Some(work),
             }

@@ -170,7 +170,7 @@ impl Drop for Swapper {
     }
 }
 
-/// Somebody who waits. Dropped, nobody does.
+/// A caller that waits for a guest. When it is dropped, the guest is given up.
 struct Waits(GiveUp);
 
 impl Drop for Waits {

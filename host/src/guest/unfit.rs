@@ -1,14 +1,14 @@
 //! Guests that are not tried again as long as their bytes are the same.
 //!
 //! What was refused, or was taken out of service, would fail once more. It is remembered
-//! whatever else is put in service meanwhile; somebody who asks for it has it forgotten.
+//! whatever else is put in service meanwhile, until an operator asks to try it again.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use super::digest::Digest;
 
-/// Guests that are remembered. Somebody who tries more in turns has them tried again.
+/// Guests that are remembered. Beyond this number the oldest is forgotten, and is tried again.
 const KEPT: usize = 256;
 
 /// Why a guest is unfit.
@@ -16,9 +16,9 @@ const KEPT: usize = 256;
 pub enum Unfit {
     /// It did not pass its check with these cases.
     Refused,
-    /// So many of its last 1,000 decisions failed in service.
+    /// This many of its last 1,000 decisions failed in service.
     Failed(u32),
-    /// Somebody wanted the one before it back.
+    /// An operator put the guest before it in service again.
     RolledBack,
 }
 
@@ -64,7 +64,7 @@ impl UnfitGuests {
         self.0.retain(|(known, _)| *known != digest);
     }
 
-    /// Forgets all of them: somebody wants to know again.
+    /// Forgets all of them, so that each is tried again.
     pub(super) fn forget(&mut self) {
         self.0.clear();
     }

@@ -14,7 +14,7 @@ use crate::sandbox::{self, Refusals, Role};
 pub enum Confinement {
     /// They are, as far as the kernel knows how.
     Sandbox,
-    /// They are not, as somebody asked for.
+    /// They are not: `--no-lockdown`.
     None,
 }
 
@@ -100,7 +100,7 @@ pub(super) fn end_with_parent() -> io::Result<()> {
     if started_by == parent { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
 }
 
-/// Gives this process a name for who looks at what runs (proc(5)): it would be `exe`.
+/// Names this process for `ps` and `top` (`comm` in proc(5)); otherwise it would be `exe`.
 pub(super) fn name_process(name: &str) {
     if let Ok(name) = CString::new(format!("inn-{name}")) {
         // It works without one.

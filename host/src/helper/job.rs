@@ -111,7 +111,7 @@ impl Helpers {
         !self.0.jobs().is_gone
     }
 
-    /// Asks for a helper, which may take so long. Who gives up has it ended.
+    /// Asks for a helper, which is ended after `wall`, or when `give_up` says so.
     pub fn begin(&self, role: Role, wall: Duration, give_up: &GiveUp) -> Result<Job, NoHelper> {
         if give_up.is_wanted() {
             return Err(NoHelper::GivenUp);
@@ -181,7 +181,7 @@ impl Shared {
         );
         let mut jobs = self.jobs();
         jobs.is_gone = true;
-        // Who waits for one of these is told by that.
+        // Dropping the senders tells the callers that wait.
         jobs.waiting.clear();
     }
 

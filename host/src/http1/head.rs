@@ -225,7 +225,7 @@ fn parse_fields<'h, 'b: 'h>(
     })
 }
 
-/// Judges whole field lines of a head that has not ended, of which so many are allowed.
+/// Checks the complete field lines of an unfinished head; `allowed` is their largest number.
 pub(super) fn check_fields(lines: &[u8], allowed: usize) -> Result<(), Fault> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     parse_fields(lines, &mut fields[..allowed.min(MAX_FIELDS)]).map(|_| ())

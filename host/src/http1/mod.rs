@@ -15,7 +15,7 @@
 //! - `stream`: the socket, with a limit on every wait; `alarm`: the timer of these waits.
 //! - `taking`: how a connection waits for its client to take what was sent.
 //! - `progress`: what a client takes of what is sent to it.
-//! - [`turns`]: who goes first; `unsent`: how much the kernel holds for whom.
+//! - [`turns`]: the order in which connections send; `unsent`: how much the kernel holds for each.
 //! - `account`: what a request and its answer came to, for log and metrics.
 //! - [`limits`]: how much, how many and how long, each with its reason.
 

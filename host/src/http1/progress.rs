@@ -60,7 +60,7 @@ impl Progress {
         Progress { stall, handed: 0, taken: 0, seen: 0, silent_since: now, began: (now, 0) }
     }
 
-    /// Notes that so many bytes were handed to the kernel.
+    /// Notes how many bytes were handed to the kernel.
     pub(super) fn hand_over(&mut self, bytes: usize) {
         self.handed += bytes as u64;
     }
@@ -129,8 +129,8 @@ mod tests {
 
     const STALL: Duration = Duration::from_secs(30);
 
-    /// A client that is sent 12 MB, takes so much at once and so much more each so many seconds,
-    /// `times` times; and the second at which it is given up after that.
+    /// A client that is sent 12 MB, takes `at_once` bytes, and then `more` bytes every `each`
+    /// seconds, `times` times; and the second at which it is given up after that.
     fn given_up_at(at_once: u64, more: u64, each: u64, times: u64) -> Result<u64, u64> {
         let began = Instant::now();
         let mut progress = Progress::new(STALL, began);

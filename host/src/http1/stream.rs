@@ -245,8 +245,8 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// The same from a file system on which moving bytes may wait for somebody. A piece is
-    /// read when there is room for it, so that who takes nothing holds none.
+    /// The same from a file system that may wait for a server or another process. A piece is read
+    /// when the socket has room for it, so that a client that takes nothing holds no memory.
     async fn send_pieces(&mut self, mut transfer: Transfer<'_>) -> Result<(), Broken> {
         while transfer.left() > 0 {
             if transfer.left() > SMALL_BYTES {

@@ -21,8 +21,8 @@ pub const UNSENT_BYTES: u32 = 64 << 10;
 /// The same in a crowd: with thousands that read nothing, 64 KiB each are too much.
 const UNSENT_BYTES_IN_A_CROWD: u32 = 16 << 10;
 
-/// Clients of a worker that have not taken what was sent to them make a crowd, from so many on.
-/// Beside fewer of them nobody is sent less.
+/// From this number on, clients of a worker that have not taken what was sent to them are a crowd.
+/// Below it, no client is sent less.
 const CROWD: usize = 128;
 
 /// By how much more a client gets when it proves to be fast for the first time: its kernel may
@@ -69,7 +69,7 @@ impl Unsent {
         }
     }
 
-    /// Takes so many of the shared bytes, if there are as many.
+    /// Takes this many of the shared bytes, if that many are left.
     fn take(&self, bytes: u32) -> bool {
         let more = |given: u64| Some(given + u64::from(bytes)).filter(|&sum| sum <= SHARED_BYTES);
         self.given.try_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
@@ -89,7 +89,7 @@ impl<'a> Share<'a> {
         }
     }
 
-    /// Gives less in a crowd, to who has no more than all have.
+    /// Lowers the limit in a crowd, unless the client was given shared bytes.
     pub(super) fn yield_to_crowd(&mut self, socket: &TcpStream) {
         if self.bytes == UNSENT_BYTES {
             let least = self.all.least();
@@ -104,7 +104,7 @@ impl<'a> Share<'a> {
         self.bytes < MOST_BYTES
     }
 
-    /// Gives more, if the client took so many bytes in this time.
+    /// Raises the limit if the client took its bytes fast enough.
     pub(super) fn grow(&mut self, socket: &TcpStream, taken: u64, within: Duration) {
         let in_advance = u128::from(taken) * IN_ADVANCE.as_micros() / within.as_micros().max(1);
         let in_advance = u32::try_from(in_advance).unwrap_or(MOST_BYTES).min(MOST_BYTES);

@@ -62,8 +62,8 @@ impl Format {
         room
     }
 
-    /// Appends a line: the client took so many bytes of the body, and the response was cut if
-    /// that is not all of it.
+    /// Appends a line: the client took `body_bytes` of the body, and the response was cut
+    /// before its end if `is_cut`.
     pub(super) fn finish(self, text: &mut Vec<u8>, draft: &Draft, body_bytes: u64, is_cut: bool) {
         let (before, behind) = draft.text.split_at(draft.body_bytes_at);
         text.extend_from_slice(before);

@@ -88,8 +88,8 @@ impl AccessLog {
         self.format.draft(room, entry)
     }
 
-    /// Logs it: the client took so many bytes of the response's body, and the response was cut
-    /// if that is not all of it.
+    /// Logs it: the client took `body_bytes` of the response's body, and the response was cut
+    /// before its end if `is_cut`.
     pub fn append(&self, draft: &Draft, body_bytes: u64, is_cut: bool) {
         self.queue.append(|text| self.format.finish(text, draft, body_bytes, is_cut));
     }

@@ -8,7 +8,7 @@
 //! - `paths`: which files, and no TCP connections (Landlock, Linux 5.13; landlock(7)).
 //! - [`opener`]: files that are opened by their names, by a process of their own.
 //! - `calls`: which system calls (seccomp, Linux 3.17; seccomp(2)); `roles` has the lists.
-//! - `report` and `names`: which call was refused, for who looks for one that is missing.
+//! - `report` and `names`: which call was refused, to find one that the list lacks.
 
 mod calls;
 mod names;

@@ -1,4 +1,4 @@
-//! Tells of each system call that is refused, for who looks for one that is missing.
+//! Reports each system call that is refused, to find one that the list lacks.
 //!
 //! The kernel sends SIGSYS instead of refusing the call (`SECCOMP_RET_TRAP`, seccomp(2)),
 //! and the handler writes a line and refuses it. This works where there is no audit, as in

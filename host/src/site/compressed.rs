@@ -138,7 +138,7 @@ impl Compressor {
 #[derive(Default)]
 struct Sent {
     contents: HashMap<(EntityTag, Coding), WeakBytes>,
-    /// From so many on those that nobody has are looked for.
+    /// From this number of entries on, those that are no longer in use are looked for.
     tidy_at: usize,
 }
 

@@ -9,8 +9,9 @@ use super::media_type::MediaType;
 /// of a site, and must not name old ones.
 const OF_PAGES: &str = "no-cache";
 
-/// An answer that may be used for longer without asking again lives for long. What a worker
-/// found a moment ago may be behind for a second: who keeps that for a minute hardly notices.
+/// A response that caches may use for longer than this without asking again lives for long. What
+/// a worker found a moment ago may be a second behind; in a cache that keeps it for a minute that
+/// hardly matters.
 const LONG_SECONDS: u64 = 60;
 
 /// Whether this value of `Cache-Control` lets an answer be used for long without asking again.

@@ -434,7 +434,7 @@ enum Trouble {
 }
 
 impl Trouble {
-    /// What it means for who looks.
+    /// The outcome of a lookup that failed so.
     fn lookup(self) -> Lookup {
         match self {
             Trouble::System(errno) => failed(errno),
