@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::fixture::{Client, site, write};
-use crate::running::{PROGRAM, Program, serving};
+use crate::running::{PROGRAM, Program, serving, until};
 
 /// How long something may take that happens at once on a machine with nothing else to do.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -225,15 +225,18 @@ fn guest_cases_and_log_anywhere_open_no_folder() {
     }
 }
 
-/// The process with this name that this one started.
+/// The process with this name that this one started, as soon as it has its name.
 fn child_of(parent: u32, name: &str) -> rustix::process::Pid {
-    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
-    let named = |id: &&str| {
-        fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|comm| comm.trim() == name)
+    let find = || {
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+        let children = children.unwrap();
+        let named = |id: &&str| {
+            fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|comm| comm.trim() == name)
+        };
+        children.split_whitespace().find(named).map(str::to_owned)
     };
-    let id = children.split_whitespace().find(named);
-    let id = id.unwrap_or_else(|| panic!("no {name} among {children:?}"));
-    rustix::process::Pid::from_raw(id.parse().unwrap()).unwrap()
+    until(|| find().is_some());
+    rustix::process::Pid::from_raw(find().unwrap().parse().unwrap()).unwrap()
 }
 
 #[test]

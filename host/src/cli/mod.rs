@@ -367,6 +367,7 @@ mod tests {
         let admin = |typed| serving(&["--admin", typed]).admin;
         let address = "127.0.0.1:1".parse().expect("an address");
         assert_eq!(admin("127.0.0.1:1"), Some(AdminAddress::Tcp(address)));
+        assert_eq!(admin("http://127.0.0.1:1/"), Some(AdminAddress::Tcp(address)));
         assert_eq!(admin("unix:a/b"), Some(AdminAddress::Unix("a/b".into())));
         assert_eq!(serving(&[]).admin, None);
     }

@@ -104,8 +104,9 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// Reads where to listen for who runs the server.
+/// Reads where the administration listens, also in the form in which a server tells it.
 pub(super) fn admin_address(text: &str) -> Result<AdminAddress, String> {
+    let text = text.strip_prefix("http://").map_or(text, |text| text.trim_end_matches('/'));
     match text.strip_prefix("unix:") {
         Some("") => Err("write the path of the socket behind unix:".to_owned()),
         Some(path) => Ok(AdminAddress::Unix(path.into())),

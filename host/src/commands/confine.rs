@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use crate::cli::{LogFormat, Settings};
 use crate::helper;
 use crate::sandbox::opener::{How, Named};
-use crate::sandbox::{self, Needs, Refusals, Role, Sandbox};
+use crate::sandbox::{self, Needs, Refusals, Role, Sandbox, SandboxError};
 
 /// The files that are opened again by their names: the guest and its cases, which others
 /// replace, and the log, which is moved away.
@@ -39,8 +39,13 @@ pub(super) fn enter(settings: &Settings, code_cache: Option<&Path>) -> anyhow::R
         warn_of_others_in(folder);
     }
     let refusals = if settings.sandbox_report { Refusals::Reported } else { Refusals::Silent };
-    let sandbox = sandbox::enter(Role::Server(&needs), refusals).map_err(|error| {
-        anyhow!("cannot give up what serving does not need (--no-lockdown keeps it): {error}")
+    let sandbox = sandbox::enter(Role::Server(&needs), refusals).map_err(|error| match error {
+        SandboxError::Path(path, error) if settings.readable.contains(&path) => {
+            anyhow!("cannot open {path:?} (--readable): {error}")
+        }
+        error => {
+            anyhow!("cannot give up what serving does not need (--no-lockdown keeps it): {error}")
+        }
     })?;
     let shown = |paths: Vec<PathBuf>| {
         paths.into_iter().map(|path| std::path::absolute(&path).unwrap_or(path)).collect()

@@ -91,8 +91,8 @@ pub fn start_opener(files: Vec<Named>) -> io::Result<()> {
 
 /// Is that process, until nobody can ask it any more.
 fn open_files(socket: OwnedFd) -> io::Result<()> {
-    confine::name_process("opener");
     let _ignored = spawner::ignore_signals()?;
+    confine::name_process("opener");
     let arguments = std::env::args_os().skip(1);
     let files = arguments.filter_map(|argument| opener::from_argument(&argument)).collect();
     Confinement::Sandbox.enter(sandbox::Role::Opener)?;
