@@ -179,6 +179,19 @@ impl FileSwapper {
                 return history.note(Outcome::Refused, Some(digest), format!("{path}: {problem}"));
             }
         };
+        // Meanwhile somebody may have handed over the same.
+        if serving.current().digest() == digest {
+            return tracing::info!("{path} is what serves: the guest {digest} goes on serving");
+        }
+        // And it may have served, and failed.
+        if let Some(why) = serving.unfit(digest, tried) {
+            self.known = Some(Known { guest: digest, refused: Some(tried) });
+            return tracing::warn!(
+                "the guest {digest} in {path} is not put in service: {why}; the guest {} goes on \
+                 serving",
+                serving.current().digest()
+            );
+        }
         let told = format!("settled in {settled:.1?}, read and digested in {read:.1?}");
         self.succession.publish(proven, &format!("in {path}"), began, &told);
     }

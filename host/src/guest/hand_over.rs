@@ -103,8 +103,9 @@ impl Tester {
             serving.history().note(Outcome::Refused, Some(digest), told);
             return Some(trial);
         }
-        let is_new = digest != old.digest();
         drop(old);
+        // The same may have come to serve by the guest's file meanwhile.
+        let is_new = digest != serving.current().digest();
         trial.serves = true;
         if let Some(proven) = proven.filter(|_| is_new) {
             self.succession.publish(proven, "that was handed over", began, "digested");
