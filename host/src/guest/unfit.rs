@@ -54,7 +54,9 @@ impl UnfitGuests {
     pub(super) fn add(&mut self, digest: Digest, why: Unfit) {
         self.remove(digest);
         if self.0.len() == KEPT {
-            self.0.pop_front();
+            // What served and failed is forgotten after what never served.
+            let refused = self.0.iter().position(|(_, why)| *why == Unfit::Refused);
+            self.0.remove(refused.unwrap_or_default());
         }
         self.0.push_back((digest, why));
     }
@@ -84,6 +86,11 @@ mod tests {
         assert_eq!((guests.why(digest(0)), guests.0.len()), (None, KEPT));
         guests.add(digest(1), Unfit::Failed(3));
         assert_eq!((guests.why(digest(1)), guests.0.len()), (Some(Unfit::Failed(3)), KEPT));
+        for number in KEPT..3 * KEPT {
+            guests.add(digest(number), Unfit::Refused);
+        }
+        assert_eq!((guests.why(digest(1)), guests.0.len()), (Some(Unfit::Failed(3)), KEPT));
+        assert_eq!(guests.why(digest(2)), None);
         guests.remove(digest(1));
         assert_eq!(guests.why(digest(1)), None);
         guests.forget();
