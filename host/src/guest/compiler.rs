@@ -278,7 +278,8 @@ impl Compiler {
             )),
             Ending::GivenUp => LoadError::GivenUp,
             Ending::Done | Ending::Failed => LoadError::Hindered(
-                "its compiler ended without a word; it is tried again when its file changes or \
+                "its compiler ended without a word; if this program's libraries were replaced since \
+                 its start, restart the server; the guest is tried again when its file changes or \
                  somebody asks for it"
                     .to_owned(),
             ),

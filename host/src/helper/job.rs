@@ -10,10 +10,10 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -24,6 +24,13 @@ use rustix::net::{
 use super::confine::Confinement;
 use super::protocol::{Ending, MESSAGE_BYTES, News, Order, ProtocolError, message, understood};
 use super::{Role, SPAWNER, spawner};
+
+/// How long the spawner has to start a helper, or to tell how one ended. It takes milliseconds,
+/// unless somebody has stopped it (SIGSTOP).
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is looked meanwhile whether somebody still waits.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The spawner, before there is a thread that listens to it.
 pub struct Spawner {
@@ -128,12 +135,18 @@ impl Helpers {
             number
         };
         let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-        // Where that cannot be sent the spawner is gone, which its thread notices.
+        // Where that cannot be sent the spawner is gone, which its thread notices, or it has
+        // been silent for long.
         let _ = self.0.order(&Order::Start { job: number, role, wall_ms });
-        let socket = match events.recv() {
+        let socket = match self.0.first_of(&events, give_up) {
             Ok(Event::Started(socket)) => socket,
             Ok(Event::NotStarted(why)) => return Err(NoHelper::NotStarted(why)),
-            Ok(Event::Ended(_)) | Err(_) => return Err(NoHelper::Gone),
+            Ok(Event::Ended(_)) => return Err(NoHelper::Gone),
+            Err(problem) => {
+                // If it is started after all, its socket is closed, and it ends.
+                self.0.jobs().waiting.remove(&number);
+                return Err(problem);
+            }
         };
         let job = Job {
             number,
@@ -153,10 +166,33 @@ impl Shared {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What happens first to a job that was asked for.
+    fn first_of(&self, events: &Receiver<Event>, give_up: &GiveUp) -> Result<Event, NoHelper> {
+        let began = Instant::now();
+        loop {
+            match events.recv_timeout(LOOK) {
+                Ok(event) => return Ok(event),
+                Err(RecvTimeoutError::Disconnected) => return Err(NoHelper::Gone),
+                Err(RecvTimeoutError::Timeout) if give_up.is_wanted() => {
+                    return Err(NoHelper::GivenUp);
+                }
+                Err(RecvTimeoutError::Timeout) if began.elapsed() >= PATIENCE => {
+                    let why = format!(
+                        "the process that starts them (inn-spawner) gives no answer within \
+                         {PATIENCE:?}; have it go on (kill -CONT), or restart the server"
+                    );
+                    return Err(NoHelper::NotStarted(why));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Does not wait: one that does not read is not waited for.
     fn order(&self, order: &Order) -> Result<(), ProtocolError> {
         let bytes = message(order)?;
         loop {
-            match send(&self.control, &bytes, SendFlags::NOSIGNAL) {
+            match send(&self.control, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
                 Err(Errno::INTR) => {}
                 sent => return sent.map(drop).map_err(|error| ProtocolError::Io(error.into())),
             }
@@ -251,10 +287,12 @@ impl Job {
             return over;
         }
         let over = loop {
-            match self.events.recv() {
+            match self.events.recv_timeout(PATIENCE) {
                 Ok(Event::Ended(ending)) => break Ended::Helper(ending),
                 Ok(_) => {}
-                Err(_) => break Ended::Spawner,
+                Err(RecvTimeoutError::Disconnected) => break Ended::Spawner,
+                // How it ended is not known.
+                Err(RecvTimeoutError::Timeout) => break Ended::Helper(Ending::Failed),
             }
         };
         self.over = Some(over);

@@ -66,6 +66,8 @@ struct Opener {
 /// From now on these files are opened by the process at the other end of this socket.
 pub fn ask_at(socket: OwnedFd, files: Vec<Named>) -> io::Result<()> {
     set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
+    // One that has not read for long has a full socket.
+    set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
     let opener = Opener { line: Mutex::new((socket, 0)), files };
     OPENER.set(opener).map_err(|_| io::ErrorKind::AlreadyExists.into())
 }
