@@ -51,7 +51,7 @@ impl Succession {
         let Proven { generation, report, compile, check } = proven;
         let digest = generation.digest();
         let old = self.serving.current();
-        warn_of_imports(whence, &generation);
+        warn_of_imports(&format!("the guest {digest} {whence}"), &generation);
         let warming = Instant::now();
         let warmed = generation.warm_up(&old);
         let warming = warming.elapsed();
