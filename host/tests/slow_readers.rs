@@ -179,14 +179,27 @@ fn bytes_behind_the_last_request_destroy_no_answer() {
     }
 }
 
-/// The state of the server's end of a connection, as its kernel tells it.
-fn state(server: SocketAddr, client: &StdStream) -> Option<String> {
+/// What the kernel tells of the server's end of a connection, in the words of its table.
+fn entry(server: SocketAddr, client: &StdStream) -> Option<Vec<String>> {
     let connections = fs::read_to_string("/proc/net/tcp").unwrap();
     let client = format!(":{:04X}", client.local_addr().unwrap().port());
     let server = format!(":{:04X}", server.port());
     connections.lines().find_map(|line| {
-        let words: Vec<_> = line.split_whitespace().collect();
-        (words[1].ends_with(&server) && words[2].ends_with(&client)).then(|| words[3].to_owned())
+        let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        (words[1].ends_with(&server) && words[2].ends_with(&client)).then_some(words)
+    })
+}
+
+/// The state of the server's end of a connection.
+fn state(server: SocketAddr, client: &StdStream) -> Option<String> {
+    entry(server, client).map(|words| words[3].clone())
+}
+
+/// Bytes that were sent to a client and that it has not taken.
+fn untaken(server: SocketAddr, client: &StdStream) -> usize {
+    entry(server, client).map_or(0, |words| {
+        let (queue, _) = words[4].split_once(':').unwrap();
+        usize::from_str_radix(queue, 16).unwrap()
     })
 }
 
@@ -345,6 +358,25 @@ fn log_tells_what_the_client_took_and_marks_what_was_cut() {
     }
     assert_eq!(whole[0]["body_bytes"], 200_000);
     assert_eq!(whole[0].get("cut"), None);
+}
+
+/// Requests that were there before the answers tell nothing of what their client takes.
+#[test]
+fn log_tells_what_a_client_took_that_asked_ahead() {
+    let (folder, program) = program(&["--access-log", "json"]);
+    write(&folder.path().join("root/small.bin"), &[b'x'; 1000]);
+    let address = program.addresses[0];
+    let client = asking(address, &"GET /small.bin HTTP/1.1\r\nHost: test\r\n\r\n".repeat(40));
+    until(|| untaken(address, &client) > 30_000);
+    SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    program.signal(Signal::TERM);
+    let (_, log, _) = program.finish();
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.len() > 20, "{log}");
+    let taken: u64 = lines.iter().map(|line| line["body_bytes"].as_u64().unwrap()).sum();
+    assert!(taken <= 2 * SMALL_WINDOW as u64, "{taken} bytes: {log}");
 }
 
 #[test]

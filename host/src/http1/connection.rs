@@ -85,6 +85,8 @@ pub(super) struct Connection<'a> {
     pub(super) received: Vec<u8>,
     /// Whether the client said that this request is its last, and sent all of it.
     pub(super) is_leaving: bool,
+    /// Whether the client has sent a request before it could have taken the answer before.
+    pub(super) is_ahead: bool,
     /// Answers that were sent, and of which it is not known that the client took them, if
     /// anybody wants to know.
     pub(super) handed: VecDeque<Handed>,
@@ -171,6 +173,7 @@ pub async fn serve(
         service: &service,
         received,
         is_leaving: false,
+        is_ahead: false,
         handed: VecDeque::new(),
         room: Draft::default(),
         writing: None,
@@ -221,8 +224,11 @@ impl<'a> Connection<'a> {
                 Arrival::End | Arrival::Late => return Awaited::Nothing,
                 Arrival::Gone | Arrival::Stalled => return Awaited::Lost,
             }
+            self.settle_before_next();
+        } else if !self.handed.is_empty() {
+            // It was there before the answer, and tells nothing of what the client takes.
+            self.is_ahead = true;
         }
-        self.settle_before_next();
         let deadline = Instant::now() + limits.head;
         let mut scanner = Scanner::default();
         loop {

@@ -94,12 +94,13 @@ impl Connection<'_> {
     }
 
     /// Accounts for answers when another request is there. Who asks again has taken what was
-    /// small, if it does not ask for much at once; that is not worth a system call.
+    /// small, if it waits for each answer; that is not worth a system call.
     pub(super) fn settle_before_next(&mut self) {
         if self.handed.is_empty() {
             return;
         }
-        if self.stream.progress().unseen() > SMALL_BYTES || self.writing.is_some() {
+        let is_known = !self.is_ahead && self.writing.is_none();
+        if !is_known || self.stream.progress().unseen() > SMALL_BYTES {
             self.look();
         } else {
             self.settle(self.stream.progress().handed());
