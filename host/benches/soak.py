@@ -73,7 +73,7 @@ class Soaked(Server):
 class Log:
     """The access log: rotated, and counted by kind of request and status."""
 
-    LINE = re.compile(rb'^127\.0\.\d+\.\d+ - - \[[^]]+\] ".*" (\d{3}) \d+ "-" "(.*)"$')
+    LINE = re.compile(rb'^127\.0\.\d+\.\d+ - - \[[^]]+\] ".*" (\d{3}) \d+ "-" "(.*)"(?: X)?$')
 
     def __init__(self, file):
         self.file, self.counted, self.odd, self.rotations = file, collections.Counter(), [], 0
