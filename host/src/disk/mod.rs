@@ -70,11 +70,14 @@ pub fn start() -> io::Result<()> {
 }
 
 /// Runs what may wait for the device of this place.
+///
+/// What waits is boxed here and below: it is rare beside what need not wait, and each connection
+/// would have room for it in its task as long as it lives.
 pub async fn run<R: Send + 'static>(
     place: Place,
     work: impl FnOnce(&Progress) -> R + Send + 'static,
 ) -> Result<R, Unanswered> {
-    FOREGROUND.run(Queue::Device(place.device), work).await
+    Box::pin(FOREGROUND.run(Queue::Device(place.device), work)).await
 }
 
 /// Runs what may wait for the device of this place and takes long: it tells when it goes on.
@@ -82,14 +85,14 @@ pub async fn run_in_background<R: Send + 'static>(
     place: Place,
     work: impl FnOnce(&Progress) -> R + Send + 'static,
 ) -> Result<R, Unanswered> {
-    BACKGROUND.run(Queue::Device(place.device), work).await
+    Box::pin(BACKGROUND.run(Queue::Device(place.device), work)).await
 }
 
 /// Runs what takes a processor's time, and waits for no device.
 pub async fn compute<R: Send + 'static>(
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, Unanswered> {
-    BACKGROUND.run(Queue::Processor, |_: &Progress| work()).await
+    Box::pin(BACKGROUND.run(Queue::Processor, |_: &Progress| work())).await
 }
 
 /// Runs work whose outcome no caller waits for.

@@ -210,7 +210,7 @@ pub async fn serve(
         }
     };
     if matches!(next, Next::Close) {
-        connection.close(stop).await;
+        Box::pin(connection.close(stop)).await;
     }
 }
 

@@ -225,11 +225,12 @@ impl<'a> Stream<'a> {
     pub(super) async fn send_file(&mut self, mut transfer: Transfer<'_>) -> Result<(), Broken> {
         loop {
             if transfer.is_remote() {
-                return self.send_pieces(transfer).await;
+                // Boxed, as each connection would have room for it while it is idle.
+                return Box::pin(self.send_pieces(transfer)).await;
             }
             if !transfer.is_cached() {
                 // Others would wait for the disk too.
-                transfer.fetch().await.map_err(Broken::FileFailed)?;
+                Box::pin(transfer.fetch()).await.map_err(Broken::FileFailed)?;
             }
             if transfer.left() > SMALL_BYTES {
                 self.turn_to_send().await;

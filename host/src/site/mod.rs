@@ -364,7 +364,8 @@ impl Site {
         form: Form,
     ) -> Result<Option<SharedBytes>, SystemError> {
         let Some(listings) = &self.listings else { return Ok(None) };
-        match listings.make(&self.root, directory, form).await {
+        // Boxed, as it is rare and each connection's task would have room for it.
+        match Box::pin(listings.make(&self.root, directory, form)).await {
             Ok(text) => Ok(Some(text)),
             Err(trouble) => match trouble.lookup() {
                 Lookup::Error(error) => Err(error),
@@ -379,7 +380,8 @@ impl Site {
         if let Some(compressor) = &self.compressor
             && let Some(tag) = found.validators.tag
             && let Content::File(file) = &found.content
-            && let Some(content) = compressor.compress(file, tag, found.length, coding).await
+            && let Some(content) =
+                Box::pin(compressor.compress(file, tag, found.length, coding)).await
         {
             found.length = content.len() as u64;
             found.content = Content::Memory(content);
