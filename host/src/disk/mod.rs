@@ -106,3 +106,28 @@ pub fn shares() -> Vec<Share> {
     shares.extend(BACKGROUND.shares());
     shares
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{NICENESS, compute, run, run_in_background};
+    use crate::disk::place::{Kind, Place};
+
+    fn rank() -> i32 {
+        rustix::process::getpriority_process(None).expect("the rank of this thread")
+    }
+
+    #[test]
+    fn what_takes_long_gives_way_to_workers() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.expect("a runtime");
+        let place = Place { device: 1, kind: Kind::Local };
+        let own = rank();
+        let ranks = runtime.block_on(async {
+            let foreground = run(place, |_| rank()).await;
+            let background = run_in_background(place, |_| rank()).await;
+            [foreground, background, compute(rank).await]
+        });
+        let ranks = ranks.map(|rank| rank.expect("a thread that answers"));
+        assert_eq!(ranks, [own, own.max(NICENESS), own.max(NICENESS)]);
+    }
+}
