@@ -79,12 +79,13 @@ impl Tester {
             Err(LoadError::GivenUp) => return None,
             Err(problem) => (Trial::unfit(format!("{digest:#}"), &problem), None),
             Ok(((proven, verdict), cases)) => {
-                let failed = match serving.unfit(digest, tried(digest, &cases)) {
-                    Some(why @ Unfit::Failed(_)) => Err(why.to_string()),
-                    _ => Ok(()),
-                };
-                let verdict = verdict.map_err(|problem| problem.to_string()).and(failed);
-                (Trial::of(&proven, verdict, &cases, &old, give_up), Some(proven))
+                let verdict = verdict.map_err(|problem| problem.to_string());
+                let mut trial = Trial::of(&proven, verdict, &cases, &old, give_up);
+                // Asked last: it may have served by its file meanwhile, and failed.
+                if let Some(why @ Unfit::Failed(_)) = serving.unfit(digest, tried(digest, &cases)) {
+                    trial.refuse(why.to_string());
+                }
+                (trial, Some(proven))
             }
         };
         if give_up.is_wanted() {

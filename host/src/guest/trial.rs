@@ -142,6 +142,12 @@ impl Trial {
             differences,
         }
     }
+
+    /// Makes it one that is not fit, for this reason, unless there is another one.
+    pub(super) fn refuse(&mut self, problem: String) {
+        self.fit = false;
+        self.problem.get_or_insert(problem);
+    }
 }
 
 /// What comes of the cases, and how many of them were not asked for want of time.
