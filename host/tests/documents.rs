@@ -9,7 +9,7 @@ use crate::running::{PROGRAM, workspace};
 
 /// The pages for people, each with its text.
 fn pages() -> Vec<(PathBuf, String)> {
-    let folders = [".", "host/docs", "host/packaging", "host/benches", "host/benches/servers"];
+    let folders = [".", "docs", "host/packaging", "host/benches", "host/benches/servers"];
     let mut pages = Vec::new();
     for folder in folders {
         for entry in fs::read_dir(workspace().join(folder)).unwrap() {
@@ -97,7 +97,7 @@ fn tests_that_are_named_are_there() {
     let mut sources = String::new();
     gather(&workspace().join("host/src"), &mut sources);
     gather(&workspace().join("host/tests"), &mut sources);
-    for name in ["README.md", "README.zh-CN.md", "host/docs/security.md"] {
+    for name in ["README.md", "README.zh-CN.md", "docs/security.md"] {
         let text = fs::read_to_string(workspace().join(name)).unwrap();
         let names = text.split('`').skip(1).step_by(2).filter(|code| {
             let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -130,7 +130,7 @@ fn flags_that_are_named_are_there() {
         let help = Command::new(PROGRAM).args([command, "--help"]).output().unwrap();
         known += &String::from_utf8(help.stdout).unwrap();
     }
-    for name in ["README.md", "host/docs/operating.md", "host/docs/performance.md"] {
+    for name in ["README.md", "docs/operating.md", "docs/performance.md"] {
         let text = fs::read_to_string(workspace().join(name)).unwrap();
         let lines = text.lines().filter(|line| {
             let others = ["cargo ", "python3 ", "curl "];

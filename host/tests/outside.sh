@@ -20,7 +20,7 @@ site="$work/site"
 mkdir -p "$site" "$work/got"
 head -c 209715200 /dev/urandom >"$site/large.bin"
 for _ in $(seq 400); do echo "the same line of text, again and again"; done >"$site/page.txt"
-# A date that a tool set is not told (host/docs/caching.md), that of a file that was written is.
+# A date that a tool set is not told (docs/caching.md), that of a file that was written is.
 touch -d '2020-01-02 03:04:05Z' "$site/page.txt"
 echo written >"$site/written.txt"
 
