@@ -69,7 +69,7 @@ fn build_guest() -> Result<PathBuf, String> {
     if !status.success() {
         return Err("the default guest does not build; cargo says why above".to_owned());
     }
-    let module = target_dir.join(TARGET).join(PROFILE).join("guest.wasm");
+    let module = target_dir.join(TARGET).join(PROFILE).join("innkeeper_guest.wasm");
     let component = Path::new(&variable("OUT_DIR")?).join("guest.component.wasm");
     wrap(&module, &component).map_err(|error| format!("the default guest: {error:#}"))?;
     Ok(component)

@@ -3,7 +3,7 @@
 //! A policy is a type with one function, and a guest is a library with one policy:
 //!
 //! ```
-//! use guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve};
+//! use innkeeper_guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve};
 //!
 //! /// The site in the client's favourite colour.
 //! pub struct Colours;
@@ -22,7 +22,7 @@
 //!     }
 //! }
 //!
-//! guest::export!(Colours);
+//! innkeeper_guest::export!(Colours);
 //! ```
 //!
 //! `guest/examples` has more of them, each with its `Cargo.toml`. Everything here

@@ -38,7 +38,7 @@ fn main() {
     let (mut instantiate, mut decide, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         native.push(time(|line| {
-            black_box(guest::decide::decide(line));
+            black_box(innkeeper_guest::decide::decide(line));
         }));
         recalled.push(runtime.block_on(async {
             let began = Instant::now();

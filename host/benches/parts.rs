@@ -46,7 +46,7 @@ fn parse_a_head() {
 
 #[divan::bench]
 fn decide_natively() {
-    black_box(guest::decide::decide(black_box(LINE)));
+    black_box(innkeeper_guest::decide::decide(black_box(LINE)));
 }
 
 fn default_guest() -> Arc<Generation> {

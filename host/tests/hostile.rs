@@ -17,10 +17,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use guest::Decision;
 use innkeeper::http1::Limits;
 use innkeeper::http1::head::Head;
 use innkeeper::http1::scan::Scanner;
+use innkeeper_guest::Decision;
 
 use crate::fixture::{Setup, TestServer, site, write};
 use answers::{Answer, take_apart};
@@ -334,7 +334,7 @@ fn the_guest_alone_names_nothing_above_the_root() {
     assert!(marked >= 100, "only {marked} cases are marked");
     check_each(&cases, |case| {
         let line = case.line();
-        let decision = told(&guest::decide::decide(line))?;
+        let decision = told(&innkeeper_guest::decide::decide(line))?;
         let Some(guest) = &case.guest else { return Ok(()) };
         if decision != guest.decision {
             return Err(format!("expected {}\n  decided  {decision}", guest.decision));

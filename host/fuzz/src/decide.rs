@@ -5,11 +5,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use guest::Decision as Native;
 use innkeeper::guest::{
     Candidate, DEFAULT_GUEST, Decision, Engine, Facts, Failure, Field, Fields, Generation,
     GuestLimits,
 };
+use innkeeper_guest::Decision as Native;
 use tokio::runtime::Runtime;
 
 /// Where all requests come from.
@@ -76,7 +76,7 @@ fn native(line: &[u8]) -> Decision {
         status: 200,
         fields: Fields::default(),
     };
-    match guest::decide::decide(line) {
+    match innkeeper_guest::decide::decide(line) {
         Native::Index(path) => {
             assert!(path.is_empty() || path.ends_with('/'), "{path:?}");
             serve(Candidate::Index(path.strip_suffix('/').unwrap_or_default().to_owned()))

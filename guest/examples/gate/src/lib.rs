@@ -4,7 +4,7 @@
 //! In reading order: this file decides; `basic` and `link` say who may pass; `keys`
 //! is what you change; `mac` is the cryptography, which other crates do.
 
-use guest::{Candidate, Decision, DefaultPolicy, Policy, Reply, Request, Serve, Target};
+use innkeeper_guest::{Candidate, Decision, DefaultPolicy, Policy, Reply, Request, Serve, Target};
 
 mod basic;
 mod keys;
@@ -54,7 +54,7 @@ impl Policy for Gate {
     }
 }
 
-guest::export!(Gate);
+innkeeper_guest::export!(Gate);
 
 /// Whether a path is behind the gate: the folder, and all beneath it.
 fn is_gated(path: &str) -> bool {
@@ -69,8 +69,8 @@ fn behind_the_gate(candidate: Candidate) -> Serve {
 #[cfg(test)]
 mod tests {
     use super::{Gate, behind_the_gate};
-    use guest::testing::{check, check_cases, decide};
-    use guest::{Candidate, Decision};
+    use innkeeper_guest::testing::{check, check_cases, decide};
+    use innkeeper_guest::{Candidate, Decision};
 
     const ALICE: (&str, &str) = ("authorization", "Basic YWxpY2U6b3BlbiBzZXNhbWU=");
 

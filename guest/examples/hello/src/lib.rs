@@ -1,7 +1,7 @@
 //! The first server of the notes that innkeeper began with: it answers one fixed
 //! page, whatever is asked. The smallest useful guest, and a start for your own.
 
-use guest::{Decision, Policy, Reply, Request};
+use innkeeper_guest::{Decision, Policy, Reply, Request};
 
 /// The page.
 const PAGE: &str = "<!doctype html>\n<title>Hello</title>\n<h1>Hello, World!</h1>\n";
@@ -16,13 +16,13 @@ impl Policy for Hello {
     }
 }
 
-guest::export!(Hello);
+innkeeper_guest::export!(Hello);
 
 #[cfg(test)]
 mod tests {
     use super::{Hello, PAGE};
-    use guest::Reply;
-    use guest::testing::{check, check_cases};
+    use innkeeper_guest::Reply;
+    use innkeeper_guest::testing::{check, check_cases};
 
     #[test]
     fn every_request_gets_the_page() {

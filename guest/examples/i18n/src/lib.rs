@@ -3,7 +3,7 @@
 //!
 //! [`preference`] finds that language.
 
-use guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve};
+use innkeeper_guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve};
 
 pub mod preference;
 
@@ -48,7 +48,7 @@ impl Policy for ByLanguage {
     }
 }
 
-guest::export!(ByLanguage);
+innkeeper_guest::export!(ByLanguage);
 
 /// Serves a page in the language of its URL, or else in the client's.
 fn page(request: &Request, path: &str, candidate: fn(String) -> Candidate) -> Decision {
@@ -84,8 +84,8 @@ fn is_page(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{ByLanguage, Coverage, LANGUAGES};
-    use guest::testing::{check, check_cases};
-    use guest::{Candidate, Decision, Serve};
+    use innkeeper_guest::testing::{check, check_cases};
+    use innkeeper_guest::{Candidate, Decision, Serve};
 
     fn german(candidate: Candidate) -> Serve {
         Serve::one(candidate).with("content-language", "de")

@@ -4,8 +4,8 @@
 //! [`table`] reads the file, which is part of the guest: it is embedded when the
 //! guest is built, and `build.rs` refuses one that is malformed.
 
-use guest::path::escape;
-use guest::{Decision, DefaultPolicy, Policy, Redirect, Request, Target};
+use innkeeper_guest::path::escape;
+use innkeeper_guest::{Decision, DefaultPolicy, Policy, Redirect, Request, Target};
 
 pub mod table;
 
@@ -32,13 +32,13 @@ impl Policy for Moved {
     }
 }
 
-guest::export!(Moved);
+innkeeper_guest::export!(Moved);
 
 #[cfg(test)]
 mod tests {
     use super::{Moved, TABLE, table};
-    use guest::testing::{check, check_cases};
-    use guest::{Decision, Redirect};
+    use innkeeper_guest::testing::{check, check_cases};
+    use innkeeper_guest::{Decision, Redirect};
 
     #[test]
     fn the_table_is_well_formed() {

@@ -3,7 +3,7 @@
 //!
 //! It builds on the default policy, which takes the request line apart.
 
-use guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve};
+use innkeeper_guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve};
 
 /// The policy.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Policy for Spa {
     }
 }
 
-guest::export!(Spa);
+innkeeper_guest::export!(Spa);
 
 fn names_a_file(path: &str) -> bool {
     path.rsplit('/').next().is_some_and(|name| name.contains('.'))
@@ -38,8 +38,8 @@ fn names_a_file(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Spa;
-    use guest::testing::{check, check_cases};
-    use guest::{Candidate, Decision, Serve};
+    use innkeeper_guest::testing::{check, check_cases};
+    use innkeeper_guest::{Candidate, Decision, Serve};
 
     #[test]
     fn a_route_is_a_page() {

@@ -1,7 +1,7 @@
 //! A tour of the contract: a guest that makes every kind of decision once. Start
 //! your own from the one that you need.
 
-use guest::{Candidate, Decision, Policy, Redirect, Reply, Request, Serve, Target};
+use innkeeper_guest::{Candidate, Decision, Policy, Redirect, Reply, Request, Serve, Target};
 
 /// The policy.
 #[derive(Debug)]
@@ -56,12 +56,12 @@ impl Policy for Tour {
     }
 }
 
-guest::export!(Tour);
+innkeeper_guest::export!(Tour);
 
 #[cfg(test)]
 mod tests {
     use super::Tour;
-    use guest::testing::check_cases;
+    use innkeeper_guest::testing::check_cases;
 
     #[test]
     fn the_cases_hold() {

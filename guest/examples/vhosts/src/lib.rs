@@ -2,7 +2,7 @@
 //!
 //! Which hosts there are is not written here. A host without a folder is not found.
 
-use guest::{Decision, DefaultPolicy, Policy, Request};
+use innkeeper_guest::{Decision, DefaultPolicy, Policy, Request};
 
 /// The policy.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Policy for VirtualHosts {
     }
 }
 
-guest::export!(VirtualHosts);
+innkeeper_guest::export!(VirtualHosts);
 
 /// The folder of a host: its name in lower case, without the dot that may end it.
 ///
@@ -46,8 +46,8 @@ fn is_label(label: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{VirtualHosts, folder};
-    use guest::Decision;
-    use guest::testing::{check, check_cases};
+    use innkeeper_guest::Decision;
+    use innkeeper_guest::testing::{check, check_cases};
 
     #[test]
     fn a_host_has_one_folder_in_all_spellings() {
