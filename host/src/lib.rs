@@ -9,7 +9,7 @@
 //! - [`http1`]: one connection, from its first byte to its last. It alone knows
 //!   the next four, which do not know one another:
 //!   - [`guest`]: loads a guest and asks it for decisions.
-//!   - [`site`]: opens files beneath the root.
+//!   - [`files`]: opens files beneath the root.
 //!   - [`clients`]: who asks, and how much of the server one of them may have.
 //!   - [`reply`]: turns an answer into bytes on the wire.
 //! - [`admin`]: for who runs the server: health, metrics, status, another guest.
@@ -32,6 +32,7 @@ pub mod commands;
 pub mod dev;
 pub mod diagnostics;
 pub mod disk;
+pub mod files;
 pub mod guest;
 pub mod helper;
 pub mod http1;
@@ -45,5 +46,5 @@ pub mod sandbox;
 mod send_queue;
 pub mod server;
 pub mod service_manager;
-pub mod site;
+
 pub mod text;

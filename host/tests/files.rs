@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use innkeeper::site::{Options, Resolver};
+use innkeeper::files::{Options, Resolver};
 
 use crate::fixture::{Setup, TestServer, site, write};
 use crate::running::{Program, serving};

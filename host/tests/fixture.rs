@@ -9,11 +9,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use innkeeper::clients::Clients;
+use innkeeper::files::{Files, Options};
 use innkeeper::guest::serving::OnFailure;
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits, Serving};
 use innkeeper::http1::{Limits, connection::Service, turns::Turns};
 use innkeeper::server::{Running, Server};
-use innkeeper::site::{Options, Site};
 use tempfile::TempDir;
 
 /// How long a test waits for bytes before it fails. Nothing takes that long.
@@ -97,7 +97,7 @@ impl Setup {
     pub fn service(self) -> (TempDir, Arc<Service>) {
         let workers = NonZeroUsize::new(self.workers).unwrap();
         let service = Arc::new(Service {
-            site: Site::open(&self.folder.path().join("root"), self.site, workers).unwrap(),
+            files: Files::open(&self.folder.path().join("root"), self.site, workers).unwrap(),
             guest: Arc::new(Serving::new(self.guest, self.on_failure)),
             clients: self.clients,
             limits: self.limits,

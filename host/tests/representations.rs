@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use innkeeper::site::Options;
-use innkeeper::site::freshness::Rule;
+use innkeeper::files::Options;
+use innkeeper::files::cache_control::Rule;
 
 use crate::fixture::{Client, Reply, Setup, TestServer, write};
 
@@ -215,8 +215,8 @@ fn a_busy_worker_sees_a_change_within_a_second() {
 #[test]
 fn busy_worker_never_sends_old_content_that_lives_for_long() {
     let rules = ["assets/**=public, max-age=31536000, immutable", "*.css=max-age=60"];
-    let freshness = rules.map(|rule| Rule::parse(rule).unwrap()).to_vec();
-    let options = Options { freshness, ..Options::default() };
+    let cache_control = rules.map(|rule| Rule::parse(rule).unwrap()).to_vec();
+    let options = Options { cache_control, ..Options::default() };
     let server = Setup { workers: 1, site: options, ..Setup::default() }.start();
     let root = server.root();
     let path = root.join("assets/app.js");
@@ -603,8 +603,8 @@ fn pages_are_asked_about_before_they_are_used_again() {
     let server = TestServer::start();
     assert_eq!(server.get("/").field("cache-control"), Some("no-cache"));
     assert_eq!(server.get("/hello.txt").field("cache-control"), None);
-    let freshness = vec![Rule::parse("*.txt=max-age=60").unwrap()];
-    let site = Options { freshness, ..Options::default() };
+    let cache_control = vec![Rule::parse("*.txt=max-age=60").unwrap()];
+    let site = Options { cache_control, ..Options::default() };
     let server = Setup { site, ..Setup::default() }.start();
     assert_eq!(server.get("/hello.txt").field("cache-control"), Some("max-age=60"));
     assert_eq!(server.get("/").field("cache-control"), Some("no-cache"));

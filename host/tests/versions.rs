@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use innkeeper::site::Options;
+use innkeeper::files::Options;
 
 use crate::fixture::{Client, Reply, Setup, TestServer};
 

@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use innkeeper::clients::Clients;
+use innkeeper::files::{Files, Options};
 use innkeeper::guest::Serving;
 use innkeeper::guest::serving::OnFailure;
 use innkeeper::http1::connection::{Origin, Service, serve};
 use innkeeper::http1::{Limits, turns::Turns};
-use innkeeper::site::{Options, Site};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
@@ -42,7 +42,7 @@ const PIECES: usize = 64;
 /// When the files were modified: Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
 const MODIFIED: Duration = Duration::from_secs(784_111_777);
 
-/// How long files must have been left alone to get tags: `site::validators` has 100 ms.
+/// How long files must have been left alone to get tags: `files::validators` has 100 ms.
 const SETTLING: Duration = Duration::from_millis(150);
 
 /// For waits that never end: who runs this may stop it for a while, and tests of their own
@@ -176,9 +176,9 @@ impl World {
             let limits = Limits { first_byte: HOUR, head: HOUR, body: HOUR, ..limits };
             let limits = Limits { idle: HOUR, stall: HOUR, drain: HOUR, ..limits };
             let limits = Limits { drain_silence: HOUR, ..limits };
-            let site = Site::open(&folder.path().join("root"), options, one).expect("the site");
+            let files = Files::open(&folder.path().join("root"), options, one).expect("the site");
             let service = Service {
-                site,
+                files,
                 guest: Arc::new(Serving::new(default_guest(), OnFailure::default())),
                 clients: Clients::default(),
                 limits,

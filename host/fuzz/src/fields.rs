@@ -5,10 +5,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use innkeeper::site::conditions::{Conditions, Verdict};
-use innkeeper::site::encodings::preferred;
-use innkeeper::site::ranges::Wanted;
-use innkeeper::site::validators::{Validators, Version};
+use innkeeper::files::conditions::{Conditions, Verdict};
+use innkeeper::files::encodings::preferred;
+use innkeeper::files::ranges::Wanted;
+use innkeeper::files::validators::{Validators, Version};
 
 use super::reference::fields::{Asked, codings, ranges, tags};
 

@@ -9,8 +9,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use innkeeper::site::beneath::{Found, Patience, Root};
-use innkeeper::site::{Links, Resolver};
+use innkeeper::files::beneath::{Found, Patience, Root};
+use innkeeper::files::{Links, Resolver};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::io::Errno;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};

@@ -163,7 +163,7 @@ impl Subject {
         if !*self.is_ready.borrow() {
             return Err("stopping".to_owned());
         }
-        let root = self.service.site.device();
+        let root = self.service.files.device();
         match disk::shares().iter().any(|share| share.is_stalled && share.device == Some(root)) {
             true => Err("the root's file system gives no answer".to_owned()),
             false => Ok(()),

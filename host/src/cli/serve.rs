@@ -16,10 +16,10 @@ use super::GuestArguments;
 use super::clients::ClientArguments;
 use super::values::{MAX_WORKERS, address, admin_address, recheck, size, workers};
 use crate::admin::listener::AdminAddress;
+use crate::files::cache_control::Rule;
+use crate::files::{Links, Options, Resolver};
 use crate::guest::GuestLimits;
 use crate::guest::serving::{Answer, OnFailure};
-use crate::site::freshness::Rule;
-use crate::site::{Links, Options, Resolver};
 
 const GUEST: &str = "Guest";
 const SITE: &str = "Site";
@@ -349,7 +349,7 @@ impl SiteArguments {
             links: if self.no_symlinks { Links::Refused } else { Links::Followed },
             compress: !self.no_compress,
             list: self.listing,
-            freshness: self.cache_control.clone(),
+            cache_control: self.cache_control.clone(),
             recheck: self.recheck,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::{load, open_site, read_guest_or_default, start_engine, start_helpers};
+use super::{load, open_files, read_guest_or_default, start_engine, start_helpers};
 use crate::cli::ExplainArguments;
 use crate::clients::Clients;
 use crate::guest::cases::Asked;
@@ -22,7 +22,7 @@ use crate::text::escaped;
 
 /// Explains the answer to a request.
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
-    let site = open_site(&arguments.root, arguments.site.options(), NonZeroUsize::MIN)?;
+    let files = open_files(&arguments.root, arguments.site.options(), NonZeroUsize::MIN)?;
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
     let generation = load(
         &name,
@@ -31,7 +31,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     )?;
     let digest = generation.digest();
     let service = Service {
-        site,
+        files,
         guest: Arc::new(Serving::new(Arc::new(generation), OnFailure::default())),
         limits: Limits::default(),
         turns: Turns::new(1),

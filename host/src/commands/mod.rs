@@ -28,10 +28,10 @@ use anyhow::{Context, anyhow};
 use rustix::process::{Resource, getrlimit};
 
 use crate::cli::GuestArguments;
+use crate::files::{Files, Options, Resolver};
 use crate::guest::source::read_guest;
 use crate::guest::{self, DEFAULT_GUEST, Engine, Generation, GuestLimits, PreparedEngine};
 use crate::helper::{Confinement, Helpers, Spawner};
-use crate::site::{Options, Resolver, Site};
 
 /// Writes to standard output. Where that cannot be written it is an error; `print` would
 /// panic.
@@ -40,8 +40,8 @@ fn print(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
 }
 
 /// Opens the directory to serve, or says what to do.
-fn open_site(root: &Path, options: Options, workers: NonZeroUsize) -> anyhow::Result<Site> {
-    let site = Site::open(root, options, workers).map_err(|error| {
+fn open_files(root: &Path, options: Options, workers: NonZeroUsize) -> anyhow::Result<Files> {
+    let files = Files::open(root, options, workers).map_err(|error| {
         let root = root.display();
         match error.kind() {
             io::ErrorKind::NotFound => anyhow!(
@@ -54,10 +54,10 @@ fn open_site(root: &Path, options: Options, workers: NonZeroUsize) -> anyhow::Re
             _ => anyhow!("cannot serve {root}: {error}"),
         }
     })?;
-    if site.resolver() == Resolver::Portable {
+    if files.resolver() == Resolver::Portable {
         tracing::warn!("this kernel has no openat2 (Linux 5.6): paths are resolved more slowly");
     }
-    Ok(site)
+    Ok(files)
 }
 
 /// How guests are compiled.

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use super::confine;
 use super::signals::{Asked, Signals, Starting};
 use super::{
-    Compilation, open_site, prepare_engine, print, read_guest_or_default, start, start_spawner,
+    Compilation, open_files, prepare_engine, print, read_guest_or_default, start, start_spawner,
 };
 use crate::admin::access::Access;
 use crate::admin::listener::{AdminAddress, Bound};
@@ -25,6 +25,7 @@ use crate::dev::inject::Tail;
 use crate::dev::sources::Sources;
 use crate::diagnostics::{self, say};
 use crate::disk;
+use crate::files::Files;
 use crate::guest::code_cache::CodeCache;
 use crate::guest::prove::{Proven, prove};
 use crate::guest::source::{Origin, Source, read_cases};
@@ -37,7 +38,6 @@ use crate::log::{AccessLog, Format};
 use crate::metrics::Metrics;
 use crate::server::{HEARTBEAT, Running, Server};
 use crate::service_manager;
-use crate::site::Site;
 
 /// How long requests in flight have to finish when the server stops. Service
 /// managers kill what takes longer than 30 to 90 seconds.
@@ -55,7 +55,7 @@ struct Opened {
     /// Threads that serve. How many cores there are is read from files that the lockdown
     /// puts out of reach.
     workers: NonZeroUsize,
-    site: Site,
+    files: Files,
     server: Server,
     admin: Option<(AdminAddress, Bound, Access)>,
     log: Option<(Box<dyn Out>, Format)>,
@@ -107,7 +107,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     };
     diagnostics::hand_over().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
-    let Opened { workers, site, server, admin, log, engine, code_cache } = opened;
+    let Opened { workers, files, server, admin, log, engine, code_cache } = opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -128,7 +128,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let serving = Arc::new(Serving::new(Arc::new(first), settings.on_failure()));
     let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers.get())));
     let service = Arc::new(Service {
-        site,
+        files,
         guest: Arc::clone(&serving),
         limits: Limits::default(),
         turns: Turns::new(workers.get()),
@@ -145,8 +145,8 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             .map(|(address, bound, _)| Tail::new(&bound.address(address).to_string())),
     });
     service
-        .site
-        .keep_an_eye_on(settings.root.clone())
+        .files
+        .monitor_root(settings.root.clone())
         .context("cannot start to look after the root")?;
     let is_off = settings.no_watch && dev.is_none();
     let watching = if is_off { Watching::Off } else { Watching::On };
@@ -250,7 +250,7 @@ fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     let mut options = settings.site.options();
     // Pages must be as they are, to be appended to.
     options.compress &= !is_dev;
-    let site = open_site(&settings.root, options, workers)?;
+    let files = open_files(&settings.root, options, workers)?;
     let compilation = if is_dev { Compilation::Incremental } else { Compilation::Whole };
     let engine = prepare_engine(settings.guest_limits(), workers, compilation)?;
     let log = open_log(settings)?;
@@ -281,7 +281,7 @@ fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
             Some((address.clone(), bound, access))
         }
     };
-    Ok(Opened { workers, site, server, admin, log, engine, code_cache })
+    Ok(Opened { workers, files, server, admin, log, engine, code_cache })
 }
 
 /// Opens the access log, if one is wanted.

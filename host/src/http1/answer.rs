@@ -7,12 +7,12 @@ use super::head::{Head, Method};
 use super::location;
 use super::representation::{self, prepared, wants_a_part};
 use crate::disk::{self, Unanswered};
+use crate::files::encodings::{Accepted, preferred};
+use crate::files::listing::Form;
+use crate::files::{FoundFile, Lookup, Recency, SystemError};
 use crate::guest::{self, Candidate, Decision, Facts, Failure};
 use crate::in_flight::{REPLIES, SharedBytes};
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, PLAIN_TEXT, Reply};
-use crate::site::encodings::{Accepted, preferred};
-use crate::site::listing::Form;
-use crate::site::{Lookup, Recency, SiteFile, SystemError};
 
 /// A site's page for what is not found. The nearest one up the tree is sent.
 const NOT_FOUND_PAGE: &str = "404.html";
@@ -116,9 +116,9 @@ async fn serve(
     let mut named_directory = false;
     for candidate in candidates {
         let found = match candidate {
-            Candidate::File(path) => service.site.find(worker, path, &accepted, recency).await,
+            Candidate::File(path) => service.files.find(worker, path, &accepted, recency).await,
             Candidate::Index(directory) => {
-                service.site.find_index(worker, directory, &accepted, recency).await
+                service.files.find_index(worker, directory, &accepted, recency).await
             }
         };
         note(candidate, &found);
@@ -144,7 +144,7 @@ async fn serve(
         for candidate in candidates {
             let Candidate::Index(directory) = candidate else { continue };
             let form = listing_form(&head.joined("accept").unwrap_or_default());
-            match service.site.list(directory, form).await {
+            match service.files.list(directory, form).await {
                 Ok(Some(text)) => return fields::add(listing(&text, form), fields),
                 Ok(None) => {}
                 Err(error) => return cannot("list", candidate, error),
@@ -157,7 +157,7 @@ async fn serve(
 /// The reply that sends a file, as it was made before if that is how it is to be.
 async fn send(
     Asked { service, head, .. }: Asked<'_>,
-    file: &SiteFile,
+    file: &FoundFile,
     status: u16,
     fields: &guest::Fields,
 ) -> Reply {
@@ -230,7 +230,7 @@ async fn not_found(asked: Asked<'_>, path: &str) -> Reply {
     let depth = path.matches('/').count() + 1;
     for directory in above.skip(depth.saturating_sub(NOT_FOUND_DEPTH)) {
         let page = [directory, NOT_FOUND_PAGE].concat();
-        let found = service.site.find(worker, &page, &accepted, Recency::Lately).await;
+        let found = service.files.find(worker, &page, &accepted, Recency::Lately).await;
         if let Lookup::File(page) = found {
             return send(asked, &page, 404, &guest::Fields::default()).await;
         }

@@ -33,16 +33,16 @@ use crate::clients::Clients;
 use crate::clients::allowance::Admission;
 use crate::dev::inject::Tail;
 use crate::diagnostics;
+use crate::files::Files;
 use crate::guest::{Decided, Serving};
 use crate::log::{AccessLog, Draft};
 use crate::metrics::{Metrics, Writing};
 use crate::reply::{Body, Field, Persistence, Reply};
-use crate::site::Site;
 
 /// What all connections of a server share.
 pub struct Service {
     /// Where files come from.
-    pub site: Site,
+    pub files: Files,
     /// The guest that decides.
     pub guest: Arc<Serving>,
     /// Who asks, and what one of them may have.

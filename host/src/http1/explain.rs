@@ -8,10 +8,10 @@ use super::connection::{Origin, Service};
 use super::fault::Fault;
 use super::head::Head;
 use super::scan::Scanner;
+use crate::files::encodings::{Accepted, CODINGS};
+use crate::files::{Lookup, Recency, SystemError};
 use crate::guest::{Candidate, Decision, Facts, Failure};
 use crate::reply::{Persistence, Reply};
-use crate::site::encodings::{Accepted, CODINGS};
-use crate::site::{Lookup, Recency, SystemError};
 
 /// How a request is answered, and why.
 #[derive(Debug)]
@@ -108,9 +108,9 @@ async fn for_others(
     let is_coded = reply.fields.iter().any(|field| field.name == "Content-Encoding");
     let any = Accepted { codings: CODINGS.into(), ready_made: true };
     let found = match candidate {
-        Candidate::File(path) => service.site.find(worker, path, &any, Recency::Now).await,
+        Candidate::File(path) => service.files.find(worker, path, &any, Recency::Now).await,
         Candidate::Index(directory) => {
-            service.site.find_index(worker, directory, &any, Recency::Now).await
+            service.files.find_index(worker, directory, &any, Recency::Now).await
         }
     };
     match found {

@@ -1,8 +1,8 @@
 //! The fields that a guest gives an answer, among those of the host.
 
+use crate::files::cache_control::is_for_long;
 use crate::guest;
 use crate::reply::{Field, Reply};
-use crate::site::freshness::is_for_long;
 
 /// Adds a guest's fields to a reply. They replace ours of the same name, except
 /// `Vary`, which has as many members as there are reasons, and `Content-Type`, which

@@ -7,19 +7,19 @@ use std::sync::{Arc, OnceLock};
 use super::fields;
 use super::head::{Head, Method};
 use crate::clock;
+use crate::files::conditions::{Conditions, Verdict};
+use crate::files::ranges::{Part, Wanted};
+use crate::files::{Content, FoundFile, PREPARED_BYTES, Prepared, SMALL_BYTES, read};
 use crate::guest;
 use crate::in_flight::{FILES, SharedBytes};
 use crate::reply::head::write_fields;
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, Reply, Source};
-use crate::site::conditions::{Conditions, Verdict};
-use crate::site::ranges::{Part, Wanted};
-use crate::site::{Content, PREPARED_BYTES, Prepared, SMALL_BYTES, SiteFile, read};
 
 /// The reply that sends a whole file with this status, or says that the client has
 /// it, if the request asks for nothing else and such a reply was made before. Only
 /// for what is in memory.
 pub(super) fn prepared(
-    found: &SiteFile,
+    found: &FoundFile,
     status: u16,
     added: &guest::Fields,
     head: &Head<'_>,
@@ -54,7 +54,7 @@ pub(super) fn prepared(
 }
 
 /// Makes the next such reply cheaper.
-fn prepare(reply: &Reply, added: &guest::Fields, found: &SiteFile, next: &OnceLock<Prepared>) {
+fn prepare(reply: &Reply, added: &guest::Fields, found: &FoundFile, next: &OnceLock<Prepared>) {
     if next.get().is_some() || !matches!(found.content, Content::Memory(_)) {
         return;
     }
@@ -75,7 +75,7 @@ fn prepare(reply: &Reply, added: &guest::Fields, found: &SiteFile, next: &OnceLo
 /// error is not what the client has a version of (RFC 9110, sections 13.2.1 and
 /// 14.2).
 pub(super) async fn reply(
-    found: &SiteFile,
+    found: &FoundFile,
     status: u16,
     added: &guest::Fields,
     head: &Head<'_>,
@@ -168,7 +168,7 @@ pub(super) async fn reply(
 }
 
 /// The reply that sends several parts of a file (RFC 9110, section 14.6).
-fn multipart(found: &SiteFile, parts: &[Part], content_type: &[u8], mut reply: Reply) -> Reply {
+fn multipart(found: &FoundFile, parts: &[Part], content_type: &[u8], mut reply: Reply) -> Reply {
     let boundary = boundary();
     let mut line_end = "";
     let mut pieces = Vec::with_capacity(parts.len());
@@ -193,7 +193,7 @@ fn multipart(found: &SiteFile, parts: &[Part], content_type: &[u8], mut reply: R
 }
 
 /// Says what the content is.
-fn describe(reply: &mut Reply, found: &SiteFile, content_type: Vec<u8>) {
+fn describe(reply: &mut Reply, found: &FoundFile, content_type: Vec<u8>) {
     reply.fields.push(Field::new("Content-Type", content_type));
     reply.fields.push(NO_SNIFFING);
     if let Some(coding) = found.coding {

@@ -19,8 +19,8 @@ use anyhow::{Context, bail};
 use socket2::Socket;
 use tokio::sync::{Semaphore, watch};
 
+use crate::files::OPEN_FILES;
 use crate::panics;
-use crate::site::OPEN_FILES;
 use sockets::{bind_for_all, explain, local_address, prepare};
 pub use worker::{HEARTBEAT, Serve};
 use worker::{Listening, Worker, new_runtime};

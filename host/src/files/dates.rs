@@ -57,7 +57,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::{Coding, DATES, Dates};
-    use crate::site::validators::{Validators, Version};
+    use crate::files::validators::{Validators, Version};
 
     const WRITTEN_NS: i128 = 1_780_000_000_000_000_000;
 

@@ -140,8 +140,8 @@ impl Weighter<(Box<str>, Form), Made> for Weigh {
 #[cfg(test)]
 mod tests {
     use super::{AT_A_TIME, Listings};
-    use crate::site::beneath::{Links, Resolver, Root};
-    use crate::site::listing::Form;
+    use crate::files::beneath::{Links, Resolver, Root};
+    use crate::files::listing::Form;
     use std::fs::write;
     use std::sync::Arc;
 

@@ -131,7 +131,7 @@ fn parse_date(value: &[u8]) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::{Conditions, Verdict};
-    use crate::site::validators::{Validators, Version};
+    use crate::files::validators::{Validators, Version};
     use std::time::{Duration, UNIX_EPOCH};
 
     /// Modified at the time of the RFC's example, `Sun, 06 Nov 1994 08:49:37 GMT`.

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::beneath::Found;
 use super::encodings::{Accepted, CODINGS, Coding};
 use super::validators::Version;
-use super::{Lookup, Site, SystemError, Trouble, failed};
+use super::{Files, Lookup, SystemError, Trouble, failed};
 use crate::disk::OpenFile;
 
 /// How much older than its file a sibling may be that was made from it. Tools give it the
@@ -69,7 +69,7 @@ impl fmt::Display for PassedOver {
     }
 }
 
-impl Site {
+impl Files {
     /// Looks for siblings of the file with this path and version, in the order of these
     /// codings, up to the first that can be sent.
     ///

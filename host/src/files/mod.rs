@@ -9,31 +9,31 @@
 //!   first.
 //! - [`conditions`]: whether the client has this version already.
 //! - [`ranges`]: which bytes of a file are wanted.
-//! - [`freshness`]: how long a file may be used without asking again.
+//! - [`cache_control`]: how long a file may be used without asking again.
 //! - [`listing`]: the content of a directory, as a page or as JSON; `listings`: those that
 //!   were made.
 //! - [`siblings`]: ready-made forms of a file beside it.
-//! - `shelf`: what was found a moment ago, for when there is much to do.
-//! - `standing`: whether the root is still where it was.
+//! - `open_file_cache`: what was found a moment ago, for when there is much to do.
+//! - `root_monitor`: whether the root is still where it was.
 //! - [`read`]: reads a small part of a file without blocking a worker on the disk.
 
-// For `host/fuzz`, which holds it against a reference; everyone else goes by `Site`.
+// For `host/fuzz`, which holds it against a reference; everyone else goes by `Files`.
 #[doc(hidden)]
 pub mod beneath;
+pub mod cache_control;
 mod compressed;
 pub mod conditions;
 mod dates;
 pub mod encodings;
-pub mod freshness;
 pub mod listing;
 mod listings;
 mod media_type;
 mod mounts;
+mod open_file_cache;
 pub mod ranges;
 mod read;
-mod shelf;
+mod root_monitor;
 pub mod siblings;
-mod standing;
 pub mod validators;
 mod walk;
 
@@ -48,16 +48,16 @@ use rustix::io::Errno;
 
 use beneath::{Found, Outcome, Patience, Root, Task};
 pub use beneath::{Links, Resolver};
+use cache_control::Rule;
 use compressed::Compressor;
 use dates::Dates;
 use encodings::{Accepted, Coding};
-use freshness::Rule;
 use listing::Form;
 use listings::Listings;
 pub use media_type::MediaType;
+pub use open_file_cache::OPEN_FILES;
+use open_file_cache::OpenFileCache;
 pub use read::read;
-pub use shelf::OPEN_FILES;
-use shelf::Shelf;
 use siblings::PassedOver;
 use validators::{Validators, Version};
 
@@ -77,17 +77,17 @@ pub const PREPARED_BYTES: usize = 1 << 10;
 const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
 
 /// A directory whose content is served.
-pub struct Site {
+pub struct Files {
     root: Arc<Root>,
     /// What compresses files on the fly, unless that is switched off.
     compressor: Option<Compressor>,
     /// The listings, unless they are switched off.
     listings: Option<Listings>,
-    freshness: Vec<Rule>,
+    cache_control: Vec<Rule>,
     /// The dates that were told.
     dates: Dates,
     /// One for each worker.
-    shelves: Arc<[Shelf]>,
+    caches: Arc<[OpenFileCache]>,
 }
 
 /// How a site is served.
@@ -103,7 +103,7 @@ pub struct Options {
     /// Whether a directory without an index page is listed.
     pub list: bool,
     /// `Cache-Control` by pattern: the first rule that matches counts.
-    pub freshness: Vec<Rule>,
+    pub cache_control: Vec<Rule>,
     /// How long a busy worker may take what it found for what is there.
     pub recheck: Duration,
 }
@@ -115,7 +115,7 @@ impl Default for Options {
             links: Links::Followed,
             compress: true,
             list: false,
-            freshness: Vec::new(),
+            cache_control: Vec::new(),
             recheck: Duration::from_secs(1),
         }
     }
@@ -125,7 +125,7 @@ impl Default for Options {
 #[derive(Clone, Debug)]
 pub enum Lookup {
     /// A regular file, open for reading.
-    File(Arc<SiteFile>),
+    File(Arc<FoundFile>),
     /// A directory.
     Directory,
     /// Nothing that is served: nothing at all, a way out of the root, a loop of
@@ -150,7 +150,7 @@ pub enum SystemError {
 
 /// A regular file beneath the root, and what its handle told about it.
 #[derive(Debug)]
-pub struct SiteFile {
+pub struct FoundFile {
     /// The content.
     pub content: Content,
     /// Its length in bytes when it was opened.
@@ -209,19 +209,19 @@ pub enum Content {
     Memory(SharedBytes),
 }
 
-impl Site {
+impl Files {
     /// Opens a directory to serve from. Every later look is beneath this handle:
     /// renaming or replacing the directory does not change what is served. It is
     /// looked at by this many workers.
-    pub fn open(root: &Path, options: Options, workers: NonZeroUsize) -> io::Result<Site> {
-        Ok(Site {
+    pub fn open(root: &Path, options: Options, workers: NonZeroUsize) -> io::Result<Files> {
+        Ok(Files {
             root: Arc::new(Root::open(root, options.resolver, options.links)?),
             compressor: options.compress.then(Compressor::new),
             listings: options.list.then(Listings::new),
-            freshness: options.freshness,
+            cache_control: options.cache_control,
             dates: Dates::new(),
-            shelves: (0..workers.get())
-                .map(|_| Shelf::one_of(workers.get(), options.recheck))
+            caches: (0..workers.get())
+                .map(|_| OpenFileCache::one_of(workers.get(), options.recheck))
                 .collect(),
         })
     }
@@ -254,13 +254,13 @@ impl Site {
         accepted: &Accepted,
         recency: Recency,
     ) -> Lookup {
-        let shelf = &self.shelves[worker % self.shelves.len()];
+        let cache = &self.caches[worker % self.caches.len()];
         let now = Instant::now();
-        if !shelf.is_busy(now) {
+        if !cache.is_busy(now) {
             return self.find_now(path, accepted).await;
         }
         if recency == Recency::Lately
-            && let Some(found) = shelf.recall(path, accepted, now)
+            && let Some(found) = cache.recall(path, accepted, now)
             && !self.is_for_long(path, &found)
             && found.is_unchanged().await
         {
@@ -268,15 +268,15 @@ impl Site {
         }
         let found = self.find_now(path, accepted).await;
         // The same version need not be read and described again.
-        if let Some(known) = shelf.recall_whenever(path, accepted)
+        if let Some(known) = cache.recall_whenever(path, accepted)
             && known.is_same(&found)
         {
-            shelf.remember(path, accepted, &known, now);
+            cache.remember(path, accepted, &known, now);
             return known;
         }
         let found = hold(found).await;
         if found.is_settled() {
-            shelf.remember(path, accepted, &found, now);
+            cache.remember(path, accepted, &found, now);
         }
         found
     }
@@ -286,9 +286,9 @@ impl Site {
     fn is_for_long(&self, path: &str, found: &Lookup) -> bool {
         match found {
             Lookup::File(file) => file.is_for_long,
-            _ if self.freshness.is_empty() => false,
-            _ => freshness::of(path, MediaType::of(path), &self.freshness)
-                .is_some_and(|said| freshness::is_for_long(said.as_bytes())),
+            _ if self.cache_control.is_empty() => false,
+            _ => cache_control::of(path, MediaType::of(path), &self.cache_control)
+                .is_some_and(|said| cache_control::is_for_long(said.as_bytes())),
         }
     }
 
@@ -303,7 +303,7 @@ impl Site {
             _ => return Lookup::Missing,
         }
         let media_type = MediaType::of(path);
-        let cache_control = freshness::of(path, media_type, &self.freshness);
+        let cache_control = cache_control::of(path, media_type, &self.cache_control);
         if let Some(coding) = media_type.coding() {
             let file = self.describe(path, found, media_type, Some(coding), cache_control);
             return Lookup::File(Arc::new(file));
@@ -375,7 +375,7 @@ impl Site {
     }
 
     /// Replaces a file's content by what it is in this coding, if that is worth it.
-    async fn compress(&self, found: &mut SiteFile, coding: Coding) {
+    async fn compress(&self, found: &mut FoundFile, coding: Coding) {
         // Without a tag it cannot be told which version is remembered.
         if let Some(compressor) = &self.compressor
             && let Some(tag) = found.validators.tag
@@ -400,12 +400,12 @@ impl Site {
         media_type: MediaType,
         coding: Option<Coding>,
         cache_control: Option<String>,
-    ) -> SiteFile {
+    ) -> FoundFile {
         let (version, now) = (found.version, SystemTime::now());
         let validators = Validators::of(version, now);
         let validators = self.dates.confirm(path, coding, version, validators, now);
         let said = cache_control.as_deref();
-        SiteFile {
+        FoundFile {
             content: Content::File(Arc::new(found.file)),
             length: version.length,
             media_type,
@@ -414,7 +414,7 @@ impl Site {
             varies: false,
             passed_over: Vec::new(),
             validators,
-            is_for_long: said.is_some_and(|said| freshness::is_for_long(said.as_bytes())),
+            is_for_long: said.is_some_and(|said| cache_control::is_for_long(said.as_bytes())),
             cache_control,
             tag: validators.tag.map(|tag| tag.to_string()),
             whole: OnceLock::new(),

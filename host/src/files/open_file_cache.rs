@@ -22,10 +22,10 @@ use crate::cache;
 const BUSY_LOOKUPS: u32 = 50;
 const WINDOW: Duration = Duration::from_millis(100);
 
-/// Bytes that all shelves of a server may hold.
+/// Bytes that all caches of a server may hold.
 const BYTES: u64 = 32 << 20;
 
-/// Files of one shelf that stay open because they are too large to hold.
+/// Files of one cache that stay open because they are too large to hold.
 pub const OPEN_FILES: u64 = 32;
 
 /// What an entry takes besides its path and its content.
@@ -34,8 +34,8 @@ const ENTRY_OVERHEAD: u64 = 512;
 /// What an entry of a usual site takes in all.
 const USUAL_ENTRY_BYTES: u64 = 8 << 10;
 
-/// A shelf of one worker.
-pub(super) struct Shelf {
+/// A cache of one worker.
+pub(super) struct OpenFileCache {
     found: Cache<Key, Entry, Weigh>,
     /// How long what was found is good for.
     good_for: Duration,
@@ -63,13 +63,13 @@ struct Entry {
     at: Instant,
 }
 
-impl Shelf {
-    /// One of this many shelves. What is on it is good for this long.
-    pub(super) fn one_of(shelves: usize, good_for: Duration) -> Shelf {
-        let bytes = BYTES / shelves.max(1) as u64;
+impl OpenFileCache {
+    /// One of this many caches. What is on it is good for this long.
+    pub(super) fn one_of(caches: usize, good_for: Duration) -> OpenFileCache {
+        let bytes = BYTES / caches.max(1) as u64;
         let weigh = Weigh { open_file: bytes / OPEN_FILES };
         let found = cache::unsharded(bytes, USUAL_ENTRY_BYTES, weigh);
-        Shelf { found, good_for, has_open_files: AtomicBool::new(false), pace: Pace::new() }
+        OpenFileCache { found, good_for, has_open_files: AtomicBool::new(false), pace: Pace::new() }
     }
 
     /// Whether this worker is busy now. Counts the lookup.
@@ -105,7 +105,7 @@ impl Shelf {
     pub(super) fn let_go(&self, now: Instant) {
         // It takes the worker's time to go through all of it, and most have none.
         if self.has_open_files.swap(false, Ordering::Relaxed) {
-            // They are closed when the worker may use its shelf again: a network file system
+            // They are closed when the worker may use its cache again: a network file system
             // may take its time for that.
             let closed = RefCell::new(Vec::new());
             self.found.retain(|_, entry| {
@@ -209,26 +209,26 @@ mod tests {
     use std::num::NonZeroUsize;
     use std::time::{Duration, Instant};
 
-    use super::{Accepted, BUSY_LOOKUPS, Lookup, Pace, Shelf, WINDOW};
-    use crate::site::encodings::Coding;
-    use crate::site::{Options, Recency, Site};
+    use super::{Accepted, BUSY_LOOKUPS, Lookup, OpenFileCache, Pace, WINDOW};
+    use crate::files::encodings::Coding;
+    use crate::files::{Files, Options, Recency};
 
     const GOOD_FOR: Duration = Duration::from_secs(1);
 
     #[test]
     fn what_was_found_is_good_for_a_second() {
-        let shelf = Shelf::one_of(2, GOOD_FOR);
+        let cache = OpenFileCache::one_of(2, GOOD_FOR);
         let now = Instant::now();
         let plain = Accepted::default();
-        shelf.remember("a", &plain, &Lookup::Missing, now);
-        let recalls = |path, accepted, later| shelf.recall(path, accepted, now + later).is_some();
+        cache.remember("a", &plain, &Lookup::Missing, now);
+        let recalls = |path, accepted, later| cache.recall(path, accepted, now + later).is_some();
         assert!(recalls("a", &plain, Duration::ZERO));
         assert!(recalls("a", &plain, GOOD_FOR - Duration::from_nanos(1)));
         assert!(!recalls("a", &plain, GOOD_FOR));
         assert!(!recalls("b", &plain, Duration::ZERO));
         let gzip = Accepted { codings: [Coding::Gzip].into(), ready_made: false };
         assert!(!recalls("a", &gzip, Duration::ZERO));
-        shelf.remember("a", &gzip, &Lookup::Missing, now);
+        cache.remember("a", &gzip, &Lookup::Missing, now);
         assert!(!recalls("a", &Accepted { ready_made: true, ..gzip.clone() }, Duration::ZERO));
     }
 
@@ -257,39 +257,39 @@ mod tests {
         std::fs::write(folder.path().join("large.bin"), vec![0; 100 << 10]).expect("written");
         std::fs::write(folder.path().join("small.bin"), b"small").expect("written");
         let options = Options { recheck: GOOD_FOR, ..Options::default() };
-        let site = Site::open(folder.path(), options, NonZeroUsize::MIN).expect("a site");
-        let shelf = &site.shelves[0];
+        let files = Files::open(folder.path(), options, NonZeroUsize::MIN).expect("a site");
+        let cache = &files.caches[0];
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime");
         let deadline = Instant::now() + Duration::from_secs(20);
         // A busy worker remembers both, once they were not written just now.
-        while shelf.found.len() < 2 {
-            assert!(Instant::now() < deadline, "{} of 2 are remembered", shelf.found.len());
+        while cache.found.len() < 2 {
+            assert!(Instant::now() < deadline, "{} of 2 are remembered", cache.found.len());
             for name in ["small.bin", "large.bin"] {
-                runtime.block_on(site.find(0, name, &Accepted::default(), Recency::Lately));
+                runtime.block_on(files.find(0, name, &Accepted::default(), Recency::Lately));
             }
         }
         let now = Instant::now();
-        shelf.let_go(now - GOOD_FOR);
-        assert_eq!(shelf.found.len(), 2);
-        shelf.let_go(now + GOOD_FOR);
-        assert_eq!(shelf.found.len(), 1);
-        assert!(shelf.recall("small.bin", &Accepted::default(), now - GOOD_FOR).is_some());
-        assert!(shelf.recall("large.bin", &Accepted::default(), now - GOOD_FOR).is_none());
+        cache.let_go(now - GOOD_FOR);
+        assert_eq!(cache.found.len(), 2);
+        cache.let_go(now + GOOD_FOR);
+        assert_eq!(cache.found.len(), 1);
+        assert!(cache.recall("small.bin", &Accepted::default(), now - GOOD_FOR).is_some());
+        assert!(cache.recall("large.bin", &Accepted::default(), now - GOOD_FOR).is_none());
     }
 
     #[test]
     fn what_is_held_is_bounded() {
-        let shelf = Shelf::one_of(1, GOOD_FOR);
+        let cache = OpenFileCache::one_of(1, GOOD_FOR);
         let now = Instant::now();
         for number in 0..200_000 {
-            shelf.remember(
+            cache.remember(
                 &format!("missing/{number}"),
                 &Accepted::default(),
                 &Lookup::Missing,
                 now,
             );
         }
-        assert!(shelf.found.weight() <= super::BYTES);
+        assert!(cache.found.weight() <= super::BYTES);
     }
 }

@@ -210,7 +210,7 @@ impl Weighter<(EntityTag, Coding), Option<SharedBytes>> for Weigh {
 #[cfg(test)]
 mod tests {
     use super::{Coding, Compressor, EntityTag, FEW_SENT, MAX_BYTES, Sent, SharedBytes, encode};
-    use crate::site::validators::{Validators, Version};
+    use crate::files::validators::{Validators, Version};
     use std::io::Read;
     use std::time::SystemTime;
 

@@ -13,24 +13,24 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, statat};
 
-use super::Site;
+use super::Files;
 use super::beneath::Root;
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
-impl Site {
+impl Files {
     /// Looks from time to time whether this path still leads to the root, and tells when it
     /// does not; and closes files that nobody has asked for since. On a thread of its own, which
     /// nobody waits for: a disk may not answer.
-    pub fn keep_an_eye_on(&self, path: PathBuf) -> io::Result<()> {
-        let (root, shelves) = (Arc::clone(&self.root), Arc::clone(&self.shelves));
+    pub fn monitor_root(&self, path: PathBuf) -> io::Result<()> {
+        let (root, caches) = (Arc::clone(&self.root), Arc::clone(&self.caches));
         let watch = move || {
             let mut was_there = true;
             loop {
                 thread::sleep(LOOK);
-                for shelf in &*shelves {
-                    shelf.let_go(Instant::now());
+                for cache in &*caches {
+                    cache.let_go(Instant::now());
                 }
                 let is_there = leads_to(&path, &root);
                 let path = path.display();
