@@ -35,6 +35,7 @@ pub mod disk;
 pub mod files;
 pub mod guest;
 pub mod helper;
+pub mod http;
 pub mod http1;
 pub mod in_flight;
 pub mod log;

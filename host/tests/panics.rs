@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use innkeeper::http1::connection::Origin;
+use innkeeper::http::Peer;
 use innkeeper::server::{Running, Serve, Server};
 use rustix::process::Signal;
 use seccompiler::SeccompCmpOp;
@@ -36,7 +36,7 @@ impl Serve for Panicking {
     fn serve(
         self,
         mut socket: TcpStream,
-        _: Origin,
+        _: Peer,
         _: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
@@ -103,7 +103,7 @@ impl Clone for Unready {
 }
 
 impl Serve for Unready {
-    async fn serve(self, _: TcpStream, _: Origin, _: watch::Receiver<bool>) {}
+    async fn serve(self, _: TcpStream, _: Peer, _: watch::Receiver<bool>) {}
 }
 
 /// It was told that all is well, while connections waited for a worker that began anew each

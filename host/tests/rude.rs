@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use innkeeper::http1::connection::{Origin, Service, serve};
+use innkeeper::http::Peer;
+use innkeeper::http1::connection::{Service, serve};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -37,8 +38,8 @@ fn an_hour(hello: &str, each: Each, limit: Duration) -> Vec<Vec<u8>> {
     let got = runtime.enable_all().build().unwrap().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (_stop, stopping) = watch::channel(false);
-        let origin = Origin { client: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
-        pause_behind_a_request(&listener, origin, &service, &stopping).await;
+        let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+        pause_behind_a_request(&listener, peer, &service, &stopping).await;
         let began = Instant::now();
         let mut got = Vec::new();
         while began.elapsed() < HOUR {
@@ -48,7 +49,7 @@ fn an_hour(hello: &str, each: Each, limit: Duration) -> Vec<Vec<u8>> {
             // What is sent arrives at once, as no other clock goes on meanwhile.
             client.set_nodelay(true).unwrap();
             let (accepted, _) = listener.accept().await.unwrap();
-            let served = tokio::spawn(serve(accepted, origin, service.clone(), stopping.clone()));
+            let served = tokio::spawn(serve(accepted, peer, service.clone(), stopping.clone()));
             let since = Instant::now();
             let mut taken = Vec::new();
             client.write_all(hello.as_bytes()).await.unwrap();
@@ -76,7 +77,7 @@ fn an_hour(hello: &str, each: Each, limit: Duration) -> Vec<Vec<u8>> {
 /// hand: while a thread waits for the disk nobody has anything to do, and that clock would go on.
 pub(crate) async fn pause_behind_a_request(
     listener: &TcpListener,
-    origin: Origin,
+    peer: Peer,
     service: &Arc<Service>,
     stopping: &watch::Receiver<bool>,
 ) {
@@ -84,7 +85,7 @@ pub(crate) async fn pause_behind_a_request(
     let request = b"HEAD /large.bin HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
     client.write_all(request).await.unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
-    let served = serve(accepted, origin, Arc::clone(service), stopping.clone());
+    let served = serve(accepted, peer, Arc::clone(service), stopping.clone());
     let (_, answer) = tokio::join!(served, rest(client, Vec::new()));
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", answer.escape_ascii());
     tokio::time::pause();

@@ -9,8 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use innkeeper::clients::{Allowance, Clients, Proxies};
+use innkeeper::http::Peer;
 use innkeeper::http1::Limits;
-use innkeeper::http1::connection::{Origin, serve};
+use innkeeper::http1::connection::serve;
 use rustix::process::Signal;
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,15 +49,15 @@ fn on_a_simulated_clock<T>(
     runtime.enable_all().build().unwrap().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (stop, stopping) = watch::channel(false);
-        let origin = Origin { client: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
-        pause_behind_a_request(&listener, origin, &service, &stopping).await;
+        let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+        pause_behind_a_request(&listener, peer, &service, &stopping).await;
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(u32::try_from(SMALL_WINDOW).unwrap()).unwrap();
         let mut client = socket.connect(listener.local_addr().unwrap()).await.unwrap();
         // What is sent arrives at once, as no other clock goes on meanwhile.
         client.set_nodelay(true).unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
-        let served = tokio::spawn(serve(accepted, origin, service, stopping));
+        let served = tokio::spawn(serve(accepted, peer, service, stopping));
         client.write_all(request.as_bytes()).await.unwrap();
         test(Simulated { client, served, _stop: stop }).await
     })

@@ -17,7 +17,8 @@ use innkeeper::clients::Clients;
 use innkeeper::files::{Files, Options};
 use innkeeper::guest::Serving;
 use innkeeper::guest::serving::OnFailure;
-use innkeeper::http1::connection::{Origin, Service, serve};
+use innkeeper::http::Peer;
+use innkeeper::http1::connection::{Service, serve};
 use innkeeper::http1::{Limits, turns::Turns};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -217,8 +218,8 @@ impl World {
             let server = TcpStream::from_std(server).expect("a socket");
             let mut client = UnixStream::from_std(client).expect("a socket");
             let (_running, stopping) = watch::channel(false);
-            let origin = Origin { client: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
-            let serving = tokio::spawn(serve(server, origin, Arc::clone(service), stopping));
+            let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+            let serving = tokio::spawn(serve(server, peer, Arc::clone(service), stopping));
             let mut received = Vec::new();
             'sending: for piece in pieces {
                 let mut rest = *piece;

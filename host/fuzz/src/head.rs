@@ -1,9 +1,10 @@
 //! Heads and framing: innkeeper makes of any bytes what the reference makes of them,
 //! however they are split.
 
+use innkeeper::http::Method;
 use innkeeper::http1::Limits;
 use innkeeper::http1::body::{self, Discard};
-use innkeeper::http1::head::{self, Head, Method};
+use innkeeper::http1::head::{self, Head};
 use innkeeper::http1::scan::Scanner;
 
 use super::pieces::{Numbers, split};

@@ -10,7 +10,7 @@ use bytesize::ByteSize;
 use ipnet::IpNet;
 
 use crate::admin::listener::AdminAddress;
-use crate::guest::rules::is_token;
+use crate::http::token::is_token;
 
 /// More threads than any machine has cores for; each has room for instances of
 /// the guest.

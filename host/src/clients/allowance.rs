@@ -3,13 +3,15 @@
 //! together (RFC 6177, section 2).
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
+
+use crate::http::Subnet;
 
 /// Requests that an address may make at once, in seconds of its rate: who reads a page
 /// asks for all that is on it, and then for nothing.
@@ -49,10 +51,6 @@ struct Rates {
     /// longer (the theoretical arrival time of the generic cell rate algorithm, ITU-T I.371).
     spent_until: Cache<Subnet, Arc<AtomicU64>>,
 }
-
-/// An address of IPv4, or a network of IPv6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Subnet(IpAddr);
 
 /// Whether a connection is served.
 pub enum Admission<'a> {
@@ -142,19 +140,6 @@ impl Rates {
             (until - now <= burst).then_some(until)
         });
         taken.map(|_| ()).map_err(|until| Duration::from_nanos(until + interval - now - burst))
-    }
-}
-
-impl Subnet {
-    /// That of an address.
-    pub(crate) fn of(address: IpAddr) -> Subnet {
-        Subnet(match address.to_canonical() {
-            IpAddr::V6(v6) => {
-                let network = v6.to_bits() >> 64 << 64;
-                IpAddr::V6(Ipv6Addr::from_bits(network))
-            }
-            v4 @ IpAddr::V4(_) => v4,
-        })
     }
 }
 

@@ -7,7 +7,6 @@ pub mod allowance;
 pub mod proxies;
 
 pub use allowance::Allowance;
-pub(crate) use allowance::Subnet;
 pub use proxies::Proxies;
 
 /// What is known about clients, and what they may have.

@@ -14,7 +14,8 @@ use crate::clients::Clients;
 use crate::guest::cases::Asked;
 use crate::guest::serving::OnFailure;
 use crate::guest::{Decision, Facts, Serving};
-use crate::http1::connection::{Origin, Service};
+use crate::http::Peer;
+use crate::http1::connection::Service;
 use crate::http1::explain::{Explanation, explain};
 use crate::http1::{Limits, turns::Turns};
 use crate::reply::head;
@@ -41,15 +42,14 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         show_heads: false,
         tail: None,
     };
-    let origin = Origin { client: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+    let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let (explanation, persistence) =
-        runtime.block_on(explain(&service, &request(arguments), origin));
+    let (explanation, persistence) = runtime.block_on(explain(&service, &request(arguments), peer));
     let asked_all_the_same = || {
-        let facts = Facts { client: origin.client };
+        let facts = Facts { client: peer.address };
         let asked = Asked { line: arguments.line.as_bytes(), fields: &arguments.fields, facts };
         asked.decide(&service.guest.current())
     };

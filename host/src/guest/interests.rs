@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::bindings::exports::innkeeper::policy::policy;
-use super::rules::is_token;
 use super::sentence;
+use crate::http::token::is_token;
 
 /// Names that one guest may be interested in. A policy that reads more than a
 /// handful of fields is rare; browsers send about fifteen.

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::instance::Failure;
 use super::thread::prepare_thread;
-use crate::clients::Subnet;
+use crate::http::Subnet;
 
 /// Decisions that may wait, for each lane. A guest in Python (2 ms) gets through so
 /// many in a quarter of a second; who comes later is better told at once to come again.

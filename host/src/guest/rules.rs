@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::bindings::exports::innkeeper::policy::policy;
 use super::decision::{Candidate, Decision, Field, Fields};
+use crate::http::token::is_token;
 use crate::in_flight::SharedBytes;
 
 /// Candidates of one decision. Each costs the site a look.
@@ -242,14 +243,6 @@ fn check_fields(fields: Vec<policy::Field>, location: Location) -> Result<Vec<Fi
             }
         })
         .collect()
-}
-
-/// Whether the text is a token (RFC 9110, section 5.6.2).
-pub fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 #[cfg(test)]

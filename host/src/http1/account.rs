@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Instant;
 
-use super::connection::{Origin, Service};
+use super::connection::Service;
 use super::head::Head;
 use crate::guest::decision::Kind;
 use crate::guest::{self, Failure};
+use crate::http::Peer;
 use crate::log::{Draft, Entry};
 use crate::metrics::{Answered, Decided, Failed};
 
@@ -15,7 +16,7 @@ use crate::metrics::{Answered, Decided, Failed};
 /// clock.
 pub(super) struct Account<'a> {
     service: &'a Service,
-    origin: Origin,
+    peer: Peer,
     began: Option<Instant>,
     first_byte: Option<Instant>,
     /// Where the body begins in what is sent on the connection.
@@ -34,15 +35,15 @@ pub(super) struct Handed {
 
 impl<'a> Account<'a> {
     /// Opens the account of a request that has just arrived.
-    pub(super) fn open(service: &'a Service, origin: Origin) -> Account<'a> {
+    pub(super) fn open(service: &'a Service, peer: Peer) -> Account<'a> {
         let is_wanted = service.log.is_some() || service.metrics.is_some();
         let began = is_wanted.then(Instant::now);
-        Account { service, origin, began, first_byte: None, body_begins: 0 }
+        Account { service, peer, began, first_byte: None, body_begins: 0 }
     }
 
     /// Notes for whom the request is, which may be known only from its head.
     pub(super) fn is_for(&mut self, client: IpAddr) {
-        self.origin.client = client;
+        self.peer.address = client;
     }
 
     /// Notes where the body begins in what is sent on the connection.
@@ -76,12 +77,12 @@ impl<'a> Account<'a> {
         if let Some(metrics) = &self.service.metrics {
             let failed = decided.and_then(|decided| decided.made_good.as_ref()).map(kind);
             let answered = Answered { status, decided: by_whom, failed, computed_in, took };
-            metrics.answered(self.origin.worker, &answered);
+            metrics.answered(self.peer.worker, &answered);
         }
         let draft = self.service.log.as_ref().map(|log| {
             let field = |name| head.and_then(|head| head.values(name).next());
             let entry = Entry {
-                client: self.origin.client,
+                client: self.peer.address,
                 line,
                 status,
                 referer: field("referer"),

@@ -1,9 +1,9 @@
 //! One request becomes a reply: the guest decides, the site gives.
 
 use super::accept::listing_form;
-use super::connection::{Origin, Service};
+use super::connection::Service;
 use super::fields;
-use super::head::{Head, Method};
+use super::head::Head;
 use super::location;
 use super::representation::{self, prepared, wants_a_part};
 use crate::disk::{self, Unanswered};
@@ -11,6 +11,7 @@ use crate::files::encodings::{Accepted, preferred};
 use crate::files::listing::Form;
 use crate::files::{FoundFile, Lookup, Recency, SystemError};
 use crate::guest::{self, Candidate, Decision, Facts, Failure};
+use crate::http::{Method, Peer};
 use crate::in_flight::{REPLIES, SharedBytes};
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, PLAIN_TEXT, Reply};
 
@@ -27,12 +28,12 @@ const ALLOW: Field = Field::fixed("Allow", "GET, HEAD, OPTIONS");
 pub(super) async fn answer(
     service: &Service,
     head: &Head<'_>,
-    origin: Origin,
+    peer: Peer,
 ) -> (Reply, guest::Decided) {
-    let facts = Facts { client: origin.client };
-    let decided = service.guest.decide(origin.worker, head.line, head.shown_fields(), facts).await;
+    let facts = Facts { client: peer.address };
+    let decided = service.guest.decide(peer.worker, head.line, head.shown_fields(), facts).await;
     let reply = match &decided.decision {
-        Ok(decision) => carry_out(decision, service, head, origin.worker, &mut |_, _| {}).await,
+        Ok(decision) => carry_out(decision, service, head, peer.worker, &mut |_, _| {}).await,
         Err(failure) => failed(failure),
     };
     let reply = match &service.tail {

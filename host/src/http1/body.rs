@@ -1,7 +1,7 @@
 //! A request's body, measured and discarded: a server of files has no use for
 //! one, and must know where it ends (RFC 9112, sections 6 and 7).
 
-use super::head::is_token_byte;
+use crate::http::token::is_token_byte;
 
 /// How a request's body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 use super::account::{Account, Handed, Sent};
 use super::answer::answer;
 use super::body::{self, Discard};
-use super::head::{After, Head, Method};
+use super::head::{After, Head};
 use super::introduction;
 use super::limits::Limits;
 use super::scan::Scanner;
@@ -35,6 +35,7 @@ use crate::dev::inject::Tail;
 use crate::diagnostics;
 use crate::files::Files;
 use crate::guest::{Decided, Serving};
+use crate::http::{Method, Peer};
 use crate::log::{AccessLog, Draft};
 use crate::metrics::{Metrics, Writing};
 use crate::reply::{Body, Field, Persistence, Reply};
@@ -67,19 +68,10 @@ pub(super) trait Stop: Future<Output = ()> + Send {}
 
 impl<F: Future<Output = ()> + Send> Stop for F {}
 
-/// Where a connection comes from, and who serves it.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin {
-    /// The client's address.
-    pub client: IpAddr,
-    /// The number of the worker, from 0.
-    pub worker: usize,
-}
-
 /// One connection.
 pub(super) struct Connection<'a> {
     pub(super) stream: Stream<'a>,
-    pub(super) origin: Origin,
+    pub(super) peer: Peer,
     pub(super) service: &'a Service,
     /// What has arrived and was not looked at yet.
     pub(super) received: Vec<u8>,
@@ -138,23 +130,23 @@ enum Next {
 /// in flight is finished and the connection closed.
 pub async fn serve(
     socket: TcpStream,
-    origin: Origin,
+    peer: Peer,
     service: Arc<Service>,
     stopping: watch::Receiver<bool>,
 ) {
     let metrics = service.metrics.as_ref();
-    let _open = metrics.map(|metrics| metrics.connection(origin.worker));
+    let _open = metrics.map(|metrics| metrics.connection(peer.worker));
     let mut stop_receiver = stopping.clone();
     // The sender lives as long as the server; should it be gone, that is a stop.
     let mut stop: Pin<&mut dyn Stop> = pin!(async move {
         let _ = stop_receiver.wait_for(|stopping| *stopping).await;
     });
-    let turn = service.turns.of(origin.worker);
+    let turn = service.turns.of(peer.worker);
     let mut stream = Stream::new(socket, turn, service.limits.stall);
     let mut received = Vec::new();
     let mut has_stopped = false;
     let client = {
-        let introduced = introduction::client(&mut stream, &mut received, origin.client, &service);
+        let introduced = introduction::client(&mut stream, &mut received, peer.address, &service);
         let mut introduced = pin!(introduced);
         match unless(stop.as_mut(), introduced.as_mut()).await {
             Some(client) => client,
@@ -169,7 +161,7 @@ pub async fn serve(
     let Some(admission) = introduction::admit(client, &service) else { return };
     let mut connection = Connection {
         stream,
-        origin: Origin { client, ..origin },
+        peer: Peer { address: client, ..peer },
         service: &service,
         received,
         is_leaving: false,
@@ -260,11 +252,11 @@ impl<'a> Connection<'a> {
 
     /// Answers one request.
     async fn serve_one(&mut self, bytes: &[u8], is_last: bool) -> Next {
-        let mut account = Account::open(self.service, self.origin);
+        let mut account = Account::open(self.service, self.peer);
         let metrics = self.service.metrics.as_ref();
-        let _active = metrics.map(|metrics| metrics.request(self.origin.worker));
+        let _active = metrics.map(|metrics| metrics.request(self.peer.worker));
         if self.service.show_heads {
-            diagnostics::head(self.origin.client, bytes);
+            diagnostics::head(self.peer.address, bytes);
         }
         let head = match Head::parse(bytes, &self.service.limits) {
             Ok(head) => head,
@@ -294,8 +286,8 @@ impl<'a> Connection<'a> {
         }
         let (reply, decided) = match allowed {
             Ok(()) => {
-                let origin = Origin { client, ..self.origin };
-                let (reply, decided) = answer(self.service, &head, origin).await;
+                let peer = Peer { address: client, ..self.peer };
+                let (reply, decided) = answer(self.service, &head, peer).await;
                 (reply, Some(decided))
             }
             Err(wait) => (too_many("requests", wait), None),
@@ -310,12 +302,12 @@ impl<'a> Connection<'a> {
 
     /// For whom a request is made.
     fn client(&self, head: &Head<'_>) -> IpAddr {
-        self.service.clients.proxies.client(self.origin.client, head.values("x-forwarded-for"))
+        self.service.clients.proxies.client(self.peer.address, head.values("x-forwarded-for"))
     }
 
     /// Answers a connection that is one too many for its client, whatever it asks for.
     async fn refuse_another(&mut self) -> Next {
-        let account = Account::open(self.service, self.origin);
+        let account = Account::open(self.service, self.peer);
         let request = Request { line: b"", head: None, decided: None };
         let reply = too_many("connections", Duration::from_secs(1));
         self.send(reply, request, Persistence::Close, account).await
@@ -326,7 +318,7 @@ impl<'a> Connection<'a> {
         let received = std::mem::take(&mut self.received);
         let line = first_line(&received);
         let line = &line[..line.len().min(self.service.limits.line_bytes)];
-        let account = Account::open(self.service, self.origin);
+        let account = Account::open(self.service, self.peer);
         let request = Request { line, head: None, decided: None };
         let reply = self.refusal(status, why);
         self.send(reply, request, Persistence::Close, account).await
@@ -335,7 +327,7 @@ impl<'a> Connection<'a> {
     /// The reply to what is no request. It counts as one of the client's. Behind a proxy it
     /// is not known whose it is, and does not count against all of them.
     fn refusal(&self, status: u16, why: &str) -> Reply {
-        let (clients, client) = (&self.service.clients, self.origin.client);
+        let (clients, client) = (&self.service.clients, self.peer.address);
         match clients.proxies.forwards(client) {
             true => Reply::text(status, why),
             false => match clients.allowance.request(client) {
@@ -409,7 +401,7 @@ impl<'a> Connection<'a> {
                 Next::Cut
             }
             Err(Broken::Gone(error)) => {
-                let client = self.origin.client;
+                let client = self.peer.address;
                 tracing::debug!(%client, "the client is gone: {error}");
                 Next::Cut
             }

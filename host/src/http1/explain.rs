@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::answer::carry_out;
 use super::body::Discard;
-use super::connection::{Origin, Service};
+use super::connection::Service;
 use super::fault::Fault;
 use super::head::Head;
 use super::scan::Scanner;
 use crate::files::encodings::{Accepted, CODINGS};
 use crate::files::{Lookup, Recency, SystemError};
 use crate::guest::{Candidate, Decision, Facts, Failure};
+use crate::http::Peer;
 use crate::reply::{Persistence, Reply};
 
 /// How a request is answered, and why.
@@ -54,7 +55,7 @@ impl Explanation {
 
 /// Answers the request with this head as a connection would, and says why; and what becomes
 /// of the connection then. Of the request's body there is what its head says.
-pub async fn explain(service: &Service, head: &[u8], origin: Origin) -> (Explanation, Persistence) {
+pub async fn explain(service: &Service, head: &[u8], peer: Peer) -> (Explanation, Persistence) {
     let refused = |status, why: String| {
         let reply = Reply::text(status, &why);
         (Explanation::Refused { why, reply }, Persistence::Close)
@@ -69,8 +70,8 @@ pub async fn explain(service: &Service, head: &[u8], origin: Origin) -> (Explana
         Ok(body) if head.expects_continue && !body.is_done() => Persistence::Close,
         Ok(_) => head.after.persistence(),
     };
-    let facts = Facts { client: origin.client };
-    let decided = service.guest.decide(origin.worker, head.line, head.shown_fields(), facts).await;
+    let facts = Facts { client: peer.address };
+    let decided = service.guest.decide(peer.worker, head.line, head.shown_fields(), facts).await;
     let explanation = match decided.decision {
         Err(failure) => Explanation::Failed { reply: super::answer::failed(&failure), failure },
         Ok(decision) => {
@@ -78,9 +79,9 @@ pub async fn explain(service: &Service, head: &[u8], origin: Origin) -> (Explana
             let mut note = |candidate: &Candidate, lookup: &Lookup| {
                 tried.push((candidate.clone(), describe(lookup)));
             };
-            let reply = carry_out(&decision, service, &head, origin.worker, &mut note).await;
+            let reply = carry_out(&decision, service, &head, peer.worker, &mut note).await;
             if let Some((candidate, came_of_it)) = tried.last_mut() {
-                came_of_it.push_str(&for_others(service, candidate, origin.worker, &reply).await);
+                came_of_it.push_str(&for_others(service, candidate, peer.worker, &reply).await);
             }
             Explanation::Decided { decision, tried, reply }
         }

@@ -7,8 +7,10 @@
 
 use super::body::Framing;
 use super::fault::Fault;
-use super::host::is_host;
 use super::limits::Limits;
+use crate::http::Method;
+use crate::http::host::is_host;
+use crate::http::token::is_token_byte;
 use crate::reply::Persistence;
 
 /// A request's head, taken apart. It borrows from the received bytes.
@@ -31,21 +33,6 @@ pub struct Head<'a> {
     pub expects_continue: bool,
     /// What the client wants of the connection after this request.
     pub after: After,
-}
-
-/// A method, as far as it matters to a server of files (RFC 9110, section 9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// `GET`
-    Get,
-    /// `HEAD`
-    Head,
-    /// `OPTIONS`
-    Options,
-    /// A method of the registry that is not for files.
-    Known,
-    /// Any other token.
-    Unknown,
 }
 
 /// What the client wants of the connection after a request (RFC 9112, section 9.3).
@@ -274,34 +261,13 @@ pub(super) fn parse_line(line: &[u8]) -> Result<Line<'_>, Fault> {
     if authority.is_some_and(|authority| !is_host(authority.as_bytes())) {
         return Err(Fault::Authority);
     }
-    Ok(Line { method: Method::of(method), target, authority, minor_version })
+    Ok(Line { method: Method::from_name(method), target, authority, minor_version })
 }
 
 /// What follows a scheme, which is the same in either case (RFC 3986, section 3.1).
 fn strip_scheme<'a>(target: &'a str, scheme: &str) -> Option<&'a str> {
     let (start, rest) = target.split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)
-}
-
-impl Method {
-    /// The method with this name. Names are case-sensitive.
-    fn of(name: &str) -> Method {
-        match name {
-            "GET" => Method::Get,
-            "HEAD" => Method::Head,
-            "OPTIONS" => Method::Options,
-            // RFC 9110, RFC 5789 and WebDAV (RFC 4918), the commonest of the
-            // registry: known, and of no use with files.
-            "POST" | "PUT" | "DELETE" | "CONNECT" | "TRACE" | "PATCH" | "PROPFIND"
-            | "PROPPATCH" | "MKCOL" | "COPY" | "MOVE" | "LOCK" | "UNLOCK" => Method::Known,
-            _ => Method::Unknown,
-        }
-    }
-}
-
-/// Whether the byte may stand in a token (RFC 9110, section 5.6.2).
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Without the white space around a field's value (RFC 9110, section 5.5).

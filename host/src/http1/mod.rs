@@ -9,8 +9,7 @@
 //! - `fields`: what a guest adds to a reply.
 //! - `transmission`: how a reply gets on the wire.
 //! - [`scan`]: where a request's head ends.
-//! - [`head`]: what it says; `host`: what one of its fields may hold; [`fault`]: why it is
-//!   refused.
+//! - [`head`]: what it says; [`fault`]: why it is refused.
 //! - [`body`]: a request's body, measured and discarded.
 //! - `stream`: the socket, with a limit on every wait; `alarm`: the timer of these waits.
 //! - `taking`: how a connection waits for its client to take what was sent.
@@ -29,7 +28,6 @@ pub mod explain;
 pub mod fault;
 mod fields;
 pub mod head;
-mod host;
 mod introduction;
 pub mod limits;
 mod location;

@@ -5,12 +5,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
 use super::fields;
-use super::head::{Head, Method};
+use super::head::Head;
 use crate::clock;
 use crate::files::conditions::{Conditions, Verdict};
 use crate::files::ranges::{Part, Wanted};
 use crate::files::{Content, FoundFile, PREPARED_BYTES, Prepared, SMALL_BYTES, read};
 use crate::guest;
+use crate::http::Method;
 use crate::in_flight::{FILES, SharedBytes};
 use crate::reply::head::write_fields;
 use crate::reply::{Body, Extent, Field, NO_SNIFFING, Reply, Source};

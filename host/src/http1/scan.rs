@@ -4,8 +4,9 @@
 use memchr::{memchr, memchr_iter};
 
 use super::fault::Fault;
-use super::head::{check_fields, is_token_byte, parse_line};
+use super::head::{check_fields, parse_line};
 use super::limits::Limits;
+use crate::http::token::is_token_byte;
 
 /// Looks for the end of a head in bytes that arrive piece by piece. No byte is
 /// looked at twice.

@@ -79,7 +79,7 @@ impl Connection<'_> {
         if look == Look::Empty {
             self.writing = None;
         } else if let Some(metrics) = &self.service.metrics {
-            let count = || metrics.writing(self.origin.worker);
+            let count = || metrics.writing(self.peer.worker);
             self.writing.get_or_insert_with(count);
         }
         self.settle(self.stream.progress().taken());
@@ -89,7 +89,7 @@ impl Connection<'_> {
     /// Accounts for answers all of which the client took, which took so much of what was sent.
     fn settle(&mut self, taken: u64) {
         while let Some(handed) = self.handed.pop_front_if(|handed| handed.is_taken(taken)) {
-            self.room = handed.close(self.service, self.origin.worker, taken);
+            self.room = handed.close(self.service, self.peer.worker, taken);
         }
     }
 
@@ -108,7 +108,7 @@ impl Connection<'_> {
     }
 
     pub(super) fn tell_of_stall(&self) {
-        tracing::debug!(client = %self.origin.client, "the client takes no answer");
+        tracing::debug!(client = %self.peer.address, "the client takes no answer");
     }
 
     /// Ends the connection in the way that lets the client read the last answer:
@@ -191,7 +191,7 @@ impl Drop for Connection<'_> {
         self.look();
         let taken = self.stream.progress().taken();
         for handed in self.handed.drain(..) {
-            handed.close(self.service, self.origin.worker, taken);
+            handed.close(self.service, self.peer.worker, taken);
         }
     }
 }

@@ -10,7 +10,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use body::{Body, Extent, Source};
-pub use head::{Persistence, reason};
+pub use head::Persistence;
+
+use crate::http::status::reason;
 
 /// An answer, before it is sent.
 #[derive(Debug)]

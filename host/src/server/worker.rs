@@ -12,7 +12,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::guest;
-use crate::http1::connection::{self, Origin, Service};
+use crate::http::Peer;
+use crate::http1::connection::{self, Service};
 use crate::panics;
 
 /// How long accepting rests when the system is out of descriptors. Connections
@@ -35,7 +36,7 @@ pub trait Serve: Clone + Send + Sync + 'static {
     fn serve(
         self,
         socket: TcpStream,
-        origin: Origin,
+        peer: Peer,
         stopping: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static;
 }
@@ -48,10 +49,10 @@ impl Serve for Arc<Service> {
     fn serve(
         self,
         socket: TcpStream,
-        origin: Origin,
+        peer: Peer,
         stopping: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        connection::serve(socket, origin, self, stopping)
+        connection::serve(socket, peer, self, stopping)
     }
 }
 
@@ -137,8 +138,8 @@ impl<S: Serve> Worker<S> {
                     }
                     // An inherited socket may be one for both versions of IP.
                     let client = client.ip().to_canonical();
-                    let origin = Origin { client, worker: self.number };
-                    let served = self.service.clone().serve(socket, origin, stopping);
+                    let peer = Peer { address: client, worker: self.number };
+                    let served = self.service.clone().serve(socket, peer, stopping);
                     tokio::spawn(async move {
                         served.await;
                         drop(permit);

@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 
 /// Whether the value is a host that is not empty, with an optional port
 /// (RFC 9110, section 4.2.1; RFC 3986, sections 3.2.2 and 3.2.3).
-pub(super) fn is_host(value: &[u8]) -> bool {
+pub fn is_host(value: &[u8]) -> bool {
     let Ok(value) = std::str::from_utf8(value) else {
         return false;
     };

@@ -1,0 +1,30 @@
+//! The other end of a connection, and the network that its address belongs to.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The client of a request, and the worker that serves it.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The client's address.
+    pub address: IpAddr,
+    /// The number of the worker, from 0.
+    pub worker: usize,
+}
+
+/// An address of IPv4, or the network of an IPv6 address: its 2^64 addresses are given out
+/// together (RFC 6177, section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Subnet(IpAddr);
+
+impl Subnet {
+    /// The network of an address.
+    pub fn of(address: IpAddr) -> Subnet {
+        Subnet(match address.to_canonical() {
+            IpAddr::V6(v6) => {
+                let network = v6.to_bits() >> 64 << 64;
+                IpAddr::V6(Ipv6Addr::from_bits(network))
+            }
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+}
