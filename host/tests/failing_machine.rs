@@ -14,6 +14,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, pr
 
 use crate::fixture::{Client, Reply, site, write};
 use crate::running::{Program, address, serving, told};
+use crate::skip::{Need, skip};
 use crate::wat_guest::{module, replying};
 
 /// How long something may take that happens at once on a machine with nothing else to do.
@@ -169,14 +170,14 @@ fn where_nothing_can_be_said_it_serves_all_the_same() {
 }
 
 /// A library that moves the wall clock of the program that it is loaded into by as many
-/// seconds as a file says. `None` without a compiler.
+/// seconds as a file says. `None`, and a skip, without a compiler.
 fn movable_clock(folder: &Path) -> Option<(PathBuf, File)> {
     let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
     fs::write(&source, include_str!("movable_clock.c")).unwrap();
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
     if !compiler.status().is_ok_and(|status| status.success()) {
-        eprintln!("skipped: there is no C compiler");
+        skip(Need::CCompiler, "cannot run `cc`");
         return None;
     }
     let offset = folder.join("offset");

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
@@ -257,19 +257,6 @@ fn descriptors_stay_flat() {
         ask();
     }
     assert!(probe() < before + 500, "descriptors leak");
-}
-
-#[test]
-fn what_may_not_be_read_is_not_found() {
-    // As root nothing is forbidden: then the program's own test, which runs as
-    // nobody, covers this (`program::an_unreadable_file_is_not_found`).
-    if rustix::process::geteuid().is_root() {
-        return;
-    }
-    let server = TestServer::start();
-    let path = server.root().join("hello.txt");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
-    assert_eq!(server.get("/hello.txt").status(), 404);
 }
 
 #[test]

@@ -14,6 +14,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
+use crate::skip::{Need, skip};
+
 /// How long a test waits for a request before it fails. Nothing takes that long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -67,12 +69,12 @@ struct State {
 }
 
 impl Fuse {
-    /// Mounts it; `None`, and a line that says so, where that is not allowed.
+    /// Mounts it; `None`, and a skip, where that is not allowed.
     pub fn mount(folder: &Path) -> Option<Fuse> {
         let device = match OpenOptions::new().read(true).write(true).open("/dev/fuse") {
             Ok(device) => device,
             Err(error) => {
-                eprintln!("skipped: /dev/fuse cannot be opened here: {error}");
+                skip(Need::Fuse, format_args!("cannot open /dev/fuse: {error}"));
                 return None;
             }
         };
@@ -82,7 +84,7 @@ impl Fuse {
         match mount("test", folder, "fuse", MountFlags::NOSUID | MountFlags::NODEV, options) {
             Ok(()) => {}
             Err(error @ (Errno::PERM | Errno::NODEV)) => {
-                eprintln!("skipped: nothing can be mounted here: {error}");
+                skip(Need::Fuse, format_args!("cannot mount: {error}"));
                 return None;
             }
             Err(error) => panic!("a FUSE is not mounted: {error}"),

@@ -39,6 +39,7 @@ mod faulty_calls;
 mod fixture;
 mod fuse;
 mod running;
+mod skip;
 mod wat_guest;
 
 mod admin;
