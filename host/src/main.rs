@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use innkeeper::cli::{Arguments, Command, DiagnosticFormat, Settings};
 use innkeeper::commands::{check, compile, explain, health, new, serve, test};
 use innkeeper::diagnostics::{self, Form, complain};
-use innkeeper::guest::compiler;
+use innkeeper::guest::runtime;
 use innkeeper::helper::{self, Role};
 use innkeeper::panics;
 use tracing_subscriber::filter::Targets;
@@ -15,7 +15,7 @@ use tracing_subscriber::filter::Targets;
 fn main() -> ExitCode {
     // Before anything else: a helper needs none of it.
     let work = |role, socket| match role {
-        Role::Compiler => compiler::work(socket),
+        Role::Compiler => runtime::compile::work(socket),
     };
     if let Some(code) = helper::run(work) {
         return code;

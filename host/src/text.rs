@@ -44,6 +44,23 @@ pub fn beginning(text: &str, characters: usize) -> String {
     }
 }
 
+/// Characters of an error. Those of wasmtime and its tools have 100 to 300; with a name
+/// from a guest in it one has as many as the guest likes.
+const ERROR_CHARACTERS: usize = 1_000;
+
+/// Characters of a name. Those that toolchains give have 30.
+const NAME_CHARACTERS: usize = 200;
+
+/// The error with its causes, on one line and not too long, whatever a guest calls its parts.
+pub fn error_line(error: impl fmt::Display) -> String {
+    beginning(&one_line(&format!("{error:#}")), ERROR_CHARACTERS)
+}
+
+/// A name that a stranger gave, escaped and not too long.
+pub fn short_name(text: &str) -> String {
+    beginning(&escaped(text), NAME_CHARACTERS)
+}
+
 /// Escapes what is written through it. It takes no memory of its own: near its end there may
 /// be something to say.
 pub struct Escaping<W>(pub W);
@@ -87,7 +104,10 @@ pub fn plain_json(json: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Escaping, beginning, escaped, one_line, plain_json};
+    use super::{
+        ERROR_CHARACTERS, Escaping, NAME_CHARACTERS, beginning, error_line, escaped, one_line,
+        plain_json, short_name,
+    };
     use std::fmt::Write;
 
     #[test]
@@ -112,6 +132,21 @@ mod tests {
         assert_eq!(one_line(" a\n\n  b\u{85}c\x1b "), "a b c\\u{1b}");
         assert_eq!(beginning("\u{e9}\u{e9}", 1), "\u{e9} (and 2 bytes more)");
         assert_eq!(beginning("abc", 3), "abc");
+    }
+
+    #[test]
+    fn error_is_one_line_with_a_bound() {
+        assert_eq!(error_line("bad name `a`\nnot \"b\"\n\n  0: c"), "bad name `a` not \"b\" 0: c");
+        assert_eq!(error_line("a\x1b[2Jb\u{202e}c\u{e9}"), "a\\u{1b}[2Jb\\u{202e}c\u{e9}");
+        let long = error_line("\u{e9}".repeat(ERROR_CHARACTERS + 1));
+        assert!(long.ends_with("\u{e9} (and 2 bytes more)"), "{long}");
+    }
+
+    #[test]
+    fn name_is_escaped_with_a_bound() {
+        assert_eq!(short_name("a\nb\x1b"), "a\\nb\\u{1b}");
+        let long = short_name(&"a".repeat(NAME_CHARACTERS + 1));
+        assert!(long.ends_with("a (and 1 bytes more)"), "{long}");
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use innkeeper::guest::check::check;
-use innkeeper::guest::source::read_cases;
+use innkeeper::guest::release::source::read_cases;
+use innkeeper::guest::validation::check::check;
 use innkeeper::guest::{DEFAULT_GUEST, Digest};
 use tempfile::TempDir;
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use innkeeper::guest::Generation;
-use innkeeper::guest::prove::prove;
-use innkeeper::guest::source::{Origin, read_cases};
+use innkeeper::guest::origin::Origin;
+use innkeeper::guest::release::source::read_cases;
+use innkeeper::guest::validation::validate::prove;
 
 use crate::fixture::{Setup, engine};
 use crate::wat_guest;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use innkeeper::clients::Clients;
 use innkeeper::files::{Files, Options};
-use innkeeper::guest::serving::OnFailure;
+use innkeeper::guest::release::active::OnFailure;
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits, Serving};
 use innkeeper::http1::{Limits, connection::Service, turns::Turns};
 use innkeeper::server::{Running, Server};

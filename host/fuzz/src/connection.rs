@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use innkeeper::clients::Clients;
 use innkeeper::files::{Files, Options};
 use innkeeper::guest::Serving;
-use innkeeper::guest::serving::OnFailure;
+use innkeeper::guest::release::active::OnFailure;
 use innkeeper::http::Peer;
 use innkeeper::http1::connection::{Service, serve};
 use innkeeper::http1::{Limits, turns::Turns};

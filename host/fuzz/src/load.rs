@@ -6,7 +6,7 @@
 use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
-use innkeeper::guest::check::check;
+use innkeeper::guest::validation::check::check;
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits};
 use rustix::time::{ClockId, clock_gettime};
 use wit_component::{StringEncoding, embed_component_metadata};

@@ -30,7 +30,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
 use crate::dev::Dev;
-use crate::guest::swap::Swapper;
+use crate::guest::release::deploy::Swapper;
 use crate::panics;
 use access::Access;
 use listener::Listener;

@@ -15,9 +15,9 @@ use tokio::sync::mpsc;
 use super::Admin;
 use super::access::{Refusal, is_of_site, is_own};
 use crate::dev::Dev;
-use crate::guest::source::MAX_GUEST_BYTES;
-use crate::guest::swap::Purpose;
-use crate::guest::trial::Trial;
+use crate::guest::release::deploy::Purpose;
+use crate::guest::runtime::component::MAX_GUEST_BYTES;
+use crate::guest::validation::report::Trial;
 use crate::text::plain_json;
 
 type Reply = Response<Either<Full<Bytes>, Events>>;

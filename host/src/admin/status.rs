@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::diagnostics;
 use crate::disk::{self, Share, place};
-use crate::guest::history::Outcome;
+use crate::guest::release::history::Outcome;
 use crate::guest::{Generation, GuestLimits};
 use crate::helper::Helpers;
 use crate::http1::connection::Service;

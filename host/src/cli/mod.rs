@@ -25,7 +25,7 @@ pub use sources::InForce;
 use crate::admin::listener::AdminAddress;
 use crate::diagnostics::complain;
 use crate::guest::GuestLimits;
-use crate::guest::compiler::CompileLimits;
+use crate::guest::runtime::compile::CompileLimits;
 use values::{admin_address, compile_time, deadline, field, project_name, size};
 
 /// What was typed.

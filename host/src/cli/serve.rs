@@ -19,7 +19,7 @@ use crate::admin::listener::AdminAddress;
 use crate::files::cache_control::Rule;
 use crate::files::{Links, Options, Resolver};
 use crate::guest::GuestLimits;
-use crate::guest::serving::{Answer, OnFailure};
+use crate::guest::release::active::{Answer, OnFailure};
 
 const GUEST: &str = "Guest";
 const SITE: &str = "Site";

@@ -9,10 +9,10 @@ use bytesize::ByteSize;
 
 use super::{load, read_guest_or_default, start_engine, start_helpers, with_helpers};
 use crate::cli::CheckArguments;
-use crate::guest::check::{FACTS, check};
-use crate::guest::contract::INTERFACE;
-use crate::guest::generation::Cost;
-use crate::guest::source::read_cases;
+use crate::guest::loaded_guest::Cost;
+use crate::guest::release::source::read_cases;
+use crate::guest::runtime::contract::INTERFACE;
+use crate::guest::validation::check::{FACTS, check};
 use crate::guest::{Engine, Generation};
 use crate::helper::Helpers;
 use crate::text::escaped;

@@ -7,7 +7,7 @@ use anyhow::{anyhow, bail};
 
 use super::{load, print, read_guest_or_default, start_engine, start_helpers};
 use crate::cli::CompileArguments;
-use crate::guest::code_cache::CodeCache;
+use crate::guest::runtime::code_cache::CodeCache;
 use crate::text::escaped;
 
 /// Compiles it, unless that was done before.

@@ -12,7 +12,7 @@ use super::{load, open_files, read_guest_or_default, start_engine, start_helpers
 use crate::cli::ExplainArguments;
 use crate::clients::Clients;
 use crate::guest::cases::Asked;
-use crate::guest::serving::OnFailure;
+use crate::guest::release::active::OnFailure;
 use crate::guest::{Decision, Facts, Serving};
 use crate::http::Peer;
 use crate::http1::connection::Service;

@@ -29,7 +29,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::cli::GuestArguments;
 use crate::files::{Files, Options, Resolver};
-use crate::guest::source::read_guest;
+use crate::guest::release::source::read_guest;
 use crate::guest::{self, DEFAULT_GUEST, Engine, Generation, GuestLimits, PreparedEngine};
 use crate::helper::{Confinement, Helpers, Spawner};
 

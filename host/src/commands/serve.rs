@@ -26,10 +26,11 @@ use crate::dev::sources::Sources;
 use crate::diagnostics::{self, say};
 use crate::disk;
 use crate::files::Files;
-use crate::guest::code_cache::CodeCache;
-use crate::guest::prove::{Proven, prove};
-use crate::guest::source::{Origin, Source, read_cases};
-use crate::guest::swap::{self, Swapper, Watching};
+use crate::guest::origin::Origin;
+use crate::guest::release::deploy::{self, Swapper, Watching};
+use crate::guest::release::source::{Source, read_cases};
+use crate::guest::runtime::code_cache::CodeCache;
+use crate::guest::validation::validate::{Proven, prove};
 use crate::guest::{Engine, Generation, PreparedEngine, Serving};
 use crate::helper::{Confinement, Spawner};
 use crate::http1::{Limits, connection::Service, turns::Turns};
@@ -378,7 +379,7 @@ fn first_generation(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result
     let Proven { generation, report, compile, check } = prove(engine, origin, &bytes, &cases)
         .map_err(|error| anyhow!("{name} is not fit to serve: {error}"))?;
     if settings.guest.is_some() {
-        swap::warn_of_imports(&name, &generation);
+        deploy::warn_of_imports(&name, &generation);
         let digest = generation.digest();
         let lines = report.lines;
         let cases = report.cases;

@@ -11,7 +11,7 @@ use super::{load, read_guest_or_default, start_engine, start_helpers};
 use crate::cli::{OutcomeFormat, TestArguments};
 use crate::guest::cases::CaseOutcome;
 use crate::guest::decision::Kind;
-use crate::guest::source::read_cases;
+use crate::guest::release::source::read_cases;
 use crate::text::{escaped, plain_json};
 
 /// What came of all cases.

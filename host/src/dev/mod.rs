@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
 use crate::guest::Serving;
-use crate::guest::history::Outcome;
+use crate::guest::release::history::Outcome;
 
 /// How it stands, as pages are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -23,9 +23,9 @@ use serde::Serialize;
 
 use super::decision::{Decision, Kind};
 use super::digest::Digest;
-use super::generation::Generation;
-use super::instance::Failure;
-use super::interests::Facts;
+use crate::guest::decision::interests::Facts;
+use crate::guest::failure::Failure;
+use crate::guest::loaded_guest::Generation;
 use crate::named_file;
 use crate::text::escaped;
 use expected::Expected;

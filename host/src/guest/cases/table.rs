@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::Case;
 use super::expected::Expected;
-use crate::guest::interests::{CLIENT_ADDRESS, SCHEME};
+use crate::guest::decision::interests::{CLIENT_ADDRESS, SCHEME};
 
 /// The file, as TOML has it.
 #[derive(Deserialize)]
@@ -133,7 +133,7 @@ fn unescape(text: &str) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::parse;
-    use crate::guest::pace::cpu_time;
+    use crate::guest::runtime::decision_cost::cpu_time;
 
     /// The lines before each case were counted anew.
     #[test]

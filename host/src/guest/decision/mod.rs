@@ -1,0 +1,310 @@
+//! What may be decided about a request: the cases of `wit/policy.wit`, with the
+//! short forms written out.
+//!
+//! A value of these types keeps the contract's rules (`rules` has checked them):
+//! what carries it out need not check them again.
+
+pub mod interests;
+pub mod rules;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::guest::digest::Digest;
+use crate::in_flight::SharedBytes;
+use crate::text;
+
+/// How to answer a request. The short forms of the contract have become a
+/// [`Decision::Serve`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Serve the first candidate that exists.
+    Serve {
+        /// What to try, in this order. Never empty.
+        candidates: Vec<Candidate>,
+        /// 200, or a status from 400.
+        status: u16,
+        /// Fields for the answer.
+        fields: Fields,
+    },
+    /// There is nothing here.
+    NotFound,
+    /// Send the client elsewhere.
+    Redirect {
+        /// 301, 302, 303, 307 or 308.
+        status: u16,
+        /// An `http` or `https` URL or a relative reference, in visible ASCII.
+        location: String,
+        /// Further fields for the answer.
+        fields: Vec<Field>,
+    },
+    /// Answer with this.
+    Reply {
+        /// 200 to 599, without those that only the host can use.
+        status: u16,
+        /// Fields for the answer.
+        fields: Vec<Field>,
+        /// The body.
+        body: SharedBytes,
+    },
+}
+
+/// One thing that the host may try to serve. Its path is relative, stays below
+/// the root and has no empty name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Candidate {
+    /// The index page of this directory: `""` is the root, and no path ends in `/`.
+    Index(String),
+    /// This file.
+    File(String),
+}
+
+impl Candidate {
+    /// The path, of a file or of a directory.
+    pub fn path(&self) -> &str {
+        match self {
+            Candidate::Index(path) | Candidate::File(path) => path,
+        }
+    }
+}
+
+/// A header field: its name is a token, its value has no control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The name, as the guest wrote it.
+    pub name: String,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+/// The fields that go with a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    list: Vec<Field>,
+    /// All of them in one text, which is made once for many answers.
+    lines: Arc<[u8]>,
+}
+
+impl Fields {
+    /// One line for each, with its CR LF. Two lists are equal exactly if their lines are: no
+    /// name has a colon, and nothing has a CR.
+    pub fn lines(&self) -> &Arc<[u8]> {
+        &self.lines
+    }
+}
+
+impl From<Vec<Field>> for Fields {
+    fn from(list: Vec<Field>) -> Fields {
+        let line =
+            |Field { name, value }: &Field| [name.as_bytes(), b": ", value, b"\r\n"].concat();
+        let lines = list.iter().flat_map(line).collect();
+        Fields { list, lines }
+    }
+}
+
+impl Deref for Fields {
+    type Target = [Field];
+
+    fn deref(&self) -> &[Field] {
+        &self.list
+    }
+}
+
+/// The kinds of decision, as `wit/policy.wit` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The index page of one directory.
+    Index,
+    /// One file.
+    File,
+    /// Several candidates, another status or further fields.
+    Serve,
+    /// Nothing.
+    NotFound,
+    /// Elsewhere.
+    Redirect,
+    /// The guest's own answer.
+    Reply,
+}
+
+impl Kind {
+    /// All of them, in the order of the contract.
+    pub const ALL: [Kind; 6] =
+        [Kind::Index, Kind::File, Kind::Serve, Kind::NotFound, Kind::Redirect, Kind::Reply];
+
+    /// Its name in the contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Index => "index",
+            Kind::File => "file",
+            Kind::Serve => "serve",
+            Kind::NotFound => "not-found",
+            Kind::Redirect => "redirect",
+            Kind::Reply => "reply",
+        }
+    }
+}
+
+impl Decision {
+    /// What tells it from every other decision, whatever the length of what is in it.
+    pub fn digest(&self) -> Digest {
+        let mut parts: Vec<Cow<'_, [u8]>> = Vec::new();
+        // What is not text is told apart by its number, and each part by its length.
+        let fields: &[Field] = match self {
+            Decision::Serve { candidates, status, fields } => {
+                parts.push(vec![0].into());
+                parts.push(status.to_le_bytes().to_vec().into());
+                for candidate in candidates {
+                    let is_index = matches!(candidate, Candidate::Index(_));
+                    parts.push(vec![1 + u8::from(is_index)].into());
+                    parts.push(candidate.path().as_bytes().into());
+                }
+                fields
+            }
+            Decision::NotFound => {
+                parts.push(vec![3].into());
+                &[]
+            }
+            Decision::Redirect { status, location, fields } => {
+                parts.push(vec![4].into());
+                parts.push(status.to_le_bytes().to_vec().into());
+                parts.push(location.as_bytes().into());
+                fields
+            }
+            Decision::Reply { status, fields, body } => {
+                parts.push(vec![5].into());
+                parts.push(status.to_le_bytes().to_vec().into());
+                parts.push((&**body).into());
+                fields
+            }
+        };
+        parts.push(vec![6].into());
+        for field in fields {
+            parts.push(field.name.as_bytes().into());
+            parts.push((&*field.value).into());
+        }
+        Digest::of_parts(parts.iter().map(|part| &**part))
+    }
+
+    /// Its kind: the short form, where there is one for it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Decision::Serve { candidates, status: 200, fields } if fields.is_empty() => {
+                match candidates.as_slice() {
+                    [Candidate::Index(_)] => Kind::Index,
+                    [Candidate::File(_)] => Kind::File,
+                    _ => Kind::Serve,
+                }
+            }
+            Decision::Serve { .. } => Kind::Serve,
+            Decision::NotFound => Kind::NotFound,
+            Decision::Redirect { .. } => Kind::Redirect,
+            Decision::Reply { .. } => Kind::Reply,
+        }
+    }
+}
+
+/// Characters of a path that are shown: more than any that can be opened has (4,096).
+const SHOWN: usize = 5_000;
+
+/// `index "docs"`, `file "a.css"`
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Candidate::Index(path) => write!(f, "index {:?}", text::beginning(path, SHOWN)),
+            Candidate::File(path) => write!(f, "file {:?}", text::beginning(path, SHOWN)),
+        }
+    }
+}
+
+/// On one line, escaped, in the contract's words: `file "a.css"`, `not-found`,
+/// `reply 400 "no\n"`. Of a long body the beginning is shown.
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Bytes of a body that are shown.
+        const SHOWN: usize = 100;
+        let fields: &[Field] = match self {
+            Decision::Serve { candidates, status, fields } => {
+                let candidates: Vec<_> = candidates.iter().map(Candidate::to_string).collect();
+                if self.kind() != Kind::Serve {
+                    return f.write_str(&candidates.concat());
+                }
+                write!(f, "serve {} with status {status}", candidates.join(", "))?;
+                fields
+            }
+            Decision::NotFound => return write!(f, "not-found"),
+            Decision::Redirect { status, location, fields } => {
+                write!(f, "redirect {status} to {location:?}")?;
+                fields
+            }
+            Decision::Reply { status, fields, body } => {
+                let shown = &body[..body.len().min(SHOWN)];
+                write!(f, "reply {status} \"{}\"", shown.escape_ascii())?;
+                if shown.len() < body.len() {
+                    write!(f, " and {} bytes more", body.len() - shown.len())?;
+                }
+                fields
+            }
+        };
+        fields.iter().try_for_each(|field| write!(f, " {field}"))
+    }
+}
+
+/// `(name: value)`
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({}: {})", self.name, self.value.escape_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Candidate, Decision, Field};
+
+    #[test]
+    fn decisions_that_differ_anywhere_have_other_digests() {
+        let field = |name: &str, value: &str| Field { name: name.into(), value: value.into() };
+        let serve = |candidates: &[&Candidate], status, fields: &[Field]| Decision::Serve {
+            candidates: candidates.iter().map(|&candidate| candidate.clone()).collect(),
+            status,
+            fields: fields.to_vec().into(),
+        };
+        let reply = |body: Vec<u8>, fields: &[Field]| Decision::Reply {
+            status: 200,
+            fields: fields.to_vec(),
+            body: body.into(),
+        };
+        let redirect = |status, location: &str| Decision::Redirect {
+            status,
+            location: location.to_owned(),
+            fields: Vec::new(),
+        };
+        let (index, file) = (Candidate::Index("a".into()), Candidate::File("a".into()));
+        let long = |last: u8| [vec![b'x'; 200], vec![last]].concat();
+        let all = [
+            serve(&[&index], 200, &[]),
+            serve(&[&file], 200, &[]),
+            serve(&[&file], 404, &[]),
+            serve(&[&index, &file], 200, &[]),
+            serve(&[&file], 200, &[field("a", "b"), field("c", "d")]),
+            // What people are shown of these is the same.
+            serve(&[&file], 200, &[field("a", "b) (c: d")]),
+            Decision::NotFound,
+            redirect(301, "/"),
+            redirect(308, "/"),
+            redirect(301, "/a"),
+            reply(Vec::new(), &[]),
+            reply(Vec::new(), &[field("a", "b")]),
+            reply(long(b'y'), &[]),
+            reply(long(b'z'), &[]),
+        ];
+        for (number, one) in all.iter().enumerate() {
+            assert_eq!(one.digest(), one.clone().digest());
+            for other in &all[..number] {
+                assert_ne!(one.digest(), other.digest(), "{one} and {other}");
+            }
+        }
+    }
+}

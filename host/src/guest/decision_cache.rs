@@ -1,0 +1,261 @@
+//! The memory of decisions: equal requests have equal decisions, so a guest is
+//! asked once.
+//!
+//! That is what makes a policy cost the same in any language once it is warm. It
+//! belongs to one generation of the guest and goes with it. Failures are not
+//! remembered.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::cache;
+use crate::guest::decision::{Decision, Field};
+use crate::guest::runtime::bindings::v0_1::exports::innkeeper::policy::policy;
+
+/// Bytes of a decision with its key that are worth remembering. A site that has
+/// larger ones has few; a flood of them must not push out the rest.
+const ENTRY_BYTES: u64 = 16 << 10;
+
+/// Bytes of a key that are worth remembering: what a browser asks for has a few
+/// hundred.
+const KEY_BYTES: usize = 4 << 10;
+
+/// Keys that are looked at when a successor is warmed up: more are asked for anew
+/// without anybody noticing.
+const MAX_KEYS: usize = 1_000;
+
+/// What an entry takes besides its key and the texts of its decision.
+const ENTRY_OVERHEAD: u64 = 160;
+
+/// What an entry of a usual site takes in all.
+const USUAL_ENTRY_BYTES: u64 = 256;
+
+/// Decisions by what they depend on. Which of them stay is decided by how often
+/// they are used (S3-FIFO): URLs that are asked for once do not push out those
+/// that are asked for all the time.
+///
+/// Each worker has its own: the counters of what is hot are not fetched from
+/// another core.
+pub(super) struct Memory {
+    /// `None` if nothing is to be remembered.
+    decisions: Option<Cache<Box<[u8]>, Arc<Decision>, Weigh>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Memory {
+    /// A memory of this many bytes, keys and decisions together.
+    pub(super) fn new(bytes: u64) -> Memory {
+        let cache = || cache::unsharded(bytes, USUAL_ENTRY_BYTES, Weigh);
+        Memory {
+            decisions: (bytes > 0).then(cache),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn recall(&self, key: &Key<'_>) -> Option<Arc<Decision>> {
+        let decision = self.decisions.as_ref().and_then(|decisions| decisions.get(key.bytes()));
+        let counter = if decision.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        decision
+    }
+
+    pub(super) fn remember(&self, key: &Key<'_>, decision: &Arc<Decision>) {
+        let key = key.bytes();
+        if let Some(decisions) = &self.decisions
+            && key.len() <= KEY_BYTES
+            && weigh(key, decision) <= ENTRY_BYTES
+        {
+            decisions.insert(key.into(), Arc::clone(decision));
+        }
+    }
+
+    /// Some of what is remembered.
+    pub(super) fn keys(&self) -> Vec<Key<'static>> {
+        let keys = self.decisions.iter().flat_map(Cache::iter);
+        keys.take(MAX_KEYS).map(|(key, _)| Key(Cow::Owned(key.into_vec()))).collect()
+    }
+
+    /// How many decisions were recalled.
+    pub(super) fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// How many were not there.
+    pub(super) fn misses(&self) -> u64 {
+        self.misses.load(Ordering::Relaxed)
+    }
+}
+
+/// What a decision depends on: the request line and the fields of interest, each
+/// on a line of its own. No line or field can hold an LF, so that no two requests
+/// share a key.
+pub(super) struct Key<'a>(Cow<'a, [u8]>);
+
+impl<'a> Key<'a> {
+    pub(super) fn new(line: &'a [u8], fields: &[policy::Field]) -> Key<'a> {
+        if fields.is_empty() {
+            return Key(Cow::Borrowed(line));
+        }
+        let mut key = line.to_vec();
+        for policy::Field { name, value } in fields {
+            key.push(b'\n');
+            key.extend_from_slice(name.as_bytes());
+            key.push(b':');
+            key.extend_from_slice(value);
+        }
+        Key(Cow::Owned(key))
+    }
+
+    /// The request that it was made of.
+    pub(super) fn request(&self) -> (&[u8], Vec<policy::Field>) {
+        let mut lines = self.0.split(|&byte| byte == b'\n');
+        let line = lines.next().unwrap_or_default();
+        let fields = lines.filter_map(|line| {
+            // The names of facts begin with a colon.
+            let end = 1 + line.iter().skip(1).position(|&byte| byte == b':')?;
+            Some(policy::Field {
+                name: String::from_utf8_lossy(&line[..end]).into_owned(),
+                value: line[end + 1..].to_vec(),
+            })
+        });
+        (line, fields.collect())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The request line, and the fields in parentheses.
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, fields) = self.request();
+        write!(f, "{}", line.escape_ascii())?;
+        fields
+            .iter()
+            .try_for_each(|field| write!(f, " ({}: {})", field.name, field.value.escape_ascii()))
+    }
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+impl Weighter<Box<[u8]>, Arc<Decision>> for Weigh {
+    fn weight(&self, key: &Box<[u8]>, decision: &Arc<Decision>) -> u64 {
+        weigh(key, decision)
+    }
+}
+
+fn weigh(key: &[u8], decision: &Decision) -> u64 {
+    let of_fields = |fields: &[Field]| -> usize {
+        let sizes = fields.iter().map(|field| field.name.len() + field.value.len());
+        sizes.sum::<usize>() + size_of_val(fields)
+    };
+    let texts = match decision {
+        Decision::Serve { candidates, fields, .. } => {
+            let paths = candidates.iter().map(|candidate| candidate.path().len());
+            paths.sum::<usize>()
+                + size_of_val(candidates.as_slice())
+                + of_fields(fields)
+                + fields.lines().len()
+        }
+        Decision::NotFound => 0,
+        Decision::Redirect { location, fields, .. } => location.len() + of_fields(fields),
+        Decision::Reply { fields, body, .. } => body.len() + of_fields(fields),
+    };
+    ENTRY_OVERHEAD + (key.len() + texts) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ENTRY_BYTES, KEY_BYTES, Key, Memory};
+    use crate::guest::decision::Decision;
+    use crate::guest::runtime::bindings::v0_1::exports::innkeeper::policy::policy;
+    use std::sync::Arc;
+
+    const BYTES: u64 = 4 << 20;
+
+    fn reply(length: usize) -> Arc<Decision> {
+        Arc::new(Decision::Reply {
+            status: 200,
+            fields: Vec::new(),
+            body: vec![b'x'; length].into(),
+        })
+    }
+
+    fn key(line: &[u8]) -> Key<'_> {
+        Key::new(line, &[])
+    }
+
+    #[test]
+    fn what_was_decided_is_recalled() {
+        let memory = Memory::new(BYTES);
+        assert_eq!(memory.recall(&key(b"GET / HTTP/1.1")), None);
+        memory.remember(&key(b"GET / HTTP/1.1"), &reply(3));
+        assert_eq!(memory.recall(&key(b"GET / HTTP/1.1")), Some(reply(3)));
+        assert_eq!(memory.recall(&key(b"GET /a HTTP/1.1")), None);
+        assert_eq!((memory.hits(), memory.misses()), (1, 2));
+    }
+
+    #[test]
+    fn requests_that_differ_in_what_is_read_differ() {
+        let field = |name: &str, value: &str| policy::Field {
+            name: name.to_owned(),
+            value: value.as_bytes().to_vec(),
+        };
+        let keys = [
+            Key::new(b"l", &[]),
+            Key::new(b"l", &[field("a", "b")]),
+            Key::new(b"l", &[field("a", "")]),
+            Key::new(b"l", &[field("a", "b"), field("a", "b")]),
+            Key::new(b"l", &[field("a", "ba:b")]),
+            Key::new(b"l", &[field("b", "a")]),
+        ];
+        let (line, fields) = keys[4].request();
+        assert_eq!((line, fields.len()), (&b"l"[..], 1));
+        assert_eq!((fields[0].name.as_str(), &fields[0].value[..]), ("a", &b"ba:b"[..]));
+        let fact = Key::new(b"l", &[field(":client-address", "::1")]).request().1;
+        assert_eq!((fact[0].name.as_str(), &fact[0].value[..]), (":client-address", &b"::1"[..]));
+        for (index, one) in keys.iter().enumerate() {
+            assert!(keys[index + 1..].iter().all(|other| one.bytes() != other.bytes()));
+        }
+    }
+
+    #[test]
+    fn nothing_is_remembered_when_there_is_no_room() {
+        let memory = Memory::new(0);
+        memory.remember(&key(b"a"), &reply(3));
+        assert_eq!(memory.recall(&key(b"a")), None);
+        assert_eq!((memory.hits(), memory.misses()), (0, 1));
+    }
+
+    #[test]
+    fn large_decisions_and_long_keys_are_not_kept() {
+        let memory = Memory::new(BYTES);
+        memory.remember(&key(b"large"), &reply(usize::try_from(ENTRY_BYTES).expect("small")));
+        assert_eq!(memory.recall(&key(b"large")), None);
+        let long = [b'a'; KEY_BYTES + 1];
+        memory.remember(&key(&long), &reply(3));
+        assert_eq!(memory.recall(&key(&long)), None);
+    }
+
+    #[test]
+    fn a_flood_of_unique_requests_takes_no_more_memory_and_no_others_place() {
+        let memory = Memory::new(BYTES);
+        memory.remember(&key(b"hot"), &reply(3));
+        for unique in 0..100_000 {
+            memory.remember(&key(format!("GET /{unique}").as_bytes()), &reply(100));
+            if unique % 100 == 0 {
+                assert!(memory.recall(&key(b"hot")).is_some(), "pushed out after {unique}");
+            }
+        }
+        assert!(memory.decisions.expect("a cache").weight() <= BYTES);
+    }
+}

@@ -1,0 +1,23 @@
+//! Where a guest came from.
+
+/// Where a guest came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From this program.
+    BuiltIn,
+    /// From the file that was named.
+    File,
+    /// From somebody who handed it over.
+    HandedOver,
+}
+
+impl Origin {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::BuiltIn => "built-in",
+            Origin::File => "file",
+            Origin::HandedOver => "handed-over",
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Notices that the file at a path is another one, or has other content.
+//!
+//! All that the path leads through is watched, directories and links: a
+//! deployment may write the file, rename another over it, or point a link higher
+//! up at another directory, as Kubernetes does with its volumes.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+/// Links that a path may lead through, as on Linux (path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
+/// What may have happened to the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::guest) enum Change {
+    /// It is being written.
+    Begun,
+    /// It was closed after writing, or is another one.
+    Done,
+}
+
+/// A watch that lasts until it is dropped.
+pub(in crate::guest) struct Watch {
+    watcher: RecommendedWatcher,
+    path: PathBuf,
+    directories: BTreeSet<PathBuf>,
+    /// What is looked out for: events of other entries do not matter.
+    entries: Arc<Mutex<BTreeSet<PathBuf>>>,
+}
+
+impl Watch {
+    /// Watches the file at this path, whether or not it is there now. The error
+    /// is a sentence.
+    pub(in crate::guest) fn new(
+        path: &Path,
+        mut on_change: impl FnMut(Change) + Send + 'static,
+    ) -> Result<Watch, String> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            format!("{} is not watched, but looked at every two seconds ({error})", path.display())
+        };
+        let path = std::path::absolute(path).map_err(|error| cannot(&error))?;
+        let entries = Arc::new(Mutex::new(BTreeSet::new()));
+        let watcher = notify::recommended_watcher({
+            let entries = Arc::clone(&entries);
+            move |event: notify::Result<notify::Event>| match event {
+                Ok(event) => {
+                    let entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+                    let concerns = event.need_rescan()
+                        || event.paths.iter().any(|path| entries.contains(path));
+                    drop(entries);
+                    if let Some(change) = meaning(&event).filter(|_| concerns) {
+                        on_change(change);
+                    }
+                }
+                // Events may be lost: look again.
+                Err(_) => on_change(Change::Done),
+            }
+        })
+        .map_err(|error| cannot(&error))?;
+        let mut watch =
+            Watch { watcher, path: path.clone(), directories: BTreeSet::new(), entries };
+        watch.renew().map_err(|error| cannot(&error))?;
+        Ok(watch)
+    }
+
+    /// Finds out again what the path leads through. What is read after that is
+    /// what the next change is a change of.
+    pub(in crate::guest) fn renew(&mut self) -> notify::Result<()> {
+        let entries = entries_on_the_way(&self.path);
+        for directory in std::mem::take(&mut self.directories) {
+            // It may be gone.
+            let _ = self.watcher.unwatch(&directory);
+        }
+        let directories: BTreeSet<_> = entries.iter().filter_map(|entry| entry.parent()).collect();
+        let mut last = Ok(());
+        for directory in directories {
+            last = self.watcher.watch(directory, RecursiveMode::NonRecursive);
+            if last.is_ok() {
+                self.directories.insert(directory.to_owned());
+            }
+        }
+        *self.entries.lock().unwrap_or_else(PoisonError::into_inner) = entries;
+        // Higher up there may be directories that we may pass and not watch.
+        if self.directories.is_empty() { last } else { Ok(()) }
+    }
+}
+
+/// What an event means for the file that it is about; `None` if it only was read.
+fn meaning(event: &notify::Event) -> Option<Change> {
+    let is_link = || event.paths.iter().any(|path| path.is_symlink());
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Change::Done),
+        EventKind::Access(_) => None,
+        EventKind::Modify(ModifyKind::Data(_)) => Some(Change::Begun),
+        EventKind::Create(_) if !is_link() => Some(Change::Begun),
+        _ => Some(Change::Done),
+    }
+}
+
+/// Each directory entry that is looked up on the way to a file, links included.
+fn entries_on_the_way(path: &Path) -> BTreeSet<PathBuf> {
+    let names = |path: &Path| -> Vec<OsString> {
+        path.components()
+            .filter(|component| !matches!(component, Component::RootDir))
+            .map(|component| component.as_os_str().to_owned())
+            .collect()
+    };
+    let mut entries = BTreeSet::new();
+    let mut here = PathBuf::from("/");
+    let mut rest: VecDeque<_> = names(path).into();
+    let mut links = 0;
+    while let Some(name) = rest.pop_front() {
+        if name == ".." {
+            here.pop();
+            continue;
+        }
+        let entry = here.join(&name);
+        entries.insert(entry.clone());
+        match fs::read_link(&entry) {
+            Ok(target) if links < MAX_LINKS => {
+                links += 1;
+                if target.is_absolute() {
+                    here = PathBuf::from("/");
+                }
+                for name in names(&target).into_iter().rev() {
+                    rest.push_front(name);
+                }
+            }
+            _ => here = entry,
+        }
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::entries_on_the_way;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn the_way_leads_through_links() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path().canonicalize().expect("a path");
+        // As Kubernetes mounts a ConfigMap.
+        fs::create_dir(folder.join("..2026")).expect("a folder");
+        fs::write(folder.join("..2026/policy.wasm"), "").expect("a file");
+        symlink("..2026", folder.join("..data")).expect("a link");
+        symlink("..data/policy.wasm", folder.join("policy.wasm")).expect("a link");
+        let entries = entries_on_the_way(&folder.join("policy.wasm"));
+        for name in ["policy.wasm", "..data", "..2026", "..2026/policy.wasm"] {
+            assert!(entries.contains(&folder.join(name)), "{name}: {entries:?}");
+        }
+        assert!(entries.contains(&folder));
+    }
+
+    #[test]
+    fn a_circle_of_links_has_an_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        symlink("b", folder.path().join("a")).expect("a link");
+        symlink("a", folder.path().join("b")).expect("a link");
+        assert!(entries_on_the_way(&folder.path().join("a/c")).len() < 100);
+    }
+}

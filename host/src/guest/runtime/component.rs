@@ -1,0 +1,165 @@
+//! Bytes of a guest, in one of the forms that toolchains produce, become a
+//! component.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use wit_component::ComponentEncoder;
+
+use crate::text;
+
+/// The largest file that is taken for a guest. One in JavaScript or Python has up
+/// to 20 MiB.
+pub const MAX_GUEST_BYTES: u64 = 256 << 20;
+
+/// What the first eight bytes of a file say that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A core module: layer 0 of the binary format.
+    Module,
+    /// A component: layer 1.
+    Component,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Form::Module => "a core module with its component type",
+            Form::Component => "a component",
+        })
+    }
+}
+
+/// Gives the component that the bytes are, or that the core module in them
+/// describes: `wit-bindgen` leaves a section in each module which tells its
+/// component type.
+///
+/// The error is a sentence for the person who named the guest.
+pub(in crate::guest) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    match form(bytes)? {
+        Form::Component => Ok(Cow::Borrowed(bytes)),
+        Form::Module if !carries_type(bytes) => Err(
+            "it is a core WebAssembly module without a component type; build it with wit-bindgen \
+             for the world `guest` of wit/policy.wit"
+                .to_owned(),
+        ),
+        Form::Module => Ok(Cow::Owned(encode(bytes)?)),
+    }
+}
+
+/// Makes a component of a core module with its component type.
+fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
+    let encode = || ComponentEncoder::default().module(module)?.validate(false).encode();
+    // The tools take it that a toolchain wrote the type, and panic on some that none would
+    // write. Nothing of theirs outlives that.
+    match std::panic::catch_unwind(encode) {
+        Ok(encoded) => encoded.map_err(|error| {
+            let why = text::error_line(error);
+            format!("its core module does not fit its component type: {why}")
+        }),
+        Err(_) => Err("its component type makes no sense; build it with wit-bindgen for the \
+                       world `guest` of wit/policy.wit"
+            .to_owned()),
+    }
+}
+
+/// Recognises the form by the preamble: magic number, version, layer.
+pub(in crate::guest) fn form(bytes: &[u8]) -> Result<Form, String> {
+    match bytes {
+        [b'\0', b'a', b's', b'm', 0x01, 0x00, 0x00, 0x00, ..] => Ok(Form::Module),
+        [b'\0', b'a', b's', b'm', 0x0d, 0x00, 0x01, 0x00, ..] => Ok(Form::Component),
+        [b'\0', b'a', b's', b'm', ..] if bytes.len() >= 8 => {
+            Err(format!("it is WebAssembly of an unknown version ({:02x?})", &bytes[4..8]))
+        }
+        [] => Err("it is empty".to_owned()),
+        _ => Err("it is not WebAssembly: it does not begin with the bytes 00 61 73 6d".to_owned()),
+    }
+}
+
+/// Whether a core module has a custom section that tells its component type.
+///
+/// Reads section heads only (WebAssembly core specification, section 5.5). What
+/// is damaged beyond them is found, and said, when the module is encoded.
+fn carries_type(module: &[u8]) -> bool {
+    let mut rest = &module[8..];
+    while let [id, after_id @ ..] = rest {
+        let Some((size, body)) = leb128_u32(after_id) else {
+            return false;
+        };
+        let Some((section, next)) = body.split_at_checked(size) else {
+            return false;
+        };
+        if *id == 0
+            && let Some((length, name)) = leb128_u32(section)
+            && name.get(..length).is_some_and(|name| name.starts_with(b"component-type"))
+        {
+            return true;
+        }
+        rest = next;
+    }
+    false
+}
+
+/// Reads an unsigned 32-bit number in LEB128 and gives it with what follows.
+fn leb128_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut value = 0_u64;
+    for (index, byte) in bytes.iter().take(5).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Some((usize::try_from(value).ok()?, &bytes[index + 1..]));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{carries_type, component};
+    use wit_component::{StringEncoding, embed_component_metadata};
+    use wit_parser::Resolve;
+
+    #[test]
+    fn what_is_no_guest_is_told_apart() {
+        for (bytes, part) in [
+            (&b""[..], "it is empty"),
+            (b"<!doctype html>", "not WebAssembly"),
+            (b"\0as", "not WebAssembly"),
+            (b"\0asm\x09\0\0\0", "unknown version"),
+            (b"\0asm\x01\0\0\0", "without a component type"),
+            (b"\0asm\x01\0\0\0\x00\x05\x04name", "without a component type"),
+        ] {
+            let error = component(bytes).expect_err("no guest");
+            assert!(error.contains(part), "{error:?} for {bytes:?}");
+        }
+    }
+
+    /// wit-parser panics on some of these, and took the thread with it.
+    #[test]
+    fn a_component_type_that_makes_no_sense_is_refused() {
+        let mut resolve = Resolve::default();
+        let wit = include_str!("../../../../wit/policy.wit");
+        let package = resolve.push_str("policy.wit", wit).expect("the contract");
+        let world = resolve.select_world(&[package], Some("guest")).expect("the world");
+        let mut module = b"\0asm\x01\0\0\0".to_vec();
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+            .expect("a section");
+        // Some of them are none the worse for it.
+        let refused = (8..module.len()).filter_map(|at| {
+            let mut damaged = module.clone();
+            damaged[at] = 3;
+            component(&damaged).err()
+        });
+        let senseless = refused.filter(|error| error.contains("makes no sense")).count();
+        assert!(senseless > 0, "nothing is senseless");
+    }
+
+    #[test]
+    fn truncated_sections_are_no_panic() {
+        let module = b"\0asm\x01\0\0\0\x00\x10\x0fcomponent-type:";
+        assert!(carries_type(&[&module[..], b"x"].concat()));
+        for length in 8..module.len() {
+            assert!(!carries_type(&module[..length]));
+        }
+        assert!(!carries_type(b"\0asm\x01\0\0\0\x00\xff\xff\xff\xff\xff\xff"));
+    }
+}

@@ -1,0 +1,324 @@
+//! The wasmtime engine: compiles guests, and bounds what a running one may use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::component::Component;
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::code_cache::{self, CodeCache};
+use super::compile::{CompileLimits, Compiler, LoadError, Urgency};
+use super::component::{self, Form};
+use super::epoch::{Clock, Ticks};
+use super::function_cache::Functions;
+use super::slow_pool::Lanes;
+use crate::guest::digest::Digest;
+use crate::helper::{GiveUp, Helpers};
+use crate::text;
+
+/// How long a decision may keep a worker from its other connections. One that
+/// takes longer is begun anew on a thread of its own, where it has the whole
+/// deadline. The default guest takes 10 µs.
+pub(in crate::guest) const WORKER_DEADLINE: Duration = Duration::from_millis(2);
+
+/// What one decision may use, and what is kept of decisions.
+#[derive(Clone, Copy, Debug)]
+pub struct GuestLimits {
+    /// How long a decision may take. Remembered decisions aside, the default
+    /// guest takes 10 µs and one in Python 2 ms.
+    pub deadline: Duration,
+    /// The bytes that a guest's memories may have, together. A guest in Python
+    /// starts with 18 MiB.
+    pub memory_bytes: usize,
+    /// The bytes of native stack that wasm may use. Deep recursion ends here.
+    pub stack_bytes: usize,
+    /// Elements of one table. Toolchains make one of a few thousand.
+    pub table_elements: usize,
+    /// Core instances of one component, each with a table and a memory at most.
+    /// A component with adapters has about five, and one that componentize-py makes 38.
+    pub core_instances: u32,
+    /// The host memory, in bytes, that reading a decision may take. It bounds a
+    /// guest that returns the same megabyte a thousand times: 1 MiB of body,
+    /// the largest decision that is allowed, and as much again for the rest.
+    pub decision_bytes: usize,
+    /// The bytes of decisions that each worker remembers, with the requests that
+    /// they are for: some 15,000 decisions of the default guest. 0: none.
+    pub remembered_bytes: u64,
+}
+
+impl Default for GuestLimits {
+    fn default() -> Self {
+        GuestLimits {
+            deadline: Duration::from_millis(100),
+            memory_bytes: 64 << 20,
+            stack_bytes: 512 << 10,
+            table_elements: 20_000,
+            core_instances: 64,
+            decision_bytes: 2 << 20,
+            remembered_bytes: 4 << 20,
+        }
+    }
+}
+
+/// Compiles guests and gives them room to run.
+pub struct Engine {
+    wasm: wasmtime::Engine,
+    limits: GuestLimits,
+    workers: usize,
+    is_counting: bool,
+    /// Where decisions are made that take too long for a worker.
+    lanes: Lanes,
+    clock: Clock,
+    compiler: Compiler,
+    code_cache: Option<CodeCache>,
+}
+
+impl Engine {
+    /// An engine for a server of this many workers. There is room for one decision
+    /// on each worker, for as many slow ones beside them, and for one that is
+    /// made to try a guest.
+    pub fn new(limits: GuestLimits, workers: u32) -> wasmtime::Result<Engine> {
+        PreparedEngine::new(limits, workers)?.start()
+    }
+
+    /// An engine that counts the instructions of what it runs, for measurements.
+    pub fn counting(limits: GuestLimits) -> wasmtime::Result<Engine> {
+        PreparedEngine::with(limits, 1, true, false)?.start()
+    }
+
+    /// The engine, compiling in helpers what others wrote. The built-in guest is ours.
+    pub fn compiling_in(self, helpers: Helpers, limits: CompileLimits) -> Engine {
+        Engine { compiler: self.compiler.in_helpers(helpers, limits), ..self }
+    }
+
+    /// The engine, with a folder that it keeps compiled code in.
+    pub fn keeping_code(self, cache: CodeCache) -> Engine {
+        Engine { code_cache: Some(cache), ..self }
+    }
+
+    /// Where compiled code is kept, if anywhere.
+    pub(in crate::guest) fn code_cache(&self) -> Option<&CodeCache> {
+        self.code_cache.as_ref()
+    }
+
+    /// Gives the component that a guest is, or that it describes. It is compiled, unless that
+    /// was done before.
+    pub(in crate::guest) fn compile(
+        &self,
+        guest: &[u8],
+        digest: Digest,
+        urgency: Urgency,
+        give_up: &GiveUp,
+    ) -> Result<(Form, Component), LoadError> {
+        let form = component::form(guest).map_err(LoadError::Unfit)?;
+        let (wasm, cache) = (&self.wasm, self.code_cache.as_ref());
+        let is_edited = self.compiler.keeps_functions();
+        if let Some(component) = cache.and_then(|cache| cache.recall(wasm, digest, is_edited)) {
+            return Ok((form, component));
+        }
+        let code = self.compiler.code(
+            guest,
+            urgency,
+            give_up,
+            || cache?.functions(wasm),
+            |functions| {
+                if let Some(cache) = cache {
+                    cache.keep_functions(wasm, functions);
+                }
+            },
+        )?;
+        let component = code_cache::deserialize(wasm, &code).map_err(|error| {
+            let is_ours = error.is::<std::io::Error>() || error.is::<rustix::io::Errno>();
+            let why = format!("it does not compile: {}", text::error_line(error));
+            if is_ours { LoadError::Hindered(why) } else { LoadError::Unfit(why) }
+        })?;
+        if let Some(cache) = cache {
+            cache.keep_code(wasm, digest, is_edited, &code);
+        }
+        Ok((form, component))
+    }
+
+    pub(in crate::guest) fn wasm(&self) -> &wasmtime::Engine {
+        &self.wasm
+    }
+
+    /// The limits it was made with.
+    pub fn limits(&self) -> GuestLimits {
+        self.limits
+    }
+
+    pub(in crate::guest) fn is_counting(&self) -> bool {
+        self.is_counting
+    }
+
+    /// The workers of the server it was made for.
+    pub(in crate::guest) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// The clock that interrupts what runs.
+    pub(in crate::guest) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Where decisions are made that take too long for a worker.
+    pub(in crate::guest) fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// The deadline of a decision.
+    pub(in crate::guest) fn deadline(&self) -> Ticks {
+        Ticks::at_least(self.limits.deadline)
+    }
+
+    /// The deadline of a decision that keeps a worker waiting.
+    pub(in crate::guest) fn worker_deadline(&self) -> Ticks {
+        self.deadline().min(Ticks::at_least(WORKER_DEADLINE))
+    }
+}
+
+/// An engine that has all that it needs of the system, and no thread yet: what a process
+/// gives up then holds for each thread that it ever has.
+pub struct PreparedEngine {
+    wasm: wasmtime::Engine,
+    limits: GuestLimits,
+    workers: u32,
+    settings: Settings,
+    keeps_functions: bool,
+}
+
+impl PreparedEngine {
+    /// An engine for a server of this many workers, as [`Engine::new`] makes it.
+    pub fn new(limits: GuestLimits, workers: u32) -> wasmtime::Result<PreparedEngine> {
+        PreparedEngine::with(limits, workers, false, false)
+    }
+
+    /// The same, for who edits a guest: functions that it compiled before it does not compile
+    /// again.
+    pub fn for_edits(limits: GuestLimits, workers: u32) -> wasmtime::Result<PreparedEngine> {
+        PreparedEngine::with(limits, workers, false, true)
+    }
+
+    fn with(
+        limits: GuestLimits,
+        workers: u32,
+        is_counting: bool,
+        keeps_functions: bool,
+    ) -> wasmtime::Result<PreparedEngine> {
+        let settings = Settings { stack_bytes: limits.stack_bytes, is_counting };
+        let mut config = config(&settings);
+        // One on each worker, as many slow ones beside them, and one to try a guest.
+        config.allocation_strategy(pool(limits, workers * 2 + 1));
+        let wasm = wasmtime::Engine::new(&config)?;
+        Ok(PreparedEngine { wasm, limits, workers, settings, keeps_functions })
+    }
+
+    /// Starts the clock that interrupts guests, and the threads for slow decisions.
+    pub fn start(self) -> wasmtime::Result<Engine> {
+        let PreparedEngine { wasm, limits, workers, settings, keeps_functions } = self;
+        let workers = usize::try_from(workers).unwrap_or(usize::MAX);
+        let clock = Clock::start(wasm.weak())
+            .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
+        let lanes = Lanes::start(workers).map_err(|error| {
+            wasmtime::format_err!("cannot start threads for slow decisions: {error}")
+        })?;
+        let (is_counting, code_cache) = (settings.is_counting, None);
+        let compiler = Compiler::new(settings, keeps_functions);
+        Ok(Engine { wasm, limits, workers, is_counting, lanes, clock, compiler, code_cache })
+    }
+}
+
+/// What machine code depends on. The compiler and the server that runs the code use the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::guest) struct Settings {
+    stack_bytes: usize,
+    /// Whether instructions are counted, which makes guests slower.
+    is_counting: bool,
+}
+
+/// An engine that compiles and runs nothing. It goes by these functions and adds others, if
+/// they are to be kept.
+pub(in crate::guest) fn compiling(
+    settings: &Settings,
+    functions: Option<Arc<Functions>>,
+) -> wasmtime::Result<wasmtime::Engine> {
+    let mut config = config(settings);
+    if let Some(functions) = functions {
+        config.enable_incremental_compilation(functions)?;
+    }
+    wasmtime::Engine::new(&config)
+}
+
+/// Where instances live.
+fn pool(limits: GuestLimits, concurrency: u32) -> InstanceAllocationStrategy {
+    // A component may have several memories and tables; one for each of its
+    // core instances is what toolchains produce at most.
+    let per_component = limits.core_instances;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(concurrency)
+        .total_core_instances(concurrency * per_component)
+        .total_memories(concurrency * MEMORIES)
+        .total_tables(concurrency * per_component)
+        .max_core_instances_per_component(per_component)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(per_component)
+        .max_component_instance_size(1 << 20)
+        .max_core_instance_size(1 << 20)
+        .table_elements(limits.table_elements)
+        .max_memory_size(limits.memory_bytes)
+        // The pages that a small guest touches stay, and are reset by copying
+        // instead of by a system call and a page fault each.
+        .linear_memory_keep_resident(256 << 10)
+        .table_keep_resident(16 << 10)
+        .pagemap_scan(wasmtime::Enabled::Auto);
+    InstanceAllocationStrategy::Pooling(pool)
+}
+
+/// How guests are compiled, wherever that is done.
+fn config(settings: &Settings) -> Config {
+    let mut config = Config::new();
+    config
+        .consume_fuel(settings.is_counting)
+        .epoch_interruption(true)
+        .max_wasm_stack(settings.stack_bytes)
+        // Nothing of a decision is asynchronous.
+        .concurrency_support(false)
+        // Equal inputs give equal decisions, on every machine.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true);
+    config
+}
+
+/// Memories that one component may have: its own, and those of adapters. What componentize-qjs
+/// makes with WASI stubbed has three.
+const MEMORIES: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+
+    use super::{GuestLimits, PreparedEngine, Settings, compiling};
+
+    /// Otherwise what the one compiled would be refused by the other.
+    #[test]
+    fn who_compiles_and_who_runs_agree() {
+        let hash = |engine: &wasmtime::Engine| {
+            let mut hasher = DefaultHasher::new();
+            engine.precompile_compatibility_hash().hash(&mut hasher);
+            hasher.finish()
+        };
+        let mut seen = Vec::new();
+        for (is_counting, stack_bytes) in [(false, 512 << 10), (true, 64 << 10)] {
+            let limits = GuestLimits { stack_bytes, memory_bytes: 1 << 20, ..Default::default() };
+            let runs = PreparedEngine::with(limits, 1, is_counting, false).expect("an engine");
+            let settings = Settings { stack_bytes, is_counting };
+            for functions in [None, Some(Default::default())] {
+                let compiles = compiling(&settings, functions).expect("an engine");
+                assert_eq!(hash(&runs.wasm), hash(&compiles));
+            }
+            seen.push(hash(&runs.wasm));
+        }
+        assert_ne!(seen[0], seen[1]);
+    }
+}

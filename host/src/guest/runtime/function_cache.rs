@@ -1,0 +1,136 @@
+//! Compiled functions, kept from one compilation to the next, for who edits a guest: an
+//! edited policy in Python has other data and the same 20,000 functions, which take half
+//! a minute to compile.
+//!
+//! Only `innkeeper dev` uses this. A server compiles what it serves as a whole, so that
+//! it runs code which depends on nothing that was compiled before.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use wasmtime::CacheStore;
+
+/// What a compiler made of each function, by what it depends on.
+#[derive(Debug, Default)]
+pub(in crate::guest) struct Functions(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    functions: HashMap<Box<[u8]>, Function>,
+    /// Whether some were compiled since they were written down.
+    has_new: bool,
+}
+
+#[derive(Debug)]
+struct Function {
+    code: Box<[u8]>,
+    /// Whether the compilation that is going on, or the last one, had use for it.
+    is_used: bool,
+}
+
+impl Functions {
+    /// Those that were written down. What is damaged ends there.
+    pub(in crate::guest) fn recalled(written: &[u8]) -> Functions {
+        let functions = Functions::default();
+        let mut known = functions.known();
+        let mut rest = written;
+        while let Some((key, code)) = take(&mut rest).zip(take(&mut rest)) {
+            known.functions.insert(key.into(), Function { code: code.into(), is_used: false });
+        }
+        drop(known);
+        functions
+    }
+
+    /// Forgets what the compilation that ended had no use for, so that what is kept is that
+    /// of one guest, and writes down the rest if there is something new.
+    pub(in crate::guest) fn write_down(&self) -> Option<Vec<u8>> {
+        let mut known = self.known();
+        known.functions.retain(|_, function| std::mem::take(&mut function.is_used));
+        if !std::mem::take(&mut known.has_new) {
+            return None;
+        }
+        let mut written = Vec::new();
+        for (key, Function { code, .. }) in &known.functions {
+            for text in [key, code] {
+                written.extend_from_slice(&length(text));
+                written.extend_from_slice(text);
+            }
+        }
+        Some(written)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Each change of it is one step, whoever panicked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CacheStore for Functions {
+    fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let mut known = self.known();
+        let function = known.functions.get_mut(key)?;
+        function.is_used = true;
+        Some(Cow::Owned(function.code.to_vec()))
+    }
+
+    fn insert(&self, key: &[u8], value: Vec<u8>) -> bool {
+        let mut known = self.known();
+        known.has_new = true;
+        known.functions.insert(key.into(), Function { code: value.into(), is_used: true });
+        true
+    }
+}
+
+/// How a text's length is written before it.
+fn length(text: &[u8]) -> [u8; 8] {
+    (text.len() as u64).to_le_bytes()
+}
+
+/// Takes a text with its length from the front.
+fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, after) = rest.split_first_chunk()?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+    let (text, after) = after.split_at_checked(length)?;
+    *rest = after;
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CacheStore, Functions};
+
+    fn known(functions: &Functions, key: &[u8]) -> Option<Vec<u8>> {
+        functions.get(key).map(std::borrow::Cow::into_owned)
+    }
+
+    #[test]
+    fn what_was_written_down_is_recalled() {
+        let functions = Functions::default();
+        functions.insert(b"a", b"code".to_vec());
+        functions.insert(b"", b"".to_vec());
+        let written = functions.write_down().expect("something is new");
+        assert_eq!(functions.write_down(), None);
+        let again = Functions::recalled(&written);
+        assert_eq!(known(&again, b"a"), Some(b"code".to_vec()));
+        assert_eq!(known(&again, b""), Some(Vec::new()));
+        for end in 0..written.len() {
+            let damaged = Functions::recalled(&written[..end]);
+            assert!(damaged.0.into_inner().expect("no panic").functions.len() < 2);
+        }
+    }
+
+    #[test]
+    fn what_nothing_had_use_for_is_forgotten() {
+        let functions = Functions::default();
+        for key in [b"a", b"b"] {
+            functions.insert(key, b"code".to_vec());
+        }
+        functions.write_down();
+        known(&functions, b"a");
+        functions.insert(b"c", b"code".to_vec());
+        functions.write_down();
+        assert_eq!(known(&functions, b"b"), None);
+        assert!(known(&functions, b"a").is_some() && known(&functions, b"c").is_some());
+    }
+}

@@ -1,0 +1,141 @@
+//! One instance of a guest: it is made for one call, and dropped after it.
+
+use std::fmt;
+
+use wasmtime::{ResourceLimiter, Store, Trap};
+
+use super::bindings::v0_1::GuestPre;
+use super::bindings::v0_1::exports::innkeeper::policy::policy;
+use super::engine::Engine;
+use super::epoch::{Ticking, Ticks};
+use crate::guest::decision::Decision;
+use crate::guest::failure::Failure;
+use crate::text;
+
+/// A guest with a memory of its own, in which nothing has happened yet.
+pub(in crate::guest) struct Instance {
+    store: Store<Usage>,
+    guest: super::bindings::v0_1::Guest,
+    /// Keeps the clock of its deadline going.
+    _ticking: Ticking,
+}
+
+impl Instance {
+    /// Makes an instance, and runs its start functions.
+    pub(in crate::guest) fn new(
+        engine: &Engine,
+        guest: &GuestPre<Usage>,
+        deadline: Ticks,
+    ) -> Result<Instance, Failure> {
+        let limits = engine.limits();
+        let mut store =
+            Store::new(engine.wasm(), Usage { memory_bytes: 0, limit: limits.memory_bytes });
+        store.limiter(|usage| usage);
+        let ticking = engine.clock().ticking();
+        store.set_epoch_deadline(deadline.0);
+        store.set_hostcall_fuel(limits.decision_bytes);
+        if engine.is_counting() {
+            store.set_fuel(FUEL).map_err(classify)?;
+        }
+        let guest = guest.instantiate(&mut store).map_err(classify)?;
+        Ok(Instance { store, guest, _ticking: ticking })
+    }
+
+    /// Asks for a decision, and checks it.
+    pub(in crate::guest) fn decide(
+        &mut self,
+        request: &policy::Request,
+    ) -> Result<Decision, Failure> {
+        let policy = self.guest.innkeeper_policy_policy();
+        let decision = policy.call_decide(&mut self.store, request).map_err(classify)?;
+        Decision::check(decision).map_err(Failure::Refused)
+    }
+
+    /// Asks for the names of what the guest reads of a request.
+    pub(in crate::guest) fn interests(&mut self) -> Result<Vec<String>, Failure> {
+        let policy = self.guest.innkeeper_policy_policy();
+        policy.call_interests(&mut self.store).map_err(classify)
+    }
+
+    /// Instructions that it ran so far, if its engine counts them.
+    pub(in crate::guest) fn instructions(&self) -> Option<u64> {
+        self.store.get_fuel().ok().map(|left| FUEL - left)
+    }
+
+    /// Bytes of linear memory that the instance has.
+    pub(in crate::guest) fn memory_bytes(&self) -> usize {
+        self.store.data().memory_bytes
+    }
+}
+
+/// More instructions than fit into any deadline, where they are counted.
+const FUEL: u64 = u64::MAX / 2;
+
+/// What a running instance has of what it may have.
+pub(in crate::guest) struct Usage {
+    memory_bytes: usize,
+    limit: usize,
+}
+
+/// Growth beyond the limit traps, so that the log can tell the cause: a guest
+/// that is told "no" only aborts.
+impl ResourceLimiter for Usage {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let growth = desired - current;
+        if growth > self.limit - self.memory_bytes {
+            return Err(OverLimit(format!("it asks for {desired} bytes of memory")).into());
+        }
+        self.memory_bytes += growth;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(OverLimit(format!("its memory cannot grow: {error}")).into())
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        _desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // The pool's tables have a fixed size; beyond it the next call is made.
+        Ok(true)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(OverLimit(format!("its table cannot grow: {error}")).into())
+    }
+}
+
+/// A limit on what a guest may have was met.
+#[derive(Debug)]
+struct OverLimit(String);
+
+impl fmt::Display for OverLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OverLimit {}
+
+/// Tells apart why a call failed.
+fn classify(error: wasmtime::Error) -> Failure {
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Failure::Busy;
+    }
+    if let Some(OverLimit(what)) = error.downcast_ref() {
+        return Failure::Memory(what.clone());
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => Failure::Deadline,
+        Some(trap) => Failure::Trap(trap.to_string()),
+        None => Failure::Trap(text::error_line(error)),
+    }
+}

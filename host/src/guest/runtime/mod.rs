@@ -1,0 +1,25 @@
+//! Runs guests: the only code that knows wasmtime.
+//!
+//! - [`engine`] and `epoch`: the engine, and the clock that interrupts what runs.
+//! - [`component`]: bytes in one of three forms become a component.
+//! - [`contract`]: the versions of the contract that are known; `bindings`: their types.
+//! - [`compile`]: compiles guests, in helper processes.
+//! - [`code_cache`]: compiled guests on disk; `function_cache`: parts of one that is edited.
+//! - `malloc_trim`: gives back the memory that compiling took.
+//! - `instance`: one instance of a guest, for one call.
+//! - `decision_cost`: the time of a decision; `slow_pool`: threads for slow ones.
+//! - `thread`: what a thread needs before it runs guests.
+
+pub(in crate::guest) mod bindings;
+pub mod code_cache;
+pub mod compile;
+pub mod component;
+pub mod contract;
+pub(in crate::guest) mod decision_cost;
+pub mod engine;
+pub(in crate::guest) mod epoch;
+mod function_cache;
+pub(in crate::guest) mod instance;
+mod malloc_trim;
+mod slow_pool;
+pub mod thread;

@@ -1,0 +1,307 @@
+//! Threads for decisions that take too long for a worker: so many run at a time, so
+//! many wait, and no one waits for long. What a worker remembers needs none of them,
+//! so a flood of requests that have to be decided leaves the others alone.
+//!
+//! Clients take turns: the work of one, however much it is, waits for its own. Where there
+//! is no room for more, it is taken from the client with the longest queue.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::thread::prepare_thread;
+use crate::guest::failure::Failure;
+use crate::http::Subnet;
+
+/// Decisions that may wait, for each lane. A guest in Python (2 ms) gets through so
+/// many in a quarter of a second; who comes later is better told at once to come again.
+const WAITING: usize = 128;
+
+/// How long a decision waits for a lane: ten times the default deadline, a guess. With
+/// guests that use all of their deadline it is this that ends the waiting.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How the scheduler ranks these threads, beside workers with 0: a third of the share of
+/// a core that both want (sched(7)). Lower still, and an honest decision of some
+/// milliseconds would miss its deadline on a busy machine.
+const NICENESS: i32 = 5;
+
+/// The threads. Dropping this ends them, when they have done what waits.
+pub(in crate::guest) struct Lanes {
+    queue: Arc<Queue>,
+    patience: Duration,
+}
+
+/// What waits for a thread.
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Told when there is more to do, or never will be.
+    changed: Condvar,
+}
+
+/// What waits, by client.
+struct Waiting {
+    /// Clients with work, each once, in the order of their turns.
+    turns: VecDeque<Subnet>,
+    of: HashMap<Subnet, VecDeque<Work>>,
+    count: usize,
+    most: usize,
+    is_over: bool,
+}
+
+type Work = Box<dyn FnOnce(Called) + Send>;
+
+/// Why work is called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Called {
+    /// It is its turn.
+    Next,
+    /// It has lost its place to a client with less.
+    Displaced,
+}
+
+impl Lanes {
+    /// Starts so many of them.
+    pub(in crate::guest) fn start(count: usize) -> io::Result<Lanes> {
+        Lanes::with(count, PATIENCE)
+    }
+
+    fn with(count: usize, patience: Duration) -> io::Result<Lanes> {
+        let queue = Arc::new(Queue {
+            waiting: Mutex::new(Waiting {
+                turns: VecDeque::new(),
+                of: HashMap::new(),
+                count: 0,
+                most: WAITING * count,
+                is_over: false,
+            }),
+            changed: Condvar::new(),
+        });
+        // Ends those that were started if one cannot be.
+        let lanes = Lanes { queue: Arc::clone(&queue), patience };
+        for number in 0..count {
+            let queue = Arc::clone(&queue);
+            thread::Builder::new().name(format!("decider-{number}")).spawn(move || {
+                if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+                    tracing::debug!("slow decisions have the priority of workers: {error}");
+                }
+                // If there is no memory for it, each decision tries again.
+                let _ = prepare_thread();
+                while let Some(work) = queue.next() {
+                    // The panic's hook told of it; whoever waits finds the answer missing.
+                    let _ = catch_unwind(AssertUnwindSafe(|| work(Called::Next)));
+                }
+            })?;
+        }
+        Ok(lanes)
+    }
+
+    /// Decides on one of the threads, when it is the client's turn. [`Failure::Busy`] if too
+    /// many wait, or if it waited too long.
+    pub(in crate::guest) async fn run<R: Send + 'static>(
+        &self,
+        client: IpAddr,
+        decide: impl FnOnce() -> Result<R, Failure> + Send + 'static,
+    ) -> Result<R, Failure> {
+        let (answer, answered) = oneshot::channel();
+        let (asked, patience) = (Instant::now(), self.patience);
+        let work = Box::new(move |called| {
+            // Nobody may be there any more to be told.
+            if answer.is_closed() {
+                return;
+            }
+            let is_busy = called == Called::Displaced || asked.elapsed() > patience;
+            let _ = answer.send(if is_busy { Err(Failure::Busy) } else { decide() });
+        });
+        self.queue.put(Subnet::of(client), work);
+        let panicked = |_| Err(Failure::Trap("the host panicked when it was to run it".to_owned()));
+        answered.await.unwrap_or_else(panicked)
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.queue.waiting().is_over = true;
+        self.queue.changed.notify_all();
+    }
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // No work is run while it is held, and nothing else there panics.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds work of this client. Where there is no room for it, the last that came of the
+    /// client with most of it is displaced, or this.
+    fn put(&self, client: Subnet, work: Work) {
+        let displaced = self.waiting().put(client, work);
+        self.changed.notify_one();
+        if let Some(displaced) = displaced {
+            displaced(Called::Displaced);
+        }
+    }
+
+    /// What is to be done next; `None` when nothing can be any more.
+    fn next(&self) -> Option<Work> {
+        let mut waiting = self.waiting();
+        loop {
+            if let Some(work) = waiting.take() {
+                return Some(work);
+            }
+            if waiting.is_over {
+                return None;
+            }
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Waiting {
+    /// Adds work, and gives what there is no room for then.
+    fn put(&mut self, client: Subnet, work: Work) -> Option<Work> {
+        let mut displaced = None;
+        if self.count == self.most {
+            let own = self.of.get(&client).map_or(0, VecDeque::len);
+            let longest = self.of.iter_mut().max_by_key(|(_, queue)| queue.len());
+            match longest {
+                // Two more at least: with one more they would displace each other in turns.
+                Some((_, queue)) if queue.len() > own + 1 => displaced = queue.pop_back(),
+                _ => return Some(work),
+            }
+            self.count -= 1;
+        }
+        let queue = self.of.entry(client).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(client);
+        }
+        queue.push_back(work);
+        self.count += 1;
+        displaced
+    }
+
+    /// The oldest work of the client whose turn it is.
+    fn take(&mut self) -> Option<Work> {
+        let client = self.turns.pop_front()?;
+        let queue = self.of.get_mut(&client)?;
+        let work = queue.pop_front()?;
+        self.count -= 1;
+        if queue.is_empty() {
+            self.of.remove(&client);
+        } else {
+            self.turns.push_back(client);
+        }
+        Some(work)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use std::net::IpAddr;
+
+    use super::{Failure, Lanes, WAITING};
+
+    /// A client.
+    fn client(number: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, number])
+    }
+
+    /// One lane that is in use until the sender is dropped.
+    fn blocked() -> (tokio::runtime::Runtime, std::sync::Arc<Lanes>, mpsc::Sender<()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let lanes = std::sync::Arc::new(Lanes::start(1).expect("a thread"));
+        let (end, ended) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel();
+        let wait = move || {
+            begin.send(()).expect("somebody waits");
+            let _ = ended.recv();
+            Ok(())
+        };
+        let lane = std::sync::Arc::clone(&lanes);
+        runtime.spawn(async move { lane.run(client(1), wait).await });
+        runtime.block_on(tokio::task::yield_now());
+        begun.recv().expect("it runs");
+        (runtime, lanes, end)
+    }
+
+    #[test]
+    fn what_finds_no_room_to_wait_is_told_at_once() {
+        let (runtime, lanes, end) = blocked();
+        let wait = |number| {
+            let lanes = std::sync::Arc::clone(&lanes);
+            runtime.spawn(async move { lanes.run(client(1), move || Ok(number)).await })
+        };
+        let waiting: Vec<_> = (0..WAITING).map(wait).collect();
+        // A runtime gets to so many in some turns of its own.
+        for _ in 0..WAITING {
+            runtime.block_on(tokio::task::yield_now());
+        }
+        assert_eq!(runtime.block_on(lanes.run(client(1), || Ok(0))), Err(Failure::Busy));
+        drop(end);
+        for (number, waiting) in waiting.into_iter().enumerate() {
+            assert_eq!(runtime.block_on(waiting).expect("no panic"), Ok(number));
+        }
+        assert_eq!(runtime.block_on(lanes.run(client(1), || Ok(1))), Ok(1));
+    }
+
+    #[test]
+    fn clients_take_turns_and_who_has_most_makes_room() {
+        let (runtime, lanes, end) = blocked();
+        let (done, order) = mpsc::channel();
+        let wait = |from: u8, number: usize| {
+            let (lanes, done) = (std::sync::Arc::clone(&lanes), done.clone());
+            let decide = move || done.send((from, number)).map_err(|_| Failure::Busy);
+            runtime.spawn(async move { lanes.run(client(from), decide).await })
+        };
+        let settle = || {
+            for _ in 0..WAITING {
+                runtime.block_on(tokio::task::yield_now());
+            }
+        };
+        let mut flood: Vec<_> = (0..WAITING).map(|number| wait(1, number)).collect();
+        settle();
+        let honest: Vec<_> = (0..3).map(|number| wait(2, number)).collect();
+        let third = wait(3, 0);
+        settle();
+        drop(end);
+        for waiting in honest.into_iter().chain([third]) {
+            assert_eq!(runtime.block_on(waiting).expect("no panic"), Ok(()));
+        }
+        // The last that came gave their places.
+        for displaced in flood.drain(WAITING - 4..) {
+            assert_eq!(runtime.block_on(displaced).expect("no panic"), Err(Failure::Busy));
+        }
+        for waiting in flood {
+            assert_eq!(runtime.block_on(waiting).expect("no panic"), Ok(()));
+        }
+        let order: Vec<_> = order.try_iter().take(8).collect();
+        assert_eq!(order, [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (1, 2), (2, 2), (1, 3)]);
+    }
+
+    #[test]
+    fn what_waited_too_long_is_not_begun() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let lanes = Lanes::with(1, Duration::ZERO).expect("a thread");
+        let late = lanes.run(client(1), || -> Result<(), Failure> { panic!("it is begun") });
+        assert_eq!(runtime.block_on(late), Err(Failure::Busy));
+    }
+
+    #[test]
+    fn a_panic_costs_one_decision() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let lanes = Lanes::start(1).expect("a thread");
+        let panics =
+            lanes.run(client(1), || -> Result<(), Failure> { panic!("as a test wants it") });
+        assert!(matches!(runtime.block_on(panics), Err(Failure::Trap(_))));
+        assert_eq!(runtime.block_on(lanes.run(client(1), || Ok(1))), Ok(1));
+    }
+}
