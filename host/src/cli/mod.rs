@@ -298,6 +298,7 @@ impl GuestArguments {
 mod tests {
     use super::{Arguments, Command, LogFormat, OnTrap, Settings};
     use crate::admin::listener::AdminAddress;
+    use clap::error::ErrorKind;
     use clap::{CommandFactory, Parser};
     use std::path::Path;
     use std::time::Duration;
@@ -340,25 +341,31 @@ mod tests {
 
     #[test]
     fn limits_out_of_bounds_are_refused() {
-        for typed in [
-            ["--guest-deadline", "0ms"],
-            ["--guest-deadline", "2min"],
-            ["--guest-deadline", "soon"],
-            ["--guest-memory", "1KiB"],
-            ["--guest-memory", "5GiB"],
-            ["--guest-memory", "lots"],
-            ["--guest-stack", "2MiB"],
-            ["--recheck", "2s"],
-            ["--guest-table", "0"],
-            ["--guest-instances", "0"],
-            ["--rollback-after", "0"],
-            ["--rollback-after", "1001"],
-            ["--workers", "0"],
-            ["--workers", "2000"],
-            ["--admin", "localhost:7891"],
-            ["--admin", "unix:"],
+        const SIZES: &str = "allowed are 64.0 KiB to 4.0 GiB";
+        const TCP: &str = "not an IP address and a port; write 127.0.0.1:7891, 0.0.0.0:7891";
+        for (flag, value, told) in [
+            ("--guest-deadline", "0ms", "allowed are 1ms to 1m"),
+            ("--guest-deadline", "2min", "allowed are 1ms to 1m"),
+            ("--guest-deadline", "soon", "write a time as in 50ms or 1s, from 1ms to 1m"),
+            ("--guest-memory", "1KiB", SIZES),
+            ("--guest-memory", "5GiB", SIZES),
+            ("--guest-memory", "lots", "write a size as in 64MiB or 512KiB, from 64.0 KiB"),
+            ("--guest-stack", "2MiB", "allowed are 64.0 KiB to 1.0 MiB"),
+            ("--recheck", "2s", "allowed are 0s to 1s"),
+            ("--guest-table", "0", "0 is not in 1..="),
+            ("--guest-instances", "0", "0 is not in 1..="),
+            ("--rollback-after", "0", "0 is not in 1..=1000"),
+            ("--rollback-after", "1001", "1001 is not in 1..=1000"),
+            ("--workers", "0", "write a number from 1 to 1024"),
+            ("--workers", "2000", "write a number from 1 to 1024"),
+            ("--admin", "localhost:7891", TCP),
+            ("--admin", "unix:", "write the path of the socket behind unix:"),
         ] {
-            assert!(Arguments::try_parse_from([&["innkeeper"], &typed[..]].concat()).is_err());
+            let error = Arguments::try_parse_from(["innkeeper", flag, value]).expect_err(flag);
+            assert_eq!(error.kind(), ErrorKind::ValueValidation, "{error}");
+            let error = error.to_string();
+            let blamed = format!("invalid value '{value}' for '{flag} <");
+            assert!(error.contains(&blamed) && error.contains(told), "{error}");
         }
     }
 
