@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use support::keep;
 
-use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits};
+use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest};
 
 #[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod support;
@@ -30,7 +30,8 @@ const FACTS: Facts = Facts { client: IpAddr::V4(Ipv4Addr::LOCALHOST) };
 
 fn main() {
     let engine = Arc::new(Engine::new(GuestLimits::default(), 1).expect("an engine"));
-    let generation = Arc::new(Generation::load(&engine, DEFAULT_GUEST).expect("the default guest"));
+    let generation =
+        Arc::new(LoadedGuest::load(&engine, DEFAULT_GUEST).expect("the default guest"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.expect("a runtime");
 
@@ -50,7 +51,7 @@ fn main() {
             began.elapsed() / CALLS
         }));
         fresh.push(time(|line| {
-            black_box(generation.try_out(line, [].into_iter(), FACTS).expect("a decision"));
+            black_box(generation.decide_uncached(line, [].into_iter(), FACTS).expect("a decision"));
         }));
         let mut sums = [Duration::ZERO; 3];
         for call in 0..CALLS {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use divan::{Bencher, black_box};
-use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits};
+use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest};
 use innkeeper::http1::Limits;
 use innkeeper::http1::head::Head;
 use innkeeper::http1::scan::Scanner;
@@ -49,9 +49,9 @@ fn decide_natively() {
     black_box(innkeeper_guest::decide::decide(black_box(LINE)));
 }
 
-fn default_guest() -> Arc<Generation> {
+fn default_guest() -> Arc<LoadedGuest> {
     let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
-    Arc::new(Generation::load(&Arc::new(engine), DEFAULT_GUEST).expect("the default guest"))
+    Arc::new(LoadedGuest::load(&Arc::new(engine), DEFAULT_GUEST).expect("the default guest"))
 }
 
 #[divan::bench]
@@ -74,7 +74,9 @@ fn decide_by_memory(bencher: Bencher) {
 fn decide_on_a_fresh_instance(bencher: Bencher) {
     let guest = default_guest();
     bencher.bench_local(|| {
-        black_box(guest.try_out(black_box(LINE), [].into_iter(), FACTS).expect("a decision"));
+        black_box(
+            guest.decide_uncached(black_box(LINE), [].into_iter(), FACTS).expect("a decision"),
+        );
     });
 }
 

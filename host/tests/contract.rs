@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use innkeeper::guest::Generation;
+use innkeeper::guest::LoadedGuest;
 use innkeeper::guest::origin::Origin;
 use innkeeper::guest::release::source::read_cases;
-use innkeeper::guest::validation::validate::prove;
+use innkeeper::guest::validation::validate::validate;
 
 use crate::fixture::{Setup, engine};
 use crate::wat_guest;
@@ -27,9 +27,10 @@ fn guests_of_published_versions_go_on_working() {
             }
             let cases = read_cases(&[file.with_extension("toml")]).unwrap();
             assert!(!cases[0].cases.is_empty(), "{} has no cases", file.display());
-            let proven = prove(engine(), Origin::File, &std::fs::read(&file).unwrap(), &cases)
-                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-            let guest = Arc::new(proven.generation);
+            let validated =
+                validate(engine(), Origin::File, &std::fs::read(&file).unwrap(), &cases)
+                    .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let guest = Arc::new(validated.generation);
             let server = Setup { guest, ..Setup::default() }.start();
             assert_eq!(server.get("/").status(), 200, "{}", file.display());
             served += 1;
@@ -39,8 +40,8 @@ fn guests_of_published_versions_go_on_working() {
 }
 
 /// A guest that was made for this version of the contract.
-fn made_for(version: &str) -> Result<Generation, String> {
-    Generation::load(engine(), &wat_guest::of_version(version))
+fn made_for(version: &str) -> Result<LoadedGuest, String> {
+    LoadedGuest::load(engine(), &wat_guest::of_version(version))
 }
 
 #[test]

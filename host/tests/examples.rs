@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-use innkeeper::guest::Generation;
+use innkeeper::guest::LoadedGuest;
 use wit_component::ComponentEncoder;
 
 use crate::fixture::{Setup, TestServer, default_guest, engine, write};
 
 fn start(guest: &[u8]) -> TestServer {
-    let guest = Generation::load(engine(), guest).unwrap_or_else(|error| panic!("{error}"));
+    let guest = LoadedGuest::load(engine(), guest).unwrap_or_else(|error| panic!("{error}"));
     Setup { guest: Arc::new(guest), ..Setup::default() }.start()
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use innkeeper::clients::Clients;
 use innkeeper::files::{Files, Options};
-use innkeeper::guest::release::active::OnFailure;
-use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits, Serving};
+use innkeeper::guest::release::active::FailurePolicy;
+use innkeeper::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
 use innkeeper::http1::{Limits, connection::Service, turns::Turns};
 use innkeeper::server::{Running, Server};
 use tempfile::TempDir;
@@ -26,9 +26,9 @@ pub fn engine() -> &'static Arc<Engine> {
 }
 
 /// The default policy, loaded once.
-pub fn default_guest() -> Arc<Generation> {
-    static GUEST: OnceLock<Arc<Generation>> = OnceLock::new();
-    let load = || Arc::new(Generation::load(engine(), DEFAULT_GUEST).unwrap());
+pub fn default_guest() -> Arc<LoadedGuest> {
+    static GUEST: OnceLock<Arc<LoadedGuest>> = OnceLock::new();
+    let load = || Arc::new(LoadedGuest::load(engine(), DEFAULT_GUEST).unwrap());
     Arc::clone(GUEST.get_or_init(load))
 }
 
@@ -70,8 +70,8 @@ pub struct TestServer {
 /// What a test server is made of.
 pub struct Setup {
     pub folder: TempDir,
-    pub guest: Arc<Generation>,
-    pub on_failure: OnFailure,
+    pub guest: Arc<LoadedGuest>,
+    pub failure_policy: FailurePolicy,
     pub clients: Clients,
     pub limits: Limits,
     pub site: Options,
@@ -83,7 +83,7 @@ impl Default for Setup {
         Setup {
             folder: site(),
             guest: default_guest(),
-            on_failure: OnFailure::default(),
+            failure_policy: FailurePolicy::default(),
             clients: Clients::default(),
             limits: Limits::default(),
             site: Options::default(),
@@ -98,7 +98,7 @@ impl Setup {
         let workers = NonZeroUsize::new(self.workers).unwrap();
         let service = Arc::new(Service {
             files: Files::open(&self.folder.path().join("root"), self.site, workers).unwrap(),
-            guest: Arc::new(Serving::new(self.guest, self.on_failure)),
+            guest: Arc::new(ActiveGuest::new(self.guest, self.failure_policy)),
             clients: self.clients,
             limits: self.limits,
             turns: Turns::new(self.workers),

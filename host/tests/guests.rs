@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use innkeeper::clients::{Clients, Proxies};
-use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits};
+use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest};
 use innkeeper::http1::Limits;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -18,14 +18,14 @@ use crate::fixture::{Client, Setup, TestServer, engine};
 use crate::wat_guest::{DECISION, interested, module, reallocating, text};
 
 fn start(guest: &[u8]) -> TestServer {
-    let guest = Generation::load(engine(), guest).unwrap_or_else(|error| panic!("{error}"));
+    let guest = LoadedGuest::load(engine(), guest).unwrap_or_else(|error| panic!("{error}"));
     Setup { guest: Arc::new(guest), ..Setup::default() }.start()
 }
 
 /// What asking a guest for a decision on `GET /x` gives, in the words of the log.
-fn failure(guest: &Generation) -> String {
+fn failure(guest: &LoadedGuest) -> String {
     let facts = Facts { client: "127.0.0.1".parse().unwrap() };
-    match guest.try_out(b"GET /x HTTP/1.1", [].into_iter(), facts) {
+    match guest.decide_uncached(b"GET /x HTTP/1.1", [].into_iter(), facts) {
         Ok(decision) => panic!("it decided: {decision:?}"),
         Err(failure) => on_one_line(failure.to_string()),
     }
@@ -47,7 +47,7 @@ fn misbehaves(items: &str, misbehave: &str, cause: &str) {
 #[track_caller]
 fn misbehaves_on(engine: &Arc<Engine>, items: &str, misbehave: &str, cause: &str) {
     let bytes = module(items, misbehave);
-    let guest = Generation::load(engine, &bytes).unwrap_or_else(|error| panic!("{error}"));
+    let guest = LoadedGuest::load(engine, &bytes).unwrap_or_else(|error| panic!("{error}"));
     let told = failure(&guest);
     assert!(told.contains(cause), "the log says: {told}");
     let server = Setup { guest: Arc::new(guest), ..Setup::default() }.start();
@@ -98,7 +98,7 @@ fn loops_for_many_clients_at_a_time() {
     let guest = module("", "(loop $again (br $again))");
     // One worker, and one thread beside it.
     let engine = Arc::new(Engine::new(GuestLimits::default(), 1).unwrap());
-    let guest = Arc::new(Generation::load(&engine, &guest).unwrap());
+    let guest = Arc::new(LoadedGuest::load(&engine, &guest).unwrap());
     let server = Setup { guest: Arc::clone(&guest), workers: 1, ..Setup::default() }.start();
     let mut slow: Vec<_> = (0..30).map(|_| server.connect()).collect();
     for (number, client) in slow.iter_mut().enumerate() {
@@ -128,7 +128,7 @@ fn a_flood_of_slow_decisions_leaves_what_is_remembered_alone() {
     let guest = module("", "(loop $again (br $again))");
     let limits = GuestLimits { deadline: Duration::from_millis(20), ..GuestLimits::default() };
     let engine = Arc::new(Engine::new(limits, 1).unwrap());
-    let guest = Arc::new(Generation::load(&engine, &guest).unwrap());
+    let guest = Arc::new(LoadedGuest::load(&engine, &guest).unwrap());
     let server = Setup { guest: Arc::clone(&guest), workers: 1, ..Setup::default() }.start();
     let mut honest = server.connect();
     honest.send("GET /known HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -156,7 +156,7 @@ fn a_flood_of_slow_decisions_leaves_what_is_remembered_alone() {
 #[test]
 fn the_built_in_guest_is_fast_on_any_line() {
     let engine = Arc::new(Engine::counting(GuestLimits::default()).unwrap());
-    let guest = Generation::load(&engine, DEFAULT_GUEST).unwrap();
+    let guest = LoadedGuest::load(&engine, DEFAULT_GUEST).unwrap();
     let facts = Facts { client: [127, 0, 0, 1].into() };
     let room = Limits::default().line_bytes - "GET / HTTP/1.1".len();
     for unit in [
@@ -179,7 +179,7 @@ fn a_flood_of_one_client_leaves_others_their_turns() {
     let guest = module("", "(loop $again (br $again))");
     let limits = GuestLimits { deadline: Duration::from_millis(20), ..GuestLimits::default() };
     let engine = Arc::new(Engine::new(limits, 1).unwrap());
-    let guest = Arc::new(Generation::load(&engine, &guest).unwrap());
+    let guest = Arc::new(LoadedGuest::load(&engine, &guest).unwrap());
     let forwarding = vec!["127.0.0.1/32".parse().unwrap()];
     let proxies = Proxies { forwarding, ..Proxies::default() };
     let clients = Clients { proxies, ..Clients::default() };
@@ -369,7 +369,7 @@ fn replies_with_a_field_a_million_times() {
 
 #[test]
 fn decisions_are_counted() {
-    let guest = Arc::new(Generation::load(engine(), &module("", "unreachable")).unwrap());
+    let guest = Arc::new(LoadedGuest::load(engine(), &module("", "unreachable")).unwrap());
     let server = Setup { guest: Arc::clone(&guest), ..Setup::default() }.start();
     let mut client = server.connect();
     for target in ["/a", "/a", "/b", "/a", "/x", "/x"] {
@@ -382,9 +382,9 @@ fn decisions_are_counted() {
 
 #[test]
 fn nothing_is_remembered_when_that_is_switched_off() {
-    let limits = GuestLimits { remembered_bytes: 0, ..GuestLimits::default() };
+    let limits = GuestLimits { decision_cache_bytes: 0, ..GuestLimits::default() };
     let engine = Arc::new(Engine::new(limits, 2).unwrap());
-    let guest = Arc::new(Generation::load(&engine, DEFAULT_GUEST).unwrap());
+    let guest = Arc::new(LoadedGuest::load(&engine, DEFAULT_GUEST).unwrap());
     let server = Setup { guest: Arc::clone(&guest), ..Setup::default() }.start();
     for _ in 0..3 {
         server.connect().expect_open();
@@ -406,7 +406,7 @@ fn tries_to_remember() {
 /// Guests that are refused when they are loaded, each with a reason.
 #[track_caller]
 fn is_not_loaded(bytes: &[u8], reason: &str) {
-    match Generation::load(engine(), bytes) {
+    match LoadedGuest::load(engine(), bytes) {
         Ok(_) => panic!("it was loaded"),
         Err(error) => {
             assert!(on_one_line(error.clone()).contains(reason), "it is refused with: {error}");
@@ -438,7 +438,7 @@ fn loops_when_it_is_first_asked() {
 /// goes on.
 #[track_caller]
 fn cannot_take_a_request(realloc: &str, cause: &str) {
-    let guest = Generation::load(engine(), &reallocating(realloc)).unwrap();
+    let guest = LoadedGuest::load(engine(), &reallocating(realloc)).unwrap();
     let told = failure(&guest);
     assert!(told.contains(cause), "the log says: {told}");
     let server = Setup { guest: Arc::new(guest), ..Setup::default() }.start();
@@ -565,7 +565,7 @@ fn calls_an_import() {
     let world = resolve.select_world(&[package], Some("extra")).unwrap();
     let mut module = wat::parse_str(text).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    let guest = Generation::load(engine(), &module).unwrap();
+    let guest = LoadedGuest::load(engine(), &module).unwrap();
     assert_eq!(guest.imports(), ["test:extra/clock"]);
     assert!(failure(&guest).contains("unknown import"), "{}", failure(&guest));
     let server = start(&module);

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use innkeeper::clients::Clients;
 use innkeeper::files::{Files, Options};
-use innkeeper::guest::Serving;
-use innkeeper::guest::release::active::OnFailure;
+use innkeeper::guest::ActiveGuest;
+use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::http::Peer;
 use innkeeper::http1::connection::{Service, serve};
 use innkeeper::http1::{Limits, turns::Turns};
@@ -180,7 +180,7 @@ impl World {
             let files = Files::open(&folder.path().join("root"), options, one).expect("the site");
             let service = Service {
                 files,
-                guest: Arc::new(Serving::new(default_guest(), OnFailure::default())),
+                guest: Arc::new(ActiveGuest::new(default_guest(), FailurePolicy::default())),
                 clients: Clients::default(),
                 limits,
                 turns: Turns::new(1),

@@ -6,8 +6,8 @@
 use std::sync::{Arc, OnceLock};
 
 use innkeeper::guest::{
-    Candidate, DEFAULT_GUEST, Decision, Engine, Facts, Failure, Field, Fields, Generation,
-    GuestLimits,
+    Candidate, DEFAULT_GUEST, Decision, Engine, Facts, Failure, Field, Fields, GuestLimits,
+    LoadedGuest,
 };
 use innkeeper_guest::Decision as Native;
 use tokio::runtime::Runtime;
@@ -23,11 +23,11 @@ const LINE_BYTES: usize = 8 << 10;
 pub const ATTEMPTS: usize = 20;
 
 /// The default guest, loaded once.
-pub fn default_guest() -> Arc<Generation> {
-    static GUEST: OnceLock<Arc<Generation>> = OnceLock::new();
+pub fn default_guest() -> Arc<LoadedGuest> {
+    static GUEST: OnceLock<Arc<LoadedGuest>> = OnceLock::new();
     Arc::clone(GUEST.get_or_init(|| {
         let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
-        Arc::new(Generation::load(&Arc::new(engine), DEFAULT_GUEST).expect("the default guest"))
+        Arc::new(LoadedGuest::load(&Arc::new(engine), DEFAULT_GUEST).expect("the default guest"))
     }))
 }
 
@@ -47,7 +47,7 @@ pub fn run(input: &[u8]) {
     let native = native(line);
     assert_safe(&native);
     let guest = default_guest();
-    let fresh = in_time(|| guest.try_out(line, std::iter::empty(), FACTS));
+    let fresh = in_time(|| guest.decide_uncached(line, std::iter::empty(), FACTS));
     assert_eq!(fresh.as_ref(), Ok(&native), "as wasm");
     RUNTIME.with(|runtime| {
         for time in ["first", "then"] {

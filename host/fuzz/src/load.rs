@@ -7,7 +7,7 @@ use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use innkeeper::guest::validation::check::check;
-use innkeeper::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits};
+use innkeeper::guest::{DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
 use rustix::time::{ClockId, clock_gettime};
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -32,7 +32,7 @@ pub fn run(input: &[u8]) {
     let Some((&kind, rest)) = input.split_first() else { return };
     let Some(bytes) = guest(kind, rest) else { return };
     let began = processor_time();
-    let loaded = Generation::load(engine(), &bytes);
+    let loaded = LoadedGuest::load(engine(), &bytes);
     match loaded {
         Err(problem) => assert_sentence(&problem),
         Ok(guest) => ask(&guest),
@@ -53,7 +53,7 @@ fn suffer_panics() {
     }));
 }
 
-fn ask(guest: &Generation) {
+fn ask(guest: &LoadedGuest) {
     if let Err(problem) = check(guest, &[]) {
         assert_sentence(&problem);
     }
@@ -62,7 +62,7 @@ fn ask(guest: &Generation) {
     }
     for line in LINES {
         let fields = [("host", &b"h"[..]), ("accept", b"*/*")];
-        match guest.try_out(line, fields.into_iter(), FACTS) {
+        match guest.decide_uncached(line, fields.into_iter(), FACTS) {
             Ok(decision) => {
                 assert_safe(&decision);
                 assert_one_line(&decision.to_string());

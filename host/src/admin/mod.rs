@@ -30,7 +30,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
 use crate::dev::Dev;
-use crate::guest::release::deploy::Swapper;
+use crate::guest::release::deploy::Deployer;
 use crate::panics;
 use access::Access;
 use listener::Listener;
@@ -56,7 +56,7 @@ pub struct Admin {
     /// What is told about.
     pub subject: Subject,
     /// Who is asked to change the guest.
-    pub swapper: Arc<Swapper>,
+    pub deployer: Arc<Deployer>,
     /// Who may do what.
     pub access: Access,
     /// Places of guests that are handed over: one at a time is in memory.

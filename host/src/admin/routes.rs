@@ -17,7 +17,7 @@ use super::access::{Refusal, is_of_site, is_own};
 use crate::dev::Dev;
 use crate::guest::release::deploy::Purpose;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
-use crate::guest::validation::report::Trial;
+use crate::guest::validation::report::ValidationReport;
 use crate::text::plain_json;
 
 type Reply = Response<Either<Full<Bytes>, Events>>;
@@ -109,8 +109,8 @@ pub(super) async fn answer(admin: &Admin, request: Request<Incoming>) -> Reply {
             admin.subject.metrics(),
         ),
         "/status" => reply(StatusCode::OK, JSON, admin.subject.status()),
-        "/guest" => hand_over(admin, request, Purpose::Serve).await,
-        "/check" => hand_over(admin, request, Purpose::Try).await,
+        "/guest" => hand_over(admin, request, Purpose::Deploy).await,
+        "/check" => hand_over(admin, request, Purpose::Check).await,
         _ => roll_back(admin),
     };
     // hyper leaves out the body of an answer to HEAD, and keeps its length.
@@ -157,11 +157,11 @@ async fn hand_over(admin: &Admin, request: Request<Incoming>, purpose: Purpose) 
         }
         Ok(Ok(bytes)) => bytes,
     };
-    match admin.swapper.hand_over(bytes, purpose, place).await {
+    match admin.deployer.upload(bytes, purpose, place).await {
         Ok(trial) => {
             let status = match purpose {
                 _ if trial.is_hindered => StatusCode::SERVICE_UNAVAILABLE,
-                Purpose::Serve if !trial.fit => StatusCode::UNPROCESSABLE_ENTITY,
+                Purpose::Deploy if !trial.fit => StatusCode::UNPROCESSABLE_ENTITY,
                 _ => StatusCode::OK,
             };
             reply(status, JSON, report(&trial))
@@ -198,14 +198,14 @@ async fn receive(mut body: Incoming) -> Result<Vec<u8>, NotReceived> {
     Ok(bytes)
 }
 
-fn report(trial: &Trial) -> String {
+fn report(trial: &ValidationReport) -> String {
     let report = serde_json::to_string_pretty(trial);
     let report = report.expect("names are texts, and numbers are finite");
     format!("{}\n", plain_json(&report))
 }
 
 fn roll_back(admin: &Admin) -> Reply {
-    match admin.swapper.roll_back() {
+    match admin.deployer.roll_back() {
         Ok(digest) => text(StatusCode::OK, format!("The guest {digest:#} serves again.\n")),
         Err(problem) => text(StatusCode::CONFLICT, format!("{problem}\n")),
     }

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::diagnostics;
 use crate::disk::{self, Share, place};
 use crate::guest::release::history::Outcome;
-use crate::guest::{Generation, GuestLimits};
+use crate::guest::{GuestLimits, LoadedGuest};
 use crate::helper::Helpers;
 use crate::http1::connection::Service;
 use crate::metrics::{self, Metrics};
@@ -213,7 +213,7 @@ impl Subject {
                 guest_deadline_ms: self.limits.deadline.as_millis(),
                 guest_memory_bytes: self.limits.memory_bytes,
                 guest_stack_bytes: self.limits.stack_bytes,
-                decision_memory_bytes: self.limits.remembered_bytes,
+                decision_memory_bytes: self.limits.decision_cache_bytes,
                 line_bytes: connection.line_bytes,
                 head_bytes: connection.head_bytes,
                 requests_per_connection: connection.requests,
@@ -329,7 +329,7 @@ fn disk_families() -> Vec<MetricFamily> {
     ]
 }
 
-fn guest(generation: &Generation, file: Option<String>) -> GuestStatus {
+fn guest(generation: &LoadedGuest, file: Option<String>) -> GuestStatus {
     let counts = generation.counts();
     GuestStatus {
         origin: generation.origin().name(),

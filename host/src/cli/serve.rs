@@ -19,7 +19,7 @@ use crate::admin::listener::AdminAddress;
 use crate::files::cache_control::Rule;
 use crate::files::{Links, Options, Resolver};
 use crate::guest::GuestLimits;
-use crate::guest::release::active::{Answer, OnFailure};
+use crate::guest::release::active::{FailurePolicy, Fallback};
 
 const GUEST: &str = "Guest";
 const SITE: &str = "Site";
@@ -320,7 +320,7 @@ impl Settings {
 
     /// What a guest may use, and what is kept of its decisions.
     pub fn guest_limits(&self) -> GuestLimits {
-        GuestLimits { remembered_bytes: self.decision_memory.as_u64(), ..self.guests.limits() }
+        GuestLimits { decision_cache_bytes: self.decision_memory.as_u64(), ..self.guests.limits() }
     }
 
     /// The folder that compiled guests are kept in.
@@ -329,11 +329,11 @@ impl Settings {
     }
 
     /// What is done about a guest that fails on requests.
-    pub fn on_failure(&self) -> OnFailure {
-        OnFailure {
-            answer: match self.on_trap {
-                OnTrap::Error => Answer::Error,
-                OnTrap::Previous => Answer::Previous,
+    pub fn failure_policy(&self) -> FailurePolicy {
+        FailurePolicy {
+            fallback: match self.on_trap {
+                OnTrap::Error => Fallback::Error,
+                OnTrap::Previous => Fallback::Previous,
             },
             roll_back_after: self.rollback_after.and_then(NonZeroU32::new),
             keep_previous: self.admin.is_some(),

@@ -13,7 +13,7 @@ use crate::guest::loaded_guest::Cost;
 use crate::guest::release::source::read_cases;
 use crate::guest::runtime::contract::INTERFACE;
 use crate::guest::validation::check::{FACTS, check};
-use crate::guest::{Engine, Generation};
+use crate::guest::{Engine, LoadedGuest};
 use crate::helper::Helpers;
 use crate::text::escaped;
 
@@ -109,7 +109,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn sample(guest: &Generation) -> Result<Vec<Cost>, crate::guest::Failure> {
+fn sample(guest: &LoadedGuest) -> Result<Vec<Cost>, crate::guest::Failure> {
     let began = Instant::now();
     let mut samples = Vec::new();
     while samples.is_empty() || samples.len() < SAMPLES && began.elapsed() < SAMPLING {
@@ -127,6 +127,6 @@ fn count_instructions(
     let engine = Engine::counting(arguments.guests.limits())
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))?;
     let engine = with_helpers(engine, &arguments.guests, helpers);
-    let guest = Generation::load(&engine.into(), bytes).map_err(|error| anyhow!(error))?;
+    let guest = LoadedGuest::load(&engine.into(), bytes).map_err(|error| anyhow!(error))?;
     Ok(guest.measure(LINE, [].into_iter(), FACTS).ok().and_then(|cost| cost.instructions))
 }

@@ -12,8 +12,8 @@ use super::{load, open_files, read_guest_or_default, start_engine, start_helpers
 use crate::cli::ExplainArguments;
 use crate::clients::Clients;
 use crate::guest::cases::Asked;
-use crate::guest::release::active::OnFailure;
-use crate::guest::{Decision, Facts, Serving};
+use crate::guest::release::active::FailurePolicy;
+use crate::guest::{ActiveGuest, Decision, Facts};
 use crate::http::Peer;
 use crate::http1::connection::Service;
 use crate::http1::explain::{Explanation, explain};
@@ -33,7 +33,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let digest = generation.digest();
     let service = Service {
         files,
-        guest: Arc::new(Serving::new(Arc::new(generation), OnFailure::default())),
+        guest: Arc::new(ActiveGuest::new(Arc::new(generation), FailurePolicy::default())),
         limits: Limits::default(),
         turns: Turns::new(1),
         clients: Clients::default(),

@@ -30,7 +30,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::cli::GuestArguments;
 use crate::files::{Files, Options, Resolver};
 use crate::guest::release::source::read_guest;
-use crate::guest::{self, DEFAULT_GUEST, Engine, Generation, GuestLimits, PreparedEngine};
+use crate::guest::{self, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest, PreparedEngine};
 use crate::helper::{Confinement, Helpers, Spawner};
 
 /// Writes to standard output. Where that cannot be written it is an error; `print` would
@@ -136,8 +136,8 @@ fn with_helpers(engine: Engine, guests: &GuestArguments, helpers: Option<Helpers
 }
 
 /// Loads a guest to try it, on an engine of its own.
-fn load(name: &str, bytes: &[u8], engine: Engine) -> anyhow::Result<Generation> {
-    Generation::load(&Arc::new(engine), bytes)
+fn load(name: &str, bytes: &[u8], engine: Engine) -> anyhow::Result<LoadedGuest> {
+    LoadedGuest::load(&Arc::new(engine), bytes)
         .map_err(|error| anyhow!("{name} is not a guest: {error}"))
 }
 

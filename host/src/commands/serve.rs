@@ -27,11 +27,11 @@ use crate::diagnostics::{self, say};
 use crate::disk;
 use crate::files::Files;
 use crate::guest::origin::Origin;
-use crate::guest::release::deploy::{self, Swapper, Watching};
+use crate::guest::release::deploy::{self, Deployer, Watching};
 use crate::guest::release::source::{Source, read_cases};
 use crate::guest::runtime::code_cache::CodeCache;
-use crate::guest::validation::validate::{Proven, prove};
-use crate::guest::{Engine, Generation, PreparedEngine, Serving};
+use crate::guest::validation::validate::{Validated, validate};
+use crate::guest::{ActiveGuest, Engine, LoadedGuest, PreparedEngine};
 use crate::helper::{Confinement, Spawner};
 use crate::http1::{Limits, connection::Service, turns::Turns};
 use crate::log::file::{LogFile, Out};
@@ -126,7 +126,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let engine = Arc::new(engine);
     let source = Source::new(settings.guest.clone(), settings.cases.clone());
     let first = first_generation(&engine, settings)?;
-    let serving = Arc::new(Serving::new(Arc::new(first), settings.on_failure()));
+    let serving = Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy()));
     let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers.get())));
     let service = Arc::new(Service {
         files,
@@ -151,8 +151,8 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
         .context("cannot start to look after the root")?;
     let is_off = settings.no_watch && dev.is_none();
     let watching = if is_off { Watching::Off } else { Watching::On };
-    let swapper = Swapper::start(Arc::clone(&engine), Arc::clone(&serving), source, watching);
-    let swapper = Arc::new(swapper.context("cannot start the threads that swap guests")?);
+    let deployer = Deployer::start(Arc::clone(&engine), Arc::clone(&serving), source, watching);
+    let deployer = Arc::new(deployer.context("cannot start the threads that swap guests")?);
     let listeners: Vec<_> =
         server.addresses().iter().map(|address| format!("http://{address}")).collect();
     // What keeps it from starting is an error here. Among what is asynchronous it could not be
@@ -194,8 +194,8 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
                 helpers,
             };
             let uploads = Arc::new(Semaphore::new(1));
-            let swapper = Arc::clone(&swapper);
-            let admin = Admin { subject, swapper, access, uploads, dev };
+            let deployer = Arc::clone(&deployer);
+            let admin = Admin { subject, deployer, access, uploads, dev };
             tokio::spawn(admin::serve(Arc::new(admin), listener));
             say(format_args!("administration at {address}"));
         }
@@ -211,9 +211,9 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
                     },
                     Asked::Reload => {
                         service_manager::reloading();
-                        let (swapper, told) = (Arc::clone(&swapper), told.clone());
+                        let (deployer, told) = (Arc::clone(&deployer), told.clone());
                         tokio::spawn(async move {
-                            swapper.reload().await;
+                            deployer.reload().await;
                             service_manager::ready(&told);
                         });
                     }
@@ -372,11 +372,11 @@ fn code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
 }
 
 /// Loads and checks the guest that was named, or the built-in one.
-fn first_generation(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result<Generation> {
+fn first_generation(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result<LoadedGuest> {
     let cases = read_cases(&settings.cases).map_err(|error| anyhow!(error))?;
     let (name, bytes) = read_guest_or_default(settings.guest.as_deref())?;
     let origin = if settings.guest.is_some() { Origin::File } else { Origin::BuiltIn };
-    let Proven { generation, report, compile, check } = prove(engine, origin, &bytes, &cases)
+    let Validated { generation, report, compile, check } = validate(engine, origin, &bytes, &cases)
         .map_err(|error| anyhow!("{name} is not fit to serve: {error}"))?;
     if settings.guest.is_some() {
         deploy::warn_of_imports(&name, &generation);

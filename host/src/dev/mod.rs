@@ -14,7 +14,7 @@ use hyper::body::Bytes;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
-use crate::guest::Serving;
+use crate::guest::ActiveGuest;
 use crate::guest::release::history::Outcome;
 
 /// How it stands, as pages are told.
@@ -52,7 +52,7 @@ impl Dev {
     }
 
     /// Tells of guests that were put in service, and of those that were not.
-    pub async fn follow(self: Arc<Dev>, serving: Arc<Serving>) {
+    pub async fn follow(self: Arc<Dev>, serving: Arc<ActiveGuest>) {
         let mut changes = serving.history().changes();
         while changes.changed().await.is_ok() {
             let Some(last) = serving.history().events().into_iter().next() else { continue };

@@ -32,7 +32,7 @@ use crate::text;
 
 /// A guest that was compiled, checked against the world and asked for its
 /// interests.
-pub struct Generation {
+pub struct LoadedGuest {
     engine: Arc<Engine>,
     guest: GuestPre<Usage>,
     digest: Digest,
@@ -84,11 +84,11 @@ pub struct Decided {
     /// The decision, or why there is none.
     pub decision: Result<Arc<Decision>, Failure>,
     /// How the guest that serves failed, where the one before it answers in its place.
-    pub made_good: Option<Failure>,
+    pub masked_failure: Option<Failure>,
     /// The guest that was asked.
     pub by: Digest,
     /// How long it took, with all waiting; `None` if it was remembered.
-    pub computed_in: Option<Duration>,
+    pub compute_time: Option<Duration>,
 }
 
 /// What one decision on a fresh instance took.
@@ -107,13 +107,13 @@ pub struct Cost {
     pub instructions: Option<u64>,
 }
 
-impl Generation {
+impl LoadedGuest {
     /// Compiles a guest, given as a component or as a core module that carries
     /// its component type.
     ///
     /// The error is a sentence for the person who named the guest.
-    pub fn load(engine: &Arc<Engine>, bytes: &[u8]) -> Result<Generation, String> {
-        Generation::load_unless(engine, bytes, Urgency::First, &GiveUp::default())
+    pub fn load(engine: &Arc<Engine>, bytes: &[u8]) -> Result<LoadedGuest, String> {
+        LoadedGuest::load_unless(engine, bytes, Urgency::First, &GiveUp::default())
             .map_err(|error| error.to_string())
     }
 
@@ -123,10 +123,10 @@ impl Generation {
         bytes: &[u8],
         urgency: Urgency,
         give_up: &GiveUp,
-    ) -> Result<Generation, LoadError> {
+    ) -> Result<LoadedGuest, LoadError> {
         let digest = Digest::of(bytes);
         let (form, component) = engine.compile(bytes, digest, urgency, give_up)?;
-        Generation::of(engine, digest, form, &component).map_err(LoadError::Unfit)
+        LoadedGuest::of(engine, digest, form, &component).map_err(LoadError::Unfit)
     }
 
     fn of(
@@ -134,7 +134,7 @@ impl Generation {
         digest: Digest,
         form: Form,
         component: &Component,
-    ) -> Result<Generation, String> {
+    ) -> Result<LoadedGuest, String> {
         let imports = component
             .component_type()
             .imports(engine.wasm())
@@ -151,8 +151,8 @@ impl Generation {
         let ask = || Instance::new(engine, &guest, engine.deadline())?.interests();
         let interests = patiently(ask)
             .map_err(|failure| format!("asked for its interests, it fails: {failure}"))?;
-        let remembered_bytes = engine.limits().remembered_bytes;
-        Ok(Generation {
+        let decision_cache_bytes = engine.limits().decision_cache_bytes;
+        Ok(LoadedGuest {
             engine: Arc::clone(engine),
             guest,
             digest,
@@ -160,7 +160,7 @@ impl Generation {
             form,
             interests: Interests::named(interests)?,
             imports,
-            memories: (0..engine.workers()).map(|_| Memory::new(remembered_bytes)).collect(),
+            memories: (0..engine.workers()).map(|_| Memory::new(decision_cache_bytes)).collect(),
             counters: Counters::default(),
             failed_at: Mutex::default(),
             pace: Pace::default(),
@@ -168,8 +168,8 @@ impl Generation {
     }
 
     /// The same, of which it is known where it came from. Otherwise it was handed over.
-    pub(super) fn coming_from(self, origin: Origin) -> Generation {
-        Generation { origin, ..self }
+    pub(super) fn coming_from(self, origin: Origin) -> LoadedGuest {
+        LoadedGuest { origin, ..self }
     }
 
     /// Where it came from.
@@ -236,7 +236,7 @@ impl Generation {
         let memory = &self.memories[worker % self.memories.len()];
         if let Some(decision) = memory.recall(&key) {
             let decision = Ok(decision);
-            return Decided { decision, made_good: None, by: self.digest, computed_in: None };
+            return Decided { decision, masked_failure: None, by: self.digest, compute_time: None };
         }
         let request = policy::Request { line: line.to_vec(), fields };
         let began = Instant::now();
@@ -245,13 +245,13 @@ impl Generation {
             Ok(decision) => memory.remember(&key, decision),
             Err(failure) => self.count(failure),
         }
-        let computed_in = Some(began.elapsed());
-        Decided { decision, made_good: None, by: self.digest, computed_in }
+        let compute_time = Some(began.elapsed());
+        Decided { decision, masked_failure: None, by: self.digest, compute_time }
     }
 
     /// Decides on a fresh instance, and blocks until the guest has decided or has
     /// met a limit; the deadline, three times. Nothing is recalled, remembered or counted.
-    pub fn try_out<'a>(
+    pub fn decide_uncached<'a>(
         &self,
         line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
@@ -261,7 +261,7 @@ impl Generation {
         patiently(|| self.run(&request, self.engine.deadline()))
     }
 
-    /// Decides as `try_out` does, and tells what that took.
+    /// Decides as `decide_uncached` does, and tells what that took.
     pub fn measure<'a>(
         &self,
         line: &[u8],
@@ -379,7 +379,7 @@ impl Generation {
 
     /// Decides on what the other generation remembers, so that requests that are
     /// made all the time find their decision there. Gives how many there are.
-    pub(super) fn warm_up(&self, other: &Generation) -> usize {
+    pub(super) fn warm_up(&self, other: &LoadedGuest) -> usize {
         if self.interests != other.interests {
             return 0;
         }

@@ -71,12 +71,12 @@ impl<'a> Account<'a> {
     ) -> Option<Handed> {
         let began = self.began?;
         let took = began.elapsed();
-        let computed_in = decided.and_then(|decided| decided.computed_in);
+        let compute_time = decided.and_then(|decided| decided.compute_time);
         let by_whom = name(decided);
         let status = sent.status;
         if let Some(metrics) = &self.service.metrics {
-            let failed = decided.and_then(|decided| decided.made_good.as_ref()).map(kind);
-            let answered = Answered { status, decided: by_whom, failed, computed_in, took };
+            let failed = decided.and_then(|decided| decided.masked_failure.as_ref()).map(kind);
+            let answered = Answered { status, decided: by_whom, failed, compute_time, took };
             metrics.answered(self.peer.worker, &answered);
         }
         let draft = self.service.log.as_ref().map(|log| {
@@ -89,7 +89,7 @@ impl<'a> Account<'a> {
                 user_agent: field("user-agent"),
                 decision: by_whom.name(),
                 guest: decided.map(|decided| decided.by.short()),
-                computed_in,
+                compute_time,
                 first_byte: self.first_byte.map_or(took, |first| first - began),
                 total: took,
             };

@@ -34,7 +34,7 @@ use crate::clients::allowance::Admission;
 use crate::dev::inject::Tail;
 use crate::diagnostics;
 use crate::files::Files;
-use crate::guest::{Decided, Serving};
+use crate::guest::{ActiveGuest, Decided};
 use crate::http::{Method, Peer};
 use crate::log::{AccessLog, Draft};
 use crate::metrics::{Metrics, Writing};
@@ -45,7 +45,7 @@ pub struct Service {
     /// Where files come from.
     pub files: Files,
     /// The guest that decides.
-    pub guest: Arc<Serving>,
+    pub guest: Arc<ActiveGuest>,
     /// Who asks, and what one of them may have.
     pub clients: Clients,
     /// The bounds on each connection.

@@ -34,7 +34,7 @@ pub struct Entry<'a> {
     /// The digest of the guest that was asked, if one was.
     pub guest: Option<[u8; 6]>,
     /// How long it took to decide; `None` if it remembered, or was not asked.
-    pub computed_in: Option<Duration>,
+    pub compute_time: Option<Duration>,
     /// From the request's last byte to the answer's first.
     pub first_byte: Duration,
     /// From the request's last byte to the answer's.
@@ -124,9 +124,9 @@ fn write_json(text: &mut Vec<u8>, entry: &Entry) -> usize {
         }
         text.push(b'"');
     }
-    if let Some(computed_in) = entry.computed_in {
+    if let Some(compute_time) = entry.compute_time {
         text.extend_from_slice(b",\"computed_us\":");
-        put_micros(text, computed_in);
+        put_micros(text, compute_time);
     }
     for (name, field) in [("referer", entry.referer), ("user_agent", entry.user_agent)] {
         if let Some(field) = field {
@@ -216,7 +216,7 @@ pub(super) mod tests {
             user_agent: Some(b"a\"b"),
             decision: "serve",
             guest: Some([0xab; 6]),
-            computed_in: None,
+            compute_time: None,
             first_byte: Duration::from_micros(5),
             total: Duration::from_micros(7),
         }
@@ -267,8 +267,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_json_format() {
-        let computed_in = Some(Duration::from_micros(9));
-        let text = written(Format::Json, &Entry { computed_in, ..entry(b"GET /\xff\\ HTTP/1.1") });
+        let compute_time = Some(Duration::from_micros(9));
+        let text = written(Format::Json, &Entry { compute_time, ..entry(b"GET /\xff\\ HTTP/1.1") });
         let (time, rest) = text.split_at(text.find(",\"client\"").expect("a client"));
         assert_eq!(time.len(), "{\"time\":\"2026-01-02T03:04:05.678Z\"".len());
         assert_eq!(

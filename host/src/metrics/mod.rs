@@ -113,7 +113,7 @@ pub struct Answered {
     pub failed: Option<Failed>,
     /// How long the decision was computed; `None` if it was remembered, or none was
     /// made.
-    pub computed_in: Option<Duration>,
+    pub compute_time: Option<Duration>,
     /// From the request's last byte to the answer's.
     pub took: Duration,
 }
@@ -272,7 +272,7 @@ impl Metrics {
         if let Some(how) = answer.failed {
             add(&worker.failed[how.number()], 1);
         }
-        match (answer.decided, answer.computed_in) {
+        match (answer.decided, answer.compute_time) {
             (Decided::Host, _) => {}
             (Decided::Failed(how), _) => add(&worker.failed[how.number()], 1),
             (_, Some(took)) => worker.computed.note(took, &DECISION_BOUNDS),
@@ -399,7 +399,7 @@ mod tests {
 
     fn answered(status: u16, decided: Decided, micros: u64) -> Answered {
         let took = Duration::from_micros(micros);
-        Answered { status, decided, failed: None, computed_in: None, took }
+        Answered { status, decided, failed: None, compute_time: None, took }
     }
 
     #[test]
@@ -411,8 +411,8 @@ mod tests {
         metrics.answered(0, &answered(200, Decided::Serve, 40));
         metrics.answered(1, &answered(204, Decided::Serve, 60));
         metrics.answered(1, &answered(500, Decided::Failed(Failed::Trap), 20_000_000));
-        let computed_in = Some(Duration::from_micros(7));
-        metrics.answered(0, &Answered { computed_in, ..answered(404, Decided::NotFound, 1) });
+        let compute_time = Some(Duration::from_micros(7));
+        metrics.answered(0, &Answered { compute_time, ..answered(404, Decided::NotFound, 1) });
         metrics.taken(0, 25, false);
         metrics.taken(1, 15, true);
         assert_eq!(metrics.connections(), Connections { idle: 1, active: 1, writing: 1 });

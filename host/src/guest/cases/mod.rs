@@ -25,7 +25,7 @@ use super::decision::{Decision, Kind};
 use super::digest::Digest;
 use crate::guest::decision::interests::Facts;
 use crate::guest::failure::Failure;
-use crate::guest::loaded_guest::Generation;
+use crate::guest::loaded_guest::LoadedGuest;
 use crate::named_file;
 use crate::text::escaped;
 use expected::Expected;
@@ -105,12 +105,12 @@ impl CaseFile {
     }
 
     /// Asks a guest for the decision of each case.
-    pub fn outcomes(&self, guest: &Generation) -> Vec<CaseOutcome> {
+    pub fn outcomes(&self, guest: &LoadedGuest) -> Vec<CaseOutcome> {
         self.cases.iter().map(|case| self.outcome(case, guest)).collect()
     }
 
     /// Asks a guest for the decision of one of its cases.
-    pub(super) fn outcome(&self, case: &Case, guest: &Generation) -> CaseOutcome {
+    pub(super) fn outcome(&self, case: &Case, guest: &LoadedGuest) -> CaseOutcome {
         let (kind, expected, got) = match case.run(guest) {
             Ok(decision) => (Some(decision.kind()), None, decision.to_string()),
             Err(mismatch) => (None, Some(mismatch.expected), mismatch.got),
@@ -140,10 +140,10 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Asks the guest, as [`Generation::try_out`] does.
-    pub fn decide(&self, guest: &Generation) -> Result<Decision, Failure> {
+    /// Asks the guest, as [`LoadedGuest::decide_uncached`] does.
+    pub fn decide(&self, guest: &LoadedGuest) -> Result<Decision, Failure> {
         let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        guest.try_out(self.line, fields, self.facts)
+        guest.decide_uncached(self.line, fields, self.facts)
     }
 }
 
@@ -155,7 +155,7 @@ impl Case {
     }
 
     /// Asks the guest, and compares. Without a mismatch it gives the decision.
-    pub fn run(&self, guest: &Generation) -> Result<Decision, Mismatch> {
+    pub fn run(&self, guest: &LoadedGuest) -> Result<Decision, Mismatch> {
         self.judge(self.asked().decide(guest))
     }
 

@@ -5,10 +5,10 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::active::Serving;
+use super::active::ActiveGuest;
 use super::history::Outcome;
-use crate::guest::loaded_guest::Generation;
-use crate::guest::validation::validate::Proven;
+use crate::guest::loaded_guest::LoadedGuest;
+use crate::guest::validation::validate::Validated;
 use crate::panics;
 
 /// How often it is looked whether the last request of an old generation is done.
@@ -18,20 +18,20 @@ const DRAIN_TICK: Duration = Duration::from_millis(1);
 /// Puts generations in service.
 #[derive(Clone)]
 pub(in crate::guest) struct Succession {
-    serving: Arc<Serving>,
+    serving: Arc<ActiveGuest>,
     retired: Sender<Retired>,
 }
 
 /// A generation that was replaced.
 struct Retired {
-    generation: Arc<Generation>,
+    generation: Arc<LoadedGuest>,
     at: Instant,
 }
 
 impl Succession {
     /// Starts the thread that frees what was replaced: that may take milliseconds, which are
     /// no worker's to spend, and waiting for its last request, which is nobody's.
-    pub(in crate::guest) fn start(serving: Arc<Serving>) -> std::io::Result<Succession> {
+    pub(in crate::guest) fn start(serving: Arc<ActiveGuest>) -> std::io::Result<Succession> {
         let (retired, receiver) = mpsc::channel::<Retired>();
         thread::Builder::new().name("retire".to_owned()).spawn(move || {
             panics::go_on("freeing guests", || {
@@ -42,19 +42,19 @@ impl Succession {
         Ok(Succession { serving, retired })
     }
 
-    pub(in crate::guest) fn serving(&self) -> &Serving {
+    pub(in crate::guest) fn serving(&self) -> &ActiveGuest {
         &self.serving
     }
 
     /// Warms up a generation and puts it in service.
     pub(in crate::guest) fn publish(
         &self,
-        proven: Proven,
+        validated: Validated,
         whence: &str,
         began: Instant,
         told: &str,
     ) {
-        let Proven { generation, report, compile, check } = proven;
+        let Validated { generation, report, compile, check } = validated;
         let digest = generation.digest();
         let old = self.serving.current();
         warn_of_imports(&format!("the guest {digest} {whence}"), &generation);
@@ -78,7 +78,7 @@ impl Succession {
     }
 
     /// Has a generation freed that is needed no longer.
-    pub(in crate::guest) fn retire(&self, generation: Option<Arc<Generation>>) {
+    pub(in crate::guest) fn retire(&self, generation: Option<Arc<LoadedGuest>>) {
         let Some(generation) = generation else { return };
         // The thread ends when nobody can retire any more.
         let _ = self.retired.send(Retired { generation, at: Instant::now() });
@@ -89,7 +89,7 @@ impl Succession {
 const TOLD_IMPORTS: usize = 50;
 
 /// Tells what a guest names as imports.
-pub fn warn_of_imports(name: &str, generation: &Generation) {
+pub fn warn_of_imports(name: &str, generation: &LoadedGuest) {
     let imports = generation.imports();
     for import in imports.iter().take(TOLD_IMPORTS) {
         tracing::warn!("{name} imports {import}; calling it traps");

@@ -12,13 +12,13 @@ use super::rejected::{Unfit, UnfitGuests};
 use crate::guest::decision::interests::Facts;
 use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
-use crate::guest::loaded_guest::{Decided, Generation};
+use crate::guest::loaded_guest::{Decided, LoadedGuest};
 
 /// What is done about a guest that fails on requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OnFailure {
+pub struct FailurePolicy {
     /// Who answers the request that it failed on.
-    pub answer: Answer,
+    pub fallback: Fallback,
     /// If so many of the last 1,000 decisions failed, the generation before this
     /// one serves again.
     pub roll_back_after: Option<NonZeroU32>,
@@ -29,7 +29,7 @@ pub struct OnFailure {
 
 /// Who answers a request on which the guest failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Answer {
+pub enum Fallback {
     /// The host, with 500. An older policy may allow what the new one denies.
     #[default]
     Error,
@@ -38,10 +38,10 @@ pub enum Answer {
 }
 
 /// The generation that serves, and the one before it where it may be needed.
-pub struct Serving {
-    current: ArcSwap<Generation>,
-    previous: ArcSwapOption<Generation>,
-    on_failure: OnFailure,
+pub struct ActiveGuest {
+    current: ArcSwap<LoadedGuest>,
+    previous: ArcSwapOption<LoadedGuest>,
+    failure_policy: FailurePolicy,
     /// Held while the two change, so that they change together. Holds the guests that are
     /// not tried again.
     changing: Mutex<UnfitGuests>,
@@ -49,13 +49,13 @@ pub struct Serving {
     overload: Overload,
 }
 
-impl Serving {
+impl ActiveGuest {
     /// Puts the first generation in service.
-    pub fn new(first: Arc<Generation>, on_failure: OnFailure) -> Serving {
-        Serving {
+    pub fn new(first: Arc<LoadedGuest>, failure_policy: FailurePolicy) -> ActiveGuest {
+        ActiveGuest {
             current: ArcSwap::new(first),
             previous: ArcSwapOption::empty(),
-            on_failure,
+            failure_policy,
             changing: Mutex::default(),
             history: History::default(),
             overload: Overload::default(),
@@ -63,7 +63,7 @@ impl Serving {
     }
 
     /// The generation that serves now.
-    pub fn current(&self) -> Arc<Generation> {
+    pub fn current(&self) -> Arc<LoadedGuest> {
         self.current.load_full()
     }
 
@@ -73,12 +73,12 @@ impl Serving {
     }
 
     /// The generation that served before, if it is kept.
-    pub fn previous(&self) -> Option<Arc<Generation>> {
+    pub fn previous(&self) -> Option<Arc<LoadedGuest>> {
         self.previous.load_full()
     }
 
     /// Asks the generation that serves for a decision, as
-    /// [`Generation::decide`] does. The cause of a failure is logged here.
+    /// [`LoadedGuest::decide`] does. The cause of a failure is logged here.
     pub async fn decide<'a>(
         &self,
         worker: usize,
@@ -104,17 +104,17 @@ impl Serving {
         let previous = self.previous.load_full();
         self.note_failure(&generation);
         match previous {
-            Some(previous) if self.on_failure.answer == Answer::Previous => {
+            Some(previous) if self.failure_policy.fallback == Fallback::Previous => {
                 tracing::warn!("the guest {} answers in its place", previous.digest());
-                let made_good = Some(failure.clone());
-                Decided { made_good, ..previous.decide(worker, line, fields, facts).await }
+                let masked_failure = Some(failure.clone());
+                Decided { masked_failure, ..previous.decide(worker, line, fields, facts).await }
             }
             _ => decided,
         }
     }
 
     /// Puts a generation in service, and gives the one that is needed no longer.
-    pub(in crate::guest) fn publish(&self, next: Generation) -> Option<Arc<Generation>> {
+    pub(in crate::guest) fn publish(&self, next: LoadedGuest) -> Option<Arc<LoadedGuest>> {
         let mut unfit = self.changing();
         unfit.remove(next.digest());
         let old = self.current.swap(Arc::new(next));
@@ -123,7 +123,7 @@ impl Serving {
 
     /// Puts the generation that served before in service again, as somebody wants. Gives its
     /// digest, and the one that served. `None` if none is kept.
-    pub fn roll_back(&self) -> Option<(Digest, Arc<Generation>)> {
+    pub fn roll_back(&self) -> Option<(Digest, Arc<LoadedGuest>)> {
         self.return_to_previous(&mut self.changing(), Unfit::RolledBack)
     }
 
@@ -131,7 +131,7 @@ impl Serving {
         &self,
         unfit: &mut UnfitGuests,
         why: Unfit,
-    ) -> Option<(Digest, Arc<Generation>)> {
+    ) -> Option<(Digest, Arc<LoadedGuest>)> {
         let previous = self.previous.swap(None)?;
         let digest = previous.digest();
         let old = self.current.swap(previous);
@@ -167,11 +167,11 @@ impl Serving {
     }
 
     fn keeps_previous(&self) -> bool {
-        self.on_failure != OnFailure::default()
+        self.failure_policy != FailurePolicy::default()
     }
 
-    fn note_failure(&self, generation: &Arc<Generation>) {
-        let Some(limit) = self.on_failure.roll_back_after else { return };
+    fn note_failure(&self, generation: &Arc<LoadedGuest>) {
+        let Some(limit) = self.failure_policy.roll_back_after else { return };
         if !generation.fails_often(limit) {
             return;
         }
@@ -211,14 +211,14 @@ impl Overload {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, OnFailure, Serving};
-    use crate::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits};
+    use super::{ActiveGuest, FailurePolicy, Fallback};
+    use crate::guest::{DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
     use std::sync::Arc;
 
-    fn generations(count: usize) -> Vec<Generation> {
+    fn generations(count: usize) -> Vec<LoadedGuest> {
         let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
         let engine = Arc::new(engine);
-        let load = |_| Generation::load(&engine, DEFAULT_GUEST).expect("the default guest");
+        let load = |_| LoadedGuest::load(&engine, DEFAULT_GUEST).expect("the default guest");
         (0..count).map(load).collect()
     }
 
@@ -227,7 +227,7 @@ mod tests {
         let mut generations = generations(2).into_iter();
         let first = Arc::new(generations.next().expect("a generation"));
         let freed = Arc::downgrade(&first);
-        let serving = Serving::new(first, OnFailure::default());
+        let serving = ActiveGuest::new(first, FailurePolicy::default());
         // A request holds it.
         let in_use = serving.current();
         let old = serving.publish(generations.next().expect("another")).expect("the first");
@@ -242,9 +242,10 @@ mod tests {
     fn the_one_before_is_kept_where_it_may_be_needed() {
         let mut generations = generations(3).into_iter().map(Arc::new);
         let mut next = || generations.next().expect("a generation");
-        let on_failure = OnFailure { answer: Answer::Previous, ..OnFailure::default() };
+        let failure_policy =
+            FailurePolicy { fallback: Fallback::Previous, ..FailurePolicy::default() };
         let (first, second, third) = (next(), next(), next());
-        let serving = Serving::new(Arc::clone(&first), on_failure);
+        let serving = ActiveGuest::new(Arc::clone(&first), failure_policy);
         let publish = |generation| {
             let generation = Arc::try_unwrap(generation).ok().expect("not in use");
             serving.publish(generation)
@@ -261,9 +262,11 @@ mod tests {
     fn a_guest_that_was_replaced_takes_nobody_out_of_service() {
         let mut generations = generations(3).into_iter();
         let mut next = || generations.next().expect("a generation");
-        let on_failure =
-            OnFailure { roll_back_after: std::num::NonZeroU32::new(1), ..OnFailure::default() };
-        let serving = Serving::new(Arc::new(next()), on_failure);
+        let failure_policy = FailurePolicy {
+            roll_back_after: std::num::NonZeroU32::new(1),
+            ..FailurePolicy::default()
+        };
+        let serving = ActiveGuest::new(Arc::new(next()), failure_policy);
         serving.publish(next());
         let fails = serving.current();
         serving.publish(next());

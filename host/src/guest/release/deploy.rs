@@ -14,14 +14,14 @@ use std::thread;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::activate::Succession;
-use super::active::Serving;
-use super::file_deployer::{FileSwapper, Known, Occasion};
+use super::active::ActiveGuest;
+use super::file_deployer::{FileDeployer, Known, Occasion};
 use super::source::Source;
 use super::upload::{HandedOver, Tester};
 use super::watch::Watch;
 use crate::guest::digest::Digest;
 use crate::guest::runtime::engine::Engine;
-use crate::guest::validation::report::Trial;
+use crate::guest::validation::report::ValidationReport;
 use crate::helper::GiveUp;
 use crate::panics;
 
@@ -30,7 +30,7 @@ pub use super::upload::Purpose;
 
 /// The threads that swap. Dropping this ends them, after what they are at; nobody waits for
 /// that.
-pub struct Swapper {
+pub struct Deployer {
     succession: Succession,
     occasions: mpsc::Sender<Occasion>,
     handed_over: mpsc::Sender<HandedOver>,
@@ -41,40 +41,40 @@ pub struct Swapper {
 pub enum Watching {
     /// A change of the file is enough.
     On,
-    /// Only [`Swapper::reload`] has it read.
+    /// Only [`Deployer::reload`] has it read.
     Off,
 }
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoAnswer {
+pub enum DeployError {
     /// No guest served before this one, or none is kept.
-    NoneBefore,
+    NoPrevious,
     /// It was given up.
-    GivenUp,
+    Canceled,
 }
 
-impl std::fmt::Display for NoAnswer {
+impl std::fmt::Display for DeployError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            NoAnswer::NoneBefore => "no guest served before this one",
-            NoAnswer::GivenUp => {
+            DeployError::NoPrevious => "no guest served before this one",
+            DeployError::Canceled => {
                 "it was given up: the server is about to stop, or the log tells of a panic"
             }
         })
     }
 }
 
-impl std::error::Error for NoAnswer {}
+impl std::error::Error for DeployError {}
 
-impl Swapper {
+impl Deployer {
     /// Starts to look after the guest that serves.
     pub fn start(
         engine: Arc<Engine>,
-        serving: Arc<Serving>,
+        serving: Arc<ActiveGuest>,
         source: Source,
         watching: Watching,
-    ) -> io::Result<Swapper> {
+    ) -> io::Result<Deployer> {
         let (occasions, receiver) = mpsc::channel();
         let tell = {
             let occasions = occasions.clone();
@@ -91,7 +91,7 @@ impl Swapper {
         };
         let succession = Succession::start(Arc::clone(&serving))?;
         let in_file = |_| Known { guest: serving.current().digest(), refused: None };
-        let mut file_swapper = FileSwapper {
+        let mut file_deployer = FileDeployer {
             engine: Arc::clone(&engine),
             succession: succession.clone(),
             watching: if source.guest.is_some() { watching } else { Watching::Off },
@@ -103,7 +103,7 @@ impl Swapper {
         };
         thread::Builder::new().name("swap".to_owned()).spawn(move || {
             panics::go_on("swapping", || {
-                file_swapper.work(&receiver);
+                file_deployer.work(&receiver);
                 Ok(())
             });
         })?;
@@ -115,7 +115,7 @@ impl Swapper {
                 Ok(())
             });
         })?;
-        Ok(Swapper { succession, occasions, handed_over })
+        Ok(Deployer { succession, occasions, handed_over })
     }
 
     /// Has the file read again, also if it was found unfit before, and waits until it
@@ -130,26 +130,26 @@ impl Swapper {
 
     /// Hands over a guest, and waits for what comes of it. If nobody waits any more it is given
     /// up. The place is that of its bytes in memory.
-    pub async fn hand_over(
+    pub async fn upload(
         &self,
         bytes: Vec<u8>,
         purpose: Purpose,
         place: OwnedSemaphorePermit,
-    ) -> Result<Trial, NoAnswer> {
+    ) -> Result<ValidationReport, DeployError> {
         let (answer, outcome) = oneshot::channel();
         let waits = Waits(GiveUp::default());
         let give_up = waits.0.clone();
         let handed = HandedOver { bytes, purpose, answer, give_up, _place: place };
         // The thread ends only when nobody can hand over any more.
         let _ = self.handed_over.send(handed);
-        outcome.await.map_err(|_| NoAnswer::GivenUp)
+        outcome.await.map_err(|_| DeployError::Canceled)
     }
 
     /// Puts the guest in service that served before, and gives its digest. This waits for
     /// nothing.
-    pub fn roll_back(&self) -> Result<Digest, NoAnswer> {
+    pub fn roll_back(&self) -> Result<Digest, DeployError> {
         let rolled_back = self.succession.serving().roll_back();
-        let (digest, old) = rolled_back.ok_or(NoAnswer::NoneBefore)?;
+        let (digest, old) = rolled_back.ok_or(DeployError::NoPrevious)?;
         tracing::warn!(
             "the guest {digest} serves again in place of {}, as was asked for",
             old.digest()
@@ -164,7 +164,7 @@ impl Swapper {
     }
 }
 
-impl Drop for Swapper {
+impl Drop for Deployer {
     fn drop(&mut self) {
         self.tell(Occasion::Stop);
     }
@@ -181,27 +181,27 @@ impl Drop for Waits {
 
 #[cfg(test)]
 mod tests {
-    use super::{Occasion, Purpose, Swapper, Watching};
-    use crate::guest::release::active::OnFailure;
+    use super::{Deployer, Occasion, Purpose, Watching};
+    use crate::guest::release::active::FailurePolicy;
     use crate::guest::release::source::Source;
-    use crate::guest::{DEFAULT_GUEST, Engine, Generation, GuestLimits, Serving};
+    use crate::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
     use std::sync::Arc;
     use tokio::sync::Semaphore;
 
     #[test]
     fn a_swap_that_panics_is_given_up_and_the_next_one_is_made() {
         let engine = Arc::new(Engine::new(GuestLimits::default(), 1).expect("an engine"));
-        let first = Generation::load(&engine, DEFAULT_GUEST).expect("the default guest");
-        let serving = Arc::new(Serving::new(Arc::new(first), OnFailure::default()));
+        let first = LoadedGuest::load(&engine, DEFAULT_GUEST).expect("the default guest");
+        let serving = Arc::new(ActiveGuest::new(Arc::new(first), FailurePolicy::default()));
         let source = Source::new(None, Vec::new());
-        let swapper = Swapper::start(engine, serving, source, Watching::On).expect("a thread");
+        let deployer = Deployer::start(engine, serving, source, Watching::On).expect("a thread");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        swapper.tell(Occasion::Panic);
-        runtime.block_on(swapper.reload());
+        deployer.tell(Occasion::Panic);
+        runtime.block_on(deployer.reload());
         let places = Arc::new(Semaphore::new(1));
         let place = places.clone().try_acquire_owned().expect("a place");
-        let handed = swapper.hand_over(b"garbage".to_vec(), Purpose::Try, place);
+        let handed = deployer.upload(b"garbage".to_vec(), Purpose::Check, place);
         assert!(!runtime.block_on(handed).expect("an answer").fit);
-        assert_eq!(swapper.roll_back(), Err(super::NoAnswer::NoneBefore));
+        assert_eq!(deployer.roll_back(), Err(super::DeployError::NoPrevious));
     }
 }

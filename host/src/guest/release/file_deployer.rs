@@ -21,7 +21,7 @@ use crate::guest::digest::Digest;
 use crate::guest::origin::Origin;
 use crate::guest::runtime::compile::LoadError;
 use crate::guest::runtime::engine::Engine;
-use crate::guest::validation::validate::{tried, try_out};
+use crate::guest::validation::validate::{tried, validate_beside};
 use crate::helper::GiveUp;
 
 /// How long a file that was closed, renamed or linked must stay as it is before it
@@ -52,7 +52,7 @@ pub(in crate::guest) enum Occasion {
 }
 
 /// Puts a guest in service when its file changes.
-pub(in crate::guest) struct FileSwapper {
+pub(in crate::guest) struct FileDeployer {
     pub(in crate::guest) engine: Arc<Engine>,
     pub(in crate::guest) succession: Succession,
     pub(in crate::guest) source: Source,
@@ -74,7 +74,7 @@ pub(in crate::guest) struct Known {
     pub(in crate::guest) refused: Option<Digest>,
 }
 
-impl FileSwapper {
+impl FileDeployer {
     /// Works until it is told to stop.
     pub(in crate::guest) fn work(&mut self, occasions: &mpsc::Receiver<Occasion>) {
         loop {
@@ -162,10 +162,11 @@ impl FileSwapper {
             self.known = Some(Known { guest: digest, refused: Some(tried) });
             return tracing::warn!("the guest {digest} in {path} is not tried: {why}; {goes_on}");
         }
-        let outcome = try_out(&self.engine, Origin::File, &bytes, &cases, &GiveUp::default());
+        let outcome =
+            validate_beside(&self.engine, Origin::File, &bytes, &cases, &GiveUp::default());
         drop(bytes);
-        let proven = match outcome.and_then(|(proven, verdict)| verdict.map(|()| proven)) {
-            Ok(proven) => proven,
+        let validated = match outcome.and_then(|(validated, verdict)| verdict.map(|()| validated)) {
+            Ok(validated) => validated,
             Err(problem) => {
                 if let LoadError::Unfit(_) = problem {
                     serving.refuse(tried);
@@ -194,7 +195,7 @@ impl FileSwapper {
             );
         }
         let told = format!("settled in {settled:.1?}, read and digested in {read:.1?}");
-        self.succession.publish(proven, &format!("in {path}"), began, &told);
+        self.succession.publish(validated, &format!("in {path}"), began, &told);
     }
 }
 

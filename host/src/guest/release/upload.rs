@@ -14,24 +14,24 @@ use crate::guest::digest::Digest;
 use crate::guest::origin::Origin;
 use crate::guest::runtime::compile::LoadError;
 use crate::guest::runtime::engine::Engine;
-use crate::guest::validation::report::Trial;
-use crate::guest::validation::validate::{tried, try_out};
+use crate::guest::validation::report::ValidationReport;
+use crate::guest::validation::validate::{tried, validate_beside};
 use crate::helper::GiveUp;
 
 /// What a guest is handed over for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To be tried, and no more.
-    Try,
+    Check,
     /// To serve, if it is fit.
-    Serve,
+    Deploy,
 }
 
 /// A guest that somebody hands over.
 pub(in crate::guest) struct HandedOver {
     pub(in crate::guest) bytes: Vec<u8>,
     pub(in crate::guest) purpose: Purpose,
-    pub(in crate::guest) answer: oneshot::Sender<Trial>,
+    pub(in crate::guest) answer: oneshot::Sender<ValidationReport>,
     /// Whoever handed it over has gone.
     pub(in crate::guest) give_up: GiveUp,
     /// Its place among those that may be in memory, which it has as long as its bytes are.
@@ -49,7 +49,7 @@ impl Tester {
     /// Works until there can be no more of them.
     pub(in crate::guest) fn work(&self, handed_over: &Receiver<HandedOver>) {
         for handed in handed_over {
-            let Some(trial) = self.try_out(&handed) else {
+            let Some(trial) = self.validate_beside(&handed) else {
                 tracing::info!(
                     "the guest {} that was handed over is given up: nobody waits for the answer",
                     Digest::of(&handed.bytes)
@@ -63,7 +63,7 @@ impl Tester {
 
     /// Tries one, and puts it in service if that is wanted and it is fit. `None` if it was given
     /// up.
-    fn try_out(&self, handed: &HandedOver) -> Option<Trial> {
+    fn validate_beside(&self, handed: &HandedOver) -> Option<ValidationReport> {
         let HandedOver { bytes, purpose, give_up, .. } = handed;
         if give_up.is_wanted() {
             return None;
@@ -74,25 +74,25 @@ impl Tester {
         let old = serving.current();
         let cases = read_cases(&self.source.cases).map_err(LoadError::Hindered);
         let outcome = cases.and_then(|cases| {
-            Ok((try_out(&self.engine, Origin::HandedOver, bytes, &cases, give_up)?, cases))
+            Ok((validate_beside(&self.engine, Origin::HandedOver, bytes, &cases, give_up)?, cases))
         });
-        let (mut trial, proven) = match outcome {
+        let (mut trial, validated) = match outcome {
             Err(LoadError::GivenUp) => return None,
-            Err(problem) => (Trial::unfit(format!("{digest:#}"), &problem), None),
-            Ok(((proven, verdict), cases)) => {
+            Err(problem) => (ValidationReport::unfit(format!("{digest:#}"), &problem), None),
+            Ok(((validated, verdict), cases)) => {
                 let verdict = verdict.map_err(|problem| problem.to_string());
-                let mut trial = Trial::of(&proven, verdict, &cases, &old, give_up);
+                let mut trial = ValidationReport::of(&validated, verdict, &cases, &old, give_up);
                 // Asked last: it may have served by its file meanwhile, and failed.
                 if let Some(why @ Unfit::Failed(_)) = serving.unfit(digest, tried(digest, &cases)) {
                     trial.refuse(why.to_string());
                 }
-                (trial, Some(proven))
+                (trial, Some(validated))
             }
         };
         if give_up.is_wanted() {
             return None;
         }
-        if *purpose == Purpose::Try {
+        if *purpose == Purpose::Check {
             return Some(trial);
         }
         if let Some(problem) = &trial.problem {
@@ -109,8 +109,8 @@ impl Tester {
         // The same may have come to serve by the guest's file meanwhile.
         let is_new = digest != serving.current().digest();
         trial.serves = true;
-        if let Some(proven) = proven.filter(|_| is_new) {
-            self.succession.publish(proven, "that was handed over", began, "digested");
+        if let Some(validated) = validated.filter(|_| is_new) {
+            self.succession.publish(validated, "that was handed over", began, "digested");
         }
         Some(trial)
     }

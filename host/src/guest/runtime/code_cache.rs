@@ -256,16 +256,16 @@ pub(in crate::guest) fn deserialize(
 #[cfg(test)]
 mod tests {
     use super::{CodeCache, Duration, KEPT, KEPT_BYTES, SystemTime};
-    use crate::guest::{DEFAULT_GUEST, Engine, Facts, Generation, GuestLimits, PreparedEngine};
+    use crate::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest, PreparedEngine};
     use std::fs::{self, File, Permissions};
     use std::os::unix::fs::PermissionsExt;
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
 
-    fn load(cache: &Path) -> Generation {
+    fn load(cache: &Path) -> LoadedGuest {
         let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
         let engine = engine.keeping_code(CodeCache::open(cache).expect("a cache"));
-        Generation::load(&Arc::new(engine), DEFAULT_GUEST).expect("the default guest")
+        LoadedGuest::load(&Arc::new(engine), DEFAULT_GUEST).expect("the default guest")
     }
 
     fn files(cache: &Path) -> Vec<PathBuf> {
@@ -281,7 +281,7 @@ mod tests {
         let written = fs::metadata(kept).expect("metadata").modified().expect("a time");
         let again = load(&cache);
         let facts = Facts { client: std::net::Ipv4Addr::LOCALHOST.into() };
-        assert!(again.try_out(b"GET /a HTTP/1.1", std::iter::empty(), facts).is_ok());
+        assert!(again.decide_uncached(b"GET /a HTTP/1.1", std::iter::empty(), facts).is_ok());
         let still = fs::metadata(kept).expect("metadata").modified().expect("a time");
         assert_eq!(written, still);
     }
@@ -376,10 +376,11 @@ mod tests {
             let engine = PreparedEngine::for_edits(GuestLimits::default(), 1).expect("an engine");
             let engine = engine.start().expect("threads");
             let engine = engine.keeping_code(CodeCache::open(folder.path()).expect("a cache"));
-            let guest = Generation::load(&Arc::new(engine), &edited(text)).expect("a guest");
+            let guest = LoadedGuest::load(&Arc::new(engine), &edited(text)).expect("a guest");
             let facts = Facts { client: std::net::Ipv4Addr::LOCALHOST.into() };
-            let decision =
-                guest.try_out(b"( / HTTP/1.1", std::iter::empty(), facts).expect("a decision");
+            let decision = guest
+                .decide_uncached(b"( / HTTP/1.1", std::iter::empty(), facts)
+                .expect("a decision");
             assert!(decision.to_string().contains(text), "{decision}");
             assert_eq!(named("edited-").len(), count);
             assert_eq!(named("functions-").len(), 1);

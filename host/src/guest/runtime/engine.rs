@@ -44,7 +44,7 @@ pub struct GuestLimits {
     pub decision_bytes: usize,
     /// The bytes of decisions that each worker remembers, with the requests that
     /// they are for: some 15,000 decisions of the default guest. 0: none.
-    pub remembered_bytes: u64,
+    pub decision_cache_bytes: u64,
 }
 
 impl Default for GuestLimits {
@@ -56,7 +56,7 @@ impl Default for GuestLimits {
             table_elements: 20_000,
             core_instances: 64,
             decision_bytes: 2 << 20,
-            remembered_bytes: 4 << 20,
+            decision_cache_bytes: 4 << 20,
         }
     }
 }

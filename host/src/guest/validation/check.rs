@@ -16,7 +16,7 @@ use crate::guest::decision::interests::Facts;
 use crate::guest::decision::{Decision, Kind};
 use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
-use crate::guest::loaded_guest::Generation;
+use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::runtime::compile::LoadError;
 use crate::guest::runtime::decision_cost::cpu_time;
 use crate::helper::GiveUp;
@@ -51,13 +51,13 @@ pub struct Report {
 pub const FACTS: Facts = Facts { client: IpAddr::V4(Ipv4Addr::LOCALHOST) };
 
 /// Checks a guest. The error tells in one line what it did not pass first.
-pub fn check(guest: &Generation, cases: &[CaseFile]) -> Result<Report, String> {
+pub fn check(guest: &LoadedGuest, cases: &[CaseFile]) -> Result<Report, String> {
     check_unless(guest, cases, &GiveUp::default()).map_err(|error| error.to_string())
 }
 
 /// The same, unless it is given up.
 pub(in crate::guest) fn check_unless(
-    guest: &Generation,
+    guest: &LoadedGuest,
     cases: &[CaseFile],
     give_up: &GiveUp,
 ) -> Result<Report, LoadError> {

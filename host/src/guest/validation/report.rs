@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::validate::Proven;
+use super::validate::Validated;
 use crate::guest::cases::{CaseFile, CaseOutcome};
 use crate::guest::decision::Decision;
 use crate::guest::failure::Failure;
-use crate::guest::loaded_guest::Generation;
+use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::runtime::compile::LoadError;
 use crate::helper::GiveUp;
 use crate::text;
@@ -34,7 +34,7 @@ const TOLD: usize = 1_000;
 
 /// What was found out.
 #[derive(Debug, Serialize)]
-pub struct Trial {
+pub struct ValidationReport {
     /// The SHA-256 of its file.
     pub digest: String,
     /// Whether it is fit to serve, and if not, why not.
@@ -86,10 +86,10 @@ pub struct Difference {
     pub then: String,
 }
 
-impl Trial {
+impl ValidationReport {
     /// Of a guest that could not even be loaded, or before it was.
-    pub(in crate::guest) fn unfit(digest: String, problem: &LoadError) -> Trial {
-        Trial {
+    pub(in crate::guest) fn unfit(digest: String, problem: &LoadError) -> ValidationReport {
+        ValidationReport {
             digest,
             fit: false,
             problem: Some(problem.to_string()),
@@ -112,17 +112,17 @@ impl Trial {
 
     /// Of a guest that was loaded, whether or not it passed its check.
     pub(in crate::guest) fn of(
-        proven: &Proven,
+        validated: &Validated,
         verdict: Result<(), String>,
         cases: &[CaseFile],
-        serving: &Generation,
+        serving: &LoadedGuest,
         give_up: &GiveUp,
-    ) -> Trial {
-        let guest = &proven.generation;
+    ) -> ValidationReport {
+        let guest = &validated.generation;
         let (compared, differences) = compare(serving, guest, give_up);
         let (told, cases_left_out) = outcomes(cases, guest, give_up);
         let milliseconds = |time: Duration| (time.as_secs_f64() * 1e5).round() / 1e2;
-        Trial {
+        ValidationReport {
             digest: format!("{:#}", guest.digest()),
             fit: verdict.is_ok(),
             problem: verdict.err(),
@@ -131,11 +131,11 @@ impl Trial {
             form: Some(guest.form().to_string()),
             imports: guest.imports().to_vec(),
             interests: guest.interests().map(str::to_owned).collect(),
-            compile_ms: milliseconds(proven.compile),
-            check_ms: milliseconds(proven.check),
-            lines: proven.report.lines,
-            decided: proven.report.kinds.iter().map(|(kind, &n)| (kind.name(), n)).collect(),
-            warnings: proven.report.warnings.clone(),
+            compile_ms: milliseconds(validated.compile),
+            check_ms: milliseconds(validated.check),
+            lines: validated.report.lines,
+            decided: validated.report.kinds.iter().map(|(kind, &n)| (kind.name(), n)).collect(),
+            warnings: validated.report.warnings.clone(),
             cases: told,
             cases_left_out,
             compared,
@@ -151,7 +151,11 @@ impl Trial {
 }
 
 /// What comes of the cases, and how many of them were not asked for want of time.
-fn outcomes(files: &[CaseFile], guest: &Generation, give_up: &GiveUp) -> (Vec<CaseOutcome>, usize) {
+fn outcomes(
+    files: &[CaseFile],
+    guest: &LoadedGuest,
+    give_up: &GiveUp,
+) -> (Vec<CaseOutcome>, usize) {
     let began = Instant::now();
     let all = files.iter().flat_map(|file| file.cases.iter().map(move |case| (file, case)));
     let mut outcomes = Vec::new();
@@ -169,7 +173,11 @@ fn outcomes(files: &[CaseFile], guest: &Generation, give_up: &GiveUp) -> (Vec<Ca
 }
 
 /// Asks both for decisions on what the first one was asked of late.
-fn compare(serving: &Generation, other: &Generation, give_up: &GiveUp) -> (usize, Vec<Difference>) {
+fn compare(
+    serving: &LoadedGuest,
+    other: &LoadedGuest,
+    give_up: &GiveUp,
+) -> (usize, Vec<Difference>) {
     let began = Instant::now();
     let mut seen = HashSet::new();
     let mut differences = Vec::new();

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use super::check::{Report, check_unless};
 use crate::guest::cases::CaseFile;
 use crate::guest::digest::Digest;
-use crate::guest::loaded_guest::Generation;
+use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::origin::Origin;
 use crate::guest::runtime::compile::{LoadError, Urgency};
 use crate::guest::runtime::engine::Engine;
 use crate::helper::GiveUp;
 
 /// A generation that passed its check, and what that took.
-pub struct Proven {
+pub struct Validated {
     /// What may serve now.
-    pub generation: Generation,
+    pub generation: LoadedGuest,
     /// What it passed.
     pub report: Report,
     /// How long compiling took.
@@ -26,15 +26,15 @@ pub struct Proven {
 
 /// Compiles and checks a guest on this thread, before anything is served. What is kept of an
 /// earlier start is not done again.
-pub fn prove(
+pub fn validate(
     engine: &Arc<Engine>,
     origin: Origin,
     bytes: &[u8],
     cases: &[CaseFile],
-) -> Result<Proven, LoadError> {
+) -> Result<Validated, LoadError> {
     let began = Instant::now();
     let give_up = GiveUp::default();
-    let generation = Generation::load_unless(engine, bytes, Urgency::First, &give_up)?;
+    let generation = LoadedGuest::load_unless(engine, bytes, Urgency::First, &give_up)?;
     let generation = generation.coming_from(origin);
     let compiled = Instant::now();
     let limits = format!("{} {:?}", env!("CARGO_PKG_VERSION"), engine.limits());
@@ -54,20 +54,20 @@ pub fn prove(
             report
         }
     };
-    Ok(Proven { generation, report, compile: compiled - began, check: compiled.elapsed() })
+    Ok(Validated { generation, report, compile: compiled - began, check: compiled.elapsed() })
 }
 
 /// Compiles and checks a guest while another one serves. The error tells why it cannot be
 /// loaded, the verdict what it did not pass.
-pub(in crate::guest) fn try_out(
+pub(in crate::guest) fn validate_beside(
     engine: &Arc<Engine>,
     origin: Origin,
     bytes: &[u8],
     cases: &[CaseFile],
     give_up: &GiveUp,
-) -> Result<(Proven, Result<(), LoadError>), LoadError> {
+) -> Result<(Validated, Result<(), LoadError>), LoadError> {
     let began = Instant::now();
-    let generation = Generation::load_unless(engine, bytes, Urgency::Beside, give_up)?;
+    let generation = LoadedGuest::load_unless(engine, bytes, Urgency::Beside, give_up)?;
     let generation = generation.coming_from(origin);
     let compiled = Instant::now();
     let (report, verdict) = match check_unless(&generation, cases, give_up) {
@@ -75,7 +75,7 @@ pub(in crate::guest) fn try_out(
         Err(problem) => (Report::default(), Err(problem)),
     };
     let (compile, check) = (compiled - began, compiled.elapsed());
-    Ok((Proven { generation, report, compile, check }, verdict))
+    Ok((Validated { generation, report, compile, check }, verdict))
 }
 
 /// A guest together with the cases that it was held against: what was refused for a case
