@@ -257,7 +257,7 @@ CASES = {
     "crowd-at-once": lambda *all: crowd(*all, 100, get("/10mb.bin")),
     "crowd-apart": lambda *all: crowd(*all, 100, get("/10mb.bin"), 0.003),
     "crowd-closed": lambda *all: crowd(*all, 200, get("/1mib.bin", fields="Connection: close\r\n"),
-                                       arguments=("--connections-per-address", "10")),
+                                       arguments=("--max-connections-per-client", "10")),
     "late": late,
     "body": body,
 }

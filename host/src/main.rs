@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     if let Some(code) = helper::run(work) {
         return code;
     }
-    let (arguments, in_force) = Arguments::read();
+    let (arguments, effective) = Arguments::read();
     let settings = match &arguments.command {
         Some(Command::Dev(arguments)) => &arguments.serve,
         _ => &arguments.serve,
@@ -32,9 +32,9 @@ fn main() -> ExitCode {
     panics::watch();
     let _at_the_end = diagnostics::Finish;
     let ran = match &arguments.command {
-        None => serve::run(&arguments.serve, &in_force).map(|()| ExitCode::SUCCESS),
+        None => serve::run(&arguments.serve, &effective).map(|()| ExitCode::SUCCESS),
         Some(Command::Dev(arguments)) => {
-            serve::run_dev(arguments, &in_force).map(|()| ExitCode::SUCCESS)
+            serve::run_dev(arguments, &effective).map(|()| ExitCode::SUCCESS)
         }
         Some(Command::New(arguments)) => new::run(arguments),
         Some(Command::Test(arguments)) => test::run(arguments),

@@ -34,7 +34,7 @@ impl Place {
         let token = folder.path().join("token");
         fs::write(&token, TOKEN).unwrap();
         let mut command = serving(&folder.path().join("root"), &["--admin", "127.0.0.1:0"]);
-        command.arg("--admin-token").arg(token).args(arguments);
+        command.arg("--admin-token-file").arg(token).args(arguments);
         let mut program = Program::start(command, 1);
         let admin = program.admin();
         Place { program, admin, _folder: folder }
@@ -308,7 +308,7 @@ fn what_is_too_large_or_no_token_is_told() {
     let token = folder.path().join("token");
     fs::write(&token, "short").unwrap();
     let mut command = serving(&folder.path().join("root"), &["--admin", "127.0.0.1:0"]);
-    let refused = command.arg("--admin-token").arg(token).output().unwrap();
+    let refused = command.arg("--admin-token-file").arg(token).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("openssl rand"));
 }

@@ -19,9 +19,9 @@ fn limited(connections: u32, requests: u32) -> Clients {
 }
 
 /// Proxies on this machine.
-fn proxies(forwarding: &[&str], announcing: &[&str]) -> Proxies {
+fn proxies(trusted: &[&str], proxy_protocol: &[&str]) -> Proxies {
     let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-    Proxies { forwarding: networks(forwarding), announcing: networks(announcing) }
+    Proxies { trusted: networks(trusted), proxy_protocol: networks(proxy_protocol) }
 }
 
 fn status(client: &mut Client, request: &str) -> u16 {
@@ -178,7 +178,7 @@ fn a_stranger_cannot_announce() {
 #[test]
 fn the_access_log_names_whom_a_proxy_asks_for() {
     let site = site();
-    let arguments = ["--forwarding-proxy", "127.0.0.1", "--access-log", "combined"];
+    let arguments = ["--trusted-proxy", "127.0.0.1", "--access-log", "combined"];
     let program = Program::start(serving(&site.path().join("root"), &arguments), 1);
     let mut client = program.client();
     client.send("GET /hello.txt HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 192.0.2.9\r\n\r\n");
@@ -191,10 +191,10 @@ fn the_access_log_names_whom_a_proxy_asks_for() {
 #[test]
 fn a_network_that_is_none_is_refused() {
     for (flag, value, told) in [
-        ("--forwarding-proxy", "10.0.0.0/33", "write an address or a network"),
-        ("--announcing-proxy", "proxy.example", "write an address or a network"),
-        ("--connections-per-address", "0", "invalid value '0'"),
-        ("--requests-per-second", "-1", "invalid value '-1'"),
+        ("--trusted-proxy", "10.0.0.0/33", "write an address or a network"),
+        ("--proxy-protocol-from", "proxy.example", "write an address or a network"),
+        ("--max-connections-per-client", "0", "invalid value '0'"),
+        ("--rate-limit", "-1", "invalid value '-1'"),
     ] {
         let output = serving("html".as_ref(), &[&format!("{flag}={value}")]).output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();

@@ -38,7 +38,7 @@ impl Place {
         let token = folder.path().join("token");
         fs::write(&token, TOKEN).unwrap();
         let mut command = serving(&folder.path().join("root"), &["--admin", "127.0.0.1:0"]);
-        command.arg("--admin-token").arg(token).args(arguments);
+        command.arg("--admin-token-file").arg(token).args(arguments);
         let mut program = start(command);
         let admin = program.admin();
         Place { program, admin, folder }
@@ -332,7 +332,7 @@ fn what_is_named_and_is_no_file_is_refused_at_once() {
             (&["--guest", named], 1),
             (&["--config", named], 2),
             (&["--access-log-file", named], 1),
-            (&["--admin", "127.0.0.1:0", "--admin-token", named], 1),
+            (&["--admin", "127.0.0.1:0", "--admin-token-file", named], 1),
             (&["test", named, named], 1),
             (&["check", "--cases", named], 1),
             (&["compile", named], 1),

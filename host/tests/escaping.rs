@@ -122,7 +122,7 @@ fn refused(command: &mut Command) {
 fn file_names_and_settings_in_messages_are_escaped() {
     let folder = site();
     let evil = Path::new("a\nforged\x1b[2J\u{202e}");
-    for arguments in [&["--guest"][..], &["--cases"], &["--config"], &["--admin-token"], &[]] {
+    for arguments in [&["--guest"][..], &["--cases"], &["--config"], &["--admin-token-file"], &[]] {
         let mut command = Command::new(PROGRAM);
         let admin = ["--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0"];
         command.current_dir(folder.path()).args(admin).args(arguments).arg(evil);

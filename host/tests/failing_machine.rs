@@ -197,7 +197,7 @@ fn a_clock_that_jumps_moves_dates_and_no_deadline() {
     let Some((library, offset)) = movable_clock(folder.path()) else { return };
     let log = folder.path().join("access.log");
     // Each time the file is looked at, however busy the worker is.
-    let mut command = serving(&root, &["--workers", "1", "--recheck", "0s"]);
+    let mut command = serving(&root, &["--workers", "1", "--file-cache-valid", "0s"]);
     command.args(["--access-log", "json", "--admin", "127.0.0.1:0"]);
     command.arg("--access-log-file").arg(&log);
     command.env("LD_PRELOAD", library).env("CLOCK_OFFSET", folder.path().join("offset"));

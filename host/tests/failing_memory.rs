@@ -136,8 +136,8 @@ fn near_the_end_of_memory_what_is_optional_is_left_out() {
     while earlier.get("/page.html").field("etag").is_none() {
         assert!(began.elapsed() < Duration::from_secs(20), "it gets no tag");
     }
-    let mut command = serving(&root, &["--workers", "1", "--recheck", "0s"]);
-    command.args(["--admin", "127.0.0.1:0", "--admin-token"]).arg(&token);
+    let mut command = serving(&root, &["--workers", "1", "--file-cache-valid", "0s"]);
+    command.args(["--admin", "127.0.0.1:0", "--admin-token-file"]).arg(&token);
     let mut program = Program::start(command, 1);
     let admin = program.admin();
     // Of what can be written to: the C library has address space in store.

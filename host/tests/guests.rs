@@ -180,8 +180,8 @@ fn a_flood_of_one_client_leaves_others_their_turns() {
     let limits = GuestLimits { deadline: Duration::from_millis(20), ..GuestLimits::default() };
     let engine = Arc::new(Engine::new(limits, 1).unwrap());
     let guest = Arc::new(LoadedGuest::load(&engine, &guest).unwrap());
-    let forwarding = vec!["127.0.0.1/32".parse().unwrap()];
-    let proxies = Proxies { forwarding, ..Proxies::default() };
+    let trusted = vec!["127.0.0.1/32".parse().unwrap()];
+    let proxies = Proxies { trusted, ..Proxies::default() };
     let clients = Clients { proxies, ..Clients::default() };
     let server = Setup { guest, clients, workers: 1, ..Setup::default() }.start();
     let request = |number: usize, client: &str| {

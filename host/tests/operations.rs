@@ -105,7 +105,7 @@ fn completions_and_the_manual_page_know_every_flag() {
     for arguments in [&["completions", "bash"][..], &["completions", "zsh"], &["man"]] {
         let written = Command::new(PROGRAM).args(arguments).output().unwrap();
         let text = String::from_utf8(written.stdout).unwrap().replace('\\', "");
-        for flag in ["--listen", "--access-log-file", "--admin-token", "--guest-deadline"] {
+        for flag in ["--listen", "--access-log-file", "--admin-token-file", "--guest-deadline"] {
             assert!(text.contains(flag), "{flag} in {arguments:?}");
         }
     }
@@ -329,7 +329,7 @@ fn all_threads_give_up_what_serving_does_not_need() {
         };
         assert_eq!((field("Seccomp:"), field("NoNewPrivs:")), ("2".to_owned(), "1".to_owned()));
     }
-    let mut free = Program::start(serving(&folder.path().join("root"), &["--no-lockdown"]), 1);
+    let mut free = Program::start(serving(&folder.path().join("root"), &["--no-sandbox"]), 1);
     assert!(free.said.contains("not locked down"));
     let status = fs::read_to_string(format!("/proc/{}/status", free.child.id())).unwrap();
     assert!(status.contains("Seccomp:\t0"));

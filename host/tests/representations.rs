@@ -155,7 +155,7 @@ fn another_version_than_the_client_wants_is_not_sent() {
 /// content is another version.
 #[test]
 fn a_rewritten_file_is_never_taken_for_the_old_one() {
-    let options = Options { recheck: Duration::ZERO, ..Options::default() };
+    let options = Options { cache_valid: Duration::ZERO, ..Options::default() };
     let server = Setup { site: options, ..Setup::default() }.start();
     let path = server.root().join("digits.txt");
     write_old(&path, b"0123456789");

@@ -295,7 +295,7 @@ fn announced_connection_in_flight_at_a_stop_is_answered() {
         ),
     ] {
         let proxies =
-            Proxies { announcing: vec!["127.0.0.0/8".parse().unwrap()], ..Proxies::default() };
+            Proxies { proxy_protocol: vec!["127.0.0.0/8".parse().unwrap()], ..Proxies::default() };
         let clients = Clients { proxies, ..Clients::default() };
         // Connections are served in their order then: one that was answered shows that the one
         // before it is.

@@ -309,7 +309,7 @@ fn a_guest_that_fails_is_answered_for_with_500() {
 fn the_guest_before_may_answer_in_its_place() {
     // What serves first does not fail on this.
     let place = Place::new(&module("", ""));
-    let mut program = place.serve(&["--on-trap", "previous", "--admin", "127.0.0.1:0"]);
+    let mut program = place.serve(&["--on-guest-failure", "fallback", "--admin", "127.0.0.1:0"]);
     let admin = program.admin();
     // There is none before the first.
     assert_eq!(ask(&mut program.client(), "/xenon").0, 404);

@@ -193,7 +193,7 @@ fn get(client: &mut Client, target: &str, lines: &str) -> Reply {
 
 /// A server that looks each time.
 fn start() -> TestServer {
-    let site = Options { recheck: Duration::ZERO, ..Options::default() };
+    let site = Options { cache_valid: Duration::ZERO, ..Options::default() };
     Setup { site, ..Setup::default() }.start()
 }
 

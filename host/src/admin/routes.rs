@@ -223,7 +223,7 @@ async fn refuse(refusal: Refusal) -> Reply {
         }
         Refusal::NoToken => text(
             StatusCode::FORBIDDEN,
-            "Nothing can be changed here: innkeeper was started without --admin-token FILE.\n",
+            "Nothing can be changed here: innkeeper was started without --admin-token-file FILE.\n",
         ),
         Refusal::Foreign => text(
             StatusCode::FORBIDDEN,

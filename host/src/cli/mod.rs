@@ -19,8 +19,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub use serve::{CodeCache, DiagnosticFormat, LogFormat, OnTrap, Settings, SiteArguments};
-pub use sources::InForce;
+pub use serve::{CodeCache, DiagnosticFormat, LogFormat, Settings, SiteArguments};
+pub use sources::EffectiveSetting;
 
 use crate::admin::listener::AdminAddress;
 use crate::diagnostics::complain;
@@ -99,11 +99,11 @@ pub struct GuestArguments {
 
     /// Elements of each of its tables
     #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub guest_table: u32,
+    pub guest_table_elements: u32,
 
     /// Core instances that a component may be made of
     #[arg(long, hide_short_help = true, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub guest_instances: u32,
+    pub guest_core_instances: u32,
 
     /// Bytes of memory that compiling one may take, from 64MiB to 64GiB
     #[arg(long, hide_short_help = true, value_name = "SIZE", default_value = "1GiB", value_parser = size::<{ 64 << 20 }, { 64 << 30 }>)]
@@ -262,11 +262,11 @@ impl Arguments {
     /// Reads the command line, the environment and the configuration file, and tells
     /// what is in force where a server is started. What is wrong is said on standard
     /// error, and ends the process with exit code 2.
-    pub fn read() -> (Arguments, Vec<InForce>) {
+    pub fn read() -> (Arguments, Vec<EffectiveSetting>) {
         let typed: Vec<_> = std::env::args_os().collect();
         sources::read(&typed, |name| std::env::var_os(name)).unwrap_or_else(|fault| match fault {
-            sources::Fault::Typed(error) => error.exit(),
-            sources::Fault::Other(problem) => {
+            sources::ConfigError::Cli(error) => error.exit(),
+            sources::ConfigError::Source(problem) => {
                 complain(format_args!("error: {problem}"));
                 std::process::exit(2)
             }
@@ -287,8 +287,8 @@ impl GuestArguments {
             deadline: self.guest_deadline,
             memory_bytes: bytes(self.guest_memory),
             stack_bytes: bytes(self.guest_stack),
-            table_elements: usize::try_from(self.guest_table).unwrap_or(usize::MAX),
-            core_instances: self.guest_instances,
+            table_elements: usize::try_from(self.guest_table_elements).unwrap_or(usize::MAX),
+            core_instances: self.guest_core_instances,
             ..GuestLimits::default()
         }
     }
@@ -296,8 +296,9 @@ impl GuestArguments {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arguments, Command, LogFormat, OnTrap, Settings};
+    use super::{Arguments, Command, LogFormat, Settings};
     use crate::admin::listener::AdminAddress;
+    use crate::guest::release::active::Fallback;
     use clap::error::ErrorKind;
     use clap::{CommandFactory, Parser};
     use std::path::Path;
@@ -336,7 +337,10 @@ mod tests {
         assert_eq!((limits.deadline, limits.memory_bytes), (Duration::from_secs(2), 1 << 30));
         let defaults = crate::guest::GuestLimits::default();
         assert_eq!(format!("{:?}", serving(&[]).guest_limits()), format!("{defaults:?}"));
-        assert_eq!(serving(&["--on-trap", "previous"]).on_trap, OnTrap::Previous);
+        assert_eq!(
+            serving(&["--on-guest-failure", "fallback"]).on_guest_failure,
+            Fallback::Previous
+        );
     }
 
     #[test]
@@ -351,9 +355,9 @@ mod tests {
             ("--guest-memory", "5GiB", SIZES),
             ("--guest-memory", "lots", "write a size as in 64MiB or 512KiB, from 64.0 KiB"),
             ("--guest-stack", "2MiB", "allowed are 64.0 KiB to 1.0 MiB"),
-            ("--recheck", "2s", "allowed are 0s to 1s"),
-            ("--guest-table", "0", "0 is not in 1..="),
-            ("--guest-instances", "0", "0 is not in 1..="),
+            ("--file-cache-valid", "2s", "allowed are 0s to 1s"),
+            ("--guest-table-elements", "0", "0 is not in 1..="),
+            ("--guest-core-instances", "0", "0 is not in 1..="),
             ("--rollback-after", "0", "0 is not in 1..=1000"),
             ("--rollback-after", "1001", "1001 is not in 1..=1000"),
             ("--workers", "0", "write a number from 1 to 1024"),

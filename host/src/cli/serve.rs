@@ -14,7 +14,7 @@ use tracing::Level;
 
 use super::GuestArguments;
 use super::clients::ClientArguments;
-use super::values::{MAX_WORKERS, address, admin_address, recheck, size, workers};
+use super::values::{MAX_WORKERS, address, admin_address, file_cache_valid, size, workers};
 use crate::admin::listener::AdminAddress;
 use crate::files::cache_control::Rule;
 use crate::files::{Links, Options, Resolver};
@@ -65,7 +65,7 @@ pub struct Settings {
     /// guests, and by name its guest, cases and log; and it can neither connect anywhere nor
     /// run a program, as far as the kernel knows Landlock and seccomp.
     #[arg(long, hide_short_help = true)]
-    pub no_lockdown: bool,
+    pub no_sandbox: bool,
 
     /// Report each system call that the sandbox refuses
     ///
@@ -79,7 +79,7 @@ pub struct Settings {
     /// The guest, its cases and the log need not be named: they are opened by their names
     /// wherever they are. May be given several times.
     #[arg(long, value_name = "DIR", hide_short_help = true)]
-    pub readable: Vec<PathBuf>,
+    pub allow_read: Vec<PathBuf>,
 
     /// The guest that decides [default: the built-in one]
     ///
@@ -98,11 +98,9 @@ pub struct Settings {
     #[arg(long, help_heading = GUEST)]
     pub no_watch: bool,
 
-    /// Who answers a request on which the guest fails
-    ///
-    /// `previous` is the guest that served before; it may allow what the new one denies.
-    #[arg(long, value_name = "WHO", value_enum, default_value_t = OnTrap::Error, hide_short_help = true, help_heading = GUEST)]
-    pub on_trap: OnTrap,
+    /// What responds to a request on which the guest fails
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Fallback::Error, hide_short_help = true, help_heading = GUEST)]
+    pub on_guest_failure: Fallback,
 
     /// Return to the guest that served before when so many of the last 1000 decisions
     /// failed [default: never]
@@ -111,7 +109,7 @@ pub struct Settings {
 
     /// Bytes of decisions that each worker remembers; 0: none
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = size::<0, { 1 << 30 }>, hide_short_help = true, help_heading = GUEST)]
-    pub decision_memory: ByteSize,
+    pub decision_cache_size: ByteSize,
 
     /// Where compiled guests are kept; off: nowhere [default: ~/.cache/innkeeper]
     ///
@@ -170,7 +168,7 @@ pub struct Settings {
     /// At least 16 characters, on one line. Without it nothing can be changed where --admin
     /// is an address; a socket asks for none then.
     #[arg(long, value_name = "FILE", help_heading = ADMIN)]
-    pub admin_token: Option<PathBuf>,
+    pub admin_token_file: Option<PathBuf>,
 }
 
 /// What of a directory is served, and how.
@@ -209,17 +207,8 @@ pub struct SiteArguments {
     ///
     /// Up to 1s; 0s: it always looks, for about twice the CPU time. Busy is a worker with more
     /// than 500 requests a second. What clients may keep for more than a minute is always looked at.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = recheck, hide_short_help = true)]
-    pub recheck: Duration,
-}
-
-/// Who answers when the guest fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OnTrap {
-    /// The host, with 500
-    Error,
-    /// The guest that served before this one, if there is one
-    Previous,
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = file_cache_valid, hide_short_help = true)]
+    pub file_cache_valid: Duration,
 }
 
 /// Where compiled guests are kept.
@@ -320,7 +309,10 @@ impl Settings {
 
     /// What a guest may use, and what is kept of its decisions.
     pub fn guest_limits(&self) -> GuestLimits {
-        GuestLimits { decision_cache_bytes: self.decision_memory.as_u64(), ..self.guests.limits() }
+        GuestLimits {
+            decision_cache_bytes: self.decision_cache_size.as_u64(),
+            ..self.guests.limits()
+        }
     }
 
     /// The folder that compiled guests are kept in.
@@ -331,10 +323,7 @@ impl Settings {
     /// What is done about a guest that fails on requests.
     pub fn failure_policy(&self) -> FailurePolicy {
         FailurePolicy {
-            fallback: match self.on_trap {
-                OnTrap::Error => Fallback::Error,
-                OnTrap::Previous => Fallback::Previous,
-            },
+            fallback: self.on_guest_failure,
             roll_back_after: self.rollback_after.and_then(NonZeroU32::new),
             keep_previous: self.admin.is_some(),
         }
@@ -350,7 +339,7 @@ impl SiteArguments {
             compress: !self.no_compress,
             list: self.listing,
             cache_control: self.cache_control.clone(),
-            recheck: self.recheck,
+            cache_valid: self.file_cache_valid,
         }
     }
 }

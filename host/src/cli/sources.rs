@@ -61,7 +61,7 @@ impl fmt::Display for Origin {
 
 /// A setting that is in force.
 #[derive(Clone, Debug, PartialEq)]
-pub struct InForce {
+pub struct EffectiveSetting {
     /// Its name in the configuration file.
     pub name: String,
     /// Its value as the file would have it. `None` if there is none.
@@ -72,23 +72,23 @@ pub struct InForce {
 
 /// Why settings cannot be read.
 #[derive(Debug)]
-pub enum Fault {
-    /// What was typed is wrong, or asks for help.
-    Typed(clap::Error),
+pub enum ConfigError {
+    /// The command line is wrong, or asks for help.
+    Cli(clap::Error),
     /// The environment or the file is wrong. A sentence.
-    Other(String),
+    Source(String),
 }
 
 /// Reads what was typed, the environment, and the file that one of them names.
 pub fn read(
     typed: &[OsString],
     environment: impl Fn(&str) -> Option<OsString>,
-) -> Result<(Arguments, Vec<InForce>), Fault> {
+) -> Result<(Arguments, Vec<EffectiveSetting>), ConfigError> {
     let command = Arguments::command();
-    let all_matches = command.clone().try_get_matches_from(typed).map_err(Fault::Typed)?;
+    let all_matches = command.clone().try_get_matches_from(typed).map_err(ConfigError::Cli)?;
     let arguments = |matches: &ArgMatches| {
         Arguments::from_arg_matches(matches)
-            .map_err(|error| Fault::Typed(error.format(&mut command.clone())))
+            .map_err(|error| ConfigError::Cli(error.format(&mut command.clone())))
     };
     // What stands before the flags, and whose flags they are.
     let program = typed.first().cloned().unwrap_or_else(|| "innkeeper".into());
@@ -106,7 +106,7 @@ pub fn read(
     let named = matches.get_one::<PathBuf>("config").cloned();
     let file = match named.or_else(|| environment("config").map(PathBuf::from)) {
         None => None,
-        Some(path) => Some((read_file(&path, serving).map_err(Fault::Other)?, path)),
+        Some(path) => Some((read_file(&path, serving).map_err(ConfigError::Source)?, path)),
     };
     let mut all = begin.clone();
     let mut origins = Vec::new();
@@ -128,25 +128,25 @@ pub fn read(
             .filter_map(|value| flag(&command, setting, value).transpose())
             .collect::<Result<Vec<_>, _>>()
             .and_then(|flags| try_out(&command, &begin, &flags).map(|()| flags))
-            .map_err(|problem| Fault::Other(blame(&origin, setting, &problem)))?;
+            .map_err(|problem| ConfigError::Source(blame(&origin, setting, &problem)))?;
         all.extend(flags);
         origins.push(origin);
     }
     all.extend(typed.iter().skip(begin.len()).cloned());
-    let all_matches = command.clone().try_get_matches_from(all).map_err(Fault::Typed)?;
+    let all_matches = command.clone().try_get_matches_from(all).map_err(ConfigError::Cli)?;
     let matches = match all_matches.subcommand() {
         Some((_, matches)) if begin.len() > 1 => matches,
         _ => &all_matches,
     };
-    let in_force = settings(serving)
+    let effective = settings(serving)
         .zip(origins)
-        .map(|(setting, origin)| InForce {
+        .map(|(setting, origin)| EffectiveSetting {
             name: key(setting),
-            value: value_in_force(matches, setting),
+            value: effective_value(matches, setting),
             origin,
         })
         .collect();
-    Ok((arguments(&all_matches)?, in_force))
+    Ok((arguments(&all_matches)?, effective))
 }
 
 fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
@@ -283,7 +283,7 @@ fn blame(origin: &Origin, setting: &Arg, problem: &str) -> String {
     }
 }
 
-fn value_in_force(matches: &ArgMatches, setting: &Arg) -> Option<Value> {
+fn effective_value(matches: &ArgMatches, setting: &Arg) -> Option<Value> {
     let id = setting.get_id().as_str();
     if is_switch(setting) {
         return Some(Value::Boolean(matches.get_flag(id)));
@@ -303,8 +303,8 @@ fn value_in_force(matches: &ArgMatches, setting: &Arg) -> Option<Value> {
 }
 
 /// Writes what is in force as a configuration file, and where each value comes from.
-pub fn write(in_force: &[InForce]) -> String {
-    let lines = in_force.iter().map(|InForce { name, value, origin }| match value {
+pub fn write(effective: &[EffectiveSetting]) -> String {
+    let lines = effective.iter().map(|EffectiveSetting { name, value, origin }| match value {
         Some(value) => (format!("{name} = {value}"), origin.to_string()),
         None => (format!("# {name} ="), "not set".to_owned()),
     });
@@ -320,7 +320,7 @@ const REMARK_COLUMN: usize = 44;
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, InForce, Origin, read, write};
+    use super::{ConfigError, EffectiveSetting, Origin, read, write};
     use crate::cli::Arguments;
     use std::collections::BTreeMap;
     use std::ffi::OsString;
@@ -341,7 +341,7 @@ mod tests {
             Sources { file, environment: environment.iter().copied().collect() }
         }
 
-        fn read(&self, typed: &[&str]) -> Result<(Arguments, Vec<InForce>), String> {
+        fn read(&self, typed: &[&str]) -> Result<(Arguments, Vec<EffectiveSetting>), String> {
             let mut all: Vec<OsString> = vec!["innkeeper".into()];
             all.extend(typed.iter().map(Into::into));
             if let Some(file) = &self.file {
@@ -349,36 +349,36 @@ mod tests {
             }
             let environment = |name: &str| self.environment.get(name).map(OsString::from);
             read(&all, environment).map_err(|fault| match fault {
-                Fault::Typed(error) => error.to_string(),
-                Fault::Other(problem) => problem,
+                ConfigError::Cli(error) => error.to_string(),
+                ConfigError::Source(problem) => problem,
             })
         }
     }
 
     #[test]
     fn the_command_line_comes_before_the_environment_before_the_file_before_the_default() {
-        let file = "workers = 1\nlisten = ['[::1]:1', '[::1]:2']\nrecheck = '0s'\nno-watch = true";
+        let file = "workers = 1\nlisten = ['[::1]:1', '[::1]:2']\nfile-cache-valid = '0s'\nno-watch = true";
         let environment = [
             ("INNKEEPER_WORKERS", "2"),
             ("INNKEEPER_LISTEN", "127.0.0.2:1; 127.0.0.2:2"),
             ("INNKEEPER_GUEST", ""),
         ];
         let sources = Sources::new(Some(file), &environment);
-        let (arguments, in_force) = sources.read(&["--workers", "3"]).expect("settings");
+        let (arguments, effective) = sources.read(&["--workers", "3"]).expect("settings");
         let settings = arguments.serve;
         assert_eq!(settings.workers.map(usize::from), Some(3));
         assert_eq!(settings.listen.len(), 2);
         assert!(settings.listen.iter().all(|address| address.is_ipv4()));
-        assert!(settings.site.recheck.is_zero() && settings.no_watch);
+        assert!(settings.site.file_cache_valid.is_zero() && settings.no_watch);
         assert_eq!((settings.guest, settings.root.to_str()), (None, Some("html")));
         let origin = |name: &str| {
-            let setting = in_force.iter().find(|setting| setting.name == name);
+            let setting = effective.iter().find(|setting| setting.name == name);
             setting.map(|setting| setting.origin.clone()).expect("a setting")
         };
         let path = sources.file.as_ref().expect("a file").path();
         assert_eq!(origin("workers"), Origin::CommandLine);
         assert_eq!(origin("listen"), Origin::Environment("INNKEEPER_LISTEN".to_owned()));
-        assert_eq!(origin("recheck"), Origin::File(path.to_owned()));
+        assert_eq!(origin("file-cache-valid"), Origin::File(path.to_owned()));
         assert_eq!(origin("root"), Origin::Default);
     }
 
@@ -397,19 +397,19 @@ mod tests {
         let sources =
             Sources::new(None, &[("INNKEEPER_ROOT", "-site"), ("INNKEEPER_VERBOSE", "1")]);
         let typed = ["--cache-control", "*.css=max-age=60, public", "--workers", "2"];
-        let (_, in_force) = sources.read(&typed).expect("settings");
-        let written = write(&in_force);
+        let (_, effective) = sources.read(&typed).expect("settings");
+        let written = write(&effective);
         assert!(written.contains("root = \"./-site\""), "{written}");
         assert!(written.contains("# environment: INNKEEPER_ROOT"), "{written}");
         assert!(written.contains("# guest =") && written.contains("# not set"), "{written}");
         let again = Sources::new(Some(&written), &[]);
         let (_, again) = again.read(&[]).expect("settings");
-        let values = |in_force: &[InForce]| {
+        let values = |effective: &[EffectiveSetting]| {
             let values =
-                in_force.iter().map(|setting| (setting.name.clone(), setting.value.clone()));
+                effective.iter().map(|setting| (setting.name.clone(), setting.value.clone()));
             values.collect::<Vec<_>>()
         };
-        assert_eq!(values(&in_force), values(&again));
+        assert_eq!(values(&effective), values(&again));
     }
 
     #[test]
@@ -418,11 +418,11 @@ mod tests {
             ["007", "7", "0x10", "1e3", "true", "2026-01-01", "-1", "1_000", "inf", "\u{1b}"]
         {
             let sources = Sources::new(None, &[("INNKEEPER_ROOT", root)]);
-            let typed = ["--workers", "07", "--requests-per-second", "5", "--decision-memory", "0"];
-            let (before, in_force) = sources.read(&typed).expect("settings");
-            let written = write(&in_force);
+            let typed = ["--workers", "07", "--rate-limit", "5", "--decision-cache-size", "0"];
+            let (before, effective) = sources.read(&typed).expect("settings");
+            let written = write(&effective);
             assert!(written.contains("\nworkers = 7 ") && !written.contains('\u{1b}'), "{written}");
-            assert!(written.contains("requests-per-second = 5 "), "{written}");
+            assert!(written.contains("rate-limit = 5 "), "{written}");
             let (again, _) = Sources::new(Some(&written), &[]).read(&[]).expect("settings");
             assert_eq!(again.serve.root, before.serve.root, "{written}");
         }
@@ -435,7 +435,7 @@ mod tests {
             let error = Sources::new(Some(text), &[]).read(&[]).expect_err(text);
             assert!(error.contains("the list is empty"), "{text}: {error}");
         }
-        Sources::new(Some("cases = []\nreadable = []"), &[]).read(&[]).expect("settings");
+        Sources::new(Some("cases = []\nallow-read = []"), &[]).read(&[]).expect("settings");
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(super) fn compile_time(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads how long a file need not be looked at.
-pub(super) fn recheck(text: &str) -> Result<Duration, String> {
+pub(super) fn file_cache_valid(text: &str) -> Result<Duration, String> {
     time(text, Duration::ZERO..=Duration::from_secs(1))
 }
 

@@ -23,12 +23,12 @@ const HEADER_START: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     /// Those that tell in `X-Forwarded-For` for whom they ask.
-    pub forwarding: Vec<IpNet>,
+    pub trusted: Vec<IpNet>,
     /// Those that begin each connection with a PROXY header.
-    pub announcing: Vec<IpNet>,
+    pub proxy_protocol: Vec<IpNet>,
 }
 
-/// What a connection of an announcing proxy begins with.
+/// What a connection of a proxy that sends the PROXY protocol begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Announced {
     /// A header of so many bytes, for this client.
@@ -46,12 +46,12 @@ impl Proxies {
     /// Whether connections from there begin with a PROXY header. They must then, and no
     /// others may: what might be either is not guessed at (PROXY protocol, section 2).
     pub fn announces(&self, peer: IpAddr) -> bool {
-        contain(&self.announcing, peer)
+        contain(&self.proxy_protocol, peer)
     }
 
     /// Whether requests from there are made for others.
     pub fn forwards(&self, peer: IpAddr) -> bool {
-        contain(&self.forwarding, peer)
+        contain(&self.trusted, peer)
     }
 
     /// For whom a request is made: it came from `peer`, and these are the values of its
@@ -132,8 +132,8 @@ mod tests {
     fn client(forwarded_for: &[&str]) -> String {
         let networks =
             |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a network")).collect();
-        let forwarding = networks(&["10.0.0.0/8", "fd00::/8"]);
-        let proxies = Proxies { forwarding, ..Proxies::default() };
+        let trusted = networks(&["10.0.0.0/8", "fd00::/8"]);
+        let proxies = Proxies { trusted, ..Proxies::default() };
         let peer = "10.0.0.1".parse().expect("an address");
         proxies.client(peer, forwarded_for.iter().map(|value| value.as_bytes())).to_string()
     }

@@ -29,22 +29,22 @@ pub(super) fn enter(settings: &Settings, code_cache: Option<&Path>) -> anyhow::R
     if !files.is_empty() {
         helper::start_opener(files).context(
             "cannot start the process that opens files by their names: this program must be able \
-             to run itself again, by /proc/self/exe (--no-lockdown needs none)",
+             to run itself again, by /proc/self/exe (--no-sandbox needs none)",
         )?;
     }
     let mut needs = Needs { read: vec![settings.root.clone()], by_name, ..Needs::default() };
-    needs.read.extend(settings.readable.iter().cloned());
+    needs.read.extend(settings.allow_read.iter().cloned());
     needs.write.extend(code_cache.map(Path::to_owned));
     for folder in &needs.write {
         warn_of_others_in(folder);
     }
     let refusals = if settings.sandbox_report { Refusals::Reported } else { Refusals::Silent };
     let sandbox = sandbox::enter(Role::Server(&needs), refusals).map_err(|error| match error {
-        SandboxError::Path(path, error) if settings.readable.contains(&path) => {
-            anyhow!("cannot open {path:?} (--readable): {error}")
+        SandboxError::Path(path, error) if settings.allow_read.contains(&path) => {
+            anyhow!("cannot open {path:?} (--allow-read): {error}")
         }
         error => {
-            anyhow!("cannot give up what serving does not need (--no-lockdown keeps it): {error}")
+            anyhow!("cannot give up what serving does not need (--no-sandbox keeps it): {error}")
         }
     })?;
     let shown = |paths: Vec<PathBuf>| {

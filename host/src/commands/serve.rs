@@ -19,7 +19,7 @@ use crate::admin::access::Access;
 use crate::admin::listener::{AdminAddress, Bound};
 use crate::admin::status::Subject;
 use crate::admin::{self, Admin};
-use crate::cli::{DevArguments, InForce, LogFormat, Settings, sources};
+use crate::cli::{DevArguments, EffectiveSetting, LogFormat, Settings, sources};
 use crate::dev::Dev;
 use crate::dev::inject::Tail;
 use crate::dev::sources::Sources;
@@ -65,17 +65,17 @@ struct Opened {
 }
 
 /// Serves until a signal says to stop.
-pub fn run(settings: &Settings, in_force: &[InForce]) -> anyhow::Result<()> {
+pub fn run(settings: &Settings, effective: &[EffectiveSetting]) -> anyhow::Result<()> {
     if settings.print_config {
-        return print(format_args!("{}", sources::write(in_force)));
+        return print(format_args!("{}", sources::write(effective)));
     }
     serve(settings, None)
 }
 
 /// Serves while a guest is written.
-pub fn run_dev(arguments: &DevArguments, in_force: &[InForce]) -> anyhow::Result<()> {
+pub fn run_dev(arguments: &DevArguments, effective: &[EffectiveSetting]) -> anyhow::Result<()> {
     if arguments.serve.print_config {
-        return print(format_args!("{}", sources::write(in_force)));
+        return print(format_args!("{}", sources::write(effective)));
     }
     let mut paths = arguments.source.clone();
     if paths.is_empty() && Path::new("src").is_dir() {
@@ -95,12 +95,12 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let started = (Instant::now(), SystemTime::now());
     let dev = sources.as_ref().map(|_| Dev::new());
     let opened = open(settings, dev.is_some())?;
-    let confinement = if settings.no_lockdown { Confinement::None } else { Confinement::Sandbox };
+    let confinement = if settings.no_sandbox { Confinement::None } else { Confinement::Sandbox };
     // Without a guest of somebody else's there is nothing to compile but our own.
     let may_compile = settings.guest.is_some() || opened.admin.is_some();
     let spawner = may_compile.then(|| start_spawner(confinement)).transpose()?;
     // A build runs programs.
-    let keeps_all = settings.no_lockdown || dev.is_some();
+    let keeps_all = settings.no_sandbox || dev.is_some();
     let sandbox = if keeps_all {
         None
     } else {
@@ -164,7 +164,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             let (version, root) = (env!("CARGO_PKG_VERSION"), settings.root.display());
             say(format_args!("innkeeper {version} serves {root}; Ctrl-C stops it"));
         }
-        if !keeps_all || settings.no_lockdown {
+        if !keeps_all || settings.no_sandbox {
             confine::tell(sandbox.as_ref());
         }
         for listener in &listeners {
@@ -273,7 +273,7 @@ fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     let admin = match wanted.or(is_dev.then_some(&any_port)) {
         None => None,
         Some(address) => {
-            let access = match (&settings.admin_token, address) {
+            let access = match (&settings.admin_token_file, address) {
                 (Some(file), _) => Access::read_token(file).map_err(|problem| anyhow!(problem))?,
                 (None, AdminAddress::Unix(_)) => Access::Open,
                 (None, AdminAddress::Tcp(_)) => Access::Nobody,

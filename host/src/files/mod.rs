@@ -105,7 +105,7 @@ pub struct Options {
     /// `Cache-Control` by pattern: the first rule that matches counts.
     pub cache_control: Vec<Rule>,
     /// How long a busy worker may take what it found for what is there.
-    pub recheck: Duration,
+    pub cache_valid: Duration,
 }
 
 impl Default for Options {
@@ -116,7 +116,7 @@ impl Default for Options {
             compress: true,
             list: false,
             cache_control: Vec::new(),
-            recheck: Duration::from_secs(1),
+            cache_valid: Duration::from_secs(1),
         }
     }
 }
@@ -221,7 +221,7 @@ impl Files {
             cache_control: options.cache_control,
             dates: Dates::new(),
             caches: (0..workers.get())
-                .map(|_| OpenFileCache::one_of(workers.get(), options.recheck))
+                .map(|_| OpenFileCache::one_of(workers.get(), options.cache_valid))
                 .collect(),
         })
     }

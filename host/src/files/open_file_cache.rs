@@ -256,7 +256,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("large.bin"), vec![0; 100 << 10]).expect("written");
         std::fs::write(folder.path().join("small.bin"), b"small").expect("written");
-        let options = Options { recheck: GOOD_FOR, ..Options::default() };
+        let options = Options { cache_valid: GOOD_FOR, ..Options::default() };
         let files = Files::open(folder.path(), options, NonZeroUsize::MIN).expect("a site");
         let cache = &files.caches[0];
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -14,7 +14,7 @@ use crate::sandbox::{self, Refusals, Role};
 pub enum Confinement {
     /// They are, as far as the kernel knows how.
     Sandbox,
-    /// They are not: `--no-lockdown`.
+    /// They are not: `--no-sandbox`.
     None,
 }
 

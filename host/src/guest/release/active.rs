@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use clap::ValueEnum;
 
 use super::history::{History, Outcome};
 use super::rejected::{Unfit, UnfitGuests};
@@ -17,23 +18,24 @@ use crate::guest::loaded_guest::{Decided, LoadedGuest};
 /// What is done about a guest that fails on requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FailurePolicy {
-    /// Who answers the request that it failed on.
+    /// What responds to the request that it failed on.
     pub fallback: Fallback,
-    /// If so many of the last 1,000 decisions failed, the generation before this
+    /// If this many of the last 1,000 decisions failed, the generation before this
     /// one serves again.
     pub roll_back_after: Option<NonZeroU32>,
     /// Whether the generation before is kept although the two above have no need of it:
-    /// somebody may want it back.
+    /// the administration can return to it.
     pub keep_previous: bool,
 }
 
-/// Who answers a request on which the guest failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What responds to a request on which the guest failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Fallback {
-    /// The host, with 500. An older policy may allow what the new one denies.
+    /// The host responds with 500
     #[default]
     Error,
-    /// The generation that served before, if there is one.
+    /// The previous guest decides, if there is one; it may allow what the new one denies
+    #[value(name = "fallback")]
     Previous,
 }
 
@@ -92,7 +94,7 @@ impl ActiveGuest {
         let (digest, shown) = (generation.digest(), line.escape_ascii());
         if *failure == Failure::Busy {
             // A line for each would add to the load.
-            if self.overload.is_to_be_told() {
+            if self.overload.should_log() {
                 let busy = generation.counts().busy;
                 tracing::error!(
                     "the guest {digest} gave no decision on {shown}: {failure} ({busy} so far)"
@@ -199,7 +201,7 @@ struct Overload(Mutex<Option<Instant>>);
 
 impl Overload {
     /// Whether to tell it now.
-    fn is_to_be_told(&self) -> bool {
+    fn should_log(&self) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = told.is_none_or(|told| told.elapsed() >= TELL);
         if is_due {
