@@ -23,6 +23,7 @@
 //! - `fuzz`: what the fuzzers of `host/fuzz` hold, for some seconds.
 //! - `dev`: the loop of who writes a guest.
 //! - `dependencies`: what it is made of.
+//! - `architecture`: who may use whom in `host/src`.
 //! - `documents`: what is written about it leads somewhere, in both languages.
 //! - `panics`: what a fault of its own costs.
 //! - `failing_machine`, `failing_memory` and `failing_disk`: what those of the machine cost.
@@ -43,6 +44,7 @@ mod skip;
 mod wat_guest;
 
 mod admin;
+mod architecture;
 mod clients;
 mod commands;
 mod compiler;
