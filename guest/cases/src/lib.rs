@@ -1,0 +1,41 @@
+//! Decision cases: what a guest must decide, as a table that every language can read.
+//!
+//! The host (`innkeeper test`, `--cases`) and the unit tests of a policy in Rust
+//! (`innkeeper_guest::testing`) read the same tables, so they are parsed, judged and
+//! printed here, once. A table is a TOML 1.0 file:
+//!
+//! ```toml
+//! case = [
+//!     { line = "GET / HTTP/1.1", decision = { index = "" } },
+//!     { line = "GET /a HTTP/1.1", fields = { host = "b" }, decision = "not-found" },
+//! ]
+//! ```
+//!
+//! A case compares what it states of a decision and nothing else, except that a status
+//! it does not state is 200, the status of the contract's short forms.
+//!
+//! In reading order:
+//!
+//! - [`table`]: the file, parsed into cases; [`toml_1_0`]: what is refused because only
+//!   TOML 1.1 allows it; [`error`]: what else is refused.
+//! - [`case`]: a request and its expected decision, and how a decision is judged.
+//! - [`expected`]: what a case states of a decision.
+//! - [`decision`]: a decision, in the words in which both sides print it.
+//! - `text`: bytes and text as one printable line.
+//!
+//! The crate does no I/O. To add a case of `decision` in `wit/policy.wit`, add it to
+//! [`decision`] and [`expected`] here, and to the one conversion into [`Decision`] that
+//! each side has.
+
+pub mod case;
+pub mod decision;
+pub mod error;
+pub mod expected;
+pub mod table;
+mod text;
+pub mod toml_1_0;
+
+pub use case::{Case, Failure, Mismatch};
+pub use decision::{Candidate, Decision, Field};
+pub use error::{Problem, TableError};
+pub use table::parse;
