@@ -38,7 +38,7 @@ pub struct Settings {
 
     /// An address to listen on
     ///
-    /// May be given several times. Port 0 is any free port. Addresses of IPv6 go in brackets: [::1]:7890. Sockets
+    /// May be given several times. Port 0 is any free port. Addresses of IPv6 go in brackets: `[::1]:7890`. Sockets
     /// that systemd hands over are used instead.
     #[arg(long, value_name = "ADDR:PORT", default_values_t = [DEFAULT_ADDRESS], value_parser = address)]
     pub listen: Vec<SocketAddr>,

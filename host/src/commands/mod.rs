@@ -1,7 +1,7 @@
 //! What the program can be told to do, one file for each.
 //!
 //! - [`serve`]: serve a directory.
-//! - [`test`]: run cases against a guest.
+//! - [`mod@test`]: run cases against a guest.
 //! - [`check`]: tell what a guest is, and what it costs.
 //! - [`compile`]: compile a guest ahead of time.
 //! - [`explain`]: show how one request is answered.

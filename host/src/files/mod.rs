@@ -15,7 +15,7 @@
 //! - [`siblings`]: ready-made forms of a file beside it.
 //! - `open_file_cache`: what was found a moment ago, for when there is much to do.
 //! - `root_monitor`: whether the root is still where it was.
-//! - [`read`]: reads a small part of a file without blocking a worker on the disk.
+//! - [`mod@read`]: reads a small part of a file without blocking a worker on the disk.
 
 // For `host/fuzz`, which holds it against a reference; everyone else goes by `Files`.
 #[doc(hidden)]

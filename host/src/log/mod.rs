@@ -5,7 +5,7 @@
 //! buffer meanwhile is dropped and counted.
 //!
 //! - [`entry`]: what a line holds, in either of two formats.
-//! - [`file`]: a log file, which can be opened anew.
+//! - [`mod@file`]: a log file, which can be opened anew.
 //! - `writer`: writes lines, and knows which of them are lost.
 
 pub mod entry;
