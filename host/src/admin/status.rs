@@ -338,8 +338,8 @@ fn guest(generation: &LoadedGuest, file: Option<String>) -> GuestStatus {
         form: generation.form().to_string(),
         imports: generation.imports().to_vec(),
         interests: generation.interests().map(str::to_owned).collect(),
-        remembered: counts.remembered,
-        computed: counts.computed,
+        remembered: counts.cache_hits,
+        computed: counts.cache_misses,
         failed: Failures {
             busy: counts.busy,
             deadline: counts.deadline,

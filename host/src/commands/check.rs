@@ -9,9 +9,9 @@ use bytesize::ByteSize;
 
 use super::{load, read_guest_or_default, start_engine, start_helpers, with_helpers};
 use crate::cli::CheckArguments;
-use crate::guest::loaded_guest::Cost;
 use crate::guest::release::source::read_cases;
 use crate::guest::runtime::contract::INTERFACE;
+use crate::guest::runtime::program::Cost;
 use crate::guest::validation::check::{FACTS, check};
 use crate::guest::{Engine, LoadedGuest};
 use crate::helper::Helpers;

@@ -1,9 +1,7 @@
-//! The memory of decisions: equal requests have equal decisions, so a guest is
-//! asked once.
+//! The cache of decisions: equal requests have equal decisions, so a guest is asked once.
 //!
-//! That is what makes a policy cost the same in any language once it is warm. It
-//! belongs to one generation of the guest and goes with it. Failures are not
-//! remembered.
+//! That is what makes a policy cost the same in any language once it is warm. A cache belongs to
+//! one loaded guest and goes with it. Failures are not cached.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,19 +12,18 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::cache;
+use crate::guest::decision::request::Request;
 use crate::guest::decision::{Decision, Field};
-use crate::guest::runtime::bindings::v0_1::exports::innkeeper::policy::policy;
 
-/// Bytes of a decision with its key that are worth remembering. A site that has
+/// Bytes of a decision with its key that are worth a place in the cache. A site that has
 /// larger ones has few; a flood of them must not push out the rest.
 const ENTRY_BYTES: u64 = 16 << 10;
 
-/// Bytes of a key that are worth remembering: what a browser asks for has a few
-/// hundred.
+/// Bytes of a key that are worth a place: a browser's request has a few hundred.
 const KEY_BYTES: usize = 4 << 10;
 
-/// Keys that are looked at when a successor is warmed up: more are asked for anew
-/// without anybody noticing.
+/// Keys of one cache that another guest is warmed up with. The rest is computed when it is
+/// requested.
 const MAX_KEYS: usize = 1_000;
 
 /// What an entry takes besides its key and the texts of its decision.
@@ -35,38 +32,36 @@ const ENTRY_OVERHEAD: u64 = 160;
 /// What an entry of a usual site takes in all.
 const USUAL_ENTRY_BYTES: u64 = 256;
 
-/// Decisions by what they depend on. Which of them stay is decided by how often
-/// they are used (S3-FIFO): URLs that are asked for once do not push out those
-/// that are asked for all the time.
+/// Decisions by what they depend on. The cache evicts by use (S3-FIFO): URLs that are requested
+/// once do not push out those that are requested all the time.
 ///
-/// Each worker has its own: the counters of what is hot are not fetched from
-/// another core.
-pub(super) struct Memory {
-    /// `None` if nothing is to be remembered.
+/// Each worker has its own: no core fetches the counters of another.
+pub(super) struct DecisionCache {
+    /// `None` if its size is 0.
     decisions: Option<Cache<Box<[u8]>, Arc<Decision>, Weigh>>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
-impl Memory {
-    /// A memory of this many bytes, keys and decisions together.
-    pub(super) fn new(bytes: u64) -> Memory {
+impl DecisionCache {
+    /// A cache of this many bytes, keys and decisions together.
+    pub(super) fn new(bytes: u64) -> DecisionCache {
         let cache = || cache::unsharded(bytes, USUAL_ENTRY_BYTES, Weigh);
-        Memory {
+        DecisionCache {
             decisions: (bytes > 0).then(cache),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn recall(&self, key: &Key<'_>) -> Option<Arc<Decision>> {
+    pub(super) fn get(&self, key: &Key<'_>) -> Option<Arc<Decision>> {
         let decision = self.decisions.as_ref().and_then(|decisions| decisions.get(key.bytes()));
         let counter = if decision.is_some() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         decision
     }
 
-    pub(super) fn remember(&self, key: &Key<'_>, decision: &Arc<Decision>) {
+    pub(super) fn insert(&self, key: &Key<'_>, decision: &Arc<Decision>) {
         let key = key.bytes();
         if let Some(decisions) = &self.decisions
             && key.len() <= KEY_BYTES
@@ -76,18 +71,18 @@ impl Memory {
         }
     }
 
-    /// Some of what is remembered.
+    /// The keys of up to [`MAX_KEYS`] decisions.
     pub(super) fn keys(&self) -> Vec<Key<'static>> {
         let keys = self.decisions.iter().flat_map(Cache::iter);
         keys.take(MAX_KEYS).map(|(key, _)| Key(Cow::Owned(key.into_vec()))).collect()
     }
 
-    /// How many decisions were recalled.
+    /// How often a decision was there.
     pub(super) fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)
     }
 
-    /// How many were not there.
+    /// How often it was not.
     pub(super) fn misses(&self) -> u64 {
         self.misses.load(Ordering::Relaxed)
     }
@@ -99,12 +94,12 @@ impl Memory {
 pub(super) struct Key<'a>(Cow<'a, [u8]>);
 
 impl<'a> Key<'a> {
-    pub(super) fn new(line: &'a [u8], fields: &[policy::Field]) -> Key<'a> {
+    pub(super) fn new(line: &'a [u8], fields: &[Field]) -> Key<'a> {
         if fields.is_empty() {
             return Key(Cow::Borrowed(line));
         }
         let mut key = line.to_vec();
-        for policy::Field { name, value } in fields {
+        for Field { name, value } in fields {
             key.push(b'\n');
             key.extend_from_slice(name.as_bytes());
             key.push(b':');
@@ -114,18 +109,18 @@ impl<'a> Key<'a> {
     }
 
     /// The request that it was made of.
-    pub(super) fn request(&self) -> (&[u8], Vec<policy::Field>) {
+    pub(super) fn request(&self) -> Request {
         let mut lines = self.0.split(|&byte| byte == b'\n');
         let line = lines.next().unwrap_or_default();
         let fields = lines.filter_map(|line| {
             // The names of facts begin with a colon.
             let end = 1 + line.iter().skip(1).position(|&byte| byte == b':')?;
-            Some(policy::Field {
+            Some(Field {
                 name: String::from_utf8_lossy(&line[..end]).into_owned(),
                 value: line[end + 1..].to_vec(),
             })
         });
-        (line, fields.collect())
+        Request { line: line.to_vec(), fields: fields.collect() }
     }
 
     fn bytes(&self) -> &[u8] {
@@ -136,7 +131,7 @@ impl<'a> Key<'a> {
 /// The request line, and the fields in parentheses.
 impl fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (line, fields) = self.request();
+        let Request { line, fields } = self.request();
         write!(f, "{}", line.escape_ascii())?;
         fields
             .iter()
@@ -175,9 +170,9 @@ fn weigh(key: &[u8], decision: &Decision) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{ENTRY_BYTES, KEY_BYTES, Key, Memory};
-    use crate::guest::decision::Decision;
-    use crate::guest::runtime::bindings::v0_1::exports::innkeeper::policy::policy;
+    use super::{DecisionCache, ENTRY_BYTES, KEY_BYTES, Key};
+    use crate::guest::decision::request::Request;
+    use crate::guest::decision::{Decision, Field};
     use std::sync::Arc;
 
     const BYTES: u64 = 4 << 20;
@@ -195,18 +190,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_decided_is_recalled() {
-        let memory = Memory::new(BYTES);
-        assert_eq!(memory.recall(&key(b"GET / HTTP/1.1")), None);
-        memory.remember(&key(b"GET / HTTP/1.1"), &reply(3));
-        assert_eq!(memory.recall(&key(b"GET / HTTP/1.1")), Some(reply(3)));
-        assert_eq!(memory.recall(&key(b"GET /a HTTP/1.1")), None);
-        assert_eq!((memory.hits(), memory.misses()), (1, 2));
+    fn inserted_decision_is_found() {
+        let cache = DecisionCache::new(BYTES);
+        assert_eq!(cache.get(&key(b"GET / HTTP/1.1")), None);
+        cache.insert(&key(b"GET / HTTP/1.1"), &reply(3));
+        assert_eq!(cache.get(&key(b"GET / HTTP/1.1")), Some(reply(3)));
+        assert_eq!(cache.get(&key(b"GET /a HTTP/1.1")), None);
+        assert_eq!((cache.hits(), cache.misses()), (1, 2));
     }
 
     #[test]
-    fn requests_that_differ_in_what_is_read_differ() {
-        let field = |name: &str, value: &str| policy::Field {
+    fn requests_that_differ_in_a_field_have_different_keys() {
+        let field = |name: &str, value: &str| Field {
             name: name.to_owned(),
             value: value.as_bytes().to_vec(),
         };
@@ -218,10 +213,10 @@ mod tests {
             Key::new(b"l", &[field("a", "ba:b")]),
             Key::new(b"l", &[field("b", "a")]),
         ];
-        let (line, fields) = keys[4].request();
-        assert_eq!((line, fields.len()), (&b"l"[..], 1));
+        let Request { line, fields } = keys[4].request();
+        assert_eq!((&line[..], fields.len()), (&b"l"[..], 1));
         assert_eq!((fields[0].name.as_str(), &fields[0].value[..]), ("a", &b"ba:b"[..]));
-        let fact = Key::new(b"l", &[field(":client-address", "::1")]).request().1;
+        let fact = Key::new(b"l", &[field(":client-address", "::1")]).request().fields;
         assert_eq!((fact[0].name.as_str(), &fact[0].value[..]), (":client-address", &b"::1"[..]));
         for (index, one) in keys.iter().enumerate() {
             assert!(keys[index + 1..].iter().all(|other| one.bytes() != other.bytes()));
@@ -229,33 +224,33 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_remembered_when_there_is_no_room() {
-        let memory = Memory::new(0);
-        memory.remember(&key(b"a"), &reply(3));
-        assert_eq!(memory.recall(&key(b"a")), None);
-        assert_eq!((memory.hits(), memory.misses()), (0, 1));
+    fn cache_of_size_0_has_nothing() {
+        let cache = DecisionCache::new(0);
+        cache.insert(&key(b"a"), &reply(3));
+        assert_eq!(cache.get(&key(b"a")), None);
+        assert_eq!((cache.hits(), cache.misses()), (0, 1));
     }
 
     #[test]
-    fn large_decisions_and_long_keys_are_not_kept() {
-        let memory = Memory::new(BYTES);
-        memory.remember(&key(b"large"), &reply(usize::try_from(ENTRY_BYTES).expect("small")));
-        assert_eq!(memory.recall(&key(b"large")), None);
+    fn large_decision_and_long_key_are_not_cached() {
+        let cache = DecisionCache::new(BYTES);
+        cache.insert(&key(b"large"), &reply(usize::try_from(ENTRY_BYTES).expect("small")));
+        assert_eq!(cache.get(&key(b"large")), None);
         let long = [b'a'; KEY_BYTES + 1];
-        memory.remember(&key(&long), &reply(3));
-        assert_eq!(memory.recall(&key(&long)), None);
+        cache.insert(&key(&long), &reply(3));
+        assert_eq!(cache.get(&key(&long)), None);
     }
 
     #[test]
-    fn a_flood_of_unique_requests_takes_no_more_memory_and_no_others_place() {
-        let memory = Memory::new(BYTES);
-        memory.remember(&key(b"hot"), &reply(3));
+    fn flood_of_unique_requests_evicts_no_hot_decision() {
+        let cache = DecisionCache::new(BYTES);
+        cache.insert(&key(b"hot"), &reply(3));
         for unique in 0..100_000 {
-            memory.remember(&key(format!("GET /{unique}").as_bytes()), &reply(100));
+            cache.insert(&key(format!("GET /{unique}").as_bytes()), &reply(100));
             if unique % 100 == 0 {
-                assert!(memory.recall(&key(b"hot")).is_some(), "pushed out after {unique}");
+                assert!(cache.get(&key(b"hot")).is_some(), "pushed out after {unique}");
             }
         }
-        assert!(memory.decisions.expect("a cache").weight() <= BYTES);
+        assert!(cache.decisions.expect("a cache").weight() <= BYTES);
     }
 }

@@ -10,6 +10,7 @@
 //! - [`digest`], [`origin`] and [`failure`]: which guest, from where, and why it failed.
 
 pub mod cases;
+mod counters;
 pub mod decision;
 mod decision_cache;
 mod default_guest;
@@ -21,7 +22,7 @@ pub mod release;
 pub mod runtime;
 pub mod validation;
 
-pub use decision::interests::Facts;
+pub use decision::request::Facts;
 pub use decision::{Candidate, Decision, Field, Fields};
 pub use default_guest::DEFAULT_GUEST;
 pub use digest::Digest;

@@ -7,8 +7,8 @@ pub enum Origin {
     BuiltIn,
     /// From the file that was named.
     File,
-    /// From somebody who handed it over.
-    HandedOver,
+    /// From an upload to the administration.
+    Uploaded,
 }
 
 impl Origin {
@@ -17,7 +17,7 @@ impl Origin {
         match self {
             Origin::BuiltIn => "built-in",
             Origin::File => "file",
-            Origin::HandedOver => "handed-over",
+            Origin::Uploaded => "handed-over",
         }
     }
 }

@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use super::decision::{Decision, Kind};
 use super::digest::Digest;
-use crate::guest::decision::interests::Facts;
+use crate::guest::decision::request::Facts;
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::named_file;

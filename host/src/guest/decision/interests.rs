@@ -1,8 +1,7 @@
 //! What of a request, besides its line, a guest reads.
 
-use std::net::IpAddr;
-
-use crate::guest::runtime::bindings::v0_1::exports::innkeeper::policy::policy;
+use super::Field;
+use super::request::Facts;
 use crate::http::token::is_token;
 use crate::text;
 
@@ -18,13 +17,6 @@ pub(in crate::guest) const CLIENT_ADDRESS: &str = ":client-address";
 
 /// The fact that names the URL's scheme.
 pub(in crate::guest) const SCHEME: &str = ":scheme";
-
-/// What is known of a request besides its head.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts {
-    /// The client's address.
-    pub client: IpAddr,
-}
 
 /// The fields and facts that a guest reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,21 +63,19 @@ impl Interests {
         })
     }
 
-    /// What of these fields and facts is of interest: facts first, then the fields
-    /// in their order.
+    /// What of these fields and facts the guest reads: facts first, then the fields in the order
+    /// in which they came.
     pub(in crate::guest) fn select<'a>(
         &self,
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts,
-    ) -> Vec<policy::Field> {
+    ) -> Vec<Field> {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let fact = |name: &str, value: String| policy::Field {
-            name: name.to_owned(),
-            value: value.into_bytes(),
-        };
-        let told = self.0.iter().filter_map(|interest| match interest {
+        let fact =
+            |name: &str, value: String| Field { name: name.to_owned(), value: value.into_bytes() };
+        let facts = self.0.iter().filter_map(|interest| match interest {
             Interest::ClientAddress => Some(fact(CLIENT_ADDRESS, facts.client.to_string())),
             Interest::Scheme => Some(fact(SCHEME, "http".to_owned())),
             Interest::Field(_) => None,
@@ -95,8 +85,8 @@ impl Interests {
                 Interest::Field(wanted) if wanted.eq_ignore_ascii_case(name) => Some(wanted),
                 _ => None,
             });
-            wanted.map(|name| policy::Field { name: name.clone(), value: value.to_vec() })
+            wanted.map(|name| Field { name: name.clone(), value: value.to_vec() })
         });
-        told.chain(read).collect()
+        facts.chain(read).collect()
     }
 }

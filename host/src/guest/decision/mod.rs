@@ -5,7 +5,9 @@
 //! what carries it out need not check them again.
 
 pub mod interests;
+pub mod request;
 pub mod rules;
+pub(in crate::guest) mod unchecked;
 
 use std::borrow::Cow;
 use std::fmt;

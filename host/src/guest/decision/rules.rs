@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use crate::guest::decision::{Candidate, Decision, Field, Fields};
-use crate::guest::runtime::bindings::v0_1::exports::innkeeper::policy::policy;
+use super::unchecked::{Unchecked, UncheckedCandidate};
+use super::{Candidate, Decision, Field, Fields};
 use crate::http::token::is_token;
 use crate::in_flight::SharedBytes;
 
@@ -103,54 +103,47 @@ impl fmt::Display for Refusal {
 
 impl Decision {
     /// Checks what a guest decided.
-    pub(in crate::guest) fn check(decision: policy::Decision) -> Result<Decision, Refusal> {
+    pub(in crate::guest) fn check(decision: Unchecked) -> Result<Decision, Refusal> {
         match decision {
-            policy::Decision::Index(path) => Ok(serve_one(policy::Candidate::Index(path))?),
-            policy::Decision::File(path) => Ok(serve_one(policy::Candidate::File(path))?),
-            policy::Decision::Serve(serve) => {
-                if !(1..=MAX_CANDIDATES).contains(&serve.candidates.len()) {
-                    return Err(Refusal::Candidates(serve.candidates.len()));
+            Unchecked::Index(path) => serve_one(UncheckedCandidate::Index(path)),
+            Unchecked::File(path) => serve_one(UncheckedCandidate::File(path)),
+            Unchecked::Serve { candidates, status, fields } => {
+                if !(1..=MAX_CANDIDATES).contains(&candidates.len()) {
+                    return Err(Refusal::Candidates(candidates.len()));
                 }
-                if !matches!(serve.status, 200 | 400..=411 | 413..=415 | 417..=599) {
-                    return Err(Refusal::Status(serve.status));
+                if !matches!(status, 200 | 400..=411 | 413..=415 | 417..=599) {
+                    return Err(Refusal::Status(status));
                 }
                 Ok(Decision::Serve {
-                    candidates: serve
-                        .candidates
+                    candidates: candidates
                         .into_iter()
                         .map(check_candidate)
                         .collect::<Result<_, _>>()?,
-                    status: serve.status,
-                    fields: check_fields(serve.fields, Location::Refused)?.into(),
+                    status,
+                    fields: check_fields(fields, Location::Refused)?.into(),
                 })
             }
-            policy::Decision::NotFound => Ok(Decision::NotFound),
-            policy::Decision::Redirect(redirect) => {
-                if !matches!(redirect.status, 301 | 302 | 303 | 307 | 308) {
-                    return Err(Refusal::Status(redirect.status));
+            Unchecked::NotFound => Ok(Decision::NotFound),
+            Unchecked::Redirect { status, location, fields } => {
+                if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+                    return Err(Refusal::Status(status));
                 }
-                if !is_location(&redirect.location) {
-                    return Err(Refusal::Location(redirect.location));
+                if !is_location(&location) {
+                    return Err(Refusal::Location(location));
                 }
-                Ok(Decision::Redirect {
-                    status: redirect.status,
-                    location: redirect.location,
-                    fields: check_fields(redirect.fields, Location::Refused)?,
-                })
+                let fields = check_fields(fields, Location::Refused)?;
+                Ok(Decision::Redirect { status, location, fields })
             }
-            policy::Decision::Reply(reply) => {
-                if !(200..=599).contains(&reply.status) || matches!(reply.status, 206 | 304 | 416) {
-                    return Err(Refusal::Status(reply.status));
+            Unchecked::Reply { status, fields, body } => {
+                if !(200..=599).contains(&status) || matches!(status, 206 | 304 | 416) {
+                    return Err(Refusal::Status(status));
                 }
-                let bodyless = matches!(reply.status, 204 | 205);
-                if reply.body.len() > MAX_BODY_BYTES || bodyless && !reply.body.is_empty() {
-                    return Err(Refusal::Body(reply.body.len()));
+                let bodyless = matches!(status, 204 | 205);
+                if body.len() > MAX_BODY_BYTES || bodyless && !body.is_empty() {
+                    return Err(Refusal::Body(body.len()));
                 }
-                Ok(Decision::Reply {
-                    status: reply.status,
-                    fields: check_fields(reply.fields, Location::Allowed)?,
-                    body: SharedBytes::one_copy_of(reply.body),
-                })
+                let fields = check_fields(fields, Location::Allowed)?;
+                Ok(Decision::Reply { status, fields, body: SharedBytes::one_copy_of(body) })
             }
         }
     }
@@ -163,7 +156,7 @@ enum Location {
     Refused,
 }
 
-fn serve_one(candidate: policy::Candidate) -> Result<Decision, Refusal> {
+fn serve_one(candidate: UncheckedCandidate) -> Result<Decision, Refusal> {
     Ok(Decision::Serve {
         candidates: vec![check_candidate(candidate)?],
         status: 200,
@@ -171,9 +164,9 @@ fn serve_one(candidate: policy::Candidate) -> Result<Decision, Refusal> {
     })
 }
 
-fn check_candidate(candidate: policy::Candidate) -> Result<Candidate, Refusal> {
+fn check_candidate(candidate: UncheckedCandidate) -> Result<Candidate, Refusal> {
     match candidate {
-        policy::Candidate::Index(mut path) => {
+        UncheckedCandidate::Index(mut path) => {
             if path.ends_with('/') {
                 path.pop();
                 if path.is_empty() {
@@ -185,8 +178,8 @@ fn check_candidate(candidate: policy::Candidate) -> Result<Candidate, Refusal> {
             }
             Ok(Candidate::Index(path))
         }
-        policy::Candidate::File(path) if is_below_the_root(&path) => Ok(Candidate::File(path)),
-        policy::Candidate::File(path) => Err(Refusal::Path(path)),
+        UncheckedCandidate::File(path) if is_below_the_root(&path) => Ok(Candidate::File(path)),
+        UncheckedCandidate::File(path) => Err(Refusal::Path(path)),
     }
 }
 
@@ -220,7 +213,7 @@ fn is_location(location: &str) -> bool {
     (1..=MAX_LOCATION_BYTES).contains(&location.len()) && visible && scheme_allowed
 }
 
-fn check_fields(fields: Vec<policy::Field>, location: Location) -> Result<Vec<Field>, Refusal> {
+fn check_fields(fields: Vec<Field>, location: Location) -> Result<Vec<Field>, Refusal> {
     let bytes: usize = fields.iter().map(|field| field.name.len() + field.value.len()).sum();
     if fields.len() > MAX_FIELDS || bytes > MAX_FIELD_BYTES {
         return Err(Refusal::Fields);
@@ -228,7 +221,7 @@ fn check_fields(fields: Vec<policy::Field>, location: Location) -> Result<Vec<Fi
     fields
         .into_iter()
         .map(|field| {
-            let policy::Field { name, value } = field;
+            let Field { name, value } = field;
             let lower = name.to_ascii_lowercase();
             if !is_token(&name) {
                 Err(Refusal::FieldName(name))
@@ -247,22 +240,25 @@ fn check_fields(fields: Vec<policy::Field>, location: Location) -> Result<Vec<Fi
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, Decision, Fields, HOST_FIELDS, Refusal, is_location, policy};
+    use super::{
+        Candidate, Decision, Field, Fields, HOST_FIELDS, Refusal, Unchecked, UncheckedCandidate,
+        is_location,
+    };
 
-    fn field(name: &str, value: &str) -> policy::Field {
-        policy::Field { name: name.to_owned(), value: value.as_bytes().to_vec() }
+    fn field(name: &str, value: &str) -> Field {
+        Field { name: name.to_owned(), value: value.as_bytes().to_vec() }
     }
 
-    fn reply(status: u16, fields: Vec<policy::Field>, body: &[u8]) -> policy::Decision {
-        policy::Decision::Reply(policy::Reply { status, fields, body: body.to_vec() })
+    fn reply(status: u16, fields: Vec<Field>, body: &[u8]) -> Unchecked {
+        Unchecked::Reply { status, fields, body: body.to_vec() }
     }
 
-    fn serve(candidates: Vec<policy::Candidate>, status: u16) -> policy::Decision {
-        policy::Decision::Serve(policy::Serve { candidates, status, fields: Vec::new() })
+    fn serve(candidates: Vec<UncheckedCandidate>, status: u16) -> Unchecked {
+        Unchecked::Serve { candidates, status, fields: Vec::new() }
     }
 
-    fn file(path: &str) -> policy::Candidate {
-        policy::Candidate::File(path.to_owned())
+    fn file(path: &str) -> UncheckedCandidate {
+        UncheckedCandidate::File(path.to_owned())
     }
 
     #[test]
@@ -275,12 +271,12 @@ mod tests {
             })
         };
         let check = Decision::check;
-        let index = |path: &str| check(policy::Decision::Index(path.to_owned()));
+        let index = |path: &str| check(Unchecked::Index(path.to_owned()));
         assert_eq!(index(""), one(Candidate::Index(String::new())));
         assert_eq!(index("docs"), one(Candidate::Index("docs".to_owned())));
         assert_eq!(index("docs/"), one(Candidate::Index("docs".to_owned())));
         assert_eq!(
-            check(policy::Decision::File("a/b.css".to_owned())),
+            check(Unchecked::File("a/b.css".to_owned())),
             one(Candidate::File("a/b.css".to_owned()))
         );
     }
@@ -289,11 +285,11 @@ mod tests {
     fn paths_that_leave_the_root_are_refused() {
         for path in ["", "/", "/etc/passwd", "..", "a/../b", "./a", "a//b", "a/", "a\0b"] {
             let refusal = Err(Refusal::Path(path.to_owned()));
-            assert_eq!(Decision::check(policy::Decision::File(path.to_owned())), refusal);
+            assert_eq!(Decision::check(Unchecked::File(path.to_owned())), refusal);
             assert_eq!(Decision::check(serve(vec![file("x"), file(path)], 200)), refusal);
         }
         for path in ["/", "//", "/docs", "docs//", "../", "a/./"] {
-            let decision = Decision::check(policy::Decision::Index(path.to_owned()));
+            let decision = Decision::check(Unchecked::Index(path.to_owned()));
             assert!(matches!(decision, Err(Refusal::Path(_))), "{path:?}: {decision:?}");
         }
     }
@@ -314,11 +310,8 @@ mod tests {
         }
         for status in [200, 300, 304, 305, 306, 399] {
             let redirect =
-                policy::Redirect { status, location: "/".to_owned(), fields: Vec::new() };
-            assert_eq!(
-                Decision::check(policy::Decision::Redirect(redirect)),
-                Err(Refusal::Status(status))
-            );
+                Unchecked::Redirect { status, location: "/".to_owned(), fields: Vec::new() };
+            assert_eq!(Decision::check(redirect), Err(Refusal::Status(status)));
         }
         assert_eq!(Decision::check(reply(204, Vec::new(), b"x")), Err(Refusal::Body(1)));
     }

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use super::history::{History, Outcome};
 use super::rejected::{Unfit, UnfitGuests};
-use crate::guest::decision::interests::Facts;
+use crate::guest::decision::request::Facts;
 use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::{Decided, LoadedGuest};

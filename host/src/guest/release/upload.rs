@@ -74,7 +74,7 @@ impl Tester {
         let old = serving.current();
         let cases = read_cases(&self.source.cases).map_err(LoadError::Hindered);
         let outcome = cases.and_then(|cases| {
-            Ok((validate_beside(&self.engine, Origin::HandedOver, bytes, &cases, give_up)?, cases))
+            Ok((validate_beside(&self.engine, Origin::Uploaded, bytes, &cases, give_up)?, cases))
         });
         let (mut trial, validated) = match outcome {
             Err(LoadError::GivenUp) => return None,

@@ -17,7 +17,7 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Settings, compiling};
-use super::function_cache::Functions;
+use super::function_cache::FunctionCache;
 use super::{component, malloc_trim};
 use crate::guest::default_guest::DEFAULT_GUEST;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
@@ -209,7 +209,7 @@ impl Compiler {
         let request = Request {
             settings: self.settings,
             bounds: Bounds {
-                // Functions stand there twice: as they came, and as they are used.
+                // FunctionCache stand there twice: as they came, and as they are used.
                 memory_bytes: self.limits.memory_bytes + 3 * functions.len() as u64,
                 processor_s: self.limits.processor_s(guest.len()),
                 niceness: if urgency == Urgency::First { 0 } else { NICENESS },
@@ -299,7 +299,7 @@ struct Made {
 /// Compiles in this process. `functions` are those that are known, if they are to be kept.
 fn here(settings: &Settings, guest: &[u8], functions: Option<&[u8]>) -> Result<Made, LoadError> {
     let component = component::component(guest).map_err(LoadError::Unfit)?;
-    let kept = functions.map(|known| Arc::new(Functions::recalled(known)));
+    let kept = functions.map(|known| Arc::new(FunctionCache::recalled(known)));
     let engine = compiling(settings, kept.clone()).map_err(|error| {
         LoadError::Hindered(format!("no compiler can be made: {}", text::error_line(error)))
     })?;

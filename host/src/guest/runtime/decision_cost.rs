@@ -17,9 +17,9 @@ const WEIGHT: u64 = 32;
 
 /// What decisions take: nanoseconds, an average in which the last ones count most.
 #[derive(Debug, Default)]
-pub(in crate::guest) struct Pace(AtomicU64);
+pub(in crate::guest) struct DecisionCost(AtomicU64);
 
-impl Pace {
+impl DecisionCost {
     /// Begins with an average that was found before.
     pub(in crate::guest) fn begin_with(&self, average: Duration) {
         self.0.store(nanoseconds(average), Ordering::Relaxed);
@@ -51,17 +51,17 @@ fn nanoseconds(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pace, SLOW, WEIGHT};
+    use super::{DecisionCost, SLOW, WEIGHT};
 
     #[test]
     fn a_guest_is_slow_as_long_as_its_decisions_take_long() {
-        let pace = Pace::default();
-        pace.begin_with(SLOW / 10);
-        pace.note(SLOW * 1000);
-        assert!(!pace.is_slow(), "for one decision");
-        (0..WEIGHT).for_each(|_| pace.note(SLOW * 3));
-        assert!(pace.is_slow());
-        (0..3 * WEIGHT).for_each(|_| pace.note(SLOW / 10));
-        assert!(!pace.is_slow());
+        let cost = DecisionCost::default();
+        cost.begin_with(SLOW / 10);
+        cost.note(SLOW * 1000);
+        assert!(!cost.is_slow(), "for one decision");
+        (0..WEIGHT).for_each(|_| cost.note(SLOW * 3));
+        assert!(cost.is_slow());
+        (0..3 * WEIGHT).for_each(|_| cost.note(SLOW / 10));
+        assert!(!cost.is_slow());
     }
 }

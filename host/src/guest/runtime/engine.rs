@@ -10,9 +10,9 @@ use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 use super::code_cache::{self, CodeCache};
 use super::compile::{CompileLimits, Compiler, LoadError, Urgency};
 use super::component::{self, Form};
-use super::epoch::{Clock, Ticks};
-use super::function_cache::Functions;
-use super::slow_pool::Lanes;
+use super::epoch::{EpochClock, Ticks};
+use super::function_cache::FunctionCache;
+use super::slow_pool::SlowPool;
 use crate::guest::digest::Digest;
 use crate::helper::{GiveUp, Helpers};
 use crate::text;
@@ -68,8 +68,8 @@ pub struct Engine {
     workers: usize,
     is_counting: bool,
     /// Where decisions are made that take too long for a worker.
-    lanes: Lanes,
-    clock: Clock,
+    slow_pool: SlowPool,
+    clock: EpochClock,
     compiler: Compiler,
     code_cache: Option<CodeCache>,
 }
@@ -158,13 +158,13 @@ impl Engine {
     }
 
     /// The clock that interrupts what runs.
-    pub(in crate::guest) fn clock(&self) -> &Clock {
+    pub(in crate::guest) fn clock(&self) -> &EpochClock {
         &self.clock
     }
 
     /// Where decisions are made that take too long for a worker.
-    pub(in crate::guest) fn lanes(&self) -> &Lanes {
-        &self.lanes
+    pub(in crate::guest) fn slow_pool(&self) -> &SlowPool {
+        &self.slow_pool
     }
 
     /// The deadline of a decision.
@@ -218,14 +218,14 @@ impl PreparedEngine {
     pub fn start(self) -> wasmtime::Result<Engine> {
         let PreparedEngine { wasm, limits, workers, settings, keeps_functions } = self;
         let workers = usize::try_from(workers).unwrap_or(usize::MAX);
-        let clock = Clock::start(wasm.weak())
+        let clock = EpochClock::start(wasm.weak())
             .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
-        let lanes = Lanes::start(workers).map_err(|error| {
+        let slow_pool = SlowPool::start(workers).map_err(|error| {
             wasmtime::format_err!("cannot start threads for slow decisions: {error}")
         })?;
         let (is_counting, code_cache) = (settings.is_counting, None);
         let compiler = Compiler::new(settings, keeps_functions);
-        Ok(Engine { wasm, limits, workers, is_counting, lanes, clock, compiler, code_cache })
+        Ok(Engine { wasm, limits, workers, is_counting, slow_pool, clock, compiler, code_cache })
     }
 }
 
@@ -241,7 +241,7 @@ pub(in crate::guest) struct Settings {
 /// they are to be kept.
 pub(in crate::guest) fn compiling(
     settings: &Settings,
-    functions: Option<Arc<Functions>>,
+    functions: Option<Arc<FunctionCache>>,
 ) -> wasmtime::Result<wasmtime::Engine> {
     let mut config = config(settings);
     if let Some(functions) = functions {

@@ -33,7 +33,7 @@ impl Ticks {
 }
 
 /// The clock of one engine. Dropping it ends its thread.
-pub(in crate::guest) struct Clock {
+pub(in crate::guest) struct EpochClock {
     hands: Arc<Hands>,
     thread: Thread,
 }
@@ -60,9 +60,9 @@ impl Drop for Ticking {
     }
 }
 
-impl Clock {
+impl EpochClock {
     /// Starts a clock.
-    pub(in crate::guest) fn start(engine: EngineWeak) -> io::Result<Clock> {
+    pub(in crate::guest) fn start(engine: EngineWeak) -> io::Result<EpochClock> {
         let hands = Arc::new(Hands::default());
         let thread = thread::Builder::new().name("guest-clock".to_owned()).spawn({
             let hands = Arc::clone(&hands);
@@ -74,7 +74,7 @@ impl Clock {
                 });
             }
         })?;
-        Ok(Clock { hands, thread: thread.thread().clone() })
+        Ok(EpochClock { hands, thread: thread.thread().clone() })
     }
 
     /// Makes it tick. To be held as long as a guest has a deadline: a thread may lose
@@ -90,7 +90,7 @@ impl Clock {
     }
 }
 
-impl Drop for Clock {
+impl Drop for EpochClock {
     fn drop(&mut self) {
         self.hands.stopped.store(true, Ordering::SeqCst);
         self.thread.unpark();

@@ -13,7 +13,7 @@ use wasmtime::CacheStore;
 
 /// What a compiler made of each function, by what it depends on.
 #[derive(Debug, Default)]
-pub(in crate::guest) struct Functions(Mutex<Known>);
+pub(in crate::guest) struct FunctionCache(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -29,10 +29,10 @@ struct Function {
     is_used: bool,
 }
 
-impl Functions {
+impl FunctionCache {
     /// Those that were written down. What is damaged ends there.
-    pub(in crate::guest) fn recalled(written: &[u8]) -> Functions {
-        let functions = Functions::default();
+    pub(in crate::guest) fn recalled(written: &[u8]) -> FunctionCache {
+        let functions = FunctionCache::default();
         let mut known = functions.known();
         let mut rest = written;
         while let Some((key, code)) = take(&mut rest).zip(take(&mut rest)) {
@@ -66,7 +66,7 @@ impl Functions {
     }
 }
 
-impl CacheStore for Functions {
+impl CacheStore for FunctionCache {
     fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
         let mut known = self.known();
         let function = known.functions.get_mut(key)?;
@@ -98,31 +98,31 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CacheStore, Functions};
+    use super::{CacheStore, FunctionCache};
 
-    fn known(functions: &Functions, key: &[u8]) -> Option<Vec<u8>> {
+    fn known(functions: &FunctionCache, key: &[u8]) -> Option<Vec<u8>> {
         functions.get(key).map(std::borrow::Cow::into_owned)
     }
 
     #[test]
     fn what_was_written_down_is_recalled() {
-        let functions = Functions::default();
+        let functions = FunctionCache::default();
         functions.insert(b"a", b"code".to_vec());
         functions.insert(b"", b"".to_vec());
         let written = functions.write_down().expect("something is new");
         assert_eq!(functions.write_down(), None);
-        let again = Functions::recalled(&written);
+        let again = FunctionCache::recalled(&written);
         assert_eq!(known(&again, b"a"), Some(b"code".to_vec()));
         assert_eq!(known(&again, b""), Some(Vec::new()));
         for end in 0..written.len() {
-            let damaged = Functions::recalled(&written[..end]);
+            let damaged = FunctionCache::recalled(&written[..end]);
             assert!(damaged.0.into_inner().expect("no panic").functions.len() < 2);
         }
     }
 
     #[test]
     fn what_nothing_had_use_for_is_forgotten() {
-        let functions = Functions::default();
+        let functions = FunctionCache::default();
         for key in [b"a", b"b"] {
             functions.insert(key, b"code".to_vec());
         }

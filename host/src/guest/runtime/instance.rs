@@ -2,29 +2,29 @@
 
 use std::fmt;
 
-use wasmtime::{ResourceLimiter, Store, Trap};
+use wasmtime::{AsContextMut, ResourceLimiter, Store, Trap};
 
-use super::bindings::v0_1::GuestPre;
-use super::bindings::v0_1::exports::innkeeper::policy::policy;
+use super::bindings::v0_1::{Exports, Functions};
 use super::engine::Engine;
 use super::epoch::{Ticking, Ticks};
 use crate::guest::decision::Decision;
+use crate::guest::decision::request::Request;
 use crate::guest::failure::Failure;
 use crate::text;
 
 /// A guest with a memory of its own, in which nothing has happened yet.
-pub(in crate::guest) struct Instance {
+pub(super) struct Instance {
     store: Store<Usage>,
-    guest: super::bindings::v0_1::Guest,
+    guest: Functions,
     /// Keeps the clock of its deadline going.
     _ticking: Ticking,
 }
 
 impl Instance {
     /// Makes an instance, and runs its start functions.
-    pub(in crate::guest) fn new(
+    pub(super) fn new(
         engine: &Engine,
-        guest: &GuestPre<Usage>,
+        guest: &Exports<Usage>,
         deadline: Ticks,
     ) -> Result<Instance, Failure> {
         let limits = engine.limits();
@@ -42,28 +42,24 @@ impl Instance {
     }
 
     /// Asks for a decision, and checks it.
-    pub(in crate::guest) fn decide(
-        &mut self,
-        request: &policy::Request,
-    ) -> Result<Decision, Failure> {
-        let policy = self.guest.innkeeper_policy_policy();
-        let decision = policy.call_decide(&mut self.store, request).map_err(classify)?;
+    pub(super) fn decide(&mut self, request: &Request) -> Result<Decision, Failure> {
+        let store = self.store.as_context_mut();
+        let decision = self.guest.decide(store, request).map_err(classify)?;
         Decision::check(decision).map_err(Failure::Refused)
     }
 
     /// Asks for the names of what the guest reads of a request.
-    pub(in crate::guest) fn interests(&mut self) -> Result<Vec<String>, Failure> {
-        let policy = self.guest.innkeeper_policy_policy();
-        policy.call_interests(&mut self.store).map_err(classify)
+    pub(super) fn interests(&mut self) -> Result<Vec<String>, Failure> {
+        self.guest.interests(self.store.as_context_mut()).map_err(classify)
     }
 
     /// Instructions that it ran so far, if its engine counts them.
-    pub(in crate::guest) fn instructions(&self) -> Option<u64> {
+    pub(super) fn instructions(&self) -> Option<u64> {
         self.store.get_fuel().ok().map(|left| FUEL - left)
     }
 
     /// Bytes of linear memory that the instance has.
-    pub(in crate::guest) fn memory_bytes(&self) -> usize {
+    pub(super) fn memory_bytes(&self) -> usize {
         self.store.data().memory_bytes
     }
 }
@@ -72,7 +68,7 @@ impl Instance {
 const FUEL: u64 = u64::MAX / 2;
 
 /// What a running instance has of what it may have.
-pub(in crate::guest) struct Usage {
+pub(super) struct Usage {
     memory_bytes: usize,
     limit: usize,
 }

@@ -6,11 +6,11 @@
 //! - [`compile`]: compiles guests, in helper processes.
 //! - [`code_cache`]: compiled guests on disk; `function_cache`: parts of one that is edited.
 //! - `malloc_trim`: gives back the memory that compiling took.
-//! - `instance`: one instance of a guest, for one call.
+//! - [`program`]: a compiled guest that can run; `instance`: one instance of it, for one call.
 //! - `decision_cost`: the time of a decision; `slow_pool`: threads for slow ones.
 //! - `thread`: what a thread needs before it runs guests.
 
-pub(in crate::guest) mod bindings;
+mod bindings;
 pub mod code_cache;
 pub mod compile;
 pub mod component;
@@ -19,7 +19,8 @@ pub(in crate::guest) mod decision_cost;
 pub mod engine;
 pub(in crate::guest) mod epoch;
 mod function_cache;
-pub(in crate::guest) mod instance;
+mod instance;
 mod malloc_trim;
+pub mod program;
 mod slow_pool;
 pub mod thread;

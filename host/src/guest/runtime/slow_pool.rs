@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const NICENESS: i32 = 5;
 
 /// The threads. Dropping this ends them, when they have done what waits.
-pub(in crate::guest) struct Lanes {
+pub(in crate::guest) struct SlowPool {
     queue: Arc<Queue>,
     patience: Duration,
 }
@@ -66,13 +66,13 @@ enum Called {
     Displaced,
 }
 
-impl Lanes {
+impl SlowPool {
     /// Starts so many of them.
-    pub(in crate::guest) fn start(count: usize) -> io::Result<Lanes> {
-        Lanes::with(count, PATIENCE)
+    pub(in crate::guest) fn start(count: usize) -> io::Result<SlowPool> {
+        SlowPool::with(count, PATIENCE)
     }
 
-    fn with(count: usize, patience: Duration) -> io::Result<Lanes> {
+    fn with(count: usize, patience: Duration) -> io::Result<SlowPool> {
         let queue = Arc::new(Queue {
             waiting: Mutex::new(Waiting {
                 turns: VecDeque::new(),
@@ -84,7 +84,7 @@ impl Lanes {
             changed: Condvar::new(),
         });
         // Ends those that were started if one cannot be.
-        let lanes = Lanes { queue: Arc::clone(&queue), patience };
+        let slow_pool = SlowPool { queue: Arc::clone(&queue), patience };
         for number in 0..count {
             let queue = Arc::clone(&queue);
             thread::Builder::new().name(format!("decider-{number}")).spawn(move || {
@@ -99,7 +99,7 @@ impl Lanes {
                 }
             })?;
         }
-        Ok(lanes)
+        Ok(slow_pool)
     }
 
     /// Decides on one of the threads, when it is the client's turn. [`Failure::Busy`] if too
@@ -125,7 +125,7 @@ impl Lanes {
     }
 }
 
-impl Drop for Lanes {
+impl Drop for SlowPool {
     fn drop(&mut self) {
         self.queue.waiting().is_over = true;
         self.queue.changed.notify_all();
@@ -208,7 +208,7 @@ mod tests {
 
     use std::net::IpAddr;
 
-    use super::{Failure, Lanes, WAITING};
+    use super::{Failure, SlowPool, WAITING};
 
     /// A client.
     fn client(number: u8) -> IpAddr {
@@ -216,9 +216,9 @@ mod tests {
     }
 
     /// One lane that is in use until the sender is dropped.
-    fn blocked() -> (tokio::runtime::Runtime, std::sync::Arc<Lanes>, mpsc::Sender<()>) {
+    fn blocked() -> (tokio::runtime::Runtime, std::sync::Arc<SlowPool>, mpsc::Sender<()>) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let lanes = std::sync::Arc::new(Lanes::start(1).expect("a thread"));
+        let slow_pool = std::sync::Arc::new(SlowPool::start(1).expect("a thread"));
         let (end, ended) = mpsc::channel::<()>();
         let (begin, begun) = mpsc::channel();
         let wait = move || {
@@ -226,41 +226,41 @@ mod tests {
             let _ = ended.recv();
             Ok(())
         };
-        let lane = std::sync::Arc::clone(&lanes);
+        let lane = std::sync::Arc::clone(&slow_pool);
         runtime.spawn(async move { lane.run(client(1), wait).await });
         runtime.block_on(tokio::task::yield_now());
         begun.recv().expect("it runs");
-        (runtime, lanes, end)
+        (runtime, slow_pool, end)
     }
 
     #[test]
     fn what_finds_no_room_to_wait_is_told_at_once() {
-        let (runtime, lanes, end) = blocked();
+        let (runtime, slow_pool, end) = blocked();
         let wait = |number| {
-            let lanes = std::sync::Arc::clone(&lanes);
-            runtime.spawn(async move { lanes.run(client(1), move || Ok(number)).await })
+            let slow_pool = std::sync::Arc::clone(&slow_pool);
+            runtime.spawn(async move { slow_pool.run(client(1), move || Ok(number)).await })
         };
         let waiting: Vec<_> = (0..WAITING).map(wait).collect();
         // A runtime gets to so many in some turns of its own.
         for _ in 0..WAITING {
             runtime.block_on(tokio::task::yield_now());
         }
-        assert_eq!(runtime.block_on(lanes.run(client(1), || Ok(0))), Err(Failure::Busy));
+        assert_eq!(runtime.block_on(slow_pool.run(client(1), || Ok(0))), Err(Failure::Busy));
         drop(end);
         for (number, waiting) in waiting.into_iter().enumerate() {
             assert_eq!(runtime.block_on(waiting).expect("no panic"), Ok(number));
         }
-        assert_eq!(runtime.block_on(lanes.run(client(1), || Ok(1))), Ok(1));
+        assert_eq!(runtime.block_on(slow_pool.run(client(1), || Ok(1))), Ok(1));
     }
 
     #[test]
     fn clients_take_turns_and_who_has_most_makes_room() {
-        let (runtime, lanes, end) = blocked();
+        let (runtime, slow_pool, end) = blocked();
         let (done, order) = mpsc::channel();
         let wait = |from: u8, number: usize| {
-            let (lanes, done) = (std::sync::Arc::clone(&lanes), done.clone());
+            let (slow_pool, done) = (std::sync::Arc::clone(&slow_pool), done.clone());
             let decide = move || done.send((from, number)).map_err(|_| Failure::Busy);
-            runtime.spawn(async move { lanes.run(client(from), decide).await })
+            runtime.spawn(async move { slow_pool.run(client(from), decide).await })
         };
         let settle = || {
             for _ in 0..WAITING {
@@ -290,18 +290,18 @@ mod tests {
     #[test]
     fn what_waited_too_long_is_not_begun() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let lanes = Lanes::with(1, Duration::ZERO).expect("a thread");
-        let late = lanes.run(client(1), || -> Result<(), Failure> { panic!("it is begun") });
+        let slow_pool = SlowPool::with(1, Duration::ZERO).expect("a thread");
+        let late = slow_pool.run(client(1), || -> Result<(), Failure> { panic!("it is begun") });
         assert_eq!(runtime.block_on(late), Err(Failure::Busy));
     }
 
     #[test]
     fn a_panic_costs_one_decision() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let lanes = Lanes::start(1).expect("a thread");
+        let slow_pool = SlowPool::start(1).expect("a thread");
         let panics =
-            lanes.run(client(1), || -> Result<(), Failure> { panic!("as a test wants it") });
+            slow_pool.run(client(1), || -> Result<(), Failure> { panic!("as a test wants it") });
         assert!(matches!(runtime.block_on(panics), Err(Failure::Trap(_))));
-        assert_eq!(runtime.block_on(lanes.run(client(1), || Ok(1))), Ok(1));
+        assert_eq!(runtime.block_on(slow_pool.run(client(1), || Ok(1))), Ok(1));
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::warnings::{self, TEMPTING_TARGETS, Warning};
 use crate::guest::cases::{Asked, Case, CaseFile, Mismatch};
-use crate::guest::decision::interests::Facts;
+use crate::guest::decision::request::Facts;
 use crate::guest::decision::{Decision, Kind};
 use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
@@ -86,7 +86,7 @@ pub(in crate::guest) fn check_unless(
     // Each was decided twice.
     let count = u32::try_from(2 * asked.len()).unwrap_or(u32::MAX);
     report.average = cpu_time().saturating_sub(before) / count;
-    guest.pace().begin_with(report.average);
+    guest.cost().begin_with(report.average);
     report.warnings = warned.into_values().collect();
     report.cases = verdict.told().map_err(LoadError::Unfit)?;
     Ok(report)

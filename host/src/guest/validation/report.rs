@@ -181,7 +181,7 @@ fn compare(
     let began = Instant::now();
     let mut seen = HashSet::new();
     let mut differences = Vec::new();
-    for key in serving.remembered_keys() {
+    for key in serving.cached_requests() {
         if seen.len() == COMPARED || began.elapsed() > COMPARING || give_up.is_wanted() {
             break;
         }
@@ -189,7 +189,7 @@ fn compare(
         if !seen.insert(asked.clone()) {
             continue;
         }
-        let (now, then) = (serving.decide_on(&key), other.decide_on(&key));
+        let (now, then) = (serving.decide_again(&key), other.decide_again(&key));
         if now != then && differences.len() < DIFFERENCES {
             let (now, then) = told_apart(&now, &then);
             differences.push(Difference { asked, now, then });

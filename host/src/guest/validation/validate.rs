@@ -34,15 +34,14 @@ pub fn validate(
 ) -> Result<Validated, LoadError> {
     let began = Instant::now();
     let give_up = GiveUp::default();
-    let generation = LoadedGuest::load_unless(engine, bytes, Urgency::First, &give_up)?;
-    let generation = generation.coming_from(origin);
+    let generation = LoadedGuest::load_unless(engine, bytes, origin, Urgency::First, &give_up)?;
     let compiled = Instant::now();
     let limits = format!("{} {:?}", env!("CARGO_PKG_VERSION"), engine.limits());
     let key = Digest::of(format!("{:#} {limits}", tried(generation.digest(), cases)).as_bytes());
     let cache = engine.code_cache();
     let report = match cache.and_then(|cache| cache.passed(key)) {
         Some(average) => {
-            generation.pace().begin_with(average);
+            generation.cost().begin_with(average);
             let cases = cases.iter().map(|file| file.cases.len()).sum();
             Report { cases, average, is_known: true, ..Report::default() }
         }
@@ -67,8 +66,7 @@ pub(in crate::guest) fn validate_beside(
     give_up: &GiveUp,
 ) -> Result<(Validated, Result<(), LoadError>), LoadError> {
     let began = Instant::now();
-    let generation = LoadedGuest::load_unless(engine, bytes, Urgency::Beside, give_up)?;
-    let generation = generation.coming_from(origin);
+    let generation = LoadedGuest::load_unless(engine, bytes, origin, Urgency::Beside, give_up)?;
     let compiled = Instant::now();
     let (report, verdict) = match check_unless(&generation, cases, give_up) {
         Ok(report) => (report, Ok(())),

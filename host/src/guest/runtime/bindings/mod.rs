@@ -1,3 +1,3 @@
-//! Generated types, one file for each version of the contract.
+//! Generated types, in one file for each version of the contract.
 
-pub(in crate::guest) mod v0_1;
+pub(super) mod v0_1;

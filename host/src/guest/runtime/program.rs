@@ -1,0 +1,200 @@
+//! A compiled guest that can run: each decision on a fresh instance, once more if the deadline
+//! passed while others had the core.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::component::{Component, Linker};
+
+use super::bindings::v0_1::Exports;
+use super::contract;
+use super::decision_cost::{DecisionCost, cpu_time};
+use super::engine::{Engine, WORKER_DEADLINE};
+use super::epoch::Ticks;
+use super::instance::{Instance, Usage};
+use super::slow_pool::SlowPool;
+use crate::guest::decision::Decision;
+use crate::guest::decision::request::Request;
+use crate::guest::failure::Failure;
+use crate::text;
+
+/// How often a decision is begun on a worker that does not get to run it.
+const WORKER_ATTEMPTS: usize = 10;
+
+/// How often a decision may miss its deadline where nothing waits for the thread.
+const ATTEMPTS: usize = 3;
+
+/// A compiled guest, with its imports stubbed and its exports found.
+pub(in crate::guest) struct Program {
+    engine: Arc<Engine>,
+    exports: Exports<Usage>,
+    /// Escaped, as the guest may name them as it likes.
+    imports: Vec<String>,
+    cost: DecisionCost,
+}
+
+/// What one decision on a fresh instance took.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Making the instance.
+    pub instantiate: Duration,
+    /// The call, with the check of its result.
+    pub decide: Duration,
+    /// Dropping the instance.
+    pub drop: Duration,
+    /// Bytes of linear memory that the instance had in the end. How many of them it touched is
+    /// not known.
+    pub memory_bytes: usize,
+    /// Instructions of WebAssembly, where the engine counts them.
+    pub instructions: Option<u64>,
+}
+
+impl Program {
+    /// Links a component. Each of its imports traps when it is called.
+    pub(in crate::guest) fn link(
+        engine: &Arc<Engine>,
+        component: &Component,
+    ) -> Result<Program, String> {
+        let imports = component
+            .component_type()
+            .imports(engine.wasm())
+            .map(|(name, _)| text::short_name(name))
+            .collect();
+        let mut linker = Linker::new(engine.wasm());
+        linker.define_unknown_imports_as_traps(component).map_err(|error| {
+            format!("it imports what cannot be stubbed: {}", text::error_line(error))
+        })?;
+        let exports = linker
+            .instantiate_pre(component)
+            .and_then(Exports::of)
+            .map_err(|error| contract::mismatch(component, engine.wasm(), error))?;
+        Ok(Program { engine: Arc::clone(engine), exports, imports, cost: DecisionCost::default() })
+    }
+
+    /// The names of its imports, escaped.
+    pub(in crate::guest) fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// How long its decisions take.
+    pub(in crate::guest) fn cost(&self) -> &DecisionCost {
+        &self.cost
+    }
+
+    /// Where slow decisions are made.
+    pub(in crate::guest) fn slow_pool(&self) -> &SlowPool {
+        self.engine.slow_pool()
+    }
+
+    /// Asks for the names of what the guest reads of a request.
+    pub(in crate::guest) fn interests(&self) -> Result<Vec<String>, Failure> {
+        with_retries(|| self.instance(self.engine.deadline())?.interests())
+    }
+
+    /// Decides once, on this thread.
+    pub(in crate::guest) fn run(&self, request: &Request) -> Result<Decision, Failure> {
+        self.run_until(request, self.engine.deadline())
+    }
+
+    /// Decides on this thread, again if the deadline passed: on a busy machine that happens for
+    /// want of a core. A guest that loops misses it each time.
+    pub(in crate::guest) fn run_with_retries(
+        &self,
+        request: &Request,
+    ) -> Result<Decision, Failure> {
+        with_retries(|| self.run(request))
+    }
+
+    /// Decides on a worker, unless that takes long: a decision depends on nothing but its
+    /// request, so that one that was interrupted may be begun again elsewhere. `None` if it has
+    /// to be made in the slow pool.
+    pub(in crate::guest) fn run_on_worker(
+        &self,
+        request: &Request,
+    ) -> Option<Result<Decision, Failure>> {
+        let engine = &self.engine;
+        let mut attempts = if self.cost.is_slow() { 0 } else { WORKER_ATTEMPTS };
+        while attempts > 0 {
+            let before = cpu_time();
+            match self.run_noting_cost(request, engine.worker_deadline(), before) {
+                Err(Failure::Busy) => return None,
+                Err(Failure::Deadline) if engine.worker_deadline() < engine.deadline() => {}
+                decision => return Some(decision),
+            }
+            // On a busy machine this thread may have lost its core meanwhile.
+            attempts = if lacked_a_core(before, WORKER_DEADLINE) { attempts - 1 } else { 0 };
+        }
+        None
+    }
+
+    /// Decides on a thread of the slow pool, again if the deadline passed while others had the
+    /// core: these threads are the last to get one.
+    pub(in crate::guest) fn run_in_pool(&self, request: &Request) -> Result<Decision, Failure> {
+        for _ in 1..ATTEMPTS {
+            let before = cpu_time();
+            match self.run_noting_cost(request, self.engine.deadline(), before) {
+                Err(Failure::Deadline) if lacked_a_core(before, self.engine.limits().deadline) => {}
+                decision => return decision,
+            }
+        }
+        self.run(request)
+    }
+
+    /// Decides once, and measures it.
+    pub(in crate::guest) fn measure(&self, request: &Request) -> Result<Cost, Failure> {
+        let began = Instant::now();
+        let mut instance = self.instance(self.engine.deadline())?;
+        let instantiated = Instant::now();
+        drop(instance.decide(request)?);
+        let decided = Instant::now();
+        let memory_bytes = instance.memory_bytes();
+        let instructions = instance.instructions();
+        let measured = Instant::now();
+        drop(instance);
+        Ok(Cost {
+            instantiate: instantiated - began,
+            decide: decided - instantiated,
+            drop: measured.elapsed(),
+            memory_bytes,
+            instructions,
+        })
+    }
+
+    fn instance(&self, deadline: Ticks) -> Result<Instance, Failure> {
+        Instance::new(&self.engine, &self.exports, deadline)
+    }
+
+    fn run_until(&self, request: &Request, deadline: Ticks) -> Result<Decision, Failure> {
+        self.instance(deadline)?.decide(request)
+    }
+
+    /// Decides for a client, on a thread that had this much of a core's time before.
+    fn run_noting_cost(
+        &self,
+        request: &Request,
+        deadline: Ticks,
+        before: Duration,
+    ) -> Result<Decision, Failure> {
+        let decision = self.run_until(request, deadline)?;
+        // Not where it failed: a client that makes a guest fail does not make the decisions of
+        // others wait for the slow pool.
+        self.cost.note(cpu_time().saturating_sub(before));
+        Ok(decision)
+    }
+}
+
+fn with_retries<R>(attempt: impl Fn() -> Result<R, Failure>) -> Result<R, Failure> {
+    for _ in 1..ATTEMPTS {
+        match attempt() {
+            Err(Failure::Deadline) => {}
+            result => return result,
+        }
+    }
+    attempt()
+}
+
+/// Whether this thread, which missed a deadline, ran for less than most of that time since it
+/// had run for `before`.
+fn lacked_a_core(before: Duration, deadline: Duration) -> bool {
+    cpu_time().saturating_sub(before) < deadline * 3 / 4
+}
