@@ -22,7 +22,6 @@
 //! - `operations`: how it is run in production: settings, logs, restarts, what it gives up.
 //! - `fuzz`: what the fuzzers of `host/fuzz` hold, for some seconds.
 //! - `dev`: the loop of who writes a guest.
-//! - `dependencies`: what it is made of.
 //! - `architecture`: who may use whom in `host/src`.
 //! - `documents`: what is written about it leads somewhere, in both languages.
 //! - `panics`: what a fault of its own costs.
@@ -49,7 +48,6 @@ mod clients;
 mod commands;
 mod compiler;
 mod contract;
-mod dependencies;
 mod dev;
 mod documents;
 mod escaping;
