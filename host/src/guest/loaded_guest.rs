@@ -162,7 +162,7 @@ impl LoadedGuest {
         }
         let guest = Arc::clone(self);
         let decide = move || guest.program.run_in_pool(&request);
-        self.program.slow_pool().run(client, decide).await
+        self.program.in_slow_pool(client, decide).await
     }
 
     /// Decides on a fresh instance, and blocks until the guest has decided or has met a limit;

@@ -29,5 +29,6 @@ pub use digest::Digest;
 pub use failure::Failure;
 pub use loaded_guest::{Decided, LoadedGuest};
 pub use release::active::ActiveGuest;
-pub use runtime::engine::{Engine, GuestLimits, PreparedEngine};
+pub use runtime::engine::{Engine, PreparedEngine};
+pub use runtime::limits::GuestLimits;
 pub use runtime::thread::prepare_thread;

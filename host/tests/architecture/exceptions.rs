@@ -46,21 +46,10 @@ pub const EXCEPTIONS: &[(Rule, &str, &str)] = &[
     (Rule::Lines, "http1/connection.rs", LONG),
     (Rule::Lines, "http1/head.rs", LONG),
     (Rule::Direction, "reply → http", REPLY),
-    (Rule::Circle, "guest/release/deploy.rs → guest/release/file_deployer.rs", MODULE),
-    (Rule::Circle, "guest/runtime/engine.rs → guest/runtime/compile.rs", MODULE),
     (Rule::Spelled, r"\r\n in guest/decision/mod.rs", REPLY),
-    (Rule::Named, "GuestPre in guest/loaded_guest.rs", BINDINGS),
-    (Rule::Named, "GuestPre in guest/runtime/instance.rs", BINDINGS),
-    (Rule::Named, "exports::innkeeper in guest/decision/interests.rs", BINDINGS),
-    (Rule::Named, "exports::innkeeper in guest/decision/rules.rs", BINDINGS),
-    (Rule::Named, "exports::innkeeper in guest/decision_cache.rs", BINDINGS),
-    (Rule::Named, "exports::innkeeper in guest/loaded_guest.rs", BINDINGS),
-    (Rule::Named, "exports::innkeeper in guest/runtime/instance.rs", BINDINGS),
-    (Rule::Lines, "guest/loaded_guest.rs", LONG),
 ];
 
 const REPLY: &str = "reply is divided between http, http1 and transport";
 const MODULE: &str = "what its parts share stands in the file of the module";
 const SERVICE: &str = "Service becomes a module of its own";
-const BINDINGS: &str = "bindings get a file of their own";
 const LONG: &str = "has a second subject";

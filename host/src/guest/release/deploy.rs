@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::activate::Succession;
 use super::active::ActiveGuest;
 use super::file_deployer::{FileDeployer, Known, Occasion};
-use super::source::Source;
+use super::source::{Source, Watching};
 use super::upload::{HandedOver, Tester};
 use super::watch::Watch;
 use crate::guest::digest::Digest;
@@ -34,15 +34,6 @@ pub struct Deployer {
     succession: Succession,
     occasions: mpsc::Sender<Occasion>,
     handed_over: mpsc::Sender<HandedOver>,
-}
-
-/// Whether the file is watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Watching {
-    /// A change of the file is enough.
-    On,
-    /// Only [`Deployer::reload`] has it read.
-    Off,
 }
 
 /// Why there is no answer.

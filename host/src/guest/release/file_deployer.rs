@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::activate::Succession;
-use super::deploy::Watching;
 use super::history::Outcome;
-use super::source::{Source, Stamps, read_cases, read_guest};
+use super::source::{Source, Stamps, Watching, read_cases, read_guest};
 use super::watch::{Change, Watch};
 use crate::guest::digest::Digest;
 use crate::guest::origin::Origin;

@@ -9,6 +9,15 @@ use crate::guest::cases::CaseFile;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::named_file;
 
+/// Whether the file is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watching {
+    /// A change of the file is enough.
+    On,
+    /// Only a reload has it read.
+    Off,
+}
+
 /// Where guests come from, and what they have to pass.
 #[derive(Clone, Debug)]
 pub struct Source {

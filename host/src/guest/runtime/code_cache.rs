@@ -71,7 +71,7 @@ impl CodeCache {
     }
 
     /// The guest with this digest, if it was compiled before.
-    pub(in crate::guest) fn recall(
+    pub(super) fn recall(
         &self,
         engine: &wasmtime::Engine,
         digest: Digest,
@@ -84,7 +84,7 @@ impl CodeCache {
     }
 
     /// Keeps the machine code of a guest.
-    pub(in crate::guest) fn keep_code(
+    pub(super) fn keep_code(
         &self,
         engine: &wasmtime::Engine,
         digest: Digest,
@@ -95,12 +95,12 @@ impl CodeCache {
     }
 
     /// The compiled functions that `innkeeper dev` kept, in the form in which it stored them.
-    pub(in crate::guest) fn functions(&self, engine: &wasmtime::Engine) -> Option<Vec<u8>> {
+    pub(super) fn functions(&self, engine: &wasmtime::Engine) -> Option<Vec<u8>> {
         self.read(&name_of(&"functions", engine)).ok()?
     }
 
     /// Keeps them.
-    pub(in crate::guest) fn keep_functions(&self, engine: &wasmtime::Engine, functions: &[u8]) {
+    pub(super) fn keep_functions(&self, engine: &wasmtime::Engine, functions: &[u8]) {
         self.keep_or_tell(&name_of(&"functions", engine), functions);
     }
 
@@ -238,10 +238,7 @@ fn name_of(what: &impl fmt::Display, engine: &wasmtime::Engine) -> String {
 
 /// Makes a component of machine code: the one door through which code gets in that runs.
 #[expect(unsafe_code, reason = "compiled code cannot be verified, only trusted")]
-pub(in crate::guest) fn deserialize(
-    engine: &wasmtime::Engine,
-    bytes: &[u8],
-) -> wasmtime::Result<Component> {
+pub(super) fn deserialize(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: the bytes must be what wasmtime's compiler gave. Either they come from there
     // directly: `compiler` made them here, or a helper did, which is this program and was
     // started by it, on a socket that no other process has. Or they are from a file that

@@ -16,8 +16,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use super::engine::{Settings, compiling};
 use super::function_cache::FunctionCache;
+use super::settings::{Settings, compiling};
 use super::{component, malloc_trim};
 use crate::guest::default_guest::DEFAULT_GUEST;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
@@ -125,7 +125,7 @@ impl fmt::Display for LoadError {
 impl std::error::Error for LoadError {}
 
 /// Compiles guests, one at a time.
-pub(in crate::guest) struct Compiler {
+pub(super) struct Compiler {
     settings: Settings,
     limits: CompileLimits,
     /// If `None`, guests are compiled in this process, and have to be trusted.
@@ -137,7 +137,7 @@ pub(in crate::guest) struct Compiler {
 }
 
 impl Compiler {
-    pub(in crate::guest) fn new(settings: Settings, keeps_functions: bool) -> Compiler {
+    pub(super) fn new(settings: Settings, keeps_functions: bool) -> Compiler {
         Compiler {
             settings,
             limits: CompileLimits::default(),
@@ -148,18 +148,18 @@ impl Compiler {
     }
 
     /// The same, that compiles in helpers.
-    pub(in crate::guest) fn in_helpers(self, helpers: Helpers, limits: CompileLimits) -> Compiler {
+    pub(super) fn in_helpers(self, helpers: Helpers, limits: CompileLimits) -> Compiler {
         Compiler { helpers: Some(helpers), limits, ..self }
     }
 
     /// Whether functions are kept from one compilation to the next.
-    pub(in crate::guest) fn keeps_functions(&self) -> bool {
+    pub(super) fn keeps_functions(&self) -> bool {
         self.keeps_functions
     }
 
     /// Gives the machine code of a guest. `recall` gives the functions that were written down,
     /// and `write_down` takes them, where they are kept.
-    pub(in crate::guest) fn code(
+    pub(super) fn code(
         &self,
         guest: &[u8],
         urgency: Urgency,

@@ -34,7 +34,7 @@ impl DecisionCost {
     }
 
     /// Whether decisions take so long that none is begun on a worker.
-    pub(in crate::guest) fn is_slow(&self) -> bool {
+    pub(super) fn is_slow(&self) -> bool {
         self.0.load(Ordering::Relaxed) > nanoseconds(SLOW)
     }
 }

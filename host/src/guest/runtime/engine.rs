@@ -1,17 +1,16 @@
 //! The wasmtime engine: compiles guests, and bounds what a running one may use.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
-use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::code_cache::{self, CodeCache};
 use super::compile::{CompileLimits, Compiler, LoadError, Urgency};
 use super::component::{self, Form};
 use super::epoch::{EpochClock, Ticks};
-use super::function_cache::FunctionCache;
+use super::limits::GuestLimits;
+use super::settings::{Settings, config};
 use super::slow_pool::SlowPool;
 use crate::guest::digest::Digest;
 use crate::helper::{GiveUp, Helpers};
@@ -20,46 +19,7 @@ use crate::text;
 /// How long a decision may keep a worker from its other connections. One that
 /// takes longer is begun anew on a thread of its own, where it has the whole
 /// deadline. The default guest takes 10 µs.
-pub(in crate::guest) const WORKER_DEADLINE: Duration = Duration::from_millis(2);
-
-/// What one decision may use, and what is kept of decisions.
-#[derive(Clone, Copy, Debug)]
-pub struct GuestLimits {
-    /// How long a decision may take. Remembered decisions aside, the default
-    /// guest takes 10 µs and one in Python 2 ms.
-    pub deadline: Duration,
-    /// The bytes that a guest's memories may have, together. A guest in Python
-    /// starts with 18 MiB.
-    pub memory_bytes: usize,
-    /// The bytes of native stack that wasm may use. Deep recursion ends here.
-    pub stack_bytes: usize,
-    /// Elements of one table. Toolchains make one of a few thousand.
-    pub table_elements: usize,
-    /// Core instances of one component, each with a table and a memory at most.
-    /// A component with adapters has about five, and one that componentize-py makes 38.
-    pub core_instances: u32,
-    /// The host memory, in bytes, that reading a decision may take. It bounds a
-    /// guest that returns the same megabyte a thousand times: 1 MiB of body,
-    /// the largest decision that is allowed, and as much again for the rest.
-    pub decision_bytes: usize,
-    /// The bytes of decisions that each worker remembers, with the requests that
-    /// they are for: some 15,000 decisions of the default guest. 0: none.
-    pub decision_cache_bytes: u64,
-}
-
-impl Default for GuestLimits {
-    fn default() -> Self {
-        GuestLimits {
-            deadline: Duration::from_millis(100),
-            memory_bytes: 64 << 20,
-            stack_bytes: 512 << 10,
-            table_elements: 20_000,
-            core_instances: 64,
-            decision_bytes: 2 << 20,
-            decision_cache_bytes: 4 << 20,
-        }
-    }
-}
+pub(super) const WORKER_DEADLINE: Duration = Duration::from_millis(2);
 
 /// Compiles guests and gives them room to run.
 pub struct Engine {
@@ -148,7 +108,7 @@ impl Engine {
         self.limits
     }
 
-    pub(in crate::guest) fn is_counting(&self) -> bool {
+    pub(super) fn is_counting(&self) -> bool {
         self.is_counting
     }
 
@@ -158,22 +118,22 @@ impl Engine {
     }
 
     /// The clock that interrupts what runs.
-    pub(in crate::guest) fn clock(&self) -> &EpochClock {
+    pub(super) fn clock(&self) -> &EpochClock {
         &self.clock
     }
 
     /// Where decisions are made that take too long for a worker.
-    pub(in crate::guest) fn slow_pool(&self) -> &SlowPool {
+    pub(super) fn slow_pool(&self) -> &SlowPool {
         &self.slow_pool
     }
 
     /// The deadline of a decision.
-    pub(in crate::guest) fn deadline(&self) -> Ticks {
+    pub(super) fn deadline(&self) -> Ticks {
         Ticks::at_least(self.limits.deadline)
     }
 
     /// The deadline of a decision that keeps a worker waiting.
-    pub(in crate::guest) fn worker_deadline(&self) -> Ticks {
+    pub(super) fn worker_deadline(&self) -> Ticks {
         self.deadline().min(Ticks::at_least(WORKER_DEADLINE))
     }
 }
@@ -229,27 +189,6 @@ impl PreparedEngine {
     }
 }
 
-/// What machine code depends on. The compiler and the server that runs the code use the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::guest) struct Settings {
-    stack_bytes: usize,
-    /// Whether instructions are counted, which makes guests slower.
-    is_counting: bool,
-}
-
-/// An engine that compiles and runs nothing. It goes by these functions and adds others, if
-/// they are to be kept.
-pub(in crate::guest) fn compiling(
-    settings: &Settings,
-    functions: Option<Arc<FunctionCache>>,
-) -> wasmtime::Result<wasmtime::Engine> {
-    let mut config = config(settings);
-    if let Some(functions) = functions {
-        config.enable_incremental_compilation(functions)?;
-    }
-    wasmtime::Engine::new(&config)
-}
-
 /// Where instances live.
 fn pool(limits: GuestLimits, concurrency: u32) -> InstanceAllocationStrategy {
     // A component may have several memories and tables; one for each of its
@@ -275,21 +214,6 @@ fn pool(limits: GuestLimits, concurrency: u32) -> InstanceAllocationStrategy {
     InstanceAllocationStrategy::Pooling(pool)
 }
 
-/// How guests are compiled, wherever that is done.
-fn config(settings: &Settings) -> Config {
-    let mut config = Config::new();
-    config
-        .consume_fuel(settings.is_counting)
-        .epoch_interruption(true)
-        .max_wasm_stack(settings.stack_bytes)
-        // Nothing of a decision is asynchronous.
-        .concurrency_support(false)
-        // Equal inputs give equal decisions, on every machine.
-        .cranelift_nan_canonicalization(true)
-        .relaxed_simd_deterministic(true);
-    config
-}
-
 /// Memories that one component may have: its own, and those of adapters. What componentize-qjs
 /// makes with WASI stubbed has three.
 const MEMORIES: u32 = 3;
@@ -298,11 +222,12 @@ const MEMORIES: u32 = 3;
 mod tests {
     use std::hash::{DefaultHasher, Hash, Hasher};
 
-    use super::{GuestLimits, PreparedEngine, Settings, compiling};
+    use super::{GuestLimits, PreparedEngine};
+    use crate::guest::runtime::settings::{Settings, compiling};
 
     /// Otherwise what the one compiled would be refused by the other.
     #[test]
-    fn who_compiles_and_who_runs_agree() {
+    fn compiling_and_running_engine_are_compatible() {
         let hash = |engine: &wasmtime::Engine| {
             let mut hasher = DefaultHasher::new();
             engine.precompile_compatibility_hash().hash(&mut hasher);

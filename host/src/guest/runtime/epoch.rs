@@ -21,19 +21,19 @@ const IDLE_TICKS: u32 = 100;
 
 /// A time in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::guest) struct Ticks(pub(in crate::guest) u64);
+pub(super) struct Ticks(pub(super) u64);
 
 impl Ticks {
     /// Rounded up, as the tick that comes next may come at once: at least this
     /// long, and at most two ticks more.
-    pub(in crate::guest) fn at_least(time: Duration) -> Ticks {
+    pub(super) fn at_least(time: Duration) -> Ticks {
         let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
         Ticks(u64::try_from(ticks).unwrap_or(u64::MAX - 1).saturating_add(1))
     }
 }
 
 /// The clock of one engine. Dropping it ends its thread.
-pub(in crate::guest) struct EpochClock {
+pub(super) struct EpochClock {
     hands: Arc<Hands>,
     thread: Thread,
 }
@@ -52,7 +52,7 @@ struct Hands {
 }
 
 /// While it exists, the clock ticks.
-pub(in crate::guest) struct Ticking(Arc<Hands>);
+pub(super) struct Ticking(Arc<Hands>);
 
 impl Drop for Ticking {
     fn drop(&mut self) {
@@ -62,7 +62,7 @@ impl Drop for Ticking {
 
 impl EpochClock {
     /// Starts a clock.
-    pub(in crate::guest) fn start(engine: EngineWeak) -> io::Result<EpochClock> {
+    pub(super) fn start(engine: EngineWeak) -> io::Result<EpochClock> {
         let hands = Arc::new(Hands::default());
         let thread = thread::Builder::new().name("guest-clock".to_owned()).spawn({
             let hands = Arc::clone(&hands);
@@ -79,7 +79,7 @@ impl EpochClock {
 
     /// Makes it tick. To be held as long as a guest has a deadline: a thread may lose
     /// its core for any time between setting one and running the guest.
-    pub(in crate::guest) fn ticking(&self) -> Ticking {
+    pub(super) fn ticking(&self) -> Ticking {
         // One of the two sees what the other wrote, as all four are in one order:
         // either the thread finds one running, or we find that it sleeps.
         self.hands.running.fetch_add(1, Ordering::SeqCst);

@@ -13,7 +13,7 @@ use wasmtime::CacheStore;
 
 /// What a compiler made of each function, by what it depends on.
 #[derive(Debug, Default)]
-pub(in crate::guest) struct FunctionCache(Mutex<Known>);
+pub(super) struct FunctionCache(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -31,7 +31,7 @@ struct Function {
 
 impl FunctionCache {
     /// Those that were written down. What is damaged ends there.
-    pub(in crate::guest) fn recalled(written: &[u8]) -> FunctionCache {
+    pub(super) fn recalled(written: &[u8]) -> FunctionCache {
         let functions = FunctionCache::default();
         let mut known = functions.known();
         let mut rest = written;
@@ -44,7 +44,7 @@ impl FunctionCache {
 
     /// Forgets what the compilation that ended had no use for, so that what is kept is that
     /// of one guest, and writes down the rest if there is something new.
-    pub(in crate::guest) fn write_down(&self) -> Option<Vec<u8>> {
+    pub(super) fn write_down(&self) -> Option<Vec<u8>> {
         let mut known = self.known();
         known.functions.retain(|_, function| std::mem::take(&mut function.is_used));
         if !std::mem::take(&mut known.has_new) {

@@ -5,7 +5,7 @@
 /// guest.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "a function of the C library's allocator")]
-pub(in crate::guest) fn give_back() {
+pub(super) fn give_back() {
     // SAFETY: it has no pointer among its arguments, and any thread may call it at any
     // time (malloc_trim(3): MT-Safe).
     unsafe { libc::malloc_trim(0) };
@@ -13,4 +13,4 @@ pub(in crate::guest) fn give_back() {
 
 /// Other allocators give it back by themselves.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(in crate::guest) fn give_back() {}
+pub(super) fn give_back() {}

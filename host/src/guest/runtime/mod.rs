@@ -1,6 +1,7 @@
 //! Runs guests: the only code that knows wasmtime.
 //!
 //! - [`engine`] and `epoch`: the engine, and the clock that interrupts what runs.
+//! - [`limits`]: what a guest may use; `settings`: how guests are compiled.
 //! - [`component`]: bytes in one of three forms become a component.
 //! - [`contract`]: the versions of the contract that are known; `bindings`: their types.
 //! - [`compile`]: compiles guests, in helper processes.
@@ -17,10 +18,12 @@ pub mod component;
 pub mod contract;
 pub(in crate::guest) mod decision_cost;
 pub mod engine;
-pub(in crate::guest) mod epoch;
+mod epoch;
 mod function_cache;
 mod instance;
+pub mod limits;
 mod malloc_trim;
 pub mod program;
+mod settings;
 mod slow_pool;
 pub mod thread;

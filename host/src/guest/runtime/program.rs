@@ -1,6 +1,7 @@
 //! A compiled guest that can run: each decision on a fresh instance, once more if the deadline
 //! passed while others had the core.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,6 @@ use super::decision_cost::{DecisionCost, cpu_time};
 use super::engine::{Engine, WORKER_DEADLINE};
 use super::epoch::Ticks;
 use super::instance::{Instance, Usage};
-use super::slow_pool::SlowPool;
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
 use crate::guest::failure::Failure;
@@ -81,9 +81,13 @@ impl Program {
         &self.cost
     }
 
-    /// Where slow decisions are made.
-    pub(in crate::guest) fn slow_pool(&self) -> &SlowPool {
-        self.engine.slow_pool()
+    /// Does slow work for a client in the slow pool, when there is room for it.
+    pub(in crate::guest) async fn in_slow_pool(
+        &self,
+        client: IpAddr,
+        decide: impl FnOnce() -> Result<Decision, Failure> + Send + 'static,
+    ) -> Result<Decision, Failure> {
+        self.engine.slow_pool().run(client, decide).await
     }
 
     /// Asks for the names of what the guest reads of a request.

@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const NICENESS: i32 = 5;
 
 /// The threads. Dropping this ends them, when they have done what waits.
-pub(in crate::guest) struct SlowPool {
+pub(super) struct SlowPool {
     queue: Arc<Queue>,
     patience: Duration,
 }
@@ -68,7 +68,7 @@ enum Called {
 
 impl SlowPool {
     /// Starts so many of them.
-    pub(in crate::guest) fn start(count: usize) -> io::Result<SlowPool> {
+    pub(super) fn start(count: usize) -> io::Result<SlowPool> {
         SlowPool::with(count, PATIENCE)
     }
 
@@ -104,7 +104,7 @@ impl SlowPool {
 
     /// Decides on one of the threads, when it is the client's turn. [`Failure::Busy`] if too
     /// many wait, or if it waited too long.
-    pub(in crate::guest) async fn run<R: Send + 'static>(
+    pub(super) async fn run<R: Send + 'static>(
         &self,
         client: IpAddr,
         decide: impl FnOnce() -> Result<R, Failure> + Send + 'static,

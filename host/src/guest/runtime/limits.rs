@@ -1,0 +1,42 @@
+//! What a guest may use.
+
+use std::time::Duration;
+
+/// What one decision may use, and what is kept of decisions.
+#[derive(Clone, Copy, Debug)]
+pub struct GuestLimits {
+    /// How long a decision may take. Remembered decisions aside, the default
+    /// guest takes 10 µs and one in Python 2 ms.
+    pub deadline: Duration,
+    /// The bytes that a guest's memories may have, together. A guest in Python
+    /// starts with 18 MiB.
+    pub memory_bytes: usize,
+    /// The bytes of native stack that wasm may use. Deep recursion ends here.
+    pub stack_bytes: usize,
+    /// Elements of one table. Toolchains make one of a few thousand.
+    pub table_elements: usize,
+    /// Core instances of one component, each with a table and a memory at most.
+    /// A component with adapters has about five, and one that componentize-py makes 38.
+    pub core_instances: u32,
+    /// The host memory, in bytes, that reading a decision may take. It bounds a
+    /// guest that returns the same megabyte a thousand times: 1 MiB of body,
+    /// the largest decision that is allowed, and as much again for the rest.
+    pub decision_bytes: usize,
+    /// The bytes of decisions that each worker remembers, with the requests that
+    /// they are for: some 15,000 decisions of the default guest. 0: none.
+    pub decision_cache_bytes: u64,
+}
+
+impl Default for GuestLimits {
+    fn default() -> Self {
+        GuestLimits {
+            deadline: Duration::from_millis(100),
+            memory_bytes: 64 << 20,
+            stack_bytes: 512 << 10,
+            table_elements: 20_000,
+            core_instances: 64,
+            decision_bytes: 2 << 20,
+            decision_cache_bytes: 4 << 20,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! How guests are compiled: the same in the helper that compiles them and in the server that
+//! runs the machine code.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::Config;
+
+use super::function_cache::FunctionCache;
+
+/// What machine code depends on. The compiler and the server that runs the code use the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Settings {
+    pub(super) stack_bytes: usize,
+    /// Whether instructions are counted, which makes guests slower.
+    pub(super) is_counting: bool,
+}
+
+/// An engine that compiles and runs nothing. It goes by these functions and adds others, if
+/// they are to be kept.
+pub(super) fn compiling(
+    settings: &Settings,
+    functions: Option<Arc<FunctionCache>>,
+) -> wasmtime::Result<wasmtime::Engine> {
+    let mut config = config(settings);
+    if let Some(functions) = functions {
+        config.enable_incremental_compilation(functions)?;
+    }
+    wasmtime::Engine::new(&config)
+}
+
+/// How guests are compiled, wherever that is done.
+pub(super) fn config(settings: &Settings) -> Config {
+    let mut config = Config::new();
+    config
+        .consume_fuel(settings.is_counting)
+        .epoch_interruption(true)
+        .max_wasm_stack(settings.stack_bytes)
+        // Nothing of a decision is asynchronous.
+        .concurrency_support(false)
+        // Equal inputs give equal decisions, on every machine.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true);
+    config
+}
