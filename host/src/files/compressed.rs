@@ -4,14 +4,12 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use super::encodings::Coding;
 use super::read::read_beside;
 use super::validators::EntityTag;
-use crate::cache;
+use crate::cache::{self, Cache};
 use crate::disk::{self, OpenFile};
 use crate::in_flight::{FILES, SharedBytes, WeakBytes};
 
@@ -50,7 +48,7 @@ const GZIP_LEVEL: u32 = 5;
 
 /// Compresses files and remembers them.
 pub(super) struct Compressor {
-    memory: Cache<(EntityTag, Coding), Option<SharedBytes>, Weigh>,
+    memory: Cache<(EntityTag, Coding), Option<SharedBytes>>,
     /// Those that somebody has, also if they are remembered no longer.
     sent: Mutex<Sent>,
     permits: Semaphore,
@@ -59,7 +57,7 @@ pub(super) struct Compressor {
 impl Compressor {
     pub(super) fn new() -> Compressor {
         Compressor {
-            memory: cache::unsharded(MEMORY_BYTES, USUAL_ENTRY_BYTES, Weigh),
+            memory: cache::unsharded(MEMORY_BYTES, USUAL_ENTRY_BYTES, weigh),
             sent: Mutex::default(),
             permits: Semaphore::new(AT_A_TIME),
         }
@@ -198,13 +196,8 @@ fn encode(content: &[u8], coding: Coding) -> io::Result<Vec<u8>> {
     }
 }
 
-#[derive(Clone)]
-struct Weigh;
-
-impl Weighter<(EntityTag, Coding), Option<SharedBytes>> for Weigh {
-    fn weight(&self, _key: &(EntityTag, Coding), content: &Option<SharedBytes>) -> u64 {
-        ENTRY_OVERHEAD + content.as_ref().map_or(0, |content| content.len() as u64)
-    }
+fn weigh(_: &(EntityTag, Coding), content: &Option<SharedBytes>) -> u64 {
+    ENTRY_OVERHEAD + content.as_ref().map_or(0, |content| content.len() as u64)
 }
 
 #[cfg(test)]

@@ -7,8 +7,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use tokio::sync::Semaphore;
@@ -17,7 +15,7 @@ use tokio::time::timeout;
 use super::beneath::Root;
 use super::listing::{Form, Listing};
 use super::{Trouble, look};
-use crate::cache;
+use crate::cache::{self, Cache};
 use crate::disk::{self, Progress, Unanswered};
 use crate::in_flight::SharedBytes;
 
@@ -39,7 +37,7 @@ const DEVICES: usize = 64;
 
 /// Those of one server.
 pub(super) struct Listings {
-    made: Cache<(Box<str>, Form), Made, Weigh>,
+    made: Cache<(Box<str>, Form), Made>,
     /// For each device, so that one which gives no answer keeps those of no other.
     permits: Mutex<HashMap<u64, Arc<Semaphore>>>,
 }
@@ -52,7 +50,7 @@ struct Made {
 
 impl Listings {
     pub(super) fn new() -> Listings {
-        let made = cache::unsharded(BYTES, USUAL_ENTRY_BYTES, Weigh);
+        let made = cache::unsharded(BYTES, USUAL_ENTRY_BYTES, weigh);
         Listings { made, permits: Mutex::default() }
     }
 
@@ -128,13 +126,8 @@ impl Listings {
     }
 }
 
-#[derive(Clone)]
-struct Weigh;
-
-impl Weighter<(Box<str>, Form), Made> for Weigh {
-    fn weight(&self, (directory, _): &(Box<str>, Form), made: &Made) -> u64 {
-        ENTRY_OVERHEAD + (directory.len() + made.text.len()) as u64
-    }
+fn weigh((directory, _): &(Box<str>, Form), made: &Made) -> u64 {
+    ENTRY_OVERHEAD + (directory.len() + made.text.len()) as u64
 }
 
 #[cfg(test)]

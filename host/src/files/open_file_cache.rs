@@ -10,12 +10,11 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use quick_cache::sync::Cache;
-use quick_cache::{Equivalent, Weighter};
+use quick_cache::Equivalent;
 
 use super::encodings::Accepted;
 use super::{Content, Lookup, PREPARED_BYTES};
-use crate::cache;
+use crate::cache::{self, Cache};
 
 /// A worker is busy if it had at least so many lookups in a window of time: 500 a
 /// second, far more than a browser makes and far less than a worker can.
@@ -36,7 +35,9 @@ const USUAL_ENTRY_BYTES: u64 = 8 << 10;
 
 /// A cache of one worker.
 pub(super) struct OpenFileCache {
-    found: Cache<Key, Entry, Weigh>,
+    found: Cache<Key, Entry>,
+    /// What an open file weighs, so that there are few of them.
+    open_file_bytes: u64,
     /// How long what was found is good for.
     good_for: Duration,
     /// Whether there may be files that stay open.
@@ -61,15 +62,23 @@ struct Wanted<'a> {
 struct Entry {
     found: Lookup,
     at: Instant,
+    /// What it takes, with its key.
+    bytes: u64,
 }
 
 impl OpenFileCache {
     /// One of this many caches. What is on it is good for this long.
     pub(super) fn one_of(caches: usize, good_for: Duration) -> OpenFileCache {
         let bytes = BYTES / caches.max(1) as u64;
-        let weigh = Weigh { open_file: bytes / OPEN_FILES };
-        let found = cache::unsharded(bytes, USUAL_ENTRY_BYTES, weigh);
-        OpenFileCache { found, good_for, has_open_files: AtomicBool::new(false), pace: Pace::new() }
+        let found = cache::unsharded(bytes, USUAL_ENTRY_BYTES, |_, entry: &Entry| entry.bytes);
+        let open_file_bytes = bytes / OPEN_FILES;
+        OpenFileCache {
+            found,
+            open_file_bytes,
+            good_for,
+            has_open_files: AtomicBool::new(false),
+            pace: Pace::new(),
+        }
     }
 
     /// Whether this worker is busy now. Counts the lookup.
@@ -91,12 +100,24 @@ impl OpenFileCache {
     /// Remembers what was found at that time.
     pub(super) fn remember(&self, path: &str, accepted: &Accepted, found: &Lookup, at: Instant) {
         let key = Key { path: path.into(), accepted: accepted.clone() };
-        let entry = Entry { found: found.clone(), at };
+        let entry = Entry { found: found.clone(), at, bytes: self.weigh(&key, found) };
         let is_open = entry.is_open_file();
         self.found.insert(key, entry);
         if is_open {
             self.has_open_files.store(true, Ordering::Relaxed);
         }
+    }
+
+    fn weigh(&self, key: &Key, found: &Lookup) -> u64 {
+        let content = match found {
+            Lookup::File(file) => match &file.content {
+                // What is prepared for it comes later, and is not weighed again.
+                Content::Memory(content) => (content.len() + 2 * PREPARED_BYTES) as u64,
+                Content::File(_) => self.open_file_bytes,
+            },
+            _ => 0,
+        };
+        ENTRY_OVERHEAD + (key.path.len() + key.accepted.codings.len()) as u64 + content
     }
 
     /// Closes files that are good for nothing any more. Who asks for one has it opened anew
@@ -162,26 +183,6 @@ impl Pace {
         }
         self.count.store(count.saturating_add(1), Ordering::Relaxed);
         count >= BUSY_LOOKUPS || self.count_before.load(Ordering::Relaxed) >= BUSY_LOOKUPS
-    }
-}
-
-#[derive(Clone)]
-struct Weigh {
-    /// What an open file weighs, so that there are few of them.
-    open_file: u64,
-}
-
-impl Weighter<Key, Entry> for Weigh {
-    fn weight(&self, key: &Key, entry: &Entry) -> u64 {
-        let content = match &entry.found {
-            Lookup::File(file) => match &file.content {
-                // What is prepared for it comes later, and is not weighed again.
-                Content::Memory(content) => (content.len() + 2 * PREPARED_BYTES) as u64,
-                Content::File(_) => self.open_file,
-            },
-            _ => 0,
-        };
-        ENTRY_OVERHEAD + (key.path.len() + key.accepted.codings.len()) as u64 + content
     }
 }
 

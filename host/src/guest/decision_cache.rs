@@ -8,10 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
-
-use crate::cache;
+use crate::cache::{self, Cache};
 use crate::guest::decision::request::Request;
 use crate::guest::decision::{Decision, Field};
 
@@ -38,7 +35,7 @@ const USUAL_ENTRY_BYTES: u64 = 256;
 /// Each worker has its own: no core fetches the counters of another.
 pub(super) struct DecisionCache {
     /// `None` if its size is 0.
-    decisions: Option<Cache<Box<[u8]>, Arc<Decision>, Weigh>>,
+    decisions: Option<Cache<Box<[u8]>, Arc<Decision>>>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -46,7 +43,9 @@ pub(super) struct DecisionCache {
 impl DecisionCache {
     /// A cache of this many bytes, keys and decisions together.
     pub(super) fn new(bytes: u64) -> DecisionCache {
-        let cache = || cache::unsharded(bytes, USUAL_ENTRY_BYTES, Weigh);
+        let cache = || -> Cache<Box<[u8]>, Arc<Decision>> {
+            cache::unsharded(bytes, USUAL_ENTRY_BYTES, |key, decision| weigh(key, decision))
+        };
         DecisionCache {
             decisions: (bytes > 0).then(cache),
             hits: AtomicU64::new(0),
@@ -136,15 +135,6 @@ impl fmt::Display for Key<'_> {
         fields
             .iter()
             .try_for_each(|field| write!(f, " ({}: {})", field.name, field.value.escape_ascii()))
-    }
-}
-
-#[derive(Clone)]
-struct Weigh;
-
-impl Weighter<Box<[u8]>, Arc<Decision>> for Weigh {
-    fn weight(&self, key: &Box<[u8]>, decision: &Arc<Decision>) -> u64 {
-        weigh(key, decision)
     }
 }
 
