@@ -21,7 +21,7 @@ use tracing_subscriber::prelude::*;
 
 use crate::clock;
 use crate::log::entry::escape;
-use crate::panics;
+use crate::supervise;
 use crate::text::{Escaping, escaped, plain_json};
 
 /// Bytes of lines that may wait to be written: a thousand and more.
@@ -94,7 +94,7 @@ pub fn start(levels: Targets, form: Form) {
 /// up.
 pub fn hand_over() -> io::Result<()> {
     let write = || {
-        panics::go_on("the thread that writes to standard error", || {
+        supervise::thread("diagnostics", || {
             // Not before it runs: without memory its start may end the process.
             QUEUE.is_used.store(true, Ordering::Release);
             QUEUE.write_to(&mut io::stderr());

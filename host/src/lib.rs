@@ -17,7 +17,8 @@
 //! - [`helper`]: processes that do what the server must not: compile guests.
 //! - [`sandbox`] and [`service_manager`]: what the process gives up, and what it tells
 //!   systemd.
-//! - [`panics`]: what becomes of one; [`diagnostics`]: what is said on standard error.
+//! - [`panics`] logs and counts them, [`supervise`] restarts what panicked;
+//!   [`diagnostics`]: what is said on standard error.
 //! - [`in_flight`]: what is held in memory for responses that are being sent.
 //! - [`log`], [`metrics`], [`clock`], [`text`], [`cache`], [`named_file`], `send_queue` and
 //!   [`disk`] (threads that may wait for one): leaves, which anyone may call and which call no
@@ -48,4 +49,5 @@ mod send_queue;
 pub mod server;
 pub mod service_manager;
 
+pub mod supervise;
 pub mod text;

@@ -108,7 +108,7 @@ fn without_memory_to_start_it_says_so_and_ends() {
     // From what is just enough down to what no thread has room in.
     for less in 0..24 {
         let (outcome, said) = started_with(enough - less * MIB, &command());
-        let panics = said.lines().filter(|line| line.contains("a panic"));
+        let panics = said.lines().filter(|line| line.contains("panic thread="));
         for line in panics {
             assert!(is_out_of_memory(line), "{less} MiB less: {said}");
         }

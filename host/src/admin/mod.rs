@@ -31,7 +31,7 @@ use tokio::sync::Semaphore;
 
 use crate::dev::Dev;
 use crate::guest::release::deploy::Deployer;
-use crate::panics;
+use crate::supervise;
 use access::Access;
 use listener::Listener;
 use patience::Patient;
@@ -69,7 +69,7 @@ pub struct Admin {
 pub async fn serve(admin: Arc<Admin>, listener: Listener) {
     let listener = Arc::new(listener);
     let work = || accept_from(Arc::clone(&admin), Arc::clone(&listener));
-    panics::keep_up("the administration", work).await;
+    supervise::task("admin", work).await;
 }
 
 async fn accept_from(admin: Arc<Admin>, listener: Arc<Listener>) {

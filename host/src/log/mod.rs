@@ -18,7 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::panics;
+use crate::supervise;
 pub use entry::{Draft, Entry, Format};
 use file::Out;
 use writer::Writer;
@@ -73,7 +73,7 @@ impl AccessLog {
             let queue = Arc::clone(&queue);
             let mut writer = Writer::new(out);
             move || {
-                panics::go_on("the access log", || {
+                supervise::thread("access-log", || {
                     queue.write_with(&mut writer);
                     Ok(())
                 });

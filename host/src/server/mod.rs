@@ -20,7 +20,7 @@ use socket2::Socket;
 use tokio::sync::{Semaphore, watch};
 
 use crate::files::OPEN_FILES;
-use crate::panics;
+use crate::supervise;
 use sockets::{bind_for_all, explain, local_address, prepare};
 pub use worker::{HEARTBEAT, Serve};
 use worker::{Listening, Worker, new_runtime};
@@ -150,7 +150,7 @@ impl Server {
                     // What it has of the service goes before it is said to have ended.
                     let (_at_work, worker) = (at_work, worker);
                     // The sockets stay here, whatever becomes of what accepts from them.
-                    panics::go_on(&format!("worker-{number}"), || {
+                    supervise::thread(&format!("worker-{number}"), || {
                         let begun = begun.take();
                         let runtime = runtime.take().map_or_else(new_runtime, Ok)?;
                         worker.service.prepare_thread()?;

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use crate::guest;
 use crate::http::Peer;
 use crate::http1::connection::{self, Service};
-use crate::panics;
+use crate::supervise;
 
 /// How long accepting rests when the system is out of descriptors. Connections
 /// that end meanwhile give some back.
@@ -87,7 +87,7 @@ impl<S: Serve> Worker<S> {
                 let listener = Arc::new(TcpListener::from_std(listener.try_clone()?.into())?);
                 let worker = self.clone();
                 let is_open = listening.as_ref().map(|listening| listening.are_open.clone());
-                tokio::spawn(panics::keep_up("accepting", move || {
+                tokio::spawn(supervise::task("accept", move || {
                     // It goes with the socket.
                     let _is_open = &is_open;
                     worker.clone().accept_from(Arc::clone(&listener))

@@ -9,7 +9,7 @@ use super::active::ActiveGuest;
 use super::history::Outcome;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::validation::validate::Validated;
-use crate::panics;
+use crate::supervise;
 
 /// How often it is looked whether the last request of an old generation is done.
 /// None takes longer than its wait for a thread and its deadline.
@@ -34,7 +34,7 @@ impl Succession {
     pub(in crate::guest) fn start(serving: Arc<ActiveGuest>) -> std::io::Result<Succession> {
         let (retired, receiver) = mpsc::channel::<Retired>();
         thread::Builder::new().name("retire".to_owned()).spawn(move || {
-            panics::go_on("freeing guests", || {
+            supervise::thread("release", || {
                 receiver.iter().for_each(free);
                 Ok(())
             });

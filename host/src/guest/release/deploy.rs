@@ -23,7 +23,7 @@ use crate::guest::digest::Digest;
 use crate::guest::runtime::engine::Engine;
 use crate::guest::validation::report::ValidationReport;
 use crate::helper::GiveUp;
-use crate::panics;
+use crate::supervise;
 
 pub use super::activate::warn_of_imports;
 pub use super::upload::Purpose;
@@ -93,7 +93,7 @@ impl Deployer {
             source: source.clone(),
         };
         thread::Builder::new().name("swap".to_owned()).spawn(move || {
-            panics::go_on("swapping", || {
+            supervise::thread("swap", || {
                 file_deployer.work(&receiver);
                 Ok(())
             });
@@ -101,7 +101,7 @@ impl Deployer {
         let (handed_over, receiver) = mpsc::channel();
         let tester = Tester { engine, source, succession: succession.clone() };
         thread::Builder::new().name("try".to_owned()).spawn(move || {
-            panics::go_on("trying guests", || {
+            supervise::thread("validate", || {
                 tester.work(&receiver);
                 Ok(())
             });

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use wasmtime::EngineWeak;
 
-use crate::panics;
+use crate::supervise;
 
 /// How often it ticks. A deadline is kept to within a tick or two; a tick costs a
 /// wake-up of some microseconds.
@@ -68,7 +68,7 @@ impl EpochClock {
             let hands = Arc::clone(&hands);
             // Without it a guest that loops would do so for ever.
             move || {
-                panics::go_on("the guests' clock", || {
+                supervise::thread("epoch", || {
                     hands.tick(&engine);
                     Ok(())
                 });
