@@ -165,7 +165,7 @@ fn an_unfit_guest_is_refused_with_the_reasons() {
         (b"".to_vec(), "it is empty"),
         (b"<!doctype html>".to_vec(), "not WebAssembly"),
         (decides_nonsense(), "unexpected discriminant"),
-        (replying("x"), "1 of 1 cases do not hold"),
+        (replying("x"), "1 of 1 cases failed"),
     ] {
         let refused = place.change("PUT /guest", &guest);
         let report = json(&refused);
@@ -174,7 +174,7 @@ fn an_unfit_guest_is_refused_with_the_reasons() {
         assert_eq!(report["serves"], false);
     }
     let report = json(&place.change("POST /check", &replying("x")));
-    assert_eq!((&report["fit"], &report["cases"][0]["holds"]), (&false.into(), &false.into()));
+    assert_eq!((&report["fit"], &report["cases"][0]["passed"]), (&false.into(), &false.into()));
     assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
     let metrics = place.get("/metrics");
     assert!(metrics.text().contains("innkeeper_guest_swaps_total{outcome=\"refused\"} 4"));

@@ -61,12 +61,12 @@ fn test_succeeds_when_all_cases_hold() {
     let ended = run(folder.path(), &["test", "default.wasm", "cases.toml"]);
     assert_eq!((ended.code, ended.errors.as_str()), (0, ""));
     let expected =
-        "3 of 3 cases hold: 1 index, 1 file, 0 serve, 1 not-found, 0 redirect, 0 reply\n";
+        "3 of 3 cases passed: 1 index, 1 file, 0 serve, 1 not-found, 0 redirect, 0 reply\n";
     assert_eq!(ended.out, expected);
 }
 
 #[test]
-fn test_tells_what_was_asked_expected_and_got() {
+fn test_prints_request_expected_and_got() {
     let folder = folder(&[(
         "cases.toml",
         b"case = [
@@ -77,17 +77,17 @@ fn test_tells_what_was_asked_expected_and_got() {
     let ended = run(folder.path(), &["test", "default.wasm", "cases.toml"]);
     assert_eq!((ended.code, ended.errors.as_str()), (1, ""));
     let expected = "cases.toml:2: private
-  asked     GET /.a HTTP/1.1
+  request   GET /.a HTTP/1.1
   expected  file \".a\"
   got       not-found
 
-1 of 2 cases hold: 1 index, 0 file, 0 serve, 0 not-found, 0 redirect, 0 reply
+1 of 2 cases passed: 1 index, 0 file, 0 serve, 0 not-found, 0 redirect, 0 reply
 ";
     assert_eq!(ended.out, expected);
 }
 
 #[test]
-fn test_tells_programs_in_json() {
+fn test_prints_json_for_programs() {
     let folder = folder(&[(
         "cases.toml",
         b"case = [
@@ -99,10 +99,10 @@ fn test_tells_programs_in_json() {
     assert_eq!(ended.code, 1);
     let outcome: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
     assert_eq!(outcome["digest"], format!("{:#}", Digest::of(DEFAULT_GUEST)));
-    assert_eq!((&outcome["held"], &outcome["failed"]), (&1.into(), &1.into()));
+    assert_eq!((&outcome["passed"], &outcome["failed"]), (&1.into(), &1.into()));
     assert_eq!(outcome["decided"]["index"], 1);
     let failed = &outcome["cases"][1];
-    assert_eq!((&failed["line"], &failed["holds"]), (&3.into(), &false.into()));
+    assert_eq!((&failed["line"], &failed["passed"]), (&3.into(), &false.into()));
     assert_eq!((&failed["expected"], &failed["got"]), (&"not-found".into(), &"file \"a\"".into()));
 }
 
@@ -408,7 +408,7 @@ fn a_new_policy_is_whole_in_each_language() {
     // The default policy decides the cases of a new one, but for what has moved.
     let cases = folder.path().join("my-rust/cases.toml");
     let tested = run(folder.path(), &["check", "--cases", cases.to_str().unwrap()]);
-    assert!(tested.out.contains("1 of 5 cases do not hold"), "{}", tested.out);
+    assert!(tested.out.contains("1 of 5 cases failed"), "{}", tested.out);
     for name in ["My", "1a", "a/b", "a-", ""] {
         assert_eq!(run(folder.path(), &["new", name]).code, 2, "{name:?}");
     }

@@ -228,7 +228,7 @@ fn a_check_that_was_passed_is_not_made_again_unless_something_changed() {
     fs::write(&cases, case("'not-found'")).unwrap();
     let (code, message) = refused(&flags);
     assert_eq!(code, 1);
-    assert!(message.contains("1 of 1 cases do not hold"), "{message}");
+    assert!(message.contains("1 of 1 cases failed"), "{message}");
 }
 
 #[test]

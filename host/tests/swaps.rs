@@ -194,7 +194,7 @@ fn what_is_unfit_leaves_the_old_one_serving() {
         (&always("unreachable"), "unreachable"),
         (&always("(loop $again (br $again))"), "deadline"),
         (&nonsense, "on \"GET / HTTP/1.1\" "),
-        (&module("", ""), "1 of 1 cases do not hold, first"),
+        (&module("", ""), "1 of 1 cases failed, first"),
     ] {
         place.replace(guest);
         let line = program.wait_for("is not fit to serve");
@@ -279,7 +279,7 @@ fn a_guest_is_tried_again_when_its_cases_are_mended() {
     fs::write(&cases, says("one")).unwrap();
     let mut program = place.serve(&["--cases", cases.to_str().unwrap()]);
     place.replace(&two);
-    program.wait_for("1 of 1 cases do not hold");
+    program.wait_for("1 of 1 cases failed");
     assert_eq!(program.get("/").text(), "one");
     fs::write(&cases, says("two")).unwrap();
     program.wait_for("serves in place of");

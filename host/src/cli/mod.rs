@@ -252,7 +252,7 @@ pub struct ExplainArguments {
 /// How the outcome of cases is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OutcomeFormat {
-    /// What does not hold, and a count
+    /// The cases that failed, and a count
     Text,
     /// All of it, for programs
     Json,

@@ -28,7 +28,7 @@ const LINE: &[u8] = b"GET /index.html HTTP/1.1";
 /// Tells about the guest. Succeeds if it is fit to serve.
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
-    let cases = read_cases(&arguments.cases).map_err(|error| anyhow!(error))?;
+    let cases = read_cases(&arguments.cases)?;
     let helpers = start_helpers(arguments.guest.as_deref())?;
     let engine = start_engine(&arguments.guests, helpers.clone())?;
     let began = Instant::now();

@@ -11,7 +11,7 @@ use anyhow::Context;
 use super::{load, open_files, read_guest_or_default, start_engine, start_helpers};
 use crate::cli::ExplainArguments;
 use crate::clients::Clients;
-use crate::guest::cases::Asked;
+use crate::guest::cases::GuestRequest;
 use crate::guest::release::active::FailurePolicy;
 use crate::guest::{ActiveGuest, Decision, Facts};
 use crate::http::Peer;
@@ -50,7 +50,8 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let (explanation, persistence) = runtime.block_on(explain(&service, &request(arguments), peer));
     let asked_all_the_same = || {
         let facts = Facts { client: peer.address };
-        let asked = Asked { line: arguments.line.as_bytes(), fields: &arguments.fields, facts };
+        let asked =
+            GuestRequest { line: arguments.line.as_bytes(), fields: &arguments.fields, facts };
         asked.decide(&service.guest.current())
     };
     let mut told = vec![("line", arguments.line.clone()), ("guest", format!("{name} ({digest})"))];

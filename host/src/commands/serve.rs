@@ -373,7 +373,7 @@ fn code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
 
 /// Loads and checks the guest that was named, or the built-in one.
 fn first_generation(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result<LoadedGuest> {
-    let cases = read_cases(&settings.cases).map_err(|error| anyhow!(error))?;
+    let cases = read_cases(&settings.cases)?;
     let (name, bytes) = read_guest_or_default(settings.guest.as_deref())?;
     let origin = if settings.guest.is_some() { Origin::File } else { Origin::BuiltIn };
     let Validated { generation, report, compile, check } = validate(engine, origin, &bytes, &cases)

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
+use innkeeper_cases::Failure;
 use serde::Serialize;
 
 use super::{load, read_guest_or_default, start_engine, start_helpers};
@@ -12,24 +13,24 @@ use crate::cli::{OutcomeFormat, TestArguments};
 use crate::guest::cases::CaseOutcome;
 use crate::guest::decision::Kind;
 use crate::guest::release::source::read_cases;
-use crate::text::{escaped, plain_json};
+use crate::text::plain_json;
 
-/// What came of all cases.
+/// The outcome of all cases.
 #[derive(Serialize)]
 struct Outcome {
     guest: String,
     digest: String,
-    held: usize,
+    passed: usize,
     failed: usize,
-    /// How many of the decisions of cases that hold are of each kind.
+    /// How many of the decisions of passed cases are of each kind.
     decided: BTreeMap<&'static str, usize>,
     cases: Vec<CaseOutcome>,
 }
 
-/// Runs the cases. Succeeds if all of them hold.
+/// Runs the cases. Succeeds if all of them pass.
 pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     let (name, bytes) = read_guest_or_default(Some(&arguments.guest))?;
-    let files = read_cases(&arguments.cases).map_err(|error| anyhow!(error))?;
+    let files = read_cases(&arguments.cases)?;
     let guest = load(
         &name,
         &bytes,
@@ -38,7 +39,7 @@ pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     let mut outcome = Outcome {
         guest: name,
         digest: format!("{:#}", guest.digest()),
-        held: 0,
+        passed: 0,
         failed: 0,
         decided: Kind::ALL.iter().map(|kind| (kind.name(), 0)).collect(),
         cases: Vec::new(),
@@ -47,7 +48,7 @@ pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
         match case.kind {
             Some(kind) => {
                 *outcome.decided.entry(kind.name()).or_default() += 1;
-                outcome.held += 1;
+                outcome.passed += 1;
             }
             None => outcome.failed += 1,
         }
@@ -70,22 +71,20 @@ fn write_json(outcome: &Outcome, mut out: impl Write) -> io::Result<()> {
 fn write_text(outcome: &Outcome, mut out: impl Write) -> io::Result<()> {
     for case in &outcome.cases {
         if let Some(expected) = &case.expected {
-            writeln!(
-                out,
-                "{}:{}: {}\n  asked     {}\n  expected  {}\n  got       {}\n",
-                escaped(&case.file),
-                case.line,
-                escaped(case.name.as_deref().unwrap_or("does not hold")),
-                escaped(&case.asked),
-                escaped(expected),
-                escaped(&case.got)
-            )?;
+            let failure = Failure {
+                place: &format!("{}:{}", case.file, case.line),
+                name: case.name.as_deref(),
+                request: &case.request,
+                expected,
+                got: &case.got,
+            };
+            writeln!(out, "{failure}")?;
         }
     }
     let decided: Vec<_> = Kind::ALL
         .iter()
         .map(|kind| format!("{} {}", outcome.decided[kind.name()], kind.name()))
         .collect();
-    let all = outcome.held + outcome.failed;
-    writeln!(out, "{} of {all} cases hold: {}", outcome.held, decided.join(", "))
+    let all = outcome.passed + outcome.failed;
+    writeln!(out, "{} of {all} cases passed: {}", outcome.passed, decided.join(", "))
 }

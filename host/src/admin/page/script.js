@@ -288,17 +288,17 @@ function showReport(checked) {
   const kinds = `${counts(report.decided)} (on ${report.lines} request lines and the cases)`;
   fill("decided", report.lines > 0 ? kinds : "not told");
 
-  const failing = cases.filter((one) => !one.holds);
-  const held = failing.length > 0 ? `${failing.length} of ${cases.length} do not hold.` : `All ${cases.length} hold.`;
-  fill("cases-told", cases.length > 0 ? held : "None were tried.");
+  const failing = cases.filter((one) => !one.passed);
+  const passed = failing.length > 0 ? `${failing.length} of ${cases.length} failed.` : `All ${cases.length} passed.`;
+  fill("cases-told", cases.length > 0 ? passed : "None were tried.");
   at("cases-box").hidden = cases.length === 0;
-  const outcome = ({ holds, expected, got }) => (holds ? "holds" : [
+  const outcome = ({ passed, expected, got }) => (passed ? "passed" : [
     make("div", "", "expected ", code(expected)),
     make("div", "", "got ", code(got)),
   ]);
-  fill("cases", [...failing, ...cases.filter((one) => one.holds)], (ordered) => ordered.map((one) => {
-    const asked = { Where: `${one.file}:${one.line}`, Name: one.name ?? "–", Asked: code(one.asked) };
-    return row(one.holds ? "" : "fails", { ...asked, Outcome: outcome(one) });
+  fill("cases", [...failing, ...cases.filter((one) => one.passed)], (ordered) => ordered.map((one) => {
+    const about = { Where: `${one.file}:${one.line}`, Name: one.name ?? "–", Request: code(one.request) };
+    return row(one.passed ? "" : "fails", { ...about, Outcome: outcome(one) });
   }));
 
   const which = `the ${compared} distinct requests of late that were compared`;

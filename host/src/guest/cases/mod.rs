@@ -1,35 +1,22 @@
-//! Cases: what a guest must decide, as a table that any language can share.
+//! Files of cases: what a guest must decide, and the outcome for one guest.
 //!
-//! A file of cases is TOML:
-//!
-//! ```toml
-//! case = [
-//!     { line = "GET / HTTP/1.1", decision = { index = "" } },
-//!     { line = "GET /a HTTP/1.1", fields = { host = "b" }, decision = "not-found" },
-//! ]
-//! ```
-//!
-//! What a case does not state of a decision is not compared, except that a status
-//! not stated is the one of the contract's short forms: 200.
+//! `innkeeper_cases` has the grammar of the files, and judges and prints decisions; the
+//! unit tests of a policy share it.
 
-mod expected;
-mod table;
+mod request;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use innkeeper_cases::{Case, Mismatch, TableError};
 use serde::Serialize;
 
+pub use self::request::GuestRequest;
 use super::decision::{Decision, Kind};
 use super::digest::Digest;
-use crate::guest::decision::request::Facts;
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::LoadedGuest;
-use crate::named_file;
-use crate::text::escaped;
-use expected::Expected;
-use table::parse;
+use crate::named_file::{self, NamedFileError};
 
 /// Bytes of a file of cases: half a million of them.
 const MAX_BYTES: u64 = 64 << 20;
@@ -37,7 +24,7 @@ const MAX_BYTES: u64 = 64 << 20;
 /// Cases that were read from a file.
 #[derive(Debug)]
 pub struct CaseFile {
-    /// Where they stand.
+    /// The path of the file.
     pub path: PathBuf,
     /// Tells this version of the file apart from others.
     pub digest: Digest,
@@ -45,73 +32,66 @@ pub struct CaseFile {
     pub cases: Vec<Case>,
 }
 
-/// One case: a request, and what must be decided.
+/// A file of cases that cannot be read.
 #[derive(Debug)]
-pub struct Case {
-    /// The line of the file on which it begins, counted from 1.
-    pub line_number: usize,
-    /// What it shows, if the file says so.
-    pub name: Option<String>,
-    /// The request line, as bytes.
-    pub line: Vec<u8>,
-    /// The header fields, in order of their names.
-    pub fields: Vec<(String, String)>,
-    /// Where the request comes from.
-    pub client: IpAddr,
-    expected: Expected,
+pub struct CaseFileError {
+    /// The path of the file.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub problem: CaseFileProblem,
 }
 
-/// A case that does not hold.
+/// What is wrong with a file of cases.
 #[derive(Debug)]
-pub struct Mismatch {
-    /// What must be decided.
-    pub expected: String,
-    /// What was decided, or why nothing was.
-    pub got: String,
+pub enum CaseFileProblem {
+    /// Its bytes cannot be read.
+    File(NamedFileError),
+    /// It is no table of cases.
+    Table(TableError),
 }
 
-/// What came of one case.
+/// The outcome of one case.
 #[derive(Debug, Serialize)]
 pub struct CaseOutcome {
     /// The file of cases.
     pub file: String,
-    /// Its line in that file.
+    /// The line of the case in that file.
     pub line: usize,
-    /// What it shows, if the file says so.
+    /// What the case shows, if the file says so.
     pub name: Option<String>,
     /// The request.
-    pub asked: String,
-    /// Whether it holds.
-    pub holds: bool,
-    /// What must be decided, if it does not hold.
+    pub request: String,
+    /// Whether the guest decides as expected.
+    pub passed: bool,
+    /// The expected decision, if the case failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// What was decided.
+    /// The decision, or why there is none.
     pub got: String,
-    /// The kind of the decision, if it holds.
+    /// The kind of the decision, if the case passed.
     #[serde(skip)]
     pub kind: Option<Kind>,
 }
 
 impl CaseFile {
-    /// Reads a file of cases. The error names the file, and the place in it.
-    pub fn read(path: &Path) -> Result<CaseFile, String> {
-        let shown = path.display();
+    /// Reads a file of cases.
+    pub fn read(path: &Path) -> Result<CaseFile, CaseFileError> {
+        let error = |problem| CaseFileError { path: path.to_owned(), problem };
         let text = named_file::read_text(path, MAX_BYTES)
-            .map_err(|error| format!("cannot read the cases {shown}: {error}"))?;
-        let cases = parse(&text)
-            .map_err(|error| format!("the cases in {shown} cannot be read: {error}"))?;
+            .map_err(|cause| error(CaseFileProblem::File(cause)))?;
+        let cases =
+            innkeeper_cases::parse(&text).map_err(|cause| error(CaseFileProblem::Table(cause)))?;
         Ok(CaseFile { path: path.to_owned(), digest: Digest::of(text.as_bytes()), cases })
     }
 
-    /// Asks a guest for the decision of each case.
+    /// Has a guest decide each case.
     pub fn outcomes(&self, guest: &LoadedGuest) -> Vec<CaseOutcome> {
         self.cases.iter().map(|case| self.outcome(case, guest)).collect()
     }
 
-    /// Asks a guest for the decision of one of its cases.
+    /// Has a guest decide one of its cases.
     pub(super) fn outcome(&self, case: &Case, guest: &LoadedGuest) -> CaseOutcome {
-        let (kind, expected, got) = match case.run(guest) {
+        let (kind, expected, got) = match run(case, guest) {
             Ok(decision) => (Some(decision.kind()), None, decision.to_string()),
             Err(mismatch) => (None, Some(mismatch.expected), mismatch.got),
         };
@@ -119,8 +99,8 @@ impl CaseFile {
             file: self.path.display().to_string(),
             line: case.line_number,
             name: case.name.clone(),
-            asked: case.to_string(),
-            holds: expected.is_none(),
+            request: case.to_string(),
+            passed: expected.is_none(),
             expected,
             got,
             kind,
@@ -128,66 +108,47 @@ impl CaseFile {
     }
 }
 
-/// A request, as far as a guest may see it.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
-    /// The request line.
-    pub line: &'a [u8],
-    /// The header fields.
-    pub fields: &'a [(String, String)],
-    /// What is known besides.
-    pub facts: Facts,
-}
-
-impl Asked<'_> {
-    /// Asks the guest, as [`LoadedGuest::decide_uncached`] does.
-    pub fn decide(&self, guest: &LoadedGuest) -> Result<Decision, Failure> {
-        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        guest.decide_uncached(self.line, fields, self.facts)
-    }
-}
-
-impl Case {
-    /// What is asked.
-    pub fn asked(&self) -> Asked<'_> {
-        let facts = Facts { client: self.client };
-        Asked { line: &self.line, fields: &self.fields, facts }
-    }
-
-    /// Asks the guest, and compares. Without a mismatch it gives the decision.
-    pub fn run(&self, guest: &LoadedGuest) -> Result<Decision, Mismatch> {
-        self.judge(self.asked().decide(guest))
-    }
-
-    /// Tells how a decision is not the one that must be made, if it is not.
-    pub(super) fn mismatch(&self, decision: &Decision) -> Option<Mismatch> {
-        if self.expected.holds(decision) {
-            return None;
+/// Has the guest decide, and compares.
+fn run(case: &Case, guest: &LoadedGuest) -> Result<Decision, Mismatch> {
+    match GuestRequest::from(case).decide(guest) {
+        Ok(decision) => case.judge(&decision.lend()).map(|()| decision),
+        Err(Failure::Refused(refusal)) => {
+            Err(case.mismatch(format_args!("a decision that is refused: {refusal}")))
         }
-        Some(Mismatch { expected: self.expected.to_string(), got: decision.to_string() })
-    }
-
-    /// Compares what was decided.
-    fn judge(&self, decision: Result<Decision, Failure>) -> Result<Decision, Mismatch> {
-        let got = match decision {
-            Ok(decision) => match self.mismatch(&decision) {
-                None => return Ok(decision),
-                Some(mismatch) => return Err(mismatch),
-            },
-            Err(Failure::Refused(refusal)) => format!("a decision that is refused: {refusal}"),
-            Err(failure) => format!("no decision: {failure}"),
-        };
-        Err(Mismatch { expected: self.expected.to_string(), got })
+        Err(failure) => Err(case.mismatch(format_args!("no decision: {failure}"))),
     }
 }
 
-/// The request: its line, and its fields in parentheses.
-impl fmt::Display for Case {
+impl fmt::Display for CaseFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.line.escape_ascii())?;
-        for (name, value) in &self.fields {
-            write!(f, " ({}: {})", escaped(name), escaped(value))?;
+        let path = self.path.display();
+        match &self.problem {
+            CaseFileProblem::File(error) => write!(f, "cannot read the cases {path}: {error}"),
+            CaseFileProblem::Table(error) => {
+                write!(f, "the cases in {path} cannot be read: {error}")
+            }
         }
-        Ok(())
+    }
+}
+
+impl std::error::Error for CaseFileError {}
+
+#[cfg(test)]
+mod tests {
+    use crate::guest::runtime::decision_cost::cpu_time;
+
+    /// The lines before each case were counted again for each.
+    #[test]
+    fn time_of_reading_cases_grows_as_their_number() {
+        let case = "[[case]]\nline = 'GET /a/b/c HTTP/1.1'\n\ndecision = 'not-found'\n\n";
+        let taken = |count: usize| {
+            let text = case.repeat(count);
+            let before = cpu_time();
+            let cases = innkeeper_cases::parse(&text).expect("cases");
+            assert_eq!(cases[count - 1].line_number, 5 * count - 4);
+            cpu_time() - before
+        };
+        let (few, many) = (taken(2_000), taken(16_000));
+        assert!(many < few * 20, "{few:?} for 2,000 and {many:?} for 16,000");
     }
 }

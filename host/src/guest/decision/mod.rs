@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use crate::guest::digest::Digest;
 use crate::in_flight::SharedBytes;
-use crate::text;
 
 /// How to answer a request. The short forms of the contract have become a
 /// [`Decision::Serve`].
@@ -70,6 +69,13 @@ impl Candidate {
             Candidate::Index(path) | Candidate::File(path) => path,
         }
     }
+
+    fn lend(&self) -> innkeeper_cases::Candidate<'_> {
+        match self {
+            Candidate::Index(path) => innkeeper_cases::Candidate::Index(path),
+            Candidate::File(path) => innkeeper_cases::Candidate::File(path),
+        }
+    }
 }
 
 /// A header field: its name is a token, its value has no control characters.
@@ -79,6 +85,12 @@ pub struct Field {
     pub name: String,
     /// The value.
     pub value: Vec<u8>,
+}
+
+impl Field {
+    fn lend(&self) -> innkeeper_cases::Field<'_> {
+        innkeeper_cases::Field { name: &self.name, value: &self.value }
+    }
 }
 
 /// The fields that go with a file.
@@ -190,6 +202,28 @@ impl Decision {
         Digest::of_parts(parts.iter().map(|part| &**part))
     }
 
+    /// The decision as cases compare and print it.
+    pub fn lend(&self) -> innkeeper_cases::Decision<'_> {
+        match self {
+            Decision::Serve { candidates, status, fields } => innkeeper_cases::Decision::Serve {
+                candidates: candidates.iter().map(Candidate::lend).collect(),
+                status: *status,
+                fields: lend(fields),
+            },
+            Decision::NotFound => innkeeper_cases::Decision::NotFound,
+            Decision::Redirect { status, location, fields } => {
+                innkeeper_cases::Decision::Redirect {
+                    status: *status,
+                    location,
+                    fields: lend(fields),
+                }
+            }
+            Decision::Reply { status, fields, body } => {
+                innkeeper_cases::Decision::Reply { status: *status, fields: lend(fields), body }
+            }
+        }
+    }
+
     /// Its kind: the short form, where there is one for it.
     pub fn kind(&self) -> Kind {
         match self {
@@ -208,56 +242,21 @@ impl Decision {
     }
 }
 
-/// Characters of a path that are shown: more than any that can be opened has (4,096).
-const SHOWN: usize = 5_000;
+fn lend(fields: &[Field]) -> Vec<innkeeper_cases::Field<'_>> {
+    fields.iter().map(Field::lend).collect()
+}
+
+/// In the words of cases: `file "a.css"`, `not-found`, `reply 400 "no\n"`.
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lend().fmt(f)
+    }
+}
 
 /// `index "docs"`, `file "a.css"`
 impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Candidate::Index(path) => write!(f, "index {:?}", text::beginning(path, SHOWN)),
-            Candidate::File(path) => write!(f, "file {:?}", text::beginning(path, SHOWN)),
-        }
-    }
-}
-
-/// On one line, escaped, in the contract's words: `file "a.css"`, `not-found`,
-/// `reply 400 "no\n"`. Of a long body the beginning is shown.
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Bytes of a body that are shown.
-        const SHOWN: usize = 100;
-        let fields: &[Field] = match self {
-            Decision::Serve { candidates, status, fields } => {
-                let candidates: Vec<_> = candidates.iter().map(Candidate::to_string).collect();
-                if self.kind() != Kind::Serve {
-                    return f.write_str(&candidates.concat());
-                }
-                write!(f, "serve {} with status {status}", candidates.join(", "))?;
-                fields
-            }
-            Decision::NotFound => return write!(f, "not-found"),
-            Decision::Redirect { status, location, fields } => {
-                write!(f, "redirect {status} to {location:?}")?;
-                fields
-            }
-            Decision::Reply { status, fields, body } => {
-                let shown = &body[..body.len().min(SHOWN)];
-                write!(f, "reply {status} \"{}\"", shown.escape_ascii())?;
-                if shown.len() < body.len() {
-                    write!(f, " and {} bytes more", body.len() - shown.len())?;
-                }
-                fields
-            }
-        };
-        fields.iter().try_for_each(|field| write!(f, " {field}"))
-    }
-}
-
-/// `(name: value)`
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "({}: {})", self.name, self.value.escape_ascii())
+        self.lend().fmt(f)
     }
 }
 

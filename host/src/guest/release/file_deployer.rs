@@ -128,7 +128,10 @@ impl FileDeployer {
         let goes_on = format!("the guest {serves} goes on serving");
         let history = serving.history();
         let reading = Instant::now();
-        let read = read_guest(path).and_then(|bytes| Ok((bytes, read_cases(&self.source.cases)?)));
+        let read = read_guest(path).and_then(|bytes| {
+            let cases = read_cases(&self.source.cases).map_err(|error| error.to_string())?;
+            Ok((bytes, cases))
+        });
         let path = path.display();
         let (bytes, cases) = match read {
             Ok(read) => read,

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::guest::cases::CaseFile;
+use crate::guest::cases::{CaseFile, CaseFileError};
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::named_file;
 
@@ -63,8 +63,8 @@ pub fn read_guest(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Reads files of cases. The error is a sentence.
-pub fn read_cases(paths: &[PathBuf]) -> Result<Vec<CaseFile>, String> {
+/// Reads files of cases.
+pub fn read_cases(paths: &[PathBuf]) -> Result<Vec<CaseFile>, CaseFileError> {
     paths.iter().map(|path| CaseFile::read(path)).collect()
 }
 

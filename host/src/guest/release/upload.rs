@@ -72,7 +72,8 @@ impl Tester {
         let digest = Digest::of(bytes);
         let serving = self.succession.serving();
         let old = serving.current();
-        let cases = read_cases(&self.source.cases).map_err(LoadError::Hindered);
+        let cases =
+            read_cases(&self.source.cases).map_err(|error| LoadError::Hindered(error.to_string()));
         let outcome = cases.and_then(|cases| {
             Ok((validate_beside(&self.engine, Origin::Uploaded, bytes, &cases, give_up)?, cases))
         });

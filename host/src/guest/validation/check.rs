@@ -2,7 +2,7 @@
 //!
 //! - It decides on each of a set of request lines, of every form and of none,
 //!   within its limits.
-//! - Its cases hold.
+//! - It passes its cases.
 //! - It is a function: asked again, on other instances and in another order, it
 //!   decides the same.
 
@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use innkeeper_cases::{Case, Mismatch};
+
 use super::warnings::{self, TEMPTING_TARGETS, Warning};
-use crate::guest::cases::{Asked, Case, CaseFile, Mismatch};
+use crate::guest::cases::{CaseFile, GuestRequest};
 use crate::guest::decision::request::Facts;
 use crate::guest::decision::{Decision, Kind};
 use crate::guest::digest::Digest;
@@ -34,7 +36,7 @@ const SHOWN_OF_DECISIONS: usize = 300;
 pub struct Report {
     /// Request lines of the built-in set on which it decided.
     pub lines: usize,
-    /// Cases that hold.
+    /// Cases that it passed.
     pub cases: usize,
     /// How many of all those decisions were of each kind.
     pub kinds: BTreeMap<Kind, usize>,
@@ -63,8 +65,8 @@ pub(in crate::guest) fn check_unless(
 ) -> Result<Report, LoadError> {
     let lines = request_lines();
     let mut report = Report { lines: lines.len(), ..Report::default() };
-    let asked = lines.iter().map(|line| Asked { line, fields: &[], facts: FACTS });
-    let in_cases = cases.iter().flat_map(|file| &file.cases).map(Case::asked);
+    let asked = lines.iter().map(|line| GuestRequest { line, fields: &[], facts: FACTS });
+    let in_cases = cases.iter().flat_map(|file| &file.cases).map(GuestRequest::from);
     let asked: Vec<_> = asked.chain(in_cases).collect();
     let (mut verdict, mut warned) = (Verdict::new(cases), BTreeMap::new());
     let before = cpu_time();
@@ -97,7 +99,7 @@ fn warn(line: &[u8], decision: &Decision, warning: Warning) -> String {
     format!("on {} it decides {}: {warning}", shown(line), shown_of(decision))
 }
 
-/// Whether cases hold, while they are decided one after the other.
+/// Whether cases pass, while they are decided one after the other.
 struct Verdict<'a, I> {
     cases: I,
     judged: usize,
@@ -117,17 +119,17 @@ impl<'a, I: Iterator<Item = (&'a CaseFile, &'a Case)>> Verdict<'a, I> {
     fn judge(&mut self, decision: &Decision) {
         let Some((file, case)) = self.cases.next() else { return };
         self.judged += 1;
-        if let Some(mismatch) = case.mismatch(decision) {
+        if let Err(mismatch) = case.judge(&decision.lend()) {
             self.mismatches += 1;
             self.first.get_or_insert((file, case, mismatch));
         }
     }
 
-    /// Counts the cases, if all of them hold.
+    /// Counts the cases, if all of them passed.
     fn told(self) -> Result<usize, String> {
         let Some((file, case, mismatch)) = self.first else { return Ok(self.judged) };
         Err(format!(
-            "{} of {} cases do not hold, first {}:{}: {case}: expected {}, got {}",
+            "{} of {} cases failed, first {}:{}: {case}: expected {}, got {}",
             self.mismatches,
             self.judged,
             file.path.display(),
@@ -142,12 +144,12 @@ impl<'a, I: Iterator<Item = (&'a CaseFile, &'a Case)>> Verdict<'a, I> {
 /// decided is seen once, with its number, and is not kept: a guest may reply with a MiB on
 /// each line.
 fn decide_twice(
-    asked: &[Asked<'_>],
+    asked: &[GuestRequest<'_>],
     give_up: &GiveUp,
-    decide: impl Fn(&Asked<'_>) -> Result<Decision, Failure>,
+    decide: impl Fn(&GuestRequest<'_>) -> Result<Decision, Failure>,
     mut see: impl FnMut(usize, &Decision),
 ) -> Result<(), LoadError> {
-    let decide = |asked: &Asked<'_>| {
+    let decide = |asked: &GuestRequest<'_>| {
         if give_up.is_wanted() {
             return Err(LoadError::GivenUp);
         }
@@ -316,18 +318,20 @@ const LINES: [&[u8]; 97] = [
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, FACTS, GiveUp, LONGEST_LINE, LoadError, decide_twice, request_lines};
+    use super::{
+        FACTS, GiveUp, GuestRequest, LONGEST_LINE, LoadError, decide_twice, request_lines,
+    };
     use crate::guest::{Decision, Failure};
     use std::cell::Cell;
 
-    fn asked(lines: &[Vec<u8>]) -> Vec<Asked<'_>> {
-        lines.iter().map(|line| Asked { line, fields: &[], facts: FACTS }).collect()
+    fn asked(lines: &[Vec<u8>]) -> Vec<GuestRequest<'_>> {
+        lines.iter().map(|line| GuestRequest { line, fields: &[], facts: FACTS }).collect()
     }
 
     /// Asks twice, and tells how many decisions were seen.
     fn decided(
         lines: &[Vec<u8>],
-        decide: impl Fn(&Asked<'_>) -> Result<Decision, Failure>,
+        decide: impl Fn(&GuestRequest<'_>) -> Result<Decision, Failure>,
     ) -> Result<usize, LoadError> {
         let mut seen = 0;
         decide_twice(&asked(lines), &GiveUp::default(), decide, |number, _| {
@@ -355,21 +359,21 @@ mod tests {
     fn what_depends_on_the_time_or_the_order_is_no_function() {
         let lines = request_lines();
         let calls = Cell::new(0);
-        let counts = |_: &Asked| {
+        let counts = |_: &GuestRequest<'_>| {
             calls.set(calls.get() + 1);
             Ok(reply(if calls.get() == lines.len() + 3 { 404 } else { 200 }))
         };
         let error = decided(&lines, counts).expect_err("no function").to_string();
         assert!(error.starts_with("it is no function"), "{error}");
         assert!(error.contains("decides reply 200") && error.contains("then reply 404"), "{error}");
-        let constant = |_: &Asked| Ok(reply(200));
+        let constant = |_: &GuestRequest<'_>| Ok(reply(200));
         assert_eq!(decided(&lines, constant), Ok(lines.len()));
     }
 
     #[test]
     fn one_failure_is_enough() {
         let lines = request_lines();
-        let fails = |asked: &Asked| match asked.line {
+        let fails = |asked: &GuestRequest<'_>| match asked.line {
             b"GET /%zz HTTP/1.1" => Err(Failure::Deadline),
             _ => Ok(reply(200)),
         };
@@ -384,7 +388,7 @@ mod tests {
     fn check_that_is_given_up_asks_no_more() {
         let lines = request_lines();
         let (give_up, calls) = (GiveUp::default(), Cell::new(0));
-        let decide = |_: &Asked| {
+        let decide = |_: &GuestRequest<'_>| {
             calls.set(calls.get() + 1);
             give_up.now();
             Ok(reply(200))

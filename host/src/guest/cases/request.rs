@@ -1,0 +1,34 @@
+//! A request as a guest sees it, made from a case or from a command line.
+
+use innkeeper_cases::Case;
+
+use crate::guest::decision::Decision;
+use crate::guest::decision::request::Facts;
+use crate::guest::failure::Failure;
+use crate::guest::loaded_guest::LoadedGuest;
+
+/// A request, as far as a guest may see it.
+#[derive(Clone, Copy, Debug)]
+pub struct GuestRequest<'a> {
+    /// The request line.
+    pub line: &'a [u8],
+    /// The header fields.
+    pub fields: &'a [(String, String)],
+    /// What is known of the request besides its head.
+    pub facts: Facts,
+}
+
+impl<'a> From<&'a Case> for GuestRequest<'a> {
+    fn from(case: &'a Case) -> GuestRequest<'a> {
+        let facts = Facts { client: case.client };
+        GuestRequest { line: &case.line, fields: &case.fields, facts }
+    }
+}
+
+impl GuestRequest<'_> {
+    /// Has the guest decide, as [`LoadedGuest::decide_uncached`] does.
+    pub fn decide(&self, guest: &LoadedGuest) -> Result<Decision, Failure> {
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        guest.decide_uncached(self.line, fields, self.facts)
+    }
+}
