@@ -35,11 +35,11 @@ const LAST_WRITE: Duration = Duration::from_secs(1);
 const FULL_REST: Duration = Duration::from_millis(10);
 
 /// The form of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Form {
-    /// For people, in colour on a terminal.
+    /// A line for people, in colour on a terminal
     Text,
-    /// A JSON object.
+    /// A JSON object on each line
     Json,
 }
 

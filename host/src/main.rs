@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use innkeeper::cli::{Arguments, Command, DiagnosticFormat, Settings};
+use innkeeper::cli::{Arguments, Command, Configuration, Settings};
 use innkeeper::commands::{check, compile, explain, health, new, serve, test};
-use innkeeper::diagnostics::{self, Form, complain};
+use innkeeper::diagnostics::{self, complain};
 use innkeeper::guest::runtime;
 use innkeeper::helper::{self, Role};
 use innkeeper::panics;
@@ -20,7 +20,10 @@ fn main() -> ExitCode {
     if let Some(code) = helper::run(work) {
         return code;
     }
-    let (arguments, effective) = Arguments::read();
+    let Configuration { arguments, effective, warnings } = match Configuration::of_process() {
+        Ok(configuration) => configuration,
+        Err(error) => return error.report(),
+    };
     let settings = match &arguments.command {
         Some(Command::Dev(arguments)) => &arguments.serve,
         _ => &arguments.serve,
@@ -30,6 +33,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     panics::watch();
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
     let _at_the_end = diagnostics::Finish;
     let ran = match &arguments.command {
         None => serve::run(&arguments.serve, &effective).map(|()| ExitCode::SUCCESS),
@@ -66,12 +72,8 @@ fn start_diagnostics(settings: &Settings) -> Result<(), String> {
         Ok(levels) if !levels.is_empty() => levels
             .parse::<Targets>()
             .map_err(|error| format!("RUST_LOG: {error}; write as in info or innkeeper=debug"))?,
-        _ => Targets::new().with_default(settings.level()),
+        _ => Targets::new().with_default(settings.log.level()),
     };
-    let form = match settings.log_format {
-        DiagnosticFormat::Text => Form::Text,
-        DiagnosticFormat::Json => Form::Json,
-    };
-    diagnostics::start(levels, form);
+    diagnostics::start(levels, settings.log.format);
     Ok(())
 }

@@ -13,7 +13,7 @@ use innkeeper::files::{Files, Options};
 use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
 use innkeeper::http1::{Limits, connection::Service, turns::Turns};
-use innkeeper::server::{Running, Server};
+use innkeeper::server::{MAX_CONNECTIONS, Running, Server};
 use tempfile::TempDir;
 
 /// How long a test waits for bytes before it fails. Nothing takes that long.
@@ -114,7 +114,7 @@ impl Setup {
         let workers = NonZeroUsize::new(self.workers).unwrap();
         let (folder, service) = self.service();
         let any_port = "127.0.0.1:0".parse().unwrap();
-        let server = Server::bind(&[any_port], workers).unwrap();
+        let server = Server::bind(&[any_port], workers, MAX_CONNECTIONS).unwrap();
         TestServer {
             address: server.addresses()[0],
             folder,

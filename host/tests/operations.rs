@@ -38,8 +38,11 @@ fn the_environment_and_a_file_set_what_flags_do() {
     let folder = site();
     let root = folder.path().join("root");
     let file = folder.path().join("innkeeper.toml");
-    fs::write(&file, "listing = true\ncache-control = ['*.txt=max-age=1']\naccess-log = 'off'\n")
-        .unwrap();
+    fs::write(
+        &file,
+        "[files]\nlisting = true\ncache-control = ['*.txt=max-age=1']\n[log]\naccess = 'off'\n",
+    )
+    .unwrap();
     let mut command = serving(&root, &[]);
     command.env("INNKEEPER_CONFIG", &file).env("INNKEEPER_CACHE_CONTROL", "*.txt=max-age=2");
     let program = Program::start(command, 1);
@@ -82,21 +85,24 @@ fn what_is_in_force_is_told_with_its_source() {
 fn wrong_settings_of_dev_are_refused_too() {
     let folder = site();
     let file = folder.path().join("innkeeper.toml");
-    fs::write(&file, "buidl = 'true'\n").unwrap();
+    fs::write(&file, "[dev]\nbuidl = 'true'\n").unwrap();
     let refused = Command::new(PROGRAM).args(["dev", "--config"]).arg(&file).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8(refused.stderr).unwrap().contains("did you mean `build`?"));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("did you mean `build` in [dev]?"));
 }
 
 #[test]
 fn wrong_settings_are_refused_with_the_right_ones() {
     let folder = site();
     let file = folder.path().join("innkeeper.toml");
-    fs::write(&file, "acess-log = 'off'\n").unwrap();
+    fs::write(&file, "[log]\nacess = 'off'\n").unwrap();
     let refused = Command::new(PROGRAM).arg("--config").arg(&file).output().unwrap();
     let told = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(2));
-    assert!(told.contains("there is no setting `acess-log`; did you mean `access-log`?"), "{told}");
+    assert!(
+        told.contains("there is no setting `acess` in [log]; did you mean `access` in [log]?"),
+        "{told}"
+    );
     assert_eq!(told.lines().count(), 1);
 }
 

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use innkeeper::http::Peer;
-use innkeeper::server::{Running, Serve, Server};
+use innkeeper::server::{MAX_CONNECTIONS, Running, Serve, Server};
 use rustix::process::Signal;
 use seccompiler::SeccompCmpOp;
 use tokio::io::AsyncWriteExt;
@@ -51,7 +51,7 @@ impl Serve for Panicking {
 /// One worker, so that nobody else can take its place.
 fn start(service: &Panicking) -> (Running, std::net::SocketAddr) {
     let any_port = "127.0.0.1:0".parse().unwrap();
-    let server = Server::bind(&[any_port], NonZeroUsize::MIN).unwrap();
+    let server = Server::bind(&[any_port], NonZeroUsize::MIN, MAX_CONNECTIONS).unwrap();
     let address = server.addresses()[0];
     (server.start(service).unwrap(), address)
 }
@@ -111,7 +111,7 @@ impl Serve for Unready {
 #[test]
 fn a_worker_that_cannot_start_is_told_to_who_starts_it() {
     let any_port = "127.0.0.1:0".parse().unwrap();
-    let server = Server::bind(&[any_port], NonZeroUsize::new(2).unwrap()).unwrap();
+    let server = Server::bind(&[any_port], NonZeroUsize::new(2).unwrap(), MAX_CONNECTIONS).unwrap();
     let error = server.start(&Unready).err().expect("it did not start").to_string();
     assert!(error.contains("worker-1 cannot start"), "{error}");
 }

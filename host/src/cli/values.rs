@@ -1,9 +1,8 @@
-//! Single values of the command line: what was typed becomes a value within its
-//! bounds, or a sentence that tells what to type.
+//! Reads the value of a flag: it is a value within its bounds, or a sentence that tells what to
+//! write.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -22,6 +21,24 @@ pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {
         .ok()
         .filter(|&count| count <= MAX_WORKERS)
         .ok_or_else(|| format!("write a number from 1 to {MAX_WORKERS}"))
+}
+
+/// Reads a number of connections. Each takes two descriptors, of which Linux allows a process
+/// about a million (fs.nr_open).
+pub(super) fn connections(text: &str) -> Result<NonZeroUsize, String> {
+    const MOST: NonZeroUsize = NonZeroUsize::new(500_000).expect("is not zero");
+    text.parse()
+        .ok()
+        .filter(|&count| count <= MOST)
+        .ok_or_else(|| format!("write a number from 1 to {MOST}"))
+}
+
+/// Reads how many of the last 1,000 decisions may fail.
+pub(super) fn rollback_after(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .ok()
+        .filter(|count: &NonZeroU32| count.get() <= 1_000)
+        .ok_or_else(|| "write a number from 1 to 1000".to_owned())
 }
 
 /// Reads a number of which there is at least one.
@@ -47,23 +64,9 @@ pub(super) fn size<const MIN: u64, const MAX: u64>(text: &str) -> Result<ByteSiz
     }
 }
 
-/// Reads a deadline.
-pub(super) fn deadline(text: &str) -> Result<Duration, String> {
-    time(text, Duration::from_millis(1)..=Duration::from_secs(60))
-}
-
-/// Reads how much of a processor's time compiling may take.
-pub(super) fn compile_time(text: &str) -> Result<Duration, String> {
-    time(text, Duration::from_secs(1)..=Duration::from_secs(3600))
-}
-
-/// Reads how long a file need not be looked at.
-pub(super) fn file_cache_valid(text: &str) -> Result<Duration, String> {
-    time(text, Duration::ZERO..=Duration::from_secs(1))
-}
-
-/// Reads a time within bounds.
-fn time(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, String> {
+/// Reads a time within bounds, which are milliseconds.
+pub(super) fn time<const MIN: u64, const MAX: u64>(text: &str) -> Result<Duration, String> {
+    let bounds = Duration::from_millis(MIN)..=Duration::from_millis(MAX);
     let shown = |time: &Duration| humantime::format_duration(*time).to_string();
     let bounds_shown = format!("{} to {}", shown(bounds.start()), shown(bounds.end()));
     match humantime::parse_duration(text) {

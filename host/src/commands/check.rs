@@ -30,7 +30,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
     let cases = read_cases(&arguments.cases)?;
     let helpers = start_helpers(arguments.guest.as_deref())?;
-    let engine = start_engine(&arguments.guests, helpers.clone())?;
+    let engine = start_engine(&arguments.limits, helpers.clone())?;
     let began = Instant::now();
     let guest = load(&name, &bytes, engine)?;
     let compile = began.elapsed();
@@ -124,9 +124,9 @@ fn count_instructions(
     helpers: Option<Helpers>,
     bytes: &[u8],
 ) -> anyhow::Result<Option<u64>> {
-    let engine = Engine::counting(arguments.guests.limits())
+    let engine = Engine::counting(arguments.limits.limits())
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))?;
-    let engine = with_helpers(engine, &arguments.guests, helpers);
+    let engine = with_helpers(engine, &arguments.limits, helpers);
     let guest = LoadedGuest::load(&engine.into(), bytes).map_err(|error| anyhow!(error))?;
     Ok(guest.measure(LINE, [].into_iter(), FACTS).ok().and_then(|cost| cost.instructions))
 }

@@ -12,12 +12,12 @@ use crate::text::escaped;
 
 /// Compiles it, unless that was done before.
 pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
-    let Some(folder) = arguments.code_cache() else {
+    let Some(folder) = arguments.code_directory() else {
         bail!("there is no folder to keep it in; name one with --code-cache DIR");
     };
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
     let cache = CodeCache::open(&folder).map_err(|problem| anyhow!(problem))?;
-    let engine = start_engine(&arguments.guests, start_helpers(arguments.guest.as_deref())?)?
+    let engine = start_engine(&arguments.limits, start_helpers(arguments.guest.as_deref())?)?
         .keeping_code(cache);
     let began = Instant::now();
     let guest = load(&name, &bytes, engine)?;

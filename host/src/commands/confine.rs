@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
-use crate::cli::{LogFormat, Settings};
+use crate::cli::Settings;
+use crate::cli::settings::log::AccessLog;
 use crate::helper;
 use crate::sandbox::opener::{How, Named};
 use crate::sandbox::{self, Needs, Refusals, Role, Sandbox, SandboxError};
@@ -14,9 +15,9 @@ use crate::sandbox::{self, Needs, Refusals, Role, Sandbox, SandboxError};
 /// The files that are opened again by their names: the guest and its cases, which others
 /// replace, and the log, which is moved away.
 fn named(settings: &Settings) -> Vec<Named> {
-    let read = settings.guest.iter().chain(&settings.cases);
-    let has_log = settings.access_log != LogFormat::Off;
-    let append = settings.access_log_file.iter().filter(|_| has_log);
+    let read = settings.guest.file.iter().chain(&settings.guest.cases);
+    let has_log = settings.log.access != AccessLog::Off;
+    let append = settings.log.access_file.iter().filter(|_| has_log);
     let read = read.map(|path| (path.clone(), How::Read));
     read.chain(append.map(|path| (path.clone(), How::Append))).collect()
 }
@@ -33,14 +34,14 @@ pub(super) fn enter(settings: &Settings, code_cache: Option<&Path>) -> anyhow::R
         )?;
     }
     let mut needs = Needs { read: vec![settings.root.clone()], by_name, ..Needs::default() };
-    needs.read.extend(settings.allow_read.iter().cloned());
+    needs.read.extend(settings.sandbox.allow_read.iter().cloned());
     needs.write.extend(code_cache.map(Path::to_owned));
     for folder in &needs.write {
         warn_of_others_in(folder);
     }
-    let refusals = if settings.sandbox_report { Refusals::Reported } else { Refusals::Silent };
+    let refusals = if settings.sandbox.report { Refusals::Reported } else { Refusals::Silent };
     let sandbox = sandbox::enter(Role::Server(&needs), refusals).map_err(|error| match error {
-        SandboxError::Path(path, error) if settings.allow_read.contains(&path) => {
+        SandboxError::Path(path, error) if settings.sandbox.allow_read.contains(&path) => {
             anyhow!("cannot open {path:?} (--allow-read): {error}")
         }
         error => {

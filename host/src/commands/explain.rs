@@ -23,12 +23,12 @@ use crate::text::escaped;
 
 /// Explains the answer to a request.
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
-    let files = open_files(&arguments.root, arguments.site.options(), NonZeroUsize::MIN)?;
+    let files = open_files(&arguments.root, arguments.files.options(), NonZeroUsize::MIN)?;
     let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
     let generation = load(
         &name,
         &bytes,
-        start_engine(&arguments.guests, start_helpers(arguments.guest.as_deref())?)?,
+        start_engine(&arguments.limits, start_helpers(arguments.guest.as_deref())?)?,
     )?;
     let digest = generation.digest();
     let service = Service {

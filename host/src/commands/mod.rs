@@ -27,7 +27,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use rustix::process::{Resource, getrlimit};
 
-use crate::cli::GuestArguments;
+use crate::cli::GuestLimitSettings;
 use crate::files::{Files, Options, Resolver};
 use crate::guest::release::source::read_guest;
 use crate::guest::{self, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest, PreparedEngine};
@@ -122,15 +122,15 @@ fn start_helpers(guest: Option<&Path>) -> anyhow::Result<Option<Helpers>> {
 }
 
 /// Starts an engine to try a guest on.
-fn start_engine(guests: &GuestArguments, helpers: Option<Helpers>) -> anyhow::Result<Engine> {
-    let engine = start(prepare_engine(guests.limits(), NonZeroUsize::MIN, Compilation::Whole)?)?;
-    Ok(with_helpers(engine, guests, helpers))
+fn start_engine(limits: &GuestLimitSettings, helpers: Option<Helpers>) -> anyhow::Result<Engine> {
+    let engine = start(prepare_engine(limits.limits(), NonZeroUsize::MIN, Compilation::Whole)?)?;
+    Ok(with_helpers(engine, limits, helpers))
 }
 
 /// The engine, compiling in helpers if there are some.
-fn with_helpers(engine: Engine, guests: &GuestArguments, helpers: Option<Helpers>) -> Engine {
+fn with_helpers(engine: Engine, limits: &GuestLimitSettings, helpers: Option<Helpers>) -> Engine {
     match helpers {
-        Some(helpers) => engine.compiling_in(helpers, guests.compile_limits()),
+        Some(helpers) => engine.compiling_in(helpers, limits.compile_limits()),
         None => engine,
     }
 }

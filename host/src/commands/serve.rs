@@ -19,7 +19,7 @@ use crate::admin::access::Access;
 use crate::admin::listener::{AdminAddress, Bound};
 use crate::admin::status::Subject;
 use crate::admin::{self, Admin};
-use crate::cli::{DevArguments, EffectiveSetting, LogFormat, Settings, sources};
+use crate::cli::{DevArguments, EffectiveSetting, Settings, effective};
 use crate::dev::Dev;
 use crate::dev::inject::Tail;
 use crate::dev::sources::Sources;
@@ -33,16 +33,12 @@ use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::validation::validate::{Validated, validate};
 use crate::guest::{ActiveGuest, Engine, LoadedGuest, PreparedEngine};
 use crate::helper::{Confinement, Spawner};
-use crate::http1::{Limits, connection::Service, turns::Turns};
+use crate::http1::{connection::Service, turns::Turns};
 use crate::log::file::{LogFile, Out};
 use crate::log::{AccessLog, Format};
 use crate::metrics::Metrics;
 use crate::server::{HEARTBEAT, Running, Server};
 use crate::service_manager;
-
-/// How long requests in flight have to finish when the server stops. Service
-/// managers kill what takes longer than 30 to 90 seconds.
-const STOP_GRACE: Duration = Duration::from_secs(10);
 
 /// How long workers have to reset their connections when a second signal comes.
 const RESET_GRACE: Duration = Duration::from_secs(1);
@@ -65,17 +61,20 @@ struct Opened {
 }
 
 /// Serves until a signal says to stop.
-pub fn run(settings: &Settings, effective: &[EffectiveSetting]) -> anyhow::Result<()> {
+pub fn run(settings: &Settings, settings_with_origin: &[EffectiveSetting]) -> anyhow::Result<()> {
     if settings.print_config {
-        return print(format_args!("{}", sources::write(effective)));
+        return print(format_args!("{}", effective::write(settings_with_origin)));
     }
     serve(settings, None)
 }
 
 /// Serves while a guest is written.
-pub fn run_dev(arguments: &DevArguments, effective: &[EffectiveSetting]) -> anyhow::Result<()> {
+pub fn run_dev(
+    arguments: &DevArguments,
+    settings_with_origin: &[EffectiveSetting],
+) -> anyhow::Result<()> {
     if arguments.serve.print_config {
-        return print(format_args!("{}", sources::write(effective)));
+        return print(format_args!("{}", effective::write(settings_with_origin)));
     }
     let mut paths = arguments.source.clone();
     if paths.is_empty() && Path::new("src").is_dir() {
@@ -95,12 +94,13 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let started = (Instant::now(), SystemTime::now());
     let dev = sources.as_ref().map(|_| Dev::new());
     let opened = open(settings, dev.is_some())?;
-    let confinement = if settings.no_sandbox { Confinement::None } else { Confinement::Sandbox };
+    let confinement =
+        if settings.sandbox.disabled { Confinement::None } else { Confinement::Sandbox };
     // Without a guest of somebody else's there is nothing to compile but our own.
-    let may_compile = settings.guest.is_some() || opened.admin.is_some();
+    let may_compile = settings.guest.file.is_some() || opened.admin.is_some();
     let spawner = may_compile.then(|| start_spawner(confinement)).transpose()?;
     // A build runs programs.
-    let keeps_all = settings.no_sandbox || dev.is_some();
+    let keeps_all = settings.sandbox.disabled || dev.is_some();
     let sandbox = if keeps_all {
         None
     } else {
@@ -118,28 +118,28 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let helpers = helpers.context("cannot start the thread that listens to helpers")?;
     let mut engine = start(engine)?;
     if let Some(helpers) = helpers.clone() {
-        engine = engine.compiling_in(helpers, settings.guests.compile_limits());
+        engine = engine.compiling_in(helpers, settings.guest.limits.compile_limits());
     }
     if let Some(cache) = code_cache {
         engine = engine.keeping_code(cache);
     }
     let engine = Arc::new(engine);
-    let source = Source::new(settings.guest.clone(), settings.cases.clone());
+    let source = Source::new(settings.guest.file.clone(), settings.guest.cases.clone());
     let first = first_generation(&engine, settings)?;
     let serving = Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy()));
     let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers.get())));
     let service = Arc::new(Service {
         files,
         guest: Arc::clone(&serving),
-        limits: Limits::default(),
+        limits: settings.limits.connection_limits(),
         turns: Turns::new(workers.get()),
-        clients: settings.clients.clients(),
+        clients: settings.clients(),
         log: log
             .map(|(out, format)| AccessLog::to(out, format))
             .transpose()
             .context("cannot start the access log")?,
         metrics: metrics.clone(),
-        show_heads: settings.verbose,
+        show_heads: settings.log.verbose,
         tail: dev
             .as_ref()
             .and(admin.as_ref())
@@ -149,7 +149,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
         .files
         .monitor_root(settings.root.clone())
         .context("cannot start to look after the root")?;
-    let is_off = settings.no_watch && dev.is_none();
+    let is_off = settings.guest.no_watch && dev.is_none();
     let watching = if is_off { Watching::Off } else { Watching::On };
     let deployer = Deployer::start(Arc::clone(&engine), Arc::clone(&serving), source, watching);
     let deployer = Arc::new(deployer.context("cannot start the threads that swap guests")?);
@@ -164,7 +164,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             let (version, root) = (env!("CARGO_PKG_VERSION"), settings.root.display());
             say(format_args!("innkeeper {version} serves {root}; Ctrl-C stops it"));
         }
-        if !keeps_all || settings.no_sandbox {
+        if !keeps_all || settings.sandbox.disabled {
             confine::tell(sandbox.as_ref());
         }
         for listener in &listeners {
@@ -189,7 +189,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
                 root: settings.root.display().to_string(),
                 workers: workers.get(),
                 limits: engine.limits(),
-                guest_file: settings.guest.as_ref().map(|guest| guest.display().to_string()),
+                guest_file: settings.guest.file.as_ref().map(|guest| guest.display().to_string()),
                 sandbox,
                 helpers,
             };
@@ -226,7 +226,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
         }
         service_manager::stopping();
         readiness.send_replace(false);
-        anyhow::Ok(stop(running, &mut signals).await)
+        anyhow::Ok(stop(running, &mut signals, settings.limits.stop_timeout).await)
     })?;
     // With it go the sockets of the administration, whatever keeps the process from its end.
     drop(runtime);
@@ -248,7 +248,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
 fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     service_manager::find().context("cannot tell the service manager anything")?;
     let workers = settings.worker_count();
-    let mut options = settings.site.options();
+    let mut options = settings.file_options();
     // Pages must be as they are, to be appended to.
     options.compress &= !is_dev;
     let files = open_files(&settings.root, options, workers)?;
@@ -257,13 +257,14 @@ fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     let log = open_log(settings)?;
     let code_cache = code_cache(settings)?;
     let inherited = service_manager::inherited_listeners()?;
+    let max_connections = settings.limits.max_connections;
     let server = if inherited.is_empty() {
-        Server::bind(&settings.listen, workers)?
+        Server::bind(&settings.listen, workers, max_connections)?
     } else {
-        Server::inherit(inherited, workers)?
+        Server::inherit(inherited, workers, max_connections)?
     };
     let any_port = AdminAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
-    let wanted = match &settings.admin {
+    let wanted = match &settings.admin.listen {
         Some(address @ AdminAddress::Unix(_)) if is_dev => {
             tracing::warn!("pages need an address to load anew: {address} (--admin) is not used");
             None
@@ -273,7 +274,7 @@ fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     let admin = match wanted.or(is_dev.then_some(&any_port)) {
         None => None,
         Some(address) => {
-            let access = match (&settings.admin_token_file, address) {
+            let access = match (&settings.admin.token_file, address) {
                 (Some(file), _) => Access::read_token(file).map_err(|problem| anyhow!(problem))?,
                 (None, AdminAddress::Unix(_)) => Access::Open,
                 (None, AdminAddress::Tcp(_)) => Access::Nobody,
@@ -287,12 +288,8 @@ fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
 
 /// Opens the access log, if one is wanted.
 fn open_log(settings: &Settings) -> anyhow::Result<Option<(Box<dyn Out>, Format)>> {
-    let format = match settings.access_log {
-        LogFormat::Combined => Format::Combined,
-        LogFormat::Json => Format::Json,
-        LogFormat::Off => return Ok(None),
-    };
-    let out: Box<dyn Out> = match &settings.access_log_file {
+    let Some(format) = settings.log.access.format() else { return Ok(None) };
+    let out: Box<dyn Out> = match &settings.log.access_file {
         None => Box::new(io::stdout()),
         Some(path) => {
             let file = LogFile::open(path);
@@ -335,12 +332,12 @@ enum Stopped {
 }
 
 /// Stops in peace, or at once when a second signal comes.
-async fn stop(mut running: Running, signals: &mut Signals) -> Stopped {
+async fn stop(mut running: Running, signals: &mut Signals, grace: Duration) -> Stopped {
     tracing::info!("stopping: requests in flight are finished; a second signal ends them");
     let places = running.places();
     running.close().await;
     tokio::select! {
-        cut = running.stop(STOP_GRACE) => {
+        cut = running.stop(grace) => {
             match cut {
                 0 => tracing::info!("stopped"),
                 cut => tracing::warn!("stopped; {cut} connections took too long and were cut"),
@@ -360,10 +357,10 @@ async fn stop(mut running: Running, signals: &mut Signals) -> Stopped {
 /// Opens the folder of compiled guests. One that was named must be usable; the one
 /// of the user is done without where it is not.
 fn code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
-    let Some(folder) = settings.code_cache() else { return Ok(None) };
+    let Some(folder) = settings.cache.code_directory() else { return Ok(None) };
     match CodeCache::open(&folder) {
         Ok(cache) => Ok(Some(cache)),
-        Err(problem) if settings.code_cache.is_some() => Err(anyhow!("{problem}")),
+        Err(problem) if settings.cache.code.is_some() => Err(anyhow!("{problem}")),
         Err(problem) => {
             tracing::warn!("guests are compiled anew at each start: {problem}");
             Ok(None)
@@ -373,12 +370,12 @@ fn code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
 
 /// Loads and checks the guest that was named, or the built-in one.
 fn first_generation(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result<LoadedGuest> {
-    let cases = read_cases(&settings.cases)?;
-    let (name, bytes) = read_guest_or_default(settings.guest.as_deref())?;
-    let origin = if settings.guest.is_some() { Origin::File } else { Origin::BuiltIn };
+    let cases = read_cases(&settings.guest.cases)?;
+    let (name, bytes) = read_guest_or_default(settings.guest.file.as_deref())?;
+    let origin = if settings.guest.file.is_some() { Origin::File } else { Origin::BuiltIn };
     let Validated { generation, report, compile, check } = validate(engine, origin, &bytes, &cases)
         .map_err(|error| anyhow!("{name} is not fit to serve: {error}"))?;
-    if settings.guest.is_some() {
+    if settings.guest.file.is_some() {
         deploy::warn_of_imports(&name, &generation);
         let digest = generation.digest();
         let lines = report.lines;

@@ -34,7 +34,7 @@ pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     let guest = load(
         &name,
         &bytes,
-        start_engine(&arguments.guests, start_helpers(Some(&arguments.guest))?)?,
+        start_engine(&arguments.limits, start_helpers(Some(&arguments.guest))?)?,
     )?;
     let mut outcome = Outcome {
         guest: name,

@@ -32,7 +32,7 @@ const BACKLOG: i32 = 1024;
 
 /// Connections at a time, for the whole server, unless descriptors are scarcer.
 /// An idle one costs a few KiB.
-const MAX_CONNECTIONS: usize = 16_384;
+pub const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(16_384).expect("is not zero");
 
 /// Descriptors that are not for connections: logs, the guest, the administration.
 const RESERVED_DESCRIPTORS: u64 = 48;
@@ -78,8 +78,12 @@ pub struct Places {
 
 impl Server {
     /// Binds these addresses, for this many workers. Port 0 is any free port.
-    pub fn bind(addresses: &[SocketAddr], workers: NonZeroUsize) -> anyhow::Result<Server> {
-        let max_connections = max_connections(workers, addresses.len())?;
+    pub fn bind(
+        addresses: &[SocketAddr],
+        workers: NonZeroUsize,
+        max_connections: NonZeroUsize,
+    ) -> anyhow::Result<Server> {
+        let max_connections = possible_connections(max_connections, workers, addresses.len())?;
         let mut bound = Vec::new();
         let mut listeners: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
         for &address in addresses {
@@ -102,8 +106,9 @@ impl Server {
     pub fn inherit(
         inherited: Vec<std::net::TcpListener>,
         workers: NonZeroUsize,
+        max_connections: NonZeroUsize,
     ) -> anyhow::Result<Server> {
-        let max_connections = max_connections(workers, inherited.len())?;
+        let max_connections = possible_connections(max_connections, workers, inherited.len())?;
         let mut addresses = Vec::new();
         let mut listeners: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
         for socket in inherited.into_iter().map(Socket::from) {
@@ -217,9 +222,13 @@ impl Places {
     }
 }
 
-/// How many connections the descriptors of this process allow, after asking for
+/// How many of these connections the descriptors of this process allow, after asking for
 /// as many as it may have.
-fn max_connections(workers: NonZeroUsize, addresses: usize) -> anyhow::Result<usize> {
+fn possible_connections(
+    wanted: NonZeroUsize,
+    workers: NonZeroUsize,
+    addresses: usize,
+) -> anyhow::Result<usize> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum {
@@ -230,7 +239,7 @@ fn max_connections(workers: NonZeroUsize, addresses: usize) -> anyhow::Result<us
         }
     }
     let Some(descriptors) = limit.current else {
-        return Ok(MAX_CONNECTIONS);
+        return Ok(wanted.get());
     };
     // A worker keeps few files open, and fewer still where there are few to have.
     let open_files = OPEN_FILES.saturating_mul(workers.get() as u64).min(descriptors / 4);
@@ -239,8 +248,8 @@ fn max_connections(workers: NonZeroUsize, addresses: usize) -> anyhow::Result<us
     let reserved = RESERVED_DESCRIPTORS.saturating_add(of_workers);
     let for_connections = descriptors.saturating_sub(reserved.saturating_add(open_files));
     let allowed = usize::try_from(for_connections / DESCRIPTORS_PER_CONNECTION)
-        .unwrap_or(MAX_CONNECTIONS)
-        .min(MAX_CONNECTIONS);
+        .unwrap_or(usize::MAX)
+        .min(wanted.get());
     if allowed == 0 {
         anyhow::bail!(
             "this process may open only {descriptors} files; allow it at least {} (ulimit -n)",

@@ -1,0 +1,191 @@
+//! The command line: a command, or the settings of a server.
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::command::{
+    CheckArguments, CompileArguments, DevArguments, ExplainArguments, NewArguments, TestArguments,
+};
+use super::settings::Settings;
+use super::values::admin_address;
+use crate::admin::listener::AdminAddress;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "innkeeper",
+    version,
+    about = "Serves a directory over HTTP. A WebAssembly guest decides the response to each request.",
+    after_help = "Each flag is also an environment variable and a key of the configuration file: \
+        --log-format is INNKEEPER_LOG_FORMAT, and `format` in the table [log]. --help explains \
+        that, and lists all flags.",
+    after_long_help = "Without --guest the built-in policy decides: `/` and paths that end in `/` are \
+        index pages, other paths are files, and names that begin with a dot are private.\n\n\
+        Each flag is also an environment variable and a key of the file that --config names. \
+        --log-format json is INNKEEPER_LOG_FORMAT=json, and format = \"json\" in the table [log]: \
+        the heading of a flag is its table, and the key is the flag without the word of the table. \
+        The flag that is that word alone is its main setting: --guest is `file` in [guest], --admin \
+        is `listen` in [admin]. --no-x sets x to false: INNKEEPER_COMPRESS=false, compress = false; \
+        --no-sandbox is `enabled` in [sandbox]. Several values of a variable are separated by `;`.",
+    args_conflicts_with_subcommands = true
+)]
+pub struct Arguments {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: Settings,
+}
+
+/// What can be done besides serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a project for a new guest, with tests, cases and a build
+    New(NewArguments),
+    /// Run cases against a guest, without a server
+    Test(TestArguments),
+    /// Describe a guest, measure it, and validate it
+    Check(CheckArguments),
+    /// Compile a guest before the start that needs it
+    Compile(CompileArguments),
+    /// Show the response to one request, and its reasons
+    Explain(ExplainArguments),
+    /// Serve while a guest is edited: build, validate, replace, and reload pages
+    Dev(Box<DevArguments>),
+    /// Ask the administration of a server for its health
+    Health {
+        /// The address of the administration, as in --admin
+        #[arg(value_name = "ADDR:PORT|unix:PATH", env = "INNKEEPER_ADMIN", value_parser = admin_address)]
+        admin: AdminAddress,
+    },
+    /// Print a script that completes this command line in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arguments, Command};
+    use crate::admin::listener::AdminAddress;
+    use crate::cli::settings::Settings;
+    use crate::cli::settings::log::AccessLog;
+    use crate::guest::GuestLimits;
+    use crate::guest::release::active::Fallback;
+    use crate::http1::Limits;
+    use clap::error::ErrorKind;
+    use clap::{CommandFactory, Parser};
+    use std::path::Path;
+    use std::time::Duration;
+
+    fn serving(typed: &[&str]) -> Settings {
+        Arguments::parse_from([&["innkeeper"], typed].concat()).serve
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn nothing_typed_serves_the_site_on_this_machine() {
+        let settings = serving(&[]);
+        assert_eq!(settings.root, Path::new("html"));
+        assert_eq!(settings.listen, ["127.0.0.1:7890".parse().expect("an address")]);
+        assert_eq!((settings.guest.file, settings.log.verbose), (None, false));
+        assert_eq!(settings.log.access, AccessLog::Combined);
+    }
+
+    #[test]
+    fn several_addresses() {
+        let settings = serving(&["--listen", "0.0.0.0:80", "--listen", "[::]:80", "site"]);
+        let listen: Vec<_> = settings.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(listen, ["0.0.0.0:80", "[::]:80"]);
+        assert_eq!(settings.root, Path::new("site"));
+    }
+
+    #[test]
+    fn limits_are_read_with_their_units() {
+        let settings = serving(&["--guest-deadline", "2s", "--guest-memory", "1GiB"]);
+        let limits = settings.guest_limits();
+        assert_eq!((limits.deadline, limits.memory_bytes), (Duration::from_secs(2), 1 << 30));
+        let fallback = serving(&["--on-guest-failure", "fallback"]).guest.on_failure;
+        assert_eq!(fallback, Fallback::Previous);
+        let limits = serving(&["--keepalive-timeout", "5s", "--max-header-fields", "16"]);
+        let limits = limits.limits.connection_limits();
+        assert_eq!((limits.idle, limits.fields), (Duration::from_secs(5), 16));
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_limits() {
+        let settings = serving(&[]);
+        let guest = (settings.guest_limits(), GuestLimits::default());
+        assert_eq!(format!("{:?}", guest.0), format!("{:?}", guest.1));
+        let connection = (settings.limits.connection_limits(), Limits::default());
+        assert_eq!(format!("{:?}", connection.0), format!("{:?}", connection.1));
+    }
+
+    #[test]
+    fn limits_out_of_bounds_are_refused() {
+        const SIZES: &str = "allowed are 64.0 KiB to 4.0 GiB";
+        const TCP: &str = "not an IP address and a port; write 127.0.0.1:7891, 0.0.0.0:7891";
+        for (flag, value, told) in [
+            ("--guest-deadline", "0ms", "allowed are 1ms to 1m"),
+            ("--guest-deadline", "2min", "allowed are 1ms to 1m"),
+            ("--guest-deadline", "soon", "write a time as in 50ms or 1s, from 1ms to 1m"),
+            ("--guest-memory", "1KiB", SIZES),
+            ("--guest-memory", "5GiB", SIZES),
+            ("--guest-memory", "lots", "write a size as in 64MiB or 512KiB, from 64.0 KiB"),
+            ("--guest-stack", "2MiB", "allowed are 64.0 KiB to 1.0 MiB"),
+            ("--file-cache-valid", "2s", "allowed are 0s to 1s"),
+            ("--guest-table-elements", "0", "0 is not in 1..="),
+            ("--guest-core-instances", "0", "0 is not in 1..="),
+            ("--rollback-after", "0", "write a number from 1 to 1000"),
+            ("--rollback-after", "1001", "write a number from 1 to 1000"),
+            ("--max-header-fields", "101", "101 is not in 1..=100"),
+            ("--max-connections", "0", "write a number from 1 to 500000"),
+            ("--send-timeout", "0s", "allowed are 1s to 1h"),
+            ("--workers", "0", "write a number from 1 to 1024"),
+            ("--workers", "2000", "write a number from 1 to 1024"),
+            ("--admin", "localhost:7891", TCP),
+            ("--admin", "unix:", "write the path of the socket behind unix:"),
+        ] {
+            let error = Arguments::try_parse_from(["innkeeper", flag, value]).expect_err(flag);
+            assert_eq!(error.kind(), ErrorKind::ValueValidation, "{error}");
+            let error = error.to_string();
+            let blamed = format!("invalid value '{value}' for '{flag} <");
+            assert!(error.contains(&blamed) && error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_administration_has_an_address_or_a_socket() {
+        let admin = |typed| serving(&["--admin", typed]).admin.listen;
+        let address = "127.0.0.1:1".parse().expect("an address");
+        assert_eq!(admin("127.0.0.1:1"), Some(AdminAddress::Tcp(address)));
+        assert_eq!(admin("http://127.0.0.1:1/"), Some(AdminAddress::Tcp(address)));
+        assert_eq!(admin("unix:a/b"), Some(AdminAddress::Unix("a/b".into())));
+        assert_eq!(serving(&[]).admin.listen, None);
+    }
+
+    #[test]
+    fn a_guest_may_be_left_out_of_an_explanation() {
+        let explain = |typed: &[&str]| {
+            let typed = [&["innkeeper", "explain"], typed].concat();
+            match Arguments::parse_from(typed).command {
+                Some(Command::Explain(arguments)) => arguments,
+                other => panic!("{other:?}"),
+            }
+        };
+        let without = explain(&["GET / HTTP/1.1", "-H", "Accept: a:b"]);
+        assert_eq!((without.guest, without.line.as_str()), (None, "GET / HTTP/1.1"));
+        assert_eq!(without.fields, [("Accept".to_owned(), "a:b".to_owned())]);
+        let with = explain(&["policy.wasm", "GET / HTTP/1.1"]);
+        assert_eq!(with.guest.as_deref(), Some(Path::new("policy.wasm")));
+        assert_eq!(with.line, "GET / HTTP/1.1");
+    }
+}

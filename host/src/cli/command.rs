@@ -1,0 +1,154 @@
+//! The arguments of each command.
+
+use std::path::PathBuf;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+
+use super::settings::Settings;
+use super::settings::cache::CodeCache;
+use super::settings::files::FileSettings;
+use super::settings::guest::GuestLimitSettings;
+use super::values::{field, project_name};
+
+/// `innkeeper test`
+#[derive(Debug, Args)]
+pub struct TestArguments {
+    /// The guest
+    pub guest: PathBuf,
+
+    /// Files of cases, such as guest/cases.toml of the sources
+    #[arg(required = true)]
+    pub cases: Vec<PathBuf>,
+
+    /// Format of the outcome
+    #[arg(long, value_enum, default_value_t = OutcomeFormat::Text)]
+    pub format: OutcomeFormat,
+
+    /// What the guest may use
+    #[command(flatten)]
+    pub limits: GuestLimitSettings,
+}
+
+/// `innkeeper check`
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The guest [default: the built-in one]
+    pub guest: Option<PathBuf>,
+
+    /// Cases that it must pass; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub cases: Vec<PathBuf>,
+
+    /// What the guest may use
+    #[command(flatten)]
+    pub limits: GuestLimitSettings,
+}
+
+/// `innkeeper new`
+#[derive(Debug, Args)]
+pub struct NewArguments {
+    /// Name of the project and of its directory: letters, digits and dashes
+    #[arg(value_parser = project_name)]
+    pub name: String,
+
+    /// Programming language of the guest
+    #[arg(long, value_enum, default_value_t = Language::Rust)]
+    pub lang: Language,
+}
+
+/// A language that a project can be created in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// Rust
+    Rust,
+    /// JavaScript
+    Js,
+    /// Python
+    Python,
+    /// C
+    C,
+}
+
+/// `innkeeper dev`
+#[derive(Debug, Args)]
+pub struct DevArguments {
+    /// Shell command that builds the guest: 'cargo build --target wasm32-unknown-unknown'
+    ///
+    /// It runs at the start, and whenever a source changes.
+    #[arg(long, value_name = "COMMAND", help_heading = "Dev")]
+    pub build: Option<String>,
+
+    /// A directory or file that the guest is built from [default: src, if it exists]
+    ///
+    /// May be given several times.
+    #[arg(long, value_name = "PATH", help_heading = "Dev")]
+    pub source: Vec<PathBuf>,
+
+    /// How to serve
+    #[command(flatten)]
+    pub serve: Settings,
+}
+
+/// `innkeeper compile`
+#[derive(Debug, Args)]
+pub struct CompileArguments {
+    /// The guest [default: the built-in one]
+    pub guest: Option<PathBuf>,
+
+    /// Directory of compiled guests [default: ~/.cache/innkeeper]
+    ///
+    /// No other user may be able to write there. XDG_CACHE_HOME and systemd's CACHE_DIRECTORY
+    /// change the default.
+    #[arg(long, value_name = "DIR", env = "INNKEEPER_CODE_CACHE", value_parser = OsStringValueParser::new().map(CodeCache::from))]
+    pub code_cache: Option<CodeCache>,
+
+    /// What the guest may use: the result is for a server with the same limits
+    #[command(flatten)]
+    pub limits: GuestLimitSettings,
+}
+
+impl CompileArguments {
+    /// The directory that compiled guests are kept in.
+    pub fn code_directory(&self) -> Option<PathBuf> {
+        CodeCache::directory(self.code_cache.as_ref())
+    }
+}
+
+/// `innkeeper explain`
+#[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
+pub struct ExplainArguments {
+    /// The guest [default: the built-in one]
+    pub guest: Option<PathBuf>,
+
+    /// The request line, as in 'GET /a%20b HTTP/1.1'
+    #[arg(required = true)]
+    pub line: String,
+
+    /// A header field of the request; may be given several times. Without a Host
+    /// there is `Host: localhost`
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field)]
+    pub fields: Vec<(String, String)>,
+
+    /// The directory that would be served
+    #[arg(long, value_name = "DIR", default_value = "html")]
+    pub root: PathBuf,
+
+    /// Which of its files are served, and how
+    #[command(flatten)]
+    pub files: FileSettings,
+
+    /// What the guest may use
+    #[command(flatten)]
+    pub limits: GuestLimitSettings,
+}
+
+/// The format of the outcome of cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutcomeFormat {
+    /// The cases that failed, and a count
+    Text,
+    /// All cases, for programs
+    Json,
+}

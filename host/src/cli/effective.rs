@@ -1,0 +1,113 @@
+//! The effective configuration: each setting, its value, and where that comes from, written as a
+//! configuration file.
+
+use std::any::TypeId;
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches};
+use toml::Value;
+
+use super::key::{Key, is_switch, is_switch_off};
+use crate::text::escaped;
+
+/// Where remarks begin at the latest, in characters: one long value must not push all remarks
+/// off the screen.
+const REMARK_COLUMN: usize = 44;
+
+/// Where the value of a setting comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag.
+    CommandLine,
+    /// This environment variable.
+    Environment(String),
+    /// This configuration file.
+    File(PathBuf),
+    /// Nothing sets it.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::CommandLine => f.write_str("command line"),
+            Origin::Environment(name) => write!(f, "environment: {name}"),
+            Origin::File(path) => write!(f, "{}", escaped(&path.display().to_string())),
+            Origin::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A setting with the value that counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EffectiveSetting {
+    /// Its place in the configuration file.
+    pub key: Key,
+    /// Its value as the file would have it. `None`: it is not set.
+    pub value: Option<Value>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Writes settings as a configuration file, with a comment for the origin of each value.
+pub fn write(settings: &[EffectiveSetting]) -> String {
+    let mut tables: Vec<Option<&str>> = vec![None];
+    for setting in settings {
+        let table = setting.key.table.as_deref();
+        if !tables.contains(&table) {
+            tables.push(table);
+        }
+    }
+    let line = |setting: &EffectiveSetting| match &setting.value {
+        Some(value) => (format!("{} = {value}", setting.key.name), setting.origin.to_string()),
+        None => (format!("# {} =", setting.key.name), "not set".to_owned()),
+    };
+    let widths = settings.iter().map(|setting| line(setting).0.chars().count());
+    let width = widths.max().unwrap_or_default().min(REMARK_COLUMN);
+    let mut text = String::new();
+    for table in tables {
+        if let Some(table) = table {
+            text.push_str(&format!("\n[{table}]\n"));
+        }
+        for setting in settings.iter().filter(|setting| setting.key.table.as_deref() == table) {
+            let (setting, remark) = line(setting);
+            text.push_str(&format!("{setting:<width$}  # {remark}\n"));
+        }
+    }
+    text
+}
+
+/// The value of a setting as the file would have it.
+pub(super) fn value(matches: &ArgMatches, setting: &Arg) -> Option<Value> {
+    let id = setting.get_id().as_str();
+    if is_switch(setting) {
+        return Some(Value::Boolean(matches.get_flag(id) != is_switch_off(setting)));
+    }
+    let values = matches.get_raw(id)?;
+    let mut values = values.map(|value| {
+        let text = value.to_string_lossy();
+        match text.parse() {
+            Ok(number) if is_number(setting) => Value::Integer(number),
+            _ => Value::String(text.into_owned()),
+        }
+    });
+    match setting.get_action() {
+        ArgAction::Append => Some(Value::Array(values.collect())),
+        _ => values.next(),
+    }
+}
+
+/// Whether a setting is a number, and not a text that may look like one.
+fn is_number(setting: &Arg) -> bool {
+    let parsed = setting.get_value_parser().type_id();
+    [
+        TypeId::of::<u16>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<NonZeroU32>(),
+        TypeId::of::<NonZeroUsize>(),
+    ]
+    .into_iter()
+    .any(|number| parsed == number)
+}

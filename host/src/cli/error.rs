@@ -1,0 +1,70 @@
+//! Why there is no configuration, and how a mistake is described.
+
+use std::error::Error as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::diagnostics::complain;
+use crate::text::one_line;
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The command line is wrong, or asks for help.
+    Cli(clap::Error),
+    /// The environment or the file is wrong. A sentence for each mistake.
+    Source(Vec<String>),
+}
+
+impl ConfigError {
+    /// Prints the help that was asked for, or the mistakes to standard error. Gives the exit
+    /// code of the process: 2 for mistakes.
+    pub fn report(&self) -> ExitCode {
+        match self {
+            ConfigError::Cli(error) => {
+                let printed = error.print().and_then(|()| io::stdout().flush());
+                if let Err(error) = printed {
+                    complain(format_args!("innkeeper: cannot write to standard output: {error}"));
+                    return ExitCode::FAILURE;
+                }
+                // 0 for help and version.
+                u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+            }
+            ConfigError::Source(problems) => {
+                for problem in problems {
+                    complain(format_args!("error: {problem}"));
+                }
+                ExitCode::from(2)
+            }
+        }
+    }
+}
+
+impl From<clap::Error> for ConfigError {
+    fn from(error: clap::Error) -> ConfigError {
+        ConfigError::Cli(error)
+    }
+}
+
+/// Why clap refuses a value, without the flag that nobody typed: one line.
+pub(super) fn reason(error: &clap::Error) -> String {
+    let value = match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) => format!("invalid value {value:?}"),
+        _ => "invalid value".to_owned(),
+    };
+    match (error.kind(), error.source(), error.get(ContextKind::ValidValue)) {
+        (ErrorKind::ValueValidation, Some(reason), _) => {
+            format!("{value}: {}", one_line(&reason.to_string()))
+        }
+        (ErrorKind::InvalidValue, _, Some(ContextValue::Strings(valid))) => {
+            format!("{value}: write one of {}", valid.join(", "))
+        }
+        _ => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            first.strip_prefix("error: ").unwrap_or(first).to_owned()
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `[files]`: which files of the root are served, and how.
+
+use clap::Args;
+
+use crate::files::cache_control::Rule;
+use crate::files::{Links, Options};
+
+/// Which files of a root are served, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files")]
+pub struct FileSettings {
+    /// List directories that have no index page
+    ///
+    /// The list is HTML, or JSON if the client prefers it (Accept). It omits names that no URL
+    /// can express.
+    #[arg(long)]
+    pub listing: bool,
+
+    /// The Cache-Control of files that match a pattern
+    ///
+    /// The first match counts: 'assets/**=public, max-age=31536000, immutable'. A pattern with a
+    /// `/` matches the path below the root, any other the file's name in any directory. `*`
+    /// stands for anything but `/`, `**` for any directories, `?` for one character, `[ab]` for
+    /// one of these.
+    #[arg(long, value_name = "PATTERN=VALUE", value_parser = Rule::parse)]
+    pub cache_control: Vec<Rule>,
+
+    /// Do not follow symbolic links
+    ///
+    /// By default links inside the root are followed. An absolute link is one of them if it
+    /// begins with the path of the root, as given or with all links resolved.
+    #[arg(long)]
+    pub no_symlinks: bool,
+
+    /// Do not compress text on the fly
+    ///
+    /// Ready-made .br, .zst and .gz siblings of a file are still sent.
+    #[arg(long)]
+    pub no_compress: bool,
+}
+
+impl FileSettings {
+    /// How files are served.
+    pub fn options(&self) -> Options {
+        Options {
+            links: if self.no_symlinks { Links::Refused } else { Links::Followed },
+            compress: !self.no_compress,
+            list: self.listing,
+            cache_control: self.cache_control.clone(),
+            ..Options::default()
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The settings of a server, as the tree that the configuration file is: one struct for each
+//! table. Each setting is also a flag and an environment variable; [`key`](super::key) has the
+//! rule.
+//!
+//! - [`files`], [`guest`], [`cache`]: what is served, and what decides.
+//! - [`limits`], [`proxy`]: what clients may use, and which proxies are trusted.
+//! - [`log`], [`admin`], [`sandbox`]: how the server is run.
+
+pub mod admin;
+pub mod cache;
+pub mod files;
+pub mod guest;
+pub mod limits;
+pub mod log;
+pub mod proxy;
+pub mod sandbox;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::values::{MAX_WORKERS, address, workers};
+use crate::clients::{Allowance, Clients, Proxies};
+use crate::files::Options;
+use crate::guest::GuestLimits;
+use crate::guest::release::active::FailurePolicy;
+
+/// The port of the notes that the project began with, for this machine alone.
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7890);
+
+/// All settings of a server.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// The directory to serve
+    #[arg(default_value = "html")]
+    pub root: PathBuf,
+
+    /// An address to listen on
+    ///
+    /// May be given several times. Port 0 means any free port. IPv6 addresses stand in brackets:
+    /// [::1]:7890. Sockets that systemd passes are used instead.
+    #[arg(long, value_name = "ADDR:PORT", default_values_t = [DEFAULT_ADDRESS], value_parser = address)]
+    pub listen: Vec<SocketAddr>,
+
+    /// Number of worker threads [default: one per core]
+    #[arg(long, value_name = "COUNT", value_parser = workers)]
+    pub workers: Option<NonZeroUsize>,
+
+    /// Read settings from this TOML file
+    ///
+    /// Flags and environment variables take precedence over it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Print the effective configuration and exit
+    ///
+    /// A comment names the source of each value. The output is a valid file for --config.
+    #[arg(long)]
+    pub print_config: bool,
+
+    /// `[files]`
+    #[command(flatten)]
+    pub files: files::FileSettings,
+
+    /// `[guest]`
+    #[command(flatten)]
+    pub guest: guest::GuestSettings,
+
+    /// `[cache]`
+    #[command(flatten)]
+    pub cache: cache::CacheSettings,
+
+    /// `[limits]`
+    #[command(flatten)]
+    pub limits: limits::LimitSettings,
+
+    /// `[proxy]`
+    #[command(flatten)]
+    pub proxy: proxy::ProxySettings,
+
+    /// `[log]`
+    #[command(flatten)]
+    pub log: log::LogSettings,
+
+    /// `[admin]`
+    #[command(flatten)]
+    pub admin: admin::AdminSettings,
+
+    /// `[sandbox]`
+    #[command(flatten)]
+    pub sandbox: sandbox::SandboxSettings,
+}
+
+impl Settings {
+    /// The number of worker threads: the one that is set, or one for each core that this
+    /// process may use.
+    pub fn worker_count(&self) -> NonZeroUsize {
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.workers.unwrap_or_else(|| cores().min(MAX_WORKERS))
+    }
+
+    /// How files are served.
+    pub fn file_options(&self) -> Options {
+        Options { cache_valid: self.cache.file_valid, ..self.files.options() }
+    }
+
+    /// What a guest may use, and what is kept of its decisions.
+    pub fn guest_limits(&self) -> GuestLimits {
+        let decision_cache_bytes = self.cache.decision_size.as_u64();
+        GuestLimits { decision_cache_bytes, ..self.guest.limits.limits() }
+    }
+
+    /// What is done about a guest that fails on requests.
+    pub fn failure_policy(&self) -> FailurePolicy {
+        FailurePolicy {
+            fallback: self.guest.on_failure,
+            roll_back_after: self.guest.rollback_after,
+            keep_previous: self.admin.listen.is_some(),
+        }
+    }
+
+    /// The proxies that are trusted, and what one client may use.
+    pub fn clients(&self) -> Clients {
+        let limits = &self.limits;
+        Clients {
+            proxies: Proxies {
+                trusted: self.proxy.trusted.clone(),
+                proxy_protocol: self.proxy.protocol_from.clone(),
+            },
+            allowance: Allowance::new(limits.max_connections_per_client, limits.rate_limit),
+        }
+    }
+}
