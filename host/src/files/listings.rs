@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::beneath::Root;
 use super::listing::{Form, Listing};
-use super::{Trouble, look};
+use super::open::{OpenError, open};
 use crate::cache::{self, Cache};
 use crate::disk::{self, Progress, Unanswered};
 use crate::in_flight::SharedBytes;
@@ -61,11 +61,11 @@ impl Listings {
         root: &Arc<Root>,
         directory: &str,
         form: Form,
-    ) -> Result<SharedBytes, Trouble> {
+    ) -> Result<SharedBytes, OpenError> {
         let path = if directory.is_empty() { "." } else { directory };
-        let found = look(root, path).await?;
+        let found = open(root, path).await?;
         if found.kind != FileType::Directory {
-            return Err(Trouble::System(Errno::NOTDIR));
+            return Err(OpenError::System(Errno::NOTDIR));
         }
         let key = (directory.into(), form);
         let recall = || self.made.get(&key).filter(|made| made.at.elapsed() < GOOD_FOR);
@@ -77,7 +77,7 @@ impl Listings {
                 if let Some(made) = recall() {
                     return Ok(made.text);
                 }
-                let late = Trouble::Unanswered(Unanswered::Late(disk::PATIENCE));
+                let late = OpenError::Unanswered(Unanswered::Late(disk::PATIENCE));
                 // An error would mean that the semaphore was closed, which nobody does.
                 let permit = match timeout(disk::PATIENCE, permits.acquire()).await {
                     Ok(Ok(permit)) => permit,
@@ -94,20 +94,20 @@ impl Listings {
         let read = move |progress: &Progress| {
             Listing::read(&own_root, &found, &own_path, || progress.goes_on())
         };
-        let read = disk::run_in_background(place, read).await.map_err(Trouble::Unanswered)?;
-        let (mut listing, elsewhere) = read.map_err(Trouble::System)?;
+        let read = disk::run_in_background(place, read).await.map_err(OpenError::Unanswered)?;
+        let (mut listing, elsewhere) = read.map_err(OpenError::System)?;
         for name in elsewhere {
             // As with other entries: one that cannot be looked at is not listed.
-            match look(root, &format!("{path}/{name}")).await {
+            match open(root, &format!("{path}/{name}")).await {
                 Ok(target) => listing.add_link(&name, &target),
-                Err(Trouble::System(_)) => {}
+                Err(OpenError::System(_)) => {}
                 // The others that lead there are left out rather than waited for, one by one.
-                Err(Trouble::Unanswered(_)) => break,
+                Err(OpenError::Unanswered(_)) => break,
             }
         }
         let own_directory = directory.to_owned();
         let write = move || listing.text(&own_directory, form);
-        let text = disk::compute(write).await.map_err(Trouble::Unanswered)?;
+        let text = disk::compute(write).await.map_err(OpenError::Unanswered)?;
         // Who is still being sent the same shares it.
         let text = match self.made.get(&key) {
             Some(made) if *made.text == *text.as_bytes() => made.text,
@@ -133,8 +133,9 @@ fn weigh((directory, _): &(Box<str>, Form), made: &Made) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{AT_A_TIME, Listings};
-    use crate::files::beneath::{Links, Resolver, Root};
+    use crate::files::beneath::Root;
     use crate::files::listing::Form;
+    use crate::files::options::{Links, Resolver};
     use std::fs::write;
     use std::sync::Arc;
 

@@ -7,19 +7,17 @@
 
 use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::Equivalent;
 
+use super::content::Content;
 use super::encodings::Accepted;
-use super::{Content, Lookup, PREPARED_BYTES};
+use super::found::Lookup;
+use super::lookup_rate::LookupRate;
+use super::prepared::PREPARED_BYTES;
 use crate::cache::{self, Cache};
-
-/// A worker is busy if it had at least so many lookups in a window of time: 500 a
-/// second, far more than a browser makes and far less than a worker can.
-const BUSY_LOOKUPS: u32 = 50;
-const WINDOW: Duration = Duration::from_millis(100);
 
 /// Bytes that all caches of a server may hold.
 const BYTES: u64 = 32 << 20;
@@ -42,7 +40,7 @@ pub(super) struct OpenFileCache {
     good_for: Duration,
     /// Whether there may be files that stay open.
     has_open_files: AtomicBool,
-    pace: Pace,
+    rate: LookupRate,
 }
 
 /// A path, and the forms that its reader accepts.
@@ -77,13 +75,13 @@ impl OpenFileCache {
             open_file_bytes,
             good_for,
             has_open_files: AtomicBool::new(false),
-            pace: Pace::new(),
+            rate: LookupRate::new(),
         }
     }
 
     /// Whether this worker is busy now. Counts the lookup.
     pub(super) fn is_busy(&self, now: Instant) -> bool {
-        self.pace.is_fast(now)
+        self.rate.count(now)
     }
 
     /// What was found here a moment ago.
@@ -148,44 +146,6 @@ impl Entry {
     }
 }
 
-/// How many lookups there were lately.
-struct Pace {
-    began: Instant,
-    /// The number of the current window.
-    window: AtomicU64,
-    count: AtomicU32,
-    count_before: AtomicU32,
-}
-
-impl Pace {
-    fn new() -> Pace {
-        Pace {
-            began: Instant::now(),
-            window: AtomicU64::new(0),
-            count: AtomicU32::new(0),
-            count_before: AtomicU32::new(0),
-        }
-    }
-
-    /// Counts one, and tells whether this window or the one before is a busy one.
-    /// Only its worker calls this: what another would see of it does not matter.
-    fn is_fast(&self, now: Instant) -> bool {
-        let windows = now.saturating_duration_since(self.began).as_millis() / WINDOW.as_millis();
-        let window = u64::try_from(windows).unwrap_or(u64::MAX);
-        let last = self.window.load(Ordering::Relaxed);
-        let count = self.count.load(Ordering::Relaxed);
-        if window != last {
-            let before = if window == last + 1 { count } else { 0 };
-            self.count_before.store(before, Ordering::Relaxed);
-            self.window.store(window, Ordering::Relaxed);
-            self.count.store(1, Ordering::Relaxed);
-            return before >= BUSY_LOOKUPS;
-        }
-        self.count.store(count.saturating_add(1), Ordering::Relaxed);
-        count >= BUSY_LOOKUPS || self.count_before.load(Ordering::Relaxed) >= BUSY_LOOKUPS
-    }
-}
-
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Wanted { path: &self.path, accepted: &self.accepted }.hash(state);
@@ -210,7 +170,7 @@ mod tests {
     use std::num::NonZeroUsize;
     use std::time::{Duration, Instant};
 
-    use super::{Accepted, BUSY_LOOKUPS, Lookup, OpenFileCache, Pace, WINDOW};
+    use super::{Accepted, Lookup, OpenFileCache};
     use crate::files::encodings::Coding;
     use crate::files::{Files, Options, Recency};
 
@@ -231,25 +191,6 @@ mod tests {
         assert!(!recalls("a", &gzip, Duration::ZERO));
         cache.remember("a", &gzip, &Lookup::Missing, now);
         assert!(!recalls("a", &Accepted { ready_made: true, ..gzip.clone() }, Duration::ZERO));
-    }
-
-    #[test]
-    fn a_worker_is_busy_while_it_has_many_lookups() {
-        let pace = Pace::new();
-        let mut now = pace.began;
-        for _ in 0..BUSY_LOOKUPS {
-            assert!(!pace.is_fast(now));
-        }
-        assert!(pace.is_fast(now));
-        now += WINDOW;
-        assert!(pace.is_fast(now), "the window before was a busy one");
-        now += WINDOW;
-        assert!(!pace.is_fast(now));
-        // A person who reloads a page.
-        for _ in 0..100 {
-            now += Duration::from_millis(20);
-            assert!(!pace.is_fast(now));
-        }
     }
 
     #[test]

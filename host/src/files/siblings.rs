@@ -1,15 +1,16 @@
 //! Ready-made forms of a file beside it: `style.css.br` beside `style.css`.
 
-use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use super::beneath::Found;
+use super::beneath::{Found, Root};
 use super::encodings::{Accepted, CODINGS, Coding};
+use super::found::{Lookup, PassedOver, SystemError};
+use super::open::{OpenError, failed, open};
 use super::validators::Version;
-use super::{Files, Lookup, SystemError, Trouble, failed};
 use crate::disk::OpenFile;
 
 /// How much older than its file a sibling may be that was made from it. Tools give it the
@@ -34,85 +35,47 @@ pub(super) struct Siblings {
     pub passed_over: Vec<(Coding, PassedOver)>,
 }
 
-/// Why a sibling is not sent in the place of its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PassedOver {
-    /// It is older, so it was made from another version.
-    Older(Duration),
-    /// It is a directory, a FIFO or the like.
-    NoFile,
-    /// It is empty, and so nothing in any coding: what made it did not get to its end.
-    Empty,
-    /// This process may not read it.
-    Forbidden,
-    /// The system is out of what it takes to open it.
-    Exhausted(Errno),
-    /// The system could not open it.
-    Failed(Errno),
-}
-
-impl fmt::Display for PassedOver {
-    /// Behind "is passed over: ".
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PassedOver::Older(by) => {
-                write!(f, "it is older than the file by {}.", by.as_secs())?;
-                write!(f, "{:03} s", by.subsec_millis())
+/// Looks for siblings of the file with this path and version, in the order of the accepted
+/// codings, up to the first that can be sent.
+///
+/// The response for a file that is not compressed on the fly is the same for all clients, unless
+/// it has a sibling: so there the codings that this client does not accept are looked for too.
+///
+/// A file system that gives no answer is an error: the form that is sent must not depend on that.
+/// So is a shortage, if only ready-made forms are accepted.
+pub(super) async fn siblings(
+    root: &Arc<Root>,
+    path: &str,
+    version: Version,
+    accepted: &Accepted,
+    is_compressible: bool,
+) -> Result<Siblings, OpenError> {
+    let mut siblings = Siblings::default();
+    let codings = &accepted.codings;
+    let others = CODINGS.iter().filter(|coding| !is_compressible && !codings.contains(coding));
+    for (&coding, is_accepted) in
+        codings.iter().map(|coding| (coding, true)).chain(others.map(|coding| (coding, false)))
+    {
+        let found = match open(root, &[path, coding.extension()].concat()).await {
+            Ok(found) => Ok(found),
+            Err(OpenError::System(errno)) => Err(errno),
+            Err(error @ OpenError::Unanswered(_)) => return Err(error),
+        };
+        match judge(found, version) {
+            Ok(None) => continue,
+            Err(PassedOver::Exhausted(errno)) if accepted.ready_made => {
+                return Err(OpenError::System(errno));
             }
-            PassedOver::NoFile => f.write_str("it is no regular file"),
-            PassedOver::Empty => f.write_str("it is empty, which is no content in that coding"),
-            PassedOver::Forbidden => f.write_str("this process may not read it"),
-            PassedOver::Exhausted(error) | PassedOver::Failed(error) => {
-                write!(f, "it cannot be opened: {error}")
+            Ok(Some(found)) => siblings.taken = is_accepted.then_some((coding, found)),
+            Err(why) => {
+                siblings.passed_over.push((coding, why));
+                continue;
             }
         }
+        siblings.any = true;
+        break;
     }
-}
-
-impl Files {
-    /// Looks for siblings of the file with this path and version, in the order of these
-    /// codings, up to the first that can be sent.
-    ///
-    /// A file that is not compressed on the fly has the same answer for all clients, unless
-    /// there is a sibling: so there the codings that this client does not accept are looked for
-    /// too.
-    ///
-    /// Where the file system gives no answer that is an error: what is sent must not depend on it.
-    /// So is a shortage, if only a form that lies ready may be sent.
-    pub(super) async fn siblings(
-        &self,
-        path: &str,
-        version: Version,
-        accepted: &Accepted,
-        is_compressible: bool,
-    ) -> Result<Siblings, Trouble> {
-        let mut siblings = Siblings::default();
-        let codings = &accepted.codings;
-        let others = CODINGS.iter().filter(|coding| !is_compressible && !codings.contains(coding));
-        for (&coding, is_accepted) in
-            codings.iter().map(|coding| (coding, true)).chain(others.map(|coding| (coding, false)))
-        {
-            let found = match self.look(&[path, coding.extension()].concat()).await {
-                Ok(found) => Ok(found),
-                Err(Trouble::System(errno)) => Err(errno),
-                Err(trouble @ Trouble::Unanswered(_)) => return Err(trouble),
-            };
-            match judge(found, version) {
-                Ok(None) => continue,
-                Err(PassedOver::Exhausted(errno)) if accepted.ready_made => {
-                    return Err(Trouble::System(errno));
-                }
-                Ok(Some(found)) => siblings.taken = is_accepted.then_some((coding, found)),
-                Err(why) => {
-                    siblings.passed_over.push((coding, why));
-                    continue;
-                }
-            }
-            siblings.any = true;
-            break;
-        }
-        Ok(siblings)
-    }
+    Ok(siblings)
 }
 
 /// Whether what was found can be sent in the place of a file of this version. `None` if nothing

@@ -16,7 +16,8 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
-use super::beneath::{Links, Patience};
+use super::options::Links;
+use super::resolver::Patience;
 use crate::disk::place::{Mount, is_proc, known};
 
 /// Links in one walk, as many as the kernel follows (`MAXSYMLINKS`).

@@ -1,0 +1,256 @@
+//! Finds what a path names beneath the root: a file, an index page, a listing.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::{Instant, SystemTime};
+
+use rustix::fs::FileType;
+
+use super::beneath::{Found, Root};
+use super::cache_control::{self, Rule};
+use super::compressed::Compressor;
+use super::content::Content;
+use super::dates::Dates;
+use super::encodings::{Accepted, Coding};
+use super::found::{FoundFile, Lookup, Recency, SystemError};
+use super::listing::Form;
+use super::listings::Listings;
+use super::media_type::MediaType;
+use super::open::open;
+use super::open_file_cache::OpenFileCache;
+use super::options::{Options, Resolver};
+use super::preload::{is_unchanged, preload};
+use super::siblings::siblings;
+use super::validators::Validators;
+use crate::in_flight::SharedBytes;
+
+/// Names of a directory's index page, in the order in which they are tried.
+const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
+
+/// The files beneath one root directory.
+pub struct Files {
+    pub(super) root: Arc<Root>,
+    /// What compresses files on the fly, unless that is switched off.
+    compressor: Option<Compressor>,
+    /// The listings, unless they are switched off.
+    listings: Option<Listings>,
+    cache_control: Vec<Rule>,
+    /// The dates that were told.
+    dates: Dates,
+    /// One for each worker.
+    pub(super) caches: Arc<[OpenFileCache]>,
+}
+
+impl Files {
+    /// Opens a root directory for this many workers. Every later lookup is beneath its handle:
+    /// renaming or replacing the directory does not change what is served.
+    pub fn open(root: &Path, options: Options, workers: NonZeroUsize) -> io::Result<Files> {
+        Ok(Files {
+            root: Arc::new(Root::open(root, options.resolver, options.links)?),
+            compressor: options.compress.then(Compressor::new),
+            listings: options.list.then(Listings::new),
+            cache_control: options.cache_control,
+            dates: Dates::new(),
+            caches: (0..workers.get())
+                .map(|_| OpenFileCache::one_of(workers.get(), options.cache_valid))
+                .collect(),
+        })
+    }
+
+    /// The device that the root is on.
+    pub fn device(&self) -> u64 {
+        self.root.place().device
+    }
+
+    /// How paths are resolved: as in the options, or as the kernel can.
+    pub fn resolver(&self) -> Resolver {
+        self.root.resolver()
+    }
+
+    /// Looks up a path. It is relative, its names are separated by one `/` each, and none of them
+    /// is empty, `.` or `..`.
+    ///
+    /// If the file has a sibling in one of the accepted codings (`style.css.br` beside
+    /// `style.css`), the first of them is found instead. A sibling that is older than the file is
+    /// passed over: it was not made from this version. Without a sibling the file is compressed in
+    /// the first of the codings, unless only ready-made forms are accepted.
+    ///
+    /// A busy worker may use its last lookup of the path, unless `recency` or a `Cache-Control`
+    /// that lets clients keep the file for long asks for the current state.
+    pub async fn find(
+        &self,
+        worker: usize,
+        path: &str,
+        accepted: &Accepted,
+        recency: Recency,
+    ) -> Lookup {
+        let cache = &self.caches[worker % self.caches.len()];
+        let now = Instant::now();
+        if !cache.is_busy(now) {
+            return self.find_now(path, accepted).await;
+        }
+        if recency == Recency::Lately
+            && let Some(found) = cache.recall(path, accepted, now)
+            && !self.is_for_long(path, &found)
+            && is_unchanged(&found).await
+        {
+            return found;
+        }
+        let found = self.find_now(path, accepted).await;
+        // The same version need not be read and described again.
+        if let Some(known) = cache.recall_whenever(path, accepted)
+            && known.is_same(&found)
+        {
+            cache.remember(path, accepted, &known, now);
+            return known;
+        }
+        let found = preload(found).await;
+        if found.is_settled() {
+            cache.remember(path, accepted, &found, now);
+        }
+        found
+    }
+
+    /// Whether the `Cache-Control` of this path's file lets clients keep it for long. That there is
+    /// no such file must be current too.
+    fn is_for_long(&self, path: &str, found: &Lookup) -> bool {
+        match found {
+            Lookup::File(file) => file.is_for_long,
+            _ if self.cache_control.is_empty() => false,
+            _ => cache_control::of(path, MediaType::of(path), &self.cache_control)
+                .is_some_and(|said| cache_control::is_for_long(said.as_bytes())),
+        }
+    }
+
+    async fn find_now(&self, path: &str, accepted: &Accepted) -> Lookup {
+        let found = match open(&self.root, path).await {
+            Ok(found) => found,
+            Err(error) => return error.lookup(),
+        };
+        match found.kind {
+            FileType::RegularFile => {}
+            FileType::Directory => return Lookup::Directory,
+            _ => return Lookup::Missing,
+        }
+        let media_type = MediaType::of(path);
+        let cache_control = cache_control::of(path, media_type, &self.cache_control);
+        if let Some(coding) = media_type.coding() {
+            let file = self.describe(path, found, media_type, Some(coding), cache_control);
+            return Lookup::File(Arc::new(file));
+        }
+        let is_compressible = media_type.is_compressible();
+        let version = found.version;
+        let siblings = siblings(&self.root, path, version, accepted, is_compressible);
+        let beside = match siblings.await {
+            Ok(beside) => beside,
+            Err(error) => return error.lookup(),
+        };
+        let (coding, found) = match beside.taken {
+            Some((coding, sibling)) => (Some(coding), sibling),
+            None => (None, found),
+        };
+        let mut found = self.describe(path, found, media_type, coding, cache_control);
+        found.varies = is_compressible || beside.any;
+        found.passed_over = beside.passed_over;
+        if is_compressible
+            && coding.is_none()
+            && !accepted.ready_made
+            && let Some(&coding) = accepted.codings.first()
+        {
+            self.compress(&mut found, coding).await;
+        }
+        Lookup::File(Arc::new(found))
+    }
+
+    /// Looks up the index page of this directory; `""` is the root. A directory that has the name
+    /// of an index page is passed over.
+    pub async fn find_index(
+        &self,
+        worker: usize,
+        directory: &str,
+        accepted: &Accepted,
+        recency: Recency,
+    ) -> Lookup {
+        for name in INDEX_NAMES {
+            let found = match directory {
+                "" => self.find(worker, name, accepted, recency).await,
+                _ => {
+                    let path = [directory, "/", name].concat();
+                    self.find(worker, &path, accepted, recency).await
+                }
+            };
+            if !matches!(found, Lookup::Missing | Lookup::Directory) {
+                return found;
+            }
+        }
+        Lookup::Missing
+    }
+
+    /// The listing of this directory; `""` is the root. `None` if there is no such directory, if it
+    /// may not be read, or if listings are switched off.
+    pub async fn list(
+        &self,
+        directory: &str,
+        form: Form,
+    ) -> Result<Option<SharedBytes>, SystemError> {
+        let Some(listings) = &self.listings else { return Ok(None) };
+        // Boxed: it is rare, and each connection's task would hold room for it.
+        match Box::pin(listings.make(&self.root, directory, form)).await {
+            Ok(text) => Ok(Some(text)),
+            Err(error) => match error.lookup() {
+                Lookup::Error(error) => Err(error),
+                _ => Ok(None),
+            },
+        }
+    }
+
+    /// Replaces a file's content by its compressed form in this coding, if that is smaller.
+    async fn compress(&self, found: &mut FoundFile, coding: Coding) {
+        // Without a tag it is not known which version is cached.
+        if let Some(compressor) = &self.compressor
+            && let Some(tag) = found.validators.tag
+            && let Content::File(file) = &found.content
+            && let Some(content) =
+                Box::pin(compressor.compress(file, tag, found.length, coding)).await
+        {
+            found.length = content.len() as u64;
+            found.content = Content::Memory(content);
+            found.coding = Some(coding);
+            found.is_made_now = true;
+            found.validators = found.validators.in_coding(coding.name());
+            found.tag = found.validators.tag.map(|tag| tag.to_string());
+        }
+    }
+
+    /// Describes an open file by its handle and its name.
+    fn describe(
+        &self,
+        path: &str,
+        found: Found,
+        media_type: MediaType,
+        coding: Option<Coding>,
+        cache_control: Option<String>,
+    ) -> FoundFile {
+        let (version, now) = (found.version, SystemTime::now());
+        let validators = Validators::of(version, now);
+        let validators = self.dates.confirm(path, coding, version, validators, now);
+        let said = cache_control.as_deref();
+        FoundFile {
+            content: Content::File(Arc::new(found.file)),
+            length: version.length,
+            media_type,
+            coding,
+            is_made_now: false,
+            varies: false,
+            passed_over: Vec::new(),
+            validators,
+            is_for_long: said.is_some_and(|said| cache_control::is_for_long(said.as_bytes())),
+            cache_control,
+            tag: validators.tag.map(|tag| tag.to_string()),
+            whole: OnceLock::new(),
+            unmodified: OnceLock::new(),
+        }
+    }
+}

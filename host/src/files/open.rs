@@ -1,0 +1,82 @@
+//! Opens what a path names, and no worker waits for a disk meanwhile.
+
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::beneath::{self, Found, Outcome, Root, Task};
+use super::found::{Lookup, SystemError};
+use super::resolver::Patience;
+use super::validators::Version;
+use crate::disk::{self, OpenFile, Progress, Unanswered};
+
+/// Why nothing was opened.
+pub(super) enum OpenError {
+    /// The system says so.
+    System(Errno),
+    /// The file system gave no answer.
+    Unanswered(Unanswered),
+}
+
+impl OpenError {
+    /// The outcome of a lookup that failed so.
+    pub(super) fn lookup(self) -> Lookup {
+        match self {
+            OpenError::System(errno) => failed(errno),
+            OpenError::Unanswered(why) => Lookup::Error(SystemError::Unanswered(why)),
+        }
+    }
+}
+
+/// Opens what the path names. What the kernel has cached of a local file system is opened here
+/// and now. The rest may wait, and is for threads that may: each device has its own.
+pub(super) async fn open(root: &Arc<Root>, path: &str) -> Result<Found, OpenError> {
+    match root.look(path, Patience::Cached) {
+        Err(Errno::AGAIN) => {}
+        found => return found.map_err(OpenError::System),
+    }
+    let (mut place, mut task) = (root.place(), Task::Whole(path.to_owned()));
+    loop {
+        let root = Arc::clone(root);
+        let work = move |_: &Progress| root.look_on(place, task, Patience::Wait);
+        match disk::run(place, work).await.map_err(OpenError::Unanswered)? {
+            Outcome::Done(found) => return found.map_err(OpenError::System),
+            Outcome::Elsewhere(next, rest) => (place, task) = (next, rest),
+        }
+    }
+}
+
+/// The version that an open file has now, if that can be told.
+pub(super) async fn version(file: &Arc<OpenFile>) -> Option<Version> {
+    let told = if file.place().is_local() {
+        beneath::version(file)
+    } else {
+        let (place, file) = (file.place(), Arc::clone(file));
+        disk::run(place, move |_: &Progress| beneath::version(&file)).await.ok()?
+    };
+    told.ok().map(|(_, version)| version)
+}
+
+/// The outcome of a lookup for which opening failed so.
+pub(super) fn failed(errno: Errno) -> Lookup {
+    match errno {
+        // ELOOP: symbolic links that lead in circles, or a magic link. EXDEV: a way out of the
+        // root. ENXIO: a socket, or a device without driver. EINVAL and EILSEQ: a name that the
+        // file system cannot hold.
+        Errno::NOENT
+        | Errno::NOTDIR
+        | Errno::LOOP
+        | Errno::XDEV
+        | Errno::NXIO
+        | Errno::NODEV
+        | Errno::NAMETOOLONG
+        | Errno::INVAL
+        | Errno::ILSEQ => Lookup::Missing,
+        Errno::ACCESS | Errno::PERM => Lookup::Forbidden,
+        // EAGAIN: another program has a lease on it and was asked to give it up.
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => {
+            Lookup::Error(SystemError::Exhausted(errno))
+        }
+        _ => Lookup::Error(SystemError::Failed(errno)),
+    }
+}
