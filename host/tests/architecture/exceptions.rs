@@ -15,7 +15,6 @@ pub const EXCEPTIONS: &[(Rule, &str, &str)] = &[
     (Rule::Module, "reply", REPLY),
     (Rule::Module, "send_queue", "becomes part of transport"),
     (Rule::Circle, "admin/routes.rs → admin/mod.rs", MODULE),
-    (Rule::Circle, "diagnostics.rs → panics.rs", "the writer of diagnostics is supervised"),
     (Rule::Circle, "helper/mod.rs → helper/spawner.rs", MODULE),
     (Rule::Circle, "http1/account.rs → http1/connection.rs", SERVICE),
     (Rule::Circle, "http1/answer.rs → http1/connection.rs", SERVICE),
