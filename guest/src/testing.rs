@@ -1,22 +1,27 @@
-//! Checks for the unit tests of a policy: asks it natively, as the host would.
+//! Checks for the unit tests of a policy. They ask it natively, as the host would ask the
+//! guest.
 //!
-//! Whether the host would carry out what was decided is not told here:
-//! `innkeeper check` does, and `innkeeper test` holds the built guest against the
-//! same cases as [`check_cases`].
+//! They do not check the contract's rules, such as which paths a decision may name:
+//! `innkeeper check` does. `innkeeper test` runs the table of [`check_cases`] against the
+//! built guest.
 
 mod cases;
-mod words;
+mod lend;
 
 pub use cases::check_cases;
 
+use innkeeper_cases::{CLIENT_ADDRESS, SCHEME};
+
 use crate::{Decision, Field, Policy, Request};
+use lend::lend;
 
-/// Facts that a request has if the test does not say otherwise.
-const FACTS: [(&str, &str); 2] = [(":client-address", "127.0.0.1"), (":scheme", "http")];
+/// The facts of a request for which the test states none.
+const FACTS: [(&str, &str); 2] = [(CLIENT_ADDRESS, "127.0.0.1"), (SCHEME, "http")];
 
-/// What the policy decides about a request with this line and these fields and
-/// facts. As in service it is told only what it named as an interest: facts first,
-/// and names in lower case.
+/// The decision of the policy on a request with this line and these fields and facts.
+///
+/// As in service, the policy sees only the fields and facts that are among its interests:
+/// facts first, and names in lower case.
 pub fn decide<P: Policy>(line: impl AsRef<[u8]>, fields: &[(&str, &str)]) -> Decision {
     let given = |name: &str| fields.iter().find(|(given, _)| *given == name);
     let facts = P::INTERESTS.iter().filter_map(|&interest| {
@@ -34,8 +39,10 @@ pub fn decide<P: Policy>(line: impl AsRef<[u8]>, fields: &[(&str, &str)]) -> Dec
     P::decide(&Request::new(line.as_ref(), fields))
 }
 
-/// Panics unless the policy decides this about a request with this line and these
-/// fields and facts, as [`decide`] puts it.
+/// Panics unless the policy makes this decision on a request with this line and these fields
+/// and facts, as [`decide`] does.
+///
+/// A short form equals the [`Serve`](crate::Serve) that it stands for.
 #[track_caller]
 pub fn check<P: Policy>(
     line: impl AsRef<[u8]>,
@@ -44,12 +51,13 @@ pub fn check<P: Policy>(
 ) {
     let line = line.as_ref();
     let (decision, expected) = (decide::<P>(line, fields), expected.into());
+    let (decision, expected) = (lend(&decision), lend(&expected));
     assert!(
         decision == expected,
-        "{} {fields:?}\n  expected {}\n  got      {}",
+        "{} {fields:?}\n  expected  {}\n  got       {}",
         line.escape_ascii(),
-        words::of(&expected),
-        words::of(&decision)
+        expected.in_full(),
+        decision.in_full(),
     );
 }
 
@@ -58,41 +66,41 @@ mod tests {
     use super::{check, decide};
     use crate::{Decision, Policy, Reply, Request};
 
-    /// Answers with what it was told.
-    struct Told;
+    /// Replies with the fields and facts that it sees.
+    struct Echo;
 
-    impl Policy for Told {
+    impl Policy for Echo {
         const INTERESTS: &'static [&'static str] = &["Accept", ":scheme", ":client-address"];
 
         fn decide(request: &Request) -> Decision {
-            let told = request.fields().iter().flat_map(|field| {
+            let lines = request.fields().iter().flat_map(|field| {
                 [field.name.as_bytes(), b"=", field.value.as_slice(), b" "].concat()
             });
-            Reply::text(200, told.collect::<Vec<_>>()).into()
+            Reply::text(200, lines.collect::<Vec<_>>()).into()
         }
     }
 
     #[test]
-    fn a_policy_is_told_what_it_is_interested_in() {
+    fn policy_sees_its_interests_and_nothing_else() {
         let line = "GET / HTTP/1.1";
         let fields = [("ACCEPT", "a"), ("cookie", "b"), ("accept", "c")];
-        let told = ":scheme=http :client-address=127.0.0.1 accept=a accept=c ";
-        check::<Told>(line, &fields, Reply::text(200, told));
-        let told = ":scheme=http :client-address=192.0.2.1 ";
-        check::<Told>(line, &[(":client-address", "192.0.2.1")], Reply::text(200, told));
+        let seen = ":scheme=http :client-address=127.0.0.1 accept=a accept=c ";
+        check::<Echo>(line, &fields, Reply::text(200, seen));
+        let seen = ":scheme=http :client-address=192.0.2.1 ";
+        check::<Echo>(line, &[(":client-address", "192.0.2.1")], Reply::text(200, seen));
     }
 
     #[test]
     #[should_panic(
-        expected = "GET / HTTP/1.1 [(\"accept\", \"a\")]\n  expected not-found\n  got      \
+        expected = "GET / HTTP/1.1 [(\"accept\", \"a\")]\n  expected  not-found\n  got       \
                                reply 200 \":scheme=http"
     )]
-    fn what_was_decided_otherwise_is_shown() {
-        check::<Told>("GET / HTTP/1.1", &[("accept", "a")], Decision::NotFound);
+    fn another_decision_is_shown() {
+        check::<Echo>("GET / HTTP/1.1", &[("accept", "a")], Decision::NotFound);
     }
 
     #[test]
-    fn a_line_need_not_be_text() {
-        assert!(matches!(decide::<Told>(b"\xff", &[]), Decision::Reply(_)));
+    fn line_that_is_no_text_gets_a_decision() {
+        assert!(matches!(decide::<Echo>(b"\xff", &[]), Decision::Reply(_)));
     }
 }

@@ -20,7 +20,7 @@ fn the_default_guest_imports_nothing() {
 }
 
 /// An example from `guest/examples`, built as the README says.
-fn example(name: &str) -> Vec<u8> {
+pub fn example(name: &str) -> Vec<u8> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         // A folder of its own: the usual one may be locked by who runs the tests.

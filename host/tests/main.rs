@@ -12,6 +12,7 @@
 //! - `representations`: in which form it is sent: conditions, ranges, encodings.
 //! - `guests`: guests that misbehave, each in its way.
 //! - `examples`: guests that do what they are examples of.
+//! - `cases`: tables of cases, judged by the host and by the unit tests of a policy.
 //! - `contract`: guests of every published version of the contract go on working.
 //! - `swaps`: guests that are replaced while they serve.
 //! - `compiler`: guests that take long to compile, and the processes that compile them.
@@ -24,6 +25,7 @@
 //! - `dev`: the loop of who writes a guest.
 //! - `architecture`: who may use whom in `host/src`.
 //! - `documents`: what is written about it leads somewhere, in both languages.
+//! - `tables`: every table in the repository is TOML 1.0.
 //! - `panics`: what a fault of its own costs.
 //! - `failing_machine`, `failing_memory` and `failing_disk`: what those of the machine cost.
 //! - `waiting_disk`: a file system that takes its time, or never answers.
@@ -44,6 +46,7 @@ mod wat_guest;
 
 mod admin;
 mod architecture;
+mod cases;
 mod clients;
 mod commands;
 mod compiler;
@@ -70,6 +73,7 @@ mod representations;
 mod rude;
 mod slow_readers;
 mod swaps;
+mod tables;
 mod versions;
 mod waiting_disk;
 mod wire;

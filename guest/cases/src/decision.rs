@@ -87,7 +87,13 @@ impl PartialEq for Candidate<'_> {
 impl Eq for Candidate<'_> {}
 
 impl Decision<'_> {
-    /// The decision in words, with so many bytes of a reply's body, or without its body.
+    /// The decision in words, with all of a reply's body.
+    pub fn in_full(&self) -> impl fmt::Display {
+        self.in_words(Some(usize::MAX))
+    }
+
+    /// The decision in words, with at most this many bytes of a reply's body, or without a
+    /// body.
     pub(crate) fn in_words(&self, body_bytes: Option<usize>) -> impl fmt::Display {
         fmt::from_fn(move |f| {
             let fields = match self {

@@ -38,4 +38,4 @@ pub mod toml_1_0;
 pub use case::{Case, Failure, Mismatch};
 pub use decision::{Candidate, Decision, Field};
 pub use error::{Problem, TableError};
-pub use table::parse;
+pub use table::{CLIENT_ADDRESS, SCHEME, parse};
