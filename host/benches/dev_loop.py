@@ -6,7 +6,7 @@
 For each LANGUAGE (rust, js, python, c; default: rust) a project is made by `innkeeper new` in a
 temporary folder and served by `innkeeper dev`; then its source is edited so many times. Needs
 Chromium, chromedriver and the language's tools. Prints the seconds of each edit, and of them
-what the build and the compilation to native code took, and writes them as JSON (dev_loop.json).
+what the build and the compilation to native code took, and writes them as CSV (--out).
 """
 
 import argparse
@@ -22,6 +22,8 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+
+import raw
 
 # For each language: the source that is edited, what else `innkeeper dev` watches, the build,
 # and what is done before, once.
@@ -173,12 +175,19 @@ def location(url):
     return None
 
 
+def rows(found):
+    """A row for each edit, in seconds."""
+    for language, parts in found.items():
+        for edit, values in enumerate(zip(*parts.values()), 1):
+            yield {"language": language, "edit": edit, **dict(zip(parts, values))}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
     parser.add_argument("program", type=Path)
     parser.add_argument("languages", nargs="*", default=["rust"])
     parser.add_argument("--edits", type=int, default=5)
-    parser.add_argument("--out", default="dev_loop.json")
+    parser.add_argument("--out", type=Path, help="CSV")
     arguments = parser.parse_args()
     for language in arguments.languages:
         if language not in PROJECTS:
@@ -200,7 +209,8 @@ def main():
                 )
         finally:
             browser.close()
-    Path(arguments.out).write_text(json.dumps(found, indent=1) + "\n")
+    if arguments.out:
+        raw.write(arguments.out, rows(found))
 
 
 if __name__ == "__main__":

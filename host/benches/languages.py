@@ -12,7 +12,7 @@ Each NAME is a word of yours; the built-in guest is measured beside them. What a
 tells only a comparison of guests that decide the same, such as what `innkeeper new` writes:
 name the Rust one as the `--base`. A guest's fields in the answers cost in any language. Needs Linux,
 Python 3.9, wrk and rustc. Prints the figures and writes them, with every single measurement, as
-JSON (languages.json).
+CSV (--out).
 """
 
 import argparse
@@ -30,6 +30,7 @@ import time
 import uuid
 from pathlib import Path
 
+import raw
 from operations import Server, load
 
 SERVERS = Path(__file__).parent / "servers"
@@ -240,6 +241,26 @@ class Swap:
         return self.took, self.answer
 
 
+def rows(results):
+    """A row for each measurement."""
+    for figure, unit in (("start", "starts_ms"), ("cached request", "remembered_us")):
+        column = "ms" if unit.endswith("ms") else "cpu_us_per_request"
+        for guest, values in results[unit].items():
+            for round, value in enumerate(values, 1):
+                yield {"figure": figure, "guest": guest, "round": round, column: value}
+    for guest, found in results["flood"].items():
+        for figure, runs in (("alone", "alone"), ("beside a flood", "beside"), ("flood", "floods")):
+            for round, run in enumerate(found[runs], 1):
+                yield {"figure": figure, "guest": guest, "round": round} | run
+        for figure, kib in zip(("before the flood", "after the flood"), found["memory_kib"]):
+            yield {"figure": figure, "guest": guest, "peak_memory_kib": kib}
+    for guest, found in results["swap"].items():
+        for figure, runs in (("before a swap", "alone"), ("during a swap", "during")):
+            for round, run in enumerate(found[runs], 1):
+                yield {"figure": figure, "guest": guest, "round": round} | run
+        yield {"figure": "swap", "guest": guest, "ms": found["seconds"] * 1000}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
     parser.add_argument("program")
@@ -247,7 +268,7 @@ def main():
     parser.add_argument("--base", default=BUILT_IN)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--out", default="languages.json")
+    parser.add_argument("--out", type=Path, help="CSV")
     arguments = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed")
@@ -277,7 +298,8 @@ def main():
             ),
             "swap": while_swapping(arguments.program, paced, site, guests, seconds),
         }
-    Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n")
+    if arguments.out:
+        raw.write(arguments.out, rows(results))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ that nobody reads, restarts under load.
     host/benches/operations.py target/release/innkeeper [--rounds N] [--seconds N] [--out FILE]
 
 Needs Linux, Python 3.9 and wrk. Prints the figures and writes them, with every single
-measurement, as JSON (operations.json).
+measurement, as CSV (--out).
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -23,6 +22,8 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+
+import raw
 
 CONNECTIONS = 64
 START_SECONDS = 20
@@ -168,13 +169,24 @@ def restarts(program, site, seconds):
     return {"restarts": RESTARTS, "load": found}
 
 
+def rows(found):
+    """A row for each measurement."""
+    for setting, micros in found["cpu_micros"].items():
+        for round, value in enumerate(micros, 1):
+            yield {"figure": "cpu", "setting": setting, "round": round, "cpu_us_per_request": value}
+    for round, value in enumerate(found["scrapes"]["milliseconds"], 1):
+        yield {"figure": "scrape", "round": round, "ms": value}
+    yield {"figure": "stalled log", **found["stalled_log"]}
+    yield {"figure": "restarts", **found["restarts"]}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("program")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--stall", type=int, default=60, help="seconds of a log that nobody reads")
-    parser.add_argument("--out", type=Path, default=Path("operations.json"))
+    parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("operations.py needs wrk; for example `apt-get install wrk`")
@@ -203,7 +215,8 @@ def main():
         found["restarts"] = run = restarts(program, site, 15)
         print(f"{run['restarts']} restarts under load: {run['load']['requests']} requests, "
               f"errors {run['load']['errors']}, wrong {run['load']['wrong']}")
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+    if arguments.out:
+        raw.write(arguments.out, rows(found))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ For each kind of rude client, p99 of honest ones without and beside a crowd of t
 turns; and the server's memory and descriptors before, meanwhile and after. slowhttptest
 is run as well if it is installed. With --nginx the same is done to nginx, in turns: what
 honest clients notice there too may be the machine's doing. Prints a table and writes all
-results as JSON (rude.json). Ends with 1 if an honest request failed or a descriptor was not given back.
+results as CSV (--out). Ends with 1 if an honest request failed or a descriptor was not given back.
 
 Needs Linux, Python 3.9 and, for half-open connections of clients that vanish, CAP_NET_ADMIN.
 """
 
 import argparse
 import collections
-import json
 import re
 import shutil
 import socket
@@ -27,6 +26,7 @@ import threading
 import time
 from pathlib import Path
 
+import raw
 from clients import nginx
 from clients.honest import CONNECTIONS, Honest
 from clients.rude import KINDS, Crowd, Kind
@@ -269,6 +269,26 @@ def row(name, found):
             f"| {numbers}, back in {back} s | {found['failed']} | {'; '.join(got)} |")
 
 
+def rows(results):
+    """A row for each round of each kind, and its phases."""
+    for kind, found in results.items():
+        for server, rounds in (("innkeeper", found["rounds"]), ("nginx", found.get("nginx", []))):
+            for number, one in enumerate(rounds, 1):
+                measured = {
+                    "alone" if when == "idle" else when:
+                        one[when] | {"failures": len(one[when]["failures"])} for when in WHEN
+                }
+                outcomes = [f"{count} x {what}" for what, count in one["rude"]["outcomes"].items()]
+                rest = {name: value for name, value in one.items()
+                        if name not in (*WHEN, "rude", "not_connected")}
+                memory = {"before": found["before"], "after": found["after"]}
+                yield {"kind": kind, "connections": found["connections"], "server": server,
+                       "round": number, **measured, **rest,
+                       **(memory if server == "innkeeper" else {}),
+                       "came": one["rude"]["came"], "outcomes": outcomes,
+                       "not_connected": len(one["not_connected"])}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("program")
@@ -280,7 +300,7 @@ def main():
     parser.add_argument("--nginx", action="store_true", help="nginx beside it")
     parser.add_argument("--quick", action="store_true",
                         help="200 connections, one round of one second, without slowhttptest")
-    parser.add_argument("--out", type=Path, default=Path("rude.json"))
+    parser.add_argument("--out", type=Path)
     settings = parser.parse_args()
     if settings.quick:
         settings.seconds, settings.rounds, settings.connections = 1, 1, 200
@@ -305,8 +325,8 @@ def main():
         for name, kind in kinds.items():
             results[name] = try_kind(program, folder, files, kind, settings)
             print(row(name, results[name]), flush=True)
-    told = {"seconds": settings.seconds, "rounds": settings.rounds, "kinds": results}
-    settings.out.write_text(json.dumps(told, indent=1) + "\n")
+    if settings.out:
+        raw.write(settings.out, rows(results))
     bad = [name for name, found in results.items() if found["failed"] or found["leaked"]]
     if bad:
         sys.exit(f"honest requests failed, or descriptors were not given back: {', '.join(bad)}")

@@ -6,15 +6,15 @@ answered. Clients ask for files and listings on it. Meanwhile others ask for a f
 memory, for files that are not, for names that were never asked for, and for a listing, none of
 them on that file system; their latencies are printed, and whether the server calls itself well.
 
-    host/benches/slow_disk.py target/release/innkeeper [another innkeeper]
+    host/benches/slow_disk.py target/release/innkeeper [another innkeeper] [--out FILE]
 
-Speaks to /dev/fuse by itself: needs Linux and root, and no library.
+Prints a table, and writes it as CSV (--out). Speaks to /dev/fuse by itself: needs Linux and root, and no library.
 """
 
+import argparse
 import concurrent.futures
 import ctypes
 import itertools
-import json
 import os
 import pathlib
 import signal
@@ -26,6 +26,8 @@ import sys
 import tempfile
 import threading
 import time
+
+import raw
 
 DELAY = 0.2
 SECONDS = 1.5
@@ -280,10 +282,21 @@ def shown(told):
     return f"{told['p50_ms']}, {told['p99_ms']}{lost}"
 
 
+def rows(results):
+    """A row for each kind of file, and when it was measured."""
+    for found in results:
+        for when in ("during", "later"):
+            for kind, latencies in found.get(when, {}).items():
+                about = {name: found[name] for name in ("binary", "operation", "takes", "health")}
+                yield about | {"when": when, "kind": kind} | latencies
+
+
 def main():
-    binaries = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
-    if not binaries:
-        sys.exit(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("binaries", nargs="+")
+    parser.add_argument("--out", type=pathlib.Path)
+    arguments = parser.parse_args()
+    binaries = arguments.binaries
     cases = [((), 0.0)]
     for operation in ("OPEN", "FLUSH", "GETATTR", "READDIR", "READ"):
         cases += [((operation,), DELAY), ((operation,), None)]
@@ -303,7 +316,8 @@ def main():
                     print(f"| {name}, {takes}{', 12 s later' if when == 'later' else ''} "
                           f"| {pathlib.Path(binary).parts[-2]} | {row} | {told['health']} |",
                           flush=True)
-    print(json.dumps(results), file=sys.stderr)
+    if arguments.out:
+        raw.write(arguments.out, rows(results))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ the kernel holds for the others.
 - body: a client that sends a body that is too large for 4 s and then reads.
 
 Of a crowd it tells the kernel's memory for TCP, connections by their state as the server and as
-its kernel tell it, with time. Writes CSV, one row a sample. Alone on the machine it takes some
+its kernel tell it, with time. Writes CSV (--out). Alone on the machine it takes some
 fifteen minutes; --quick takes two, and only tries whether it works.
 
 Needs Linux and Python 3.9. All is done in a network namespace of its own if that can be made.
@@ -26,7 +26,6 @@ Needs Linux and Python 3.9. All is done in a network namespace of its own if tha
 
 import argparse
 import collections
-import csv
 import os
 import re
 import socket
@@ -36,6 +35,8 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+import raw
 
 SMALL_WINDOW = 4096
 RATES = [1, 5, 20, 40, 90, 150]
@@ -286,7 +287,7 @@ def main():
     parser.add_argument("--whole", action="store_true", help="slow readers to the end, for hours")
     parser.add_argument("--quick", action="store_true", help="short, to try whether it works")
     parser.add_argument("--name", default="", help="of the program, in the results")
-    parser.add_argument("--out", type=Path, default=Path("slow_readers.csv"))
+    parser.add_argument("--out", type=Path)
     settings = parser.parse_args()
     in_a_namespace()
     program = str(Path(settings.program).resolve())
@@ -304,11 +305,8 @@ def main():
                 row = {"program": settings.name or program, "case": name, **row}
                 print(", ".join(f"{key} {value}" for key, value in row.items() if value != ""), flush=True)
                 rows.append(row)
-    fields = list(dict.fromkeys(key for row in rows for key in row))
-    with settings.out.open("w", newline="") as out:
-        writer = csv.DictWriter(out, fields, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    if settings.out:
+        raw.write(settings.out, rows)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 rotated and rude clients come and go: every answer is checked.
 
     host/benches/soak.py target/release/innkeeper [--minutes N] [--rate N] [--out FILE]
+        [--chart FILE]
 
 Each answer is held, byte for byte, against what the site held then (`soaking/site.py`), and
-each against its line of the access log. Prints a summary, and writes it as JSON (soak.json)
-with a chart of descriptors, memory and threads beside it (soak.svg). Ends with 1 if an answer was
+each against its line of the access log. Prints a summary, and writes it as CSV (--out), and a
+chart of descriptors, memory and threads as SVG (--chart). Ends with 1 if an answer was
 wrong, a line of the log was lost, a guest served that should not (or the other way round), or a
 descriptor was not given back.
 
@@ -15,7 +16,6 @@ Needs Linux and Python 3.9.
 
 import argparse
 import collections
-import json
 import multiprocessing
 import random
 import re
@@ -26,6 +26,7 @@ import threading
 import time
 from pathlib import Path
 
+import raw
 from clients.rude import KINDS, Crowd
 from clients.server import held, wait_for_descriptors
 from operations import Server
@@ -280,21 +281,43 @@ def summary(found):
     return "\n".join(lines)
 
 
+def rows(found):
+    """A row for each look at the server, and one for each thing that is counted."""
+    for one in found["samples"]:
+        crowd = any(start <= one["at"] <= end for start, end in found["crowds"])
+        yield {"what": "held", "at": one["at"], "crowd": int(crowd)} | one
+    for kind, statuses in found["by_kind"].items():
+        for status, count in statuses.items():
+            yield {"what": "requests", "kind": kind, "status": status, "count": count}
+    for what in ("swaps", "rude"):
+        for kind, count in found[what].items():
+            yield {"what": what, "kind": kind, "count": count}
+    for what in ("wrong", "behind", "torn", "cut", "compressed", "edits", "panics"):
+        yield {"what": what, "count": found[what]}
+    for what in ("lines", "of_others", "rotations", "lost"):
+        yield {"what": "log", "kind": what, "count": found["log"][what]}
+    for what in ("begin", "end"):
+        yield {"what": what} | found[what]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("program")
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=400, help="requests a second")
-    parser.add_argument("--out", type=Path, default=Path("soak.json"))
+    parser.add_argument("--out", type=Path, help="CSV")
+    parser.add_argument("--chart", type=Path, help="SVG")
     arguments = parser.parse_args()
     program = str(Path(arguments.program).resolve())
     with tempfile.TemporaryDirectory() as folder:
         found = soak(program, Path(folder), arguments.minutes, arguments.rate)
     told = summary(found)
     print(told)
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n")
-    title = f"innkeeper for {found['minutes']:.0f} minutes under mixed traffic"
-    arguments.out.with_suffix(".svg").write_text(chart.draw(title, found["samples"], found["crowds"]))
+    if arguments.out:
+        raw.write(arguments.out, rows(found))
+    if arguments.chart:
+        title = f"innkeeper for {found['minutes']:.0f} minutes under mixed traffic"
+        arguments.chart.write_text(chart.draw(title, found["samples"], found["crowds"]))
     log = found["log"]
     bad = found["told"] + found["faults"] + found["swaps_wrong"] + log["odd"]
     bad += [f"{kind}: {ours} answers, {theirs} lines" for kind, (ours, theirs) in log["differing"].items()]

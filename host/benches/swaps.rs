@@ -244,25 +244,29 @@ fn report(turns: &[Vec<Turn>; 2]) {
         quantile(&millis, 0.5),
         quantile(&millis, 1.0)
     );
-    let raw = |turn: &Turn| {
-        json!({
-            "requests": turn.requests, "swaps": turn.swaps, "lost": turn.lost,
-            "wrong": turn.wrong, "outdated": turn.outdated, "seconds": turn.seconds,
-            "p50_us": quantile(&turn.latencies, 0.5),
-            "p99_us": quantile(&turn.latencies, 0.99),
-            "p999_us": quantile(&turn.latencies, 0.999),
-            "max_us": quantile(&turn.latencies, 1.0),
-            "swap_ms": turn.swap_millis,
-        })
-    };
-    keep(
-        "swaps.json",
-        &json!({
-            "connections": CONNECTIONS,
-            "without": turns[0].iter().map(raw).collect::<Vec<_>>(),
-            "with": turns[1].iter().map(raw).collect::<Vec<_>>(),
-        }),
-    );
+    let mut samples = Vec::new();
+    for (swapping, turns) in turns.iter().enumerate() {
+        for (number, turn) in turns.iter().enumerate() {
+            let number = number + 1;
+            samples.push(json!({
+                "what": "load", "swapping": swapping, "turn": number,
+                "requests": turn.requests, "swaps": turn.swaps, "lost": turn.lost,
+                "wrong": turn.wrong, "outdated": turn.outdated, "seconds": turn.seconds,
+                "p50_us": quantile(&turn.latencies, 0.5),
+                "p99_us": quantile(&turn.latencies, 0.99),
+                "p999_us": quantile(&turn.latencies, 0.999),
+                "max_us": quantile(&turn.latencies, 1.0),
+            }));
+            samples.extend(turn.swap_millis.iter().map(|millis| {
+                json!({ "what": "swap", "swapping": swapping, "turn": number, "ms": millis })
+            }));
+        }
+    }
+    let columns = [
+        "what", "swapping", "turn", "requests", "swaps", "lost", "wrong", "outdated", "seconds",
+        "p50_us", "p99_us", "p999_us", "max_us", "ms",
+    ];
+    keep("swaps", &columns, &samples);
     let all = [sum(|turn| turn.lost), sum(|turn| turn.wrong), sum(|turn| turn.outdated)];
     assert!(all.iter().flatten().all(|&count| count == 0), "requests were lost or answered wrong");
 }

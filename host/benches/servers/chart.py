@@ -50,15 +50,15 @@ STYLE = """\
   }"""
 
 
-def draw(results: dict, found: dict[str, dict[str, dict]]) -> str:
+def draw(results: dict, found: dict[str, dict[str, dict]], titles: dict[str, str]) -> str:
     machine = results["about"]
     parts = [
         text(MARGIN, 30, "innkeeper beside other servers", "title"),
         text(
             MARGIN,
             50,
-            f"{machine['date']}, {machine['machine']}, {machine['processor']}, medians of "
-            f"{results['rounds']} runs; the thin line goes from the least to the most",
+            f"{machine['date']}, {machine['machine']}, medians of {results['rounds']} runs; "
+            "the thin line goes from the least to the most",
             "quiet",
         ),
     ]
@@ -67,7 +67,7 @@ def draw(results: dict, found: dict[str, dict[str, dict]]) -> str:
     y = TOP
     for case, servers in found.items():
         parts.append(text(MARGIN, y + 12, case, "case"))
-        parts.append(text(LEFT, y + 12, results["cases"][case], "quiet"))
+        parts.append(text(LEFT, y + 12, titles.get(case, case), "quiet"))
         y += 20
         # Servers in the same order in each case.
         for name in [name for name in COLORS if name in servers]:

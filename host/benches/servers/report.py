@@ -1,13 +1,24 @@
-"""What comes of the runs: tables, the raw results, and the place for them."""
+#!/usr/bin/env python3
+"""What comes of the runs: the raw results as CSV, and tables and a chart of them.
 
+    host/benches/servers/report.py FILE.csv [--chart FILE.svg]
+"""
+
+import argparse
 import datetime
-import json
 import os
 import platform
+import sys
 from pathlib import Path
 from statistics import median
 
+# Nothing but results is left in this folder.
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cases
 import chart
+import raw
 
 # What the other servers are compared with.
 SUBJECT = "innkeeper"
@@ -19,6 +30,9 @@ COMPARED = [
     ("p99_us", "p99 latency", False),
     ("peak_memory_kib", "peak memory", False),
 ]
+
+
+DESCRIPTIONS = {case.name: case.description for case in cases.CASES}
 
 
 def about() -> dict:
@@ -39,26 +53,48 @@ def about() -> dict:
     }
 
 
-def write(results: dict, chosen: Path | None, parent: Path) -> Path:
-    """Writes everything into a folder, and returns it."""
-    folder = chosen or unused(
-        parent, f"{results['about']['date']}-{results['about']['machine']}"
+def write(results: dict, path: Path) -> None:
+    """Writes a row for each run."""
+    about = results["about"]
+    machine = (
+        f"{about['machine']}, {about['processor']}, {about['memory_gib']} GiB, "
+        f"Linux {about['linux']}"
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "runs.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    (folder / "table.txt").write_text(table(results) + "\n")
-    (folder / "chart.svg").write_text(chart.draw(results, summaries(results)))
-    return folder
+    raw.write(
+        path,
+        (
+            {
+                "date": about["date"],
+                "machine": machine,
+                "case": run["case"],
+                "server": run["server"],
+                "version": results["versions"][run["server"]],
+            }
+            | run
+            for run in results["runs"]
+        ),
+    )
+
+
+def read(path: Path) -> dict:
+    """Results as they were before they were written."""
+    runs = [{"problems": ""} | row for row in raw.read(path)]
+    return {
+        "about": {"date": runs[0]["date"], "machine": runs[0]["machine"]},
+        "versions": {run["server"]: run["version"] for run in runs},
+        "rounds": max(run["round"] for run in runs),
+        "runs": runs,
+    }
 
 
 def unused(parent: Path, name: str) -> Path:
-    """A folder of that name, or numbered where there is one already."""
-    folder = parent / name
+    """A file of that name, or numbered where there is one already."""
+    path = parent / f"{name}.csv"
     number = 2
-    while folder.exists():
-        folder = parent / f"{name}-{number}"
+    while path.exists():
+        path = parent / f"{name}-{number}.csv"
         number += 1
-    return folder
+    return path
 
 
 def summaries(results: dict) -> dict[str, dict[str, dict]]:
@@ -93,19 +129,17 @@ def table(results: dict) -> str:
     """All medians, and how innkeeper compares."""
     machine = results["about"]
     lines = [
-        f"{machine['date']}, {machine['machine']} ({machine['processor']}), "
-        f"Linux {machine['linux']}; medians of {results['rounds']} runs of "
-        f"{results['seconds']} s",
+        f"{machine['date']}, {machine['machine']}; medians of {results['rounds']} runs",
     ]
     lines += [f"  {name:18}{version}" for name, version in results["versions"].items()]
     found = summaries(results)
     for case, servers in found.items():
-        lines += ["", f"{case}: {results['cases'][case]}", *case_table(servers)]
+        lines += ["", f"{case}: {DESCRIPTIONS.get(case, case)}", *case_table(servers)]
     others = [name for name in results["versions"] if name != SUBJECT]
     for field, title, more_is_better in COMPARED:
         lines += ratio_table(found, others, field, title, more_is_better)
     if any(one["problems"] for servers in found.values() for one in servers.values()):
-        lines += ["", "! some runs are doubtful: see their problems in runs.json"]
+        lines += ["", "! some runs are doubtful: see their problems in the file"]
     return "\n".join(lines)
 
 
@@ -168,3 +202,18 @@ def milliseconds(one: dict, field: str) -> str:
 def count(number: float) -> str:
     """A number with at least three digits, or with two after the point."""
     return f"{number:,.0f}" if number >= 100 else f"{number:,.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--chart", type=Path)
+    arguments = parser.parse_args()
+    results = read(arguments.file)
+    print(table(results))
+    if arguments.chart:
+        arguments.chart.write_text(chart.draw(results, summaries(results), DESCRIPTIONS))
+
+
+if __name__ == "__main__":
+    main()

@@ -75,7 +75,9 @@ def main() -> int:
     if not results["runs"]:
         say("nothing was measured; no results were written")
         return 1
-    where = report.write(results, arguments.out, HERE / "results")
+    date = results["about"]["date"]
+    where = arguments.out or report.unused(HERE.parent / "results", f"servers-{date}")
+    report.write(results, where)
     print(report.table(results))
     print(f"\nresults: {os.path.relpath(where)}")
     return 0
@@ -121,7 +123,7 @@ def parse_arguments() -> argparse.Namespace:
         default=HERE / "static.wat",
         help="what `wasmtime serve` serves; must answer /1k.txt (static.wat)",
     )
-    add("--out", type=Path, metavar="DIR", help="where results go (results/DATE-MACHINE)")
+    add("--out", type=Path, metavar="FILE", help="raw results (results/servers-DATE.csv)")
     add("--list", action="store_true", help="tell the cases and the servers, and end")
     arguments = parser.parse_args()
     if arguments.list:
@@ -193,9 +195,6 @@ class Comparison:
             "about": report.about(),
             "versions": {server.name: server.version() for server in self.servers},
             "rounds": self.arguments.rounds,
-            "seconds": self.arguments.seconds,
-            "paced_rate": self.arguments.paced_rate,
-            "cases": {case.name: case.description for case in self.cases},
             "runs": self.runs,
             "left_out": self.left_out,
         }

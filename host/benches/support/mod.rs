@@ -82,16 +82,25 @@ impl Drop for Server {
     }
 }
 
-/// Writes raw results to `results/DATE/NAME` beside the benchmarks.
-pub(crate) fn keep(name: &str, results: &serde_json::Value) {
+/// Writes raw results, one row a sample, to `results/NAME-DATE.csv` beside the benchmarks. A
+/// sample is an object; these are its fields, in this order, and one that is absent is empty.
+pub(crate) fn keep(name: &str, columns: &[&str], samples: &[serde_json::Value]) {
     let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let folder =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/results").join(&date[..10]);
-    let path = folder.join(name);
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/results");
+    let file = format!("{name}-{}.csv", &date[..10]);
+    let row = |sample: &serde_json::Value| {
+        let fields = columns.iter().map(|&column| match &sample[column] {
+            serde_json::Value::Null => String::new(),
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+        fields.collect::<Vec<_>>().join(",")
+    };
+    let rows: Vec<_> = samples.iter().map(row).collect();
     fs::create_dir_all(&folder).expect("a folder for results");
-    let text = serde_json::to_string_pretty(results).expect("results");
-    fs::write(&path, text + "\n").expect("results are written");
-    println!("\nraw results: host/benches/results/{}/{name}", &date[..10]);
+    let text = format!("{}\n{}\n", columns.join(","), rows.join("\n"));
+    fs::write(folder.join(&file), text).expect("results are written");
+    println!("\nraw results: host/benches/results/{file}");
 }
 
 /// The value below which this share of the sorted values lies.
