@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use divan::{Bencher, black_box};
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest};
+use innkeeper::http::{Field, Peer, Response, Scheme};
 use innkeeper::http1::Limits;
 use innkeeper::http1::head::Head;
+use innkeeper::http1::response_head::{self, Persistence};
 use innkeeper::http1::scan::Scanner;
-use innkeeper::reply::{Field, Persistence, Reply, head};
 
 /// What Firefox sends.
 const HEAD: &[u8] = b"GET /notes/index.html?v=1 HTTP/1.1\r\n\
@@ -26,7 +27,10 @@ const HEAD: &[u8] = b"GET /notes/index.html?v=1 HTTP/1.1\r\n\
     Sec-Fetch-User: ?1\r\n\
     Priority: u=0, i\r\n\r\n";
 const LINE: &[u8] = b"GET /notes/index.html?v=1 HTTP/1.1";
-const FACTS: Facts = Facts { client: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+/// Where all heads come from.
+const PEER: Peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+
+const FACTS: Facts = Facts { client: IpAddr::V4(Ipv4Addr::LOCALHOST), scheme: Scheme::Http };
 
 fn main() {
     divan::main();
@@ -40,7 +44,7 @@ fn find_the_end_of_a_head() {
 
 #[divan::bench]
 fn parse_a_head() {
-    let head = Head::parse(black_box(HEAD), &Limits::default());
+    let head = Head::parse(black_box(HEAD), &Limits::default(), PEER);
     black_box(head.expect("a head"));
 }
 
@@ -81,15 +85,15 @@ fn decide_on_a_fresh_instance(bencher: Bencher) {
 }
 
 #[divan::bench]
-fn write_the_head_of_an_answer(bencher: Bencher) {
-    let reply = Reply::plain(200)
+fn write_the_head_of_a_response(bencher: Bencher) {
+    let response = Response::plain(200)
         .with(Field::fixed("Vary", "Accept-Encoding"))
         .with(Field::new("ETag", "\"1a2b-155c-18d1f0a3c5b2e400-18d1f0a3c5b2e400\""))
         .with(Field::fixed("Last-Modified", "Sat, 21 Nov 2026 09:30:00 GMT"))
         .with(Field::fixed("Accept-Ranges", "bytes"));
     bencher.bench_local(|| {
         let mut out = Vec::with_capacity(512);
-        head::write(black_box(&reply), Persistence::KeepAlive, &mut out);
+        response_head::write(black_box(&response), Persistence::KeepAlive, &mut out);
         out
     });
 }

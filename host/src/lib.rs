@@ -43,11 +43,11 @@ pub mod log;
 pub mod metrics;
 pub mod named_file;
 pub mod panics;
-pub mod reply;
 pub mod sandbox;
-mod send_queue;
 pub mod server;
+pub mod service;
 pub mod service_manager;
 
 pub mod supervise;
 pub mod text;
+pub mod transport;

@@ -76,6 +76,8 @@ const SPELLED: &[(&str, &[&str])] = &[
             "http1/",
             // The PROXY protocol ends its lines so too.
             "transport/proxy_protocol.rs",
+            // A body of several parts is MIME, in every version.
+            "service/multipart.rs",
             // What a guest is tried with.
             "guest/validation/",
             // Is a client.

@@ -12,8 +12,11 @@ use innkeeper::clients::Clients;
 use innkeeper::files::{Files, Options};
 use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
-use innkeeper::http1::{Limits, connection::Service, turns::Turns};
+use innkeeper::http1::{Http1, Limits};
+use innkeeper::server::connection::Wires;
 use innkeeper::server::{MAX_CONNECTIONS, Running, Server};
+use innkeeper::service::Service;
+use innkeeper::transport::SendScheduler;
 use tempfile::TempDir;
 
 /// How long a test waits for bytes before it fails. Nothing takes that long.
@@ -94,31 +97,28 @@ impl Default for Setup {
 
 impl Setup {
     /// What connections share, and its folder.
-    pub fn service(self) -> (TempDir, Arc<Service>) {
+    pub fn wires(self) -> (TempDir, Arc<Wires>) {
         let workers = NonZeroUsize::new(self.workers).unwrap();
-        let service = Arc::new(Service {
-            files: Files::open(&self.folder.path().join("root"), self.site, workers).unwrap(),
-            guest: Arc::new(ActiveGuest::new(self.guest, self.failure_policy)),
-            clients: self.clients,
-            limits: self.limits,
-            turns: Turns::new(self.workers),
-            log: None,
-            metrics: None,
-            show_heads: false,
-            tail: None,
+        let files = Files::open(&self.folder.path().join("root"), self.site, workers).unwrap();
+        let guest = Arc::new(ActiveGuest::new(self.guest, self.failure_policy));
+        let service = Service { clients: self.clients, ..Service::new(files, guest) };
+        let wires = Arc::new(Wires {
+            service: Arc::new(service),
+            scheduler: SendScheduler::new(self.workers),
+            http1: Http1 { limits: self.limits, print_heads: false },
         });
-        (self.folder, service)
+        (self.folder, wires)
     }
 
     pub fn start(self) -> TestServer {
         let workers = NonZeroUsize::new(self.workers).unwrap();
-        let (folder, service) = self.service();
+        let (folder, wires) = self.wires();
         let any_port = "127.0.0.1:0".parse().unwrap();
         let server = Server::bind(&[any_port], workers, MAX_CONNECTIONS).unwrap();
         TestServer {
             address: server.addresses()[0],
             folder,
-            running: Some(server.start(&service).unwrap()),
+            running: Some(server.start(&wires).unwrap()),
         }
     }
 }

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use innkeeper::http::Peer;
 use innkeeper::http1::Limits;
 use innkeeper::http1::head::Head;
 use innkeeper::http1::scan::Scanner;
@@ -323,8 +324,9 @@ fn told(decision: &Decision) -> Result<String, String> {
 fn is_asked(line: &[u8]) -> bool {
     let head = [line, b"\r\nHost: h\r\n\r\n"].concat();
     let limits = Limits::default();
+    let peer = Peer { address: [127, 0, 0, 1].into(), worker: 0 };
     let scanned = Scanner::default().scan(&head, &limits);
-    scanned.is_ok_and(|extent| extent.is_some()) && Head::parse(&head, &limits).is_ok()
+    scanned.is_ok_and(|extent| extent.is_some()) && Head::parse(&head, &limits, peer).is_ok()
 }
 
 #[test]

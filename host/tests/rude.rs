@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use innkeeper::http::Peer;
-use innkeeper::http1::connection::{Service, serve};
+use innkeeper::server::connection::{Wires, serve};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -32,14 +32,14 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// An hour of a clock that goes on when nobody has anything to do: one client after the
 /// other, each of which stays for this limit and no longer. Gives what each got.
 fn an_hour(hello: &str, each: Each, limit: Duration) -> Vec<Vec<u8>> {
-    let (folder, service) = Setup { workers: 1, ..Setup::default() }.service();
+    let (folder, wires) = Setup { workers: 1, ..Setup::default() }.wires();
     write(&folder.path().join("root/large.bin"), &vec![b'x'; 8 << 20]);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let got = runtime.enable_all().build().unwrap().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (_stop, stopping) = watch::channel(false);
         let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
-        pause_behind_a_request(&listener, peer, &service, &stopping).await;
+        pause_behind_a_request(&listener, peer, &wires, &stopping).await;
         let began = Instant::now();
         let mut got = Vec::new();
         while began.elapsed() < HOUR {
@@ -49,7 +49,7 @@ fn an_hour(hello: &str, each: Each, limit: Duration) -> Vec<Vec<u8>> {
             // What is sent arrives at once, as no other clock goes on meanwhile.
             client.set_nodelay(true).unwrap();
             let (accepted, _) = listener.accept().await.unwrap();
-            let served = tokio::spawn(serve(accepted, peer, service.clone(), stopping.clone()));
+            let served = tokio::spawn(serve(accepted, peer, wires.clone(), stopping.clone()));
             let since = Instant::now();
             let mut taken = Vec::new();
             client.write_all(hello.as_bytes()).await.unwrap();
@@ -78,14 +78,14 @@ fn an_hour(hello: &str, each: Each, limit: Duration) -> Vec<Vec<u8>> {
 pub(crate) async fn pause_behind_a_request(
     listener: &TcpListener,
     peer: Peer,
-    service: &Arc<Service>,
+    wires: &Arc<Wires>,
     stopping: &watch::Receiver<bool>,
 ) {
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let request = b"HEAD /large.bin HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
     client.write_all(request).await.unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
-    let served = serve(accepted, peer, Arc::clone(service), stopping.clone());
+    let served = serve(accepted, peer, Arc::clone(wires), stopping.clone());
     let (_, answer) = tokio::join!(served, rest(client, Vec::new()));
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", answer.escape_ascii());
     tokio::time::pause();

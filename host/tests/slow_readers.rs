@@ -11,7 +11,7 @@ use std::time::Duration;
 use innkeeper::clients::{Allowance, Clients, Proxies};
 use innkeeper::http::Peer;
 use innkeeper::http1::Limits;
-use innkeeper::http1::connection::serve;
+use innkeeper::server::connection::serve;
 use rustix::process::Signal;
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,21 +43,21 @@ fn on_a_simulated_clock<T>(
     bytes: usize,
     test: impl AsyncFnOnce(Simulated) -> T,
 ) -> T {
-    let (folder, service) = Setup { workers: 1, ..Setup::default() }.service();
+    let (folder, wires) = Setup { workers: 1, ..Setup::default() }.wires();
     write(&folder.path().join("root/large.bin"), &vec![b'x'; bytes]);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().build().unwrap().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
-        pause_behind_a_request(&listener, peer, &service, &stopping).await;
+        pause_behind_a_request(&listener, peer, &wires, &stopping).await;
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(u32::try_from(SMALL_WINDOW).unwrap()).unwrap();
         let mut client = socket.connect(listener.local_addr().unwrap()).await.unwrap();
         // What is sent arrives at once, as no other clock goes on meanwhile.
         client.set_nodelay(true).unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
-        let served = tokio::spawn(serve(accepted, peer, service, stopping));
+        let served = tokio::spawn(serve(accepted, peer, wires, stopping));
         client.write_all(request.as_bytes()).await.unwrap();
         test(Simulated { client, served, _stop: stop }).await
     })

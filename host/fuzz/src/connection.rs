@@ -13,13 +13,14 @@ use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use innkeeper::clients::Clients;
 use innkeeper::files::{Files, Options};
 use innkeeper::guest::ActiveGuest;
 use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::http::Peer;
-use innkeeper::http1::connection::{Service, serve};
-use innkeeper::http1::{Limits, turns::Turns};
+use innkeeper::http1::{Http1, Limits};
+use innkeeper::server::connection::{Wires, serve};
+use innkeeper::service::Service;
+use innkeeper::transport::SendScheduler;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
@@ -57,7 +58,7 @@ struct World {
     runtime: Runtime,
     _folder: TempDir,
     /// With the usual limits, and with narrow ones.
-    services: [(Limits, Arc<Service>); 2],
+    wires: [(Limits, Arc<Wires>); 2],
 }
 
 thread_local! {
@@ -67,14 +68,14 @@ thread_local! {
 /// Runs the target.
 pub fn run(input: &[u8]) {
     WORLD.with(|world| {
-        for (limits, service) in &world.services {
+        for (limits, wires) in &world.wires {
             let mut numbers = Numbers::of(input);
-            let whole = world.talk(service, &[input]);
+            let whole = world.talk(wires, &[input]);
             let expected = turns(input, limits);
             let answers = check(&whole, &expected);
             for largest in [input.len() / 3 + 1, input.len().div_ceil(PIECES / 2).max(1)] {
                 let pieces = split(input, largest, &mut numbers);
-                let received = world.talk(service, &pieces);
+                let received = world.talk(wires, &pieces);
                 let split = check(&received, &expected);
                 // Whether a body that the client keeps back is read depends on when it comes.
                 if !expected.iter().any(is_patient) {
@@ -173,42 +174,37 @@ impl World {
     fn new() -> World {
         let folder = site();
         let one = NonZeroUsize::MIN;
-        let service = |limits: Limits, options: Options| {
+        let wires = |limits: Limits, options: Options| {
             let limits = Limits { first_byte: HOUR, head: HOUR, body: HOUR, ..limits };
             let limits = Limits { idle: HOUR, stall: HOUR, drain: HOUR, ..limits };
             let limits = Limits { drain_silence: HOUR, ..limits };
             let files = Files::open(&folder.path().join("root"), options, one).expect("the site");
-            let service = Service {
-                files,
-                guest: Arc::new(ActiveGuest::new(default_guest(), FailurePolicy::default())),
-                clients: Clients::default(),
-                limits,
-                turns: Turns::new(1),
-                log: None,
-                metrics: None,
-                show_heads: false,
-                tail: None,
+            let guest = ActiveGuest::new(default_guest(), FailurePolicy::default());
+            let wires = Wires {
+                service: Arc::new(Service::new(files, Arc::new(guest))),
+                scheduler: SendScheduler::new(1),
+                http1: Http1 { limits, print_heads: false },
             };
-            (limits, Arc::new(service))
+            (limits, Arc::new(wires))
         };
         let listing = Options { list: true, compress: false, ..Options::default() };
-        let services = [service(Limits::default(), Options::default()), service(narrow(), listing)];
-        World { runtime: runtime(), _folder: folder, services }
+        let wires = [wires(Limits::default(), Options::default()), wires(narrow(), listing)];
+        World { runtime: runtime(), _folder: folder, wires }
     }
 
     /// Gives all that comes back for these pieces, once the machine has time for it.
-    fn talk(&self, service: &Arc<Service>, pieces: &[&[u8]]) -> Vec<u8> {
+    fn talk(&self, wires: &Arc<Wires>, pieces: &[&[u8]]) -> Vec<u8> {
         for _ in 1..ATTEMPTS {
-            let received = self.talk_once(service, pieces);
+            let received = self.talk_once(wires, pieces);
             if !tells_failure(&received) {
                 return received;
             }
         }
-        self.talk_once(service, pieces)
+        self.talk_once(wires, pieces)
     }
 
     /// Sends these pieces, one after the other, and gives all that comes back.
-    fn talk_once(&self, service: &Arc<Service>, pieces: &[&[u8]]) -> Vec<u8> {
+    fn talk_once(&self, wires: &Arc<Wires>, pieces: &[&[u8]]) -> Vec<u8> {
         self.runtime.block_on(async {
             let (client, server) = std::os::unix::net::UnixStream::pair().expect("a pair");
             client.set_nonblocking(true).expect("a socket");
@@ -219,7 +215,7 @@ impl World {
             let mut client = UnixStream::from_std(client).expect("a socket");
             let (_running, stopping) = watch::channel(false);
             let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
-            let serving = tokio::spawn(serve(server, peer, Arc::clone(service), stopping));
+            let serving = tokio::spawn(serve(server, peer, Arc::clone(wires), stopping));
             let mut received = Vec::new();
             'sending: for piece in pieces {
                 let mut rest = *piece;

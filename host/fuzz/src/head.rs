@@ -1,15 +1,21 @@
 //! Heads and framing: innkeeper makes of any bytes what the reference makes of them,
 //! however they are split.
 
-use innkeeper::http::Method;
+use std::net::{IpAddr, Ipv4Addr};
+
+use innkeeper::http::{Method, Peer};
 use innkeeper::http1::Limits;
-use innkeeper::http1::body::{self, Discard};
-use innkeeper::http1::head::{self, Head};
+use innkeeper::http1::head::Head;
+use innkeeper::http1::request_body::{self, BodyDrain, BodyError};
+use innkeeper::http1::response_head::Persistence;
 use innkeeper::http1::scan::Scanner;
 
 use super::pieces::{Numbers, split};
 use super::reference::body::Framing;
 use super::reference::request::{After, Body, Request, Turn, turns};
+
+/// Where all heads come from.
+const PEER: Peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
 
 /// Runs the target.
 pub fn run(input: &[u8]) {
@@ -54,14 +60,14 @@ fn turns_of_innkeeper(pieces: &[&[u8]], limits: &Limits) -> Vec<Turn> {
         };
         let rest = received.split_off(extent.end);
         let bytes = std::mem::replace(&mut received, rest);
-        let (request, framing) = match Head::parse(&bytes[extent.start..], limits) {
+        let (request, framing) = match Head::parse(&bytes[extent.start..], limits, PEER) {
             Ok(head) => (request_of(&head), head.framing),
             Err(fault) => {
                 turns.push(Turn::Refused(fault.status()));
                 return turns;
             }
         };
-        let body = match Discard::new(framing, limits.body_bytes) {
+        let body = match BodyDrain::new(framing, limits.body_bytes) {
             Err(fault) => Body::Refused(status_of(fault)),
             Ok(mut body) => loop {
                 if body.is_done() {
@@ -86,16 +92,16 @@ fn turns_of_innkeeper(pieces: &[&[u8]], limits: &Limits) -> Vec<Turn> {
 }
 
 /// As `http1::connection` answers it.
-fn status_of(fault: body::Fault) -> u16 {
-    match fault {
-        body::Fault::TooLarge => 413,
-        body::Fault::Chunk => 400,
+fn status_of(error: BodyError) -> u16 {
+    match error {
+        BodyError::TooLarge => 413,
+        BodyError::Chunk => 400,
     }
 }
 
 /// The same in the reference's terms. What innkeeper keeps less of is checked here.
 fn request_of(head: &Head<'_>) -> Request {
-    let line = String::from_utf8(head.line.to_vec()).expect("a request line is ASCII");
+    let line = String::from_utf8(head.request.line.to_vec()).expect("a request line is ASCII");
     let (method, version) = (line.split(' ').next(), line.rsplit(' ').next());
     let method = method.expect("a method").to_owned();
     let kind = match method.as_str() {
@@ -106,29 +112,29 @@ fn request_of(head: &Head<'_>) -> Request {
         | "MKCOL" | "COPY" | "MOVE" | "LOCK" | "UNLOCK" => Method::Known,
         _ => Method::Unknown,
     };
-    assert_eq!(head.method, kind, "{method}");
+    assert_eq!(head.request.method, kind, "{method}");
     let mut fields = Vec::new();
-    for field in &head.fields {
+    for field in &head.request.fields {
         let value = super::reference::request::trim(field.value);
-        assert!(head.values(field.name).any(|found| found == value), "{}", field.name);
-        assert!(head.joined(field.name).is_some(), "{}", field.name);
+        assert!(head.request.values(field.name).any(|found| found == value), "{}", field.name);
+        assert!(head.request.joined(field.name).is_some(), "{}", field.name);
         fields.push((field.name.to_owned(), value.to_vec()));
     }
     Request {
-        line: head.line.to_vec(),
+        line: head.request.line.to_vec(),
         method,
-        target: head.target.to_owned(),
+        target: head.request.target.to_owned(),
         minor_version: version.expect("a version").as_bytes()[7] - b'0',
         fields,
         framing: match head.framing {
-            body::Framing::None => Framing::None,
-            body::Framing::Length(length) => Framing::Length(length),
-            body::Framing::Chunked => Framing::Chunked,
+            request_body::Framing::None => Framing::None,
+            request_body::Framing::Length(length) => Framing::Length(length),
+            request_body::Framing::Chunked => Framing::Chunked,
         },
-        after: match head.after {
-            head::After::KeepAlive => After::KeepAlive,
-            head::After::KeepAliveSaid => After::KeepAliveSaid,
-            head::After::Close => After::Close,
+        after: match head.persistence {
+            Persistence::KeepAlive => After::KeepAlive,
+            Persistence::KeepAliveSaid => After::KeepAliveSaid,
+            Persistence::Close => After::Close,
         },
         expects_continue: head.expects_continue,
     }

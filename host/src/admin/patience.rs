@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::send_queue;
+use crate::transport::send_queue;
 
 /// From one look at what a client took to the next.
 const LOOK: Duration = Duration::from_millis(50);

@@ -14,16 +14,19 @@ use crate::disk::{self, Share, place};
 use crate::guest::release::history::Outcome;
 use crate::guest::{GuestLimits, LoadedGuest};
 use crate::helper::Helpers;
-use crate::http1::connection::Service;
+use crate::http1;
 use crate::metrics::{self, Metrics};
 use crate::panics;
 use crate::sandbox::Sandbox;
+use crate::service::Service;
 use crate::text::plain_json;
 
 /// The server that is told about.
 pub struct Subject {
     /// What its connections share.
     pub service: Arc<Service>,
+    /// The bounds on its connections.
+    pub connection_limits: http1::Limits,
     /// What was counted.
     pub metrics: Arc<Metrics>,
     /// Whether it accepts connections.
@@ -174,7 +177,7 @@ impl Subject {
     pub fn status(&self) -> String {
         let serving = &self.service.guest;
         let metrics::Connections { idle, active, writing } = self.metrics.connections();
-        let connection = &self.service.limits;
+        let connection = &self.connection_limits;
         let history = serving.history().events().into_iter();
         let status = Status {
             version: env!("CARGO_PKG_VERSION"),

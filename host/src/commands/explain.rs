@@ -10,15 +10,15 @@ use anyhow::Context;
 
 use super::{load, open_files, read_guest_or_default, start_engine, start_helpers};
 use crate::cli::ExplainArguments;
-use crate::clients::Clients;
 use crate::guest::cases::GuestRequest;
 use crate::guest::release::active::FailurePolicy;
 use crate::guest::{ActiveGuest, Decision, Facts};
-use crate::http::Peer;
-use crate::http1::connection::Service;
-use crate::http1::explain::{Explanation, explain};
-use crate::http1::{Limits, turns::Turns};
-use crate::reply::head;
+use crate::http::{Peer, Scheme};
+use crate::http1::response_head::{self, Persistence};
+use crate::http1::{Limits, whole};
+use crate::service::Response;
+use crate::service::Service;
+use crate::service::explain::Explanation;
 use crate::text::escaped;
 
 /// Explains the answer to a request.
@@ -31,53 +31,38 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         start_engine(&arguments.limits, start_helpers(arguments.guest.as_deref())?)?,
     )?;
     let digest = generation.digest();
-    let service = Service {
-        files,
-        guest: Arc::new(ActiveGuest::new(Arc::new(generation), FailurePolicy::default())),
-        limits: Limits::default(),
-        turns: Turns::new(1),
-        clients: Clients::default(),
-        log: None,
-        metrics: None,
-        show_heads: false,
-        tail: None,
-    };
+    let guest = ActiveGuest::new(Arc::new(generation), FailurePolicy::default());
+    let service = Service::new(files, Arc::new(guest));
     let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let (explanation, persistence) = runtime.block_on(explain(&service, &request(arguments), peer));
-    let asked_all_the_same = || {
-        let facts = Facts { client: peer.address };
-        let asked =
-            GuestRequest { line: arguments.line.as_bytes(), fields: &arguments.fields, facts };
-        asked.decide(&service.guest.current())
-    };
+    let head = request(arguments);
     let mut told = vec![("line", arguments.line.clone()), ("guest", format!("{name} ({digest})"))];
-    match &explanation {
-        Explanation::Refused { why, .. } => {
+    let (response, persistence) = match whole::read(&head, &Limits::default(), peer) {
+        Err(refusal) => {
+            let facts = Facts { client: peer.address, scheme: Scheme::Http };
+            let asked =
+                GuestRequest { line: arguments.line.as_bytes(), fields: &arguments.fields, facts };
+            let why = &refusal.why;
             told.push(("refused", format!("by the host, without asking the guest: {why}")));
-            told.push(match asked_all_the_same() {
+            told.push(match asked.decide(&service.guest.current()) {
                 Ok(decision) => ("decision", format!("would have been {decision}")),
                 Err(failure) => ("decision", format!("would have failed: {failure}")),
             });
+            (Response::text(refusal.status, why), Persistence::Close)
         }
-        Explanation::Failed { failure, .. } => told.push(("decision", format!("none: {failure}"))),
-        Explanation::Decided { decision, tried, reply } => {
-            told.push(("decision", decision.to_string()));
-            for (candidate, came_of_it) in tried {
-                told.push(("tried", format!("{candidate}: {came_of_it}")));
-            }
-            let is_serve = matches!(**decision, Decision::Serve { .. });
-            let is_taken = tried.iter().any(|(_, came_of_it)| came_of_it.starts_with("taken"));
-            if is_serve && !is_taken && reply.status == 200 {
-                told.push(("then", "the directory is listed".to_owned()));
-            }
+        Ok((head, persistence)) => {
+            let explanation = runtime
+                .block_on(service.explain(&head.request))
+                .context("the guest was not asked")?;
+            tell(&explanation, &mut told);
+            (explanation.response, persistence)
         }
-    }
+    };
     let mut bytes = Vec::new();
-    head::write(explanation.reply(), persistence, &mut bytes);
+    response_head::write(&response, persistence, &mut bytes);
     let answer = String::from_utf8_lossy(&bytes);
     for (number, line) in answer.trim_end().lines().enumerate() {
         told.push((if number == 0 { "answer" } else { "" }, line.to_owned()));
@@ -87,6 +72,23 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         .try_for_each(|(what, value)| writeln!(out, "{what:<9} {}", escaped(value)))
         .context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells the decision, and what came of its candidates.
+fn tell(explanation: &Explanation, told: &mut Vec<(&str, String)>) {
+    let decision = match &explanation.decision {
+        Ok(decision) => decision,
+        Err(failure) => return told.push(("decision", format!("none: {failure}"))),
+    };
+    told.push(("decision", decision.to_string()));
+    for (candidate, came_of_it) in &explanation.tried {
+        told.push(("tried", format!("{candidate}: {came_of_it}")));
+    }
+    let is_serve = matches!(**decision, Decision::Serve { .. });
+    let is_taken = explanation.tried.iter().any(|(_, of_it)| of_it.starts_with("taken"));
+    if is_serve && !is_taken && explanation.response.status == 200 {
+        told.push(("then", "the directory is listed".to_owned()));
+    }
 }
 
 /// The head of the request, as a client would send it.

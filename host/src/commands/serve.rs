@@ -21,7 +21,6 @@ use crate::admin::status::Subject;
 use crate::admin::{self, Admin};
 use crate::cli::{DevArguments, EffectiveSetting, Settings, effective};
 use crate::dev::Dev;
-use crate::dev::inject::Tail;
 use crate::dev::sources::Sources;
 use crate::diagnostics::{self, say};
 use crate::disk;
@@ -33,12 +32,15 @@ use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::validation::validate::{Validated, validate};
 use crate::guest::{ActiveGuest, Engine, LoadedGuest, PreparedEngine};
 use crate::helper::{Confinement, Spawner};
-use crate::http1::{connection::Service, turns::Turns};
+use crate::http1::Http1;
 use crate::log::file::{LogFile, Out};
 use crate::log::{AccessLog, Format};
 use crate::metrics::Metrics;
+use crate::server::connection::Wires;
 use crate::server::{HEARTBEAT, Running, Server};
+use crate::service::{PageScript, Service};
 use crate::service_manager;
+use crate::transport::SendScheduler;
 
 /// How long workers have to reset their connections when a second signal comes.
 const RESET_GRACE: Duration = Duration::from_secs(1);
@@ -129,21 +131,25 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let serving = Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy()));
     let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers.get())));
     let service = Arc::new(Service {
-        files,
-        guest: Arc::clone(&serving),
-        limits: settings.limits.connection_limits(),
-        turns: Turns::new(workers.get()),
         clients: settings.clients(),
         log: log
             .map(|(out, format)| AccessLog::to(out, format))
             .transpose()
             .context("cannot start the access log")?,
         metrics: metrics.clone(),
-        show_heads: settings.log.verbose,
-        tail: dev
+        page_script: dev
             .as_ref()
             .and(admin.as_ref())
-            .map(|(address, bound, _)| Tail::new(&bound.address(address).to_string())),
+            .map(|(address, bound, _)| PageScript::new(&bound.address(address).to_string())),
+        ..Service::new(files, Arc::clone(&serving))
+    });
+    let wires = Arc::new(Wires {
+        service: Arc::clone(&service),
+        scheduler: SendScheduler::new(workers.get()),
+        http1: Http1 {
+            limits: settings.limits.connection_limits(),
+            print_heads: settings.log.verbose,
+        },
     });
     service
         .files
@@ -157,7 +163,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
         server.addresses().iter().map(|address| format!("http://{address}")).collect();
     // What keeps it from starting is an error here. Among what is asynchronous it could not be
     // told: the runtimes of workers must not be dropped there.
-    let running = server.start(&service)?;
+    let running = server.start(&wires)?;
     let (runtime, mut signals) = starting.over()?;
     let stopped = runtime.block_on(async {
         if io::IsTerminal::is_terminal(&io::stderr()) {
@@ -181,6 +187,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             let listener = bound.listen().context("cannot start the administration")?;
             let subject = Subject {
                 service: Arc::clone(&service),
+                connection_limits: wires.http1.limits,
                 metrics,
                 is_ready,
                 is_well,

@@ -3,9 +3,7 @@
 //! the old guest goes on serving.
 //!
 //! - [`sources`]: notices changes, and runs the build.
-//! - [`inject`]: has pages of the site listen to it.
 
-pub mod inject;
 pub mod sources;
 
 use std::sync::Arc;

@@ -8,8 +8,8 @@ use rustix::io::Errno;
 
 use super::content::Content;
 use super::encodings::Coding;
+use super::kept_fields::KeptFields;
 use super::media_type::MediaType;
-use super::prepared::Prepared;
 use super::validators::Validators;
 use crate::disk::Unanswered;
 
@@ -76,9 +76,9 @@ pub struct FoundFile {
     /// The entity tag as it stands in a field.
     pub tag: Option<String>,
     /// The fields of the response that sends all of it, for the next time.
-    pub whole: OnceLock<Prepared>,
+    pub whole: OnceLock<KeptFields>,
     /// The fields of the response to a client that has this version.
-    pub unmodified: OnceLock<Prepared>,
+    pub unmodified: OnceLock<KeptFields>,
 }
 
 /// Why a sibling is not sent in the place of its file.

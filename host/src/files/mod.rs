@@ -17,7 +17,7 @@
 //! - [`listing`]: the entries of a directory, as a page or as JSON; `listings`: those that are
 //!   made.
 //! - `preload`: holds small files in memory; [`read`]: reads a part of a file.
-//! - `options`, `found`, [`content`], [`prepared`]: the settings of a root, and what is found
+//! - `options`, `found`, [`content`], [`kept_fields`]: the settings of a root, and what is found
 //!   beneath it.
 //! - `root_monitor`: whether the root is still where it was.
 
@@ -31,6 +31,7 @@ pub mod content;
 mod dates;
 pub mod encodings;
 mod found;
+pub mod kept_fields;
 pub mod listing;
 mod listings;
 pub mod lookup;
@@ -41,7 +42,6 @@ mod open;
 mod open_file_cache;
 mod options;
 mod preload;
-pub mod prepared;
 pub mod ranges;
 mod read;
 mod resolver;
@@ -52,10 +52,10 @@ mod walk;
 
 pub use content::Content;
 pub use found::{FoundFile, Lookup, PassedOver, Recency, SystemError};
+pub use kept_fields::{KEPT_FIELDS_BYTES, KeptFields};
 pub use lookup::Files;
 pub use media_type::MediaType;
 pub use open_file_cache::OPEN_FILES;
 pub use options::{Links, Options, Resolver};
 pub use preload::SMALL_BYTES;
-pub use prepared::{PREPARED_BYTES, Prepared};
 pub use read::read;

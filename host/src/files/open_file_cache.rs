@@ -15,8 +15,8 @@ use quick_cache::Equivalent;
 use super::content::Content;
 use super::encodings::Accepted;
 use super::found::Lookup;
+use super::kept_fields::KEPT_FIELDS_BYTES;
 use super::lookup_rate::LookupRate;
-use super::prepared::PREPARED_BYTES;
 use crate::cache::{self, Cache};
 
 /// Bytes that all caches of a server may hold.
@@ -110,7 +110,7 @@ impl OpenFileCache {
         let content = match found {
             Lookup::File(file) => match &file.content {
                 // What is prepared for it comes later, and is not weighed again.
-                Content::Memory(content) => (content.len() + 2 * PREPARED_BYTES) as u64,
+                Content::Memory(content) => (content.len() + 3 * KEPT_FIELDS_BYTES) as u64,
                 Content::File(_) => self.open_file_bytes,
             },
             _ => 0,

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cache::{self, Cache};
+use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
-use crate::guest::decision::{Decision, Field};
+use crate::http::Field;
 
 /// Bytes of a decision with its key that are worth a place in the cache. A site that has
 /// larger ones has few; a flood of them must not push out the rest.
@@ -115,8 +116,8 @@ impl<'a> Key<'a> {
             // The names of facts begin with a colon.
             let end = 1 + line.iter().skip(1).position(|&byte| byte == b':')?;
             Some(Field {
-                name: String::from_utf8_lossy(&line[..end]).into_owned(),
-                value: line[end + 1..].to_vec(),
+                name: String::from_utf8_lossy(&line[..end]).into_owned().into(),
+                value: line[end + 1..].to_vec().into(),
             })
         });
         Request { line: line.to_vec(), fields: fields.collect() }
@@ -149,7 +150,8 @@ fn weigh(key: &[u8], decision: &Decision) -> u64 {
             paths.sum::<usize>()
                 + size_of_val(candidates.as_slice())
                 + of_fields(fields)
-                + fields.lines().len()
+                // Once more as a wire renders them.
+                + fields.bytes()
         }
         Decision::NotFound => 0,
         Decision::Redirect { location, fields, .. } => location.len() + of_fields(fields),
@@ -161,8 +163,9 @@ fn weigh(key: &[u8], decision: &Decision) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{DecisionCache, ENTRY_BYTES, KEY_BYTES, Key};
+    use crate::guest::decision::Decision;
     use crate::guest::decision::request::Request;
-    use crate::guest::decision::{Decision, Field};
+    use crate::http::Field;
     use std::sync::Arc;
 
     const BYTES: u64 = 4 << 20;
@@ -170,7 +173,7 @@ mod tests {
     fn reply(length: usize) -> Arc<Decision> {
         Arc::new(Decision::Reply {
             status: 200,
-            fields: Vec::new(),
+            fields: crate::http::Fields::new(),
             body: vec![b'x'; length].into(),
         })
     }
@@ -192,8 +195,8 @@ mod tests {
     #[test]
     fn requests_that_differ_in_a_field_have_different_keys() {
         let field = |name: &str, value: &str| Field {
-            name: name.to_owned(),
-            value: value.as_bytes().to_vec(),
+            name: name.to_owned().into(),
+            value: value.as_bytes().to_vec().into(),
         };
         let keys = [
             Key::new(b"l", &[]),
@@ -205,9 +208,9 @@ mod tests {
         ];
         let Request { line, fields } = keys[4].request();
         assert_eq!((&line[..], fields.len()), (&b"l"[..], 1));
-        assert_eq!((fields[0].name.as_str(), &fields[0].value[..]), ("a", &b"ba:b"[..]));
+        assert_eq!((fields[0].name.as_ref(), &fields[0].value[..]), ("a", &b"ba:b"[..]));
         let fact = Key::new(b"l", &[field(":client-address", "::1")]).request().fields;
-        assert_eq!((fact[0].name.as_str(), &fact[0].value[..]), (":client-address", &b"::1"[..]));
+        assert_eq!((fact[0].name.as_ref(), &fact[0].value[..]), (":client-address", &b"::1"[..]));
         for (index, one) in keys.iter().enumerate() {
             assert!(keys[index + 1..].iter().all(|other| one.bytes() != other.bytes()));
         }

@@ -1,14 +1,23 @@
 //! What every version of HTTP has in common: no I/O, no wire, no policy.
 //!
-//! - [`method`], [`status`]: what is asked for, and how it is answered.
+//! - [`request`], [`method`]: what is asked for.
+//! - [`response`], [`status`], [`fields`], [`body`]: how it is answered.
 //! - [`token`], [`host`]: what names and authorities may hold.
 //! - [`peer`]: the other end of a connection.
 
+pub mod body;
+pub mod fields;
 pub mod host;
 pub mod method;
 pub mod peer;
+pub mod request;
+pub mod response;
 pub mod status;
 pub mod token;
 
+pub use body::{Body, ByteRange, Content};
+pub use fields::{Field, Fields};
 pub use method::Method;
 pub use peer::{Peer, Subnet};
+pub use request::{FieldLine, Request, Scheme, Version};
+pub use response::Response;

@@ -5,56 +5,26 @@
 //! parts of the request line, framing is said once (RFC 9112, sections 2 to 6;
 //! section 11.2 tells why).
 
-use super::body::Framing;
-use super::fault::Fault;
+use super::error::HeadError;
 use super::limits::Limits;
-use crate::http::Method;
+use super::request_body::Framing;
+use super::response_head::Persistence;
 use crate::http::host::is_host;
+use crate::http::request::{FieldLine, Version, trim};
 use crate::http::token::is_token_byte;
-use crate::reply::Persistence;
+use crate::http::{Method, Peer, Request, Scheme};
 
 /// A request's head, taken apart. It borrows from the received bytes.
 #[derive(Debug)]
 pub struct Head<'a> {
-    /// The request line without its line end.
-    pub line: &'a [u8],
-    /// The method.
-    pub method: Method,
-    /// The target, as it stands in the line: visible ASCII.
-    pub target: &'a str,
-    /// The host that a target in absolute-form names, with its port if it has one. It
-    /// counts instead of `Host` (RFC 9112, section 3.2.2).
-    pub authority: Option<&'a str>,
-    /// The header fields in order of arrival.
-    pub fields: Vec<httparse::Header<'a>>,
+    /// What every version of HTTP says of a request.
+    pub request: Request<'a>,
     /// How the body is framed.
     pub framing: Framing,
     /// Whether the client waits for a word before it sends its body.
     pub expects_continue: bool,
-    /// What the client wants of the connection after this request.
-    pub after: After,
-}
-
-/// What the client wants of the connection after a request (RFC 9112, section 9.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum After {
-    /// To go on: HTTP/1.1, unless it says `close`.
-    KeepAlive,
-    /// To go on, and to be told so: HTTP/1.0 with `Connection: keep-alive`.
-    KeepAliveSaid,
-    /// To close it.
-    Close,
-}
-
-impl After {
-    /// What the connection does then, if nothing else ends it.
-    pub fn persistence(self) -> Persistence {
-        match self {
-            After::KeepAlive => Persistence::KeepAlive,
-            After::KeepAliveSaid => Persistence::KeepAliveSaid,
-            After::Close => Persistence::Close,
-        }
-    }
+    /// What the client wants of the connection after this request (RFC 9112, section 9.3).
+    pub persistence: Persistence,
 }
 
 /// The most fields that any configuration may allow: they are parsed on the stack.
@@ -62,142 +32,116 @@ pub const MAX_FIELDS: usize = 100;
 
 impl<'a> Head<'a> {
     /// Takes a complete head apart: from the request line to the empty line.
-    pub fn parse(head: &'a [u8], limits: &Limits) -> Result<Head<'a>, Fault> {
-        let line_end = memchr::memchr(b'\n', head).ok_or(Fault::Line)?;
+    pub fn parse(head: &'a [u8], limits: &Limits, peer: Peer) -> Result<Head<'a>, HeadError> {
+        let line_end = memchr::memchr(b'\n', head).ok_or(HeadError::Line)?;
         let (line, block) = head.split_at(line_end + 1);
-        let line = line.strip_suffix(b"\r\n").ok_or(Fault::Line)?;
+        let line = line.strip_suffix(b"\r\n").ok_or(HeadError::Line)?;
         let Line { method, target, authority, minor_version } = parse_line(line)?;
 
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let allowed = &mut fields[..limits.fields.min(MAX_FIELDS)];
         let fields = match parse_fields(block, allowed)? {
-            httparse::Status::Complete((_, fields)) => fields.to_vec(),
-            httparse::Status::Partial => return Err(Fault::Field),
+            httparse::Status::Complete((_, fields)) => fields
+                .iter()
+                .map(|&httparse::Header { name, value }| FieldLine { name, value })
+                .collect(),
+            httparse::Status::Partial => return Err(HeadError::Field),
         };
-        let mut head = Head {
+        let version = if minor_version == 0 { Version::Http10 } else { Version::Http11 };
+        let request = Request {
             line,
             method,
-            target,
+            scheme: Scheme::Http,
             authority,
+            target,
+            version,
             fields,
-            framing: Framing::None,
-            expects_continue: false,
-            after: After::Close,
+            peer,
         };
-        head.check_host(minor_version)?;
-        head.framing = head.read_framing(minor_version)?;
-        head.after = head.read_connection(minor_version);
-        head.expects_continue = head.read_expectation(minor_version)?;
-        Ok(head)
+        check_host(&request)?;
+        Ok(Head {
+            framing: read_framing(&request)?,
+            persistence: read_connection(&request),
+            expects_continue: read_expectation(&request)?,
+            request,
+        })
     }
+}
 
-    /// The values of the fields with this name, in order of arrival.
-    pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.fields
-            .iter()
-            .filter(move |field| field.name.eq_ignore_ascii_case(name))
-            .map(|field| trim(field.value))
+/// RFC 9112, section 3.2.
+fn check_host(request: &Request<'_>) -> Result<(), HeadError> {
+    let mut hosts = request.values("host");
+    match (hosts.next(), hosts.next()) {
+        (None, _) if request.version == Version::Http10 => Ok(()),
+        (None, _) => Err(HeadError::HostMissing),
+        (Some(_), Some(_)) => Err(HeadError::HostTwice),
+        (Some(host), None) if is_host(host) => Ok(()),
+        (Some(_), None) => Err(HeadError::HostMalformed),
     }
+}
 
-    /// The value of a field that is a list: its lines joined by commas (RFC 9110,
-    /// section 5.3).
-    pub fn joined(&self, name: &str) -> Option<Vec<u8>> {
-        let mut values = self.values(name);
-        let mut joined = values.next()?.to_vec();
-        for value in values {
-            joined.extend_from_slice(b", ");
-            joined.extend_from_slice(value);
-        }
-        Some(joined)
-    }
-
-    /// The header fields as a guest is shown them: in order of arrival, and `host` is what
-    /// the request is for.
-    pub(super) fn shown_fields(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + Clone {
-        let authority = self.authority.map(str::as_bytes);
-        let is_host = |name: &str| name.eq_ignore_ascii_case("host");
-        let shown = move |field: &httparse::Header<'a>| match authority {
-            Some(authority) if is_host(field.name) => (field.name, authority),
-            _ => (field.name, field.value),
+/// RFC 9112, section 6.3, without its leniencies.
+fn read_framing(request: &Request<'_>) -> Result<Framing, HeadError> {
+    let mut codings = request.values("transfer-encoding");
+    let mut lengths = request.values("content-length").peekable();
+    if let Some(coding) = codings.next() {
+        let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+        return match coding {
+            _ if lengths.peek().is_some() || request.version == Version::Http10 => {
+                Err(HeadError::Ambiguous)
+            }
+            // An empty one too: a reader who goes by the last would see no chunks.
+            _ if codings.next().is_some() => Err(HeadError::Ambiguous),
+            _ if list(coding).filter(|coding| is_chunked(coding)).count() > 1 => {
+                Err(HeadError::Ambiguous)
+            }
+            // As it stands, and not as a list with empty members: to nginx and
+            // Go `,chunked` is another coding.
+            _ if is_chunked(coding) => Ok(Framing::Chunked),
+            _ => Err(HeadError::TransferCoding),
         };
-        // An HTTP/1.0 client need not repeat it.
-        let missing = authority.filter(|_| !self.fields.iter().any(|field| is_host(field.name)));
-        self.fields.iter().map(shown).chain(missing.map(|authority| ("host", authority)))
     }
+    match (lengths.next(), lengths.next()) {
+        (None, _) => Ok(Framing::None),
+        (Some(length), None) => match parse_length(length).ok_or(HeadError::ContentLength)? {
+            0 => Ok(Framing::None),
+            length => Ok(Framing::Length(length)),
+        },
+        (Some(_), Some(_)) => Err(HeadError::ContentLength),
+    }
+}
 
-    /// RFC 9112, section 3.2.
-    fn check_host(&self, minor_version: u8) -> Result<(), Fault> {
-        let mut hosts = self.values("host");
-        match (hosts.next(), hosts.next()) {
-            (None, _) if minor_version == 0 => Ok(()),
-            (None, _) => Err(Fault::HostMissing),
-            (Some(_), Some(_)) => Err(Fault::HostTwice),
-            (Some(host), None) if is_host(host) => Ok(()),
-            (Some(_), None) => Err(Fault::HostMalformed),
-        }
+/// RFC 9112, section 9.3.
+fn read_connection(request: &Request<'_>) -> Persistence {
+    // No tunnel is opened here. A client that took it for granted has sent bytes
+    // of another protocol, which may look like requests.
+    if request.line.starts_with(b"CONNECT ") {
+        return Persistence::Close;
     }
+    let mut keep_alive = false;
+    for option in request.values("connection").flat_map(list) {
+        if option.eq_ignore_ascii_case(b"close") {
+            return Persistence::Close;
+        }
+        keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+    }
+    match (request.version, keep_alive) {
+        (Version::Http10, false) => Persistence::Close,
+        (Version::Http10, true) => Persistence::KeepAliveSaid,
+        _ => Persistence::KeepAlive,
+    }
+}
 
-    /// RFC 9112, section 6.3, without its leniencies.
-    fn read_framing(&self, minor_version: u8) -> Result<Framing, Fault> {
-        let mut codings = self.values("transfer-encoding");
-        let mut lengths = self.values("content-length").peekable();
-        if let Some(coding) = codings.next() {
-            let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
-            return match coding {
-                _ if lengths.peek().is_some() || minor_version == 0 => Err(Fault::Ambiguous),
-                // An empty one too: a reader who goes by the last would see no chunks.
-                _ if codings.next().is_some() => Err(Fault::Ambiguous),
-                _ if list(coding).filter(|coding| is_chunked(coding)).count() > 1 => {
-                    Err(Fault::Ambiguous)
-                }
-                // As it stands, and not as a list with empty members: to nginx and
-                // Go `,chunked` is another coding.
-                _ if is_chunked(coding) => Ok(Framing::Chunked),
-                _ => Err(Fault::TransferCoding),
-            };
+/// RFC 9110, section 10.1.1: an expectation of a 1.0 client is ignored.
+fn read_expectation(request: &Request<'_>) -> Result<bool, HeadError> {
+    let mut expects = false;
+    for expectation in request.values("expect").flat_map(list) {
+        if !expectation.eq_ignore_ascii_case(b"100-continue") {
+            return Err(HeadError::Expectation);
         }
-        match (lengths.next(), lengths.next()) {
-            (None, _) => Ok(Framing::None),
-            (Some(length), None) => match parse_length(length).ok_or(Fault::ContentLength)? {
-                0 => Ok(Framing::None),
-                length => Ok(Framing::Length(length)),
-            },
-            (Some(_), Some(_)) => Err(Fault::ContentLength),
-        }
+        expects = true;
     }
-
-    /// RFC 9112, section 9.3.
-    fn read_connection(&self, minor_version: u8) -> After {
-        // No tunnel is opened here. A client that took it for granted has sent bytes
-        // of another protocol, which may look like requests.
-        if self.line.starts_with(b"CONNECT ") {
-            return After::Close;
-        }
-        let mut keep_alive = false;
-        for option in self.values("connection").flat_map(list) {
-            if option.eq_ignore_ascii_case(b"close") {
-                return After::Close;
-            }
-            keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-        }
-        match (minor_version, keep_alive) {
-            (0, false) => After::Close,
-            (0, true) => After::KeepAliveSaid,
-            _ => After::KeepAlive,
-        }
-    }
-
-    /// RFC 9110, section 10.1.1: an expectation of a 1.0 client is ignored.
-    fn read_expectation(&self, minor_version: u8) -> Result<bool, Fault> {
-        let mut expects = false;
-        for expectation in self.values("expect").flat_map(list) {
-            if !expectation.eq_ignore_ascii_case(b"100-continue") {
-                return Err(Fault::Expectation);
-            }
-            expects = true;
-        }
-        Ok(expects && minor_version > 0)
-    }
+    Ok(expects && request.version > Version::Http10)
 }
 
 /// Takes field lines apart, and the empty line that ends them. `Partial` where it has not
@@ -205,15 +149,15 @@ impl<'a> Head<'a> {
 fn parse_fields<'h, 'b: 'h>(
     lines: &'b [u8],
     fields: &'h mut [httparse::Header<'b>],
-) -> Result<httparse::Status<(usize, &'h [httparse::Header<'b>])>, Fault> {
+) -> Result<httparse::Status<(usize, &'h [httparse::Header<'b>])>, HeadError> {
     httparse::parse_headers(lines, fields).map_err(|error| match error {
-        httparse::Error::TooManyHeaders => Fault::ManyFields,
-        _ => Fault::Field,
+        httparse::Error::TooManyHeaders => HeadError::ManyFields,
+        _ => HeadError::Field,
     })
 }
 
 /// Checks the complete field lines of an unfinished head; `allowed` is their largest number.
-pub(super) fn check_fields(lines: &[u8], allowed: usize) -> Result<(), Fault> {
+pub(super) fn check_fields(lines: &[u8], allowed: usize) -> Result<(), HeadError> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     parse_fields(lines, &mut fields[..allowed.min(MAX_FIELDS)]).map(|_| ())
 }
@@ -229,37 +173,37 @@ pub(super) struct Line<'a> {
 
 /// Takes a request line apart (RFC 9112, section 3). What the target's path means is for
 /// the guest to tell.
-pub(super) fn parse_line(line: &[u8]) -> Result<Line<'_>, Fault> {
-    let line = std::str::from_utf8(line).map_err(|_| Fault::Line)?;
+pub(super) fn parse_line(line: &[u8]) -> Result<Line<'_>, HeadError> {
+    let line = std::str::from_utf8(line).map_err(|_| HeadError::Line)?;
     let mut parts = line.split(' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        return Err(Fault::Line);
+        return Err(HeadError::Line);
     };
     if method.is_empty() || !method.bytes().all(is_token_byte) {
-        return Err(Fault::Line);
+        return Err(HeadError::Line);
     }
     if target.is_empty() || !target.bytes().all(|byte| matches!(byte, b'!'..=b'~')) {
-        return Err(Fault::Line);
+        return Err(HeadError::Line);
     }
     let minor_version = match version.as_bytes() {
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => minor - b'0',
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
-            return Err(Fault::Version);
+            return Err(HeadError::Version);
         }
-        _ => return Err(Fault::Line),
+        _ => return Err(HeadError::Line),
     };
     // RFC 9110, section 7.4. A gateway that has ended TLS sends the path alone.
     if strip_scheme(target, "https://").is_some() {
-        return Err(Fault::Misdirected);
+        return Err(HeadError::Misdirected);
     }
     let authority = strip_scheme(target, "http://").map(|rest| {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         &rest[..end]
     });
     if authority.is_some_and(|authority| !is_host(authority.as_bytes())) {
-        return Err(Fault::Authority);
+        return Err(HeadError::Authority);
     }
     Ok(Line { method: Method::from_name(method), target, authority, minor_version })
 }
@@ -268,14 +212,6 @@ pub(super) fn parse_line(line: &[u8]) -> Result<Line<'_>, Fault> {
 fn strip_scheme<'a>(target: &'a str, scheme: &str) -> Option<&'a str> {
     let (start, rest) = target.split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)
-}
-
-/// Without the white space around a field's value (RFC 9110, section 5.5).
-fn trim(value: &[u8]) -> &[u8] {
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = value.iter().take_while(|byte| is_blank(byte)).count();
-    let end = value.iter().rev().take_while(|byte| is_blank(byte)).count();
-    value.get(start..value.len() - end).unwrap_or_default()
 }
 
 /// The members of a comma-separated list; empty ones do not count (RFC 9110,
@@ -299,18 +235,21 @@ fn parse_length(value: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{After, Fault, Head, Limits, Method, parse_length};
-    use crate::http1::body::Framing;
+    use super::{Head, HeadError, Limits, Method, Peer, Persistence, parse_length};
+    use crate::http1::request_body::Framing;
+
+    const PEER: Peer =
+        Peer { address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), worker: 0 };
 
     /// Parses a head of HTTP/1.1 with these lines behind the first and a host.
-    fn parse(lines: &[u8]) -> Result<(Framing, After, bool), Fault> {
+    fn parse(lines: &[u8]) -> Result<(Framing, Persistence, bool), HeadError> {
         let head = [b"POST /a HTTP/1.1\r\nHost: h\r\n", lines, b"\r\n"].concat();
-        let head = Head::parse(&head, &Limits::default())?;
-        Ok((head.framing, head.after, head.expects_continue))
+        let head = Head::parse(&head, &Limits::default(), PEER)?;
+        Ok((head.framing, head.persistence, head.expects_continue))
     }
 
     #[track_caller]
-    fn check(lines: &str, expected: Result<Framing, Fault>) {
+    fn check(lines: &str, expected: Result<Framing, HeadError>) {
         let framing = parse(lines.as_bytes()).map(|(framing, ..)| framing);
         assert_eq!(framing, expected, "for {lines:?}");
     }
@@ -318,11 +257,11 @@ mod tests {
     #[test]
     fn a_head_of_the_rfc() {
         let head = b"GET /hello.txt HTTP/1.1\r\nHost: www.example.com\r\nAccept:  a \r\n\r\n";
-        let head = Head::parse(head, &Limits::default()).expect("a head");
-        assert_eq!(head.line, b"GET /hello.txt HTTP/1.1");
-        assert_eq!((head.method, head.target), (Method::Get, "/hello.txt"));
-        assert_eq!((head.framing, head.after), (Framing::None, After::KeepAlive));
-        assert_eq!(head.values("ACCEPT").collect::<Vec<_>>(), [b"a"]);
+        let head = Head::parse(head, &Limits::default(), PEER).expect("a head");
+        assert_eq!(head.request.line, b"GET /hello.txt HTTP/1.1");
+        assert_eq!((head.request.method, head.request.target), (Method::Get, "/hello.txt"));
+        assert_eq!((head.framing, head.persistence), (Framing::None, Persistence::KeepAlive));
+        assert_eq!(head.request.values("ACCEPT").collect::<Vec<_>>(), [b"a"]);
     }
 
     #[test]
@@ -334,43 +273,43 @@ mod tests {
         check("Transfer-Encoding: Chunked\r\n", Ok(Framing::Chunked));
         check("Transfer-Encoding:chunked\t\r\n", Ok(Framing::Chunked));
         for value in ["", "+5", "-1", "0x5", "5x", "5.0", "5e0", "5,", "5, 5", "5 5"] {
-            check(&format!("Content-Length: {value}\r\n"), Err(Fault::ContentLength));
+            check(&format!("Content-Length: {value}\r\n"), Err(HeadError::ContentLength));
         }
-        check("Content-Length: 5\r\nContent-Length: 5\r\n", Err(Fault::ContentLength));
-        check("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", Err(Fault::Ambiguous));
-        check("Transfer-Encoding: chunked, chunked\r\n", Err(Fault::Ambiguous));
-        check("Transfer-Encoding: identity\r\n", Err(Fault::TransferCoding));
-        check("Transfer-Encoding: gzip, chunked\r\n", Err(Fault::TransferCoding));
-        check("Transfer-Encoding: \"chunked\"\r\n", Err(Fault::TransferCoding));
-        check("Transfer-Encoding: \r\n", Err(Fault::TransferCoding));
-        check("Transfer-Encoding: chunked;q=1\r\n", Err(Fault::TransferCoding));
-        check("Transfer-Encoding:\r\nContent-Length: 5\r\n", Err(Fault::Ambiguous));
+        check("Content-Length: 5\r\nContent-Length: 5\r\n", Err(HeadError::ContentLength));
+        check("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", Err(HeadError::Ambiguous));
+        check("Transfer-Encoding: chunked, chunked\r\n", Err(HeadError::Ambiguous));
+        check("Transfer-Encoding: identity\r\n", Err(HeadError::TransferCoding));
+        check("Transfer-Encoding: gzip, chunked\r\n", Err(HeadError::TransferCoding));
+        check("Transfer-Encoding: \"chunked\"\r\n", Err(HeadError::TransferCoding));
+        check("Transfer-Encoding: \r\n", Err(HeadError::TransferCoding));
+        check("Transfer-Encoding: chunked;q=1\r\n", Err(HeadError::TransferCoding));
+        check("Transfer-Encoding:\r\nContent-Length: 5\r\n", Err(HeadError::Ambiguous));
     }
 
     #[test]
     fn a_coding_beside_an_empty_one_is_refused() {
         for value in [",chunked", "chunked,", ", chunked ,", ","] {
-            check(&format!("Transfer-Encoding: {value}\r\n"), Err(Fault::TransferCoding));
+            check(&format!("Transfer-Encoding: {value}\r\n"), Err(HeadError::TransferCoding));
         }
         let twice = "Transfer-Encoding: chunked\r\nTransfer-Encoding: \r\n";
-        check(twice, Err(Fault::Ambiguous));
+        check(twice, Err(HeadError::Ambiguous));
     }
 
     #[test]
     fn a_tunnel_that_is_not_opened_ends_the_connection() {
         let head = b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
-        let head = Head::parse(head, &Limits::default()).expect("a head");
-        assert_eq!((head.method, head.after), (Method::Known, After::Close));
+        let head = Head::parse(head, &Limits::default(), PEER).expect("a head");
+        assert_eq!((head.request.method, head.persistence), (Method::Known, Persistence::Close));
     }
 
     #[test]
     fn https_is_for_a_connection_that_is_secured() {
         let parse = |target: &str| {
             let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
-            Head::parse(head.as_bytes(), &Limits::default()).map(|head| head.method)
+            Head::parse(head.as_bytes(), &Limits::default(), PEER).map(|head| head.request.method)
         };
-        assert_eq!(parse("https://h/"), Err(Fault::Misdirected));
-        assert_eq!(parse("HTTPS://h"), Err(Fault::Misdirected));
+        assert_eq!(parse("https://h/"), Err(HeadError::Misdirected));
+        assert_eq!(parse("HTTPS://h"), Err(HeadError::Misdirected));
         assert_eq!(parse("http://h/"), Ok(Method::Get));
         assert_eq!(parse("/https://h/"), Ok(Method::Get));
     }
@@ -379,8 +318,8 @@ mod tests {
     fn an_authority_is_judged_as_host_is() {
         let parse = |target: &str| {
             let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
-            let head = Head::parse(head.as_bytes(), &Limits::default());
-            head.map(|head| head.authority.map(str::to_owned))
+            let head = Head::parse(head.as_bytes(), &Limits::default(), PEER);
+            head.map(|head| head.request.authority.map(str::to_owned))
         };
         for authority in ["h", "h:", "h:80", "[::1]", "[::1]:", "[::ffff:192.0.2.1]:80"] {
             for rest in ["", "/", "/a", "?b"] {
@@ -403,7 +342,7 @@ mod tests {
             "h,g",
         ] {
             let parsed = parse(&format!("http://{authority}/"));
-            assert_eq!(parsed, Err(Fault::Authority), "{authority:?}");
+            assert_eq!(parsed, Err(HeadError::Authority), "{authority:?}");
         }
         assert_eq!(parse("/http://u@h/"), Ok(None));
     }
@@ -412,8 +351,11 @@ mod tests {
     fn a_guest_is_shown_the_host_of_the_target() {
         let shown = |head: &str| {
             let head = format!("{head}\r\n\r\n");
-            let head = Head::parse(head.as_bytes(), &Limits::default()).expect("a head");
-            let shown = head.shown_fields().map(|(name, value)| (name.to_owned(), value.to_vec()));
+            let head = Head::parse(head.as_bytes(), &Limits::default(), PEER).expect("a head");
+            let shown = head
+                .request
+                .fields_for_guest()
+                .map(|(name, value)| (name.to_owned(), value.to_vec()));
             shown.collect::<Vec<_>>()
         };
         let host = |name: &str, value: &str| vec![(name.to_owned(), value.as_bytes().to_vec())];
@@ -438,7 +380,7 @@ mod tests {
             b"X-A: a\rb\r\n",
             b"X-A: a\0b\r\n",
         ] {
-            assert_eq!(parse(lines), Err(Fault::Field), "{}", lines.escape_ascii());
+            assert_eq!(parse(lines), Err(HeadError::Field), "{}", lines.escape_ascii());
         }
         assert!(parse(b"X-A: \xe9\t\r\n").is_ok(), "obs-text is allowed in values");
     }
@@ -446,25 +388,25 @@ mod tests {
     #[test]
     fn what_becomes_of_the_connection() {
         let after = |lines: &[u8]| parse(lines).map(|(_, after, _)| after);
-        assert_eq!(after(b""), Ok(After::KeepAlive));
-        assert_eq!(after(b"Connection: Foo, CLOSE\r\n"), Ok(After::Close));
-        assert_eq!(after(b"Connection: keep-alive\r\n"), Ok(After::KeepAlive));
+        assert_eq!(after(b""), Ok(Persistence::KeepAlive));
+        assert_eq!(after(b"Connection: Foo, CLOSE\r\n"), Ok(Persistence::Close));
+        assert_eq!(after(b"Connection: keep-alive\r\n"), Ok(Persistence::KeepAlive));
         let old = |lines: &str| {
             let head = format!("GET / HTTP/1.0\r\n{lines}\r\n");
-            Head::parse(head.as_bytes(), &Limits::default()).map(|head| head.after)
+            Head::parse(head.as_bytes(), &Limits::default(), PEER).map(|head| head.persistence)
         };
-        assert_eq!(old(""), Ok(After::Close));
-        assert_eq!(old("Connection: Keep-Alive\r\n"), Ok(After::KeepAliveSaid));
-        assert_eq!(old("Connection: keep-alive, close\r\n"), Ok(After::Close));
-        assert_eq!(old("Transfer-Encoding: chunked\r\n"), Err(Fault::Ambiguous));
-        assert_eq!(old("Host: a\r\nHost: a\r\n"), Err(Fault::HostTwice));
+        assert_eq!(old(""), Ok(Persistence::Close));
+        assert_eq!(old("Connection: Keep-Alive\r\n"), Ok(Persistence::KeepAliveSaid));
+        assert_eq!(old("Connection: keep-alive, close\r\n"), Ok(Persistence::Close));
+        assert_eq!(old("Transfer-Encoding: chunked\r\n"), Err(HeadError::Ambiguous));
+        assert_eq!(old("Host: a\r\nHost: a\r\n"), Err(HeadError::HostTwice));
     }
 
     #[test]
     fn expectations() {
         let expects = |lines: &[u8]| parse(lines).map(|(_, _, expects)| expects);
         assert_eq!(expects(b"Expect: 100-Continue\r\n"), Ok(true));
-        assert_eq!(expects(b"Expect: 200-maybe\r\n"), Err(Fault::Expectation));
+        assert_eq!(expects(b"Expect: 200-maybe\r\n"), Err(HeadError::Expectation));
         assert_eq!(expects(b""), Ok(false));
     }
 

@@ -1,44 +1,41 @@
-//! HTTP/1.1 and 1.0 on one connection (RFC 9112).
+//! HTTP/1.1 and 1.0 on one connection (RFC 9112): bytes become requests, responses become bytes.
 //!
-//! - [`connection`]: the life of a connection, one request after the other.
-//! - `introduction`: what comes before the first.
-//! - [`answer`]: one request becomes a reply: the guest decides, the site gives.
-//! - [`explain`]: the same, with its reasons.
-//! - [`representation`]: a file becomes a reply: conditions, ranges.
-//! - `accept`: which form of a listing a client prefers; `location`: where it is sent.
-//! - `fields`: what a guest adds to a reply.
-//! - `transmission`: how a reply gets on the wire.
-//! - [`scan`]: where a request's head ends.
-//! - [`head`]: what it says; [`fault`]: why it is refused.
-//! - [`body`]: a request's body, measured and discarded.
-//! - `stream`: the socket, with a limit on every wait; `alarm`: the timer of these waits.
-//! - `taking`: how a connection waits for its client to take what was sent.
-//! - `progress`: what a client takes of what is sent to it.
-//! - [`turns`]: the order in which connections send; `unsent`: how much the kernel holds for each.
-//! - `account`: what a request and its answer came to, for log and metrics.
+//! - `serve`: the life of a connection, one request after the other; `connection`: what is known
+//!   of it.
+//! - `read_head`: waits for a request; [`scan`]: where its head ends; [`head`]: what it says;
+//!   [`error`]: why it is refused.
+//! - `exchange`: one request and its response.
+//! - [`request_body`]: a request's body, measured and discarded; `drain`: read from the
+//!   connection.
+//! - `write`, [`response_head`]: a response becomes bytes.
+//! - `settle`, `delivery`: what the client took of responses; `close`: the end of a connection.
 //! - [`limits`]: how much, how many and how long, each with its reason.
+//! - [`whole`]: a head that is there as a whole, for `innkeeper explain`.
 
-mod accept;
-mod account;
-mod alarm;
-mod answer;
-pub mod body;
-pub mod connection;
-pub mod explain;
-pub mod fault;
-mod fields;
+mod close;
+pub(crate) mod connection;
+mod delivery;
+mod drain;
+pub mod error;
+mod exchange;
 pub mod head;
-mod introduction;
 pub mod limits;
-mod location;
-mod progress;
-mod representation;
+mod read_head;
+pub mod request_body;
+pub mod response_head;
 pub mod scan;
-mod stream;
-mod taking;
-mod transmission;
-pub mod turns;
-mod unsent;
+mod serve;
+mod settle;
+pub mod whole;
+mod write;
 
 pub use limits::Limits;
-pub use unsent::UNSENT_BYTES;
+
+/// How the connections of a server speak HTTP/1.
+#[derive(Clone, Debug, Default)]
+pub struct Http1 {
+    /// The bounds on each connection.
+    pub limits: Limits,
+    /// Whether each request's head is printed among the diagnostics.
+    pub print_heads: bool,
+}

@@ -3,7 +3,7 @@
 
 use memchr::{memchr, memchr_iter};
 
-use super::fault::Fault;
+use super::error::HeadError;
 use super::head::{check_fields, parse_line};
 use super::limits::Limits;
 use crate::http::token::is_token_byte;
@@ -42,7 +42,7 @@ pub struct Extent {
 
 /// A fault, and how many bytes had to arrive for it to show.
 struct Shown {
-    fault: Fault,
+    error: HeadError,
     at: usize,
 }
 
@@ -52,15 +52,15 @@ impl Scanner {
     ///
     /// Of several faults it gives the one that shows first, so that the outcome is
     /// the same however the bytes arrive.
-    pub fn scan(&mut self, received: &[u8], limits: &Limits) -> Result<Option<Extent>, Fault> {
+    pub fn scan(&mut self, received: &[u8], limits: &Limits) -> Result<Option<Extent>, HeadError> {
         let seen = self.scanned;
         match self.find_end(received, limits) {
             Ok(Some(extent)) => Ok(Some(extent)),
             Ok(None) => self.judge(received, seen, limits).map(|()| None),
-            Err(Shown { fault, at }) => {
+            Err(Shown { error, at }) => {
                 let before = received.get(..at - 1).unwrap_or_default();
                 self.judge(before, seen, limits)?;
-                Err(fault)
+                Err(error)
             }
         }
     }
@@ -76,7 +76,7 @@ impl Scanner {
             }
             self.check_size(next, limits)?;
             if line_end == self.line_start || received[line_end - 1] != b'\r' {
-                return Err(Shown { fault: Fault::BareLf, at: next });
+                return Err(Shown { error: HeadError::BareLf, at: next });
             }
             let is_empty = line_end - 1 == self.line_start;
             self.scanned = next;
@@ -87,7 +87,7 @@ impl Scanner {
                     self.start = next;
                     self.empty_lines += 1;
                     if self.empty_lines > limits.empty_lines {
-                        return Err(Shown { fault: Fault::EmptyLines, at: next });
+                        return Err(Shown { error: HeadError::EmptyLines, at: next });
                     }
                 }
                 (false, false) => self.past_line = true,
@@ -109,12 +109,12 @@ impl Scanner {
         let line = begun.strip_suffix(b"\r").unwrap_or(begun);
         match line.first() {
             Some(&first) if first != b'\r' && !is_token_byte(first) => {
-                Err(Shown { fault: Fault::NotHttp, at: self.start + 1 })
+                Err(Shown { error: HeadError::NotHttp, at: self.start + 1 })
             }
             _ if line.len() > limits.line_bytes => {
                 let may_end = line[limits.line_bytes] == b'\r';
                 let at = self.start + limits.line_bytes + if may_end { 2 } else { 1 };
-                Err(Shown { fault: Fault::LongLine, at })
+                Err(Shown { error: HeadError::LongLine, at })
             }
             _ => Ok(()),
         }
@@ -123,7 +123,10 @@ impl Scanner {
     /// Refuses a head of which more than allowed has arrived, up to `end`.
     fn check_size(&self, end: usize, limits: &Limits) -> Result<(), Shown> {
         if end - self.start > limits.head_bytes {
-            return Err(Shown { fault: Fault::LargeHead, at: self.start + limits.head_bytes + 1 });
+            return Err(Shown {
+                error: HeadError::LargeHead,
+                at: self.start + limits.head_bytes + 1,
+            });
         }
         Ok(())
     }
@@ -131,11 +134,11 @@ impl Scanner {
     /// Judges what is whole of these bytes and was not judged yet: lines, and in the
     /// line that has not ended a CR that no LF follows. Of the bytes, `seen` were there
     /// the last time.
-    fn judge(&mut self, received: &[u8], seen: usize, limits: &Limits) -> Result<(), Fault> {
+    fn judge(&mut self, received: &[u8], seen: usize, limits: &Limits) -> Result<(), HeadError> {
         if self.past_line && self.judged == 0 {
             let line = received.get(self.start..).unwrap_or_default();
-            let end = memchr(b'\n', line).ok_or(Fault::Line)?;
-            parse_line(line[..end].strip_suffix(b"\r").ok_or(Fault::Line)?)?;
+            let end = memchr(b'\n', line).ok_or(HeadError::Line)?;
+            parse_line(line[..end].strip_suffix(b"\r").ok_or(HeadError::Line)?)?;
             self.judged = self.start + end + 1;
         }
         if self.past_line && self.judged < self.line_start {
@@ -149,7 +152,7 @@ impl Scanner {
         let unended = received.get(new..).unwrap_or_default();
         match memchr(b'\r', unended) {
             Some(at) if at + 1 < unended.len() => {
-                Err(if self.past_line { Fault::Field } else { Fault::Line })
+                Err(if self.past_line { HeadError::Field } else { HeadError::Line })
             }
             _ => Ok(()),
         }
@@ -158,10 +161,10 @@ impl Scanner {
 
 #[cfg(test)]
 mod tests {
-    use super::{Extent, Fault, Limits, Scanner};
+    use super::{Extent, HeadError, Limits, Scanner};
 
     /// Scans the bytes as they would arrive one by one, and all at once.
-    fn scan(received: &[u8]) -> Result<Option<Extent>, Fault> {
+    fn scan(received: &[u8]) -> Result<Option<Extent>, HeadError> {
         let limits = Limits { line_bytes: 20, head_bytes: 40, fields: 4, ..Limits::default() };
         let whole = Scanner::default().scan(received, &limits);
         let mut scanner = Scanner::default();
@@ -184,38 +187,38 @@ mod tests {
 
     #[test]
     fn what_can_be_no_head_is_refused_at_once() {
-        assert_eq!(scan(b"GET / HTTP/1.1\n"), Err(Fault::BareLf));
-        assert_eq!(scan(b"\n"), Err(Fault::BareLf));
-        assert_eq!(scan(b"\x16\x03\x01"), Err(Fault::NotHttp));
-        assert_eq!(scan(b" /"), Err(Fault::NotHttp));
-        assert_eq!(scan(b"GET /aaaaaaaaaaaaaaaaa"), Err(Fault::LongLine));
-        assert_eq!(scan(b"\r\n\r\n\r\n\r\n\r\n"), Err(Fault::EmptyLines));
+        assert_eq!(scan(b"GET / HTTP/1.1\n"), Err(HeadError::BareLf));
+        assert_eq!(scan(b"\n"), Err(HeadError::BareLf));
+        assert_eq!(scan(b"\x16\x03\x01"), Err(HeadError::NotHttp));
+        assert_eq!(scan(b" /"), Err(HeadError::NotHttp));
+        assert_eq!(scan(b"GET /aaaaaaaaaaaaaaaaa"), Err(HeadError::LongLine));
+        assert_eq!(scan(b"\r\n\r\n\r\n\r\n\r\n"), Err(HeadError::EmptyLines));
         let large = b"GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
-        assert_eq!(scan(large), Err(Fault::LargeHead));
+        assert_eq!(scan(large), Err(HeadError::LargeHead));
     }
 
     #[test]
     fn a_malformed_line_is_refused_when_it_is_whole() {
         let whole = |line: &str| scan(format!("{line}\r\n").as_bytes());
         for line in ["GET /", "FOO", "GET  / HTTP/1.1", "G\u{1}ET / HTTP/1.1", "GET / http/1.1"] {
-            assert_eq!(whole(line), Err(Fault::Line), "{line:?}");
+            assert_eq!(whole(line), Err(HeadError::Line), "{line:?}");
         }
-        assert_eq!(whole("GET / HTTP/2.0"), Err(Fault::Version));
-        assert_eq!(whole("PRI * HTTP/2.0"), Err(Fault::Version));
+        assert_eq!(whole("GET / HTTP/2.0"), Err(HeadError::Version));
+        assert_eq!(whole("PRI * HTTP/2.0"), Err(HeadError::Version));
         for line in [" X: y", "X Y: z", "X:\0", ": v", "X", "X: \u{7f}", "X : y"] {
             let received = format!("GET / HTTP/1.1\r\n{line}\r\n");
-            assert_eq!(scan(received.as_bytes()), Err(Fault::Field), "{line:?}");
+            assert_eq!(scan(received.as_bytes()), Err(HeadError::Field), "{line:?}");
         }
     }
 
     #[test]
     fn a_cr_without_lf_is_refused_at_the_next_byte() {
         for received in ["\rX", "\r\r", "GET /\rX", "GET / HTTP/1.1\r\r", "\r\n\r\r"] {
-            assert_eq!(scan(received.as_bytes()), Err(Fault::Line), "{received:?}");
+            assert_eq!(scan(received.as_bytes()), Err(HeadError::Line), "{received:?}");
         }
         for end in ["\rX", "\r\r", "\r \r\n", "A: b\r\r\n", "A: b\rc", "A\r:"] {
             let received = format!("GET / HTTP/1.1\r\nA: b\r\n{end}");
-            assert_eq!(scan(received.as_bytes()), Err(Fault::Field), "{received:?}");
+            assert_eq!(scan(received.as_bytes()), Err(HeadError::Field), "{received:?}");
         }
         assert_eq!(scan(b"GET / HTTP/1.1\r\nA: b\r\n\r"), Ok(None));
     }
@@ -225,8 +228,8 @@ mod tests {
         let head = [&b"GET / HTTP/1.1\r\n"[..], &b"A:\r\n".repeat(4)].concat();
         assert_eq!(scan(&head), Ok(None));
         assert_eq!(scan(&[&head[..], b"A:"].concat()), Ok(None));
-        assert_eq!(scan(&[&head[..], b"A:\r\n"].concat()), Err(Fault::ManyFields));
-        assert_eq!(scan(&[&head[..], b"A \r\n"].concat()), Err(Fault::Field));
+        assert_eq!(scan(&[&head[..], b"A:\r\n"].concat()), Err(HeadError::ManyFields));
+        assert_eq!(scan(&[&head[..], b"A \r\n"].concat()), Err(HeadError::Field));
     }
 
     #[test]
@@ -235,26 +238,29 @@ mod tests {
         let line = b"GET /aaaaaa HTTP/1.1";
         let head = [&line[..], b"\r\n\r\n"].concat();
         assert_eq!(scan(&head), Ok(Some(Extent { start: 0, end: 24 })));
-        assert_eq!(scan(b"GET /aaaaaaa HTTP/1.1\r\n\r\n"), Err(Fault::LongLine));
-        assert_eq!(scan(b"GET /aaaaaa HTTP/1.1\r\r\n"), Err(Fault::LongLine));
+        assert_eq!(scan(b"GET /aaaaaaa HTTP/1.1\r\n\r\n"), Err(HeadError::LongLine));
+        assert_eq!(scan(b"GET /aaaaaa HTTP/1.1\r\r\n"), Err(HeadError::LongLine));
     }
 
     #[test]
     fn what_is_wrong_first_is_what_is_told() {
-        assert_eq!(scan(b"\x16\x03\n"), Err(Fault::NotHttp));
-        assert_eq!(scan(b"GET /aaaaaaaaaaaaaaaaa\n"), Err(Fault::LongLine));
-        assert_eq!(scan(b"GET /a\raaaaaaaaaaaaaaaa\n"), Err(Fault::Line));
-        assert_eq!(scan(b"GET /\r HTTP/1.1\n"), Err(Fault::Line));
+        assert_eq!(scan(b"\x16\x03\n"), Err(HeadError::NotHttp));
+        assert_eq!(scan(b"GET /aaaaaaaaaaaaaaaaa\n"), Err(HeadError::LongLine));
+        assert_eq!(scan(b"GET /a\raaaaaaaaaaaaaaaa\n"), Err(HeadError::Line));
+        assert_eq!(scan(b"GET /\r HTTP/1.1\n"), Err(HeadError::Line));
         let large = b"GET / HTTP/1.1\r\nA \r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbb\n";
-        assert_eq!(scan(large), Err(Fault::Field));
+        assert_eq!(scan(large), Err(HeadError::Field));
         let large = b"GET / HTTP/2.0\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n";
-        assert_eq!(scan(large), Err(Fault::Version));
+        assert_eq!(scan(large), Err(HeadError::Version));
         let large = b"GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n";
-        assert_eq!(scan(large), Err(Fault::LargeHead));
+        assert_eq!(scan(large), Err(HeadError::LargeHead));
         assert_eq!(
             scan(b"GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbb\r\n\r\n"),
             Ok(Some(Extent { start: 0, end: 40 }))
         );
-        assert_eq!(scan(b"GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbbb\r\n\r\n"), Err(Fault::LargeHead));
+        assert_eq!(
+            scan(b"GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbbb\r\n\r\n"),
+            Err(HeadError::LargeHead)
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! of its own (`SO_REUSEPORT`): the kernel spreads connections over them, and a
 //! connection stays with its worker. Nothing is stolen, and little is locked.
 
-mod sockets;
+pub mod connection;
 mod worker;
 
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::files::OPEN_FILES;
 use crate::supervise;
-use sockets::{bind_for_all, explain, local_address, prepare};
+use crate::transport::listener::{bind_for_all, explain, local_address, prepare};
 pub use worker::{HEARTBEAT, Serve};
 use worker::{Listening, Worker, new_runtime};
 

@@ -11,9 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::guest;
 use crate::http::Peer;
-use crate::http1::connection::{self, Service};
 use crate::supervise;
 
 /// How long accepting rests when the system is out of descriptors. Connections
@@ -39,21 +37,6 @@ pub trait Serve: Clone + Send + Sync + 'static {
         peer: Peer,
         stopping: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static;
-}
-
-impl Serve for Arc<Service> {
-    fn prepare_thread(&self) -> io::Result<()> {
-        guest::prepare_thread()
-    }
-
-    fn serve(
-        self,
-        socket: TcpStream,
-        peer: Peer,
-        stopping: watch::Receiver<bool>,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        connection::serve(socket, peer, self, stopping)
-    }
 }
 
 /// The sockets that a worker accepts from.

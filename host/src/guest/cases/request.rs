@@ -20,7 +20,7 @@ pub struct GuestRequest<'a> {
 
 impl<'a> From<&'a Case> for GuestRequest<'a> {
     fn from(case: &'a Case) -> GuestRequest<'a> {
-        let facts = Facts { client: case.client };
+        let facts = Facts { client: case.client, scheme: Default::default() };
         GuestRequest { line: &case.line, fields: &case.fields, facts }
     }
 }

@@ -73,11 +73,13 @@ impl Interests {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let fact =
-            |name: &str, value: String| Field { name: name.to_owned(), value: value.into_bytes() };
+        let fact = |name: &str, value: String| Field {
+            name: name.to_owned().into(),
+            value: value.into_bytes().into(),
+        };
         let facts = self.0.iter().filter_map(|interest| match interest {
             Interest::ClientAddress => Some(fact(CLIENT_ADDRESS, facts.client.to_string())),
-            Interest::Scheme => Some(fact(SCHEME, "http".to_owned())),
+            Interest::Scheme => Some(fact(SCHEME, facts.scheme.name().to_owned())),
             Interest::Field(_) => None,
         });
         let read = fields.filter_map(|(name, value)| {
@@ -85,7 +87,7 @@ impl Interests {
                 Interest::Field(wanted) if wanted.eq_ignore_ascii_case(name) => Some(wanted),
                 _ => None,
             });
-            wanted.map(|name| Field { name: name.clone(), value: value.to_vec() })
+            wanted.map(|name| Field { name: name.clone().into(), value: value.to_vec().into() })
         });
         facts.chain(read).collect()
     }

@@ -11,10 +11,9 @@ pub(in crate::guest) mod unchecked;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::Deref;
-use std::sync::Arc;
 
 use crate::guest::digest::Digest;
+use crate::http::{Field, Fields};
 use crate::in_flight::SharedBytes;
 
 /// How to answer a request. The short forms of the contract have become a
@@ -39,14 +38,14 @@ pub enum Decision {
         /// An `http` or `https` URL or a relative reference, in visible ASCII.
         location: String,
         /// Further fields for the answer.
-        fields: Vec<Field>,
+        fields: Fields,
     },
     /// Answer with this.
     Reply {
         /// 200 to 599, without those that only the host can use.
         status: u16,
         /// Fields for the answer.
-        fields: Vec<Field>,
+        fields: Fields,
         /// The body.
         body: SharedBytes,
     },
@@ -75,54 +74,6 @@ impl Candidate {
             Candidate::Index(path) => innkeeper_cases::Candidate::Index(path),
             Candidate::File(path) => innkeeper_cases::Candidate::File(path),
         }
-    }
-}
-
-/// A header field: its name is a token, its value has no control characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// The name, as the guest wrote it.
-    pub name: String,
-    /// The value.
-    pub value: Vec<u8>,
-}
-
-impl Field {
-    fn lend(&self) -> innkeeper_cases::Field<'_> {
-        innkeeper_cases::Field { name: &self.name, value: &self.value }
-    }
-}
-
-/// The fields that go with a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields {
-    list: Vec<Field>,
-    /// All of them in one text, which is made once for many answers.
-    lines: Arc<[u8]>,
-}
-
-impl Fields {
-    /// One line for each, with its CR LF. Two lists are equal exactly if their lines are: no
-    /// name has a colon, and nothing has a CR.
-    pub fn lines(&self) -> &Arc<[u8]> {
-        &self.lines
-    }
-}
-
-impl From<Vec<Field>> for Fields {
-    fn from(list: Vec<Field>) -> Fields {
-        let line =
-            |Field { name, value }: &Field| [name.as_bytes(), b": ", value, b"\r\n"].concat();
-        let lines = list.iter().flat_map(line).collect();
-        Fields { list, lines }
-    }
-}
-
-impl Deref for Fields {
-    type Target = [Field];
-
-    fn deref(&self) -> &[Field] {
-        &self.list
     }
 }
 
@@ -243,7 +194,10 @@ impl Decision {
 }
 
 fn lend(fields: &[Field]) -> Vec<innkeeper_cases::Field<'_>> {
-    fields.iter().map(Field::lend).collect()
+    fields
+        .iter()
+        .map(|field| innkeeper_cases::Field { name: &field.name, value: &field.value })
+        .collect()
 }
 
 /// In the words of cases: `file "a.css"`, `not-found`, `reply 400 "no\n"`.
@@ -262,11 +216,14 @@ impl fmt::Display for Candidate {
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, Decision, Field};
+    use super::{Candidate, Decision, Field, Fields};
 
     #[test]
     fn decisions_that_differ_anywhere_have_other_digests() {
-        let field = |name: &str, value: &str| Field { name: name.into(), value: value.into() };
+        let field = |name: &str, value: &str| Field {
+            name: name.to_owned().into(),
+            value: value.as_bytes().to_vec().into(),
+        };
         let serve = |candidates: &[&Candidate], status, fields: &[Field]| Decision::Serve {
             candidates: candidates.iter().map(|&candidate| candidate.clone()).collect(),
             status,
@@ -274,13 +231,13 @@ mod tests {
         };
         let reply = |body: Vec<u8>, fields: &[Field]| Decision::Reply {
             status: 200,
-            fields: fields.to_vec(),
+            fields: fields.to_vec().into(),
             body: body.into(),
         };
         let redirect = |status, location: &str| Decision::Redirect {
             status,
             location: location.to_owned(),
-            fields: Vec::new(),
+            fields: Fields::new(),
         };
         let (index, file) = (Candidate::Index("a".into()), Candidate::File("a".into()));
         let long = |last: u8| [vec![b'x'; 200], vec![last]].concat();

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::Field;
+use crate::http::Scheme;
 
 /// A request, as far as the guest reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,4 +19,6 @@ pub(in crate::guest) struct Request {
 pub struct Facts {
     /// The client's address.
     pub client: IpAddr,
+    /// The scheme of the target URI.
+    pub scheme: Scheme,
 }

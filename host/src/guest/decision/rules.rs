@@ -213,7 +213,7 @@ fn is_location(location: &str) -> bool {
     (1..=MAX_LOCATION_BYTES).contains(&location.len()) && visible && scheme_allowed
 }
 
-fn check_fields(fields: Vec<Field>, location: Location) -> Result<Vec<Field>, Refusal> {
+fn check_fields(fields: Vec<Field>, location: Location) -> Result<Fields, Refusal> {
     let bytes: usize = fields.iter().map(|field| field.name.len() + field.value.len()).sum();
     if fields.len() > MAX_FIELDS || bytes > MAX_FIELD_BYTES {
         return Err(Refusal::Fields);
@@ -224,18 +224,19 @@ fn check_fields(fields: Vec<Field>, location: Location) -> Result<Vec<Field>, Re
             let Field { name, value } = field;
             let lower = name.to_ascii_lowercase();
             if !is_token(&name) {
-                Err(Refusal::FieldName(name))
+                Err(Refusal::FieldName(name.into()))
             } else if value.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()) {
-                Err(Refusal::FieldValue(name))
+                Err(Refusal::FieldValue(name.into()))
             } else if HOST_FIELDS.binary_search(&lower.as_str()).is_ok()
                 || lower == "location" && location == Location::Refused
             {
-                Err(Refusal::HostField(name))
+                Err(Refusal::HostField(name.into()))
             } else {
                 Ok(Field { name, value })
             }
         })
-        .collect()
+        .collect::<Result<Vec<_>, _>>()
+        .map(|fields| Fields::from(fields).shared())
 }
 
 #[cfg(test)]
@@ -246,7 +247,7 @@ mod tests {
     };
 
     fn field(name: &str, value: &str) -> Field {
-        Field { name: name.to_owned(), value: value.as_bytes().to_vec() }
+        Field { name: name.to_owned().into(), value: value.as_bytes().to_vec().into() }
     }
 
     fn reply(status: u16, fields: Vec<Field>, body: &[u8]) -> Unchecked {

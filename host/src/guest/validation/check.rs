@@ -50,7 +50,8 @@ pub struct Report {
 }
 
 /// Where all requests of a check come from.
-pub const FACTS: Facts = Facts { client: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+pub const FACTS: Facts =
+    Facts { client: IpAddr::V4(Ipv4Addr::LOCALHOST), scheme: crate::http::Scheme::Http };
 
 /// Checks a guest. The error tells in one line what it did not pass first.
 pub fn check(guest: &LoadedGuest, cases: &[CaseFile]) -> Result<Report, String> {
@@ -342,7 +343,7 @@ mod tests {
     }
 
     fn reply(status: u16) -> Decision {
-        Decision::Reply { status, fields: Vec::new(), body: b"".as_slice().into() }
+        Decision::Reply { status, fields: crate::http::Fields::new(), body: b"".as_slice().into() }
     }
 
     #[test]

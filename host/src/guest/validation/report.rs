@@ -226,7 +226,7 @@ mod tests {
     fn bodies_that_differ_at_their_end_are_told_apart() {
         let reply = |last: &str| {
             let body = ["x".repeat(200), last.to_owned()].concat().into_bytes().into();
-            Ok(Decision::Reply { status: 200, fields: Vec::new(), body })
+            Ok(Decision::Reply { status: 200, fields: crate::http::Fields::new(), body })
         };
         let (now, then) = told_apart(&reply("a"), &reply("b"));
         assert!(now != then && now.contains("101 bytes more, digest "), "{now}\n{then}");

@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use crate::guest::decision::{Decision, Field};
+use crate::guest::decision::Decision;
+use crate::http::Field;
 
 /// A host that no site is on (RFC 2606, section 3), for requests that would be led there.
 const ELSEWHERE: &str = "elsewhere.example";
@@ -109,18 +110,18 @@ fn leads_astray(line: &[u8], location: &str) -> Option<Warning> {
 mod tests {
     use super::{TEMPTING_TARGETS, Warning, of};
     use crate::guest::Decision;
-    use crate::guest::decision::{Field, Fields};
+    use crate::http::{Field, Fields};
 
     fn fields(name: &str, value: &str) -> Vec<Field> {
-        vec![Field { name: name.to_owned(), value: value.as_bytes().to_vec() }]
+        vec![Field { name: name.to_owned().into(), value: value.as_bytes().to_vec().into() }]
     }
 
     fn reply(status: u16, fields: Vec<Field>) -> Decision {
-        Decision::Reply { status, fields, body: b"".as_slice().into() }
+        Decision::Reply { status, fields: fields.into(), body: b"".as_slice().into() }
     }
 
     fn redirect(location: &str) -> Decision {
-        Decision::Redirect { status: 302, location: location.to_owned(), fields: Vec::new() }
+        Decision::Redirect { status: 302, location: location.to_owned(), fields: Fields::new() }
     }
 
     #[test]

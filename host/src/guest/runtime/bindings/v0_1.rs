@@ -5,9 +5,9 @@ use wasmtime::component::InstancePre;
 use wasmtime::{AsContextMut, StoreContextMut};
 
 use self::exports::innkeeper::policy::policy;
-use crate::guest::decision::Field;
 use crate::guest::decision::request::Request;
 use crate::guest::decision::unchecked::{Unchecked, UncheckedCandidate};
+use crate::http::Field;
 
 wasmtime::component::bindgen!({
     path: "../wit",
@@ -92,5 +92,8 @@ fn candidate(candidate: policy::Candidate) -> UncheckedCandidate {
 }
 
 fn fields(fields: Vec<policy::FieldResult>) -> Vec<Field> {
-    fields.into_iter().map(|field| Field { name: field.name, value: field.value }).collect()
+    fields
+        .into_iter()
+        .map(|field| Field { name: field.name.into(), value: field.value.into() })
+        .collect()
 }

@@ -16,10 +16,10 @@ use tokio::net::TcpStream;
 /// Unsent bytes of a connection to begin with. A response of this size is accepted whole. A
 /// client that reads nothing has the kernel hold twice as much at most: what is sent at once
 /// may come on top. See benches/README.md, "Slow readers and crowds".
-pub const UNSENT_BYTES: u32 = 64 << 10;
+pub(super) const UNSENT_LOW_WATERMARK: u32 = 64 << 10;
 
 /// The same in a crowd: with thousands that read nothing, 64 KiB each are too much.
-const UNSENT_BYTES_IN_A_CROWD: u32 = 16 << 10;
+const CROWD_LOW_WATERMARK: u32 = 16 << 10;
 
 /// From this number on, clients of a worker that have not taken what was sent to them are a crowd.
 /// Below it, no client is sent less.
@@ -33,7 +33,7 @@ const STEP: u32 = 4;
 /// (`net.ipv4.tcp_wmem`).
 const MOST_BYTES: u32 = 4 << 20;
 
-/// What all clients of a worker may have beyond [`UNSENT_BYTES`] each: 16 of them as much as
+/// What all clients of a worker may have beyond [`UNSENT_LOW_WATERMARK`] each: 16 of them as much as
 /// the kernel gives. More than that are slowed by one another anyway.
 const SHARED_BYTES: u64 = 64 << 20;
 
@@ -45,7 +45,7 @@ const IN_ADVANCE: Duration = Duration::from_millis(500);
 pub(super) struct Unsent {
     /// Clients that have not taken what was sent to them.
     crowd: AtomicUsize,
-    /// Bytes that are given beyond [`UNSENT_BYTES`].
+    /// Bytes that are given beyond [`UNSENT_LOW_WATERMARK`].
     given: AtomicU64,
 }
 
@@ -64,8 +64,8 @@ impl Unsent {
     /// The least that a client is given.
     fn least(&self) -> u32 {
         match self.crowd.load(Ordering::Relaxed) {
-            ..CROWD => UNSENT_BYTES,
-            CROWD.. => UNSENT_BYTES_IN_A_CROWD,
+            ..CROWD => UNSENT_LOW_WATERMARK,
+            CROWD.. => CROWD_LOW_WATERMARK,
         }
     }
 
@@ -77,9 +77,9 @@ impl Unsent {
 }
 
 impl<'a> Share<'a> {
-    /// That of a connection which inherited [`UNSENT_BYTES`] from its listener.
+    /// That of a connection which inherited [`UNSENT_LOW_WATERMARK`] from its listener.
     pub(super) fn of(all: &'a Unsent) -> Share<'a> {
-        Share { all, bytes: UNSENT_BYTES, given: 0, is_counted: false }
+        Share { all, bytes: UNSENT_LOW_WATERMARK, given: 0, is_counted: false }
     }
 
     /// Counts the client among those that have not taken what was sent to them.
@@ -91,7 +91,7 @@ impl<'a> Share<'a> {
 
     /// Lowers the limit in a crowd, unless the client was given shared bytes.
     pub(super) fn yield_to_crowd(&mut self, socket: &TcpStream) {
-        if self.bytes == UNSENT_BYTES {
+        if self.bytes == UNSENT_LOW_WATERMARK {
             let least = self.all.least();
             if least < self.bytes {
                 self.set(socket, least);
@@ -112,9 +112,9 @@ impl<'a> Share<'a> {
         if in_advance < step {
             return;
         }
-        let most = if self.bytes > UNSENT_BYTES { in_advance } else { step };
+        let most = if self.bytes > UNSENT_LOW_WATERMARK { in_advance } else { step };
         for bytes in [most, step] {
-            let missing = bytes.saturating_sub(UNSENT_BYTES).saturating_sub(self.given);
+            let missing = bytes.saturating_sub(UNSENT_LOW_WATERMARK).saturating_sub(self.given);
             if missing == 0 || self.all.take(missing) {
                 self.given += missing;
                 self.set(socket, bytes);
@@ -126,10 +126,10 @@ impl<'a> Share<'a> {
     /// Gives as little as possible to a client that was found to be slow. What the kernel holds
     /// already stays until the client takes it.
     pub(super) fn shrink(&mut self, socket: &TcpStream, held: u64) {
-        if self.bytes > UNSENT_BYTES {
+        if self.bytes > UNSENT_LOW_WATERMARK {
             self.set(socket, self.all.least());
         }
-        let kept = u32::try_from(held).unwrap_or(MOST_BYTES).saturating_sub(UNSENT_BYTES);
+        let kept = u32::try_from(held).unwrap_or(MOST_BYTES).saturating_sub(UNSENT_LOW_WATERMARK);
         if kept < self.given {
             self.give_back(self.given - kept);
         }
@@ -137,8 +137,8 @@ impl<'a> Share<'a> {
 
     /// Ends what was given: the client took all that was sent.
     pub(super) fn end(&mut self, socket: &TcpStream) {
-        if self.bytes != UNSENT_BYTES {
-            self.set(socket, UNSENT_BYTES);
+        if self.bytes != UNSENT_LOW_WATERMARK {
+            self.set(socket, UNSENT_LOW_WATERMARK);
         }
         self.release();
     }
@@ -177,7 +177,7 @@ mod tests {
     use socket2::SockRef;
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::{CROWD, MOST_BYTES, SHARED_BYTES, Share, UNSENT_BYTES, Unsent};
+    use super::{CROWD, MOST_BYTES, SHARED_BYTES, Share, UNSENT_LOW_WATERMARK, Unsent};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -201,7 +201,7 @@ mod tests {
             let all = Unsent::default();
             let mut share = Share::of(&all);
             share.grow(socket, 500_000, SECOND);
-            assert_eq!(share.bytes, UNSENT_BYTES);
+            assert_eq!(share.bytes, UNSENT_LOW_WATERMARK);
             for (rate, expected) in
                 [(10_000_000, 256 << 10), (4_000_000, 2_000_000), (20_000_000, MOST_BYTES)]
             {
@@ -211,8 +211,11 @@ mod tests {
             }
             assert_eq!((share.may_grow(), set(socket)), (false, u32::MAX));
             share.shrink(socket, 1 << 20);
-            assert_eq!((share.bytes, set(socket)), (UNSENT_BYTES, UNSENT_BYTES));
-            assert_eq!(all.given.load(Ordering::Relaxed), (1 << 20) - u64::from(UNSENT_BYTES));
+            assert_eq!((share.bytes, set(socket)), (UNSENT_LOW_WATERMARK, UNSENT_LOW_WATERMARK));
+            assert_eq!(
+                all.given.load(Ordering::Relaxed),
+                (1 << 20) - u64::from(UNSENT_LOW_WATERMARK)
+            );
             share.end(socket);
             assert_eq!(all.given.load(Ordering::Relaxed), 0);
         });
@@ -241,17 +244,17 @@ mod tests {
             let mut late = Share::of(&all);
             for share in &mut crowd {
                 late.yield_to_crowd(socket);
-                assert_eq!(late.bytes, UNSENT_BYTES);
+                assert_eq!(late.bytes, UNSENT_LOW_WATERMARK);
                 (0..2).for_each(|_| share.count());
             }
             late.yield_to_crowd(socket);
             assert_eq!((late.bytes, set(socket)), (16 << 10, 16 << 10));
             late.grow(socket, 1 << 20, SECOND);
-            assert_eq!((late.bytes, late.given), (UNSENT_BYTES, 0));
+            assert_eq!((late.bytes, late.given), (UNSENT_LOW_WATERMARK, 0));
             crowd.clear();
-            assert_eq!(all.least(), UNSENT_BYTES);
+            assert_eq!(all.least(), UNSENT_LOW_WATERMARK);
             late.end(socket);
-            assert_eq!(set(socket), UNSENT_BYTES);
+            assert_eq!(set(socket), UNSENT_LOW_WATERMARK);
         });
     }
 }

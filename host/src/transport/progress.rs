@@ -28,7 +28,7 @@ const BUFFERED: u64 = 128 << 10;
 
 /// How far a client has come with what was handed to the kernel for it.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// How long a client may take nothing.
     stall: Duration,
     /// Bytes that were handed to the kernel since the connection began.
@@ -45,7 +45,7 @@ pub(super) struct Progress {
 
 /// What a look at the send queue tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(crate) enum Look {
     /// The client took all of it.
     Empty,
     /// Something is left to take.
@@ -56,17 +56,17 @@ pub(super) enum Look {
 
 impl Progress {
     /// Of a connection on which nothing was sent yet.
-    pub(super) fn new(stall: Duration, now: Instant) -> Progress {
+    pub(crate) fn new(stall: Duration, now: Instant) -> Progress {
         Progress { stall, handed: 0, taken: 0, seen: 0, silent_since: now, began: (now, 0) }
     }
 
     /// Notes how many bytes were handed to the kernel.
-    pub(super) fn hand_over(&mut self, bytes: usize) {
+    pub(crate) fn hand_over(&mut self, bytes: usize) {
         self.handed += bytes as u64;
     }
 
     /// Notes how many bytes are in the send queue.
-    pub(super) fn look(&mut self, queued: u64, now: Instant) -> Look {
+    pub(crate) fn look(&mut self, queued: u64, now: Instant) -> Look {
         let was_empty = self.taken == self.seen;
         let taken = self.handed.saturating_sub(queued).max(self.taken);
         if was_empty {
@@ -86,7 +86,7 @@ impl Progress {
     }
 
     /// When the client will have taken nothing for too long.
-    pub(super) fn deadline(&self, now: Instant) -> Instant {
+    pub(crate) fn deadline(&self, now: Instant) -> Instant {
         let (since, before) = self.began;
         let in_time = now.saturating_duration_since(since).as_secs().saturating_mul(SLOW_RATE);
         let is_slow = self.taken - before <= in_time.saturating_add(BUFFERED);
@@ -99,22 +99,22 @@ impl Progress {
     }
 
     /// Bytes that were handed to the kernel.
-    pub(super) fn handed(&self) -> u64 {
+    pub(crate) fn handed(&self) -> u64 {
         self.handed
     }
 
     /// How many of them the client had taken at the last look.
-    pub(super) fn taken(&self) -> u64 {
+    pub(crate) fn taken(&self) -> u64 {
         self.taken
     }
 
     /// Whether the client had taken all of them at the last look, and no more was handed over.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.taken == self.handed
     }
 
     /// Bytes that were handed over since the last look.
-    pub(super) fn unseen(&self) -> u64 {
+    pub(crate) fn unseen(&self) -> u64 {
         self.handed - self.seen
     }
 }

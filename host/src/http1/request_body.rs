@@ -16,27 +16,27 @@ pub enum Framing {
 
 /// Why a body is refused. The connection is closed after either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum BodyError {
     /// It is larger than allowed: 413.
     TooLarge,
     /// A chunk is malformed, and where the body ends is anyone's guess: 400.
     Chunk,
 }
 
-impl Fault {
+impl BodyError {
     /// The status of the answer.
     pub fn status(self) -> u16 {
         match self {
-            Fault::TooLarge => 413,
-            Fault::Chunk => 400,
+            BodyError::TooLarge => 413,
+            BodyError::Chunk => 400,
         }
     }
 
     /// What the client is told.
     pub fn why(self) -> &'static str {
         match self {
-            Fault::TooLarge => "the request body is too large",
-            Fault::Chunk => "the chunked request body is malformed",
+            BodyError::TooLarge => "the request body is too large",
+            BodyError::Chunk => "the chunked request body is malformed",
         }
     }
 }
@@ -53,7 +53,7 @@ const MAX_SIZE_DIGITS: usize = 16;
 
 /// Reads a body to its end without keeping it.
 #[derive(Debug)]
-pub struct Discard {
+pub struct BodyDrain {
     state: State,
     /// Bytes of content that may still come.
     allowance: u64,
@@ -132,11 +132,11 @@ impl Line {
     }
 
     /// Takes the next byte. True when the line is complete.
-    fn push(&mut self, byte: u8) -> Result<bool, Fault> {
+    fn push(&mut self, byte: u8) -> Result<bool, BodyError> {
         match byte {
             b'\n' if self.ends_in_cr => return Ok(true),
             // A bare CR.
-            _ if self.ends_in_cr => return Err(Fault::Chunk),
+            _ if self.ends_in_cr => return Err(BodyError::Chunk),
             b'\r' => {
                 self.ends_in_cr = true;
                 return match self.place {
@@ -146,16 +146,16 @@ impl Line {
                     | Place::Unquoted { .. }
                     | Place::Value => Ok(false),
                     Place::Name if self.length == 0 => Ok(false),
-                    _ => Err(Fault::Chunk),
+                    _ => Err(BodyError::Chunk),
                 };
             }
             _ => {}
         }
         self.length += 1;
         if self.length > MAX_CHUNK_LINE {
-            return Err(Fault::Chunk);
+            return Err(BodyError::Chunk);
         }
-        self.place = self.place.behind(byte, self.length).ok_or(Fault::Chunk)?;
+        self.place = self.place.behind(byte, self.length).ok_or(BodyError::Chunk)?;
         Ok(false)
     }
 }
@@ -202,16 +202,16 @@ impl Place {
     }
 }
 
-impl Discard {
+impl BodyDrain {
     /// For a body with this framing, of at most so many bytes.
-    pub fn new(framing: Framing, allowance: u64) -> Result<Discard, Fault> {
+    pub fn new(framing: Framing, allowance: u64) -> Result<BodyDrain, BodyError> {
         let state = match framing {
             Framing::None => State::End,
-            Framing::Length(length) if length > allowance => return Err(Fault::TooLarge),
+            Framing::Length(length) if length > allowance => return Err(BodyError::TooLarge),
             Framing::Length(length) => State::Content(length),
             Framing::Chunked => State::Size(Line::size()),
         };
-        Ok(Discard { state, allowance, trailers: 0 })
+        Ok(BodyDrain { state, allowance, trailers: 0 })
     }
 
     /// Whether the body has ended.
@@ -220,7 +220,7 @@ impl Discard {
     }
 
     /// Takes bytes of the body, and gives how many of them belong to it.
-    pub fn advance(&mut self, received: &[u8]) -> Result<usize, Fault> {
+    pub fn advance(&mut self, received: &[u8]) -> Result<usize, BodyError> {
         let mut taken = 0;
         while taken < received.len() && !self.is_done() {
             taken += self.step(&received[taken..])?;
@@ -229,7 +229,7 @@ impl Discard {
     }
 
     /// Takes at least one byte.
-    fn step(&mut self, received: &[u8]) -> Result<usize, Fault> {
+    fn step(&mut self, received: &[u8]) -> Result<usize, BodyError> {
         match &mut self.state {
             State::Content(left) => {
                 let taken = skip(left, received);
@@ -247,7 +247,7 @@ impl Discard {
             }
             State::ChunkEnd(seen) => {
                 if received[0] != b"\r\n"[*seen] {
-                    return Err(Fault::Chunk);
+                    return Err(BodyError::Chunk);
                 }
                 *seen += 1;
                 if *seen == 2 {
@@ -262,11 +262,12 @@ impl Discard {
                         Place::ExtensionName { size }
                         | Place::Token { size }
                         | Place::Unquoted { size } => (size, line.length),
-                        _ => return Err(Fault::Chunk),
+                        _ => return Err(BodyError::Chunk),
                     };
                     // Extensions count as content: there could be more of them.
                     let bytes = size.saturating_add(extension as u64);
-                    self.allowance = self.allowance.checked_sub(bytes).ok_or(Fault::TooLarge)?;
+                    self.allowance =
+                        self.allowance.checked_sub(bytes).ok_or(BodyError::TooLarge)?;
                     self.state = match size {
                         0 => State::Trailer(Line::trailer()),
                         size => State::Chunk(size),
@@ -279,7 +280,7 @@ impl Discard {
                     self.trailers += 1;
                     self.state = match line.length {
                         0 => State::End,
-                        _ if self.trailers > MAX_TRAILERS => return Err(Fault::Chunk),
+                        _ if self.trailers > MAX_TRAILERS => return Err(BodyError::Chunk),
                         _ => State::Trailer(Line::trailer()),
                     };
                 }
@@ -300,11 +301,11 @@ fn skip(left: &mut u64, received: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Discard, Fault, Framing};
+    use super::{BodyDrain, BodyError, Framing};
 
-    /// Discards a chunked body, and gives what is left behind it. However the
+    /// BodyDrains a chunked body, and gives what is left behind it. However the
     /// bytes are split, the outcome is the same.
-    fn chunked(received: &[u8]) -> Result<&[u8], Fault> {
+    fn chunked(received: &[u8]) -> Result<&[u8], BodyError> {
         let whole = discard(received, received.len());
         for piece in 1..received.len().min(8) {
             assert_eq!(discard(received, piece), whole, "in pieces of {piece}");
@@ -312,8 +313,8 @@ mod tests {
         whole
     }
 
-    fn discard(received: &[u8], piece: usize) -> Result<&[u8], Fault> {
-        let mut body = Discard::new(Framing::Chunked, 100).expect("chunks are allowed");
+    fn discard(received: &[u8], piece: usize) -> Result<&[u8], BodyError> {
+        let mut body = BodyDrain::new(Framing::Chunked, 100).expect("chunks are allowed");
         let mut taken = 0;
         for piece in received.chunks(piece.max(1)) {
             taken += body.advance(piece)?;
@@ -350,19 +351,19 @@ mod tests {
             b"00000000000000005\r\nhello\r\n0\r\n\r\n",
             b"0\r\nX: a\x01b\r\n\r\n",
         ] {
-            assert_eq!(chunked(received), Err(Fault::Chunk), "{}", received.escape_ascii());
+            assert_eq!(chunked(received), Err(BodyError::Chunk), "{}", received.escape_ascii());
         }
         let extension = [&b"5;"[..], &[b'a'; 300], b"\r\nhello\r\n0\r\n\r\n"].concat();
-        assert_eq!(chunked(&extension), Err(Fault::Chunk));
+        assert_eq!(chunked(&extension), Err(BodyError::Chunk));
         let trailers = [&b"0\r\n"[..], &b"A: b\r\n".repeat(40), b"\r\n"].concat();
-        assert_eq!(chunked(&trailers), Err(Fault::Chunk));
+        assert_eq!(chunked(&trailers), Err(BodyError::Chunk));
     }
 
     #[test]
     fn behind_a_size_only_an_extension_may_stand() {
         for received in [&b"5 6\r\nhello"[..], b"5 \r\nhello", b"5\t\r\nhello", b"5 x;a\r\nhello"] {
             let received = [received, b"\r\n0\r\n\r\n"].concat();
-            assert_eq!(chunked(&received), Err(Fault::Chunk), "{}", received.escape_ascii());
+            assert_eq!(chunked(&received), Err(BodyError::Chunk), "{}", received.escape_ascii());
         }
     }
 
@@ -423,7 +424,7 @@ mod tests {
             ";a=\"\u{b}\"",
         ] {
             let received = format!("5{extension}\r\nhello\r\n0\r\n\r\n");
-            assert_eq!(chunked(received.as_bytes()), Err(Fault::Chunk), "{extension:?}");
+            assert_eq!(chunked(received.as_bytes()), Err(BodyError::Chunk), "{extension:?}");
         }
     }
 
@@ -431,7 +432,7 @@ mod tests {
     fn a_quoted_extension_ends_in_its_line() {
         for extension in [r#"a=""#, r#"a="b\""#, r#"a="b\"#, r#"a="b"";c"#] {
             let received = format!("5;{extension}\r\nhello\r\n0\r\n\r\n");
-            assert_eq!(chunked(received.as_bytes()), Err(Fault::Chunk), "{extension}");
+            assert_eq!(chunked(received.as_bytes()), Err(BodyError::Chunk), "{extension}");
         }
         let received = b"5;a=\"b;c\\\" d\";e=\"\"\r\nhello\r\n0\r\n\r\n";
         assert_eq!(chunked(received), Ok(&b""[..]));
@@ -441,7 +442,7 @@ mod tests {
     fn a_request_is_no_trailer() {
         for line in ["GET /smuggled HTTP/1.1", "garbage", ": v", " A: b", "A : b", "A\u{e9}: b"] {
             let received = format!("0\r\n{line}\r\n\r\n");
-            assert_eq!(chunked(received.as_bytes()), Err(Fault::Chunk), "{line:?}");
+            assert_eq!(chunked(received.as_bytes()), Err(BodyError::Chunk), "{line:?}");
         }
         assert_eq!(chunked(b"0\r\nA:\r\nB: \xe9\tc\r\n\r\n"), Ok(&b""[..]));
     }
@@ -451,22 +452,22 @@ mod tests {
         let chunk = b"1;aaaaaaaaaaaaaaaaaa\r\na\r\n";
         let body = |count| [&chunk.repeat(count)[..], b"0\r\n\r\n"].concat();
         assert_eq!(chunked(&body(4)), Ok(&b""[..]));
-        assert_eq!(chunked(&body(5)), Err(Fault::TooLarge));
+        assert_eq!(chunked(&body(5)), Err(BodyError::TooLarge));
     }
 
     #[test]
     fn bodies_have_a_bound() {
-        assert_eq!(chunked(b"65\r\n"), Err(Fault::TooLarge));
-        assert_eq!(chunked(b"ffffffffffffffff\r\n"), Err(Fault::TooLarge));
+        assert_eq!(chunked(b"65\r\n"), Err(BodyError::TooLarge));
+        assert_eq!(chunked(b"ffffffffffffffff\r\n"), Err(BodyError::TooLarge));
         let sum = [&b"40\r\n"[..], &[b'a'; 64], b"\r\n40\r\n"].concat();
-        assert_eq!(chunked(&sum), Err(Fault::TooLarge));
-        assert!(matches!(Discard::new(Framing::Length(101), 100), Err(Fault::TooLarge)));
-        assert!(matches!(Discard::new(Framing::Length(u64::MAX), 100), Err(Fault::TooLarge)));
+        assert_eq!(chunked(&sum), Err(BodyError::TooLarge));
+        assert!(matches!(BodyDrain::new(Framing::Length(101), 100), Err(BodyError::TooLarge)));
+        assert!(matches!(BodyDrain::new(Framing::Length(u64::MAX), 100), Err(BodyError::TooLarge)));
     }
 
     #[test]
     fn a_length_is_counted() {
-        let mut body = Discard::new(Framing::Length(5), 100).expect("allowed");
+        let mut body = BodyDrain::new(Framing::Length(5), 100).expect("allowed");
         assert_eq!(body.advance(b"hel"), Ok(3));
         assert!(!body.is_done());
         assert_eq!(body.advance(b"loGET"), Ok(2));

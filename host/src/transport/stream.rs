@@ -15,10 +15,10 @@ use tokio::time::Instant;
 
 use super::alarm::Alarm;
 use super::progress::{Look, Progress};
-use super::turns::{SMALL_BYTES, Turn};
+use super::send_queue;
+use super::send_scheduler::{UNSCHEDULED_BYTES, WorkerScheduler};
+use super::transfer::{Step, Transfer};
 use super::unsent::Share;
-use crate::reply::body::{Step, Transfer};
-use crate::send_queue;
 
 /// Bytes to make room for when something has arrived: a request head of a
 /// browser, or a few of a load generator's, in one system call.
@@ -36,10 +36,10 @@ const LOOKS_PER_STALL: u32 = 4;
 
 /// A socket and the one timer that bounds its waits. Dropping it closes the connection, and
 /// resets it if the client has not taken all that was sent.
-pub(super) struct Stream<'a> {
+pub(crate) struct Stream<'a> {
     socket: TcpStream,
     alarm: Alarm,
-    turn: &'a Turn,
+    scheduler: &'a WorkerScheduler,
     /// How long a client may take nothing.
     stall: Duration,
     progress: Progress,
@@ -49,62 +49,66 @@ pub(super) struct Stream<'a> {
 
 /// What came of waiting for bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
+pub(crate) enum Read {
     /// Some bytes, at least one.
-    Bytes,
+    Data,
     /// The client has ended its half of the connection.
-    End,
-    /// Nothing in time.
-    Late,
+    Eof,
+    /// Nothing before the deadline.
+    TimedOut,
     /// Nothing, and the client takes nothing of what was sent to it.
     Stalled,
     /// Nothing: the connection was reset.
-    Gone,
+    Disconnected,
 }
 
 /// Whether more follows what is sent: the kernel then waits for it to fill a
 /// packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum More {
+pub(crate) enum More {
     Yes,
     No,
 }
 
-/// Why an answer could not be sent to its end. The connection is of no more use.
+/// Why a response could not be sent to its end. The connection is of no more use.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(crate) enum SendError {
     /// The client took nothing for too long.
-    Stalled,
-    /// The client is gone.
-    Gone(io::Error),
+    TimedOut,
+    /// The connection was reset.
+    Disconnected(io::Error),
     /// The file ended before the promised length.
-    FileCutShort,
+    FileTruncated,
     /// The file could not be read.
     FileFailed(io::Error),
 }
 
 impl<'a> Stream<'a> {
     /// Of a client that may take nothing for so long (`stall`).
-    pub(super) fn new(socket: TcpStream, turn: &'a Turn, stall: Duration) -> Stream<'a> {
+    pub(crate) fn new(
+        socket: TcpStream,
+        scheduler: &'a WorkerScheduler,
+        stall: Duration,
+    ) -> Stream<'a> {
         let progress = Progress::new(stall, Instant::now());
-        let unsent = Share::of(&turn.unsent);
-        Stream { socket, alarm: Alarm::new(), turn, stall, progress, unsent }
+        let unsent = Share::of(&scheduler.unsent);
+        Stream { socket, alarm: Alarm::new(), scheduler, stall, progress, unsent }
     }
 
-    /// Waits for a turn to do more than one answer or one piece of a file.
-    pub(super) async fn turn(&mut self) {
-        self.turn.wait().await;
+    /// Waits for a slot, to do more than one response or one piece of a file.
+    pub(crate) async fn slot(&mut self) {
+        self.scheduler.slot().await;
         self.unsent.yield_to_crowd(&self.socket);
     }
 
-    /// Waits for a turn to send a piece of what is large.
-    pub(super) async fn turn_to_send(&mut self) {
+    /// Waits for a slot, to send a piece of what is large.
+    pub(crate) async fn slot_to_send(&mut self) {
         self.unsent.count();
-        self.turn().await;
+        self.slot().await;
     }
 
     /// Looks at what the client has taken of what was sent.
-    pub(super) fn look(&mut self) -> Look {
+    pub(crate) fn look(&mut self) -> Look {
         self.look_at(Instant::now())
     }
 
@@ -114,39 +118,39 @@ impl<'a> Stream<'a> {
 
     /// Gives back what the client was given to be faster, as it took all that was sent and asks
     /// for no more.
-    pub(super) fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         self.unsent.end(&self.socket);
     }
 
     /// When to look again, after this pause or earlier. The pause becomes longer each time.
-    pub(super) fn next_look(&self, now: Instant, pause: &mut Duration) -> Instant {
+    pub(crate) fn next_look(&self, now: Instant, pause: &mut Duration) -> Instant {
         let next = now + *pause;
         *pause = (*pause * 2).min(self.stall / LOOKS_PER_STALL);
         next.min(self.progress.deadline(now))
     }
 
     /// How far the client has come with what was sent.
-    pub(super) fn progress(&self) -> &Progress {
+    pub(crate) fn progress(&self) -> &Progress {
         &self.progress
     }
 
     /// Waits for bytes without a buffer to read them into, so that idle connections
     /// cost as little as possible, and then reads them into a new one.
-    pub(super) async fn wake(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Arrival {
+    pub(crate) async fn wake(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Read {
         loop {
             let readable = poll_fn(|context| self.socket.poll_read_ready(context));
             match self.alarm.limit(deadline, readable).await {
                 Some(Ok(())) => {}
-                Some(Err(_)) => return Arrival::Gone,
-                None => return Arrival::Late,
+                Some(Err(_)) => return Read::Disconnected,
+                None => return Read::TimedOut,
             }
             buffer.reserve(READ_BYTES);
             // Beside the task's budget: what it delayed would look like a guess,
             // for ever. Who calls this in a loop keeps to the budget there.
             match now_or_never(unconstrained(self.socket.read_buf(buffer))).await {
-                Some(Ok(0)) => return Arrival::End,
-                Some(Err(_)) => return Arrival::Gone,
-                Some(Ok(_)) => return Arrival::Bytes,
+                Some(Ok(0)) => return Read::Eof,
+                Some(Err(_)) => return Read::Disconnected,
+                Some(Ok(_)) => return Read::Data,
                 // It was no more than a guess: a new socket is taken to be
                 // readable until it is tried.
                 None => *buffer = Vec::new(),
@@ -155,23 +159,23 @@ impl<'a> Stream<'a> {
     }
 
     /// Appends what arrives to `buffer`.
-    pub(super) async fn read(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Arrival {
+    pub(crate) async fn read(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Read {
         buffer.reserve(READ_BYTES);
         match self.alarm.limit(deadline, self.socket.read_buf(buffer)).await {
-            Some(Ok(0)) => Arrival::End,
-            Some(Err(_)) => Arrival::Gone,
-            Some(Ok(_)) => Arrival::Bytes,
-            None => Arrival::Late,
+            Some(Ok(0)) => Read::Eof,
+            Some(Err(_)) => Read::Disconnected,
+            Some(Ok(_)) => Read::Data,
+            None => Read::TimedOut,
         }
     }
 
     /// Whether all that has arrived was read.
-    pub(super) fn is_read(&self) -> bool {
+    pub(crate) fn is_read(&self) -> bool {
         rustix::io::ioctl_fionread(&self.socket).is_ok_and(|unread| unread == 0)
     }
 
     /// Sends bytes.
-    pub(super) async fn send(&mut self, mut bytes: &[u8], more: More) -> Result<(), Broken> {
+    pub(crate) async fn send(&mut self, mut bytes: &[u8], more: More) -> Result<(), SendError> {
         let flags = match more {
             More::Yes => SendFlags::NOSIGNAL | SendFlags::MORE,
             More::No => SendFlags::NOSIGNAL,
@@ -192,13 +196,13 @@ impl<'a> Stream<'a> {
     }
 
     /// Sends two pieces, in one system call if the socket takes both.
-    pub(super) async fn send_both(
+    pub(crate) async fn send_both(
         &mut self,
         mut head: &[u8],
         mut body: &[u8],
-    ) -> Result<(), Broken> {
-        if body.len() as u64 > SMALL_BYTES {
-            self.turn_to_send().await;
+    ) -> Result<(), SendError> {
+        if body.len() as u64 > UNSCHEDULED_BYTES {
+            self.slot_to_send().await;
         }
         while !head.is_empty() && !body.is_empty() {
             let sent = self.socket.try_io(Interest::WRITABLE, || {
@@ -222,7 +226,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Sends part of a file.
-    pub(super) async fn send_file(&mut self, mut transfer: Transfer<'_>) -> Result<(), Broken> {
+    pub(crate) async fn send_file(&mut self, mut transfer: Transfer<'_>) -> Result<(), SendError> {
         loop {
             if transfer.is_remote() {
                 // Boxed, as each connection would have room for it while it is idle.
@@ -230,17 +234,17 @@ impl<'a> Stream<'a> {
             }
             if !transfer.is_cached() {
                 // Others would wait for the disk too.
-                Box::pin(transfer.fetch()).await.map_err(Broken::FileFailed)?;
+                Box::pin(transfer.fetch()).await.map_err(SendError::FileFailed)?;
             }
-            if transfer.left() > SMALL_BYTES {
-                self.turn_to_send().await;
+            if transfer.left() > UNSCHEDULED_BYTES {
+                self.slot_to_send().await;
             }
             let step = self.socket.try_io(Interest::WRITABLE, || transfer.step(&self.socket));
             match step {
                 Ok(Step::Moved(count)) => self.progress.hand_over(count),
                 Ok(Step::Done) => return Ok(()),
-                Ok(Step::CutShort) => return Err(Broken::FileCutShort),
-                Err(error) if is_of_the_file(&error) => return Err(Broken::FileFailed(error)),
+                Ok(Step::Truncated) => return Err(SendError::FileTruncated),
+                Err(error) if is_of_the_file(&error) => return Err(SendError::FileFailed(error)),
                 Err(error) => self.wait_for_room(error).await?,
             }
         }
@@ -248,15 +252,15 @@ impl<'a> Stream<'a> {
 
     /// The same from a file system that may wait for a server or another process. A piece is read
     /// when the socket has room for it, so that a client that takes nothing holds no memory.
-    async fn send_pieces(&mut self, mut transfer: Transfer<'_>) -> Result<(), Broken> {
+    async fn send_pieces(&mut self, mut transfer: Transfer<'_>) -> Result<(), SendError> {
         while transfer.left() > 0 {
-            if transfer.left() > SMALL_BYTES {
-                self.turn_to_send().await;
+            if transfer.left() > UNSCHEDULED_BYTES {
+                self.slot_to_send().await;
             }
             self.wait_for_room(io::ErrorKind::WouldBlock.into()).await?;
-            let piece = transfer.read().await.map_err(Broken::FileFailed)?;
+            let piece = transfer.read().await.map_err(SendError::FileFailed)?;
             if piece.is_empty() {
-                return Err(Broken::FileCutShort);
+                return Err(SendError::FileTruncated);
             }
             self.send(&piece, More::No).await?;
         }
@@ -264,7 +268,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Ends our half of the connection. The client reads what was sent, and its end.
-    pub(super) fn end(&mut self) -> io::Result<()> {
+    pub(crate) fn end(&mut self) -> io::Result<()> {
         // tokio's takes a connection that was reset for one that was ended.
         rustix::net::shutdown(&self.socket, Shutdown::Write)?;
         // The end is acknowledged as a byte is.
@@ -273,33 +277,33 @@ impl<'a> Stream<'a> {
     }
 
     /// Waits for bytes, and throws them away.
-    pub(super) async fn discard(&mut self, deadline: Instant) -> Arrival {
+    pub(crate) async fn discard(&mut self, deadline: Instant) -> Read {
         loop {
             let readable = poll_fn(|context| self.socket.poll_read_ready(context));
             match self.alarm.limit(deadline, readable).await {
                 Some(Ok(())) => {}
-                Some(Err(_)) => return Arrival::Gone,
-                None => return Arrival::Late,
+                Some(Err(_)) => return Read::Disconnected,
+                None => return Read::TimedOut,
             }
             let discarded = self.socket.try_io(Interest::READABLE, || {
                 Ok(rustix::io::read(&self.socket, &mut [0; DISCARDED_BYTES])?)
             });
             match discarded {
-                Ok(0) => return Arrival::End,
-                Ok(_) => return Arrival::Bytes,
+                Ok(0) => return Read::Eof,
+                Ok(_) => return Read::Data,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Arrival::Gone,
+                Err(_) => return Read::Disconnected,
             }
         }
     }
 
     /// Whether the connection was reset. What it had not taken stays in its queue then.
-    pub(super) fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         !matches!(self.socket.take_error(), Ok(None))
     }
 
     /// Waits until then.
-    pub(super) async fn sleep(&mut self, until: Instant) {
+    pub(crate) async fn sleep(&mut self, until: Instant) {
         self.alarm.sleep(until).await;
     }
 
@@ -308,11 +312,11 @@ impl<'a> Stream<'a> {
     ///
     /// That there is room tells too little: the kernel tells so only when a third of a buffer
     /// of megabytes is free, for which a slow client needs minutes.
-    async fn wait_for_room(&mut self, error: io::Error) -> Result<(), Broken> {
+    async fn wait_for_room(&mut self, error: io::Error) -> Result<(), SendError> {
         match error.kind() {
             io::ErrorKind::Interrupted => return Ok(()),
             io::ErrorKind::WouldBlock => {}
-            _ => return Err(Broken::Gone(error)),
+            _ => return Err(SendError::Disconnected(error)),
         }
         self.unsent.count();
         let began = Instant::now();
@@ -324,12 +328,12 @@ impl<'a> Stream<'a> {
             let writable = poll_fn(|context| self.socket.poll_write_ready(context));
             match self.alarm.limit(next, writable).await {
                 Some(Ok(())) => break,
-                Some(Err(error)) => return Err(Broken::Gone(error)),
+                Some(Err(error)) => return Err(SendError::Disconnected(error)),
                 None => {}
             }
             now = Instant::now();
             if self.look_at(now) == Look::Stalled {
-                return Err(Broken::Stalled);
+                return Err(SendError::TimedOut);
             }
             let held = self.progress.handed() - self.progress.taken();
             self.unsent.shrink(&self.socket, held);

@@ -1,4 +1,4 @@
-//! The body of an answer: from memory, or straight from a file.
+//! A part of a file on its way to a socket, with as few copies as the system allows.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsFd;
@@ -8,80 +8,7 @@ use std::sync::Arc;
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::disk::{self, OpenFile, Progress};
-use crate::in_flight::Sending;
-
-/// What follows the head.
-#[derive(Debug)]
-pub enum Body {
-    /// Nothing.
-    Empty,
-    /// Bytes in memory.
-    Bytes(Vec<u8>),
-    /// Some bytes in memory that others may have too.
-    Shared {
-        /// The bytes.
-        content: Sending,
-        /// Which of them. They are there.
-        extent: Extent,
-    },
-    /// Some bytes of a file.
-    File {
-        /// The file.
-        file: Arc<OpenFile>,
-        /// Which of its bytes: what was promised in the head.
-        extent: Extent,
-    },
-    /// Several pieces of a file, each behind a text of its own.
-    Parts {
-        /// Where the pieces are.
-        source: Source,
-        /// The texts and the pieces behind them.
-        parts: Vec<(Vec<u8>, Extent)>,
-        /// The text behind the last piece.
-        tail: Vec<u8>,
-    },
-}
-
-/// Where pieces of a file are.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// In the file.
-    File(Arc<OpenFile>),
-    /// In memory that others may have too. They are there.
-    Memory(Sending),
-}
-
-/// Consecutive bytes of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent {
-    /// The first byte, counted from 0.
-    pub first: u64,
-    /// How many.
-    pub length: u64,
-}
-
-impl Extent {
-    /// These bytes of content in memory, inside which they lie.
-    pub fn of(self, content: &[u8]) -> &[u8] {
-        let index = |at: u64| usize::try_from(at).expect("content in memory is that large");
-        &content[index(self.first)..index(self.first + self.length)]
-    }
-}
-
-impl Body {
-    /// The length in bytes.
-    pub fn length(&self) -> u64 {
-        match self {
-            Body::Empty => 0,
-            Body::Bytes(bytes) => bytes.len() as u64,
-            Body::File { extent, .. } | Body::Shared { extent, .. } => extent.length,
-            Body::Parts { parts, tail, .. } => {
-                let parts = parts.iter().map(|(text, extent)| text.len() as u64 + extent.length);
-                parts.sum::<u64>() + tail.len() as u64
-            }
-        }
-    }
-}
+use crate::http::ByteRange;
 
 /// Bytes that one call may move: one turn of a connection that sends a large file. Large
 /// enough that calls do not count.
@@ -96,7 +23,7 @@ const SAMPLE_BYTES: usize = 128 << 10;
 
 /// A part of a file on its way to a socket.
 #[derive(Debug)]
-pub struct Transfer<'a> {
+pub(crate) struct Transfer<'a> {
     file: &'a Arc<OpenFile>,
     position: u64,
     end: u64,
@@ -107,30 +34,30 @@ pub struct Transfer<'a> {
 
 /// What one step of a [`Transfer`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// This many bytes were moved, at least one.
     Moved(usize),
     /// All of it was moved before.
     Done,
-    /// The file ends before the promised length: somebody made it shorter.
-    CutShort,
+    /// The file ends before the promised length: it was truncated meanwhile.
+    Truncated,
 }
 
 impl<'a> Transfer<'a> {
     /// Of these bytes of the file.
-    pub fn new(file: &'a Arc<OpenFile>, extent: Extent) -> Transfer<'a> {
-        let position = extent.first;
-        Transfer { file, position, end: position + extent.length, in_memory: position }
+    pub(crate) fn new(file: &'a Arc<OpenFile>, range: ByteRange) -> Transfer<'a> {
+        let position = range.first;
+        Transfer { file, position, end: position + range.length, in_memory: position }
     }
 
     /// Bytes that were not moved yet.
-    pub fn left(&self) -> u64 {
+    pub(crate) fn left(&self) -> u64 {
         self.end - self.position
     }
 
     /// Moves some bytes from the file to the socket within the kernel
     /// (`sendfile(2)`). `WouldBlock` if the socket takes none now.
-    pub fn step(&mut self, socket: impl AsFd) -> io::Result<Step> {
+    pub(crate) fn step(&mut self, socket: impl AsFd) -> io::Result<Step> {
         let Some(count) = self.next_count() else {
             return Ok(Step::Done);
         };
@@ -141,13 +68,13 @@ impl<'a> Transfer<'a> {
                 sent => sent?,
             };
         Ok(match sent {
-            0 => Step::CutShort,
+            0 => Step::Truncated,
             sent => Step::Moved(sent),
         })
     }
 
     /// The portable way to do the same: read, then write.
-    pub fn step_by_copy(&mut self, socket: impl AsFd) -> io::Result<Step> {
+    pub(crate) fn step_by_copy(&mut self, socket: impl AsFd) -> io::Result<Step> {
         let Some(count) = self.next_count() else {
             return Ok(Step::Done);
         };
@@ -155,7 +82,7 @@ impl<'a> Transfer<'a> {
         let count = count.min(buffer.len());
         let read = rustix::io::pread(&**self.file, &mut buffer[..count], self.position)?;
         if read == 0 {
-            return Ok(Step::CutShort);
+            return Ok(Step::Truncated);
         }
         let sent = rustix::net::send(socket, &buffer[..read], rustix::net::SendFlags::NOSIGNAL)?;
         self.position += sent as u64;
@@ -164,7 +91,7 @@ impl<'a> Transfer<'a> {
 
     /// Whether the next step finds its bytes in memory, as far as samples tell
     /// (`RWF_NOWAIT`, Linux 4.14). `false` where the file system cannot tell.
-    pub fn is_cached(&mut self) -> bool {
+    pub(crate) fn is_cached(&mut self) -> bool {
         let Some(count) = self.next_count() else { return true };
         if self.position < self.in_memory {
             return true;
@@ -185,13 +112,13 @@ impl<'a> Transfer<'a> {
 
     /// Whether its file system may wait for somebody whatever it is asked: then each piece is
     /// read beside the worker, by [`read`](Transfer::read), and sent from memory.
-    pub fn is_remote(&self) -> bool {
+    pub(crate) fn is_remote(&self) -> bool {
         !self.file.place().is_local()
     }
 
     /// Reads the bytes of the next step into the kernel's memory, on a thread that may wait for
     /// the disk.
-    pub async fn fetch(&self) -> io::Result<()> {
+    pub(crate) async fn fetch(&self) -> io::Result<()> {
         let file = Arc::clone(self.file);
         let (mut position, mut left) = (self.position, self.next_count().unwrap_or(0));
         let fetch = move |progress: &Progress| {
@@ -217,7 +144,7 @@ impl<'a> Transfer<'a> {
 
     /// Reads the next piece on a thread that may wait for the disk. Nothing when all is moved,
     /// or the file has become shorter.
-    pub async fn read(&mut self) -> io::Result<Vec<u8>> {
+    pub(crate) async fn read(&mut self) -> io::Result<Vec<u8>> {
         let file = Arc::clone(self.file);
         let (position, count) = (self.position, self.next_count().unwrap_or(0).min(FETCH_BYTES));
         let read = move |_: &Progress| {
@@ -250,8 +177,9 @@ impl<'a> Transfer<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Extent, Step, Transfer};
+    use super::{Step, Transfer};
     use crate::disk::OpenFile;
+    use crate::http::ByteRange;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
@@ -277,7 +205,7 @@ mod tests {
     #[test]
     fn what_is_not_in_memory_is_noticed_and_fetched() {
         let file = file(&vec![b'x'; 3 << 20]);
-        let transfer = || Transfer::new(&file, Extent { first: 1, length: (3 << 20) - 1 });
+        let transfer = || Transfer::new(&file, ByteRange { first: 1, length: (3 << 20) - 1 });
         assert!(transfer().is_cached(), "it was written a moment ago");
         file.sync_all().expect("on the disk");
         rustix::fs::fadvise(&*file, 0, None, rustix::fs::Advice::DontNeed).expect("dropped");
@@ -301,7 +229,7 @@ mod tests {
                 out.read_to_end(&mut received).map(|_| received)
             });
             let mut transfer =
-                Transfer::new(&file, Extent { first: 1, length: content.len() as u64 - 2 });
+                Transfer::new(&file, ByteRange { first: 1, length: content.len() as u64 - 2 });
             while way(&mut transfer, &socket).expect("sent") != Step::Done {}
             drop(socket);
             let received = reader.join().expect("a thread").expect("received");
@@ -313,7 +241,7 @@ mod tests {
     fn pieces_read_beside_the_worker_are_all_of_the_file() {
         let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
         let file = file(&content);
-        let mut transfer = Transfer::new(&file, Extent { first: 1, length: 399_998 });
+        let mut transfer = Transfer::new(&file, ByteRange { first: 1, length: 399_998 });
         assert!(transfer.is_remote(), "nothing was said of where it is");
         let mut read = Vec::new();
         runtime().block_on(async {
@@ -323,7 +251,7 @@ mod tests {
             assert_eq!(transfer.read().await.expect("read"), b"");
         });
         assert_eq!(read, content[1..content.len() - 1]);
-        let mut longer = Transfer::new(&file, Extent { first: 399_999, length: 2 });
+        let mut longer = Transfer::new(&file, ByteRange { first: 399_999, length: 2 });
         assert_eq!(runtime().block_on(longer.read()).expect("read").len(), 1);
         assert_eq!(runtime().block_on(longer.read()).expect("read"), b"");
     }
@@ -333,9 +261,9 @@ mod tests {
         let file = file(b"12345");
         for way in WAYS {
             let (_out, socket) = UnixStream::pair().expect("sockets");
-            let mut transfer = Transfer::new(&file, Extent { first: 0, length: 10 });
+            let mut transfer = Transfer::new(&file, ByteRange { first: 0, length: 10 });
             assert_eq!(way(&mut transfer, &socket).expect("sent"), Step::Moved(5));
-            assert_eq!(way(&mut transfer, &socket).expect("sent"), Step::CutShort);
+            assert_eq!(way(&mut transfer, &socket).expect("sent"), Step::Truncated);
         }
     }
 }

@@ -1,10 +1,11 @@
-//! The head of an answer: the status line and the fields (RFC 9112, section 4).
+//! The head of a response: the status line and the fields (RFC 9112, section 4).
 
-use super::{Body, Field, Reply};
 use crate::clock;
+use crate::http::Field;
 use crate::http::status::reason;
+use crate::service::{Body, Response};
 
-/// Whether the connection goes on after the answer.
+/// Whether the connection goes on after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Persistence {
     /// It does, and HTTP/1.1 takes that for granted.
@@ -15,15 +16,15 @@ pub enum Persistence {
     Close,
 }
 
-/// Appends the head of an answer, up to and including the empty line.
+/// Appends the head of a response, up to and including the empty line.
 ///
-/// `Content-Length` is there whenever the status allows a body, also in answers
+/// `Content-Length` is there whenever the status allows a body, also in responses
 /// to HEAD, where it tells what GET would have sent.
-pub fn write(reply: &Reply, persistence: Persistence, out: &mut Vec<u8>) {
+pub fn write(response: &Response, persistence: Persistence, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(decimal(reply.status.into(), &mut [0; MAX_DIGITS]));
+    out.extend_from_slice(decimal(response.status.into(), &mut [0; MAX_DIGITS]));
     out.push(b' ');
-    out.extend_from_slice(reason(reply.status).as_bytes());
+    out.extend_from_slice(reason(response.status).as_bytes());
     out.extend_from_slice(b"\r\nServer: innkeeper\r\nDate: ");
     out.extend_from_slice(&clock::http_date());
     out.extend_from_slice(match persistence {
@@ -31,22 +32,19 @@ pub fn write(reply: &Reply, persistence: Persistence, out: &mut Vec<u8>) {
         Persistence::KeepAliveSaid => b"\r\nConnection: keep-alive\r\n",
         Persistence::Close => b"\r\nConnection: close\r\n".as_slice(),
     });
-    write_fields(&reply.fields, out);
-    if let Some(lines) = &reply.prepared {
-        out.extend_from_slice(lines);
-    }
-    if allows_body(reply.status) {
+    response.fields.render(write_fields, out);
+    if allows_body(response.status) {
         out.extend_from_slice(b"Content-Length: ");
-        out.extend_from_slice(decimal(reply.body.length(), &mut [0; MAX_DIGITS]));
+        out.extend_from_slice(decimal(response.body.length(), &mut [0; MAX_DIGITS]));
         out.extend_from_slice(b"\r\n");
     } else {
-        debug_assert!(matches!(reply.body, Body::Empty), "{reply:?}");
+        debug_assert!(matches!(response.body, Body::Empty), "{response:?}");
     }
     out.extend_from_slice(b"\r\n");
 }
 
 /// Appends field lines.
-pub fn write_fields(fields: &[Field], out: &mut Vec<u8>) {
+fn write_fields(fields: &[Field], out: &mut Vec<u8>) {
     for Field { name, value } in fields {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b": ");
@@ -55,8 +53,8 @@ pub fn write_fields(fields: &[Field], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether an answer with this status has a length of its own (RFC 9110,
-/// section 8.6): 1xx and 204 have none, and 304 would tell that of another answer.
+/// Whether a response with this status has a length of its own (RFC 9110,
+/// section 8.6): 1xx and 204 have none, and 304 would tell that of another response.
 fn allows_body(status: u16) -> bool {
     !matches!(status, 100..=199 | 204 | 304)
 }
@@ -80,11 +78,11 @@ fn decimal(mut number: u64, digits: &mut [u8; MAX_DIGITS]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::{MAX_DIGITS, Persistence, decimal, write};
-    use crate::reply::Reply;
+    use crate::service::Response;
 
-    fn head(reply: &Reply, persistence: Persistence) -> String {
+    fn head(response: &Response, persistence: Persistence) -> String {
         let mut out = Vec::new();
-        write(reply, persistence, &mut out);
+        write(response, persistence, &mut out);
         String::from_utf8(out).expect("text")
     }
 
@@ -98,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_head_ends_with_an_empty_line_and_says_its_length() {
-        let head = head(&Reply::plain(404), Persistence::Close);
+        let head = head(&Response::plain(404), Persistence::Close);
         assert!(head.starts_with("HTTP/1.1 404 Not Found\r\nServer: innkeeper\r\nDate: "));
         assert!(head.contains("\r\nConnection: close\r\n"));
         assert!(head.ends_with("\r\nContent-Length: 15\r\n\r\n"));
@@ -106,7 +104,7 @@ mod tests {
 
     #[test]
     fn no_content_has_no_length() {
-        let reply = Reply::bare(204);
-        assert!(!head(&reply, Persistence::KeepAlive).contains("Content-Length"));
+        let response = Response::bare(204);
+        assert!(!head(&response, Persistence::KeepAlive).contains("Content-Length"));
     }
 }

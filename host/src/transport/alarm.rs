@@ -8,17 +8,17 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A timer that is moved as rarely as possible: that costs more than most reads and
 /// writes. It may go off too early, and then is moved to where it should be.
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     sleep: Pin<Box<Sleep>>,
 }
 
 impl Alarm {
-    pub(super) fn new() -> Alarm {
+    pub(crate) fn new() -> Alarm {
         Alarm { sleep: Box::pin(sleep_until(Instant::now())) }
     }
 
     /// Waits for a future until the deadline. `None` if it is not ready by then.
-    pub(super) async fn limit<F: Future>(
+    pub(crate) async fn limit<F: Future>(
         &mut self,
         deadline: Instant,
         future: F,
@@ -32,7 +32,7 @@ impl Alarm {
     }
 
     /// Waits until then.
-    pub(super) async fn sleep(&mut self, deadline: Instant) {
+    pub(crate) async fn sleep(&mut self, deadline: Instant) {
         poll_fn(|context| self.poll(deadline, context)).await;
     }
 

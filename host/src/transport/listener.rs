@@ -7,10 +7,10 @@ use std::num::NonZeroUsize;
 use anyhow::anyhow;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::http1::UNSENT_BYTES;
+use super::unsent::UNSENT_LOW_WATERMARK;
 
 /// One bound socket for each worker, all on the same address.
-pub(super) fn bind_for_all(address: SocketAddr, workers: NonZeroUsize) -> io::Result<Vec<Socket>> {
+pub(crate) fn bind_for_all(address: SocketAddr, workers: NonZeroUsize) -> io::Result<Vec<Socket>> {
     if address.port() != 0 {
         // Sockets that share a port would share it with another server of the
         // same user as well, without a word. One that does not share finds out.
@@ -49,16 +49,16 @@ fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
 }
 
 /// Sets what accepted sockets inherit (tcp(7)).
-pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
+pub(crate) fn prepare(socket: &Socket) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     // Answers are written whole: waiting to fill a packet only delays their ends.
     socket.set_tcp_nodelay(true)?;
     // Refused by systems that have no such limit, and hold more.
-    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);
+    let _ = socket.set_tcp_notsent_lowat(UNSENT_LOW_WATERMARK);
     Ok(())
 }
 
-pub(super) fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
+pub(crate) fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
     socket
         .local_addr()?
         .as_socket()
@@ -66,7 +66,7 @@ pub(super) fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
 }
 
 /// Says what to do about an address that cannot be bound.
-pub(super) fn explain(address: SocketAddr, error: io::Error) -> anyhow::Error {
+pub(crate) fn explain(address: SocketAddr, error: io::Error) -> anyhow::Error {
     let advice = match error.kind() {
         io::ErrorKind::AddrInUse => {
             "another program listens there; stop it, or choose another \

@@ -1,0 +1,117 @@
+//! A request as every version of HTTP means it (RFC 9110, section 3.4).
+
+use super::{Method, Peer};
+
+/// A request, without its body and without the bytes that it came in.
+///
+/// A wire makes it of what it received; the service, the guest and the record of the request
+/// see nothing else of the wire.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The line that a guest is asked with: `method SP target SP version`, where the version is
+    /// that of HTTP/1.1 in every later version, so that all versions share decisions. A wire
+    /// that has request lines gives the one that came.
+    pub line: &'a [u8],
+    /// The method.
+    pub method: Method,
+    /// The scheme of the target URI.
+    pub scheme: Scheme,
+    /// The authority where the target names one, with its port if it has one: in `:authority`,
+    /// or in the absolute-form of HTTP/1. It counts instead of `Host` (RFC 9112, section
+    /// 3.2.2; RFC 9113, section 8.3.1).
+    pub authority: Option<&'a str>,
+    /// The target: visible ASCII.
+    pub target: &'a str,
+    /// The version that the client speaks.
+    pub version: Version,
+    /// The header fields in order of arrival.
+    pub fields: Vec<FieldLine<'a>>,
+    /// The other end of the connection. Behind a proxy it is not the client.
+    pub peer: Peer,
+}
+
+/// A field line of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldLine<'a> {
+    /// The name, a token.
+    pub name: &'a str,
+    /// The value, perhaps with white space around it.
+    pub value: &'a [u8],
+}
+
+/// The scheme of a target URI (RFC 9110, section 4.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// `http`
+    #[default]
+    Http,
+    /// `https`
+    Https,
+}
+
+impl Scheme {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+}
+
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// 1.0
+    Http10,
+    /// 1.1, and later ones of version 1.
+    Http11,
+    /// 2
+    Http2,
+    /// 3
+    Http3,
+}
+
+impl<'a> Request<'a> {
+    /// The values of the fields with this name, in order of arrival.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| trim(field.value))
+    }
+
+    /// The value of a field that is a list: its lines joined by commas (RFC 9110,
+    /// section 5.3).
+    pub fn joined(&self, name: &str) -> Option<Vec<u8>> {
+        let mut values = self.values(name);
+        let mut joined = values.next()?.to_vec();
+        for value in values {
+            joined.extend_from_slice(b", ");
+            joined.extend_from_slice(value);
+        }
+        Some(joined)
+    }
+
+    /// The header fields that a guest sees, in order of arrival. `host` holds the authority, if
+    /// the target names one.
+    pub fn fields_for_guest(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + Clone {
+        let authority = self.authority.map(str::as_bytes);
+        let is_host = |name: &str| name.eq_ignore_ascii_case("host");
+        let field = move |field: &FieldLine<'a>| match authority {
+            Some(authority) if is_host(field.name) => (field.name, authority),
+            _ => (field.name, field.value),
+        };
+        // A client of HTTP/1.0 need not repeat it, and one of HTTP/2 does not.
+        let missing = authority.filter(|_| !self.fields.iter().any(|field| is_host(field.name)));
+        self.fields.iter().map(field).chain(missing.map(|authority| ("host", authority)))
+    }
+}
+
+/// Without the white space around a field's value (RFC 9110, section 5.5).
+pub fn trim(value: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value.iter().take_while(|byte| is_blank(byte)).count();
+    let end = value.iter().rev().take_while(|byte| is_blank(byte)).count();
+    value.get(start..value.len() - end).unwrap_or_default()
+}

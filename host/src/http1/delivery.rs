@@ -1,0 +1,32 @@
+//! A response that was handed to the kernel, until it is known what the client took of it.
+
+use std::ops::Range;
+
+use crate::log::Draft;
+use crate::service::Service;
+use crate::service::record::Finished;
+
+/// Such a response.
+pub(super) struct Delivery {
+    pub(super) finished: Finished,
+    /// Where its body is in what was sent on the connection.
+    pub(super) body: Range<u64>,
+    /// Whether it was handed over to its end.
+    pub(super) is_whole: bool,
+}
+
+impl Delivery {
+    /// Whether the client, which took so much of what was sent on the connection, took all of
+    /// it.
+    pub(super) fn is_taken(&self, taken: u64) -> bool {
+        self.is_whole && taken >= self.body.end
+    }
+
+    /// Logs and counts what the client took of it, which took so much of what was sent on the
+    /// connection. Gives the room of its line.
+    pub(super) fn close(self, service: &Service, worker: usize, taken: u64) -> Draft {
+        let body_bytes = taken.clamp(self.body.start, self.body.end) - self.body.start;
+        let is_cut = !self.is_taken(taken);
+        self.finished.taken(service, worker, body_bytes, is_cut)
+    }
+}

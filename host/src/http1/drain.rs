@@ -1,0 +1,71 @@
+//! The body of a request, read from the connection to be discarded.
+
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::head::Head;
+use super::request_body::{BodyDrain, BodyError};
+use crate::transport::stream::Read;
+
+/// What became of a request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drained {
+    /// It was read to its end.
+    Whole,
+    /// The client keeps it back until it is asked for, which it never is.
+    Withheld,
+}
+
+/// Why a request's body was not read to its end.
+pub(super) enum DrainError {
+    /// It gets a response with an error.
+    Refused { status: u16, why: &'static str },
+    /// The client is gone.
+    Disconnected,
+}
+
+impl From<BodyError> for DrainError {
+    fn from(error: BodyError) -> DrainError {
+        DrainError::Refused { status: error.status(), why: error.why() }
+    }
+}
+
+impl Connection<'_> {
+    /// Reads the request's body and throws it away, so that what follows it is
+    /// the next request.
+    ///
+    /// A client that waits for `100 Continue` gets its final response instead, and
+    /// keeps its body: no response here depends on one (RFC 9110, section 10.1.1).
+    /// Whether it sends the body all the same cannot be known, so that response is
+    /// the connection's last.
+    pub(super) async fn drain(&mut self, head: &Head<'_>) -> Result<Drained, DrainError> {
+        let limits = &self.http1.limits;
+        let mut body = BodyDrain::new(head.framing, limits.body_bytes)?;
+        if body.is_done() {
+            return Ok(Drained::Whole);
+        }
+        if head.expects_continue && self.received.is_empty() {
+            return Ok(Drained::Withheld);
+        }
+        let deadline = Instant::now() + limits.body;
+        loop {
+            let taken = body.advance(&self.received)?;
+            self.received.drain(..taken);
+            if body.is_done() {
+                return Ok(Drained::Whole);
+            }
+            match self.stream.read(&mut self.received, deadline).await {
+                Read::Data => {}
+                Read::Eof | Read::Disconnected | Read::Stalled => {
+                    return Err(DrainError::Disconnected);
+                }
+                Read::TimedOut => {
+                    return Err(DrainError::Refused {
+                        status: 408,
+                        why: "the request body did not arrive in time",
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What the client took of responses that were sent. The log tells it, and as long as the client
+//! has not taken all, the connection is not idle and keeps its place.
+
+use super::connection::Connection;
+use crate::transport::progress::Look;
+use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
+
+impl Connection<'_> {
+    /// Looks at what the client took, and logs it.
+    pub(super) fn look(&mut self) -> Look {
+        let look = self.stream.look();
+        if look == Look::Empty {
+            self.writing = None;
+        } else if let Some(metrics) = &self.service.metrics {
+            let count = || metrics.writing(self.peer.worker);
+            self.writing.get_or_insert_with(count);
+        }
+        self.settle(self.stream.progress().taken());
+        look
+    }
+
+    /// Logs responses all of which the client took, which took so much of what was sent.
+    fn settle(&mut self, taken: u64) {
+        while let Some(taken_whole) = self.deliveries.pop_front_if(|one| one.is_taken(taken)) {
+            self.room = taken_whole.close(self.service, self.peer.worker, taken);
+        }
+    }
+
+    /// Logs responses when another request is there. A client that asks again has taken what was
+    /// small, if it waits for each response; that is not worth a system call.
+    pub(super) fn settle_before_next(&mut self) {
+        if self.deliveries.is_empty() {
+            return;
+        }
+        let is_known = !self.is_pipelined && self.writing.is_none();
+        if !is_known || self.stream.progress().unseen() > UNSCHEDULED_BYTES {
+            self.look();
+        } else {
+            self.settle(self.stream.progress().handed());
+        }
+    }
+
+    pub(super) fn log_stall(&self) {
+        tracing::debug!(client = %self.peer.address, "the client takes no response");
+    }
+}
+
+impl Drop for Connection<'_> {
+    /// Logs responses that the client has not taken to their end.
+    fn drop(&mut self) {
+        if self.deliveries.is_empty() {
+            return;
+        }
+        self.look();
+        let taken = self.stream.progress().taken();
+        for delivery in self.deliveries.drain(..) {
+            delivery.close(self.service, self.peer.worker, taken);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! A request head that is there as a whole: what a connection would make of it, without one.
+
+use super::Limits;
+use super::error::HeadError;
+use super::head::Head;
+use super::request_body::BodyDrain;
+use super::response_head::Persistence;
+use super::scan::Scanner;
+use crate::http::Peer;
+
+/// Why a connection would refuse the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status of the response.
+    pub status: u16,
+    /// A sentence about it.
+    pub why: String,
+}
+
+/// Reads the head of a request, and tells what becomes of the connection behind the response.
+/// Of the request's body there is what its head says.
+pub fn read<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    peer: Peer,
+) -> Result<(Head<'a>, Persistence), Refusal> {
+    let head = parse(bytes, limits, peer)
+        .map_err(|error| Refusal { status: error.status(), why: error.to_string() })?;
+    let body = BodyDrain::new(head.framing, limits.body_bytes)
+        .map_err(|error| Refusal { status: error.status(), why: error.why().to_owned() })?;
+    let persistence = match head.expects_continue && !body.is_done() {
+        // Whether the body comes all the same cannot be known.
+        true => Persistence::Close,
+        false => head.persistence,
+    };
+    Ok((head, persistence))
+}
+
+fn parse<'a>(bytes: &'a [u8], limits: &Limits, peer: Peer) -> Result<Head<'a>, HeadError> {
+    let extent = Scanner::default().scan(bytes, limits)?.ok_or(HeadError::Line)?;
+    if extent.end < bytes.len() {
+        // An empty line within what was meant to be one head.
+        return Err(HeadError::Line);
+    }
+    Head::parse(&bytes[extent.start..extent.end], limits, peer)
+}

@@ -1,0 +1,175 @@
+//! Writes a response: its head, and its body from memory or from a file.
+
+use super::connection::{Connection, Next};
+use super::delivery::Delivery;
+use super::response_head::{self, Persistence};
+use crate::service::Record;
+use crate::service::{Body, Content, Response};
+use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
+use crate::transport::stream::{More, SendError};
+use crate::transport::transfer::Transfer;
+
+/// Room for a usual response that is sent in one piece.
+const HEAD_BYTES: usize = 512;
+
+/// Up to so many bytes of a body are copied behind the head: that costs less than
+/// having the kernel gather two pieces.
+const COPIED_BYTES: usize = 2 << 10;
+
+/// The request line that is responded to.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    /// As it was received.
+    pub(super) bytes: &'a [u8],
+    /// Whether its method is HEAD: the response has no body then.
+    pub(super) is_head: bool,
+}
+
+impl Connection<'_> {
+    /// Writes a response, finishes its record and tells what becomes of the connection.
+    pub(super) async fn write(
+        &mut self,
+        response: Response,
+        line: Line<'_>,
+        persistence: Persistence,
+        record: Record<'_>,
+    ) -> Next {
+        let body = if line.is_head { &Body::Empty } else { &response.body };
+        let begins_at = self.stream.progress().handed();
+        let mut writing =
+            Writing { connection: self, record: Some(record), status: response.status, begins_at };
+        let written = writing.write(&response, body, persistence).await;
+        writing.finish(written.is_ok());
+        drop(writing);
+        let Err(error) = written else {
+            return match persistence {
+                Persistence::Close => Next::Close,
+                Persistence::KeepAlive | Persistence::KeepAliveSaid => Next::Request,
+            };
+        };
+        match error {
+            SendError::TimedOut => {
+                self.log_stall();
+                Next::Reset
+            }
+            SendError::Disconnected(error) => {
+                let client = self.peer.address;
+                tracing::debug!(%client, "the client is gone: {error}");
+                Next::Reset
+            }
+            // The client is to have what was sent, and to see that it is not all.
+            SendError::FileTruncated => {
+                tracing::warn!(
+                    "a file became shorter while it was sent, for {}; the connection was cut",
+                    line.bytes.escape_ascii()
+                );
+                Next::Close
+            }
+            SendError::FileFailed(error) => {
+                tracing::error!(
+                    "cannot read a file to its end: {error}, for {}; the connection was cut",
+                    line.bytes.escape_ascii()
+                );
+                Next::Close
+            }
+        }
+    }
+}
+
+/// A response while it is written. Its record is finished however that ends: a server that stops
+/// drops what takes too long.
+struct Writing<'c, 'a, 'r> {
+    connection: &'c mut Connection<'a>,
+    /// Until it is finished.
+    record: Option<Record<'r>>,
+    status: u16,
+    /// Where its body begins in what is sent on the connection.
+    begins_at: u64,
+}
+
+impl Writing<'_, '_, '_> {
+    async fn write(
+        &mut self,
+        response: &Response,
+        body: &Body,
+        persistence: Persistence,
+    ) -> Result<(), SendError> {
+        let in_memory = match body {
+            Body::Bytes(bytes) => &bytes[..],
+            Body::Content { content: Content::Memory(content), range } => range.of(content),
+            Body::Empty | Body::Content { .. } | Body::Parts { .. } => &[],
+        };
+        let copied = if in_memory.len() <= COPIED_BYTES { in_memory } else { &[] };
+        let mut out = Vec::with_capacity(HEAD_BYTES + copied.len());
+        response_head::write(response, persistence, &mut out);
+        self.begins_at += out.len() as u64;
+        let stream = &mut self.connection.stream;
+        let mut first_byte = || {
+            if let Some(record) = &mut self.record {
+                record.first_byte();
+            }
+        };
+        match body {
+            Body::Content { content: Content::File(file), range } if range.length > 0 => {
+                stream.send(&out, More::Yes).await?;
+                first_byte();
+                stream.send_file(Transfer::new(file, *range)).await
+            }
+            Body::Parts { content, parts, tail } => {
+                // Small pieces of what is large as a whole wait for slots as a large one does.
+                let mut left = body.length();
+                let mut since_slot = UNSCHEDULED_BYTES;
+                for (text, range) in parts {
+                    if left > UNSCHEDULED_BYTES && since_slot >= UNSCHEDULED_BYTES {
+                        stream.slot_to_send().await;
+                        since_slot = 0;
+                    }
+                    let length = text.len() as u64 + range.length;
+                    left -= length;
+                    since_slot += length;
+                    out.extend_from_slice(text);
+                    match content {
+                        Content::File(file) => {
+                            stream.send(&out, More::Yes).await?;
+                            first_byte();
+                            stream.send_file(Transfer::new(file, *range)).await?;
+                        }
+                        Content::Memory(content) => {
+                            stream.send_both(&out, range.of(content)).await?;
+                            first_byte();
+                        }
+                    }
+                    out.clear();
+                }
+                stream.send(tail, More::No).await
+            }
+            Body::Empty | Body::Bytes(_) | Body::Content { .. } => {
+                out.extend_from_slice(copied);
+                stream.send_both(&out, &in_memory[copied.len()..]).await
+            }
+        }
+    }
+
+    /// Finishes its record, as far as it was sent.
+    fn finish(&mut self, is_whole: bool) {
+        let Some(record) = self.record.take() else { return };
+        let connection = &mut *self.connection;
+        let to = connection.stream.progress().handed();
+        if let Some(finished) = record.finish(self.status, &mut connection.room) {
+            // A response that ended within its head has no body.
+            let body = self.begins_at.min(to)..to;
+            connection.deliveries.push_back(Delivery { finished, body, is_whole });
+        }
+        if !connection.deliveries.is_empty()
+            && connection.stream.progress().unseen() > UNSCHEDULED_BYTES
+        {
+            connection.look();
+        }
+    }
+}
+
+impl Drop for Writing<'_, '_, '_> {
+    fn drop(&mut self) {
+        self.finish(false);
+    }
+}

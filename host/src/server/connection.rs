@@ -1,0 +1,103 @@
+//! One accepted connection: what precedes its first request, and the wire that serves it.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::{io, net::IpAddr};
+
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::worker::Serve;
+use crate::clients::allowance::Admission;
+use crate::guest;
+use crate::http::Peer;
+use crate::http1::Http1;
+use crate::http1::connection::Connection;
+use crate::service::Service;
+use crate::transport::SendScheduler;
+use crate::transport::proxy_protocol;
+use crate::transport::stop::{Signal, Stop};
+use crate::transport::stream::Stream;
+
+/// What the connections of a server are served with.
+pub struct Wires {
+    /// Responds to requests.
+    pub service: Arc<Service>,
+    /// The order in which connections send.
+    pub scheduler: SendScheduler,
+    /// How HTTP/1 is spoken.
+    pub http1: Http1,
+}
+
+impl Serve for Arc<Wires> {
+    fn prepare_thread(&self) -> io::Result<()> {
+        guest::prepare_thread()
+    }
+
+    fn serve(
+        self,
+        socket: TcpStream,
+        peer: Peer,
+        stopping: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        serve(socket, peer, self, stopping)
+    }
+}
+
+/// Serves a connection until it ends. When `stopping` becomes true the request
+/// in flight is finished and the connection closed.
+pub async fn serve(
+    socket: TcpStream,
+    peer: Peer,
+    wires: Arc<Wires>,
+    stopping: watch::Receiver<bool>,
+) {
+    let Wires { service, scheduler, http1 } = &*wires;
+    let _open = service.metrics.as_ref().map(|metrics| metrics.connection(peer.worker));
+    let mut stop_receiver = stopping.clone();
+    // The sender lives as long as the server; should it be gone, that is a stop.
+    let signal: Pin<&mut dyn Signal> = pin!(async move {
+        let _ = stop_receiver.wait_for(|stopping| *stopping).await;
+    });
+    let mut stop = Stop::new(signal, &stopping);
+    let mut stream = Stream::new(socket, scheduler.of(peer.worker), http1.limits.stall);
+    let mut received = Vec::new();
+    let client = if service.clients.proxies.announces(peer.address) {
+        // Boxed, as every other connection would have room for it.
+        Box::pin(proxied(&mut stream, &mut received, peer.address, http1, &mut stop)).await
+    } else {
+        Some(peer.address)
+    };
+    let Some(client) = client else { return };
+    let admission = service.admit(client);
+    if let Admission::Dropped = admission {
+        tracing::debug!(%client, "too many connections; this one is closed without a word");
+        return;
+    }
+    let peer = Peer { address: client, ..peer };
+    // TLS will tell by ALPN which wire it is.
+    let connection = Connection::new(stream, received, peer, service, http1, stop);
+    match admission {
+        Admission::Refused(_) => Box::pin(connection.serve_refusal()).await,
+        Admission::Served(_) | Admission::Dropped => connection.serve().await,
+    }
+}
+
+/// The client that the proxy `peer` names in a PROXY header.
+async fn proxied(
+    stream: &mut Stream<'_>,
+    received: &mut Vec<u8>,
+    peer: IpAddr,
+    http1: &Http1,
+    stop: &mut Stop<'_>,
+) -> Option<IpAddr> {
+    let deadline = Instant::now() + http1.limits.head;
+    let mut header = pin!(proxy_protocol::read(stream, received, peer, deadline));
+    match stop.unless_begun(header.as_mut()).await {
+        Some(client) => client,
+        // The proxy may be sending a request, as the client of a busy connection may.
+        None => timeout(http1.limits.linger, header).await.unwrap_or_default(),
+    }
+}

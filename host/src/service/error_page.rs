@@ -1,0 +1,70 @@
+//! Responses where there is no file: the site's own page for it, or one line of text.
+
+use super::{Response, Service, file, selection};
+use crate::disk::{self, Unanswered};
+use crate::files::{Lookup, Recency, SystemError};
+use crate::guest::{Candidate, Failure};
+use crate::http::{Field, Fields, Request};
+
+/// A site's page for what is not found. The nearest one up the tree is sent.
+const NOT_FOUND_PAGE: &str = "404.html";
+
+/// Directories of a path that are searched for that page: those nearest to the root.
+const NOT_FOUND_DEPTH: usize = 16;
+
+/// The response without a decision. The log says why; the client does not learn it.
+pub(super) fn no_decision(failure: &Failure) -> Response {
+    match failure {
+        Failure::Busy => unavailable(),
+        _ => Response::plain(500),
+    }
+}
+
+/// The page for what is not found that is nearest to this path, or one line where
+/// there is none.
+pub(super) async fn not_found(service: &Service, request: &Request<'_>, path: &str) -> Response {
+    let accepted = selection::accepted(request, false);
+    // From the path's own directory up to the root.
+    let above = path.rmatch_indices('/').map(|(end, _)| &path[..=end]).chain([""]);
+    let depth = path.matches('/').count() + 1;
+    for directory in above.skip(depth.saturating_sub(NOT_FOUND_DEPTH)) {
+        let page = [directory, NOT_FOUND_PAGE].concat();
+        let worker = request.peer.worker;
+        let found = service.files.find(worker, &page, &accepted, Recency::Lately).await;
+        if let Lookup::File(page) = found {
+            return file::respond(service, request, &page, 404, &Fields::new()).await;
+        }
+    }
+    Response::plain(404)
+}
+
+/// The response where the system cannot do that. The client learns whether to come again, the
+/// log says why.
+pub(super) fn cannot(what: &str, candidate: &Candidate, error: SystemError) -> Response {
+    match error {
+        SystemError::Exhausted(error) => {
+            tracing::error!("cannot {what} {candidate:?} now: {error}");
+            unavailable()
+        }
+        SystemError::Failed(error) => {
+            tracing::error!("cannot {what} {candidate:?}: {error}");
+            Response::plain(500)
+        }
+        SystemError::Unanswered(why) => {
+            // A device that gives no answer is logged once, and not for each request.
+            match why {
+                Unanswered::Late(after) if after < disk::PATIENCE => {
+                    tracing::debug!("cannot {what} {candidate:?} now: {why}");
+                }
+                _ => tracing::error!("cannot {what} {candidate:?} now: {why}"),
+            }
+            let seconds = disk::PATIENCE.as_secs().to_string();
+            Response::plain(503).with(Field::new("Retry-After", seconds))
+        }
+    }
+}
+
+/// The response while the machine is short of something that it will have again.
+pub(super) fn unavailable() -> Response {
+    Response::plain(503).with(Field::fixed("Retry-After", "1"))
+}

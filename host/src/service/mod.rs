@@ -1,0 +1,66 @@
+//! The core: a request becomes a response, whatever wire it came by.
+//!
+//! [`Service::respond`] asks the guest and carries out its decision. What is neither bytes on a
+//! wire nor a socket happens here, once for every version of HTTP.
+//!
+//! - [`respond`]: the decision, carried out.
+//! - `file`, `directory`, `error_page`: what it leads to. `selection`: what a request selects of a
+//!   file; `multipart`: several parts of one; `location`, `accept`: where a client is sent, and
+//!   which form of a listing it prefers.
+//! - `response`: what a response is made of.
+//! - `policy_fields`: the guest's fields among the host's; [`page_script`]: what `innkeeper dev`
+//!   adds to pages.
+//! - [`admission`]: how much of the server a client may have.
+//! - [`record`]: one request and its response, for log and metrics.
+//! - [`explain`]: the same road, with its reasons.
+
+mod accept;
+pub mod admission;
+mod directory;
+mod error_page;
+pub mod explain;
+mod file;
+mod location;
+mod multipart;
+pub mod page_script;
+mod policy_fields;
+pub mod record;
+pub mod respond;
+mod response;
+mod selection;
+
+use std::sync::Arc;
+
+pub use page_script::PageScript;
+pub use record::Record;
+pub use response::{Body, Content, Response};
+
+use crate::clients::Clients;
+use crate::files::Files;
+use crate::guest::ActiveGuest;
+use crate::log::AccessLog;
+use crate::metrics::Metrics;
+
+/// What the connections of a server share, whatever their wire.
+pub struct Service {
+    /// The files that decisions name.
+    pub files: Files,
+    /// The guest that decides.
+    pub guest: Arc<ActiveGuest>,
+    /// Trusted proxies, and what one client may have.
+    pub clients: Clients,
+    /// The access log, if there is one.
+    pub log: Option<AccessLog>,
+    /// The metrics, if there are any.
+    pub metrics: Option<Arc<Metrics>>,
+    /// What is appended to pages, if anything.
+    pub page_script: Option<PageScript>,
+}
+
+impl Service {
+    /// Serves these files as this guest decides: to all clients alike, without log and metrics.
+    pub fn new(files: Files, guest: Arc<ActiveGuest>) -> Service {
+        let clients = Clients::default();
+        Service { files, guest, clients, log: None, metrics: None, page_script: None }
+    }
+}

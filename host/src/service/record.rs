@@ -1,0 +1,210 @@
+//! The record of one request: who asked, who decided, what was sent. It is the one tap for the
+//! access log and the metrics.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::Service;
+use super::explain::Trace;
+use crate::guest::decision::Kind;
+use crate::guest::{self, Failure};
+use crate::http::{Peer, Request, Version};
+use crate::log::{Draft, Entry};
+use crate::metrics::{Active, Answered, Decided, Failed};
+
+/// The record of one request while it is served. Where neither log nor metrics want one it does
+/// not even look at the clock. Dropped before it is finished, it leaves no line.
+pub struct Record<'a> {
+    service: &'a Service,
+    /// The client, once it is known.
+    peer: Peer,
+    line: &'a [u8],
+    request: Option<&'a Request<'a>>,
+    /// How long the client is to wait, which has asked too often.
+    over_limit: Option<Duration>,
+    began: Option<Instant>,
+    first_byte: Option<Instant>,
+    decided: Option<guest::Decided>,
+    trace: Option<Box<Trace>>,
+    /// Counts the request while it is served.
+    _active: Option<Active<'a>>,
+}
+
+/// The record of a response that was sent, until it is known what the client took of it.
+pub struct Finished {
+    /// What is known of its line in the log.
+    draft: Option<Draft>,
+}
+
+impl Service {
+    /// Begins the record of a request, and counts it as one of its client's. It counts however
+    /// it ends: before its body is read, and also where it is refused.
+    pub fn begin<'a>(&'a self, request: &'a Request<'a>) -> Record<'a> {
+        let mut record = self.begin_unread(request.peer, request.line);
+        record.request = Some(request);
+        let forwarded_for = request.values("x-forwarded-for");
+        record.set_client(self.clients.proxies.client(request.peer.address, forwarded_for));
+        record.over_limit = self.clients.allowance.request(record.client()).err();
+        record
+    }
+
+    /// Begins the record of what is no request, of which this was received as its line. It
+    /// counts as one of the client's. Behind a proxy it is not known whose it is, and does not
+    /// count against all of them.
+    pub fn begin_malformed<'a>(&'a self, peer: Peer, line: &'a [u8]) -> Record<'a> {
+        let mut record = self.begin_unread(peer, line);
+        if !self.clients.proxies.forwards(peer.address) {
+            record.over_limit = self.clients.allowance.request(peer.address).err();
+        }
+        record
+    }
+
+    /// Begins the record of a response that no request asked for.
+    pub fn begin_unread<'a>(&'a self, peer: Peer, line: &'a [u8]) -> Record<'a> {
+        let is_wanted = self.log.is_some() || self.metrics.is_some();
+        Record {
+            service: self,
+            peer,
+            line,
+            request: None,
+            over_limit: None,
+            began: is_wanted.then(Instant::now),
+            first_byte: None,
+            decided: None,
+            trace: None,
+            _active: self.metrics.as_ref().map(|metrics| metrics.request(peer.worker)),
+        }
+    }
+}
+
+impl Record<'_> {
+    /// The client: the other end of the connection, or whom a trusted proxy names.
+    pub fn client(&self) -> IpAddr {
+        self.peer.address
+    }
+
+    fn set_client(&mut self, client: IpAddr) {
+        self.peer.address = client;
+    }
+
+    /// How long the client is to wait, if it asks more often than it may.
+    pub(super) fn over_limit(&self) -> Option<Duration> {
+        self.over_limit
+    }
+
+    pub(super) fn set_decided(&mut self, decided: guest::Decided) {
+        self.decided = Some(decided);
+    }
+
+    pub(super) fn decided(&self) -> Option<&guest::Decided> {
+        self.decided.as_ref()
+    }
+
+    /// Has the record keep the reasons of the response.
+    pub(super) fn keep_trace(&mut self) {
+        self.trace = Some(Box::default());
+    }
+
+    pub(super) fn trace(&mut self) -> Option<&mut Trace> {
+        self.trace.as_deref_mut()
+    }
+
+    pub(super) fn into_trace(self) -> Option<Box<Trace>> {
+        self.trace
+    }
+
+    /// Notes that the first bytes of the response are sent, and others follow.
+    pub fn first_byte(&mut self) {
+        if self.began.is_some() && self.first_byte.is_none() {
+            self.first_byte = Some(Instant::now());
+        }
+    }
+
+    /// Finishes it: the response with this status is sent, or given up. What is left to tell is
+    /// what the client takes of it. Its line in the log is written in the room of one that is
+    /// there already. `None` where nothing is logged and counted.
+    pub fn finish(self, status: u16, room: &mut Draft) -> Option<Finished> {
+        let total = self.began?.elapsed();
+        let decided = self.decided.as_ref();
+        let compute_time = decided.and_then(|decided| decided.compute_time);
+        let decision = decision(decided);
+        if let Some(metrics) = &self.service.metrics {
+            let failed = decided.and_then(|decided| decided.masked_failure.as_ref()).map(failed);
+            let answered =
+                Answered { status, decided: decision, failed, compute_time, took: total };
+            metrics.answered(self.peer.worker, &answered);
+        }
+        let draft = self.service.log.as_ref().map(|log| {
+            let field = |name| self.request.and_then(|request| request.values(name).next());
+            let first_byte = match (self.began, self.first_byte) {
+                (Some(began), Some(first)) => first - began,
+                _ => total,
+            };
+            let entry = Entry {
+                client: self.peer.address,
+                line: &self.log_line(),
+                status,
+                referer: field("referer"),
+                user_agent: field("user-agent"),
+                decision: decision.name(),
+                guest: decided.map(|decided| decided.by.short()),
+                compute_time,
+                first_byte,
+                total,
+            };
+            log.draft(std::mem::take(room), &entry)
+        });
+        Some(Finished { draft })
+    }
+
+    /// The line with the version that the client spoke.
+    fn log_line(&self) -> std::borrow::Cow<'_, [u8]> {
+        let version: &[u8] = match self.request.map(|request| request.version) {
+            None | Some(Version::Http10 | Version::Http11) => return self.line.into(),
+            Some(Version::Http2) => b"HTTP/2.0",
+            Some(Version::Http3) => b"HTTP/3.0",
+        };
+        let before = self.line.iter().rposition(|&byte| byte == b' ').map_or(0, |at| at + 1);
+        [&self.line[..before], version].concat().into()
+    }
+}
+
+impl Finished {
+    /// Logs and counts that the client took so many bytes of the response's body, and whether it
+    /// was cut before its end. Gives the room of its line.
+    pub fn taken(self, service: &Service, worker: usize, body_bytes: u64, is_cut: bool) -> Draft {
+        if let Some(metrics) = &service.metrics {
+            metrics.taken(worker, body_bytes, is_cut);
+        }
+        let draft = self.draft.unwrap_or_default();
+        if let Some(log) = &service.log {
+            log.append(&draft, body_bytes, is_cut);
+        }
+        draft
+    }
+}
+
+fn decision(decided: Option<&guest::Decided>) -> Decided {
+    let Some(decided) = decided else { return Decided::Host };
+    match &decided.decision {
+        Ok(decision) => match decision.kind() {
+            Kind::Index => Decided::Index,
+            Kind::File => Decided::File,
+            Kind::Serve => Decided::Serve,
+            Kind::NotFound => Decided::NotFound,
+            Kind::Redirect => Decided::Redirect,
+            Kind::Reply => Decided::Reply,
+        },
+        Err(failure) => Decided::Failed(failed(failure)),
+    }
+}
+
+fn failed(failure: &Failure) -> Failed {
+    match failure {
+        Failure::Busy => Failed::Busy,
+        Failure::Deadline => Failed::Deadline,
+        Failure::Memory(_) => Failed::Memory,
+        Failure::Trap(_) => Failed::Trap,
+        Failure::Refused(_) => Failed::Refused,
+    }
+}

@@ -1,0 +1,23 @@
+//! What every wire needs of a socket: deadlines, transfer of files, the order of sending.
+//!
+//! - `listener`: sockets that listen, one for each worker.
+//! - `stream`: the socket of a connection, with a limit on every wait; `alarm`: its one timer.
+//! - `transfer`: a part of a file on its way to a socket.
+//! - [`send_scheduler`]: the order in which connections send; `unsent`: how much the kernel
+//!   holds for each; `progress`: what a client takes of what is sent to it; `send_queue`: what
+//!   the kernel knows of that.
+//! - `proxy_protocol`: what a proxy sends first.
+//! - `stop`: how a connection learns that the server is about to stop.
+
+mod alarm;
+pub(crate) mod listener;
+pub(crate) mod progress;
+pub(crate) mod proxy_protocol;
+pub(crate) mod send_queue;
+pub mod send_scheduler;
+pub(crate) mod stop;
+pub(crate) mod stream;
+pub(crate) mod transfer;
+mod unsent;
+
+pub use send_scheduler::SendScheduler;

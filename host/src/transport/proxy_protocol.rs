@@ -1,0 +1,152 @@
+//! What a proxy sends before the first request of a connection: the PROXY header, which names
+//! the client (PROXY protocol, versions 1 and 2).
+
+use std::net::IpAddr;
+
+use proxy_header::{Error, ParseConfig, ProxyHeader};
+use tokio::time::Instant;
+
+use super::stream::{Read, Stream};
+
+/// Bytes of a PROXY header of version 1, with its line end (PROXY protocol, section 2.1).
+const LINE_BYTES: usize = 107;
+
+/// Bytes of one of version 2. The addresses take up to 232; proxies add names and
+/// certificates' subjects.
+const HEADER_BYTES: usize = 4096;
+
+/// What one of version 1 begins with.
+const LINE_START: &[u8] = b"PROXY ";
+
+/// And one of version 2; its version, its family and the number of bytes that follow come next.
+const HEADER_START: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+
+/// What a connection of a proxy that sends the PROXY protocol begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Header {
+    /// A header of so many bytes, for this client.
+    Client { address: IpAddr, bytes: usize },
+    /// A header of so many bytes, for nobody: the proxy itself wants to know whether the
+    /// server is well, or cannot tell.
+    Nobody { bytes: usize },
+    /// The beginning of a header.
+    Incomplete,
+    /// No header.
+    Malformed,
+}
+
+/// Reads the header of a connection from the proxy `peer`, and gives the client's address. What
+/// has arrived behind the header is left in `received`. `None` if the proxy sends none in time.
+pub(crate) async fn read(
+    stream: &mut Stream<'_>,
+    received: &mut Vec<u8>,
+    peer: IpAddr,
+    deadline: Instant,
+) -> Option<IpAddr> {
+    loop {
+        let (client, bytes) = match parse(received) {
+            Header::Client { address, bytes } => (address, bytes),
+            Header::Nobody { bytes } => (peer, bytes),
+            Header::Incomplete => match stream.read(received, deadline).await {
+                Read::Data => continue,
+                // Some look whether the server is there, and send nothing.
+                Read::Eof | Read::TimedOut | Read::Disconnected | Read::Stalled => return None,
+            },
+            Header::Malformed => {
+                let begin = &received[..received.len().min(64)];
+                tracing::warn!(
+                    "a connection of the proxy {peer} begins with no PROXY header but with {}; it \
+                     is closed",
+                    begin.escape_ascii()
+                );
+                return None;
+            }
+        };
+        received.drain(..bytes);
+        return Some(client);
+    }
+}
+
+/// Reads the PROXY header, of version 1 or 2, that a connection begins with.
+fn parse(received: &[u8]) -> Header {
+    match ProxyHeader::parse(received, ParseConfig::default()) {
+        Ok((header, bytes)) => match header.proxied_address() {
+            Some(proxied) => Header::Client { address: proxied.source.ip().to_canonical(), bytes },
+            None => Header::Nobody { bytes },
+        },
+        Err(Error::BufferTooShort) if may_go_on(received) => Header::Incomplete,
+        Err(_) => Header::Malformed,
+    }
+}
+
+/// Whether what has no end yet may still become a header.
+fn may_go_on(received: &[u8]) -> bool {
+    let begins_as = |start: &[u8]| received.iter().zip(start).all(|(byte, of)| byte == of);
+    match received.first() {
+        // One line, which has an end.
+        Some(b'P') => {
+            begins_as(LINE_START) && received.len() < LINE_BYTES && !received.contains(&b'\n')
+        }
+        _ => {
+            let length = match received.get(HEADER_START.len() + 2..) {
+                Some(&[high, low, ..]) => usize::from(u16::from_be_bytes([high, low])),
+                _ => HEADER_BYTES,
+            };
+            // What has all of the bytes that it tells of has too few for its addresses.
+            let bytes = HEADER_BYTES.min(HEADER_START.len() + 4 + length);
+            begins_as(HEADER_START) && received.len() < bytes
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Header, parse};
+
+    #[test]
+    fn headers_of_both_versions_are_read() {
+        let v1 = b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\nGET /";
+        let v2 = [
+            &b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24"[..],
+            &[0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+            &[0; 20],
+            b"GET /",
+        ]
+        .concat();
+        let address = |text: &str| text.parse().expect("an address");
+        for (bytes, client, length) in
+            [(&v1[..], address("192.0.2.1"), 40), (&v2, address("2001:db8::1"), 52)]
+        {
+            assert_eq!(parse(bytes), Header::Client { address: client, bytes: length });
+            for cut in 0..length {
+                assert_eq!(parse(&bytes[..cut]), Header::Incomplete, "{cut}");
+            }
+        }
+        let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+        assert_eq!(parse(local), Header::Nobody { bytes: 16 });
+        assert_eq!(parse(b"PROXY UNKNOWN\r\n"), Header::Nobody { bytes: 15 });
+    }
+
+    #[test]
+    fn what_is_no_header_is_malformed() {
+        let longer = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff"[..], &[0; 5000]].concat();
+        for bytes in [
+            &b"GET / HTTP/1.1\r\n"[..],
+            b"PROXY TCP4 192.0.2.1\r\n",
+            b"PROXY TCP4 a b 1 2\r\n",
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 99999 80\r\n",
+            b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\x0c\0\0\0\0\0\0\0\0\0\0\0\0",
+            // At once, and not when nothing more has come for ten seconds.
+            b"PROXX",
+            b"PX",
+            b"\r\n\r\nX",
+            b"\r\n\r\n\0\r\nQUIX",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x04abcd",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\0",
+            &longer,
+            &[b'P'; 5000],
+        ] {
+            assert_eq!(parse(bytes), Header::Malformed, "{}", bytes.escape_ascii());
+        }
+    }
+}
