@@ -17,8 +17,9 @@
 //! - [`helper`]: processes that do what the server must not: compile guests.
 //! - [`sandbox`] and [`service_manager`]: what the process gives up, and what it tells
 //!   systemd.
-//! - [`panics`] logs and counts them, [`supervise`] restarts what panicked;
-//!   [`diagnostics`]: what is said on standard error.
+//! - [`diagnostics`]: events on standard error; [`line_writer`]: the thread that writes lines.
+//! - [`panics`] logs and counts them; [`supervise`] restarts what panicked; [`throttle`] bounds
+//!   how often an event is logged.
 //! - [`in_flight`]: what is held in memory for responses that are being sent.
 //! - [`log`], [`metrics`], [`clock`], [`text`], [`cache`], [`named_file`], `send_queue` and
 //!   [`disk`] (threads that may wait for one): leaves, which anyone may call and which call no
@@ -39,6 +40,7 @@ pub mod helper;
 pub mod http;
 pub mod http1;
 pub mod in_flight;
+pub mod line_writer;
 pub mod log;
 pub mod metrics;
 pub mod named_file;
@@ -50,4 +52,5 @@ pub mod service_manager;
 
 pub mod supervise;
 pub mod text;
+pub mod throttle;
 pub mod transport;

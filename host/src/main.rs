@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use innkeeper::cli::{Arguments, Command, Configuration, Settings};
 use innkeeper::commands::{check, compile, explain, health, new, serve, test};
-use innkeeper::diagnostics::{self, complain};
+use innkeeper::diagnostics;
 use innkeeper::guest::runtime;
 use innkeeper::helper::{self, Role};
 use innkeeper::panics;
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         _ => &arguments.serve,
     };
     if let Err(problem) = start_diagnostics(settings) {
-        complain(format_args!("innkeeper: {problem}"));
+        diagnostics::error(&problem);
         return ExitCode::FAILURE;
     }
     panics::watch();
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
             .map_err(Into::into),
     };
     ran.unwrap_or_else(|error| {
-        complain(format_args!("innkeeper: {error:#}"));
+        diagnostics::error(&format_args!("{error:#}"));
         ExitCode::FAILURE
     })
 }

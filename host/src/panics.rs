@@ -38,9 +38,9 @@ fn note(panic: &PanicHookInfo<'_>) {
 #[cfg(test)]
 mod tests {
     use super::{count, note};
-    use std::io;
+    use crate::diagnostics::{Form, captured};
     use std::panic::{catch_unwind, set_hook, take_hook};
-    use std::sync::{Arc, Mutex, Once};
+    use std::sync::Once;
 
     /// Notes panics as in the program; tests that fail still show theirs.
     fn watch() {
@@ -54,39 +54,18 @@ mod tests {
         });
     }
 
-    /// What is logged, kept.
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no writer panics").write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn panic_is_one_line_with_its_location_and_is_counted() {
         watch();
-        let (kept, before) = (Kept::default(), count());
-        let writer = kept.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(move || writer.clone())
-            .with_ansi(false)
-            .without_time()
-            .finish();
-        let place = tracing::subscriber::with_default(subscriber, || {
+        let before = count();
+        let mut location = String::new();
+        let told = captured(Form::Text, || {
             let line = line!() + 1;
             assert!(catch_unwind(|| assert_eq!(1, 2, "of two\nlines")).is_err());
-            format!("location={}:{line}:", file!())
+            location = format!("location={}:{line}:", file!());
         });
-        let told = String::from_utf8(kept.0.lock().expect("no writer panics").clone());
-        let told = told.expect("text");
         assert_eq!(told.lines().count(), 1, "{told}");
-        assert!(told.contains("ERROR") && told.contains(&place), "{told}");
+        assert!(told.contains("ERROR") && told.contains(&location), "{told}");
         assert!(told.contains("of two lines left: 1 right: 2"), "{told}");
         // Other tests panic too.
         assert!(count() > before);

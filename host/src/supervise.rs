@@ -15,7 +15,7 @@ pub fn thread(name: &str, mut work: impl FnMut() -> io::Result<()>) {
         match catch_unwind(AssertUnwindSafe(&mut work)) {
             Ok(Ok(())) => return,
             Ok(Err(error)) => tracing::error!(thread = name, %error, "thread failed, restarting"),
-            Err(_) => tracing::error!(thread = name, "thread restarts after a panic"),
+            Err(_) => tracing::error!(thread = name, "thread panicked, restarting"),
         }
         std::thread::sleep(PAUSE);
     }
@@ -27,7 +27,7 @@ where
     W: Future<Output = ()> + Send + 'static,
 {
     while tokio::spawn(work()).await.is_err_and(|error| error.is_panic()) {
-        tracing::error!(task = name, "task restarts after a panic");
+        tracing::error!(task = name, "task panicked, restarting");
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -81,6 +81,62 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
+/// Escapes what is written through it as in a string of JSON, between its quotes. It takes no
+/// memory of its own.
+pub struct JsonEscaping<W>(pub W);
+
+impl<W: Write> Write for JsonEscaping<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        let needs_escape = |character| matches!(character, '"' | '\\') || !is_plain(character);
+        while let Some(at) = rest.find(needs_escape) {
+            let (plain, other) = rest.split_at(at);
+            self.0.write_str(plain)?;
+            let mut characters = other.chars();
+            match characters.next() {
+                Some(character @ ('"' | '\\')) => {
+                    self.0.write_char('\\')?;
+                    self.0.write_char(character)?;
+                }
+                Some(character) => {
+                    for unit in character.encode_utf16(&mut [0; 2]) {
+                        write!(self.0, "\\u{unit:04x}")?;
+                    }
+                }
+                None => {}
+            }
+            rest = characters.as_str();
+        }
+        self.0.write_str(rest)
+    }
+}
+
+/// Appends bytes so that they can end neither the line nor the quotes that they are in, and mean
+/// nothing to a terminal: all but printable ASCII as `\xHH`, and `"` and `\` with a backslash.
+pub fn escape_bytes(text: &mut Vec<u8>, bytes: &[u8]) {
+    for run in bytes.chunk_by(|&one, &other| is_plain_byte(one) && is_plain_byte(other)) {
+        match run {
+            [b'"' | b'\\'] => text.extend_from_slice(&[b'\\', run[0]]),
+            [byte] if !is_plain_byte(*byte) => {
+                text.extend_from_slice(b"\\x");
+                text.extend_from_slice(&hex(*byte));
+            }
+            plain => text.extend_from_slice(plain),
+        }
+    }
+}
+
+/// Whether a byte means itself and nothing else, in a line, in quotes and on a terminal.
+pub fn is_plain_byte(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
+}
+
+/// The two digits of a byte.
+pub fn hex(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
+}
+
 /// JSON, in whose strings the same characters are escaped as JSON has it: who reads it gets
 /// what was written.
 pub fn plain_json(json: &str) -> Cow<'_, str> {
@@ -105,8 +161,8 @@ pub fn plain_json(json: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::{
-        ERROR_CHARACTERS, Escaping, NAME_CHARACTERS, beginning, error_line, escaped, one_line,
-        plain_json, short_name,
+        ERROR_CHARACTERS, Escaping, JsonEscaping, NAME_CHARACTERS, beginning, error_line, escaped,
+        one_line, plain_json, short_name,
     };
     use std::fmt::Write;
 
@@ -154,6 +210,10 @@ mod tests {
         let text = "caf\u{e9}\n\x1b\u{7f}\u{9b}\u{202e}\u{e0001}";
         let json = serde_json::to_string_pretty(&[text]).expect("JSON");
         let plain = plain_json(&json);
+        let mut streamed = String::new();
+        write!(JsonEscaping(&mut streamed), "{text}\"\\").expect("memory");
+        let streamed: String = serde_json::from_str(&format!("\"{streamed}\"")).expect("JSON");
+        assert_eq!(streamed, format!("{text}\"\\"));
         assert!(!plain.contains(['\x1b', '\u{7f}', '\u{9b}', '\u{202e}', '\u{e0001}']), "{plain}");
         let read: Vec<String> = serde_json::from_str(&plain).expect("JSON");
         assert_eq!(read, [text]);

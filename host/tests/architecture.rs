@@ -57,6 +57,7 @@ const LEAVES: &[&str] = &[
     "service_manager",
     "supervise",
     "text",
+    "throttle",
 ];
 
 /// What a module may never use, not even by a change of [`DIRECTION`]; `*` is every other one.

@@ -175,14 +175,14 @@ fn a_worker_that_panics_each_time_leaves_the_others_serving() {
     for _ in 0..3 {
         let line = program.wait_for("panic thread=worker-1");
         assert!(line.contains("I/O driver"), "{line}");
-        program.wait_for("thread restarts after a panic thread=worker-1");
+        program.wait_for("thread panicked, restarting thread=worker-1");
         served.expect_open();
     }
     // It is begun three times, with a second between them.
     assert!(began.elapsed() >= Duration::from_millis(1900), "{:?}", began.elapsed());
     program.wait_for("a worker stands still");
     served.expect_open();
-    let so_far = program.said.matches("panic thread=").count();
+    let so_far = program.said.matches("ERROR panic thread=").count();
     let allowed = usize::try_from(began.elapsed().as_secs()).unwrap() + 2;
     assert!((4..=allowed).contains(&so_far), "{so_far} panics in {:?}", began.elapsed());
     assert!(!program.said.contains("panic thread=worker-0"), "{}", program.said);

@@ -86,7 +86,7 @@ impl Program {
         });
         let mut program = Program { child, addresses: Vec::new(), lines, said: String::new() };
         for _ in 0..listeners {
-            let line = program.wait_for("listening on http://");
+            let line = program.wait_for("listening on");
             program.addresses.push(address(&line));
         }
         program
@@ -121,7 +121,7 @@ impl Program {
 
     /// The address of its administration, where it has one.
     pub fn admin(&mut self) -> SocketAddr {
-        address(&self.wait_for("administration at http://"))
+        address(&self.wait_for("administration at"))
     }
 
     /// Bytes of its memory, by their name in proc(5).

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::diagnostics::complain;
+use crate::diagnostics;
 use crate::text::one_line;
 
 /// Why there is no configuration.
@@ -25,8 +25,9 @@ impl ConfigError {
         match self {
             ConfigError::Cli(error) => {
                 let printed = error.print().and_then(|()| io::stdout().flush());
-                if let Err(error) = printed {
-                    complain(format_args!("innkeeper: cannot write to standard output: {error}"));
+                // Where standard error cannot be written, the exit code tells.
+                if let (Err(error), false) = (printed, error.use_stderr()) {
+                    diagnostics::error(&format_args!("cannot write to standard output: {error}"));
                     return ExitCode::FAILURE;
                 }
                 // 0 for help and version.
@@ -34,7 +35,7 @@ impl ConfigError {
             }
             ConfigError::Source(problems) => {
                 for problem in problems {
-                    complain(format_args!("error: {problem}"));
+                    diagnostics::error(problem);
                 }
                 ExitCode::from(2)
             }

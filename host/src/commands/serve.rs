@@ -22,7 +22,7 @@ use crate::admin::{self, Admin};
 use crate::cli::{DevArguments, EffectiveSetting, Settings, effective};
 use crate::dev::Dev;
 use crate::dev::sources::Sources;
-use crate::diagnostics::{self, say};
+use crate::diagnostics;
 use crate::disk;
 use crate::files::Files;
 use crate::guest::origin::Origin;
@@ -33,7 +33,7 @@ use crate::guest::validation::validate::{Validated, validate};
 use crate::guest::{ActiveGuest, Engine, LoadedGuest, PreparedEngine};
 use crate::helper::{Confinement, Spawner};
 use crate::http1::Http1;
-use crate::log::file::{LogFile, Out};
+use crate::line_writer::{Output, file::LineFile};
 use crate::log::{AccessLog, Format};
 use crate::metrics::Metrics;
 use crate::server::connection::Wires;
@@ -57,7 +57,7 @@ struct Opened {
     files: Files,
     server: Server,
     admin: Option<(AdminAddress, Bound, Access)>,
-    log: Option<(Box<dyn Out>, Format)>,
+    log: Option<(Box<dyn Output>, Format)>,
     engine: PreparedEngine,
     code_cache: Option<CodeCache>,
 }
@@ -108,7 +108,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     } else {
         Some(confine::enter(settings, opened.code_cache.as_ref().map(CodeCache::path))?)
     };
-    diagnostics::hand_over().context("cannot start the thread that writes to standard error")?;
+    diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
     let Opened { workers, files, server, admin, log, engine, code_cache } = opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -168,13 +168,14 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
     let stopped = runtime.block_on(async {
         if io::IsTerminal::is_terminal(&io::stderr()) {
             let (version, root) = (env!("CARGO_PKG_VERSION"), settings.root.display());
-            say(format_args!("innkeeper {version} serves {root}; Ctrl-C stops it"));
+            diagnostics::info("innkeeper", &[("version", &version)]);
+            diagnostics::info("serving", &[("root", &root)]);
         }
         if !keeps_all || settings.sandbox.disabled {
             confine::tell(sandbox.as_ref());
         }
         for listener in &listeners {
-            say(format_args!("listening on {listener}"));
+            diagnostics::info("listening on", &[("url", listener)]);
         }
         if let (Some(sources), Some(dev)) = (sources, &dev) {
             sources.watch(Arc::clone(dev)).map_err(|problem| anyhow!(problem))?;
@@ -204,7 +205,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             let deployer = Arc::clone(&deployer);
             let admin = Admin { subject, deployer, access, uploads, dev };
             tokio::spawn(admin::serve(Arc::new(admin), listener));
-            say(format_args!("administration at {address}"));
+            diagnostics::info("administration at", &[("url", &address)]);
         }
         let told = format!("serving {} at {}", settings.root.display(), listeners.join(", "));
         service_manager::ready(&told);
@@ -294,12 +295,12 @@ fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
 }
 
 /// Opens the access log, if one is wanted.
-fn open_log(settings: &Settings) -> anyhow::Result<Option<(Box<dyn Out>, Format)>> {
+fn open_log(settings: &Settings) -> anyhow::Result<Option<(Box<dyn Output>, Format)>> {
     let Some(format) = settings.log.access.format() else { return Ok(None) };
-    let out: Box<dyn Out> = match &settings.log.access_file {
+    let out: Box<dyn Output> = match &settings.log.access_file {
         None => Box::new(io::stdout()),
         Some(path) => {
-            let file = LogFile::open(path);
+            let file = LineFile::open(path);
             Box::new(file.with_context(|| format!("cannot write the log {}", path.display()))?)
         }
     };

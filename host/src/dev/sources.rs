@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::Dev;
-use crate::diagnostics::show;
+use crate::diagnostics;
 
 /// How long nothing must change before something is done: editors write several files.
 const SETTLED: Duration = Duration::from_millis(30);
@@ -114,7 +114,7 @@ impl Sources {
                 let all = [built.stdout, built.stderr].concat();
                 let shown = &all[all.len().saturating_sub(SHOWN_BYTES)..];
                 let shown = String::from_utf8_lossy(shown);
-                show(shown.trim_end());
+                diagnostics::show_output(shown.trim_end());
                 dev.tell(Some(format!("$ {build}\n{shown}")));
             }
             Err(error) => dev.tell(Some(format!("cannot run a shell for the build: {error}"))),

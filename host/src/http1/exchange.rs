@@ -14,7 +14,7 @@ impl Connection<'_> {
     /// connection's last, the response says so.
     pub(super) async fn exchange(&mut self, bytes: &[u8], is_last: bool) -> Next {
         if self.http1.print_heads {
-            diagnostics::head(self.peer.address, bytes);
+            diagnostics::show_head(self.peer.address, bytes);
         }
         let head = match Head::parse(bytes, &self.http1.limits, self.peer) {
             Ok(head) => head,

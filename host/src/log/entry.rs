@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::clock;
+use crate::text::{escape_bytes, hex, is_plain_byte};
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,15 @@ pub struct Draft {
     body_bytes_at: usize,
 }
 
+impl Draft {
+    /// The most bytes that its line has.
+    pub(super) fn max_bytes(&self) -> usize {
+        /// The number of bytes of a body, and the longest end of a line.
+        const REST: usize = 20 + 14;
+        self.text.len() + REST
+    }
+}
+
 impl Format {
     /// Writes what is known of a line, in the room of one that is written.
     pub(super) fn draft(self, mut room: Draft, entry: &Entry) -> Draft {
@@ -85,14 +95,14 @@ fn write_combined(text: &mut Vec<u8>, entry: &Entry) -> usize {
     text.extend_from_slice(b" - - [");
     clock::write_log_date(text);
     text.extend_from_slice(b"] \"");
-    escape(text, entry.line);
+    escape_bytes(text, entry.line);
     text.extend_from_slice(b"\" ");
     put_number(text, u64::from(entry.status));
     text.push(b' ');
     let body_bytes_at = text.len();
     for field in [entry.referer, entry.user_agent] {
         text.extend_from_slice(b" \"");
-        escape(text, field.unwrap_or(b"-"));
+        escape_bytes(text, field.unwrap_or(b"-"));
         text.push(b'"');
     }
     body_bytes_at
@@ -117,10 +127,9 @@ fn write_json(text: &mut Vec<u8>, entry: &Entry) -> usize {
     text.extend_from_slice(entry.decision.as_bytes());
     text.push(b'"');
     if let Some(guest) = entry.guest {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         text.extend_from_slice(b",\"guest\":\"");
         for byte in guest {
-            text.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+            text.extend_from_slice(&hex(byte));
         }
         text.push(b'"');
     }
@@ -169,45 +178,30 @@ fn put(text: &mut Vec<u8>, part: Arguments) {
     text.write_fmt(part).expect("writing to memory cannot fail");
 }
 
-/// Appends bytes so that they can neither end the line nor the quotes, nor mean
-/// anything to a terminal: all but printable ASCII as `\xHH`, and `"` and `\`
-/// with a backslash.
-pub fn escape(text: &mut Vec<u8>, bytes: &[u8]) {
-    for run in bytes.chunk_by(|&one, &other| is_plain(one) && is_plain(other)) {
-        match run {
-            [b'"' | b'\\'] => text.extend_from_slice(&[b'\\', run[0]]),
-            [byte] if !is_plain(*byte) => put(text, format_args!("\\x{byte:02x}")),
-            plain => text.extend_from_slice(plain),
-        }
-    }
-}
-
-/// Whether a byte means itself and nothing else, in a line, in quotes, on a terminal.
-fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
-}
-
 /// Appends bytes so that reading the string of JSON gives what the other format has: a
 /// field may hold any bytes, and JSON holds text alone. A quote needs no backslash of its
 /// own there.
 fn escape_for_json(text: &mut Vec<u8>, bytes: &[u8]) {
-    for run in bytes.chunk_by(|&one, &other| is_plain(one) && is_plain(other)) {
+    for run in bytes.chunk_by(|&one, &other| is_plain_byte(one) && is_plain_byte(other)) {
         match run {
             b"\"" => text.extend_from_slice(b"\\\""),
             b"\\" => text.extend_from_slice(b"\\\\\\\\"),
-            [byte] if !is_plain(*byte) => put(text, format_args!("\\\\x{byte:02x}")),
+            [byte] if !is_plain_byte(*byte) => {
+                text.extend_from_slice(b"\\\\x");
+                text.extend_from_slice(&hex(*byte));
+            }
             plain => text.extend_from_slice(plain),
         }
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::{Draft, Entry, Format};
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::Duration;
 
-    pub(in crate::log) fn entry(line: &[u8]) -> Entry<'_> {
+    fn entry(line: &[u8]) -> Entry<'_> {
         Entry {
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
             line,

@@ -1,42 +1,24 @@
-//! Where the access log goes: standard output, or a file that can be opened anew.
+//! A file of lines, which can be reopened after it was moved away.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::output::Output;
 use crate::named_file::{self, NamedFileError};
 
-/// What the log is written to.
-pub trait Out: Write + Send {
-    /// Begins anew where its name leads to now. Where there is no name that means
-    /// nothing.
-    fn reopen(&mut self) -> io::Result<()>;
-}
-
-impl Out for io::Stdout {
-    fn reopen(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Out for Box<dyn Out> {
-    fn reopen(&mut self) -> io::Result<()> {
-        (**self).reopen()
-    }
-}
-
-/// A log file. Lines are appended, so that several processes may share it, as an old
-/// one and a new one do while a server is replaced.
-pub struct LogFile {
+/// A file of lines. They are appended, so that several processes may share it, as an old one
+/// and a new one do while a server is replaced.
+pub struct LineFile {
     path: PathBuf,
     file: File,
 }
 
-impl LogFile {
-    /// Opens it, and makes it if it is not there: readable by its group, as others
-    /// expect of logs, and by nobody else.
-    pub fn open(path: &Path) -> io::Result<LogFile> {
-        Ok(LogFile { path: path.to_owned(), file: open(path)? })
+impl LineFile {
+    /// Opens it, and creates it if it is missing: readable by its group, as is usual for logs,
+    /// and by no other user.
+    pub fn open(path: &Path) -> io::Result<LineFile> {
+        Ok(LineFile { path: path.to_owned(), file: open(path)? })
     }
 }
 
@@ -47,7 +29,7 @@ fn open(path: &Path) -> io::Result<File> {
     })
 }
 
-impl Write for LogFile {
+impl Write for LineFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
     }
@@ -57,7 +39,7 @@ impl Write for LogFile {
     }
 }
 
-impl Out for LogFile {
+impl Output for LineFile {
     fn reopen(&mut self) -> io::Result<()> {
         let named =
             |error| io::Error::other(format!("{} cannot be opened: {error}", self.path.display()));
@@ -68,15 +50,16 @@ impl Out for LogFile {
 
 #[cfg(test)]
 mod tests {
-    use super::{LogFile, Out};
+    use super::LineFile;
+    use crate::line_writer::Output;
     use std::fs;
     use std::io::Write;
 
     #[test]
-    fn what_was_moved_away_is_left_alone() {
+    fn reopened_file_leaves_the_moved_one_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, moved) = (folder.path().join("log"), folder.path().join("log.1"));
-        let mut log = LogFile::open(&path).expect("a file");
+        let mut log = LineFile::open(&path).expect("a file");
         log.write_all(b"a\n").expect("written");
         fs::rename(&path, &moved).expect("moved");
         log.write_all(b"b\n").expect("written");
