@@ -5,13 +5,14 @@
 //! - `read_head`: waits for a request; [`scan`]: where its head ends; [`head`]: what it says;
 //!   [`error`]: why it is refused.
 //! - `exchange`: one request and its response.
-//! - [`request_body`]: a request's body, measured and discarded; `drain`: read from the
-//!   connection.
+//! - [`request_body`]: a request's body, measured and discarded, `chunk_line` by line; `drain`:
+//!   read from the connection.
 //! - `write`, [`response_head`]: a response becomes bytes.
 //! - `settle`, `delivery`: what the client took of responses; `close`: the end of a connection.
 //! - [`limits`]: how much, how many and how long, each with its reason.
 //! - [`whole`]: a head that is there as a whole, for `innkeeper explain`.
 
+mod chunk_line;
 mod close;
 pub(crate) mod connection;
 mod delivery;

@@ -1,7 +1,7 @@
 //! A request's body, measured and discarded: a server of files has no use for
 //! one, and must know where it ends (RFC 9112, sections 6 and 7).
 
-use crate::http::token::is_token_byte;
+use super::chunk_line::ChunkLine;
 
 /// How a request's body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,15 +41,8 @@ impl BodyError {
     }
 }
 
-/// Bytes of one line of a chunked body: a size with its extensions, or a trailer
-/// field. Nobody is known to use extensions; all of them count as content too.
-const MAX_CHUNK_LINE: usize = 256;
-
 /// Lines of trailer fields.
 const MAX_TRAILERS: usize = 32;
-
-/// Hexadecimal digits of a chunk's size: what fits into 64 bits.
-const MAX_SIZE_DIGITS: usize = 16;
 
 /// Reads a body to its end without keeping it.
 #[derive(Debug)]
@@ -66,140 +59,15 @@ enum State {
     /// This many bytes of content, then the end.
     Content(u64),
     /// The line with a chunk's size, of which this much has arrived.
-    Size(Line),
+    Size(ChunkLine),
     /// This many bytes of a chunk.
     Chunk(u64),
     /// The line end behind a chunk, of which this many bytes have arrived.
     ChunkEnd(usize),
     /// A trailer field or the empty line that ends the body.
-    Trailer(Line),
+    Trailer(ChunkLine),
     /// Nothing: the body has ended.
     End,
-}
-
-/// A line of a chunked body, as far as it has arrived.
-#[derive(Debug)]
-struct Line {
-    /// Bytes before the line end.
-    length: usize,
-    /// Where in the line the next byte stands.
-    place: Place,
-    /// Whether its last byte is a CR.
-    ends_in_cr: bool,
-}
-
-/// Where in a line of a chunked body a byte stands (RFC 9112, sections 7.1, 7.1.1 and
-/// 7.1.2). What an extension says does not matter, but it has to be one: what is none may
-/// be an end of the line, or no end, to another reader.
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    /// In a chunk's size, of which so many digits give this number so far.
-    Size { digits: usize, size: u64 },
-    /// In blanks behind the size or a value. An extension must follow, or `5 6` would be
-    /// 5 to one reader and 86 to another.
-    Blanks { size: u64 },
-    /// Behind the `;` of an extension, before its name.
-    Semicolon { size: u64 },
-    /// In its name.
-    ExtensionName { size: u64 },
-    /// In blanks behind its name: `=` must follow, or another extension.
-    NameBlanks { size: u64 },
-    /// Behind its `=`, before its value.
-    Equals { size: u64 },
-    /// In a value that is a token.
-    Token { size: u64 },
-    /// In a quoted value, which must end in its line.
-    Quoted { size: u64 },
-    /// Behind a backslash in that value.
-    Escaped { size: u64 },
-    /// Behind a quoted value.
-    Unquoted { size: u64 },
-    /// In the name of a trailer field, or at the end of the body.
-    Name,
-    /// In the value of a trailer field.
-    Value,
-}
-
-impl Line {
-    /// The line with a chunk's size.
-    fn size() -> Line {
-        Line { length: 0, place: Place::Size { digits: 0, size: 0 }, ends_in_cr: false }
-    }
-
-    /// A trailer field, or the empty line that ends the body.
-    fn trailer() -> Line {
-        Line { length: 0, place: Place::Name, ends_in_cr: false }
-    }
-
-    /// Takes the next byte. True when the line is complete.
-    fn push(&mut self, byte: u8) -> Result<bool, BodyError> {
-        match byte {
-            b'\n' if self.ends_in_cr => return Ok(true),
-            // A bare CR.
-            _ if self.ends_in_cr => return Err(BodyError::Chunk),
-            b'\r' => {
-                self.ends_in_cr = true;
-                return match self.place {
-                    Place::Size { digits: 1.., .. }
-                    | Place::ExtensionName { .. }
-                    | Place::Token { .. }
-                    | Place::Unquoted { .. }
-                    | Place::Value => Ok(false),
-                    Place::Name if self.length == 0 => Ok(false),
-                    _ => Err(BodyError::Chunk),
-                };
-            }
-            _ => {}
-        }
-        self.length += 1;
-        if self.length > MAX_CHUNK_LINE {
-            return Err(BodyError::Chunk);
-        }
-        self.place = self.place.behind(byte, self.length).ok_or(BodyError::Chunk)?;
-        Ok(false)
-    }
-}
-
-impl Place {
-    /// Where the byte leads that is the line's nth. `None` if it may not stand there.
-    fn behind(self, byte: u8, nth: usize) -> Option<Place> {
-        let is_blank = matches!(byte, b' ' | b'\t');
-        let is_token = is_token_byte(byte);
-        // No control character, and so no LF without CR.
-        let is_text = matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
-        match self {
-            Place::Size { digits, size } => match char::from(byte).to_digit(16) {
-                Some(digit) if digits < MAX_SIZE_DIGITS => {
-                    Some(Place::Size { digits: digits + 1, size: size << 4 | u64::from(digit) })
-                }
-                None if digits > 0 => Place::Blanks { size }.behind(byte, nth),
-                _ => None,
-            },
-            Place::Blanks { size } if byte == b';' => Some(Place::Semicolon { size }),
-            Place::Blanks { .. } => is_blank.then_some(self),
-            Place::Semicolon { .. } if is_blank => Some(self),
-            Place::Semicolon { size } => is_token.then_some(Place::ExtensionName { size }),
-            Place::ExtensionName { .. } if is_token => Some(self),
-            Place::ExtensionName { size } | Place::NameBlanks { size } => match byte {
-                b'=' => Some(Place::Equals { size }),
-                b';' => Some(Place::Semicolon { size }),
-                _ => is_blank.then_some(Place::NameBlanks { size }),
-            },
-            Place::Equals { .. } if is_blank => Some(self),
-            Place::Equals { size } if byte == b'"' => Some(Place::Quoted { size }),
-            Place::Equals { size } => is_token.then_some(Place::Token { size }),
-            Place::Token { .. } if is_token => Some(self),
-            Place::Token { size } | Place::Unquoted { size } => {
-                Place::Blanks { size }.behind(byte, nth)
-            }
-            Place::Quoted { size } if byte == b'"' => Some(Place::Unquoted { size }),
-            Place::Quoted { size } if byte == b'\\' => Some(Place::Escaped { size }),
-            Place::Escaped { size } => is_text.then_some(Place::Quoted { size }),
-            Place::Name if byte == b':' && nth > 1 => Some(Place::Value),
-            Place::Name => is_token.then_some(self),
-            Place::Quoted { .. } | Place::Value => is_text.then_some(self),
-        }
-    }
 }
 
 impl BodyDrain {
@@ -209,7 +77,7 @@ impl BodyDrain {
             Framing::None => State::End,
             Framing::Length(length) if length > allowance => return Err(BodyError::TooLarge),
             Framing::Length(length) => State::Content(length),
-            Framing::Chunked => State::Size(Line::size()),
+            Framing::Chunked => State::Size(ChunkLine::size()),
         };
         Ok(BodyDrain { state, allowance, trailers: 0 })
     }
@@ -251,37 +119,31 @@ impl BodyDrain {
                 }
                 *seen += 1;
                 if *seen == 2 {
-                    self.state = State::Size(Line::size());
+                    self.state = State::Size(ChunkLine::size());
                 }
                 Ok(1)
             }
             State::Size(line) => {
-                if line.push(received[0])? {
-                    let (size, extension) = match line.place {
-                        Place::Size { size, .. } => (size, 0),
-                        Place::ExtensionName { size }
-                        | Place::Token { size }
-                        | Place::Unquoted { size } => (size, line.length),
-                        _ => return Err(BodyError::Chunk),
-                    };
+                if line.push(received[0]).ok_or(BodyError::Chunk)? {
+                    let (size, extension) = line.chunk().ok_or(BodyError::Chunk)?;
                     // Extensions count as content: there could be more of them.
                     let bytes = size.saturating_add(extension as u64);
                     self.allowance =
                         self.allowance.checked_sub(bytes).ok_or(BodyError::TooLarge)?;
                     self.state = match size {
-                        0 => State::Trailer(Line::trailer()),
+                        0 => State::Trailer(ChunkLine::trailer()),
                         size => State::Chunk(size),
                     };
                 }
                 Ok(1)
             }
             State::Trailer(line) => {
-                if line.push(received[0])? {
+                if line.push(received[0]).ok_or(BodyError::Chunk)? {
                     self.trailers += 1;
-                    self.state = match line.length {
+                    self.state = match line.length() {
                         0 => State::End,
                         _ if self.trailers > MAX_TRAILERS => return Err(BodyError::Chunk),
-                        _ => State::Trailer(Line::trailer()),
+                        _ => State::Trailer(ChunkLine::trailer()),
                     };
                 }
                 Ok(1)
@@ -303,7 +165,7 @@ fn skip(left: &mut u64, received: &[u8]) -> usize {
 mod tests {
     use super::{BodyDrain, BodyError, Framing};
 
-    /// BodyDrains a chunked body, and gives what is left behind it. However the
+    /// Drains a chunked body, and gives what is left behind it. However the
     /// bytes are split, the outcome is the same.
     fn chunked(received: &[u8]) -> Result<&[u8], BodyError> {
         let whole = discard(received, received.len());
