@@ -1,15 +1,15 @@
-//! Makes the wasm module's memory small. A fresh instance is made for each
-//! decision, and every page that it touches costs a page fault.
+//! Makes the stack of the wasm module small. Each decision runs on a fresh instance, and
+//! every page that the instance touches costs a page fault.
 //!
-//! Cargo hands this on to guests that are built on this crate. One that it should no
-//! longer do so for would have the linker's 1 MiB, and work.
+//! Cargo applies this to guests that are built on this crate, too. Without it a guest has
+//! the linker's 1 MiB, and works.
 
-/// Room for the stack of the default policy, in bytes. The linker's default is
+/// Bytes of the stack of the default policy. The linker's default is
 /// 1 MiB, and the deepest call of the policy needs less than 4 KiB.
 const STACK_BYTES: u32 = 32 * 1024;
 
-/// The same for other policies, whose libraries may need more. What is not touched
-/// costs nothing that could be measured.
+/// The same for other policies, whose libraries may need more. Untouched pages cost
+/// nothing measurable.
 const STACK_BYTES_OF_OTHERS: u32 = 256 * 1024;
 
 fn main() {

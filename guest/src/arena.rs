@@ -1,10 +1,10 @@
-//! Where the module's memory comes from: an arena that is never given back.
+//! The allocator of the module: an arena that frees nothing.
 //!
-//! An instance lives for one decision, so there is nothing to free. And the
-//! memory has its full size from the start: growing it, as the standard
-//! allocator does at once, costs the host two system calls and a TLB flush on
-//! every core for each decision (a request cost 120 µs instead of 64, under load).
-//! Only a policy that needs more than the arena has pays for growing.
+//! An instance lives for one decision, so nothing needs to be freed. The memory has
+//! its full size from the start: the standard allocator grows it at once, which costs
+//! the host two system calls and a TLB flush on every core for each decision (a request
+//! cost 120 µs instead of 64, under load). Only a policy that needs more than the arena
+//! pays for growth.
 
 #![expect(
     unsafe_code,
@@ -17,15 +17,15 @@ use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::ptr::{null_mut, with_exposed_provenance_mut};
 
-/// Bytes of the arena. The longest request line that the host accepts (8 KiB),
-/// made of slashes alone, has room. Pages that are not touched cost little: the
-/// host looks which were when it cleans up.
+/// Bytes of the arena: room for the longest request line that the host accepts (8 KiB),
+/// made of slashes alone. Untouched pages cost little: the host resets touched pages
+/// alone.
 const ARENA_BYTES: usize = 384 << 10;
 
 /// Bytes of a page of wasm, the unit in which memory grows.
 const PAGE_BYTES: usize = 64 << 10;
 
-/// Pages by which memory grows at least. Growing is what costs, not pages.
+/// Pages by which memory grows at least. The call costs, not the pages.
 const GROWTH_PAGES: usize = 16;
 
 #[global_allocator]
@@ -37,14 +37,14 @@ static ARENA: Arena = Arena {
 
 struct Arena {
     memory: UnsafeCell<[MaybeUninit<u8>; ARENA_BYTES]>,
-    /// Bytes from the start that were handed out. Never more than there are.
+    /// Bytes from the start that are allocated, at most `ARENA_BYTES`.
     used: Cell<usize>,
-    /// Addresses of what is left of the pages by which memory grew.
+    /// First and last address of the free rest of the pages by which memory grew.
     grown: Cell<(usize, usize)>,
 }
 
 impl Arena {
-    /// Hands out memory that was not there at the start.
+    /// Allocates memory beyond the arena.
     #[cold]
     #[inline(never)]
     fn grow(&self, layout: Layout) -> *mut u8 {
@@ -56,7 +56,7 @@ impl Arena {
             return with_exposed_provenance_mut(start);
         }
         let pages = layout.size().div_ceil(PAGE_BYTES).max(GROWTH_PAGES);
-        // What is to be aligned more strictly than a page, no policy needs.
+        // No policy needs an alignment above that of a page.
         let fits = layout.align() <= PAGE_BYTES;
         let first = if fits { memory_grow::<0>(pages) } else { usize::MAX };
         if first == usize::MAX {
@@ -73,8 +73,8 @@ impl Arena {
 // SAFETY: a module without the threads proposal has one thread.
 unsafe impl Sync for Arena {}
 
-// SAFETY: `alloc` hands out each byte of the arena and of the pages after it once,
-// aligned as asked for, or null. `realloc` is the trait's own, made of `alloc`, and
+// SAFETY: `alloc` returns each byte of the arena and of the pages after it once, with the
+// alignment of the layout, or null. `realloc` is the trait's own, made of `alloc`, and
 // so is `alloc_zeroed`.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -7,7 +7,7 @@ use bindings::exports::innkeeper::policy::policy;
 use crate::decision::{Candidate, Decision, Field};
 use crate::{Policy, Request};
 
-/// What wit-bindgen makes of the world.
+/// The types and functions that wit-bindgen generates for the world.
 #[expect(missing_docs, reason = "`wit/policy.wit` documents all of it")]
 pub mod bindings {
     wit_bindgen::generate!({
@@ -38,7 +38,7 @@ impl<P: Policy + 'static> policy::Guest for Component<P> {
     }
 
     fn decide(request: policy::Request) -> policy::Decision {
-        // Known when it is compiled: a policy without interests has no loop here.
+        // A constant: a policy without interests has no loop here.
         let fields = if P::INTERESTS.is_empty() {
             Vec::new()
         } else {

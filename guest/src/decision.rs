@@ -2,9 +2,9 @@
 //! same names and the same meaning.
 //!
 //! The contract's rules (which paths, which status, how many fields) are not
-//! repeated here. The host checks them, and `innkeeper check` tells before it does.
+//! repeated here: the host checks them, and so does `innkeeper check`.
 
-/// How to answer a request.
+/// How to respond to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Serve the index page of the directory with this path below the root: `""`
@@ -14,9 +14,9 @@ pub enum Decision {
     File(String),
     /// There is nothing here.
     NotFound,
-    /// Answer with this.
+    /// Send this response.
     Reply(Reply),
-    /// Serve the first of several candidates, or with another status or fields.
+    /// Serve the first of several candidates, or one with another status or fields.
     Serve(Serve),
     /// Send the client elsewhere.
     Redirect(Redirect),
@@ -33,8 +33,8 @@ impl Decision {
         Decision::File(path.into())
     }
 
-    /// The same decision in a folder of the site: each path is one below it. What
-    /// has no path stays as it is.
+    /// The same decision in a folder of the site: each path gets the folder before it. A
+    /// decision without a path stays the same.
     ///
     /// The folder's name is not checked: it must be one that the contract allows.
     pub fn beneath(self, folder: &str) -> Decision {
@@ -78,14 +78,14 @@ impl Candidate {
     }
 }
 
-/// Serve the first candidate that exists, with a say in how.
+/// Serve the first candidate that exists, with a status and fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Serve {
     /// What to try, in this order; one to sixteen.
     pub candidates: Vec<Candidate>,
     /// 200, or 400 to 599 for a page that explains an error.
     pub status: u16,
-    /// Further fields for the answer.
+    /// Further fields of the response.
     pub fields: Vec<Field>,
 }
 
@@ -100,13 +100,13 @@ impl Serve {
         Serve { candidates: vec![candidate], status: 200, fields: Vec::new() }
     }
 
-    /// With another status.
+    /// The same with another status.
     pub fn status(mut self, status: u16) -> Serve {
         self.status = status;
         self
     }
 
-    /// With this field too.
+    /// The same with one more field.
     pub fn with(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Serve {
         self.fields.push(Field::new(name, value));
         self
@@ -124,19 +124,19 @@ impl From<Serve> for Decision {
 pub struct Redirect {
     /// 301, 302, 303, 307 or 308.
     pub status: u16,
-    /// Where to: an `http` or `https` URL or a relative reference, escaped.
+    /// The target: an `http` or `https` URL or a relative reference, escaped.
     pub location: String,
-    /// Further fields for the answer.
+    /// Further fields of the response.
     pub fields: Vec<Field>,
 }
 
 impl Redirect {
-    /// Send the client there. [`escape`](crate::path::escape) makes a path fit for it.
+    /// Send the client to this location. [`escape`](crate::path::escape) makes one of a path.
     pub fn new(status: u16, location: impl Into<String>) -> Redirect {
         Redirect { status, location: location.into(), fields: Vec::new() }
     }
 
-    /// With this field too.
+    /// The same with one more field.
     pub fn with(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Redirect {
         self.fields.push(Field::new(name, value));
         self
@@ -149,12 +149,12 @@ impl From<Redirect> for Decision {
     }
 }
 
-/// A small answer of the policy's own.
+/// A small response of the policy's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// 200 to 599, but not 206, 304 or 416.
     pub status: u16,
-    /// Further fields for the answer.
+    /// Further fields of the response.
     pub fields: Vec<Field>,
     /// The body, at most 1 MiB. Without a `content-type` among the fields it is
     /// sent as `text/plain; charset=utf-8`.
@@ -162,17 +162,17 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Answer with this plain text. With 204 and 205 it must be empty.
+    /// Reply with this plain text. With 204 and 205 it must be empty.
     pub fn text(status: u16, body: impl Into<Vec<u8>>) -> Reply {
         Reply { status, fields: Vec::new(), body: body.into() }
     }
 
-    /// Answer with this page.
+    /// Reply with this HTML page.
     pub fn html(status: u16, page: impl Into<Vec<u8>>) -> Reply {
         Reply::text(status, page).with("content-type", "text/html; charset=utf-8")
     }
 
-    /// With this field too.
+    /// The same with one more field.
     pub fn with(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Reply {
         self.fields.push(Field::new(name, value));
         self
@@ -185,7 +185,7 @@ impl From<Reply> for Decision {
     }
 }
 
-/// A header field, of a request or of an answer.
+/// A header field, of a request or of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Its name. In a request it is in lower case.
@@ -206,7 +206,7 @@ mod tests {
     use super::{Candidate, Decision, Redirect, Reply, Serve};
 
     #[test]
-    fn what_has_a_path_has_it_beneath_the_folder() {
+    fn paths_are_beneath_the_folder_and_other_decisions_stay() {
         assert_eq!(Decision::index("").beneath("en"), Decision::index("en/"));
         assert_eq!(Decision::file("a/b.css").beneath("en"), Decision::file("en/a/b.css"));
         let serve = Serve::first_of([Candidate::file("a"), Candidate::index("")]);

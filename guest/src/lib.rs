@@ -1,6 +1,6 @@
-//! innkeeper's default policy, and what a policy of your own is made of.
+//! innkeeper's default policy, and the parts to build a policy of your own.
 //!
-//! A policy is a type with one function, and a guest is a library with one policy:
+//! A policy is a type with one function, and a guest is a library that exports one policy:
 //!
 //! ```
 //! use innkeeper_guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve};
@@ -25,21 +25,21 @@
 //! innkeeper_guest::export!(Colours);
 //! ```
 //!
-//! `guest/examples` has more of them, each with its `Cargo.toml`. Everything here
-//! is a pure function of its input and runs natively, so that `cargo test` tests a
-//! whole policy without a server and without wasm. In reading order:
+//! `guest/examples` has more guests, each with its `Cargo.toml`. Everything here is a
+//! pure function of its input and runs natively, so `cargo test` tests a whole policy
+//! without a server and without wasm. In reading order:
 //!
-//! - [`decide`](mod@decide): request line in, decision out. The default policy, on
-//!   one screen.
-//! - [`policy`]: what a policy is, and [`export!`].
-//! - [`request`]: what it is asked.
-//! - [`decision`]: what it may decide.
-//! - [`line`](mod@line): the request line, taken apart (RFC 9112, section 3).
+//! - [`decide`](mod@decide): the default policy, on one screen: request line in,
+//!   decision out.
+//! - [`policy`]: the trait of a policy, and [`export!`].
+//! - [`request`]: what a policy sees of a request.
+//! - [`decision`]: what a policy may decide.
+//! - [`line`](mod@line): the request line, parsed (RFC 9112, section 3).
 //! - [`path`]: the path of a URL, decoded and resolved (RFC 3986, section 5.2.4).
-//! - `testing`, with the feature of that name: checks for unit tests.
+//! - `testing`, with the feature of that name: checks for the unit tests of a policy.
 //!
-//! Compiled for wasm only: `component` binds all that to `wit/policy.wit`, and
-//! `arena` is where memory comes from.
+//! Two modules are compiled for wasm only: `component` binds a policy to
+//! `wit/policy.wit`, and `arena` allocates memory.
 
 #[cfg(target_arch = "wasm32")]
 mod arena;

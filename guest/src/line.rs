@@ -1,11 +1,11 @@
-//! The request line, taken apart as RFC 9112, section 3 defines it.
+//! The request line, parsed as RFC 9112, section 3 defines it.
 
 /// A request line: method, target and version with one space between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLine<'a> {
     /// The method: a token, and case-sensitive.
     pub method: &'a str,
-    /// What the request is about.
+    /// The request target.
     pub target: Target<'a>,
     /// The minor version; the major version is 1.
     pub minor_version: u8,
@@ -21,9 +21,9 @@ pub enum Target<'a> {
         /// What follows the first `?`, if there is one.
         query: Option<&'a str>,
     },
-    /// `http://host/path?query`, as sent to proxies, and accepted by all.
+    /// `http://host/path?query`: clients send it to proxies, and every server accepts it.
     Absolute {
-        /// The host, with its port if one was given.
+        /// The host, with its port if the target has one.
         authority: &'a str,
         /// The path, still escaped. It begins with `/`.
         path: &'a str,
@@ -36,17 +36,17 @@ pub enum Target<'a> {
     Asterisk,
 }
 
-/// Why some bytes are not a request line that can be answered.
+/// Why bytes are not a request line of HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Not a request line. The text says what is wrong, for the client to read.
+    /// Not a request line. The text tells the client what is wrong.
     Malformed(&'static str),
     /// A request line of a version other than HTTP/1.x.
     Version,
 }
 
 impl<'a> RequestLine<'a> {
-    /// Takes a request line apart, given without its line end.
+    /// Parses a request line, given without its line end.
     pub fn parse(line: &'a [u8]) -> Result<RequestLine<'a>, Fault> {
         // Only visible ASCII may stand in a request line, and the two spaces
         // that separate its parts.
@@ -96,7 +96,7 @@ impl<'a> Target<'a> {
                     return None;
                 }
                 let end = rest.find(['/', '?']).unwrap_or(rest.len());
-                // The checked way, here and below: what could panic would bring the
+                // Checked splits, here and below: one that could panic would bring the
                 // formatting of panics into the module, a quarter of its code.
                 let (authority, rest) = rest.split_at_checked(end)?;
                 split_port(authority)?;
@@ -113,7 +113,7 @@ impl<'a> Target<'a> {
 /// (RFC 3986, section 3.2.3).
 ///
 /// `None` if it is not `host` or `host:port`. User information is refused: it is
-/// deprecated and serves deception (RFC 9110, section 4.2.4).
+/// deprecated, and is used to deceive (RFC 9110, section 4.2.4).
 pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let host_end = match authority.strip_prefix('[') {
         // An IPv6 address: colons inside the brackets belong to it.
@@ -145,7 +145,7 @@ fn split_query(target: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Reads `HTTP/1.x` (RFC 9112, section 2.3) and gives its minor version.
+/// Parses `HTTP/1.x` (RFC 9112, section 2.3) into its minor version.
 fn parse_version(version: &str) -> Result<u8, Fault> {
     match version.as_bytes() {
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => Ok(minor - b'0'),
@@ -165,15 +165,15 @@ fn is_token(text: &str) -> bool {
 }
 
 /// Whether the byte may stand in a registered name or an IPv4 address (RFC 3986,
-/// section 3.2.2), without two that no name has which can be looked up: the comma would
-/// make a list of two hosts, and behind a `%` anything can hide.
+/// section 3.2.2). Two bytes that no name in DNS has are left out: the comma would make a
+/// list of two hosts, and a percent-escape can hide any byte.
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte)
 }
 
 /// Whether these are eight groups, of which one run may be left out and the last two may
-/// be an IPv4 address (RFC 3986, section 3.2.2). Without a zone, which means nothing to
-/// another machine (RFC 6874, section 1), and without addresses of the future.
+/// be an IPv4 address (RFC 3986, section 3.2.2). Zones are refused, as they mean nothing to
+/// another machine (RFC 6874, section 1), and so are addresses of future versions.
 fn is_ipv6(address: &[u8]) -> bool {
     let (mut rest, mut is_elided) = match address {
         [b':', b':', behind @ ..] => (behind, true),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_rfc_9112() {
+    fn examples_of_rfc_9112_are_parsed() {
         // Sections 3, 3.2.1, 3.2.2, 3.2.3 and 3.2.4.
         let line = RequestLine::parse(b"GET /hello.txt HTTP/1.1").expect("a request line");
         assert_eq!((line.method, line.minor_version), ("GET", 1));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_with_colons() {
+    fn ipv6_host_keeps_its_brackets() {
         assert_eq!(
             target("GET http://[::1]:7890/a HTTP/1.1"),
             Target::Absolute { authority: "[::1]:7890", path: "/a", query: None }
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_port_is_none() {
+    fn empty_port_is_no_port() {
         assert_eq!(split_port("h:"), Some(("h", None)));
         assert_eq!(split_port("[::1]:"), Some(("[::1]", None)));
         assert_eq!(split_port("h:080"), Some(("h", Some(80))));
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_addresses_are_what_the_standard_library_takes_for_some() {
+    fn ipv6_address_is_what_the_standard_library_parses() {
         // All texts of up to nine of these parts.
         let parts = ["", "0", "abcd", "12345", "g", "1.2.3.4", "1.2.3.04", "256.0.0.1", "1.2.3"];
         let mut numbers = 0_u64;
@@ -290,7 +290,7 @@ mod tests {
                     text.push(':');
                 }
                 left /= 9;
-                // Most of them are groups, or hardly any text would be an address.
+                // Three of four parts are groups: otherwise few texts would be addresses.
                 text.push_str(match left % 4 {
                     0 => parts[(left % 9) as usize],
                     _ => "7f",
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_query_is_not_the_same_as_none() {
+    fn empty_query_is_not_no_query() {
         assert_eq!(target("GET /? HTTP/1.1"), Target::Origin { path: "/", query: Some("") });
     }
 }

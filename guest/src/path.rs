@@ -16,29 +16,28 @@ pub struct SitePath {
 pub enum Fault {
     /// A `%` without two hexadecimal digits after it.
     Escape,
-    /// It is well formed and yet can name nothing here: it leads above the
-    /// root, or it has a name that no file of a site should have.
+    /// It is well formed and names no file: it leads above the root, or has a name
+    /// that no file of a site should have.
     NamesNothing,
 }
 
 impl SitePath {
     /// Decodes and resolves the path of a URL, which begins with `/`.
     ///
-    /// Percent-escapes are decoded exactly once and before anything is judged,
-    /// so that `%2e%2e` is `..` and `%252e` is the name `%2e`. A `/` that was
-    /// escaped separates nothing (RFC 3986, section 2.2) and cannot be part of
-    /// a name either.
+    /// Percent-escapes are decoded exactly once, before any check: `%2e%2e` is `..`,
+    /// and `%252e` is the name `%2e`. An escaped `/` does not separate names
+    /// (RFC 3986, section 2.2) and cannot be part of a name either.
     ///
     /// Dot segments are resolved as in RFC 3986, section 5.2.4, with one
     /// difference: `..` at the root names nothing instead of being dropped.
-    /// Every browser drops it before it asks, so who still sends it is looking
-    /// for a way out. Empty segments count while dots are resolved, as they do
-    /// in a browser, and are dropped afterwards: `/a//b` is `/a/b`.
+    /// Every browser drops it before it sends a request, so a client that sends it
+    /// tries to leave the root. Empty segments count while dots are resolved, as they
+    /// do in a browser, and are dropped afterwards: `/a//b` is `/a/b`.
     ///
-    /// It is done in one buffer and byte by byte: a line of nothing but slashes costs
-    /// hardly more than any other of its length.
+    /// One buffer and one pass over the bytes: a path of slashes alone costs hardly
+    /// more than any other of its length.
     pub fn resolve(path: &str) -> Result<SitePath, Fault> {
-        // The names so far, the empty ones too, each with a `/` behind it.
+        // The names so far, also empty ones, each followed by a `/`.
         let mut names: Vec<u8> = Vec::with_capacity(path.len() + 1);
         let mut start = 0;
         let mut depth = 0_usize;
@@ -70,7 +69,7 @@ impl SitePath {
                 }
                 Some([b'.', b'.']) => {
                     names.truncate(start);
-                    // Once it names nothing it does so for good.
+                    // Above the root once is above the root for good.
                     names_nothing |= depth == 0;
                     depth = depth.saturating_sub(1);
                     names.pop();
@@ -115,19 +114,19 @@ impl SitePath {
         self.path.is_empty() || self.path.ends_with('/')
     }
 
-    /// The names on the way down from the root.
+    /// The names of the path, from the root down.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.path.split('/').filter(|name| !name.is_empty())
     }
 
-    /// Whether a name begins with a dot, other than a first one that is this.
+    /// Whether a name begins with a dot. The first name may be this one.
     pub fn has_dot_file_but(&self, allowed: &str) -> bool {
         let rest = match self.path.strip_prefix(allowed) {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
             _ => &self.path,
         };
         let mut before = b'/';
-        // Byte by byte, as the path is resolved.
+        // One pass over the bytes, as in `resolve`.
         rest.bytes().any(|byte| {
             let is_dot_file = byte == b'.' && before == b'/';
             before = byte;
@@ -135,18 +134,17 @@ impl SitePath {
         })
     }
 
-    /// The path itself: names with `/` between them, and one at the end of a
-    /// directory's.
+    /// The path as text: names with `/` between them, and one at the end of a
+    /// directory's path.
     pub fn into_string(self) -> String {
         self.path
     }
 }
 
-/// Writes a path as it stands in a URL: each byte but `/` and those that never need
-/// it becomes a percent-escape (RFC 3986, sections 2.1 and 2.3).
+/// Escapes a path for a URL: each byte but `/` and the unreserved characters becomes a
+/// percent-escape (RFC 3986, sections 2.1 and 2.3).
 ///
-/// A path that could begin with two slashes must be kept from it by who writes the
-/// URL: there a host would follow.
+/// The caller must not begin a URL with two slashes: a host would follow them.
 pub fn escape(path: &str) -> String {
     const DIGITS: [char; 16] =
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
@@ -162,8 +160,8 @@ pub fn escape(path: &str) -> String {
     escaped
 }
 
-/// Whether no name of a file may contain this byte: separators on some system,
-/// and the control characters, which forge lines in logs and listings.
+/// Whether no file name may contain this byte: a separator of some system, or a control
+/// character, which could forge a line of a log or a listing.
 fn is_unusable(byte: u8) -> bool {
     byte == b'/' || byte == b'\\' || byte.is_ascii_control()
 }
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn dot_segments_as_in_rfc_3986() {
+    fn dot_segments_are_resolved_as_in_rfc_3986() {
         // Section 5.2.4.
         check("/a/b/c/./../../g", "a/g");
         // Section 5.4.1: references resolved against `http://a/b/c/d;p?q`.
@@ -215,8 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn one_buffer_resolves_as_a_list_of_names_does() {
-        // The slow way, name by name.
+    fn one_pass_resolves_as_a_list_of_names_does() {
+        // The slow, obvious way: name by name.
         let resolve = |path: &str| {
             let mut names: Vec<&str> = Vec::new();
             let mut is_directory = true;
@@ -232,7 +230,7 @@ mod tests {
             let end = if is_directory && !names.is_empty() { "/" } else { "" };
             Some(names.join("/") + end)
         };
-        // All paths of up to seven of these.
+        // All paths of up to seven of these names.
         let parts = ["", ".", "..", "a", "bc"];
         for mut number in 0..5_usize.pow(7) * 7 {
             let mut path = String::new();
@@ -248,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn above_the_root_is_nothing() {
+    fn path_above_the_root_names_nothing() {
         check("/..", "(nothing)");
         check("/../g", "(nothing)");
         check("/b/../../b", "(nothing)");
@@ -274,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_escapes_are_told_apart() {
+    fn malformed_escape_is_its_own_fault() {
         check("/%", "(escape)");
         check("/%4", "(escape)");
         check("/%g0", "(escape)");
@@ -283,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_file_should_have() {
+    fn name_that_no_file_should_have_names_nothing() {
         check("/a%2fb", "(nothing)");
         check("/a\\b", "(nothing)");
         check("/a%5Cb", "(nothing)");
@@ -294,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escaped_path_names_the_same() {
+    fn escaped_path_resolves_to_itself() {
         assert_eq!(escape("a/b-c._~/"), "a/b-c._~/");
         assert_eq!(escape("100% \u{e9}?#\"<"), "100%25%20%C3%A9%3F%23%22%3C");
         for path in ["a b/c", "%41", "a+b&c=d;e", "\u{4f60}/\u{597d}.html", "docs/"] {

@@ -1,27 +1,27 @@
-//! A policy: what it wants to know of a request, and how it decides.
+//! A policy: the fields of a request that it reads, and how it decides.
 
 use crate::{Decision, Request};
 
-/// Decides how requests are answered.
+/// Decides how to respond to requests.
 ///
 /// [`export!`](crate::export) makes a guest of it. Nothing is kept between two
 /// calls, and equal requests must get equal decisions: there is no `self`.
 pub trait Policy {
-    /// What of a request, besides its line, the policy reads: names of header
-    /// fields, in any letter case, and the facts `:client-address` and `:scheme`.
-    /// What is not named here does not reach it. Few are best: the host remembers
-    /// decisions, and two requests are equal if all of these are.
+    /// What the policy reads besides the request line: names of header fields, in
+    /// any letter case, and the facts `:client-address` and `:scheme`. Other fields
+    /// do not reach it. Few are best: the host caches decisions, and two requests
+    /// are equal if their lines and all of these are.
     const INTERESTS: &'static [&'static str] = &[];
 
-    /// Decides how to answer one request. It should not panic: the host tries
-    /// malformed lines too before it puts a guest in service.
+    /// Decides how to respond to one request. It should not panic: before a guest
+    /// serves, the host tries malformed lines too.
     fn decide(request: &Request) -> Decision;
 }
 
 /// Makes the crate a guest: binds a [`Policy`] to `wit/policy.wit`.
 ///
-/// Compiled for anything but wasm it binds nothing, and only sees to it that the
-/// type is a policy.
+/// On other targets than wasm it binds nothing, and only checks that the type is a
+/// policy.
 #[macro_export]
 macro_rules! export {
     ($policy:ty) => {

@@ -1,5 +1,5 @@
-//! One request, as far as a policy sees it: its line, and the fields and facts
-//! that it named.
+//! One request, as far as a policy sees it: the request line, and the fields and facts
+//! that the policy named.
 
 use crate::decision::Field;
 use crate::line::{Fault, RequestLine, Target, split_port};
@@ -22,13 +22,13 @@ impl Request {
         &self.line
     }
 
-    /// The request line, taken apart.
+    /// The request line, parsed.
     pub fn parse(&self) -> Result<RequestLine<'_>, Fault> {
         RequestLine::parse(&self.line)
     }
 
     /// The fields and facts of [`INTERESTS`](crate::Policy::INTERESTS): facts
-    /// first, then one entry for each field line, in the order of their arrival.
+    /// first, then one entry for each field line, in the order of arrival.
     pub fn fields(&self) -> &[Field] {
         &self.fields
     }
@@ -41,9 +41,8 @@ impl Request {
             .map(|field| field.value.as_slice())
     }
 
-    /// The value of a field that may be sent once, or of a fact. `None` if there is
-    /// none, if there are several, which leaves open what is meant, and if it is no
-    /// text.
+    /// The value of a fact, or of a field that may be sent once. `None` if there is
+    /// none, if there are several, of which none counts, or if it is no text.
     pub fn value(&self, name: &str) -> Option<&str> {
         let mut values = self.values(name);
         match (values.next(), values.next()) {
@@ -63,9 +62,9 @@ impl Request {
             .filter(|element| !element.is_empty())
     }
 
-    /// The host that the request is for, without its port and as the client wrote
-    /// it: of the target, if it names one, or else of the field `host`, which must
-    /// be among the interests (RFC 9112, section 3.2.2).
+    /// The host of the request, without its port and as the client wrote it: that of
+    /// the target, if the target names one, or else that of the field `host`, which
+    /// must be among the interests (RFC 9112, section 3.2.2).
     pub fn host(&self) -> Option<&str> {
         let authority = match self.parse().ok()?.target {
             Target::Absolute { authority, .. } | Target::Authority(authority) => authority,
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_the_only_one() {
+    fn value_of_repeated_field_is_none() {
         let fields = [("a", "1"), ("b", "2"), ("b", "3"), ("c", "")];
         let request = request("GET / HTTP/1.1", &fields);
         assert_eq!(request.value("A"), Some("1"));
@@ -98,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn a_list_goes_over_all_of_its_lines() {
+    fn list_has_the_elements_of_all_field_lines() {
         let fields = [("accept", "a ,\tb,, "), ("host", "h"), ("accept", "c")];
         let request = request("GET / HTTP/1.1", &fields);
         assert_eq!(request.list("accept").collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 
     #[test]
-    fn the_host_is_the_targets_or_else_the_fields() {
+    fn host_is_that_of_the_target_or_else_of_the_field() {
         #[track_caller]
         fn check(target: &str, fields: &[(&str, &str)], expected: Option<&str>) {
             let request = request(&format!("GET {target} HTTP/1.1"), fields);
