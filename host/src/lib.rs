@@ -45,6 +45,7 @@ pub mod log;
 pub mod metrics;
 pub mod named_file;
 pub mod panics;
+pub mod priority;
 pub mod sandbox;
 pub mod server;
 pub mod service;

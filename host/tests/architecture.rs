@@ -53,6 +53,7 @@ const LEAVES: &[&str] = &[
     "metrics",
     "named_file",
     "panics",
+    "priority",
     "sandbox",
     "service_manager",
     "supervise",

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::diagnostics;
-use crate::disk::{self, Share, place};
+use crate::disk::{self, DeviceLoad, place};
 use crate::guest::release::history::Outcome;
 use crate::guest::{GuestLimits, LoadedGuest};
 use crate::helper::Helpers;
@@ -155,7 +155,7 @@ impl Subject {
         if !*self.is_well.borrow() {
             return Err("a worker stands still".to_owned());
         }
-        match disks().find(|(_, share)| share.is_stalled) {
+        match disks().find(|(_, load)| load.is_stalled) {
             Some((device, _)) => Err(format!("the file system of device {device} gives no answer")),
             None => Ok(()),
         }
@@ -167,7 +167,7 @@ impl Subject {
             return Err("stopping".to_owned());
         }
         let root = self.service.files.device();
-        match disk::shares().iter().any(|share| share.is_stalled && share.device == Some(root)) {
+        match disk::loads().iter().any(|load| load.is_stalled && load.device == Some(root)) {
             true => Err("the root's file system gives no answer".to_owned()),
             false => Ok(()),
         }
@@ -211,7 +211,7 @@ impl Subject {
             requests: self.metrics.answers(),
             connections: Connections { idle, active, writing },
             access_log_lost: self.lost(),
-            disks: disks().map(|(device, share)| disk_status(device, &share)).collect(),
+            disks: disks().map(|(device, load)| disk_status(device, &load)).collect(),
             limits: LimitsStatus {
                 guest_deadline_ms: self.limits.deadline.as_millis(),
                 guest_memory_bytes: self.limits.memory_bytes,
@@ -289,18 +289,21 @@ fn shown(paths: &[PathBuf]) -> Vec<String> {
 }
 
 /// What is done for each device, with its number as it is shown.
-fn disks() -> impl Iterator<Item = (String, Share)> {
-    let numbered = |share: Share| Some((place::shown(share.device?), share));
-    disk::shares().into_iter().filter_map(numbered)
+fn disks() -> impl Iterator<Item = (String, DeviceLoad)> {
+    let numbered = |load: DeviceLoad| Some((place::shown(load.device?), load));
+    disk::loads().into_iter().filter_map(numbered)
 }
 
-fn disk_status(device: String, share: &Share) -> DiskStatus {
-    let Share { crew: threads, running, waiting, late, is_stalled: stalled, .. } = *share;
+fn disk_status(device: String, load: &DeviceLoad) -> DiskStatus {
+    let DeviceLoad { threads, running, waiting, late, is_stalled: stalled, .. } = *load;
     DiskStatus { device, threads, running, waiting, late, stalled }
 }
 
-fn disk_labels<'a>(disk: &'a (String, Share), state: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
-    let own = [("device", disk.0.as_str()), ("threads", disk.1.crew)];
+fn disk_labels<'a>(
+    disk: &'a (String, DeviceLoad),
+    state: Option<&'a str>,
+) -> Vec<(&'a str, &'a str)> {
+    let own = [("device", disk.0.as_str()), ("threads", disk.1.threads)];
     own.into_iter().chain(state.map(|state| ("state", state))).collect()
 }
 

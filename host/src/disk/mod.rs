@@ -5,22 +5,31 @@
 //!
 //! - [`place`]: on which device something is, and whether its file system is local.
 //! - [`open_file`]: an open file that is closed where that may wait.
-//! - `crew`: threads, a limited number for each device, with a limit on each wait.
+//! - `pool`: threads, a limited number for each device, with a limit on each wait; `queues`:
+//!   their jobs; [`Progress`]: signs that one goes on; [`Unanswered`]: why one has no outcome.
 //!
 //! Threads that a file system keeps cannot be ended. Their number is bounded, they belong to the
 //! whole process, and its end waits for none of them.
 
-mod crew;
 pub mod open_file;
 pub mod place;
+mod pool;
+mod progress;
+mod queues;
+mod unanswered;
 
 use std::io;
 use std::time::Duration;
 
-use crew::{Crew, Limits, Queue};
-pub use crew::{Progress, Share, Unanswered};
 pub use open_file::OpenFile;
 pub use place::{Kind, Place};
+use pool::Pool;
+pub use progress::Progress;
+pub use queues::DeviceLoad;
+use queues::{Limits, Resource};
+pub use unanswered::Unanswered;
+
+use crate::priority;
 
 /// How long a file system may take for one answer: longer than a disk that spins up (seconds), or
 /// a network file system whose server restarts its service. A client that waits longer has gone.
@@ -36,9 +45,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// For what requests wait for. Sixteen operations at a time are what a disk of one machine needs
 /// to be busy; a device that gives no answer keeps so many threads, and there is room for fifteen
 /// of them besides one that does.
-static FOREGROUND: Crew = Crew::new(Limits {
+static FOREGROUND: Pool = Pool::new(Limits {
     name: "disk",
-    niceness: 0,
+    rank: 0,
     share: 16,
     threads: 256,
     waiting: 4096,
@@ -48,10 +57,10 @@ static FOREGROUND: Crew = Crew::new(Limits {
 });
 
 /// For what takes long, listings and compression: two of each at a time, for the whole server, or
-/// for one device. They give way to workers as slow decisions do (`guest/lanes.rs`).
-static BACKGROUND: Crew = Crew::new(Limits {
+/// for one device. They give way to workers, as slow decisions do.
+static BACKGROUND: Pool = Pool::new(Limits {
     name: "background",
-    niceness: NICENESS,
+    rank: priority::BACKGROUND,
     share: 2,
     threads: 32,
     waiting: 4096,
@@ -59,9 +68,6 @@ static BACKGROUND: Crew = Crew::new(Limits {
     brief_patience: BRIEF_PATIENCE,
     longest: LONGEST,
 });
-
-/// How the scheduler ranks threads of the background, beside workers with 0.
-const NICENESS: i32 = 5;
 
 /// Starts the first threads, so that none is missing where the system gives no more later.
 pub fn start() -> io::Result<()> {
@@ -77,7 +83,7 @@ pub async fn run<R: Send + 'static>(
     place: Place,
     work: impl FnOnce(&Progress) -> R + Send + 'static,
 ) -> Result<R, Unanswered> {
-    Box::pin(FOREGROUND.run(Queue::Device(place.device), work)).await
+    Box::pin(FOREGROUND.run(Resource::Device(place.device), work)).await
 }
 
 /// Runs what may wait for the device of this place and takes long: it tells when it goes on.
@@ -85,32 +91,33 @@ pub async fn run_in_background<R: Send + 'static>(
     place: Place,
     work: impl FnOnce(&Progress) -> R + Send + 'static,
 ) -> Result<R, Unanswered> {
-    Box::pin(BACKGROUND.run(Queue::Device(place.device), work)).await
+    Box::pin(BACKGROUND.run(Resource::Device(place.device), work)).await
 }
 
 /// Runs what takes a processor's time, and waits for no device.
 pub async fn compute<R: Send + 'static>(
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, Unanswered> {
-    Box::pin(BACKGROUND.run(Queue::Processor, |_: &Progress| work())).await
+    Box::pin(BACKGROUND.run(Resource::Processor, |_: &Progress| work())).await
 }
 
 /// Runs work whose outcome no caller waits for.
-fn hand_over(place: Place, work: impl FnOnce() + Send + 'static) {
-    FOREGROUND.hand_over(Queue::Device(place.device), work);
+fn run_detached(place: Place, work: impl FnOnce() + Send + 'static) {
+    FOREGROUND.run_detached(Resource::Device(place.device), work);
 }
 
-/// What is done for each device now: first what requests wait for.
-pub fn shares() -> Vec<Share> {
-    let mut shares = FOREGROUND.shares();
-    shares.extend(BACKGROUND.shares());
-    shares
+/// What runs and waits for each device now: first what requests wait for.
+pub fn loads() -> Vec<DeviceLoad> {
+    let mut loads = FOREGROUND.loads();
+    loads.extend(BACKGROUND.loads());
+    loads
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NICENESS, compute, run, run_in_background};
+    use super::{compute, run, run_in_background};
     use crate::disk::place::{Kind, Place};
+    use crate::priority::BACKGROUND;
 
     fn rank() -> i32 {
         rustix::process::getpriority_process(None).expect("the rank of this thread")
@@ -128,6 +135,6 @@ mod tests {
             [foreground, background, compute(rank).await]
         });
         let ranks = ranks.map(|rank| rank.expect("a thread that answers"));
-        assert_eq!(ranks, [own, own.max(NICENESS), own.max(NICENESS)]);
+        assert_eq!(ranks, [own, own.max(BACKGROUND), own.max(BACKGROUND)]);
     }
 }

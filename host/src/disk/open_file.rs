@@ -8,7 +8,7 @@ use std::ops::Deref;
 use rustix::fd::{AsFd, BorrowedFd};
 
 use super::place::{Place, known};
-use super::{Kind, hand_over};
+use super::{Kind, run_detached};
 
 /// An open file, and where it is.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Drop for OpenFile {
     fn drop(&mut self) {
         let file = self.file.take();
         if !self.place.is_local() {
-            hand_over(self.place, move || drop(file));
+            run_detached(self.place, move || drop(file));
         }
     }
 }

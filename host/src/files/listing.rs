@@ -92,14 +92,14 @@ impl Listing {
         root: &Root,
         directory: &Found,
         path: &str,
-        goes_on: impl Fn(),
+        on_step: impl Fn(),
     ) -> Result<(Listing, Vec<String>), Errno> {
         let mut listing = Listing { entries: Vec::new(), nameless: 0, is_cut: false };
         let mut elsewhere = Vec::new();
         let mut name_bytes = 0;
         let here = directory.file.place();
         for entry in Dir::read_from(&*directory.file)? {
-            goes_on();
+            on_step();
             let entry = entry?;
             let name = entry.file_name();
             if name.to_bytes().starts_with(b".") {

@@ -92,7 +92,7 @@ impl Listings {
         };
         let (own_root, own_path) = (Arc::clone(root), path.to_owned());
         let read = move |progress: &Progress| {
-            Listing::read(&own_root, &found, &own_path, || progress.goes_on())
+            Listing::read(&own_root, &found, &own_path, || progress.step())
         };
         let read = disk::run_in_background(place, read).await.map_err(OpenError::Unanswered)?;
         let (mut listing, elsewhere) = read.map_err(OpenError::System)?;

@@ -56,7 +56,7 @@ fn read_patiently(
             Ok(0) => break,
             Ok(more) => {
                 read += more;
-                progress.goes_on();
+                progress.step();
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -131,7 +131,7 @@ impl<'a> Transfer<'a> {
                     Ok(read) => {
                         position += read as u64;
                         left -= read;
-                        progress.goes_on();
+                        progress.step();
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => return Err(error),

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::thread::prepare_thread;
 use crate::guest::failure::Failure;
 use crate::http::Subnet;
+use crate::priority;
 
 /// Decisions that may wait, for each lane. A guest in Python (2 ms) gets through so
 /// many in a quarter of a second; who comes later is better told at once to come again.
@@ -26,11 +27,6 @@ const WAITING: usize = 128;
 /// How long a decision waits for a lane: ten times the default deadline, a guess. With
 /// guests that use all of their deadline it is this that ends the waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// How the scheduler ranks these threads, beside workers with 0: a third of the share of
-/// a core that both want (sched(7)). Lower still, and an honest decision of some
-/// milliseconds would miss its deadline on a busy machine.
-const NICENESS: i32 = 5;
 
 /// The threads. Dropping this ends them, when they have done what waits.
 pub(super) struct SlowPool {
@@ -88,7 +84,7 @@ impl SlowPool {
         for number in 0..count {
             let queue = Arc::clone(&queue);
             thread::Builder::new().name(format!("decider-{number}")).spawn(move || {
-                if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+                if let Err(error) = priority::set(priority::BACKGROUND) {
                     tracing::debug!("slow decisions have the priority of workers: {error}");
                 }
                 // If there is no memory for it, each decision tries again.

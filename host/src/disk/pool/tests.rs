@@ -1,0 +1,125 @@
+//! A device that gives no answer costs no other one anything.
+
+use super::{Instant, Limits, Pool, Progress, Resource, Unanswered};
+use std::sync::mpsc;
+use std::time::Duration;
+
+const A: Resource = Resource::Device(1);
+const B: Resource = Resource::Device(2);
+const SHARE: usize = 2;
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// One for a test, with short waits.
+fn pool() -> &'static Pool {
+    Box::leak(Box::new(Pool::new(Limits {
+        name: "test",
+        rank: 0,
+        share: SHARE,
+        threads: 8,
+        waiting: 4,
+        patience: PATIENCE,
+        brief_patience: PATIENCE / 10,
+        longest: 10 * PATIENCE,
+    })))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+}
+
+/// Has this many threads of a device wait until the sender is dropped.
+fn block(pool: &'static Pool, resource: Resource, count: usize) -> mpsc::Sender<()> {
+    let (end, ended) = mpsc::channel::<()>();
+    let ended = std::sync::Arc::new(std::sync::Mutex::new(ended));
+    for _ in 0..count {
+        let ended = std::sync::Arc::clone(&ended);
+        pool.run_detached(resource, move || {
+            // All of them hear of the end: the lock is free then.
+            let _ = ended.lock().map(|ended| ended.recv());
+        });
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while running(pool, resource) < count.min(SHARE) {
+        assert!(Instant::now() < deadline, "they never begin");
+        std::thread::yield_now();
+    }
+    end
+}
+
+fn running(pool: &Pool, resource: Resource) -> usize {
+    pool.state().queues.by_resource.get(&resource).map_or(0, |queue| queue.running.len())
+}
+
+#[test]
+fn device_without_answers_keeps_its_own_share_alone() {
+    let (pool, runtime) = (pool(), runtime());
+    let end = block(pool, A, SHARE + 1);
+    assert_eq!(running(pool, A), SHARE);
+    let late = runtime.block_on(pool.run(A, |_: &Progress| 1));
+    assert!(matches!(late, Err(Unanswered::Late(after)) if after >= PATIENCE), "{late:?}");
+    let load = |resource| {
+        let Resource::Device(device) = resource else { panic!("a device") };
+        let load = pool.loads().into_iter().find(|load| load.device == Some(device));
+        load.expect("it was asked")
+    };
+    assert!(load(A).is_stalled && load(A).late == 1);
+    // What follows waits less, and the other device for nothing.
+    let asked = Instant::now();
+    assert!(runtime.block_on(pool.run(A, |_: &Progress| 1)).is_err());
+    assert!(asked.elapsed() < PATIENCE, "{:?}", asked.elapsed());
+    assert_eq!(runtime.block_on(pool.run(B, |_: &Progress| 2)), Ok(2));
+    assert!(!load(B).is_stalled);
+    drop(end);
+    assert_eq!(
+        runtime.block_on(async {
+            loop {
+                if let Ok(answer) = pool.run(A, |_: &Progress| 3).await {
+                    break answer;
+                }
+            }
+        }),
+        3
+    );
+    assert!(!load(A).is_stalled);
+}
+
+#[test]
+fn work_that_nobody_waits_for_is_not_begun() {
+    let (pool, runtime) = (pool(), runtime());
+    let end = block(pool, A, SHARE);
+    let (begun, begins) = mpsc::channel();
+    let gone = pool.run(A, move |_: &Progress| begun.send(()));
+    assert!(runtime.block_on(async { tokio::time::timeout(PATIENCE / 4, gone).await }).is_err());
+    drop(end);
+    assert_eq!(runtime.block_on(pool.run(A, |_: &Progress| 1)), Ok(1));
+    assert!(begins.recv().is_err(), "it is begun, or never dropped");
+}
+
+#[test]
+fn work_that_goes_on_has_more_time() {
+    let (pool, runtime) = (pool(), runtime());
+    let slow = |progress: &Progress| {
+        for _ in 0..12 {
+            // It takes longer than anybody waits for the whole, and is never silent for so long.
+            std::thread::sleep(PATIENCE / 10);
+            progress.step();
+        }
+    };
+    assert_eq!(runtime.block_on(pool.run(A, slow)), Ok(()));
+}
+
+#[test]
+fn more_than_may_wait_is_refused_at_once() {
+    let (pool, runtime) = (pool(), runtime());
+    let end = block(pool, A, SHARE + 4);
+    assert_eq!(runtime.block_on(pool.run(A, |_: &Progress| ())), Err(Unanswered::Busy));
+    drop(end);
+}
+
+#[test]
+fn panic_costs_one_work() {
+    let (pool, runtime) = (pool(), runtime());
+    let panics = |_: &Progress| panic!("as a test wants it");
+    assert_eq!(runtime.block_on(pool.run::<()>(A, panics)), Err(Unanswered::Panicked));
+    assert_eq!(runtime.block_on(pool.run(A, |_: &Progress| 1)), Ok(1));
+}
