@@ -15,13 +15,6 @@ pub const EXCEPTIONS: &[(Rule, &str, &str)] = &[
     (Rule::Spelled, "HTTP/1 in commands/check.rs", "a line of a guest's trial"),
     (Rule::Spelled, r"\r\n in commands/explain.rs", "explain reads a head itself"),
     (Rule::Named, "connect in admin/listener.rs", "whether another one serves there already"),
-    (Rule::Lines, "disk/crew.rs", LONG),
-    (Rule::Lines, "http1/body.rs", LONG),
-    (Rule::Lines, "http1/connection.rs", LONG),
-    (Rule::Lines, "http1/head.rs", LONG),
-    (Rule::Direction, "reply → http", REPLY),
-    (Rule::Spelled, r"\r\n in guest/decision/mod.rs", REPLY),
 ];
 
 const MODULE: &str = "what its parts share stands in the file of the module";
-const LONG: &str = "has a second subject";
