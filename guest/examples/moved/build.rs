@@ -1,5 +1,5 @@
-//! Stops the build if the table of redirects is malformed. The guest that is built
-//! has no such case to deal with.
+//! Stops the build if the table of redirects is malformed, so that the guest never sees
+//! such a table.
 
 #[expect(dead_code, unreachable_pub, reason = "the guest's own module; here it only checks")]
 #[path = "src/table.rs"]

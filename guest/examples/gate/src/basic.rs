@@ -4,11 +4,10 @@ use base64ct::{Base64, Encoding};
 
 use crate::mac::{Code, code, is_among};
 
-/// Bytes that a name and its password may have together.
+/// The most bytes of a name and its password together.
 const MAX_BYTES: usize = 256;
 
-/// Whether these credentials, the value of `authorization`, are those of one of the
-/// users.
+/// Whether these credentials, the value of `authorization`, are those of a user.
 pub(crate) fn is_known(credentials: &str, key: &[u8], users: &[Code]) -> bool {
     let Some((scheme, text)) = credentials.split_once(' ') else { return false };
     let mut decoded = [0; MAX_BYTES];
@@ -23,7 +22,7 @@ mod tests {
     use crate::keys::{KEY, USERS};
 
     #[test]
-    fn who_has_name_and_password_is_known() {
+    fn name_and_password_of_a_user_are_known() {
         for credentials in [
             "Basic YWxpY2U6b3BlbiBzZXNhbWU=",
             "BASIC  YWxpY2U6b3BlbiBzZXNhbWU=",
@@ -36,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_all_right_is_wrong() {
+    fn other_credentials_are_unknown() {
         let long = format!("Basic {}", "YWxp".repeat(100));
         for credentials in [
             "",
@@ -46,7 +45,7 @@ mod tests {
             "Basic YWxpY2U6b3BlbiBzZXNhbUU=",
             "Basic Ym9iOm9wZW4gc2VzYW1l",
             "Basic YWxpY2U=",
-            // Without padding, with something behind, in no base64.
+            // Without padding, with more after it, not in base64.
             "Basic YWxpY2U6b3BlbiBzZXNhbWU",
             "Basic YWxpY2U6b3BlbiBzZXNhbWU= x",
             "Basic alice:open sesame",

@@ -1,8 +1,8 @@
-//! A policy with a gate before one folder: who wants something of `private/` needs a
-//! name and a password, or a signed link. All else is the default policy's.
+//! A policy with a gate before one folder: a request for `private/` needs a name and a
+//! password, or a signed link. For all other paths the default policy decides.
 //!
-//! In reading order: this file decides; `basic` and `link` say who may pass; `keys`
-//! is what you change; `mac` is the cryptography, which other crates do.
+//! In reading order: this file decides; `basic` and `link` check credentials and links;
+//! `keys` is the file to change; `mac` has the cryptography, from other crates.
 
 use innkeeper_guest::{Candidate, Decision, DefaultPolicy, Policy, Reply, Request, Serve, Target};
 
@@ -24,8 +24,8 @@ impl Policy for Gate {
     const INTERESTS: &'static [&'static str] = &["authorization"];
 
     fn decide(request: &Request) -> Decision {
-        // The gate looks at the path that would be served, decoded and resolved, and
-        // not at the URL: that has many spellings.
+        // The gate goes by the path that would be served, decoded and resolved, as a URL
+        // has many spellings.
         let candidate = match DefaultPolicy::decide(request) {
             Decision::Index(path) if is_gated(&path) => Candidate::Index(path),
             Decision::File(path) if is_gated(&path) => Candidate::File(path),
@@ -41,9 +41,9 @@ impl Policy for Gate {
             return behind_the_gate(candidate).into();
         }
         match Link::read(query.unwrap_or_default(), path, keys::KEY, keys::VERSION) {
-            // What is linked there does not learn this link.
+            // The link does not reach the sites that the page links to.
             Link::Good => behind_the_gate(candidate).with("referrer-policy", "no-referrer").into(),
-            Link::Bad => Reply::text(403, "This link is not, or no longer, valid.\n")
+            Link::Bad => Reply::text(403, "This link is not valid, or no longer.\n")
                 .with("cache-control", "no-store")
                 .into(),
             Link::Unsigned => Reply::text(401, "This needs a name and a password.\n")
@@ -56,12 +56,12 @@ impl Policy for Gate {
 
 innkeeper_guest::export!(Gate);
 
-/// Whether a path is behind the gate: the folder, and all beneath it.
+/// Whether a path is behind the gate: the folder, or a path beneath it.
 fn is_gated(path: &str) -> bool {
     path.split('/').next() == Some(FOLDER)
 }
 
-/// Serves it for this client alone, and not again without asking.
+/// Serves the candidate to this client alone, and has it validated each time.
 fn behind_the_gate(candidate: Candidate) -> Serve {
     Serve::one(candidate).with("cache-control", "private, no-cache").with("vary", "authorization")
 }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn no_spelling_of_a_path_goes_around_the_gate() {
+    fn every_spelling_of_a_gated_path_is_401() {
         for target in [
             "/private",
             "/private/",
@@ -102,26 +102,26 @@ mod tests {
     }
 
     #[test]
-    fn all_else_needs_nothing() {
+    fn other_paths_need_no_credentials() {
         check::<Gate>("GET / HTTP/1.1", &[], Decision::index(""));
         check::<Gate>("GET /privately HTTP/1.1", &[], Decision::file("privately"));
         check::<Gate>("GET /a/private HTTP/1.1", &[], Decision::file("a/private"));
         check::<Gate>("GET /private/../a HTTP/1.1", &[], Decision::file("a"));
-        // Also not with what would be wrong there.
+        // Also not with credentials that would be wrong there.
         check::<Gate>("GET /a?sig=1 HTTP/1.1", &[("authorization", "x")], Decision::file("a"));
     }
 
     #[test]
-    fn who_is_known_may_pass_also_with_a_bad_link() {
+    fn known_user_passes_also_with_a_bad_link() {
         let page = || behind_the_gate(Candidate::file("private/a"));
         check::<Gate>("GET /private/a HTTP/1.1", &[ALICE], page());
         check::<Gate>("GET /private/a?sig=1 HTTP/1.1", &[ALICE], page());
-        // Two fields: whose request is it?
+        // Of two fields none counts.
         assert_eq!(status(&decide::<Gate>("GET /private/a HTTP/1.1", &[ALICE, ALICE])), 401);
     }
 
     #[test]
-    fn a_link_is_for_a_path_in_any_spelling() {
+    fn link_opens_its_path_in_every_spelling() {
         let sig = "fe86d4051395c6fac13279453a9505a618abdad88d70545ef1d7498438584a41";
         for path in ["/private/caf%C3%A9%201.txt", "/private//caf%c3%a9%20%31.txt"] {
             let line = format!("GET {path}?expires-version=7&sig={sig} HTTP/1.1");
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cases_hold() {
+    fn cases_pass() {
         check_cases::<Gate>(include_str!("../cases.toml"));
     }
 }

@@ -3,20 +3,20 @@
 
 use crate::mac::{code, hex, is_same};
 
-/// What a query says.
+/// What the query of a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Link {
-    /// It has no signature: this is no signed link.
+    /// No signed link: it has no signature.
     Unsigned,
-    /// It opens the path.
+    /// A link that opens the path.
     Good,
-    /// It is forged or damaged, for another path, or of a version that is over.
+    /// A forged or damaged link, one for another path, or one of an older version.
     Bad,
 }
 
 impl Link {
-    /// Reads the query of a request for this path, which is decoded and begins with
-    /// no `/`.
+    /// Parses the query of a request for this path, which is decoded and does not begin
+    /// with `/`.
     ///
     /// The signature is the code of `link N /PATH`.
     pub(crate) fn read(query: &str, path: &str, key: &[u8], version: u64) -> Link {
@@ -26,7 +26,7 @@ impl Link {
                 .filter_map(|pair| pair.split_once('='))
                 .filter(|(given, _)| *given == name)
                 .map(|(_, value)| value);
-            // Of two it would be open which one counts.
+            // Of two parameters none counts.
             (values.next(), values.next().is_some())
         };
         let until = match (parameter("sig"), parameter("expires-version")) {
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_opens_its_path() {
+    fn signed_link_opens_its_path() {
         check(&format!("expires-version=7&sig={SEVEN}"), Link::Good);
         check(&format!("sig={SEVEN}&utm=1&expires-version=7"), Link::Good);
         let query = format!("expires-version=7&sig={SEVEN}");
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_higher_version_ends_it() {
+    fn higher_version_ends_the_link() {
         let query = format!("expires-version=7&sig={SEVEN}");
         for (version, expected) in
             [(0, Link::Good), (6, Link::Good), (7, Link::Good), (8, Link::Bad)]
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_as_it_was_signed_is_bad() {
+    fn changed_link_is_bad() {
         for query in [
             // The version or the signature was changed, or one of them is missing.
             format!("expires-version=8&sig={SEVEN}"),
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_signature_is_no_signed_link() {
+    fn query_without_signature_is_no_signed_link() {
         for query in ["", "a=b", "expires-version=7", "sig", "Sig=1"] {
             check(query, Link::Unsigned);
         }
@@ -109,7 +109,7 @@ mod tests {
     /// A version is signed as text and compared as a number: text that is none is bad
     /// even with a signature.
     #[test]
-    fn a_version_that_is_no_number_is_bad() {
+    fn version_that_is_no_number_is_bad() {
         for until in ["", "x", "-1", "18446744073709551616"] {
             let parts = [b"link ", until.as_bytes(), b" /a"];
             let made = crate::mac::code(KEY, &parts);

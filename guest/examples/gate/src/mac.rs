@@ -1,5 +1,5 @@
-//! Codes that only who has the key can make: HMAC-SHA-256 (RFC 2104), compared in
-//! constant time.
+//! Codes that take the key to make: HMAC-SHA-256 (RFC 2104), compared in constant
+//! time.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -10,7 +10,7 @@ pub(crate) type Code = [u8; 32];
 
 /// The code of a message that consists of these parts.
 ///
-/// The first part says what the code is for, so that none passes for another kind.
+/// The first part names the use of the code, so that a code has one use.
 pub(crate) fn code(key: &[u8], parts: &[&[u8]]) -> Code {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     for part in parts {
@@ -19,18 +19,18 @@ pub(crate) fn code(key: &[u8], parts: &[&[u8]]) -> Code {
     mac.finalize().into_bytes().into()
 }
 
-/// Whether two codes are the same. How long it takes tells nothing about where they
-/// differ.
+/// Whether two codes are the same. The time of the comparison does not depend on where
+/// they differ.
 pub(crate) fn is_same(one: &Code, other: &Code) -> bool {
     one.ct_eq(other).into()
 }
 
-/// Whether a code is one of these. All are compared, also behind the one that fits.
+/// Whether a code is one of these. All are compared, also after the one that matches.
 pub(crate) fn is_among(code: &Code, known: &[Code]) -> bool {
     known.iter().fold(subtle::Choice::from(0), |found, one| found | one.ct_eq(code)).into()
 }
 
-/// Reads a code from 64 hexadecimal digits in lower case.
+/// Parses a code from 64 hexadecimal digits in lower case.
 pub(crate) const fn hex(text: &str) -> Option<Code> {
     let text = text.as_bytes();
     let mut code = [0; 32];
@@ -61,7 +61,7 @@ mod tests {
     use super::{code, hex, is_among, is_same};
 
     #[test]
-    fn the_examples_of_rfc_4231() {
+    fn examples_of_rfc_4231_have_their_codes() {
         // Sections 4.2, 4.3 and 4.7: a short key, a text one, and one longer than a block.
         let long_key = [0xaa; 131];
         let cases: [(&[u8], &[u8], &str); 3] = [
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_anywhere_is_not_the_same() {
+    fn code_that_differs_anywhere_is_not_the_same() {
         let one = code(b"key", &[b"a"]);
         assert!(is_same(&one, &one));
         for index in 0..one.len() {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_code_is_none() {
+    fn text_that_is_no_code_is_none() {
         let good = "0f".repeat(32);
         assert_eq!(hex(&good), Some([0x0f; 32]));
         for bad in ["", &good[1..], &format!("{good}0"), &"0F".repeat(32), &"0g".repeat(32)] {

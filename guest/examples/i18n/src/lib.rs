@@ -1,5 +1,5 @@
-//! A policy for a site in several languages: each has its folder, and a page is
-//! served in the language that the client likes best.
+//! A policy for a site in several languages: each language has a folder, and a page is
+//! served in the language that the client prefers.
 //!
 //! [`preference`] finds that language.
 
@@ -13,17 +13,17 @@ struct Language {
     coverage: Coverage,
 }
 
-/// How much of the site there is in a language. A policy cannot see which files
-/// there are, so that it has to be told.
+/// How much of the site a language has. A policy cannot see which files exist, so the
+/// table says it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Coverage {
     /// All pages.
     Whole,
-    /// Some. The others are served in the first language.
+    /// Some pages. The others are served in the first language.
     Partial,
 }
 
-/// The languages of the site. The first is for who likes none of them.
+/// The languages of the site. A client that prefers none of them gets the first.
 const LANGUAGES: [Language; 3] = [
     Language { tag: "en", coverage: Coverage::Whole },
     Language { tag: "de", coverage: Coverage::Whole },
@@ -37,8 +37,8 @@ pub struct ByLanguage;
 impl Policy for ByLanguage {
     const INTERESTS: &'static [&'static str] = &["accept-language"];
 
-    /// Style sheets, images and all else that is no page are the same in all
-    /// languages, and stand beside their folders.
+    /// Pages have a language. Style sheets, images and all other files are shared, and
+    /// stand beside the languages' folders.
     fn decide(request: &Request) -> Decision {
         match DefaultPolicy::decide(request) {
             Decision::Index(path) => page(request, &path, Candidate::Index),
@@ -50,7 +50,7 @@ impl Policy for ByLanguage {
 
 innkeeper_guest::export!(ByLanguage);
 
-/// Serves a page in the language of its URL, or else in the client's.
+/// Serves a page in the language of its URL, or else in the language of the client.
 fn page(request: &Request, path: &str, candidate: fn(String) -> Candidate) -> Decision {
     let first_name = path.split('/').next();
     if let Some(named) = LANGUAGES.iter().find(|language| Some(language.tag) == first_name) {
@@ -63,11 +63,11 @@ fn page(request: &Request, path: &str, candidate: fn(String) -> Candidate) -> De
     let below = |folder: &str| candidate([folder, "/", path].concat());
     let serve = match language.coverage {
         Coverage::Whole => in_language(language, vec![below(language.tag)]),
-        // Which of the two it will be is not known here, and so neither is the
-        // answer's language. The page's own `lang` tells.
+        // The host finds out which of the two exists, so the language of the response is
+        // unknown here. The page's `lang` attribute tells.
         Coverage::Partial => Serve::first_of([below(language.tag), below(first.tag)]),
     };
-    // Also if the field is missing: another client's may not be.
+    // Also without the field: another client may send it.
     serve.with("vary", "accept-language").into()
 }
 
@@ -92,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_to_the_first_language_is_there() {
+    fn first_language_is_whole() {
         let [first, ..] = &LANGUAGES;
         assert!(first.coverage == Coverage::Whole);
     }
 
     #[test]
-    fn a_page_is_in_the_clients_language() {
+    fn page_is_in_the_language_of_the_client() {
         let fields = [("Accept-Language", "fr;q=0.9"), ("Accept-Language", "de-AT, en;q=0.5")];
         let page = german(Candidate::file("de/about.html")).with("vary", "accept-language");
         check::<ByLanguage>("GET /about.html HTTP/1.1", &fields, page);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_names_the_language_is_for_everybody() {
+    fn url_with_a_language_ignores_the_client() {
         let page = german(Candidate::file("de/about"));
         check::<ByLanguage>("GET /de/about HTTP/1.1", &[("accept-language", "en")], page);
         let page = german(Candidate::index("de/"));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_counts_for_nothing() {
+    fn malformed_field_is_ignored() {
         let page = Serve::one(Candidate::index("en/"))
             .with("content-language", "en")
             .with("vary", "accept-language");
@@ -123,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_has_no_language() {
+    fn file_that_is_no_page_has_no_language() {
         let fields = [("accept-language", "de")];
         check::<ByLanguage>("GET /style.css HTTP/1.1", &fields, Decision::file("style.css"));
         check::<ByLanguage>("GET /.git/config HTTP/1.1", &fields, Decision::NotFound);
     }
 
     #[test]
-    fn the_cases_hold() {
+    fn cases_pass() {
         check_cases::<ByLanguage>(include_str!("../cases.toml"));
     }
 }

@@ -1,11 +1,11 @@
-//! Which of some languages a client likes best (RFC 9110, section 12.5.4), found by
-//! lookup (RFC 4647, section 3.4).
+//! The language that a client prefers (RFC 9110, section 12.5.4), found by lookup
+//! (RFC 4647, section 3.4).
 
-/// The language that suits the ranges of `accept-language` best. `None` if none does.
+/// The available language that matches the ranges of `accept-language` best, if any does.
 ///
-/// Of ranges with the same quality the first counts. A range also finds what is less
-/// special than itself (`de-AT` finds `de`), and if nothing else, what is more so
-/// (`zh` finds `zh-Hans`). What is malformed is passed over.
+/// Of ranges with the same quality the first counts. A range also matches a less specific
+/// tag (`de-AT` matches `de`), and if there is none, a more specific one (`zh` matches
+/// `zh-Hans`). A malformed range is ignored.
 pub fn best<'a>(
     ranges: impl Iterator<Item = &'a str>,
     available: &[&'static str],
@@ -23,7 +23,7 @@ pub fn best<'a>(
             (best, quality) = (Some(tag), range.quality);
         }
     }
-    // Any language that no other range names.
+    // `*` matches any language that no other range names.
     if ranges.iter().any(|range| range.tag == "*" && range.quality > quality) {
         let is_named = |tag: &str| ranges.iter().any(|range| is_same(range.tag, tag));
         return open.into_iter().find(|tag| !is_named(tag)).or(best);
@@ -31,10 +31,10 @@ pub fn best<'a>(
     best
 }
 
-/// One element of the field: a language range and how much it is liked.
+/// One element of the field: a language range and its quality.
 struct Range<'a> {
     tag: &'a str,
-    /// In thousandths. 0 is refused.
+    /// In thousandths. 0 is a refusal.
     quality: u16,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Range<'a> {
         (tag == "*" || is_tag(tag)).then_some(Range { tag, quality })
     }
 
-    /// The language that this range finds among these.
+    /// The available language that this range matches.
     fn lookup(&self, available: &[&'static str]) -> Option<&'static str> {
         let mut tag = self.tag;
         loop {
@@ -68,12 +68,12 @@ impl<'a> Range<'a> {
                 None => break,
             }
         }
-        let is_more_special = |one: &&&str| {
+        let is_more_specific = |one: &&&str| {
             let start = one.get(..self.tag.len());
             start.is_some_and(|start| is_same(start, self.tag))
                 && one.as_bytes().get(self.tag.len()) == Some(&b'-')
         };
-        available.iter().find(is_more_special).copied()
+        available.iter().find(is_more_specific).copied()
     }
 }
 
@@ -82,7 +82,7 @@ fn is_same(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
 }
 
-/// Reads a quality, `0` to `1` with up to three digits after the dot
+/// Parses a quality, `0` to `1` with up to three digits after the dot
 /// (RFC 9110, section 12.4.2).
 fn quality(text: &str) -> Option<u16> {
     let (whole, digits) = text.split_once('.').unwrap_or((text, ""));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_rfc_9110() {
+    fn example_of_rfc_9110_is_matched() {
         let field = "da, en-gb;q=0.8, en;q=0.7";
         check(field, &["en", "da"], Some("da"));
         check(field, &["en", "en-GB"], Some("en-GB"));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_finds_what_is_less_special() {
+    fn range_matches_a_less_specific_tag() {
         // RFC 4647, section 3.4.
         check("zh-Hant-CN-x-private1-private2", &["zh", "zh-Hant"], Some("zh-Hant"));
         check("de-CH-1996", &["de", "de-DE"], Some("de"));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_finds_what_is_more_special_if_nothing_else() {
+    fn range_matches_a_more_specific_tag_if_there_is_no_other() {
         check("zh", &["en", "zh-Hans"], Some("zh-Hans"));
         check("zh", &["zh-Hans", "zh"], Some("zh"));
         check("z", &["zh"], None);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_not_chosen() {
+    fn refused_language_is_not_chosen() {
         check("en;q=0", &["en"], None);
         check("*, en;q=0", &["en", "de"], Some("de"));
         check("en-GB, en;q=0.000", &["en"], None);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn any_language_is_one_that_no_other_range_names() {
+    fn star_matches_a_language_that_no_other_range_names() {
         check("*", &["en", "de"], Some("en"));
         check("fr, *;q=0.5", &["en", "de"], Some("en"));
         check("de, *;q=0.5", &["en", "de"], Some("de"));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_passed_over() {
+    fn malformed_range_is_ignored() {
         for element in [
             "",
             ";",

@@ -1,8 +1,8 @@
-//! A policy for a site whose pages have moved: paths in `redirects.txt` are sent to
-//! their new places, and all else is the default policy's.
+//! A policy for a site whose pages have moved: paths in `redirects.txt` are redirected,
+//! and for all others the default policy decides.
 //!
-//! [`table`] reads the file, which is part of the guest: it is embedded when the
-//! guest is built, and `build.rs` refuses one that is malformed.
+//! [`table`] reads the file, which the build embeds in the guest. `build.rs` refuses a
+//! malformed one.
 
 use innkeeper_guest::path::escape;
 use innkeeper_guest::{Decision, DefaultPolicy, Policy, Redirect, Request, Target};
@@ -41,12 +41,12 @@ mod tests {
     use innkeeper_guest::{Decision, Redirect};
 
     #[test]
-    fn the_table_is_well_formed() {
+    fn table_is_well_formed() {
         assert_eq!(table::check(TABLE), Ok(()));
     }
 
     #[test]
-    fn every_spelling_of_an_old_path_is_sent_on() {
+    fn every_spelling_of_an_old_path_is_redirected() {
         for target in
             ["/old.html", "/%6fld.html", "/a/../old.html", "//old.html", "http://h/old.html"]
         {
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_writes_chooses_no_other_host() {
+    fn path_of_a_client_chooses_no_other_host() {
         let line = "GET /shop//..%5c/ HTTP/1.1";
         check::<Moved>(line, &[], Decision::NotFound);
         let line = "GET /blog///evil.example/%23?%0d%0a HTTP/1.1";
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cases_hold() {
+    fn cases_pass() {
         check_cases::<Moved>(include_str!("../cases.toml"));
     }
 }

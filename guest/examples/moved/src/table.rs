@@ -1,23 +1,23 @@
-//! The table of redirects: text in, rules out. Lines, not a structure: each decision
-//! reads it once, up to the rule that fits, and keeps nothing.
+//! The table of redirects: text in, rules out. There is no index: each decision reads the
+//! lines once, up to the rule that matches, and keeps nothing.
 
 use std::fmt;
 
-/// What is found in one line: old paths, and where they are sent.
+/// One line: old paths, and their new location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule<'a> {
     /// A path below the root, decoded. That of [`Reach::Beneath`] ends in `/` or is
     /// empty.
     from: &'a str,
     reach: Reach,
-    /// The location, or what of it stands before the rest of the path.
+    /// The location, or its part before the rest of the path.
     to: &'a str,
     end: End,
     /// 301, 302, 303, 307 or 308.
     pub status: u16,
 }
 
-/// Which paths a rule is about.
+/// The paths that a rule matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
     /// This path.
@@ -29,18 +29,18 @@ enum Reach {
 /// How a location ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// As it stands in the table.
+    /// As it is in the table.
     Written,
     /// In the rest of the path, in place of `*`.
     Rest,
 }
 
-/// Why a text is no table of redirects.
+/// What is wrong with a table of redirects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// What is wrong in that line.
     pub what: &'static str,
 }
 
@@ -52,9 +52,8 @@ impl fmt::Display for Fault {
 
 /// The rules of a table in their order, or what is wrong with a line.
 ///
-/// Empty lines and those that begin with `#` are passed over. A line is only taken
-/// apart here: whether its parts make sense [`check`] tells, once, and not each
-/// decision anew.
+/// Empty lines and lines that begin with `#` are skipped. Lines are only parsed here:
+/// [`check`] checks their parts, at build time instead of at each decision.
 pub fn rules(text: &str) -> impl Iterator<Item = Result<Rule<'_>, Fault>> {
     text.lines().map(str::trim_ascii).enumerate().filter_map(|(index, line)| {
         let is_rule = !line.is_empty() && !line.starts_with('#');
@@ -62,7 +61,7 @@ pub fn rules(text: &str) -> impl Iterator<Item = Result<Rule<'_>, Fault>> {
     })
 }
 
-/// Checks a whole table, also how its rules go together.
+/// Checks a whole table, also its rules against each other.
 pub fn check(text: &str) -> Result<(), Fault> {
     for (index, line) in text.lines().enumerate() {
         let Some(rule) = rules(line).next() else { continue };
@@ -71,11 +70,11 @@ pub fn check(text: &str) -> Result<(), Fault> {
         check_from(&rule).and_then(|()| check_to(&rule)).map_err(fault)?;
         let path = rule.to.split(['?', '#']).next().and_then(|path| path.strip_prefix('/'));
         if path.is_some_and(|path| rule.rest(path).is_some()) {
-            return Err(fault("TO is a path that is sent on by the same line"));
+            return Err(fault("TO is a path that the same line redirects"));
         }
         let mut earlier = text.lines().take(index).flat_map(rules).flatten();
         if earlier.any(|earlier| earlier.rest(rule.from).is_some()) {
-            return Err(fault("a line above has this path already: this one is never reached"));
+            return Err(fault("a line above matches this path: this line is never reached"));
         }
     }
     Ok(())
@@ -111,10 +110,10 @@ impl<'a> Rule<'a> {
         Ok(Rule { from, reach, to, end, status })
     }
 
-    /// Where a path is sent, if this rule is about it. `escape` makes the rest of the
-    /// path fit for a URL.
+    /// The new location of a path, if this rule matches it. `escape` escapes the rest of the
+    /// path for a URL.
     ///
-    /// The query goes along, unless the location has a query or a fragment.
+    /// The query is kept, unless the location has a query or a fragment.
     pub fn location(
         &self,
         path: &str,
@@ -135,14 +134,14 @@ impl<'a> Rule<'a> {
         Some(location)
     }
 
-    /// What of a path follows that of this rule, if it is about it.
+    /// The rest of a path after that of this rule, if the rule matches it.
     fn rest<'p>(&self, path: &'p str) -> Option<&'p str> {
         let rest = path.strip_prefix(self.from)?;
         (self.reach == Reach::Beneath || rest.is_empty()).then_some(rest)
     }
 }
 
-/// FROM is a decoded path, as the site's files are named, or one with `/*` at its end.
+/// FROM is a decoded path, like a file's name, or one with `/*` at its end.
 fn check_from(rule: &Rule<'_>) -> Result<(), &'static str> {
     let path = rule.from;
     let ends_in_a_name = !path.is_empty() && !path.ends_with('/');
@@ -150,10 +149,10 @@ fn check_from(rule: &Rule<'_>) -> Result<(), &'static str> {
         || path.contains(char::is_control)
         || rule.reach == Reach::Beneath && ends_in_a_name
     {
-        return Err("FROM is a path alone, and may have one * behind its last /");
+        return Err("FROM is a path alone, with at most one *, after its last /");
     }
-    // A path is compared as the default policy resolves it: another spelling of it
-    // would never be met.
+    // A path is compared as the default policy resolves it: no other spelling would ever
+    // match.
     let mut names = path.strip_suffix('/').unwrap_or(path).split('/');
     if !path.is_empty() && names.any(|name| matches!(name, "" | "." | "..")) {
         return Err("FROM has an empty name, `.` or `..`");
@@ -178,10 +177,10 @@ fn check_to(rule: &Rule<'_>) -> Result<(), &'static str> {
     if !to.bytes().all(|byte| byte.is_ascii_graphic()) || to.contains('\\') {
         return Err("TO is visible ASCII without \\: the rest is percent-escaped");
     }
-    // Behind a whole name: in a host's name the path would choose the host.
+    // After a `/`: in a host's name the path would choose the host.
     let takes_a_rest = to.ends_with('/') && !to.contains(['?', '#']);
     if to.contains('*') || rule.end == End::Rest && !takes_a_rest {
-        return Err("in TO a * may stand at the end of a path, behind a /, and nowhere else");
+        return Err("in TO a * may stand at the end of a path, after a /, and nowhere else");
     }
     if (rule.reach, rule.end) == (Reach::Only, End::Rest) {
         return Err("TO ends in * and FROM does not");
@@ -193,7 +192,7 @@ fn check_to(rule: &Rule<'_>) -> Result<(), &'static str> {
 mod tests {
     use super::{Fault, check, rules};
 
-    /// Where the first rule that fits sends a path: with its status.
+    /// The status and location of the first rule that matches a path.
     #[track_caller]
     fn sends(table: &str, path: &str, expected: Option<(u16, &str)>) {
         check(table).unwrap_or_else(|fault| panic!("{table}: {fault}"));
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn one_path_is_sent_to_another() {
+    fn path_is_redirected() {
         sends("/a -> /b", "a", Some((301, "/b")));
         sends("/a -> /b", "a/", None);
         sends("/a -> /b", "ab", None);
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn all_paths_beneath_one_keep_their_rest() {
+    fn path_beneath_a_star_keeps_its_rest() {
         sends("/a/* -> /b/*", "a/c/d e", Some((301, "/b/c/d%20e")));
         sends("/a/* -> /b/*", "a/", Some((301, "/b/")));
         sends("/a/* -> /b/*", "a", None);
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_fits_counts() {
+    fn first_rule_that_matches_counts() {
         let table = "# moved\n\n  /a/b -> /c  \n\t/a/* -> /d/*\r\n/* -> https://x.example/";
         sends(table, "a/b", Some((301, "/c")));
         sends(table, "a/c", Some((301, "/d/c")));
@@ -239,10 +238,10 @@ mod tests {
     }
 
     #[test]
-    fn the_query_goes_along_unless_there_is_one() {
+    fn query_is_kept_unless_the_location_has_one() {
         let location = |table: &'static str, query| {
             let rule = rules(table).next().expect("a line").expect("a rule");
-            rule.location("a", query, str::to_owned).expect("it is about it")
+            rule.location("a", query, str::to_owned).expect("a match")
         };
         assert_eq!(location("/a -> /b", Some("x=1")), "/b?x=1");
         assert_eq!(location("/a -> /b", None), "/b");
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_told_with_its_line() {
+    fn malformed_line_is_a_fault_with_its_number() {
         for (line, part) in [
             ("/a /b", "it is not FROM -> TO"),
             ("/a->/b", "it is not FROM -> TO"),
@@ -287,10 +286,10 @@ mod tests {
             ("/a/* -> /b?c=/*", "nowhere else"),
             ("/a/* -> https://*", "TO is neither"),
             ("/a/* -> https://x.example*", "nowhere else"),
-            ("/a -> /a", "by the same line"),
-            ("/a -> /a?b#c", "by the same line"),
-            ("/a/* -> /a/b/*", "by the same line"),
-            ("/* -> /b", "by the same line"),
+            ("/a -> /a", "the same line redirects"),
+            ("/a -> /a?b#c", "the same line redirects"),
+            ("/a/* -> /a/b/*", "the same line redirects"),
+            ("/* -> /b", "the same line redirects"),
         ] {
             let table = format!("# one\n/good -> /better\n{line}\n");
             let Fault { line: place, what } = check(&table).expect_err(line);
@@ -300,11 +299,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_never_reached_is_a_mistake() {
+    fn line_that_is_never_reached_is_a_fault() {
         let fault = check("/a/* -> /b/*\n/c -> /d\n/a/c -> /d\n").expect_err("line 3");
         assert_eq!(
             fault.to_string(),
-            "line 3: a line above has this path already: this one is never reached"
+            "line 3: a line above matches this path: this line is never reached"
         );
         assert_eq!(check("/a -> /b\n/a -> /c").expect_err("line 2").line, 2);
         assert_eq!(check("/a/b -> /b\n/a/* -> /c"), Ok(()));

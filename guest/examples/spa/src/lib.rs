@@ -1,7 +1,7 @@
 //! A policy for single-page apps and clean URLs: `/about` is `about.html`, and a
-//! route that no file has is the app's own page.
+//! route without a file is the app's page.
 //!
-//! It builds on the default policy, which takes the request line apart.
+//! It builds on the default policy, which parses the request line.
 
 use innkeeper_guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve};
 
@@ -10,9 +10,9 @@ use innkeeper_guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve
 pub struct Spa;
 
 impl Policy for Spa {
-    /// A path whose last name has a dot names a file, such as a style sheet, and is
-    /// not found if it is not there: a page instead would only confuse. Any other
-    /// path is a page.
+    /// A path whose last name has a dot names a file, such as a style sheet. If the file
+    /// is missing the response is 404: a page instead would only confuse. Any other path
+    /// is a page.
     fn decide(request: &Request) -> Decision {
         let app = Candidate::index("");
         match DefaultPolicy::decide(request) {
@@ -42,7 +42,7 @@ mod tests {
     use innkeeper_guest::{Candidate, Decision, Serve};
 
     #[test]
-    fn a_route_is_a_page() {
+    fn route_is_a_page_or_the_app() {
         let index = |path: &str| Candidate::index(path);
         check::<Spa>("GET / HTTP/1.1", &[], Serve::first_of([index(""), index("")]));
         check::<Spa>("GET /a/ HTTP/1.1", &[], Serve::first_of([index("a/"), index("")]));
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_a_dot_is_a_file() {
+    fn name_with_a_dot_is_a_file() {
         check::<Spa>("GET /a/style.css HTTP/1.1", &[], Decision::file("a/style.css"));
         // Only the last name counts.
         check::<Spa>(
@@ -66,12 +66,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_private_stays_so() {
+    fn private_name_is_not_found() {
         check::<Spa>("GET /.env HTTP/1.1", &[], Decision::NotFound);
     }
 
     #[test]
-    fn the_cases_hold() {
+    fn cases_pass() {
         check_cases::<Spa>(include_str!("../cases.toml"));
     }
 }

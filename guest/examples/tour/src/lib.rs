@@ -1,5 +1,5 @@
-//! A tour of the contract: a guest that makes every kind of decision once. Start
-//! your own from the one that you need.
+//! A tour of the contract: a guest that makes every kind of decision once. Copy the
+//! one that your guest needs.
 
 use innkeeper_guest::{Candidate, Decision, Policy, Redirect, Reply, Request, Serve, Target};
 
@@ -43,13 +43,13 @@ impl Policy for Tour {
                 .with("content-type", "text/x-farewell")
                 .into(),
             "/old" => Redirect::new(308, "/new?from=old").with("Cache-Control", "no-store").into(),
-            // What the policy was told of the request.
+            // What the policy sees of the request.
             "/whoami" => {
-                let told = request
+                let lines = request
                     .fields()
                     .iter()
                     .flat_map(|field| [field.name.as_bytes(), b"=", &field.value, b"\n"].concat());
-                Reply::text(200, told.collect::<Vec<_>>()).with("Vary", "User-Agent").into()
+                Reply::text(200, lines.collect::<Vec<_>>()).with("Vary", "User-Agent").into()
             }
             _ => Reply::text(204, "").into(),
         }
@@ -64,7 +64,7 @@ mod tests {
     use innkeeper_guest::testing::check_cases;
 
     #[test]
-    fn the_cases_hold() {
+    fn cases_pass() {
         check_cases::<Tour>(include_str!("../cases.toml"));
     }
 }

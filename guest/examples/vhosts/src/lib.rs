@@ -1,6 +1,6 @@
 //! A policy for several sites in one root: each host has the folder of its name.
 //!
-//! Which hosts there are is not written here. A host without a folder is not found.
+//! The folders are the list of hosts. A host without a folder is not found.
 
 use innkeeper_guest::{Decision, DefaultPolicy, Policy, Request};
 
@@ -11,8 +11,8 @@ pub struct VirtualHosts;
 impl Policy for VirtualHosts {
     const INTERESTS: &'static [&'static str] = &["host"];
 
-    /// What the default policy decides, in the folder of the host. What has no path
-    /// (a malformed line is answered with 400) is the same for all hosts.
+    /// The default policy's decision, in the folder of the host. A decision without a
+    /// path (a malformed line gets a 400) is the same for all hosts.
     fn decide(request: &Request) -> Decision {
         match (DefaultPolicy::decide(request), request.host().and_then(folder)) {
             (decision, Some(folder)) => decision.beneath(&folder),
@@ -27,11 +27,11 @@ innkeeper_guest::export!(VirtualHosts);
 /// The folder of a host: its name in lower case, without the dot that may end it.
 ///
 /// `None` if it is not a name of the domain name system (RFC 1123, section 2.1).
-/// That is stricter than a URL is, and is what makes it safe as a folder's name: it
-/// has no `/`, and neither `.` nor `..` is such a name.
+/// That is stricter than a URL is, and makes the host safe as a folder's name: it has no
+/// `/`, and is neither `.` nor `..`.
 fn folder(host: &str) -> Option<String> {
     let host = host.strip_suffix('.').unwrap_or(host);
-    // A name that is longer has no address (RFC 1035, section 2.3.4).
+    // No longer name has an address (RFC 1035, section 2.3.4).
     let is_name = host.len() <= 253 && host.split('.').all(is_label);
     is_name.then(|| host.to_ascii_lowercase())
 }
@@ -50,7 +50,7 @@ mod tests {
     use innkeeper_guest::testing::{check, check_cases};
 
     #[test]
-    fn a_host_has_one_folder_in_all_spellings() {
+    fn host_has_one_folder_in_all_spellings() {
         for host in
             ["example.org", "EXAMPLE.Org", "example.org:8080", "example.org.", "example.org.:80"]
         {
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_no_name_has_no_folder() {
+    fn host_that_is_no_dns_name_is_not_found() {
         let long = ["a".repeat(64), "a.".repeat(127) + "a"];
         let hosts = [
             "",
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_does_not_lead_to_another_host() {
+    fn path_to_another_host_is_not_found() {
         for target in ["/../other/", "/%2e%2e/other/", "/a/../../other/", "/..%2fother/"] {
             let line = format!("GET {target} HTTP/1.1");
             check::<VirtualHosts>(&line, &[("host", "example.org")], Decision::NotFound);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cases_hold() {
+    fn cases_pass() {
         check_cases::<VirtualHosts>(include_str!("../cases.toml"));
     }
 }
