@@ -79,6 +79,11 @@ pub fn rfc3339_of(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(clamp(time)).to_string()
 }
 
+/// Milliseconds, to a tenth: for people, and as a number for programs.
+pub fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e4).round() / 10.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::{format_http_date, http_date, rfc3339_of, write_log_date, write_rfc3339};

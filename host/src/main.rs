@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     }
     panics::watch();
     for warning in &warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(reason = warning, "environment variable ignored");
     }
     let _at_the_end = diagnostics::Finish;
     let ran = match &arguments.command {

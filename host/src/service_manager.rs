@@ -15,6 +15,10 @@ use sd_notify::NotifyState;
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::text::escaped;
+use crate::throttle::Throttle;
+
+/// As many as it expects notifications.
+static NOT_NOTIFIED: Throttle = Throttle::new();
 
 /// Sockets that are taken over at most: systemd has limits of its own, and a number that was
 /// mistyped must not take memory.
@@ -125,6 +129,8 @@ fn notify(states: &[NotifyState]) {
         let _ = writeln!(text, "{state}");
     }
     if let Err(error) = socket.send_to_addr(text.as_bytes(), address) {
-        tracing::warn!("cannot tell the service manager: {error}");
+        NOT_NOTIFIED.log(|suppressed| {
+            tracing::warn!(%error, suppressed, "cannot notify service manager");
+        });
     }
 }

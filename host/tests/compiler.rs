@@ -151,7 +151,7 @@ fn server_serves_on_without_the_process_that_starts_helpers() {
     assert_eq!(reply.status(), 503);
     assert!(reply.text().contains("restart the server"), "{}", reply.text());
     until(|| stat(compiler).is_none());
-    place.program.wait_for("the process that starts helpers has ended");
+    place.program.wait_for("helper spawner has ended");
     assert_eq!(
         place.change("GET /status", b"").text().matches("\"compiler\": \"gone\"").count(),
         1
@@ -288,7 +288,7 @@ fn signal_before_it_serves_ends_it_at_once() {
         }
         let (status, _, said) = program.finish();
         assert!(status.success(), "{status}: {said}");
-        assert!(said.contains("stopped before it served"), "{said}");
+        assert!(said.contains("stopped before serving"), "{said}");
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
         until(|| stat(spawner).is_none());
     }

@@ -108,9 +108,9 @@ fn hung_file_system_keeps_its_own_share_alone_and_is_told() {
     }
     assert!(asked.elapsed() < Duration::from_secs(25), "{:?}", asked.elapsed());
     let device = fuse.shown();
-    let line = program.wait_for("has given no answer");
+    let line = program.wait_for("file system does not respond");
     assert!(line.contains(&device), "{line}");
-    let health = format!("the file system of device {device} gives no answer\n");
+    let health = format!("the file system of device {device} does not respond\n");
     assert_eq!(told(admin, "/healthz"), health);
     // The rest of the site is served.
     assert_eq!(told(admin, "/readyz"), "ready\n");
@@ -123,7 +123,7 @@ fn hung_file_system_keeps_its_own_share_alone_and_is_told() {
     assert_eq!(send(&program, "/slow/again").reply().status(), 503);
     assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
     fuse.go_on();
-    program.wait_for("gives answers again");
+    program.wait_for("file system responds again");
     until(|| told(admin, "/healthz") == "ok\n");
     assert_eq!(send(&program, "/slow/small.txt").reply().body.len(), FILES[0].1);
 }

@@ -32,6 +32,7 @@ use tokio::sync::Semaphore;
 use crate::dev::Dev;
 use crate::guest::release::deploy::Deployer;
 use crate::supervise;
+use crate::throttle::Throttle;
 use access::Access;
 use listener::Listener;
 use patience::Patient;
@@ -80,7 +81,7 @@ async fn accept_from(admin: Arc<Admin>, listener: Arc<Listener>) {
                 Ok((stream, _)) => {
                     // `TCP_USER_TIMEOUT`, tcp(7): also when this process is gone.
                     if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(STALL)) {
-                        tracing::debug!("a client may take its time: {error}");
+                        tracing::debug!(%error, "cannot bound how long an admin client takes");
                     }
                     let place = places.take().await;
                     drop(tokio::spawn(converse(Arc::clone(&admin), stream, place)));
@@ -98,8 +99,13 @@ async fn accept_from(admin: Arc<Admin>, listener: Arc<Listener>) {
     }
 }
 
+/// Ten a second, while there are no descriptors.
+static NOT_ACCEPTED: Throttle = Throttle::new();
+
 async fn rest(error: &std::io::Error) {
-    tracing::warn!("the administration cannot accept a connection: {error}");
+    NOT_ACCEPTED.log(|suppressed| {
+        tracing::warn!(%error, suppressed, "cannot accept admin connection");
+    });
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
@@ -123,12 +129,12 @@ where
         .serve_connection(TokioIo::new(Patient::new(stream, STALL)), service);
     let patience = tokio::select! {
         () = place.is_wanted() => {
-            tracing::debug!("an idle connection to the administration ends");
+            tracing::debug!("idle admin connection closed for another");
             Duration::ZERO
         }
         served = &mut conversation => {
             if let Err(error) = served {
-                tracing::debug!("a connection to the administration ended: {error}");
+                tracing::debug!(%error, "admin connection failed");
             }
             STALL
         }

@@ -1,8 +1,9 @@
 //! What the server tells about itself, as JSON and as metrics.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use prometheus::proto::MetricFamily;
 use serde::Serialize;
@@ -32,7 +33,7 @@ pub struct Subject {
     /// Whether it accepts connections.
     pub is_ready: watch::Receiver<bool>,
     /// Whether all workers are at work.
-    pub is_well: watch::Receiver<bool>,
+    pub missed_heartbeat: watch::Receiver<Option<MissedHeartbeat>>,
     /// When it was started.
     pub started: (Instant, SystemTime),
     /// Where it listens.
@@ -49,6 +50,22 @@ pub struct Subject {
     pub sandbox: Option<Sandbox>,
     /// What compiles guests, if others than the built-in one can come.
     pub helpers: Option<Helpers>,
+}
+
+/// A worker that does not get to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissedHeartbeat {
+    /// Its number.
+    pub worker: usize,
+    /// How long it had no heartbeat, at least.
+    pub elapsed: Duration,
+}
+
+impl fmt::Display for MissedHeartbeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let MissedHeartbeat { worker, elapsed } = self;
+        write!(f, "worker {worker} missed its heartbeat for {} s", elapsed.as_secs())
+    }
 }
 
 impl Subject {
@@ -152,11 +169,13 @@ struct LimitsStatus {
 impl Subject {
     /// Whether all is at work, or what is not.
     pub fn health(&self) -> Result<(), String> {
-        if !*self.is_well.borrow() {
-            return Err("a worker stands still".to_owned());
+        if let Some(missed) = *self.missed_heartbeat.borrow() {
+            return Err(missed.to_string());
         }
         match disks().find(|(_, load)| load.is_stalled) {
-            Some((device, _)) => Err(format!("the file system of device {device} gives no answer")),
+            Some((device, _)) => {
+                Err(format!("the file system of device {device} does not respond"))
+            }
             None => Ok(()),
         }
     }

@@ -58,26 +58,40 @@ pub(super) fn enter(settings: &Settings, code_cache: Option<&Path>) -> anyhow::R
 
 /// Says what is in force.
 pub(super) fn tell(sandbox: Option<&Sandbox>) {
-    match sandbox {
-        None => tracing::info!("not locked down, as was asked for"),
-        Some(sandbox) if sandbox.is_whole() => tracing::info!("locked down: {sandbox}"),
-        Some(sandbox) => {
-            tracing::warn!("locked down as far as this kernel knows how: {sandbox}");
-        }
+    let Some(sandbox) = sandbox else { return tracing::info!("sandbox is off") };
+    // As in PATH.
+    let list = |paths: &[PathBuf]| {
+        let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+        (!paths.is_empty()).then(|| paths.join(":"))
+    };
+    let (files, calls) = (sandbox.files.name(), sandbox.calls.name());
+    let (read, write, by_name) =
+        (list(&sandbox.reads), list(&sandbox.writes), list(&sandbox.by_name));
+    if sandbox.is_whole() {
+        tracing::info!(files, calls, read, write, by_name, "sandbox is on");
+    } else {
+        tracing::warn!(
+            files,
+            calls,
+            read,
+            write,
+            by_name,
+            "sandbox is on as far as this kernel knows how"
+        );
     }
 }
 
 /// The server may read, change and remove all that is in the folder of compiled guests, and
 /// beneath: somebody's home, say, or `/`.
 fn warn_of_others_in(folder: &Path) {
-    let shown = folder.display();
+    let path = tracing::field::display(folder.display());
     match has_others(folder) {
         Ok(false) => {}
         Ok(true) => tracing::warn!(
-            "{shown} (--code-cache) holds other files too, and the server may change them; give \
-             compiled guests a folder of their own"
+            path,
+            "code cache directory holds other files, which the server may change"
         ),
-        Err(error) => tracing::warn!("cannot list {shown} (--code-cache): {error}"),
+        Err(error) => tracing::warn!(path, %error, "cannot list code cache directory"),
     }
 }
 

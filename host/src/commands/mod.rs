@@ -55,7 +55,7 @@ fn open_files(root: &Path, options: Options, workers: NonZeroUsize) -> anyhow::R
         }
     })?;
     if files.resolver() == Resolver::Portable {
-        tracing::warn!("this kernel has no openat2 (Linux 5.6): paths are resolved more slowly");
+        tracing::warn!("kernel has no openat2 (Linux 5.6), paths are resolved more slowly");
     }
     Ok(files)
 }

@@ -17,9 +17,10 @@ use super::{
 };
 use crate::admin::access::Access;
 use crate::admin::listener::{AdminAddress, Bound};
-use crate::admin::status::Subject;
+use crate::admin::status::{MissedHeartbeat, Subject};
 use crate::admin::{self, Admin};
 use crate::cli::{DevArguments, EffectiveSetting, Settings, effective};
+use crate::clock;
 use crate::dev::Dev;
 use crate::dev::sources::Sources;
 use crate::diagnostics;
@@ -40,6 +41,7 @@ use crate::server::connection::Wires;
 use crate::server::{HEARTBEAT, Running, Server};
 use crate::service::{PageScript, Service};
 use crate::service_manager;
+use crate::throttle::Throttle;
 use crate::transport::SendScheduler;
 
 /// How long workers have to reset their connections when a second signal comes.
@@ -83,7 +85,7 @@ pub fn run_dev(
         paths.push(PathBuf::from("src"));
     }
     if paths.is_empty() && arguments.build.is_some() {
-        tracing::warn!("no sources are watched: there is no folder src; name some with --source");
+        tracing::warn!("no source is watched, name one with --source");
     }
     let settings = &arguments.serve;
     let build = arguments.build.clone();
@@ -182,7 +184,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
             tokio::spawn(Arc::clone(dev).follow(serving));
         }
         let (readiness, is_ready) = watch::channel(true);
-        let (are_well, is_well) = watch::channel(true);
+        let (missed, missed_heartbeat) = watch::channel(None);
         if let (Some((address, bound, access)), Some(metrics)) = (admin, metrics) {
             let address = bound.address(&address);
             let listener = bound.listen().context("cannot start the administration")?;
@@ -191,7 +193,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
                 connection_limits: wires.http1.limits,
                 metrics,
                 is_ready,
-                is_well,
+                missed_heartbeat,
                 started,
                 listeners: listeners.clone(),
                 root: settings.root.display().to_string(),
@@ -215,7 +217,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
                     Asked::Stop => break,
                     Asked::Reopen => match &service.log {
                         Some(log) => log.reopen(),
-                        None => tracing::warn!("there is no access log to open anew"),
+                        None => tracing::warn!("no access log to reopen"),
                     },
                     Asked::Reload => {
                         service_manager::reloading();
@@ -230,7 +232,7 @@ fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<()> {
         };
         tokio::select! {
             () = asked_to_stop => {}
-            () = give_signs_of_life(&running, &are_well) => {}
+            () = watch_heartbeats(&running, &missed) => {}
         }
         service_manager::stopping();
         readiness.send_replace(false);
@@ -274,7 +276,7 @@ fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     let any_port = AdminAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
     let wanted = match &settings.admin.listen {
         Some(address @ AdminAddress::Unix(_)) if is_dev => {
-            tracing::warn!("pages need an address to load anew: {address} (--admin) is not used");
+            tracing::warn!(%address, "--admin is not used, pages need a TCP address to reload");
             None
         }
         wanted => wanted.as_ref(),
@@ -307,27 +309,35 @@ fn open_log(settings: &Settings) -> anyhow::Result<Option<(Box<dyn Output>, Form
     Ok(Some((out, format)))
 }
 
-/// Looks after the workers: whether all are at work is told to the service manager, as often
-/// as it wants to know, and to who asks for the server's health.
-async fn give_signs_of_life(running: &Running, are_well: &watch::Sender<bool>) {
+/// Watches the heartbeats of the workers. The service manager is notified while none is
+/// missed, as often as it expects, and `/healthz` tells which one is.
+async fn watch_heartbeats(running: &Running, missed: &watch::Sender<Option<MissedHeartbeat>>) {
     let watchdog = service_manager::watchdog();
     let pause = watchdog.unwrap_or(LOOK_AFTER_WORKERS);
     let mut before = running.heartbeats();
     let mut looked = Instant::now();
+    let throttle = Throttle::new();
     loop {
         tokio::time::sleep(pause).await;
-        // In a shorter time a heart may not have beaten: signs that are wanted more often
-        // tell what was seen last.
+        // In a shorter time there may be no heartbeat: a service manager that expects to be
+        // notified more often is told what was seen last.
         if looked.elapsed() >= pause.max(2 * HEARTBEAT) {
             let now = running.heartbeats();
-            let all = before.iter().zip(&now).all(|(before, now)| before < now);
-            if !all {
-                tracing::error!("a worker stands still");
+            let worker = before.iter().zip(&now).position(|(before, now)| before >= now);
+            let heartbeat =
+                worker.map(|worker| MissedHeartbeat { worker, elapsed: looked.elapsed() });
+            if let Some(MissedHeartbeat { worker, elapsed }) = heartbeat {
+                let elapsed_ms = clock::millis(elapsed);
+                throttle.log(|suppressed| {
+                    tracing::error!(worker, elapsed_ms, suppressed, "worker missed its heartbeat");
+                });
+            } else if missed.borrow().is_some() {
+                tracing::info!("all workers have a heartbeat again");
             }
-            are_well.send_replace(all);
+            missed.send_replace(heartbeat);
             (before, looked) = (now, Instant::now());
         }
-        if watchdog.is_some() && *are_well.borrow() {
+        if watchdog.is_some() && missed.borrow().is_none() {
             service_manager::alive();
         }
     }
@@ -341,14 +351,14 @@ enum Stopped {
 
 /// Stops in peace, or at once when a second signal comes.
 async fn stop(mut running: Running, signals: &mut Signals, grace: Duration) -> Stopped {
-    tracing::info!("stopping: requests in flight are finished; a second signal ends them");
+    tracing::info!("stopping, a second signal stops at once");
     let places = running.places();
     running.close().await;
     tokio::select! {
         cut = running.stop(grace) => {
             match cut {
                 0 => tracing::info!("stopped"),
-                cut => tracing::warn!("stopped; {cut} connections took too long and were cut"),
+                cut => tracing::warn!(connections = cut, "stopped, slow connections were cut"),
             }
             Stopped::InPeace
         }
@@ -370,7 +380,7 @@ fn code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
         Ok(cache) => Ok(Some(cache)),
         Err(problem) if settings.cache.code.is_some() => Err(anyhow!("{problem}")),
         Err(problem) => {
-            tracing::warn!("guests are compiled anew at each start: {problem}");
+            tracing::warn!(error = %problem, "code cache is off, guests are compiled at each start");
             Ok(None)
         }
     }
@@ -386,17 +396,17 @@ fn first_generation(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result
     if settings.guest.file.is_some() {
         deploy::warn_of_imports(&name, &generation);
         let digest = generation.digest();
-        let lines = report.lines;
-        let cases = report.cases;
+        let (request_lines, cases) = (report.lines, report.cases);
+        let (compile_ms, validate_ms) = (clock::millis(compile), clock::millis(check));
         if report.is_known {
             tracing::info!(
-                "the guest {digest} in {name} serves: loaded in {compile:.1?}, its check with {cases} \
-                 cases was passed at an earlier start"
+                guest = %digest, path = name, compile_ms, cases,
+                "guest active, validated at an earlier start"
             );
         } else {
             tracing::info!(
-                "the guest {digest} in {name} serves: compiled in {compile:.1?}, checked on {lines} \
-                 request lines and {cases} cases in {check:.1?}"
+                guest = %digest, path = name, compile_ms, validate_ms, request_lines, cases,
+                "guest active"
             );
         }
     }

@@ -86,7 +86,7 @@ impl Starting {
                 }
             });
             if is_asked_to_stop {
-                tracing::info!("stopped before it served");
+                tracing::info!("stopped before serving");
                 diagnostics::finish();
                 std::process::exit(0);
             }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::Dev;
+use crate::clock;
 use crate::diagnostics;
 
 /// How long nothing must change before something is done: editors write several files.
@@ -106,11 +107,11 @@ impl Sources {
         let built = Command::new("sh").args(["-c", build]).stdin(Stdio::null()).output();
         match built {
             Ok(built) if built.status.success() => {
-                tracing::info!("built in {:.1?}", began.elapsed());
+                tracing::info!(elapsed_ms = clock::millis(began.elapsed()), "built");
                 dev.tell(None);
             }
             Ok(built) => {
-                tracing::error!("the build ended with {}", built.status);
+                tracing::error!(status = %built.status, "build failed");
                 let all = [built.stdout, built.stderr].concat();
                 let shown = &all[all.len().saturating_sub(SHOWN_BYTES)..];
                 let shown = String::from_utf8_lossy(shown);

@@ -56,6 +56,10 @@ impl Visit for Fields<'_, '_> {
         self.0.field(field.name(), Value::Literal(format_args!("{value}")));
     }
 
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.0.field(field.name(), Value::Literal(format_args!("{value}")));
+    }
+
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.0.field(field.name(), Value::Literal(format_args!("{value}")));
     }

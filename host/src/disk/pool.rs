@@ -14,7 +14,12 @@ use super::place::shown;
 use super::progress::Progress;
 use super::queues::{Call, Detached, DeviceLoad, Limits, Queues, Resource, TRIAL};
 use super::unanswered::Unanswered;
+use crate::clock;
 use crate::priority;
+use crate::throttle::Throttle;
+
+/// As many as there are requests, while there is no room for a thread.
+static NO_THREAD: Throttle = Throttle::new();
 
 /// How long a thread without a job stays, unless it is the last one.
 const STAY: Duration = Duration::from_secs(10);
@@ -122,7 +127,9 @@ impl Pool {
         while state.is_short_of_threads(&self.limits) {
             if let Err(error) = self.start_thread(state) {
                 if state.threads == 0 {
-                    tracing::error!("cannot start a thread that waits for the disk: {error}");
+                    NO_THREAD.log(|suppressed| {
+                        tracing::error!(%error, suppressed, "cannot start disk thread");
+                    });
                     return Err(Unanswered::Busy);
                 }
                 // The other threads will come to it.
@@ -151,7 +158,7 @@ impl Pool {
         if self.limits.rank != 0
             && let Err(error) = priority::set(self.limits.rank)
         {
-            tracing::debug!("listings and compression have the rank of workers: {error}");
+            tracing::debug!(%error, "cannot lower the priority of a background thread");
         }
         let mut state = self.state();
         loop {
@@ -187,7 +194,7 @@ impl Pool {
             && let Resource::Device(device) = resource
         {
             let device = shown(device);
-            tracing::info!("the file system of device {device} gives answers again");
+            tracing::info!(device, "file system responds again");
         }
     }
 
@@ -200,9 +207,12 @@ impl Pool {
             && !std::mem::replace(&mut queue.is_logged, true)
         {
             let (device, patience) = (shown(device), self.limits.patience);
+            // findmnt(8) tells which file system it is.
+            let elapsed_ms = clock::millis(patience);
             tracing::error!(
-                "the file system of device {device} has given no answer for {patience:?}: what is \
-                 not in memory of it is answered with 503 until it does (`findmnt` tells which it is)"
+                device,
+                elapsed_ms,
+                "file system does not respond, files that are not in memory get 503"
             );
         }
     }

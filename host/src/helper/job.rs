@@ -212,8 +212,9 @@ impl Shared {
             Err(error) => error.to_string(),
         };
         tracing::error!(
-            "the process that starts helpers has ended ({status}; {problem}): guests that serve go \
-             on, no other can be compiled; restart the server to have it again"
+            status,
+            error = %problem,
+            "helper spawner has ended, no guest can be compiled until a restart"
         );
         let mut jobs = self.jobs();
         jobs.is_gone = true;

@@ -102,22 +102,6 @@ impl Sandbox {
     }
 }
 
-impl fmt::Display for Sandbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (files, calls) = (self.files.name(), self.calls.name());
-        write!(f, "files and connections {files} confined, system calls {calls} filtered")?;
-        let list = |paths: &[PathBuf]| {
-            let paths: Vec<_> = paths.iter().map(|path| format!("{path:?}")).collect();
-            if paths.is_empty() { "nothing".to_owned() } else { paths.join(", ") }
-        };
-        write!(f, "; it may read {} and write {}", list(&self.reads), list(&self.writes))?;
-        if !self.by_name.is_empty() {
-            write!(f, "; another process opens {} for it", list(&self.by_name))?;
-        }
-        Ok(())
-    }
-}
-
 /// Why a process cannot give up what it does not need.
 #[derive(Debug)]
 pub enum SandboxError {
@@ -180,7 +164,7 @@ pub fn enter(role: Role<'_>, refusals: Refusals) -> Result<Sandbox, SandboxError
     let calls = match allowed.enforce(refusals) {
         Ok(()) => Enforced::Fully,
         Err(error) => {
-            tracing::warn!("system calls are not filtered: {error}");
+            tracing::warn!(%error, "system calls are not filtered");
             Enforced::Not
         }
     };
