@@ -385,7 +385,7 @@ fn what_was_compiled_ahead_is_what_the_server_loads() {
 }
 
 #[test]
-fn a_new_policy_is_whole_in_each_language() {
+fn new_writes_a_whole_project_in_each_language() {
     let folder = tempfile::tempdir().unwrap();
     for (language, file) in
         [("rust", "src/lib.rs"), ("js", "policy.js"), ("python", "policy.py"), ("c", "policy.c")]
@@ -403,9 +403,9 @@ fn a_new_policy_is_whole_in_each_language() {
         assert!(fs::read_to_string(project.join(file)).unwrap().contains(&name));
         let again = run(folder.path(), &["new", &name, "--lang", language]);
         assert_eq!(again.code, 1);
-        assert!(again.errors.contains("is there already"), "{}", again.errors);
+        assert!(again.errors.contains("already exists"), "{}", again.errors);
     }
-    // The default policy decides the cases of a new one, but for what has moved.
+    // The default policy passes the cases of a new project, but for the redirect.
     let cases = folder.path().join("my-rust/cases.toml");
     let tested = run(folder.path(), &["check", "--cases", cases.to_str().unwrap()]);
     assert!(tested.out.contains("1 of 5 cases failed"), "{}", tested.out);

@@ -1,7 +1,7 @@
-//! `innkeeper new NAME`: a policy to begin with, with its tests, cases and build.
+//! `innkeeper new NAME`: a project with a policy, its tests, cases and build.
 //!
-//! Nothing is fetched: the files are in the binary. What takes a request line apart in a
-//! language other than Rust is that of the examples.
+//! Nothing is fetched: the files are in the binary. The parsers of request lines in other
+//! languages than Rust are those of the examples.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -57,41 +57,41 @@ const C: &[File] = &[
     (".gitignore", ".venv/\n*.wasm\n*.core\ntest_policy\n"),
 ];
 
-/// What is said of a language in a project's README.
-struct Telling {
+/// A project in one language, and its commands for the README.
+struct Project {
     files: &'static [File],
     build: &'static str,
     test: &'static str,
-    /// Flags for `innkeeper dev`, each with a blank behind it.
+    /// Flags for `innkeeper dev`, each followed by a space.
     sources: &'static str,
     needs: &'static str,
 }
 
 impl Language {
-    fn telling(self) -> Telling {
+    fn project(self) -> Project {
         match self {
-            Language::Rust => Telling {
+            Language::Rust => Project {
                 files: RUST,
                 build: "./build.sh",
                 test: "cargo test",
                 sources: "",
                 needs: "Rust, with `rustup target add wasm32-unknown-unknown`",
             },
-            Language::Js => Telling {
+            Language::Js => Project {
                 files: JAVASCRIPT,
                 build: "npm install --silent && npm run --silent build",
                 test: "npm test",
                 sources: "--source policy.js --source request.js ",
                 needs: "Node.js 20 or newer, with npm",
             },
-            Language::Python => Telling {
+            Language::Python => Project {
                 files: PYTHON,
                 build: "make policy.wasm",
                 test: "make test",
                 sources: "--source policy.py --source app.py --source request.py ",
                 needs: "Python 3.11 or newer, with venv, and make",
             },
-            Language::C => Telling {
+            Language::C => Project {
                 files: C,
                 build: "make policy.wasm",
                 test: "make test",
@@ -107,24 +107,24 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
     let name = arguments.name.as_str();
     let folder = Path::new(name);
     if folder.exists() {
-        bail!("{name} is there already; choose another name, or another folder to be in");
+        bail!("{name} already exists; choose another name, or run this in another folder");
     }
-    let telling = arguments.lang.telling();
+    let project = arguments.lang.project();
     let readme = README
-        .replace("BUILD", telling.build)
-        .replace("TEST", telling.test)
-        .replace("SOURCES", telling.sources)
-        .replace("NEEDS", telling.needs);
-    let files = telling.files.iter().chain([&WIT, &CASES]).copied();
+        .replace("BUILD", project.build)
+        .replace("TEST", project.test)
+        .replace("SOURCES", project.sources)
+        .replace("NEEDS", project.needs);
+    let files = project.files.iter().chain([&WIT, &CASES]).copied();
     for (path, text) in files.chain([("README.md", readme.as_str())]) {
         let text = text.replace("PROJECT", name).replace("CRATE", &name.replace('-', "_"));
         let path = folder.join(path);
         write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     print(format_args!(
-        "{name} is a policy now. In that folder:\n\n    {}\n    {}\n    \
-         innkeeper test policy.wasm cases.toml\n\nREADME.md tells the rest.\n",
-        telling.build, telling.test
+        "Created the policy {name}. To build and test it, in that folder:\n\n    {}\n    {}\n    \
+         innkeeper test policy.wasm cases.toml\n\nSee README.md.\n",
+        project.build, project.test
     ))?;
     Ok(ExitCode::SUCCESS)
 }
