@@ -6,10 +6,10 @@
  *     struct decision decide(struct request request);
  *
  * and compiles for any machine, so that a native program can test it. For WebAssembly this
- * file adds what the host calls: the functions of the canonical ABI of the component model.
+ * file adds the functions that the host calls, by the canonical ABI of the component model.
  * Include it in one file of a policy with INNKEEPER_EXPORTS defined.
  *
- * What a decision points to must outlive the function: constants, or memory of `keep`.
+ * A decision must point to data that outlives the function: constants, or memory of `keep`.
  */
 #ifndef INNKEEPER_H
 #define INNKEEPER_H
@@ -101,22 +101,22 @@ struct decision {
 struct names interests(void);
 struct decision decide(struct request request);
 
-/* Memory that stays. Nothing is ever freed: each decision has an instance to itself. */
+/* Allocates memory. Nothing is freed: each decision runs on a fresh instance. */
 void *keep(size_t size);
 
 #ifdef INNKEEPER_EXPORTS
 #ifdef __wasm__
 
 /* C lays a struct out as the canonical ABI lays out a record or a variant: each part at the
- * next multiple of its alignment. So a pointer to one of these is all that is handed over. */
+ * next multiple of its alignment. So a function returns a pointer to one of these. */
 _Static_assert(sizeof(struct field) == 16, "the layout of a field");
 _Static_assert(sizeof(struct candidate) == 12, "the layout of a candidate");
 _Static_assert(sizeof(struct serve) == 20, "the layout of a serve");
 _Static_assert(sizeof(struct decision) == 24, "the layout of a decision");
 _Static_assert(offsetof(struct decision, serve) == 4, "the layout of a decision");
 
-/* Room for one request and what is made of it: the host accepts heads of 16 KiB. Only the
- * pages that are written to take memory. */
+/* Memory for one request and its decision: the host accepts heads of 16 KiB. Only pages that
+ * are written to cost memory. */
 static _Alignas(8) char room[128 << 10];
 static size_t taken;
 
@@ -130,10 +130,10 @@ void *keep(size_t size) {
     return at;
 }
 
-/* The host asks for room to put a request into. It never makes something larger. */
+/* The host allocates memory for a request. It never reallocates. */
 __attribute__((export_name("cabi_realloc"))) void *
 cabi_realloc(void *old, size_t old_size, size_t alignment, size_t size) {
-    (void)alignment; /* 4 at most; `keep` gives 8 */
+    (void)alignment; /* 4 at most; `keep` aligns to 8 */
     if (old_size != 0) {
         __builtin_trap();
     }

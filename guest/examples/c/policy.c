@@ -1,15 +1,15 @@
-/* The default policy in C, and a page for the time of maintenance.
+/* The default policy in C, and a maintenance page.
  *
- * Compiled as it is, it decides as the default guest does. Compiled with MAINTENANCE, every
- * page is `maintenance.html` with status 503, except for those who do the maintenance. Who
- * puts one in the place of the other switches, and no request is lost. */
+ * Without MAINTENANCE it decides as the default guest does. Compiled with MAINTENANCE, every
+ * page is `maintenance.html` with status 503, except for maintainers. A swap of the two guests
+ * loses no request. */
 #define INNKEEPER_EXPORTS
 #include "innkeeper.h"
 #include "request.h"
 
 #include <stdbool.h>
 
-/* Addresses of those who see the site all the time, with commas between them. */
+/* Addresses of maintainers, who see the site all the time, with commas between them. */
 #ifndef MAINTAINERS
 #define MAINTAINERS ""
 #endif
@@ -26,7 +26,7 @@ static struct bytes start_of(struct bytes text, size_t length) {
     return (struct bytes){text.at, length < text.length ? length : text.length};
 }
 
-/* Whether some name begins with a dot, other than `.well-known` at the root (RFC 8615). */
+/* Whether a name begins with a dot, other than `.well-known` at the root (RFC 8615). */
 static bool is_private(struct bytes path) {
     struct bytes open = TEXT(".well-known");
     for (size_t i = 0; i < path.length; i++) {
@@ -68,7 +68,7 @@ static struct decision decide_as_usual(struct bytes line, struct bytes *path) {
 
 #ifdef MAINTENANCE
 
-/* What the page itself needs, and what proves to others whose the site is. */
+/* The files of the maintenance page, and those that prove who owns the site. */
 static bool is_open_anyway(struct bytes path) {
     struct bytes page = TEXT("maintenance/");
     struct bytes proofs = TEXT(".well-known/");
@@ -95,8 +95,8 @@ static bool is_maintainer(struct fields fields) {
 
 struct names interests(void) {
     static const struct bytes names[] = {STATIC_TEXT(":client-address")};
-    /* Who reads the address has a decision to be remembered for each. So read it only if
-     * there is somebody to be told apart. */
+    /* With the address among its interests, each address takes an entry of the decision cache.
+     * So read it only if there are maintainers. */
     return (struct names){names, sizeof MAINTAINERS > 1};
 }
 

@@ -37,7 +37,7 @@ static bool starts_with(struct bytes bytes, const char *text) {
     return true;
 }
 
-/* Whether this is `http` or `https`, in any case. */
+/* Whether this is `http` or `https`, in any letter case. */
 static bool is_scheme(struct bytes scheme) {
     const char *https = "https";
     for (size_t i = 0; i < scheme.length; i++) {
@@ -57,7 +57,7 @@ static struct bytes after(struct bytes bytes, size_t count) {
     return (struct bytes){bytes.at + count, bytes.length - count};
 }
 
-/* The place of the first byte of a set, or the length. */
+/* The index of the first byte of a set, or the length. */
 static size_t find(struct bytes bytes, const char *set) {
     size_t i = 0;
     while (i < bytes.length && !is_among(bytes.at[i], set)) {
@@ -66,8 +66,8 @@ static size_t find(struct bytes bytes, const char *set) {
     return i;
 }
 
-/* Whether this is `host` or `host:port`, and which. User information is refused: it serves
- * deception (RFC 9110, section 4.2.4). */
+/* Whether this is `host` or `host:port`, and which. User information is refused: it is used to
+ * deceive (RFC 9110, section 4.2.4). */
 enum authority { AUTHORITY_NONE, AUTHORITY_HOST, AUTHORITY_HOST_AND_PORT };
 
 static enum authority authority(struct bytes text) {
@@ -139,8 +139,8 @@ static bool is_utf_8(struct bytes text) {
     return true;
 }
 
-/* Decodes each name of a path once, and then resolves dots (RFC 3986, section 5.2.4). What lies
- * above the root is nothing. */
+/* Decodes each name of a path once, and then resolves dots (RFC 3986, section 5.2.4). A path
+ * above the root names nothing. */
 static enum about resolve(struct bytes path, struct bytes *resolved) {
     /* Each name with a `/` after it. That is never longer than the path. */
     char *names = keep(path.length);
@@ -185,7 +185,7 @@ static enum about resolve(struct bytes path, struct bytes *resolved) {
         }
         rest = after(rest, segment.length + 1);
     }
-    /* Empty names counted until here, as they do in a browser. */
+    /* Empty names count until here, as they do in a browser. */
     size_t kept = 0;
     for (size_t i = 0; i < end; i++) {
         if (names[i] != '/' || (kept > 0 && names[kept - 1] != '/')) {

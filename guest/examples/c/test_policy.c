@@ -1,4 +1,4 @@
-/* Tests of the policy, as a native program: it holds lines against decisions. It is compiled
+/* Tests of the policy, as a native program: request lines and their decisions. It is compiled
  * twice, with and without MAINTENANCE. */
 #include "innkeeper.h"
 
@@ -45,7 +45,7 @@ static void check_from(const char *client, const char *line, const char *expecte
 static void check(const char *line, const char *expected) { check_from("192.0.2.1", line, expected); }
 
 int main(void) {
-    /* What is the same in both. */
+    /* The same in both. */
     check("GET /.git/config HTTP/1.1", "not-found");
     check("GET /a/.well-known/x HTTP/1.1", "not-found");
     check("GET /.well-knownx HTTP/1.1", "not-found");

@@ -3,7 +3,7 @@ package main
 // The contract of wit/policy.wit, as Go has it. Copy this file, request.go and
 // exports_wasip1.go into a policy of your own.
 
-// Field is a header field, of a request or of an answer.
+// Field is a header field, of a request or of a response.
 type Field struct {
 	Name, Value string
 }
@@ -16,11 +16,11 @@ type Request struct {
 
 // Candidate is one thing that the host may try to serve.
 type Candidate struct {
-	IsFile bool // or else the index page of a directory
+	IsFile bool // otherwise it is the index page of a directory
 	Path   string
 }
 
-// Decision is how to answer a request: one of the types below.
+// Decision is how to respond to a request: one of the types below.
 type Decision interface {
 	encode(*encoder) pointer
 }
@@ -48,7 +48,7 @@ type Redirect struct {
 	Fields   []Field
 }
 
-// Reply is a small answer of the guest's own.
+// Reply is a small response of the guest's own.
 type Reply struct {
 	Status uint16
 	Fields []Field

@@ -1,6 +1,6 @@
 package main
 
-// How a decision stands in memory for the host to read: the canonical ABI of the component
+// The layout of a decision in memory, which the host reads: the canonical ABI of the component
 // model. Numbers are little-endian, and each part of a record stands at the next multiple of
 // its alignment. A list or a string is a pointer and a count.
 
@@ -9,9 +9,9 @@ type pointer = uint32
 
 // encoder builds values in memory.
 type encoder struct {
-	// place gives the address of a block, which must stay where it is.
+	// place returns the address of a block, which must not move.
 	place func(block []uint32) pointer
-	// text gives the address of a string's bytes.
+	// text returns the address of a string's bytes.
 	text func(string) pointer
 }
 

@@ -2,10 +2,10 @@ package main
 
 import "unsafe"
 
-// What the host calls. The names are those of the interface and its functions.
+// The functions that the host calls. The names are those of the interface and its functions.
 
-// kept holds all that the host was told an address of, so that the garbage collector leaves it
-// alone. It never grows large: each decision has an instance to itself.
+// kept holds all values whose address the host has, so that the garbage collector keeps them.
+// It never grows large: each decision runs on a fresh instance.
 var kept []any
 
 var memory = encoder{
@@ -23,7 +23,7 @@ func address(at unsafe.Pointer) pointer {
 	return pointer(uintptr(at))
 }
 
-// The host asks for room to put a request into. It never makes something larger.
+// The host allocates memory for a request. It never reallocates.
 //
 //go:wasmexport cabi_realloc
 func cabiRealloc(old, oldSize, alignment, size uint32) pointer {

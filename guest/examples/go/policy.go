@@ -1,6 +1,6 @@
-// A policy for documentation in several versions: /latest/ leads to the newest one, /v2/ to the
-// newest of its kind, search engines are kept to it, and a version that does not exist has a page
-// that says so.
+// A policy for documentation in several versions: /latest/ redirects to the newest version, /v2/
+// to the newest version 2, search engines index the newest alone, and an unknown version gets a
+// page that says so.
 package main
 
 import (
@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// versionsFile becomes part of the guest when it is built.
+// versionsFile is embedded by the build.
 //
 //go:embed versions.txt
 var versionsFile string
@@ -32,12 +32,12 @@ func parseVersions(text string) []version {
 	return versions
 }
 
-// interests says that nothing but the request line is read.
+// interests is empty: the policy reads the request line alone.
 func interests() []string {
 	return nil
 }
 
-// decide tells how to answer a request.
+// decide decides how to respond to a request.
 func decide(request Request) Decision {
 	target := siteTarget(request.Line)
 	switch {
@@ -55,7 +55,7 @@ func decide(request Request) Decision {
 			return page(version, target.path, rest)
 		}
 		if first == version.name {
-			// Without the "/" the links on its start page would lead elsewhere.
+			// Without the "/" the relative links of its start page would be wrong.
 			return File(target.path)
 		}
 	}
@@ -70,12 +70,12 @@ func decide(request Request) Decision {
 			Status:     404,
 		}
 	}
-	// What is common to all: the start page, style sheets, pictures.
+	// Files that all versions share: the start page, style sheets, images.
 	return inPlace(target.path)
 }
 
-// moved leads to a page of a version. It is another version in time, so the redirect is not one
-// for ever.
+// moved redirects to a page of a version. The version changes in time, so the redirect is
+// temporary.
 func moved(version version, rest, query string) Decision {
 	return Redirect{
 		Status:   302,
@@ -84,8 +84,8 @@ func moved(version version, rest, query string) Decision {
 	}
 }
 
-// page serves a page of a version. If it is not there, the host sends the nearest 404.html up
-// the tree: that of the version, if it has one.
+// page serves a page of a version. If the page is missing, the host sends the nearest 404.html
+// up the tree: that of the version, if it has one.
 func page(version version, path, rest string) Decision {
 	var candidates []Candidate
 	name := path[strings.LastIndexByte(path, '/')+1:]
@@ -112,13 +112,13 @@ func inPlace(path string) Decision {
 	return File(path)
 }
 
-// looksLikeVersion tells whether this is v and a number, such as v3 or v2.10.1.
+// looksLikeVersion reports whether this is v and a number, such as v3 or v2.10.1.
 func looksLikeVersion(name string) bool {
 	number, found := strings.CutPrefix(name, "v")
 	return found && number != "" && strings.Trim(number, "0123456789.") == ""
 }
 
-// isPrivate tells whether some name begins with a dot, other than .well-known at the root (RFC
+// isPrivate reports whether a name begins with a dot, other than .well-known at the root (RFC
 // 8615).
 func isPrivate(path string) bool {
 	for depth, name := range strings.Split(path, "/") {

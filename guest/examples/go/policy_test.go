@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// shown is a decision in one line of text.
+// shown returns a decision in one line of text.
 func shown(decision Decision) string {
 	switch d := decision.(type) {
 	case Index:
@@ -62,7 +62,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-func TestSearchEnginesAreKeptToTheNewestVersion(t *testing.T) {
+func TestOldVersionIsNotIndexed(t *testing.T) {
 	old := decide(Request{Line: "GET /v1.9/a%20b HTTP/1.1"}).(Serve)
 	expected := []Field{{"x-robots-tag", "noindex"}, {"link", `</v2.3/a%20b>; rel="canonical"`}}
 	if !reflect.DeepEqual(old.Fields, expected) {
@@ -73,7 +73,7 @@ func TestSearchEnginesAreKeptToTheNewestVersion(t *testing.T) {
 	}
 }
 
-func TestVersionsAreRead(t *testing.T) {
+func TestVersionsAreParsed(t *testing.T) {
 	got := parseVersions("# a comment of words\n\nv2 supported\nv1 old\n")
 	if expected := []version{{"v2", false}, {"v1", true}}; !reflect.DeepEqual(got, expected) {
 		t.Errorf("got %v", got)
@@ -83,7 +83,7 @@ func TestVersionsAreRead(t *testing.T) {
 	}
 }
 
-func TestLinesThatNameNothing(t *testing.T) {
+func TestLineWithoutTargetIsAFault(t *testing.T) {
 	for fault, lines := range map[fault][]string{
 		malformed: {
 			"", "GET", "GET /", "GET  / HTTP/1.1", "GET / HTTP/2.0", "GET / HTTP/1.10", "GET a HTTP/1.1",
@@ -104,7 +104,7 @@ func TestLinesThatNameNothing(t *testing.T) {
 	}
 }
 
-// The layout is the canonical ABI's; `innkeeper test` holds the guest itself against cases.
+// The layout is the canonical ABI's; `innkeeper test` tests the built guest.
 func TestEncoding(t *testing.T) {
 	var blocks [][]uint32
 	e := encoder{

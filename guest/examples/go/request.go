@@ -5,16 +5,16 @@ import (
 	"unicode/utf8"
 )
 
-// The request line, taken apart: which path of the site it is about. It follows the default
-// policy, in guest/src/request.rs and guest/src/path.rs.
+// The request line, parsed: the path of the site that it names. It follows the default policy,
+// in guest/src/line.rs and guest/src/path.rs.
 
-// target is what a request is about.
+// target is the path and the query of a request.
 type target struct {
 	fault fault
 	// path is below the site's root, decoded, without "." and "..", and does not begin with
-	// "/"; the one of a directory ends with "/", and the root is "".
+	// "/"; that of a directory ends with "/", and the root is "".
 	path string
-	// query is as it came, with its "?", or "".
+	// query is unchanged, with its "?", or "".
 	query string
 }
 
@@ -23,13 +23,13 @@ type fault int
 
 const (
 	noFault   fault = iota
-	malformed       // this is no request line
-	nothing         // it is one, and can name nothing here
+	malformed       // the line is no request line
+	nothing         // it is a request line that can name nothing here
 )
 
-// siteTarget tells what the request with this line is about.
+// siteTarget returns the target of the request with this line, or why it has none.
 func siteTarget(line string) target {
-	// The host asks only about lines of the right form, but its check of a guest does not.
+	// The host asks about well-formed lines alone, except when it validates a guest.
 	for i := 0; i < len(line); i++ {
 		if line[i] < ' ' || line[i] > '~' {
 			return target{fault: malformed}
@@ -99,7 +99,7 @@ func resolve(path string) (string, fault) {
 	if found != noFault {
 		return "", found
 	}
-	// Empty names counted until here, as they do in a browser.
+	// Empty names count until here, as they do in a browser.
 	var resolved strings.Builder
 	for _, name := range names {
 		if name != "" {
@@ -140,7 +140,7 @@ func unescape(segment string) (string, bool) {
 	return decoded.String(), true
 }
 
-// escape writes a path as it stands in a URL.
+// escape escapes a path for a URL.
 func escape(path string) string {
 	var escaped strings.Builder
 	for i := 0; i < len(path); i++ {

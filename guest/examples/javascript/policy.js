@@ -1,12 +1,12 @@
 // A policy for a blog: clean URLs, redirects of its old addresses, and a set of
 // security fields.
 //
-// It exports the interface of `wit/policy.wit`, and is a plain module besides:
-// `policy.test.js` tests it without any WebAssembly.
+// It exports the interface of `wit/policy.wit`, and is a plain module too:
+// `policy.test.js` tests it without WebAssembly.
 
 import { siteTarget } from "./request.js";
 
-// Pages that moved, by their old path. What stands here has moved for good.
+// Pages that moved for good, by their old path.
 const MOVED = new Map([
   ["feed", "/feed.xml"],
   ["rss.xml", "/feed.xml"],
@@ -18,10 +18,10 @@ const MOVED = new Map([
 // `2019/04/07/` is the archive of a day.
 const OLD_POST = /^(?:blog\/)?\d{4}\/\d\d\/(?:\d\d\/)?(?!\d\d\/?$)([^/]+?)(?:\.html|\/)?$/;
 
-// A file whose name tells its version: `app.3f2a9c1b.js`, `site-0d9f31c2.css`.
+// A file with its version in its name: `app.3f2a9c1b.js`, `site-0d9f31c2.css`.
 const FINGERPRINT = /[.-][0-9a-f]{8,}\.[a-z0-9]+$/;
 
-// Fields of every answer that comes from the site. The host itself adds
+// Fields of every response with a file of the site. The host adds
 // `X-Content-Type-Options: nosniff`.
 const SECURITY = [
   field("content-security-policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
@@ -33,7 +33,7 @@ const SECURITY = [
 const FOREVER = field("cache-control", "public, max-age=31536000, immutable");
 
 export const policy = {
-  // Nothing but the request line is read.
+  // The policy reads the request line alone.
   interests() {
     return [];
   },
@@ -54,7 +54,7 @@ export const policy = {
   },
 };
 
-// Where a path has moved to, or `undefined` if it is in its place.
+// The new location of a path, or `undefined` if it has not moved.
 function newAddress(path) {
   if (MOVED.has(path)) {
     return MOVED.get(path);
@@ -73,8 +73,8 @@ function newAddress(path) {
   return undefined;
 }
 
-// What may be there: the first that exists is sent. If the last one is a directory
-// the host sends the client to the same address with a `/` at its end.
+// The candidates of a path: the host sends the first that exists. If the last one is a
+// directory, the host redirects to the same address with a `/` at its end.
 function candidates(path) {
   if (path === "" || path.endsWith("/")) {
     return [index(path)];
@@ -83,19 +83,19 @@ function candidates(path) {
   return name.includes(".") ? [file(path)] : [file(`${path}.html`), file(path)];
 }
 
-// Whether some name begins with a dot, other than `.well-known` at the root (RFC 8615).
+// Whether a name begins with a dot, other than `.well-known` at the root (RFC 8615).
 function isPrivate(path) {
   return path
     .split("/")
     .some((name, depth) => name.startsWith(".") && !(depth === 0 && name === ".well-known"));
 }
 
-// A path as it stands in a URL.
+// A path, escaped for a URL.
 function escaped(path) {
   return `/${path.split("/").map(encodeURIComponent).join("/")}`;
 }
 
-// The words of `wit/policy.wit`, as JavaScript writes them.
+// The types of `wit/policy.wit`, as JavaScript has them.
 
 function field(name, value) {
   return { name, value: bytes(value) };

@@ -6,7 +6,7 @@ import { siteTarget } from "./request.js";
 
 const bytes = (text) => Uint8Array.from(text, (character) => character.charCodeAt(0));
 
-// A decision in one line: what is tried, or where to, or which status.
+// A decision in one line: the candidates, the location, or the status.
 function decide(target) {
   const { tag, val } = policy.decide({ line: bytes(`GET ${target} HTTP/1.1`), fields: [] });
   switch (tag) {
@@ -42,7 +42,7 @@ test("a name with a dot is a file", () => {
   assert.equal(decide("/v1.2/notes"), "file v1.2/notes.html, file v1.2/notes");
 });
 
-test("old addresses of posts", () => {
+test("old addresses of posts are redirects", () => {
   assert.equal(decide("/2019/04/07/hello-world.html"), "301 /posts/hello-world");
   assert.equal(decide("/2019/04/hello-world/"), "301 /posts/hello-world");
   assert.equal(decide("/blog/2019/04/hello?from=feed"), "301 /posts/hello?from=feed");
@@ -53,7 +53,7 @@ test("old addresses of posts", () => {
   assert.equal(decide("/2019/4/hello"), "file 2019/4/hello.html, file 2019/4/hello");
 });
 
-test("pages that moved", () => {
+test("moved pages are redirects", () => {
   assert.equal(decide("/rss.xml"), "301 /feed.xml");
   assert.equal(decide("/archive"), "301 /posts/");
 });
@@ -63,7 +63,7 @@ test("no redirect leads to another site", () => {
   assert.equal(decide("/2019/04/%2F%2Fexample.org"), "not-found");
 });
 
-test("what is private is not found", () => {
+test("private names are not found", () => {
   assert.equal(decide("/.git/config"), "not-found");
   assert.equal(decide("/%2egit/config"), "not-found");
   assert.equal(decide("/2019/04/.env"), "not-found");
@@ -76,12 +76,12 @@ test("every page has the security fields", () => {
   assert.equal(fields("/about")["cache-control"], undefined);
 });
 
-test("a file with a fingerprint is kept for ever", () => {
+test("a file with a fingerprint is immutable", () => {
   assert.match(fields("/app.3f2a9c1b.js")["cache-control"], /immutable/);
   assert.equal(fields("/app.js")["cache-control"], undefined);
 });
 
-test("request lines", () => {
+test("request lines have a path or a fault", () => {
   const target = (line) => siteTarget(bytes(line));
   assert.deepEqual(target("GET /a/./b/../c?d HTTP/1.1"), { path: "a/c", query: "?d" });
   assert.deepEqual(target("GET http://h:80/a%20b HTTP/1.0"), { path: "a b", query: "" });

@@ -1,17 +1,17 @@
-// The request line, taken apart: which path of the site it is about.
+// The request line, parsed: the path of the site that it names.
 //
 // Copy this file into a policy of your own. It follows the default policy, in
-// `guest/src/request.rs` and `guest/src/path.rs`.
+// `guest/src/line.rs` and `guest/src/path.rs`.
 
 // The path below the site's root that a request line names, and its query.
 //
 // - `{ path, query }`: the path is decoded, has no `.` and `..`, and does not begin
-//   with `/`; the one of a directory ends with `/`, and the root is `""`. The query
-//   is as it came, with its `?`, or `""`.
-// - `{ fault: "malformed" }`: this is no request line.
-// - `{ fault: "nothing" }`: it is one, and can name nothing here.
+//   with `/`; that of a directory ends with `/`, and the root is `""`. The query is
+//   unchanged, with its `?`, or `""`.
+// - `{ fault: "malformed" }`: the line is no request line.
+// - `{ fault: "nothing" }`: it is a request line that can name nothing here.
 export function siteTarget(line) {
-  // The host asks only about visible ASCII, but its check of a guest does not.
+  // The host asks about visible ASCII alone, except when it validates a guest.
   let text = "";
   for (const byte of line) {
     if (byte < 0x20 || byte > 0x7e) {

@@ -1,4 +1,4 @@
-"""Binds the policy to `wit/policy.wit`. Only the built guest has the module `wit_world`."""
+"""Binds the policy to `wit/policy.wit`. The module `wit_world` exists in the built guest alone."""
 
 import policy
 from wit_world import exports
@@ -6,13 +6,13 @@ from wit_world.exports import policy as wit
 
 
 class Policy(exports.Policy):
-    """What the host calls: a class for the interface, a method for each function."""
+    """The functions that the host calls: a class for the interface, a method for each function."""
 
     def interests(self) -> list[str]:
         return ["accept-language"]
 
     def decide(self, request: wit.Request) -> wit.Decision:
-        # A field may stand on several lines, which mean the same as one with commas.
+        # Several field lines mean the same as one line with commas.
         accept_language = ",".join(field.value.decode("latin-1") for field in request.fields)
         match policy.decide(request.line, accept_language):
             case policy.Index(path):

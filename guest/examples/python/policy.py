@@ -1,9 +1,9 @@
-"""A policy for a site that has moved, and speaks several languages.
+"""A policy for a site that has moved, in several languages.
 
-A table says which pages are elsewhere or gone, and the start page is the one in the
-language that the browser asks for. All else is files, as in the default policy.
+A table lists the pages that moved or are gone, and the start page redirects to the
+language that the client prefers. All other paths are files, as in the default policy.
 
-This file knows nothing of WebAssembly; `app.py` binds it to `wit/policy.wit`.
+This file does not depend on WebAssembly; `app.py` binds it to `wit/policy.wit`.
 """
 
 import tomllib
@@ -44,7 +44,7 @@ class Redirect:
 
 @dataclass(frozen=True)
 class Reply:
-    """Answer with this text."""
+    """Respond with this text."""
 
     status: int
     text: str
@@ -60,7 +60,7 @@ LANGUAGES: list[str] = TABLE["start"]["languages"]
 
 
 def decide(line: bytes, accept_language: str) -> Decision:
-    """Decides how to answer the request with this line and this `Accept-Language`."""
+    """Decides how to respond to the request with this line and this `Accept-Language`."""
     match site_target(line):
         case Fault.MALFORMED:
             return Reply(400, "malformed request line\n")
@@ -76,7 +76,7 @@ def decide(line: bytes, accept_language: str) -> Decision:
 
 
 def moved(path: str, query: str) -> Redirect | None:
-    """The redirect of a path that the table has."""
+    """The redirect of a path, if the table has one."""
     for old, new in MOVED.items():
         rest = rest_of(path, old)
         if rest is not None:
@@ -86,14 +86,14 @@ def moved(path: str, query: str) -> Redirect | None:
 
 
 def gone(path: str) -> Reply | None:
-    """The answer for a path that was taken away."""
+    """The response to a path that is gone, if the table says so."""
     if any(rest_of(path, old) is not None for old in GONE):
         return Reply(410, "This page is gone.\n")
     return None
 
 
 def rest_of(path: str, pattern: str) -> str | None:
-    """What of a path stands for the `*` of a pattern; `None` if it does not fit."""
+    """The part of a path that matches the `*` of a pattern; `None` if it does not match."""
     if pattern.endswith("*"):
         start = pattern.removesuffix("*")
         return path.removeprefix(start) if path.startswith(start) else None
@@ -101,12 +101,12 @@ def rest_of(path: str, pattern: str) -> str | None:
 
 
 def in_place(path: str) -> Decision:
-    """A path that nothing is said about."""
+    """The decision for a path that the table does not list."""
     return Index(path) if path.endswith("/") else File(path)
 
 
 def is_private(path: str) -> bool:
-    """Whether some name begins with a dot, other than `.well-known` at the root (RFC 8615)."""
+    """Whether a name begins with a dot, other than `.well-known` at the root (RFC 8615)."""
     return any(
         name.startswith(".") and (depth, name) != (0, ".well-known")
         for depth, name in enumerate(path.split("/"))
@@ -114,13 +114,13 @@ def is_private(path: str) -> bool:
 
 
 def best_language(accept_language: str) -> str:
-    """The language that suits a browser best (RFC 9110, section 12.5.4; RFC 4647, 3.4)."""
+    """The language that a client prefers (RFC 9110, section 12.5.4; RFC 4647, section 3.4)."""
     ranges = [weighted(item) for item in accept_language.split(",")]
     # The sort is stable: of equal weights the first one counts.
     for wanted, weight in sorted(ranges, key=lambda pair: -pair[1]):
         if wanted == "*" or weight <= 0:
             break
-        # `de-CH` suits who has `de`, and `pt` who has `pt-BR`.
+        # `de-CH` matches `de`, and `pt` matches `pt-BR`.
         while wanted:
             for language in LANGUAGES:
                 if (language.lower() + "-").startswith(wanted + "-"):

@@ -1,7 +1,7 @@
-"""The request line, taken apart: which path of the site it is about.
+"""The request line, parsed: the path of the site that it names.
 
 Copy this file into a policy of your own. It follows the default policy, in
-`guest/src/request.rs` and `guest/src/path.rs`.
+`guest/src/line.rs` and `guest/src/path.rs`.
 """
 
 import enum
@@ -12,11 +12,11 @@ from urllib.parse import unquote_to_bytes
 
 @dataclass(frozen=True)
 class Target:
-    """What a request is about.
+    """The path and the query of a request.
 
     The path is below the site's root, decoded, without `.` and `..`, and does not begin
-    with `/`; the one of a directory ends with `/`, and the root is `""`. The query is as it
-    came, with its `?`, or `""`.
+    with `/`; that of a directory ends with `/`, and the root is `""`. The query is
+    unchanged, with its `?`, or `""`.
     """
 
     path: str
@@ -26,11 +26,11 @@ class Target:
 class Fault(enum.Enum):
     """Why there is no target."""
 
-    MALFORMED = "this is no request line"
-    NOTHING = "it is one, and can name nothing here"
+    MALFORMED = "the line is no request line"
+    NOTHING = "it is a request line that can name nothing here"
 
 
-# The host asks only about lines of this form, but its check of a guest does not.
+# The host asks about lines of this form alone, except when it validates a guest.
 LINE = re.compile(rb"([!-~]+) ([!\"$-~]+) HTTP/1\.[0-9]")
 
 # `/path?query`, or the same with `http://host` before it.
@@ -38,7 +38,7 @@ FORM = re.compile(r"(?:https?://[^/?@]+)?(/[^?]*)?(\?.*)?", re.IGNORECASE)
 
 
 def site_target(line: bytes) -> Target | Fault:
-    """What the request with this line is about."""
+    """The target of the request with this line, or why it has none."""
     parts = LINE.fullmatch(line)
     if parts is None:
         return Fault.MALFORMED

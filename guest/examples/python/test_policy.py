@@ -13,50 +13,50 @@ def decide(target: str, accept_language: str = "") -> policy.Decision:
 
 
 class Table(unittest.TestCase):
-    def test_pages_that_moved(self):
+    def test_moved_page_is_a_redirect(self):
         self.assertEqual(decide("/about-us.html"), Redirect(301, "/about/"))
         self.assertEqual(decide("/about-us.html?a=b"), Redirect(301, "/about/?a=b"))
         self.assertEqual(decide("/shop"), Redirect(301, "https://shop.example/"))
         self.assertEqual(decide("/wiki/Main%20Page"), Redirect(301, "/"))
 
-    def test_all_that_begins_so(self):
+    def test_prefix_keeps_the_rest_of_the_path(self):
         self.assertEqual(decide("/manual/a/b.html"), Redirect(301, "/en/manual/a/b.html"))
         self.assertEqual(decide("/handbuch/%C3%BCber"), Redirect(301, "/de/manual/%C3%BCber"))
         self.assertEqual(decide("/manual/"), Redirect(301, "/en/manual/"))
         self.assertEqual(decide("/manual"), File("manual"))
 
-    def test_what_is_gone(self):
+    def test_removed_page_is_410(self):
         self.assertEqual(decide("/newsletter/2019/").status, 410)
         self.assertEqual(decide("/offers.html").status, 410)
 
-    def test_all_else_is_in_its_place(self):
+    def test_other_path_is_a_file_or_index_page(self):
         self.assertEqual(decide("/de/"), Index("de/"))
         self.assertEqual(decide("/a.css?v=1"), File("a.css"))
 
-    def test_what_is_private_is_not_found(self):
+    def test_private_name_is_not_found(self):
         for target in ["/.git/config", "/%2egit/config", "/manual/.env"]:
             self.assertEqual(decide(target), NotFound(), target)
         self.assertEqual(decide("/.well-known/a"), File(".well-known/a"))
 
-    def test_the_table_itself(self):
+    def test_table_has_no_mistakes(self):
         for old, new in policy.MOVED.items():
             self.assertTrue(old.startswith("/"), old)
             self.assertEqual(old.endswith("*"), new.endswith("*"), old)
             self.assertIn(urlsplit(new).scheme, ["", "http", "https"], new)
             self.assertTrue(new.isascii() and new.isprintable(), new)
-            # The query of the request is put at its end.
+            # The query of the request is appended.
             self.assertFalse(set(new) & set(" ?#"), new)
             # A redirect that leads to another one, or to itself, costs a round trip at best.
             self.assertIsNone(policy.moved(new, ""), f"{new} has moved too")
 
 
 class StartPage(unittest.TestCase):
-    def test_the_start_page_is_a_redirect(self):
+    def test_start_page_redirects_to_the_language(self):
         self.assertEqual(
             decide("/?a=b", "de"), Redirect(302, "/de/?a=b", {"vary": "accept-language"})
         )
 
-    def test_languages(self):
+    def test_best_language_follows_weights(self):
         for accepted, best in {
             "": "en",
             "de": "de",
@@ -76,12 +76,12 @@ class StartPage(unittest.TestCase):
 
 
 class RequestLines(unittest.TestCase):
-    def test_targets(self):
+    def test_target_has_path_and_query(self):
         self.assertEqual(site_target(b"GET /a/./b/../c?d HTTP/1.1"), Target("a/c", "?d"))
         self.assertEqual(site_target(b"GET http://h:80/a%20b HTTP/1.0"), Target("a b"))
         self.assertEqual(site_target(b"GET http://h?a HTTP/1.1"), Target("", "?a"))
 
-    def test_malformed(self):
+    def test_malformed_line_is_400(self):
         for line in [
             b"", b"GET", b"GET  / HTTP/1.1", b"GET / HTTP/2.0", b"GET a HTTP/1.1",
             b"GET ? HTTP/1.1", b"GET /% HTTP/1.1", b"GET /a#b HTTP/1.1", b"GET /\xe9 HTTP/1.1",
@@ -90,7 +90,7 @@ class RequestLines(unittest.TestCase):
             self.assertEqual(site_target(line), Fault.MALFORMED, line)
             self.assertEqual(policy.decide(line, ""), Reply(400, "malformed request line\n"))
 
-    def test_nothing(self):
+    def test_path_that_names_nothing_is_a_fault(self):
         for line in [
             b"GET /.. HTTP/1.1", b"GET /%2e%2e/a HTTP/1.1", b"GET /a%2fb HTTP/1.1",
             b"GET /a\\b HTTP/1.1", b"GET /a%00 HTTP/1.1", b"GET /%ff HTTP/1.1",
