@@ -55,7 +55,8 @@ thread_local! {
 }
 
 impl InFlight {
-    const fn new(most: u64) -> InFlight {
+    /// A count that is full at this many bytes.
+    pub(crate) const fn new(most: u64) -> InFlight {
         let shards = [const { Shard(AtomicI64::new(0)) }; SHARDS];
         InFlight { most, shards, refused: AtomicU64::new(0) }
     }

@@ -13,11 +13,12 @@ use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use innkeeper::files::{Files, Options};
+use innkeeper::files::{Caches, Files, Options};
 use innkeeper::guest::ActiveGuest;
 use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::http::Peer;
 use innkeeper::http1::{Http1, Limits};
+use innkeeper::in_flight::FILES;
 use innkeeper::server::connection::{Wires, serve};
 use innkeeper::service::Service;
 use innkeeper::transport::SendScheduler;
@@ -178,7 +179,8 @@ impl World {
             let limits = Limits { first_byte: HOUR, head: HOUR, body: HOUR, ..limits };
             let limits = Limits { idle: HOUR, stall: HOUR, drain: HOUR, ..limits };
             let limits = Limits { drain_silence: HOUR, ..limits };
-            let files = Files::open(&folder.path().join("root"), options, one).expect("the site");
+            let caches = Caches::new(one, &FILES);
+            let files = Files::open(&folder.path().join("root"), options, &caches).expect("a root");
             let guest = ActiveGuest::new(default_guest(), FailurePolicy::default());
             let wires = Wires {
                 service: Arc::new(Service::new(files, Arc::new(guest))),

@@ -28,10 +28,11 @@ use anyhow::{Context, anyhow};
 use rustix::process::{Resource, getrlimit};
 
 use crate::cli::GuestLimitSettings;
-use crate::files::{Files, Options, Resolver};
+use crate::files::{Caches, Files, Options, Resolver};
 use crate::guest::release::source::read_guest;
 use crate::guest::{self, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest, PreparedEngine};
 use crate::helper::{Confinement, Helpers, Spawner};
+use crate::in_flight;
 
 /// Writes to standard output. Where that cannot be written it is an error; `print` would
 /// panic.
@@ -41,7 +42,8 @@ fn print(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
 
 /// Opens the directory to serve, or says what to do.
 fn open_files(root: &Path, options: Options, workers: NonZeroUsize) -> anyhow::Result<Files> {
-    let files = Files::open(root, options, workers).map_err(|error| {
+    let caches = Caches::new(workers, &in_flight::FILES);
+    let files = Files::open(root, options, &caches).map_err(|error| {
         let root = root.display();
         match error.kind() {
             io::ErrorKind::NotFound => anyhow!(

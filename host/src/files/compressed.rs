@@ -11,7 +11,7 @@ use super::read::read_beside;
 use super::validators::EntityTag;
 use crate::cache::{self, Cache};
 use crate::disk::{self, OpenFile};
-use crate::in_flight::{FILES, SharedBytes, WeakBytes};
+use crate::in_flight::{InFlight, SharedBytes, WeakBytes};
 
 /// Smaller files are not compressed: with their head they fill one packet, however
 /// small they become.
@@ -72,6 +72,7 @@ impl Compressor {
         tag: EntityTag,
         length: u64,
         coding: Coding,
+        in_flight: &InFlight,
     ) -> Option<SharedBytes> {
         if !(MIN_BYTES..=MAX_BYTES).contains(&length) {
             return None;
@@ -83,7 +84,7 @@ impl Compressor {
             self.memory.insert((tag, coding), Some(sent.clone()));
             return Some(sent);
         }
-        if FILES.is_full() {
+        if in_flight.is_full() {
             return None;
         }
         if self.permits.available_permits() == 0 {

@@ -2,8 +2,8 @@
 //!
 //! Two versions that were written within one second in two folders have the same date, and
 //! either may be put in the place of the other by renaming its folder or by changing a link to
-//! it: nothing of the files tells. So what was told is remembered, and the date belongs to the
-//! version that had it first.
+//! it: nothing of the files tells. So the dates that clients were told are kept, and a date
+//! belongs to the version that had it first.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::SystemTime;
@@ -11,14 +11,15 @@ use std::time::SystemTime;
 use quick_cache::sync::Cache;
 
 use super::encodings::Coding;
+use super::root_id::RootId;
 use super::validators::{Validators, Version};
 
-/// Dates that are remembered: those of a large site, in a few megabytes.
+/// Dates that are kept: those of a large site, in a few megabytes.
 const DATES: usize = 1 << 16;
 
 /// The dates that were told, since the program began.
 pub(super) struct Dates {
-    /// By path, form and date, as numbers: should two have the same one, no date is told.
+    /// By root, path, form and date, as numbers: should two have the same one, no date is told.
     first: Cache<u64, u64>,
     numbers: RandomState,
 }
@@ -32,6 +33,7 @@ impl Dates {
     /// one had it there. Since when the path has named this version is not known then.
     pub(super) fn confirm(
         &self,
+        root: RootId,
         path: &str,
         coding: Option<Coding>,
         version: Version,
@@ -39,7 +41,7 @@ impl Dates {
         now: SystemTime,
     ) -> Validators {
         let Some(modified) = validators.modified else { return validators };
-        let key = self.numbers.hash_one((path, coding, modified));
+        let key = self.numbers.hash_one((root, path, coding, modified));
         let number = self.numbers.hash_one(version);
         let first = self.first.get(&key).unwrap_or_else(|| {
             self.first.insert(key, number);
@@ -56,7 +58,7 @@ impl Dates {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use super::{Coding, DATES, Dates};
+    use super::{Coding, DATES, Dates, RootId};
     use crate::files::validators::{Validators, Version};
 
     const WRITTEN_NS: i128 = 1_780_000_000_000_000_000;
@@ -70,7 +72,7 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(1_780_000_100);
         let validators = Validators::of(version, now);
         assert!(validators.modified.is_some());
-        let confirmed = dates.confirm(path, coding, version, validators, now);
+        let confirmed = dates.confirm(RootId::default(), path, coding, version, validators, now);
         assert_eq!(confirmed.tag, validators.tag);
         let expected = if confirmed.modified.is_some() { validators.changed } else { Some(now) };
         assert_eq!(confirmed.changed, expected);

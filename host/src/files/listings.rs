@@ -1,4 +1,4 @@
-//! Listings that were made: few at a time, and one of each for all who are sent it.
+//! Listings that were made: few at a time, and one copy of each for all responses.
 //!
 //! They are made by threads that give way to workers, and wait for the device of their directory
 //! alone.
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::beneath::Root;
 use super::listing::{Form, Listing};
 use super::open::{OpenError, open};
+use super::root_id::RootId;
 use crate::cache::{self, Cache};
 use crate::disk::{self, Progress, Unanswered};
 use crate::in_flight::SharedBytes;
@@ -22,22 +23,25 @@ use crate::in_flight::SharedBytes;
 /// Listings that are made at a time, for each device.
 const AT_A_TIME: usize = 2;
 
-/// How long one is good for when others are being made.
-const GOOD_FOR: Duration = Duration::from_secs(1);
+/// How long one is valid while others are being made.
+const VALID: Duration = Duration::from_secs(1);
 
-/// Bytes of listings that are remembered, and what one of a usual site takes.
+/// Bytes of listings that are kept, and of a usual one.
 const BYTES: u64 = 16 << 20;
 const USUAL_ENTRY_BYTES: u64 = 16 << 10;
 
-/// What an entry takes besides its text.
+/// Bytes of an entry besides its text.
 const ENTRY_OVERHEAD: u64 = 200;
 
 /// Devices whose permits are kept although nobody holds one.
 const DEVICES: usize = 64;
 
-/// Those of one server.
+/// A directory of a root, and the form of its listing.
+type Key = (RootId, Box<str>, Form);
+
+/// Those of all roots.
 pub(super) struct Listings {
-    made: Cache<(Box<str>, Form), Made>,
+    made: Cache<Key, Made>,
     /// For each device, so that one which gives no answer keeps those of no other.
     permits: Mutex<HashMap<u64, Arc<Semaphore>>>,
 }
@@ -54,11 +58,11 @@ impl Listings {
         Listings { made, permits: Mutex::default() }
     }
 
-    /// That of the directory with this path, as it is now; or as it was a moment ago, if
-    /// that many are being made.
+    /// The listing of the directory with this path, as it is now; or as it was a moment ago, if
+    /// [`AT_A_TIME`] are being made.
     pub(super) async fn make(
         &self,
-        root: &Arc<Root>,
+        (id, root): (RootId, &Arc<Root>),
         directory: &str,
         form: Form,
     ) -> Result<SharedBytes, OpenError> {
@@ -67,8 +71,8 @@ impl Listings {
         if found.kind != FileType::Directory {
             return Err(OpenError::System(Errno::NOTDIR));
         }
-        let key = (directory.into(), form);
-        let recall = || self.made.get(&key).filter(|made| made.at.elapsed() < GOOD_FOR);
+        let key = (id, directory.into(), form);
+        let recall = || self.made.get(&key).filter(|made| made.at.elapsed() < VALID);
         let place = found.file.place();
         let permits = self.permits_of(place.device);
         let _permit = match permits.try_acquire() {
@@ -108,7 +112,7 @@ impl Listings {
         let own_directory = directory.to_owned();
         let write = move || listing.text(&own_directory, form);
         let text = disk::compute(write).await.map_err(OpenError::Unanswered)?;
-        // Who is still being sent the same shares it.
+        // Responses that are still sending the same text share it.
         let text = match self.made.get(&key) {
             Some(made) if *made.text == *text.as_bytes() => made.text,
             _ => SharedBytes::one_copy_of(text.into_bytes()),
@@ -126,13 +130,13 @@ impl Listings {
     }
 }
 
-fn weigh((directory, _): &(Box<str>, Form), made: &Made) -> u64 {
+fn weigh((_, directory, _): &Key, made: &Made) -> u64 {
     ENTRY_OVERHEAD + (directory.len() + made.text.len()) as u64
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AT_A_TIME, Listings};
+    use super::{AT_A_TIME, Listings, RootId};
     use crate::files::beneath::Root;
     use crate::files::listing::Form;
     use crate::files::options::{Links, Resolver};
@@ -140,14 +144,19 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn who_is_sent_the_same_shares_it() {
+    fn responses_with_the_same_listing_share_it() {
         let folder = tempfile::tempdir().expect("a folder");
         write(folder.path().join("a"), b"").expect("a file");
         let root = Root::open(folder.path(), Resolver::Kernel, Links::Followed).expect("a root");
         let (root, listings) = (Arc::new(root), Listings::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.expect("a runtime");
-        let make = || runtime.block_on(listings.make(&root, "", Form::Json)).ok().expect("made");
+        let make = || {
+            runtime
+                .block_on(listings.make((RootId::default(), &root), "", Form::Json))
+                .ok()
+                .expect("made")
+        };
         let (one, same) = (make(), make());
         assert!(one.is_same(&same));
         write(folder.path().join("b"), b"").expect("a file");
@@ -163,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn many_long_names_make_no_endless_page() {
+    fn listing_of_many_long_names_is_cut() {
         let folder = tempfile::tempdir().expect("a folder");
         for number in 0..3_000 {
             write(folder.path().join(format!("{number:0250}")), b"").expect("a file");
@@ -172,7 +181,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.expect("a runtime");
         let made = Listings::new();
-        let page = runtime.block_on(made.make(&Arc::new(root), "", Form::Html));
+        let page =
+            runtime.block_on(made.make((RootId::default(), &Arc::new(root)), "", Form::Html));
         let page = page.ok().expect("a page");
         let page = String::from_utf8_lossy(&page).into_owned();
         assert!(page.contains("<p>Only the first 2097 entries found are shown.</p>"));

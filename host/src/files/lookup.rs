@@ -1,27 +1,25 @@
 //! Finds what a path names beneath the root: a file, an index page, a listing.
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::FileType;
 
 use super::beneath::{Found, Root};
 use super::cache_control::{self, Rule};
-use super::compressed::Compressor;
+use super::caches::Caches;
 use super::content::Content;
-use super::dates::Dates;
 use super::encodings::{Accepted, Coding};
 use super::found::{FoundFile, Lookup, Recency, SystemError};
 use super::listing::Form;
-use super::listings::Listings;
 use super::media_type::MediaType;
 use super::open::open;
-use super::open_file_cache::OpenFileCache;
+use super::open_file_cache::Wanted;
 use super::options::{Options, Resolver};
 use super::preload::{is_unchanged, preload};
+use super::root_id::RootId;
 use super::siblings::siblings;
 use super::validators::Validators;
 use crate::in_flight::SharedBytes;
@@ -32,30 +30,26 @@ const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
 /// The files beneath one root directory.
 pub struct Files {
     pub(super) root: Arc<Root>,
-    /// What compresses files on the fly, unless that is switched off.
-    compressor: Option<Compressor>,
-    /// The listings, unless they are switched off.
-    listings: Option<Listings>,
+    id: RootId,
+    pub(super) caches: Arc<Caches>,
+    compresses: bool,
+    lists: bool,
     cache_control: Vec<Rule>,
-    /// The dates that were told.
-    dates: Dates,
-    /// One for each worker.
-    pub(super) caches: Arc<[OpenFileCache]>,
+    cache_valid: Duration,
 }
 
 impl Files {
-    /// Opens a root directory for this many workers. Every later lookup is beneath its handle:
-    /// renaming or replacing the directory does not change what is served.
-    pub fn open(root: &Path, options: Options, workers: NonZeroUsize) -> io::Result<Files> {
+    /// Opens a root directory, which shares these caches with other roots. Every later lookup is
+    /// beneath its handle: renaming or replacing the directory does not change what is served.
+    pub fn open(root: &Path, options: Options, caches: &Arc<Caches>) -> io::Result<Files> {
         Ok(Files {
             root: Arc::new(Root::open(root, options.resolver, options.links)?),
-            compressor: options.compress.then(Compressor::new),
-            listings: options.list.then(Listings::new),
+            id: caches.roots.next(),
+            caches: Arc::clone(caches),
+            compresses: options.compress,
+            lists: options.list,
             cache_control: options.cache_control,
-            dates: Dates::new(),
-            caches: (0..workers.get())
-                .map(|_| OpenFileCache::one_of(workers.get(), options.cache_valid))
-                .collect(),
+            cache_valid: options.cache_valid,
         })
     }
 
@@ -86,13 +80,14 @@ impl Files {
         accepted: &Accepted,
         recency: Recency,
     ) -> Lookup {
-        let cache = &self.caches[worker % self.caches.len()];
+        let lookups = self.caches.lookups(worker);
         let now = Instant::now();
-        if !cache.is_busy(now) {
+        if !lookups.is_busy(now) {
             return self.find_now(path, accepted).await;
         }
+        let wanted = Wanted { root: self.id, path, accepted };
         if recency == Recency::Lately
-            && let Some(found) = cache.recall(path, accepted, now)
+            && let Some(found) = lookups.get(&wanted, now)
             && !self.is_for_long(path, &found)
             && is_unchanged(&found).await
         {
@@ -100,15 +95,15 @@ impl Files {
         }
         let found = self.find_now(path, accepted).await;
         // The same version need not be read and described again.
-        if let Some(known) = cache.recall_whenever(path, accepted)
+        if let Some(known) = lookups.get_stale(&wanted)
             && known.is_same(&found)
         {
-            cache.remember(path, accepted, &known, now);
+            lookups.insert(&wanted, &known, now, self.cache_valid);
             return known;
         }
-        let found = preload(found).await;
+        let found = preload(found, self.caches.in_flight).await;
         if found.is_settled() {
-            cache.remember(path, accepted, &found, now);
+            lookups.insert(&wanted, &found, now, self.cache_valid);
         }
         found
     }
@@ -195,9 +190,11 @@ impl Files {
         directory: &str,
         form: Form,
     ) -> Result<Option<SharedBytes>, SystemError> {
-        let Some(listings) = &self.listings else { return Ok(None) };
+        if !self.lists {
+            return Ok(None);
+        }
         // Boxed: it is rare, and each connection's task would hold room for it.
-        match Box::pin(listings.make(&self.root, directory, form)).await {
+        match Box::pin(self.caches.listings.make((self.id, &self.root), directory, form)).await {
             Ok(text) => Ok(Some(text)),
             Err(error) => match error.lookup() {
                 Lookup::Error(error) => Err(error),
@@ -209,11 +206,13 @@ impl Files {
     /// Replaces a file's content by its compressed form in this coding, if that is smaller.
     async fn compress(&self, found: &mut FoundFile, coding: Coding) {
         // Without a tag it is not known which version is cached.
-        if let Some(compressor) = &self.compressor
+        let caches = &self.caches;
+        if self.compresses
             && let Some(tag) = found.validators.tag
             && let Content::File(file) = &found.content
-            && let Some(content) =
-                Box::pin(compressor.compress(file, tag, found.length, coding)).await
+            && let compressed =
+                caches.compressor.compress(file, tag, found.length, coding, caches.in_flight)
+            && let Some(content) = Box::pin(compressed).await
         {
             found.length = content.len() as u64;
             found.content = Content::Memory(content);
@@ -235,7 +234,7 @@ impl Files {
     ) -> FoundFile {
         let (version, now) = (found.version, SystemTime::now());
         let validators = Validators::of(version, now);
-        let validators = self.dates.confirm(path, coding, version, validators, now);
+        let validators = self.caches.dates.confirm(self.id, path, coding, version, validators, now);
         let said = cache_control.as_deref();
         FoundFile {
             content: Content::File(Arc::new(found.file)),
@@ -254,3 +253,6 @@ impl Files {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

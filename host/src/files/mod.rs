@@ -3,6 +3,7 @@
 //! In the order in which a request meets them:
 //!
 //! - [`lookup`]: finds the file, index page or listing that a path names.
+//! - [`Caches`]: what all roots of a process share; `root_id`: tells them apart there.
 //! - `open_file_cache`: recent lookups of a busy worker; `lookup_rate`: whether it is busy.
 //! - `open`: opens a path without a worker waiting for a disk; [`beneath`]: never outside the
 //!   root; `resolver`: in one kernel operation, or name by name; `walk`: where that does not tell
@@ -25,6 +26,7 @@
 #[doc(hidden)]
 pub mod beneath;
 pub mod cache_control;
+mod caches;
 mod compressed;
 pub mod conditions;
 pub mod content;
@@ -45,11 +47,13 @@ mod preload;
 pub mod ranges;
 mod read;
 mod resolver;
+mod root_id;
 mod root_monitor;
 mod siblings;
 pub mod validators;
 mod walk;
 
+pub use caches::Caches;
 pub use content::Content;
 pub use found::{FoundFile, Lookup, PassedOver, Recency, SystemError};
 pub use kept_fields::{KEPT_FIELDS_BYTES, KeptFields};

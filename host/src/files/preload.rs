@@ -6,18 +6,18 @@ use super::content::Content;
 use super::found::Lookup;
 use super::open::version;
 use super::read::read;
-use crate::in_flight::FILES;
+use crate::in_flight::InFlight;
 
 /// Up to this many bytes of a file are read into memory and sent in one system call together with
 /// the head. More go from the page cache to the socket without a copy.
 pub const SMALL_BYTES: u64 = 32 << 10;
 
 /// Reads a small file into memory, unless it changes meanwhile or something else holds it too.
-pub(super) async fn preload(mut found: Lookup) -> Lookup {
+pub(super) async fn preload(mut found: Lookup, in_flight: &InFlight) -> Lookup {
     let content = match &found {
         Lookup::File(file) if file.length <= SMALL_BYTES && found.is_settled() => {
             let Content::File(handle) = &file.content else { return found };
-            if FILES.is_full() {
+            if in_flight.is_full() {
                 return found;
             }
             let length = usize::try_from(file.length).unwrap_or(usize::MAX);

@@ -1,9 +1,8 @@
-//! Looks after a site that nobody asks: notices that the root's path does not lead to what
-//! is served any more, and lets go of files that were removed.
+//! Watches a root between requests: warns when its path does not lead to the served directory any
+//! more, and closes files that were removed.
 //!
-//! The root is opened once. A deployment that replaces the directory, or somebody who
-//! removes or unmounts it, changes nothing of what is served, or takes all of it away; who
-//! then looks for the reason finds it in the log.
+//! The root is opened once. A deployment that replaces the directory changes nothing of the
+//! responses; removing or unmounting it takes all of them away. The log tells the reason.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,25 +12,23 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, statat};
 
-use super::Files;
 use super::beneath::Root;
+use super::lookup::Files;
 
-/// How often it is looked at.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often the root is compared with its path.
+const INTERVAL: Duration = Duration::from_secs(5);
 
 impl Files {
-    /// Looks from time to time whether this path still leads to the root, and tells when it
-    /// does not; and closes files that nobody has asked for since. On a thread of its own, which
-    /// nobody waits for: a disk may not answer.
+    /// Compares the root with its path from time to time, and logs when they differ; and closes
+    /// files whose cached lookups are stale. It has a thread of its own, which no other one waits
+    /// for: a disk may give no answer.
     pub fn monitor_root(&self, path: PathBuf) -> io::Result<()> {
         let (root, caches) = (Arc::clone(&self.root), Arc::clone(&self.caches));
         let watch = move || {
             let mut was_there = true;
             loop {
-                thread::sleep(LOOK);
-                for cache in &*caches {
-                    cache.let_go(Instant::now());
-                }
+                thread::sleep(INTERVAL);
+                caches.close_stale(Instant::now());
                 let is_there = leads_to(&path, &root);
                 let path = path.display();
                 match (was_there, is_there) {
