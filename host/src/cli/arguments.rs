@@ -38,6 +38,17 @@ pub struct Arguments {
     pub serve: Settings,
 }
 
+impl Arguments {
+    /// The settings of the server that is to be started. They are the defaults where the command
+    /// starts none.
+    pub fn settings(&self) -> &Settings {
+        match &self.command {
+            Some(Command::Dev(arguments)) => &arguments.serve,
+            _ => &self.serve,
+        }
+    }
+}
+
 /// What can be done besides serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {

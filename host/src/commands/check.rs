@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
 
-use super::{load, read_guest_or_default, start_engine, start_helpers, with_helpers};
+use super::engine::{start_for_trial, start_helpers, with_helpers};
+use super::guest::{load, read_or_default};
 use crate::cli::CheckArguments;
 use crate::guest::release::source::read_cases;
 use crate::guest::runtime::contract::INTERFACE;
@@ -27,10 +28,10 @@ const LINE: &[u8] = b"GET /index.html HTTP/1.1";
 
 /// Tells about the guest. Succeeds if it is fit to serve.
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
-    let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
+    let (name, bytes) = read_or_default(arguments.guest.as_deref())?;
     let cases = read_cases(&arguments.cases)?;
     let helpers = start_helpers(arguments.guest.as_deref())?;
-    let engine = start_engine(&arguments.limits, helpers.clone())?;
+    let engine = start_for_trial(&arguments.limits, helpers.clone())?;
     let began = Instant::now();
     let guest = load(&name, &bytes, engine)?;
     let compile = began.elapsed();

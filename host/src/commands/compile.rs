@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 
-use super::{load, print, read_guest_or_default, start_engine, start_helpers};
+use super::engine::{start_for_trial, start_helpers};
+use super::guest::{load, read_or_default};
+use super::stdout::print;
 use crate::cli::CompileArguments;
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::text::escaped;
@@ -15,9 +17,9 @@ pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
     let Some(folder) = arguments.code_directory() else {
         bail!("there is no folder to keep it in; name one with --code-cache DIR");
     };
-    let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
+    let (name, bytes) = read_or_default(arguments.guest.as_deref())?;
     let cache = CodeCache::open(&folder).map_err(|problem| anyhow!(problem))?;
-    let engine = start_engine(&arguments.limits, start_helpers(arguments.guest.as_deref())?)?
+    let engine = start_for_trial(&arguments.limits, start_helpers(arguments.guest.as_deref())?)?
         .keeping_code(cache);
     let began = Instant::now();
     let guest = load(&name, &bytes, engine)?;

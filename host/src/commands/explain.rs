@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::{load, open_files, read_guest_or_default, start_engine, start_helpers};
+use super::engine::{start_for_trial, start_helpers};
+use super::guest::{load, read_or_default};
+use super::open::open_root;
 use crate::cli::ExplainArguments;
 use crate::guest::cases::GuestRequest;
 use crate::guest::release::active::FailurePolicy;
@@ -23,12 +25,12 @@ use crate::text::escaped;
 
 /// Explains the answer to a request.
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
-    let files = open_files(&arguments.root, arguments.files.options(), NonZeroUsize::MIN)?;
-    let (name, bytes) = read_guest_or_default(arguments.guest.as_deref())?;
+    let files = open_root(&arguments.root, arguments.files.options(), NonZeroUsize::MIN)?;
+    let (name, bytes) = read_or_default(arguments.guest.as_deref())?;
     let generation = load(
         &name,
         &bytes,
-        start_engine(&arguments.limits, start_helpers(arguments.guest.as_deref())?)?,
+        start_for_trial(&arguments.limits, start_helpers(arguments.guest.as_deref())?)?,
     )?;
     let digest = generation.digest();
     let guest = ActiveGuest::new(Arc::new(generation), FailurePolicy::default());

@@ -8,7 +8,8 @@ use anyhow::Context;
 use innkeeper_cases::Failure;
 use serde::Serialize;
 
-use super::{load, read_guest_or_default, start_engine, start_helpers};
+use super::engine::{start_for_trial, start_helpers};
+use super::guest::{load, read_or_default};
 use crate::cli::{OutcomeFormat, TestArguments};
 use crate::guest::cases::CaseOutcome;
 use crate::guest::decision::Kind;
@@ -29,12 +30,12 @@ struct Outcome {
 
 /// Runs the cases. Succeeds if all of them pass.
 pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
-    let (name, bytes) = read_guest_or_default(Some(&arguments.guest))?;
+    let (name, bytes) = read_or_default(Some(&arguments.guest))?;
     let files = read_cases(&arguments.cases)?;
     let guest = load(
         &name,
         &bytes,
-        start_engine(&arguments.limits, start_helpers(Some(&arguments.guest))?)?,
+        start_for_trial(&arguments.limits, start_helpers(Some(&arguments.guest))?)?,
     )?;
     let mut outcome = Outcome {
         guest: name,

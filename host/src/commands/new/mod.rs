@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use super::print;
+use super::stdout::print;
 use crate::cli::{Language, NewArguments};
 
 /// A file of a project: its path, and its text.

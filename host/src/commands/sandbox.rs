@@ -1,4 +1,4 @@
-//! What a server gives up before it serves, and what it needs beforehand for that.
+//! What a server gives up before it serves, and what it needs for that.
 
 use std::fs;
 use std::io;
@@ -22,8 +22,7 @@ fn named(settings: &Settings) -> Vec<Named> {
     read.chain(append.map(|path| (path.clone(), How::Append))).collect()
 }
 
-/// Gives up what is not needed from now on: to be called when all is open. The threads that
-/// follow have given it up too.
+/// Enters the sandbox: to be called when all is open, and before there are threads.
 pub(super) fn enter(settings: &Settings, code_cache: Option<&Path>) -> anyhow::Result<Sandbox> {
     let files = named(settings);
     let by_name = files.iter().map(|(path, _)| path.clone()).collect();
@@ -45,7 +44,7 @@ pub(super) fn enter(settings: &Settings, code_cache: Option<&Path>) -> anyhow::R
             anyhow!("cannot open {path:?} (--allow-read): {error}")
         }
         error => {
-            anyhow!("cannot give up what serving does not need (--no-sandbox keeps it): {error}")
+            anyhow!("cannot enter the sandbox (--no-sandbox goes without): {error}")
         }
     })?;
     let shown = |paths: Vec<PathBuf>| {
@@ -57,7 +56,7 @@ pub(super) fn enter(settings: &Settings, code_cache: Option<&Path>) -> anyhow::R
 }
 
 /// Says what is in force.
-pub(super) fn tell(sandbox: Option<&Sandbox>) {
+pub(super) fn report(sandbox: Option<&Sandbox>) {
     let Some(sandbox) = sandbox else { return tracing::info!("sandbox is off") };
     // As in PATH.
     let list = |paths: &[PathBuf]| {

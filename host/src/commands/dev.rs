@@ -1,0 +1,26 @@
+//! `innkeeper dev`: serves while a guest is edited.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+
+use super::serve::serve;
+use crate::cli::DevArguments;
+use crate::dev::sources::Sources;
+
+/// Builds the guest, and serves until a signal says to stop.
+pub fn run(arguments: &DevArguments) -> anyhow::Result<ExitCode> {
+    let mut paths = arguments.source.clone();
+    if paths.is_empty() && Path::new("src").is_dir() {
+        paths.push(PathBuf::from("src"));
+    }
+    if paths.is_empty() && arguments.build.is_some() {
+        tracing::warn!("no source is watched, name one with --source");
+    }
+    let settings = &arguments.serve;
+    let build = arguments.build.clone();
+    let sources = Sources { root: settings.root.clone(), paths, build };
+    sources.build_first().map_err(|problem| anyhow!(problem))?;
+    serve(settings, Some(sources))
+}

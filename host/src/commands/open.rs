@@ -1,0 +1,159 @@
+//! What a server opens before it gives up the right to: the root, the logs, the sockets.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail};
+
+use super::engine::{self, Compilation};
+use crate::admin::access::Access;
+use crate::admin::listener::{AdminAddress, Bound};
+use crate::cli::Settings;
+use crate::files::{Caches, Files, Options, Resolver};
+use crate::guest::PreparedEngine;
+use crate::guest::runtime::code_cache::CodeCache;
+use crate::in_flight;
+use crate::line_writer::{Output, file::LineFile};
+use crate::log::Format;
+use crate::server::Server;
+use crate::service_manager;
+
+/// What is opened while the process still may.
+pub(super) struct Opened {
+    /// Number of worker threads. The number of cores is read from files that the sandbox puts
+    /// out of reach.
+    pub(super) workers: NonZeroUsize,
+    pub(super) files: Files,
+    pub(super) server: Server,
+    pub(super) admin: Option<(AdminAddress, Bound, Access)>,
+    pub(super) log: Option<(Box<dyn Output>, Format)>,
+    pub(super) engine: PreparedEngine,
+    pub(super) code_cache: Option<CodeCache>,
+}
+
+/// Opens all that serving needs.
+pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
+    service_manager::find().context("cannot tell the service manager anything")?;
+    let workers = settings.worker_count();
+    let mut options = settings.file_options();
+    // Pages must be as they are, to be appended to.
+    options.compress &= !is_dev;
+    let files = open_root(&settings.root, options, workers)?;
+    let compilation = if is_dev { Compilation::Incremental } else { Compilation::Whole };
+    let engine = engine::prepare(settings.guest_limits(), workers, compilation)?;
+    let log = open_log(settings)?;
+    let code_cache = open_code_cache(settings)?;
+    let server = open_sockets(settings, workers)?;
+    let admin = open_admin(settings, is_dev)?;
+    Ok(Opened { workers, files, server, admin, log, engine, code_cache })
+}
+
+/// Opens the directory to serve.
+pub(super) fn open_root(
+    root: &Path,
+    options: Options,
+    workers: NonZeroUsize,
+) -> anyhow::Result<Files> {
+    let caches = Caches::new(workers, &in_flight::FILES);
+    let files = Files::open(root, options, &caches).map_err(|error| {
+        let root = root.display();
+        match error.kind() {
+            io::ErrorKind::NotFound => anyhow!(
+                "cannot serve {root}: there is no such directory; name the one to serve, as in: \
+                 innkeeper path/to/site"
+            ),
+            io::ErrorKind::NotADirectory => {
+                anyhow!("cannot serve {root}: it is not a directory; name the one it is in")
+            }
+            _ => anyhow!("cannot serve {root}: {error}"),
+        }
+    })?;
+    if files.resolver() == Resolver::Portable {
+        tracing::warn!("kernel has no openat2 (Linux 5.6), paths are resolved more slowly");
+    }
+    Ok(files)
+}
+
+/// Opens the access log, if there is to be one.
+fn open_log(settings: &Settings) -> anyhow::Result<Option<(Box<dyn Output>, Format)>> {
+    let Some(format) = settings.log.access.format() else { return Ok(None) };
+    let out: Box<dyn Output> = match &settings.log.access_file {
+        None => Box::new(io::stdout()),
+        Some(path) => {
+            let file = LineFile::open(path);
+            Box::new(file.with_context(|| format!("cannot write the log {}", path.display()))?)
+        }
+    };
+    Ok(Some((out, format)))
+}
+
+/// Opens the directory of compiled guests. One that is set must be usable; the server does
+/// without the user's own one.
+fn open_code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
+    let Some(directory) = settings.cache.code_directory() else { return Ok(None) };
+    match CodeCache::open(&directory) {
+        Ok(cache) => Ok(Some(cache)),
+        Err(problem) if settings.cache.code.is_some() => Err(anyhow!("{problem}")),
+        Err(problem) => {
+            tracing::warn!(error = %problem, "code cache is off, guests are compiled at each start");
+            Ok(None)
+        }
+    }
+}
+
+/// Binds the addresses, or takes over the sockets that systemd passes.
+fn open_sockets(settings: &Settings, workers: NonZeroUsize) -> anyhow::Result<Server> {
+    let inherited = service_manager::inherited_listeners()?;
+    let max_connections = settings.limits.max_connections;
+    if inherited.is_empty() {
+        Server::bind(&settings.listen, workers, max_connections)
+    } else {
+        Server::inherit(inherited, workers, max_connections)
+    }
+}
+
+/// Binds the address of the administration, and reads its token.
+fn open_admin(
+    settings: &Settings,
+    is_dev: bool,
+) -> anyhow::Result<Option<(AdminAddress, Bound, Access)>> {
+    let any_port = AdminAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+    let address = match &settings.admin.listen {
+        Some(address @ AdminAddress::Unix(_)) if is_dev => {
+            tracing::warn!(%address, "--admin is not used, pages need a TCP address to reload");
+            &any_port
+        }
+        Some(address) => address,
+        None if is_dev => &any_port,
+        None => {
+            token_has_an_address(settings)?;
+            return Ok(None);
+        }
+    };
+    let access = read_access(settings, address)?;
+    let bound = Bound::bind(address).map_err(|problem| anyhow!(problem))?;
+    Ok(Some((address.clone(), bound, access)))
+}
+
+/// Refuses a token that nothing would ask for.
+pub(super) fn token_has_an_address(settings: &Settings) -> anyhow::Result<()> {
+    match &settings.admin.token_file {
+        Some(file) if settings.admin.listen.is_none() => bail!(
+            "the token in {} (--admin-token-file) is for the administration, which has no address; \
+             set --admin, or leave out the token",
+            file.display()
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the token that changes at this address require.
+pub(super) fn read_access(settings: &Settings, address: &AdminAddress) -> anyhow::Result<Access> {
+    match (&settings.admin.token_file, address) {
+        (Some(file), _) => Access::read_token(file).map_err(|problem| anyhow!(problem)),
+        (None, AdminAddress::Unix(_)) => Ok(Access::Open),
+        (None, AdminAddress::Tcp(_)) => Ok(Access::Nobody),
+    }
+}

@@ -1,0 +1,13 @@
+//! Writes to standard output. Where that cannot be written it is an error; `print!` would
+//! panic.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use anyhow::Context;
+
+/// Writes this.
+pub(super) fn print(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_fmt(text).and_then(|()| out.flush()).context("cannot write to standard output")
+}
