@@ -49,6 +49,15 @@ pub enum ExpectedCandidate {
     File(String),
 }
 
+impl ExpectedCandidate {
+    fn stated(&self) -> Candidate<'_> {
+        match self {
+            ExpectedCandidate::Index(path) => Candidate::Index(path),
+            ExpectedCandidate::File(path) => Candidate::File(path),
+        }
+    }
+}
+
 /// The expected `redirect`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table with `status` and `location`")]
@@ -114,17 +123,11 @@ impl Expected {
         match self {
             Expected::Index(path) => serve(Candidate::Index(path)),
             Expected::File(path) => serve(Candidate::File(path)),
-            Expected::Serve(ExpectedServe { candidates, status, fields }) => {
-                let candidate = |expected| match expected {
-                    &ExpectedCandidate::Index(ref path) => Candidate::Index(path),
-                    &ExpectedCandidate::File(ref path) => Candidate::File(path),
-                };
-                Decision::Serve {
-                    candidates: candidates.iter().map(candidate).collect(),
-                    status: *status,
-                    fields: lend(fields),
-                }
-            }
+            Expected::Serve(ExpectedServe { candidates, status, fields }) => Decision::Serve {
+                candidates: candidates.iter().map(ExpectedCandidate::stated).collect(),
+                status: *status,
+                fields: lend(fields),
+            },
             Expected::NotFound => Decision::NotFound,
             Expected::Redirect(ExpectedRedirect { status, location, fields }) => {
                 Decision::Redirect { status: *status, location, fields: lend(fields) }
