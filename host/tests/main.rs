@@ -24,7 +24,7 @@
 //! - `fuzz`: what the fuzzers of `host/fuzz` hold, for some seconds.
 //! - `dev`: the loop of who writes a guest.
 //! - `architecture`: who may use whom in `host/src`.
-//! - `documents`: what is written about it leads somewhere, in both languages.
+//! - `documents`: links lead somewhere, names exist, and the manual has all of them.
 //! - `tables`: every table in the repository is TOML 1.0.
 //! - `panics`: what a fault of its own costs.
 //! - `failing_machine`, `failing_memory` and `failing_disk`: what those of the machine cost.

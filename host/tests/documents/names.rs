@@ -1,0 +1,257 @@
+//! What documents name is what the program has: flags, variables, settings, metrics, tests, and
+//! the fields of its JSON. And what the program has is in the manual.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::{Command, Output};
+
+use super::{gather, pages, read, spans};
+use crate::fixture::site;
+use crate::running::{PROGRAM, Program, serving, told, workspace};
+
+/// The commands that have flags of their own.
+const COMMANDS: [&str; 8] = ["", "new", "test", "check", "explain", "compile", "dev", "health"];
+
+/// Programs whose flags documents name beside ours.
+const OTHERS: [&str; 9] = [
+    "cargo ",
+    "curl ",
+    "kubernetes-validate ",
+    "prlimit ",
+    "rsync ",
+    "rustup ",
+    "systemctl ",
+    "systemd-analyze ",
+    "umount ",
+];
+
+/// What is about other programs: tools of other languages, and fuzzers.
+const OF_OTHERS: [&str; 3] = ["guest/examples", "host/fuzz", "wit"];
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).current_dir(workspace()).output().unwrap()
+}
+
+/// All flags of the program and its commands.
+fn flags() -> BTreeSet<String> {
+    let mut flags = BTreeSet::new();
+    for command in COMMANDS {
+        let arguments = [command, "--help"];
+        let help = run(if command.is_empty() { &arguments[1..] } else { &arguments });
+        let help = String::from_utf8(help.stdout).unwrap();
+        // A flag begins its line, behind its short form.
+        for line in help.lines().map(str::trim_start) {
+            let line = if line.starts_with('-') && !line.starts_with("--") {
+                line.get(4..).unwrap_or_default()
+            } else {
+                line
+            };
+            flags.extend(words(line, "-").next().filter(|word| is_flag(word)).map(str::to_owned));
+        }
+    }
+    assert!(flags.len() > 40, "{flags:?}");
+    flags
+}
+
+/// Words of letters, digits and these characters.
+fn words<'a>(text: &'a str, more: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(move |c: char| !c.is_ascii_alphanumeric() && !more.contains(c))
+}
+
+fn is_flag(word: &str) -> bool {
+    word.starts_with("--") && word.len() > 2 && !word.starts_with("---") && !word.ends_with('-')
+}
+
+/// Everything that is written in these folders in these languages, in one text.
+fn sources(folders: &[&str], extensions: &[&str]) -> String {
+    let mut found = Vec::new();
+    for folder in folders {
+        for extension in extensions {
+            gather(&workspace().join(folder), extension, &mut found);
+        }
+    }
+    found.into_iter().map(|(_, text)| text).collect()
+}
+
+#[test]
+fn flags_that_are_named_exist() {
+    let (flags, scripts) = (flags(), sources(&["host/benches", "host/fuzz"], &["py"]));
+    let scripts = scripts + &read(".ci/run") + &read("host/packaging/deb/build");
+    let mut unknown = Vec::new();
+    for (page, text) in pages() {
+        let is_of_others = OF_OTHERS.iter().any(|of| page.starts_with(workspace().join(of)));
+        if page.ends_with("CHANGELOG.md") || is_of_others {
+            continue;
+        }
+        for line in text.lines().filter(|line| !OTHERS.iter().any(|other| line.contains(other))) {
+            for flag in words(line, "-").filter(|word| is_flag(word)) {
+                if !flags.contains(flag) && !scripts.contains(&format!("\"{flag}\"")) {
+                    unknown.push(format!("{flag} in {}: {line}", page.display()));
+                }
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+}
+
+#[test]
+fn each_flag_is_in_the_manual() {
+    let manual = read("docs/configuration.md");
+    let named: BTreeSet<_> = words(&manual, "-").collect();
+    for flag in flags() {
+        // Each program has these.
+        let is_usual = ["--help", "--version"].contains(&&*flag);
+        assert!(is_usual || named.contains(&*flag), "{flag} is not in docs/configuration.md");
+    }
+}
+
+#[test]
+fn variables_that_are_named_exist() {
+    let of_flag = |flag: &String| {
+        let name = flag.trim_start_matches("--").trim_start_matches("no-");
+        format!("INNKEEPER_{}", name.replace('-', "_").to_uppercase())
+    };
+    let mut known: BTreeSet<_> = flags().iter().map(of_flag).collect();
+    let scripts = read(".ci/run") + &sources(&["host/src", "host/tests"], &["rs", "sh"]);
+    known.extend(
+        words(&scripts, "_").filter(|word| word.starts_with("INNKEEPER_")).map(str::to_owned),
+    );
+    for (page, text) in pages() {
+        for variable in words(&text, "_").filter(|word| word.starts_with("INNKEEPER_")) {
+            // One stands for all: `INNKEEPER_X`.
+            let is_known =
+                known.contains(variable) || matches!(variable, "INNKEEPER_" | "INNKEEPER_X");
+            assert!(is_known || page.ends_with("CHANGELOG.md"), "{variable} in {}", page.display());
+        }
+    }
+}
+
+/// What stands in fences of this language.
+fn fenced(text: &str, language: &str) -> Vec<String> {
+    let begin = format!("```{language}\n");
+    let blocks = text.split(&*begin).skip(1).filter_map(|rest| rest.split("\n```").next());
+    blocks.map(str::to_owned).collect()
+}
+
+#[test]
+fn configurations_in_the_manual_are_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("innkeeper.toml");
+    let mut examples = vec![read("host/packaging/innkeeper.toml")];
+    for page in ["docs/configuration.md", "docs/operating.md"] {
+        examples.extend(fenced(&read(page), "toml"));
+    }
+    assert!(examples.len() > 2, "{examples:?}");
+    for example in examples {
+        fs::write(&file, &example).unwrap();
+        let printed = run(&["--config", file.to_str().unwrap(), "--print-config"]);
+        let errors = String::from_utf8(printed.stderr).unwrap();
+        assert!(printed.status.success() && errors.is_empty(), "{errors}\n{example}");
+    }
+}
+
+#[test]
+fn each_setting_is_in_the_manual() {
+    let manual = read("docs/configuration.md");
+    let printed = String::from_utf8(run(&["--print-config"]).stdout).unwrap();
+    let mut section = manual.as_str();
+    let mut count = 0;
+    for line in printed.lines() {
+        if let Some(table) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            let heading = format!("| Key in `[{table}]` |");
+            let rest =
+                manual.split_once(&heading).unwrap_or_else(|| panic!("there is no {heading}"));
+            section = rest.1.split("\n## ").next().unwrap();
+        } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" =") {
+            count += 1;
+            assert!(section.contains(&format!("`{}`", key.trim())), "{key} is not in its table");
+        }
+    }
+    assert!(count > 40, "{printed}");
+}
+
+#[test]
+fn metrics_that_are_named_exist_and_each_is_in_the_manual() {
+    let source = sources(&["host/src/metrics", "host/src/admin"], &["rs"]);
+    let is_metric = |word: &&str| word.starts_with("innkeeper_") && word.len() > 10;
+    let known: BTreeSet<_> = words(&source, "_").filter(is_metric).collect();
+    assert!(known.len() > 15, "{known:?}");
+    for (page, text) in pages() {
+        for metric in words(&text, "_").filter(is_metric) {
+            // Crates.
+            let is_crate = ["innkeeper_guest", "innkeeper_cases"].contains(&metric);
+            let is_old = page.ends_with("CHANGELOG.md");
+            assert!(is_crate || is_old || known.contains(metric), "{metric} in {}", page.display());
+        }
+    }
+    let folder = site();
+    let mut program =
+        Program::start(serving(&folder.path().join("root"), &["--admin", "127.0.0.1:0"]), 1);
+    let admin = program.admin();
+    let manual = read("docs/operating.md");
+    for line in told(admin, "/metrics").lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let metric = line.split(' ').next().unwrap();
+        assert!(manual.contains(&format!("`{metric}`")), "{metric} is not in docs/operating.md");
+    }
+}
+
+/// The names of all fields, also of those within.
+fn names(value: &serde_json::Value, found: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                found.insert(name.clone());
+                names(value, found);
+            }
+        }
+        serde_json::Value::Array(values) => values.iter().for_each(|value| names(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn each_field_of_json_is_in_the_manual() {
+    let folder = site();
+    let log = folder.path().join("access.log");
+    let flags = ["--admin", "127.0.0.1:0", "--access-log", "json", "--access-log-file"];
+    let mut command = serving(&folder.path().join("root"), &flags);
+    command.arg(&log);
+    let mut program = Program::start(command, 1);
+    let admin = program.admin();
+    program.get("/hello.txt");
+    crate::running::until(|| fs::read_to_string(&log).is_ok_and(|text| text.ends_with('\n')));
+    let mut found = BTreeSet::new();
+    for text in [told(admin, "/status"), fs::read_to_string(&log).unwrap()] {
+        names(&serde_json::from_str(&text).unwrap(), &mut found);
+    }
+    assert!(found.len() > 20, "{found:?}");
+    let manual = read("docs/operating.md");
+    let named: BTreeSet<_> = spans(&manual).flat_map(|span| words(span, "_")).collect();
+    let missing: Vec<_> = found.iter().filter(|name| !named.contains(&***name)).collect();
+    assert!(missing.is_empty(), "not in docs/operating.md: {missing:?}");
+}
+
+#[test]
+fn tests_that_are_named_exist() {
+    let sources = sources(&["host/src", "host/tests", "guest"], &["rs"]);
+    // A system call, and a setting of nginx.
+    let others = ["io_uring_setup", "open_file_cache"];
+    let mut missing = Vec::new();
+    for (page, text) in pages() {
+        if page.ends_with("CHANGELOG.md") {
+            continue;
+        }
+        for span in spans(&text) {
+            let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            let is_test = span.matches('_').count() >= 2 && span.chars().all(is_name);
+            let is_other = span.starts_with("innkeeper_") || others.contains(&span);
+            // Fields of JSON are those of a struct, or stand in quotes.
+            let forms = [format!("fn {span}("), format!(" {span}: "), format!("\"{span}\\\"")];
+            let exists = forms.iter().any(|form| sources.contains(form));
+            if is_test && !is_other && !exists {
+                missing.push(format!("{span} in {}", page.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
