@@ -23,7 +23,8 @@ use rustix::net::{
 
 use super::confine::Confinement;
 use super::protocol::{Ending, MESSAGE_BYTES, News, Order, ProtocolError, message, understood};
-use super::{Role, SPAWNER, spawner};
+use super::role::{Role, SPAWNER};
+use super::spawner;
 
 /// How long the spawner has to start a helper, or to tell how one ended. It takes milliseconds,
 /// unless somebody has stopped it (SIGSTOP).

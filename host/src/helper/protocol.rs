@@ -35,7 +35,7 @@ use std::io::{self, Read, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Role;
+use super::role::Role;
 
 /// The version of all this.
 pub const VERSION: u8 = 1;

@@ -17,9 +17,9 @@ use rustix::net::{
 use rustix::process::{Pid, setpriority_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Role;
 use super::confine::{self, Confinement};
 use super::protocol::{Ending, MESSAGE_BYTES, News, Order, message, understood};
+use super::role::Role;
 use crate::sandbox;
 
 /// Helpers at a time. The server asks for one of each role.

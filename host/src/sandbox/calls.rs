@@ -1,6 +1,6 @@
 //! Which system calls are allowed (seccomp(2)).
 //!
-//! A call that is not on the list of the [role](super::roles) fails with EPERM. A call that
+//! A call that is not on the list of the [role](super::allow_lists) fails with EPERM. A call that
 //! Linux 5.0 did not have fails with ENOSYS, as it does there: the C library and others try
 //! new calls, and fall back to old ones on that answer alone. Calls of another architecture
 //! end the process.
@@ -13,11 +13,18 @@ use seccompiler::{
     SeccompRule, TargetArch, sock_filter,
 };
 
-use super::{Refusals, SandboxError};
+use super::error::SandboxError;
+use super::names::FIRST_NEW;
+use super::report;
 
-/// The first call that Linux 5.0 does not have (pidfd_send_signal). From here on all
-/// architectures have the same numbers. Those of x32 are beyond it: they have bit 30 set.
-pub(super) const FIRST_NEW: c_long = 424;
+/// What becomes of a system call that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusals {
+    /// It fails.
+    Silent,
+    /// It fails, and a line on standard error names it.
+    Reported,
+}
 
 /// What may be called, and with which arguments.
 #[derive(Default)]
@@ -100,7 +107,7 @@ impl Allowed {
     pub(super) fn enforce(self, refusals: Refusals) -> Result<(), SandboxError> {
         let program = self.compile(refusals)?;
         if refusals == Refusals::Reported {
-            super::report::start().map_err(SandboxError::Report)?;
+            report::start().map_err(SandboxError::Report)?;
         }
         Ok(seccompiler::apply_filter(&program)?)
     }

@@ -1,6 +1,10 @@
-//! Names of system calls, to name the one that is refused.
+//! Numbers and names of system calls.
 
 use libc::c_long;
+
+/// The first call that Linux 5.0 does not have (pidfd_send_signal). From here on all
+/// architectures have the same numbers. Those of x32 are beyond it: they have bit 30 set.
+pub(super) const FIRST_NEW: c_long = 424;
 
 /// The name of the system call with this number on this architecture, if it is known.
 pub(super) fn name_of(number: c_long) -> Option<&'static str> {

@@ -8,7 +8,9 @@ use landlock::{
     PathFdError, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
-use super::{Enforced, Role, SandboxError};
+use super::error::SandboxError;
+use super::outcome::Enforced;
+use super::role::Role;
 
 /// The last version of Landlock whose rights are known here (Linux 6.12).
 const KNOWN: ABI = ABI::V6;

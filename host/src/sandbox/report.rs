@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use libc::{c_int, c_long, c_void};
 
-use super::calls::FIRST_NEW;
-use super::names::name_of;
+use super::names::{FIRST_NEW, name_of};
 
 /// Which calls were told of: one bit for each number. One in a loop is told of once.
 static TOLD: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];

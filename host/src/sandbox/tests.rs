@@ -11,7 +11,7 @@ use std::thread;
 use libc::c_long;
 use seccompiler::sock_filter;
 
-use super::{Enforced, Needs, Refusals, Role, enter, report, roles};
+use super::{Enforced, Needs, Refusals, Role, allow_lists, enter, report};
 
 const ALLOWED: u32 = libc::SECCOMP_RET_ALLOW;
 const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
@@ -63,9 +63,9 @@ fn flags(flags: &[i32]) -> u64 {
 
 #[test]
 fn only_what_is_on_the_list_is_allowed() {
-    let server = roles::server().compile(Refusals::Silent).expect("a filter");
-    let compiler = roles::compiler().compile(Refusals::Silent).expect("a filter");
-    let spawner = roles::spawner().compile(Refusals::Silent).expect("a filter");
+    let server = allow_lists::server().compile(Refusals::Silent).expect("a filter");
+    let compiler = allow_lists::compiler().compile(Refusals::Silent).expect("a filter");
+    let spawner = allow_lists::spawner().compile(Refusals::Silent).expect("a filter");
     let number = |value: i32| u64::from(value.cast_unsigned());
     for (call, arguments, of_server, of_compiler, of_spawner) in [
         (libc::SYS_read, &[0][..], ALLOWED, ALLOWED, ALLOWED),
@@ -170,7 +170,7 @@ fn only_what_is_on_the_list_is_allowed() {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn older_forms_of_calls_are_allowed_and_refused_as_the_newer_ones() {
-    let server = roles::server().compile(Refusals::Silent).expect("a filter");
+    let server = allow_lists::server().compile(Refusals::Silent).expect("a filter");
     for call in [libc::SYS_open, libc::SYS_stat, libc::SYS_poll, libc::SYS_epoll_wait] {
         assert_eq!(verdict(&server, call, &[]), ALLOWED, "{call}");
     }
@@ -196,7 +196,7 @@ fn older_forms_of_calls_are_allowed_and_refused_as_the_newer_ones() {
 
 #[test]
 fn clone_makes_threads_and_nothing_else() {
-    let server = roles::server().compile(Refusals::Silent).expect("a filter");
+    let server = allow_lists::server().compile(Refusals::Silent).expect("a filter");
     let verdict = |flags: u64| verdict(&server, libc::SYS_clone, &[flags]);
     let thread = flags(&[libc::CLONE_VM, libc::CLONE_SIGHAND, libc::CLONE_THREAD]);
     let glibc = thread

@@ -1,0 +1,34 @@
+//! Enters the sandbox: files first, then system calls.
+
+use super::calls::Refusals;
+use super::error::SandboxError;
+use super::outcome::{Enforced, Sandbox};
+use super::role::{Needs, Role};
+use super::{allow_lists, paths};
+
+/// Confines this thread, and each that it starts, for good. To be called before others are
+/// started.
+///
+/// What the kernel does not know is no error, but told.
+pub fn enter(role: Role<'_>, refusals: Refusals) -> Result<Sandbox, SandboxError> {
+    let files = paths::confine(role)?;
+    let allowed = match role {
+        Role::Server(_) => allow_lists::server(),
+        Role::Compiler => allow_lists::compiler(),
+        Role::Spawner => allow_lists::spawner(),
+        Role::Opener => allow_lists::opener(),
+    };
+    let calls = match allowed.enforce(refusals) {
+        Ok(()) => Enforced::Fully,
+        Err(error) => {
+            tracing::warn!(%error, "system calls are not filtered");
+            Enforced::Not
+        }
+    };
+    let needs = match role {
+        Role::Server(needs) => needs.clone(),
+        Role::Compiler | Role::Spawner | Role::Opener => Needs::default(),
+    };
+    let Needs { read, write, by_name } = needs;
+    Ok(Sandbox { files, calls, reads: read, writes: write, by_name })
+}
