@@ -1,5 +1,5 @@
-//! The contract between host and guest: guests of every published version of it go on
-//! working, as they were built then. They stand in `contract/`.
+//! The contract between host and guest: guests that were built for a published version still
+//! serve. They are kept in `contract/`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ fn kept() -> PathBuf {
 }
 
 #[test]
-fn guests_of_published_versions_go_on_working() {
+fn guest_of_a_published_version_still_serves() {
     let mut served = 0;
     for version in std::fs::read_dir(kept()).unwrap() {
         for file in std::fs::read_dir(version.unwrap().path()).unwrap() {
@@ -45,14 +45,14 @@ fn made_for(version: &str) -> Result<LoadedGuest, String> {
 }
 
 #[test]
-fn a_guest_of_a_later_patch_of_the_same_version_serves() {
+fn guest_of_a_later_patch_version_serves() {
     for version in ["0.1.0", "0.1.7"] {
         assert_eq!(made_for(version).err(), None, "{version}");
     }
 }
 
 #[test]
-fn a_guest_of_an_unknown_version_is_told_which_are_known() {
+fn guest_of_an_unknown_version_is_refused_with_the_known_ones() {
     for version in ["0.2.0", "1.0.0"] {
         let error = made_for(version).err().unwrap();
         let told = format!("it was made for version {version} of the contract");

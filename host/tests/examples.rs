@@ -15,7 +15,7 @@ fn start(guest: &[u8]) -> TestServer {
 }
 
 #[test]
-fn the_default_guest_imports_nothing() {
+fn default_guest_imports_nothing() {
     assert!(default_guest().imports().is_empty(), "{:?}", default_guest().imports());
 }
 
@@ -23,7 +23,7 @@ fn the_default_guest_imports_nothing() {
 pub fn example(name: &str) -> Vec<u8> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
-        // A folder of its own: the usual one may be locked by who runs the tests.
+        // A folder of its own: the cargo that runs the tests locks the usual one.
         let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("example-guests");
         let status = Command::new(env!("CARGO"))
             .current_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."))
@@ -43,7 +43,7 @@ pub fn example(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn hello_answers_its_page_for_every_path() {
+fn hello_sends_its_page_for_every_path() {
     let module = example("hello");
     let component = ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
     for form in [module, component] {
@@ -67,7 +67,7 @@ fn hello_answers_its_page_for_every_path() {
 #[test]
 fn every_kind_of_decision_is_carried_out() {
     let server = start(&example("tour"));
-    // The second time the decision is remembered, and the answer is the same.
+    // The second decision comes from the cache, and the response is the same.
     for _ in 0..2 {
         assert_eq!(server.get("/").text(), "<h1>home</h1>\n");
         assert_eq!(server.get("/hello").text(), "hello\n");
@@ -88,10 +88,10 @@ fn every_kind_of_decision_is_carried_out() {
     }
 }
 
-/// The fields that a guest gives a file are the file's: a refusal and the frame
-/// around several parts are in the host's words.
+/// The fields of a decision belong to the file: a refusal, and the frame around several
+/// parts, have fields of the host.
 #[test]
-fn a_guests_fields_go_with_its_file() {
+fn fields_of_a_guest_go_with_its_file_alone() {
     let server = start(&example("tour"));
     let ask = |lines: &str| {
         let mut client = server.connect();
@@ -113,8 +113,7 @@ fn a_guests_fields_go_with_its_file() {
     }
 }
 
-/// What is kept of an answer for the next one depends on the guest's fields and status as
-/// well as on the file.
+/// A kept response depends on the guest's fields and status as well as on the file.
 #[test]
 fn decisions_about_one_file_are_not_mixed_up() {
     for first in ["/hello", "/typed"] {
@@ -126,7 +125,7 @@ fn decisions_about_one_file_are_not_mixed_up() {
             reply.fields.retain(|(name, _)| name != "Date");
             (reply.status_line, reply.fields, reply.body)
         };
-        // Of a file that was written a moment ago not everything is told.
+        // A file that was written a moment ago has no `Last-Modified` yet.
         let mut fields = Vec::new();
         while !fields.iter().any(|(name, _)| name == "Last-Modified") {
             (_, fields, _) = ask(first, "");
@@ -134,19 +133,19 @@ fn decisions_about_one_file_are_not_mixed_up() {
         let (_, tag) = fields.into_iter().find(|(name, _)| name == "ETag").unwrap();
         let targets = ["/hello", "/typed", "/gone"];
         for known in [String::new(), format!("If-None-Match: {tag}\r\n")] {
-            // With one more condition, which changes nothing, each answer is made anew.
-            let anew = targets.map(|target| ask(target, &format!("{known}If-Range: \"a\"\r\n")));
-            // A busy worker keeps the first that it makes.
+            // One more condition, which changes nothing, bypasses kept responses.
+            let fresh = targets.map(|target| ask(target, &format!("{known}If-Range: \"a\"\r\n")));
+            // A busy worker keeps its first response.
             for round in 0..300 {
                 let which = round % 3;
-                assert_eq!(ask(targets[which], &known), anew[which], "{}", targets[which]);
+                assert_eq!(ask(targets[which], &known), fresh[which], "{}", targets[which]);
             }
         }
     }
 }
 
 #[test]
-fn a_guest_is_told_what_it_is_interested_in() {
+fn guest_sees_its_interests_and_nothing_else() {
     let server = start(&example("tour"));
     let mut client = server.connect();
     for agent in ["one", "two", "one"] {
@@ -158,9 +157,9 @@ fn a_guest_is_told_what_it_is_interested_in() {
     }
 }
 
-/// A redirect and a reply of the guest's are for every method; files are not.
+/// A redirect or a reply of a guest is sent for every method; files are not.
 #[test]
-fn methods_are_the_hosts_where_files_are_served() {
+fn method_is_applied_by_the_host_to_files_alone() {
     let server = start(&example("tour"));
     for (request, status) in [
         ("POST /old", 308),
@@ -176,7 +175,7 @@ fn methods_are_the_hosts_where_files_are_served() {
 }
 
 #[test]
-fn a_single_page_app_answers_for_its_routes() {
+fn route_without_a_file_is_the_page_of_the_app() {
     let server = start(&example("spa"));
     write(&server.root().join("about.html"), b"<h1>about</h1>");
     for (target, status, text) in [
@@ -196,7 +195,7 @@ fn a_single_page_app_answers_for_its_routes() {
 }
 
 #[test]
-fn what_is_not_there_varies_as_what_is_there_does() {
+fn missing_page_has_the_vary_of_the_site() {
     let server = start(&example("i18n"));
     let mut client = server.connect();
     client.send("GET /nowhere HTTP/1.1\r\nHost: test\r\nAccept-Language: de\r\n\r\n");
