@@ -13,9 +13,10 @@ use crate::running::{PROGRAM, Program, serving, told, workspace};
 const COMMANDS: [&str; 8] = ["", "new", "test", "check", "explain", "compile", "dev", "health"];
 
 /// Programs whose flags documents name beside ours.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 10] = [
     "cargo ",
     "curl ",
+    "git ",
     "kubernetes-validate ",
     "prlimit ",
     "rsync ",
