@@ -126,6 +126,22 @@ pub fn escape_bytes(text: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+/// Bytes that are text, or should be: what is not printable ASCII is shown as `\xHH`.
+pub struct Bytes<'a>(pub &'a [u8]);
+
+impl fmt::Display for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
+        for run in self.0.chunk_by(|one, other| is_printable(one) && is_printable(other)) {
+            match run {
+                [byte] if !is_printable(byte) => write!(f, "\\x{byte:02x}")?,
+                printable => f.write_str(&String::from_utf8_lossy(printable))?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Whether a byte means itself and nothing else, in a line, in quotes and on a terminal.
 pub fn is_plain_byte(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')

@@ -42,10 +42,10 @@ fn a_small_file_that_cannot_be_read_is_an_error_of_its_own() {
     let mut program = start_with(&faults, command);
     let mut client = program.client();
     assert_eq!(ask(&mut client, "/small.bin", "").status(), 500);
-    let line = program.wait_for("cannot read a file");
+    let line = program.wait_for("cannot read file");
     assert!(line.contains("Input/output error") && line.contains("GET /small.bin"), "{line}");
     assert_eq!(ask(&mut client, "/page.html", "Accept-Encoding: gzip\r\n").status(), 500);
-    program.wait_for("cannot read a file");
+    program.wait_for("cannot read file");
     // On the same connection, and on another.
     assert_eq!(ask(&mut client, "/hello.txt", "").text(), "hello\n");
     program.client().expect_open();
@@ -74,7 +74,7 @@ fn a_large_file_that_cannot_be_read_to_its_end_cuts_the_connection() {
         let body = received.len() - head;
         // A piece that begins before the bad place is read in one call, to 128 KiB behind it.
         assert!(body > 0 && body < (1536 + 128) << 10, "{body}");
-        let line = program.wait_for("cannot read a file to its end");
+        let line = program.wait_for("cannot read file to its end");
         assert!(line.contains("Input/output error") && line.contains(file), "{line}");
         program.client().expect_open();
         program.signal(Signal::TERM);
@@ -93,7 +93,7 @@ fn a_directory_that_cannot_be_read_is_an_error_of_its_own() {
     let mut client = program.client();
     let reply = ask(&mut client, "/bare/", "");
     assert_eq!((reply.status(), reply.text()), (500, "Internal Server Error\n"));
-    let line = program.wait_for("cannot list Index(\"bare\")");
+    let line = program.wait_for("cannot serve file operation=list path=bare");
     assert!(line.contains("Input/output error"), "{line}");
     // What is not there is not found, and what has an index page needs no list.
     assert_eq!(ask(&mut client, "/nothing/", "").status(), 404);
@@ -111,16 +111,16 @@ fn a_root_that_is_replaced_or_removed_is_told() {
     write(&root.join("hello.txt"), b"another site\n");
     // What was opened is served, whatever bears its name now.
     assert_eq!(ask(&mut client, "/hello.txt", "").text(), "hello\n");
-    let line = program.wait_for("is not the directory that is served");
+    let line = program.wait_for("root was replaced");
     assert!(line.contains(root.to_str().unwrap()) && line.contains("restart"), "{line}");
     fs::remove_dir_all(&root).unwrap();
     fs::rename(folder.path().join("old"), &root).unwrap();
-    program.wait_for("is again the directory that is served");
+    program.wait_for("root is the one that is served again");
     fs::remove_dir_all(&root).unwrap();
     for client in [&mut client, &mut program.client()] {
         assert_eq!(ask(client, "/hello.txt", "").text(), "File not found\n");
     }
-    program.wait_for("is not the directory that is served");
+    program.wait_for("root was replaced");
     program.signal(Signal::TERM);
     assert!(program.finish().0.success());
 }
@@ -156,5 +156,5 @@ fn a_root_that_is_unmounted_is_served_as_long_as_somebody_asks() {
     assert!(!beside(&program, &["umount", &path(&root)]), "it is in use");
     assert!(beside(&program, &["umount", "--lazy", &path(&root)]));
     assert_eq!(program.get("/hello.txt").text(), "mounted\n");
-    program.wait_for("is not the directory that is served");
+    program.wait_for("root was replaced");
 }

@@ -157,7 +157,7 @@ fn near_the_end_of_memory_what_is_optional_is_left_out() {
         reply.field("content-encoding").map(str::to_owned)
     };
     assert_eq!(compressed(&mut client), None);
-    program.wait_for("cannot compress a file: out of memory; it is sent as it is");
+    program.wait_for("cannot compress file, it is sent as it is error=\"out of memory\"");
     let mut uploader = Client::connect(admin);
     uploader.send(format!(
         "PUT /guest HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer 0123456789abcdef\r\n\

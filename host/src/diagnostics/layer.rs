@@ -7,6 +7,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
+use super::context;
 use super::line::{Line, Style, Value};
 
 /// Bytes that a thread keeps for its next line. Most lines are shorter.
@@ -30,6 +31,8 @@ impl<S: Subscriber, W: Fn(&str) + 'static> Layer<S> for Lines<W> {
         room.clear();
         let mut line = Line::begin(&mut room, self.style, *event.metadata().level());
         event.record(&mut Fields(&mut line));
+        let fields = event.metadata().fields();
+        context::write(&mut line, |name| fields.field(name).is_some());
         line.end();
         (self.write)(&room);
         if room.capacity() <= KEPT_BYTES {

@@ -5,8 +5,10 @@
 //! writes its own.
 //!
 //! - `line`: the form of an event, for people or as JSON.
+//! - [`context`]: the connection and the request that an event belongs to.
 //! - `layer`: makes lines of the events of `tracing`.
 
+pub mod context;
 mod layer;
 mod line;
 

@@ -1,6 +1,7 @@
 //! Files compressed on the fly: once for each version and coding, and remembered.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +13,7 @@ use super::validators::EntityTag;
 use crate::cache::{self, Cache};
 use crate::disk::{self, OpenFile};
 use crate::in_flight::{InFlight, SharedBytes, WeakBytes};
+use crate::throttle::Throttle;
 
 /// Smaller files are not compressed: with their head they fill one packet, however
 /// small they become.
@@ -96,7 +98,7 @@ impl Compressor {
             Ok(content) if content.len() == length => content,
             Ok(_) => return None,
             Err(error) => {
-                tracing::warn!("cannot compress a file: {error}; it is sent as it is");
+                log_failure(&error);
                 return None;
             }
         };
@@ -108,11 +110,11 @@ impl Compressor {
         let encoded = match disk::compute(compress).await {
             Ok(Ok(encoded)) => encoded,
             Ok(Err(error)) => {
-                tracing::warn!("cannot compress a file: {error}; it is sent as it is");
+                log_failure(&error);
                 return None;
             }
-            Err(why) => {
-                tracing::error!("compressing a file failed: {why}; it is sent as it is");
+            Err(error) => {
+                log_failure(&error);
                 return None;
             }
         };
@@ -199,6 +201,14 @@ fn encode(content: &[u8], coding: Coding) -> io::Result<Vec<u8>> {
 
 fn weigh(_: &(EntityTag, Coding), content: &Option<SharedBytes>) -> u64 {
     ENTRY_OVERHEAD + content.as_ref().map_or(0, |content| content.len() as u64)
+}
+
+/// As many as there are requests, while there is no memory or a disk fails.
+fn log_failure(error: &dyn fmt::Display) {
+    static THROTTLE: Throttle = Throttle::new();
+    THROTTLE.log(|suppressed| {
+        tracing::warn!(%error, suppressed, "cannot compress file, it is sent as it is");
+    });
 }
 
 #[cfg(test)]

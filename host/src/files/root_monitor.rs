@@ -30,15 +30,13 @@ impl Files {
                 thread::sleep(INTERVAL);
                 caches.close_stale(Instant::now());
                 let is_there = leads_to(&path, &root);
-                let path = path.display();
+                let path = tracing::field::display(path.display());
                 match (was_there, is_there) {
                     (true, false) => tracing::warn!(
-                        "{path} is not the directory that is served any more: that one was \
-                         opened at the start, and stays the root until a restart"
+                        path,
+                        "root was replaced, the old one is served until a restart"
                     ),
-                    (false, true) => {
-                        tracing::info!("{path} is again the directory that is served");
-                    }
+                    (false, true) => tracing::info!(path, "root is the one that is served again"),
                     _ => {}
                 }
                 was_there = is_there;

@@ -5,9 +5,10 @@ use super::connection::{Connection, Next};
 use super::drain::{DrainError, Drained};
 use super::head::Head;
 use super::response_head::Persistence;
-use super::write::Line;
 use crate::diagnostics;
 use crate::http::Method;
+use crate::http::request::trim;
+use crate::service::record::Received;
 
 impl Connection<'_> {
     /// Reads the request with this head to its end, and responds to it. If the request is the
@@ -19,9 +20,7 @@ impl Connection<'_> {
         let head = match Head::parse(bytes, &self.http1.limits, self.peer) {
             Ok(head) => head,
             Err(error) => {
-                return self
-                    .refuse_line(first_line(bytes), error.status(), &error.to_string())
-                    .await;
+                return self.refuse_malformed(bytes, error.status(), &error.to_string()).await;
             }
         };
         let service = self.service;
@@ -43,39 +42,65 @@ impl Connection<'_> {
         if is_last || response.close || self.stop.has_begun() {
             persistence = Persistence::Close;
         }
-        let line = Line { bytes: head.request.line, is_head: head.request.method == Method::Head };
-        self.write(response, line, persistence, record).await
+        let is_head = head.request.method == Method::Head;
+        self.write(response, is_head, persistence, record).await
     }
 
     /// Responds to bytes that are no request.
     pub(super) async fn refuse(&mut self, status: u16, why: &str) -> Next {
         let received = std::mem::take(&mut self.received);
-        let line = first_line(&received);
-        let line = &line[..line.len().min(self.http1.limits.line_bytes)];
-        self.refuse_line(line, status, why).await
+        self.refuse_malformed(&received, status, why).await
     }
 
-    async fn refuse_line(&mut self, line: &[u8], status: u16, why: &str) -> Next {
-        let record = self.service.begin_malformed(self.peer, line);
+    async fn refuse_malformed(&mut self, received: &[u8], status: u16, why: &str) -> Next {
+        let received = known(received, self.http1.limits.line_bytes);
+        let record = self.service.begin_malformed(self.peer, received);
         let response = self.service.refuse(status, why, &record);
         // Also where the rest of the head could not be read (RFC 9110, section 9.3.2).
-        let line = Line { bytes: line, is_head: line.starts_with(b"HEAD ") };
-        self.write(response, line, Persistence::Close, record).await
+        let is_head = received.line.starts_with(b"HEAD ");
+        self.write(response, is_head, Persistence::Close, record).await
     }
 
     /// Responds on a connection that is one too many for its client.
     pub(super) async fn refuse_connection(&mut self) -> Next {
-        let record = self.service.begin_unread(self.peer, b"");
+        let record = self.service.begin_unread(self.peer, Received::default());
         let response = self.service.too_many_connections();
-        let line = Line { bytes: b"", is_head: false };
-        self.write(response, line, Persistence::Close, record).await
+        self.write(response, false, Persistence::Close, record).await
     }
 }
 
-/// What was received of a request line, for the log.
-fn first_line(received: &[u8]) -> &[u8] {
-    received
-        .split(|byte| matches!(byte, b'\r' | b'\n'))
-        .find(|line| !line.is_empty())
-        .unwrap_or_default()
+/// What is known of a head that is malformed, for the log: its line, up to this length, and the
+/// fields that the log has.
+fn known(received: &[u8], line_bytes: usize) -> Received<'_> {
+    let mut lines = received.split(|byte| matches!(byte, b'\r' | b'\n'));
+    let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    let mut known = Received { line: &line[..line.len().min(line_bytes)], ..Received::default() };
+    for line in lines {
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
+        let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
+        for (field, known) in
+            [("referer", &mut known.referer), ("user-agent", &mut known.user_agent)]
+        {
+            if name.eq_ignore_ascii_case(field.as_bytes()) {
+                known.get_or_insert(value);
+            }
+        }
+    }
+    known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::known;
+
+    #[test]
+    fn malformed_head_tells_its_line_and_the_fields_of_the_log() {
+        let head = b"\r\nGET / HTTP/1.1\r\nuser-agent:\t one \r\nHost\r\nUser-Agent: two\r\n\r\n";
+        let received = known(head, 5);
+        assert_eq!((received.line, received.referer), (&b"GET /"[..], None));
+        assert_eq!(received.user_agent, Some(&b"one"[..]));
+        let received = known(b"nonsense", 100);
+        assert_eq!((received.line, received.user_agent), (&b"nonsense"[..], None));
+        assert_eq!(known(b"", 100).line, b"");
+    }
 }

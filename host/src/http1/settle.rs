@@ -41,7 +41,7 @@ impl Connection<'_> {
     }
 
     pub(super) fn log_stall(&self) {
-        tracing::debug!(client = %self.peer.address, "the client takes no response");
+        tracing::debug!("client takes no response");
     }
 }
 

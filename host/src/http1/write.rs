@@ -16,25 +16,17 @@ const HEAD_BYTES: usize = 512;
 /// having the kernel gather two pieces.
 const COPIED_BYTES: usize = 2 << 10;
 
-/// The request line that is responded to.
-#[derive(Clone, Copy)]
-pub(super) struct Line<'a> {
-    /// As it was received.
-    pub(super) bytes: &'a [u8],
-    /// Whether its method is HEAD: the response has no body then.
-    pub(super) is_head: bool,
-}
-
 impl Connection<'_> {
-    /// Writes a response, finishes its record and tells what becomes of the connection.
+    /// Writes a response, finishes its record and tells what becomes of the connection. If the
+    /// method `is_head` the response has no body.
     pub(super) async fn write(
         &mut self,
         response: Response,
-        line: Line<'_>,
+        is_head: bool,
         persistence: Persistence,
         record: Record<'_>,
     ) -> Next {
-        let body = if line.is_head { &Body::Empty } else { &response.body };
+        let body = if is_head { &Body::Empty } else { &response.body };
         let begins_at = self.stream.progress().handed();
         let mut writing =
             Writing { connection: self, record: Some(record), status: response.status, begins_at };
@@ -53,23 +45,16 @@ impl Connection<'_> {
                 Next::Reset
             }
             SendError::Disconnected(error) => {
-                let client = self.peer.address;
-                tracing::debug!(%client, "the client is gone: {error}");
+                tracing::debug!(%error, "client disconnected");
                 Next::Reset
             }
             // The client is to have what was sent, and to see that it is not all.
             SendError::FileTruncated => {
-                tracing::warn!(
-                    "a file became shorter while it was sent, for {}; the connection was cut",
-                    line.bytes.escape_ascii()
-                );
+                tracing::warn!("file was truncated while it was sent, connection closed");
                 Next::Close
             }
             SendError::FileFailed(error) => {
-                tracing::error!(
-                    "cannot read a file to its end: {error}, for {}; the connection was cut",
-                    line.bytes.escape_ascii()
-                );
+                tracing::error!(%error, "cannot read file to its end, connection closed");
                 Next::Close
             }
         }

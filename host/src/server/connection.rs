@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::worker::Serve;
 use crate::clients::allowance::Admission;
+use crate::diagnostics::context::in_connection;
 use crate::guest;
 use crate::http::Peer;
 use crate::http1::Http1;
@@ -42,7 +43,7 @@ impl Serve for Arc<Wires> {
         peer: Peer,
         stopping: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        serve(socket, peer, self, stopping)
+        in_connection(peer.address, peer.worker, serve(socket, peer, self, stopping))
     }
 }
 
@@ -73,7 +74,7 @@ pub async fn serve(
     let Some(client) = client else { return };
     let admission = service.admit(client);
     if let Admission::Dropped = admission {
-        tracing::debug!(%client, "too many connections; this one is closed without a word");
+        tracing::debug!(%client, "connection closed, its client has too many");
         return;
     }
     let peer = Peer { address: client, ..peer };

@@ -190,7 +190,7 @@ impl Running {
     pub async fn close(&mut self) {
         self.stopping.send_replace(true);
         if tokio::time::timeout(WORKER_GRACE, self.listening.recv()).await.is_err() {
-            tracing::error!("a worker keeps its sockets: it waits for the kernel");
+            tracing::error!("worker keeps its sockets, it waits for the kernel");
         }
     }
 
@@ -207,7 +207,7 @@ impl Running {
         };
         self.over.send_replace(true);
         if tokio::time::timeout(WORKER_GRACE, self.workers.recv()).await.is_err() {
-            tracing::error!("a worker does not end: it waits for the kernel");
+            tracing::error!("worker does not end, it waits for the kernel");
         }
         cut
     }

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::http::Peer;
 use crate::supervise;
+use crate::throttle::Throttle;
 
 /// How long accepting rests when the system is out of descriptors. Connections
 /// that end meanwhile give some back.
@@ -98,7 +99,9 @@ impl<S: Serve> Worker<S> {
 
     /// Accepts connections until the server stops.
     async fn accept_from(mut self, listener: Arc<TcpListener>) {
-        let mut is_short = false;
+        // Why it cannot accept now is logged once, and not ten times a second.
+        let (mut is_short, mut is_logged) = (false, false);
+        let throttle = Throttle::new();
         loop {
             let stopping = self.stopping.clone();
             let next = async {
@@ -116,7 +119,7 @@ impl<S: Serve> Worker<S> {
             };
             match accepted {
                 Ok((socket, client)) => {
-                    if std::mem::take(&mut is_short) {
+                    if std::mem::take(&mut is_short) && std::mem::take(&mut is_logged) {
                         tracing::warn!("connections are accepted again");
                     }
                     // An inherited socket may be one for both versions of IP.
@@ -129,14 +132,17 @@ impl<S: Serve> Worker<S> {
                     });
                 }
                 Err(error) if is_exhaustion(&error) => {
-                    // Once, and not ten times a second.
                     if !std::mem::replace(&mut is_short, true) {
-                        tracing::error!("cannot accept connections now: {error}; they wait");
+                        throttle.log(|suppressed| {
+                            let worker = self.number;
+                            tracing::error!(worker, %error, suppressed, "cannot accept connections, they wait");
+                            is_logged = true;
+                        });
                     }
                     tokio::time::sleep(ACCEPT_REST).await;
                 }
                 // The connection ended before it was accepted.
-                Err(error) => tracing::debug!("a connection was not accepted: {error}"),
+                Err(error) => tracing::debug!(%error, "connection was not accepted"),
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::disk::{self, Unanswered};
 use crate::files::{Lookup, Recency, SystemError};
 use crate::guest::{Candidate, Failure};
 use crate::http::{Field, Fields, Request};
+use crate::throttle::Throttle;
 
 /// A site's page for what is not found. The nearest one up the tree is sent.
 const NOT_FOUND_PAGE: &str = "404.html";
@@ -38,25 +39,32 @@ pub(super) async fn not_found(service: &Service, request: &Request<'_>, path: &s
     Response::plain(404)
 }
 
-/// The response where the system cannot do that. The client learns whether to come again, the
+/// The response where the system cannot do this. The client learns whether to come again, the
 /// log says why.
-pub(super) fn cannot(what: &str, candidate: &Candidate, error: SystemError) -> Response {
+pub(super) fn cannot(operation: &str, candidate: &Candidate, error: SystemError) -> Response {
+    /// As many as there are requests, while the machine is short of something.
+    static SHORT: Throttle = Throttle::new();
+    let path = candidate.path();
     match error {
         SystemError::Exhausted(error) => {
-            tracing::error!("cannot {what} {candidate:?} now: {error}");
+            SHORT.log(|suppressed| {
+                tracing::error!(operation, path, %error, suppressed, "cannot serve file now");
+            });
             unavailable()
         }
         SystemError::Failed(error) => {
-            tracing::error!("cannot {what} {candidate:?}: {error}");
+            tracing::error!(operation, path, %error, "cannot serve file");
             Response::plain(500)
         }
-        SystemError::Unanswered(why) => {
-            // A device that gives no answer is logged once, and not for each request.
-            match why {
+        SystemError::Unanswered(error) => {
+            // A device that does not respond is logged once, and not for each request.
+            match error {
                 Unanswered::Late(after) if after < disk::PATIENCE => {
-                    tracing::debug!("cannot {what} {candidate:?} now: {why}");
+                    tracing::debug!(operation, path, %error, "cannot serve file now");
                 }
-                _ => tracing::error!("cannot {what} {candidate:?} now: {why}"),
+                _ => SHORT.log(|suppressed| {
+                    tracing::error!(operation, path, %error, suppressed, "cannot serve file now");
+                }),
             }
             let seconds = disk::PATIENCE.as_secs().to_string();
             Response::plain(503).with(Field::new("Retry-After", seconds))

@@ -167,8 +167,7 @@ async fn make(found: &FoundFile, status: u16, added: &Fields, request: &Request<
                 }
                 Ok(_) => return Response::plain(500),
                 Err(error) => {
-                    let line = request.line.escape_ascii();
-                    tracing::error!("cannot read a file: {error}, for {line}");
+                    tracing::error!(%error, "cannot read file");
                     return Response::plain(500);
                 }
             }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Service;
 use super::explain::Trace;
+use crate::diagnostics::context;
 use crate::guest::decision::Kind;
 use crate::guest::{self, Failure};
 use crate::http::{Peer, Request, Version};
@@ -18,7 +19,7 @@ pub struct Record<'a> {
     service: &'a Service,
     /// The client, once it is known.
     peer: Peer,
-    line: &'a [u8],
+    received: Received<'a>,
     request: Option<&'a Request<'a>>,
     /// How long the client is to wait, which has asked too often.
     over_limit: Option<Duration>,
@@ -28,6 +29,17 @@ pub struct Record<'a> {
     trace: Option<Box<Trace>>,
     /// Counts the request while it is served.
     _active: Option<Active<'a>>,
+}
+
+/// What was received of a request that may be none, for its line in the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Received<'a> {
+    /// The request line.
+    pub line: &'a [u8],
+    /// `Referer`, if there was one.
+    pub referer: Option<&'a [u8]>,
+    /// `User-Agent`, if there was one.
+    pub user_agent: Option<&'a [u8]>,
 }
 
 /// The record of a response that was sent, until it is known what the client took of it.
@@ -40,7 +52,8 @@ impl Service {
     /// Begins the record of a request, and counts it as one of its client's. It counts however
     /// it ends: before its body is read, and also where it is refused.
     pub fn begin<'a>(&'a self, request: &'a Request<'a>) -> Record<'a> {
-        let mut record = self.begin_unread(request.peer, request.line);
+        let mut record =
+            self.begin_unread(request.peer, Received { line: request.line, ..Received::default() });
         record.request = Some(request);
         let forwarded_for = request.values("x-forwarded-for");
         record.set_client(self.clients.proxies.client(request.peer.address, forwarded_for));
@@ -48,11 +61,10 @@ impl Service {
         record
     }
 
-    /// Begins the record of what is no request, of which this was received as its line. It
-    /// counts as one of the client's. Behind a proxy it is not known whose it is, and does not
-    /// count against all of them.
-    pub fn begin_malformed<'a>(&'a self, peer: Peer, line: &'a [u8]) -> Record<'a> {
-        let mut record = self.begin_unread(peer, line);
+    /// Begins the record of what is no request. It counts as one of the client's. Behind a proxy
+    /// it is not known whose it is, and does not count against all of them.
+    pub fn begin_malformed<'a>(&'a self, peer: Peer, received: Received<'a>) -> Record<'a> {
+        let mut record = self.begin_unread(peer, received);
         if !self.clients.proxies.forwards(peer.address) {
             record.over_limit = self.clients.allowance.request(peer.address).err();
         }
@@ -60,12 +72,13 @@ impl Service {
     }
 
     /// Begins the record of a response that no request asked for.
-    pub fn begin_unread<'a>(&'a self, peer: Peer, line: &'a [u8]) -> Record<'a> {
+    pub fn begin_unread<'a>(&'a self, peer: Peer, received: Received<'a>) -> Record<'a> {
+        context::set_request(peer.address, received.line);
         let is_wanted = self.log.is_some() || self.metrics.is_some();
         Record {
             service: self,
             peer,
-            line,
+            received,
             request: None,
             over_limit: None,
             began: is_wanted.then(Instant::now),
@@ -84,6 +97,7 @@ impl Record<'_> {
     }
 
     fn set_client(&mut self, client: IpAddr) {
+        context::set_client(client);
         self.peer.address = client;
     }
 
@@ -144,8 +158,8 @@ impl Record<'_> {
                 client: self.peer.address,
                 line: &self.log_line(),
                 status,
-                referer: field("referer"),
-                user_agent: field("user-agent"),
+                referer: field("referer").or(self.received.referer),
+                user_agent: field("user-agent").or(self.received.user_agent),
                 decision: decision.name(),
                 guest: decided.map(|decided| decided.by.short()),
                 compute_time,
@@ -160,12 +174,13 @@ impl Record<'_> {
     /// The line with the version that the client spoke.
     fn log_line(&self) -> std::borrow::Cow<'_, [u8]> {
         let version: &[u8] = match self.request.map(|request| request.version) {
-            None | Some(Version::Http10 | Version::Http11) => return self.line.into(),
+            None | Some(Version::Http10 | Version::Http11) => return self.received.line.into(),
             Some(Version::Http2) => b"HTTP/2.0",
             Some(Version::Http3) => b"HTTP/3.0",
         };
-        let before = self.line.iter().rposition(|&byte| byte == b' ').map_or(0, |at| at + 1);
-        [&self.line[..before], version].concat().into()
+        let line = self.received.line;
+        let before = line.iter().rposition(|&byte| byte == b' ').map_or(0, |at| at + 1);
+        [&line[..before], version].concat().into()
     }
 }
 

@@ -103,9 +103,8 @@ impl Service {
                 Lookup::Missing => {}
                 Lookup::Forbidden => {
                     // The client is not told that there is something to find.
-                    tracing::warn!(
-                        "{candidate:?} is forbidden to this process; answered as not found"
-                    );
+                    let path = candidate.path();
+                    tracing::warn!(path, "file is forbidden to this process, client gets 404");
                     let page = error_page::not_found(self, request, candidate.path()).await;
                     return policy_fields::vary(page, fields);
                 }

@@ -7,6 +7,11 @@ use proxy_header::{Error, ParseConfig, ProxyHeader};
 use tokio::time::Instant;
 
 use super::stream::{Read, Stream};
+use crate::text::Bytes;
+use crate::throttle::Throttle;
+
+/// As many as there are connections, of a proxy that is not set up to send it.
+static MISSING: Throttle = Throttle::new();
 
 /// Bytes of a PROXY header of version 1, with its line end (PROXY protocol, section 2.1).
 const LINE_BYTES: usize = 107;
@@ -53,12 +58,13 @@ pub(crate) async fn read(
                 Read::Eof | Read::TimedOut | Read::Disconnected | Read::Stalled => return None,
             },
             Header::Malformed => {
-                let begin = &received[..received.len().min(64)];
-                tracing::warn!(
-                    "a connection of the proxy {peer} begins with no PROXY header but with {}; it \
-                     is closed",
-                    begin.escape_ascii()
-                );
+                MISSING.log(|suppressed| {
+                    let received = Bytes(&received[..received.len().min(64)]);
+                    tracing::warn!(
+                        proxy = %peer, %received, suppressed,
+                        "PROXY header is missing, connection closed"
+                    );
+                });
                 return None;
             }
         };

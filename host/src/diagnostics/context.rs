@@ -1,0 +1,139 @@
+//! The connection and the request that a task works for. Events of the task carry them: `client`,
+//! `worker` and `request`.
+//!
+//! Spans of `tracing` would cost an allocation and the formatting of their fields for each
+//! request, whether there is an event or not. This costs a few nanoseconds for each poll of a
+//! connection's task, and a copy of the request line.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::net::IpAddr;
+
+use super::line::{Line, Value};
+use crate::text::Bytes;
+
+/// Bytes of a request line that are kept. Most are shorter.
+const LINE_BYTES: usize = 128;
+
+tokio::task_local! {
+    /// Boxed, as it is swapped with each poll.
+    static CONTEXT: Box<Context>;
+}
+
+struct Context {
+    client: Cell<IpAddr>,
+    worker: usize,
+    request: RefCell<RequestLine>,
+}
+
+/// The beginning of a request line.
+struct RequestLine {
+    bytes: [u8; LINE_BYTES],
+    /// The length of the line, which may be more than was kept.
+    length: usize,
+}
+
+/// Runs the task of a connection.
+pub fn in_connection<F: Future>(
+    client: IpAddr,
+    worker: usize,
+    task: F,
+) -> impl Future<Output = F::Output> {
+    let request = RefCell::new(RequestLine { bytes: [0; LINE_BYTES], length: 0 });
+    CONTEXT.scope(Box::new(Context { client: Cell::new(client), worker, request }), task)
+}
+
+/// The task works for this request, until another one is set. Outside of a connection this does
+/// nothing.
+pub fn set_request(client: IpAddr, line: &[u8]) {
+    // Where there is no connection nothing is to be set.
+    let _ = CONTEXT.try_with(|context| {
+        context.client.set(client);
+        let mut request = context.request.borrow_mut();
+        let kept = line.len().min(LINE_BYTES);
+        request.bytes[..kept].copy_from_slice(&line[..kept]);
+        request.length = line.len();
+    });
+}
+
+/// A proxy names this client for the request.
+pub fn set_client(client: IpAddr) {
+    // Where there is no connection nothing is to be set.
+    let _ = CONTEXT.try_with(|context| context.client.set(client));
+}
+
+/// Writes the fields that the event itself does not have.
+pub(super) fn write(line: &mut Line<'_>, has: impl Fn(&str) -> bool) {
+    // Events outside of a connection have none of them.
+    let _ = CONTEXT.try_with(|context| {
+        if !has("client") {
+            line.field("client", Value::Text(format_args!("{}", context.client.get())));
+        }
+        if !has("worker") {
+            line.field("worker", Value::Literal(format_args!("{}", context.worker)));
+        }
+        let request = context.request.borrow();
+        if request.length > 0 && !has("request") {
+            let kept = Bytes(&request.bytes[..request.length.min(LINE_BYTES)]);
+            let rest = if request.length > LINE_BYTES { "…" } else { "" };
+            line.field("request", Value::Text(format_args!("{kept}{rest}")));
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINE_BYTES, in_connection, set_client, set_request};
+    use crate::diagnostics::{Form, captured};
+    use std::net::{IpAddr, Ipv4Addr};
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn run<F: Future<Output = ()>>(task: F) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(task);
+    }
+
+    #[test]
+    fn event_in_a_connection_carries_client_worker_and_request() {
+        let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        let text = captured(Form::Json, || {
+            tracing::warn!("before");
+            run(in_connection(CLIENT, 1, async {
+                tracing::warn!("idle");
+                set_request(CLIENT, b"GET /\xff\" HTTP/1.1");
+                set_client(other);
+                tracing::warn!("busy");
+                // Also where it waited.
+                tokio::task::yield_now().await;
+                tracing::warn!(request = "another", worker = 7, "own fields");
+            }));
+            tracing::warn!("after");
+        });
+        let read = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+        let lines: Vec<_> = text.lines().map(read).collect();
+        let field =
+            |name: &str| -> Vec<_> { lines.iter().map(|line| line[name].clone()).collect() };
+        let null = serde_json::Value::Null;
+        let client = |text: &str| serde_json::Value::from(text);
+        let all = [&null, &client("127.0.0.1"), &client("192.0.2.1"), &client("192.0.2.1"), &null];
+        assert_eq!(field("client").iter().collect::<Vec<_>>(), all);
+        assert_eq!(field("worker")[1..4], [1, 1, 7]);
+        assert_eq!(
+            field("request")[1..4],
+            [null, client("GET /\\xff\" HTTP/1.1"), client("another")]
+        );
+        assert!(text.lines().all(|line| line.matches("\"worker\"").count() < 2), "{text}");
+    }
+
+    #[test]
+    fn long_request_line_is_cut() {
+        let text = captured(Form::Text, || {
+            run(in_connection(CLIENT, 0, async {
+                set_request(CLIENT, &[b'a'; LINE_BYTES + 1]);
+                tracing::warn!("it");
+            }));
+        });
+        assert!(text.ends_with(&format!(" request={}…\n", "a".repeat(LINE_BYTES))), "{text}");
+    }
+}
