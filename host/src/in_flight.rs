@@ -61,6 +61,11 @@ impl InFlight {
         InFlight { most, shards, refused: AtomicU64::new(0) }
     }
 
+    /// The bytes at which it is full.
+    pub const fn limit(&self) -> u64 {
+        self.most
+    }
+
     /// Bytes that are being sent.
     pub fn bytes(&self) -> u64 {
         let sum: i64 = self.shards.iter().map(|shard| shard.0.load(Ordering::Relaxed)).sum();

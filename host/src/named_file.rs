@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags, access};
 
 use crate::sandbox::opener::{self, How};
 
@@ -113,6 +113,31 @@ pub fn append(path: &Path) -> Result<File, NamedFileError> {
     let flags = rustix::fs::fcntl_getfl(&file).map_err(io::Error::from)?;
     rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK).map_err(io::Error::from)?;
     Ok(file)
+}
+
+/// Whether [`append`] would open this file. It is neither changed nor made.
+pub fn can_append(path: &Path) -> Result<(), NamedFileError> {
+    match fs::metadata(path) {
+        Ok(metadata) => {
+            let kind_of_file = metadata.file_type();
+            if !kind_of_file.is_file() && !kind_of_file.is_char_device() {
+                return Err(NamedFileError::NoFile(kind(kind_of_file)));
+            }
+            Ok(access(path, Access::WRITE_OK).map_err(io::Error::from)?)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(can_create(path)?),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether something of this name could be made: whether its directory may be written.
+pub fn can_create(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    if !fs::metadata(parent)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(access(parent, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 fn kind(kind: FileType) -> &'static str {

@@ -218,6 +218,8 @@ fn what_cannot_be_written_is_an_error() {
         &["completions", "bash"][..],
         &["man"],
         &["--print-config"],
+        &["--help"],
+        &["--check", "."],
         &["compile"],
         &["new", "mine"],
         &["check"],

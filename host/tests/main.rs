@@ -47,6 +47,7 @@ mod wat_guest;
 mod admin;
 mod architecture;
 mod cases;
+mod check_config;
 mod clients;
 mod commands;
 mod compiler;

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 
+use crate::named_file;
+use crate::transport::listener::try_bind;
+
 /// Where the server listens for who runs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminAddress {
@@ -66,6 +69,29 @@ impl Bound {
             AdminAddress::Tcp(address) => bind_tcp(*address).map(Bound::Tcp).map_err(told),
             AdminAddress::Unix(path) => bind_unix(path).map(Bound::Unix).map_err(told),
         }
+    }
+
+    /// Whether the address could be bound, without a trace. `false` if another program, maybe a
+    /// server that this one is to replace, listens there.
+    pub fn check(address: &AdminAddress) -> Result<bool, String> {
+        let path = match address {
+            AdminAddress::Tcp(address) => {
+                return match try_bind(*address) {
+                    Ok(()) => Ok(true),
+                    Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(false),
+                    Err(error) => Err(format!("cannot listen on {address} (--admin): {error}")),
+                };
+            }
+            AdminAddress::Unix(path) => path,
+        };
+        if is_socket(path) {
+            return Ok(is_left_over(path));
+        }
+        let created = match path.symlink_metadata() {
+            Ok(_) => Err("there is a file of that name, which is no socket".to_owned()),
+            Err(_) => named_file::can_create(path).map_err(|error| error.to_string()),
+        };
+        created.map(|()| true).map_err(|why| format!("cannot listen on {address} (--admin): {why}"))
     }
 
     /// The port that was found, if any would do.

@@ -21,6 +21,9 @@ const BURST: Duration = Duration::from_secs(10);
 /// anew; 65,536 take some 8 MiB.
 const KNOWN: usize = 1 << 16;
 
+/// Bytes of their rates, about.
+pub const RATES_BYTES: u64 = KNOWN as u64 * 128;
+
 /// What one address may have. Without limits it costs nothing.
 #[derive(Default)]
 pub struct Allowance {

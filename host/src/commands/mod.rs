@@ -3,7 +3,7 @@
 //! - [`serve`]: serve a directory; [`dev`]: the same while a guest is edited.
 //!   - `open`: what it opens first; `sandbox`: what it gives up then.
 //!   - `lifecycle`: what it does until it stops; `signals`: what it is told meanwhile.
-//! - [`check_config`]: check the configuration (`--check`); [`worst_case`]: how much memory it
+//! - [`check_config`]: check the configuration (`--check`); `worst_case`: how much memory it
 //!   allows.
 //! - [`test`]: run cases against a guest.
 //! - [`check`]: describe a guest, measure it, and validate it.
@@ -15,6 +15,7 @@
 //! - `engine` and `guest`: what several of them need to run a guest.
 
 pub mod check;
+pub mod check_config;
 pub mod compile;
 pub mod dev;
 mod documentation;
@@ -30,6 +31,7 @@ pub mod serve;
 mod signals;
 mod stdout;
 pub mod test;
+mod worst_case;
 
 use std::process::ExitCode;
 
@@ -42,6 +44,9 @@ pub fn run(configuration: &Configuration) -> anyhow::Result<ExitCode> {
     if settings.print_config {
         stdout::print(format_args!("{}", effective::write(&configuration.effective)))?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if settings.check {
+        return check_config::run(settings);
     }
     match &arguments.command {
         None => serve::run(settings),

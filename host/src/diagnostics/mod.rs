@@ -31,12 +31,14 @@ use line::{Line, Style, Value};
 /// although its lines are not read.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
+/// Bytes of lines that wait: more than a thousand lines.
+pub const WAITING_BYTES: usize = 256 << 10;
+
 /// How lines are written.
 const OPTIONS: Options = Options {
     name: "diagnostics",
     bounds: Bounds {
-        // More than a thousand lines.
-        waiting_bytes: 256 << 10,
+        waiting_bytes: WAITING_BYTES,
         // They are few, and whoever reads them waits for them.
         gather: Duration::ZERO,
         enough_bytes: 1,

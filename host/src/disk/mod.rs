@@ -42,6 +42,16 @@ const BRIEF_PATIENCE: Duration = Duration::from_secs(1);
 /// How long something that goes on, step by step, may take in all.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// Threads of the two pools below.
+const FOREGROUND_THREADS: usize = 256;
+const BACKGROUND_THREADS: usize = 32;
+
+/// Threads that there may be at most.
+pub const THREADS: usize = FOREGROUND_THREADS + BACKGROUND_THREADS;
+
+/// Bytes of the stack of each.
+pub const STACK_BYTES: usize = pool::STACK_BYTES;
+
 /// For what requests wait for. Sixteen operations at a time are what a disk of one machine needs
 /// to be busy; a device that gives no answer keeps so many threads, and there is room for fifteen
 /// of them besides one that does.
@@ -49,7 +59,7 @@ static FOREGROUND: Pool = Pool::new(Limits {
     name: "disk",
     rank: 0,
     share: 16,
-    threads: 256,
+    threads: FOREGROUND_THREADS,
     waiting: 4096,
     patience: PATIENCE,
     brief_patience: BRIEF_PATIENCE,
@@ -62,7 +72,7 @@ static BACKGROUND: Pool = Pool::new(Limits {
     name: "background",
     rank: priority::BACKGROUND,
     share: 2,
-    threads: 32,
+    threads: BACKGROUND_THREADS,
     waiting: 4096,
     patience: PATIENCE,
     brief_patience: BRIEF_PATIENCE,

@@ -26,7 +26,7 @@ const STAY: Duration = Duration::from_secs(10);
 
 /// Bytes of a thread's stack: jobs are system calls, and encoders that have their memory
 /// elsewhere.
-const STACK_BYTES: usize = 512 << 10;
+pub(super) const STACK_BYTES: usize = 512 << 10;
 
 /// The threads, and their jobs.
 pub(super) struct Pool {

@@ -24,7 +24,7 @@ const MIN_BYTES: u64 = 1 << 10;
 const MAX_BYTES: u64 = 4 << 20;
 
 /// Bytes of compressed files that are remembered. The text of a large site.
-const MEMORY_BYTES: u64 = 32 << 20;
+pub const COMPRESSED_CACHE_BYTES: u64 = 32 << 20;
 
 /// What an entry of a usual site takes in all.
 const USUAL_ENTRY_BYTES: u64 = 16 << 10;
@@ -34,12 +34,12 @@ const ENTRY_OVERHEAD: u64 = 200;
 
 /// Files that are compressed at a time, for the whole server: a flood of requests
 /// for new ones leaves the workers room. The others are sent as they are.
-const AT_A_TIME: usize = 2;
+pub const COMPRESSIONS: usize = 2;
 
 /// Bytes that must be there to be had before a file is compressed. An encoder takes some
 /// (brotli 3 MiB), and ends the process when it gets none; what is optional must not. More
 /// than 32 MiB, as the C library then asks the kernel, and gives them back to it.
-const SPARE_BYTES: usize = 40 << 20;
+pub const COMPRESSION_BYTES: usize = 40 << 20;
 
 /// Levels at which compressing costs about as much as sending (a few ms a megabyte)
 /// and most of the gain is there.
@@ -59,9 +59,9 @@ pub(super) struct Compressor {
 impl Compressor {
     pub(super) fn new() -> Compressor {
         Compressor {
-            memory: cache::unsharded(MEMORY_BYTES, USUAL_ENTRY_BYTES, weigh),
+            memory: cache::unsharded(COMPRESSED_CACHE_BYTES, USUAL_ENTRY_BYTES, weigh),
             sent: Mutex::default(),
-            permits: Semaphore::new(AT_A_TIME),
+            permits: Semaphore::new(COMPRESSIONS),
         }
     }
 
@@ -103,7 +103,7 @@ impl Compressor {
             }
         };
         let _permit = self.permits.try_acquire().ok()?;
-        let compress = move || match has_room(SPARE_BYTES) {
+        let compress = move || match has_room(COMPRESSION_BYTES) {
             true => encode(&content, coding),
             false => Err(io::Error::from(io::ErrorKind::OutOfMemory)),
         };

@@ -27,7 +27,7 @@ const AT_A_TIME: usize = 2;
 const VALID: Duration = Duration::from_secs(1);
 
 /// Bytes of listings that are kept, and of a usual one.
-const BYTES: u64 = 16 << 20;
+pub const LISTING_CACHE_BYTES: u64 = 16 << 20;
 const USUAL_ENTRY_BYTES: u64 = 16 << 10;
 
 /// Bytes of an entry besides its text.
@@ -54,7 +54,7 @@ struct Made {
 
 impl Listings {
     pub(super) fn new() -> Listings {
-        let made = cache::unsharded(BYTES, USUAL_ENTRY_BYTES, weigh);
+        let made = cache::unsharded(LISTING_CACHE_BYTES, USUAL_ENTRY_BYTES, weigh);
         Listings { made, permits: Mutex::default() }
     }
 

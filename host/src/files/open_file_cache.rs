@@ -21,7 +21,7 @@ use super::root_id::RootId;
 use crate::cache::{self, Cache};
 
 /// Bytes of the entries of all workers.
-const BYTES: u64 = 32 << 20;
+pub const FILE_CACHE_BYTES: u64 = 32 << 20;
 
 /// Files of one worker that stay open because they are too large to hold in memory.
 pub const OPEN_FILES: u64 = 32;
@@ -70,7 +70,7 @@ struct Entry {
 impl OpenFileCache {
     /// The cache of one of this many workers.
     pub(super) fn one_of(workers: NonZeroUsize) -> OpenFileCache {
-        let bytes = BYTES / workers.get() as u64;
+        let bytes = FILE_CACHE_BYTES / workers.get() as u64;
         let found = cache::unsharded(bytes, USUAL_ENTRY_BYTES, |_, entry: &Entry| entry.bytes);
         let open_file_bytes = bytes / OPEN_FILES;
         OpenFileCache {
@@ -183,7 +183,7 @@ mod tests {
     use std::num::NonZeroUsize;
     use std::time::{Duration, Instant};
 
-    use super::{Accepted, BYTES, Lookup, OpenFileCache, RootId, Wanted};
+    use super::{Accepted, FILE_CACHE_BYTES, Lookup, OpenFileCache, RootId, Wanted};
     use crate::files::encodings::Coding;
 
     const VALID: Duration = Duration::from_secs(1);
@@ -219,6 +219,6 @@ mod tests {
             let path = format!("missing/{number}");
             cache.insert(&wanted(&path, &plain), &Lookup::Missing, now, VALID);
         }
-        assert!(cache.found.weight() <= BYTES);
+        assert!(cache.found.weight() <= FILE_CACHE_BYTES);
     }
 }

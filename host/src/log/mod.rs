@@ -14,13 +14,15 @@ pub use entry::{Draft, Entry, Format};
 /// although its log is not read.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
+/// Bytes of lines that wait: a few thousand requests, or a tenth of a second at full speed. A
+/// reader that is slower than that for longer loses lines.
+pub const WAITING_BYTES: usize = 1 << 20;
+
 /// How lines are written.
 const OPTIONS: Options = Options {
     name: "access-log",
     bounds: Bounds {
-        // A few thousand requests, or a tenth of a second at full speed. A reader that is slower
-        // than that for longer loses lines.
-        waiting_bytes: 1 << 20,
+        waiting_bytes: WAITING_BYTES,
         gather: Duration::from_millis(50),
         enough_bytes: 64 << 10,
     },

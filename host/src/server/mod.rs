@@ -224,7 +224,7 @@ impl Places {
 
 /// How many of these connections the descriptors of this process allow, after asking for
 /// as many as it may have.
-fn possible_connections(
+pub fn possible_connections(
     wanted: NonZeroUsize,
     workers: NonZeroUsize,
     addresses: usize,

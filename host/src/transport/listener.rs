@@ -48,6 +48,11 @@ fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Whether this address could be bound. Nothing listens on it.
+pub(crate) fn try_bind(address: SocketAddr) -> io::Result<()> {
+    bind(address, Sharing::Alone).map(drop)
+}
+
 /// Sets what accepted sockets inherit (tcp(7)).
 pub(crate) fn prepare(socket: &Socket) -> io::Result<()> {
     socket.set_nonblocking(true)?;

@@ -18,6 +18,6 @@ pub mod send_scheduler;
 pub(crate) mod stop;
 pub(crate) mod stream;
 pub(crate) mod transfer;
-mod unsent;
+pub(crate) mod unsent;
 
 pub use send_scheduler::SendScheduler;

@@ -22,7 +22,7 @@ use super::unsent::Share;
 
 /// Bytes to make room for when something has arrived: a request head of a
 /// browser, or a few of a load generator's, in one system call.
-const READ_BYTES: usize = 4 << 10;
+pub(crate) const READ_BYTES: usize = 4 << 10;
 
 /// Bytes to throw away at a time.
 const DISCARDED_BYTES: usize = 16 << 10;

@@ -16,14 +16,14 @@ use tokio::net::TcpStream;
 /// Unsent bytes of a connection to begin with. A response of this size is accepted whole. A
 /// client that reads nothing has the kernel hold twice as much at most: what is sent at once
 /// may come on top. See benches/README.md, "Slow readers and crowds".
-pub(super) const UNSENT_LOW_WATERMARK: u32 = 64 << 10;
+pub(crate) const UNSENT_LOW_WATERMARK: u32 = 64 << 10;
 
 /// The same in a crowd: with thousands that read nothing, 64 KiB each are too much.
-const CROWD_LOW_WATERMARK: u32 = 16 << 10;
+pub(crate) const CROWD_LOW_WATERMARK: u32 = 16 << 10;
 
 /// From this number on, clients of a worker that have not taken what was sent to them are a crowd.
 /// Below it, no client is sent less.
-const CROWD: usize = 128;
+pub(crate) const CROWD: usize = 128;
 
 /// By how much more a client gets when it proves to be fast for the first time: its kernel may
 /// have taken that without it. After that it gets what it deserves.
@@ -35,7 +35,7 @@ const MOST_BYTES: u32 = 4 << 20;
 
 /// What all clients of a worker may have beyond [`UNSENT_LOW_WATERMARK`] each: 16 of them as much as
 /// the kernel gives. More than that are slowed by one another anyway.
-const SHARED_BYTES: u64 = 64 << 20;
+pub(crate) const SHARED_BYTES: u64 = 64 << 20;
 
 /// The part of a second for which a client is given bytes in advance.
 const IN_ADVANCE: Duration = Duration::from_millis(500);

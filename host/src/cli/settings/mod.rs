@@ -54,6 +54,15 @@ pub struct Settings {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
+    /// Check the configuration and what it names, and exit
+    ///
+    /// Opens the root, the guest, its cases, the token, the log and the addresses, validates the
+    /// guest, and prints the most memory that the server may use. Serves nothing, and changes no
+    /// file. The exit code is 0 if a server would start, 1 if something that the configuration
+    /// names is wrong, and 2 if the configuration itself is.
+    #[arg(long)]
+    pub check: bool,
+
     /// Print the effective configuration and exit
     ///
     /// A comment names the source of each value. The output is a valid file for --config.

@@ -19,6 +19,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat};
 use wasmtime::component::Component;
 
 use crate::guest::digest::Digest;
+use crate::named_file;
 
 /// Files that are kept: compiled guests and functions, and notes of checks that were passed.
 /// The oldest goes first.
@@ -45,9 +46,13 @@ impl CodeCache {
     /// The error is a sentence for the person who named the folder.
     pub fn open(path: &Path) -> Result<CodeCache, String> {
         let told = |error: io::Error| {
-            let path = path.display();
+            let shown = path.display();
+            let why = match error.kind() {
+                io::ErrorKind::AlreadyExists => "it is not a directory".to_owned(),
+                _ => error.to_string(),
+            };
             format!(
-                "cannot keep compiled guests in {path}: {error}; name a folder with --code-cache"
+                "cannot keep compiled guests in {shown}: {why}; name a directory with --code-cache"
             )
         };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(told)?;
@@ -62,6 +67,22 @@ impl CodeCache {
                  innkeeper, and be writable by nobody else (chmod 700)",
                 path.display()
             ))
+        }
+    }
+
+    /// Whether [`open`](CodeCache::open) would succeed. Nothing is made.
+    pub fn check(path: &Path) -> Result<(), String> {
+        let cannot = |why: &dyn fmt::Display| {
+            let shown = path.display();
+            format!(
+                "cannot keep compiled guests in {shown}: {why}; name a directory with --code-cache"
+            )
+        };
+        let missing = path.ancestors().take_while(|path| !path.exists()).last();
+        match missing {
+            Some(first) => named_file::can_create(first).map_err(|error| cannot(&error)),
+            None if !path.is_dir() => Err(cannot(&"it is not a directory")),
+            None => CodeCache::open(path).map(drop),
         }
     }
 

@@ -43,6 +43,12 @@ impl Default for CompileLimits {
 }
 
 impl CompileLimits {
+    /// Bytes of machine code that a guest of this size may become: no more than compiling it may
+    /// take in all.
+    pub fn code_bytes(&self, guest_bytes: u64) -> u64 {
+        most_code_bytes(guest_bytes).min(self.memory_bytes)
+    }
+
     /// Seconds of a processor for a guest of this size.
     fn processor_s(&self, bytes: usize) -> u64 {
         self.time.as_secs().max(1).saturating_mul(bytes.div_ceil(1 << 20).max(1) as u64)
@@ -63,6 +69,11 @@ const WALL: u64 = 20;
 const CODE_PER_BYTE: u64 = 16;
 /// Bytes of machine code that each guest may have beyond that.
 const CODE_BYTES: u64 = 8 << 20;
+
+/// Bytes of machine code that a guest of this size may become.
+fn most_code_bytes(guest_bytes: u64) -> u64 {
+    CODE_BYTES.saturating_add(CODE_PER_BYTE.saturating_mul(guest_bytes))
+}
 
 /// Bytes of compiled functions that `innkeeper dev` keeps for the next compilation.
 const MAX_FUNCTIONS_BYTES: u64 = 512 << 20;
@@ -218,7 +229,7 @@ impl Compiler {
         };
         let asked = write_frame(&mut &job.socket, &request, &[guest, functions]);
         let answered = asked.and_then(|()| {
-            let most = CODE_BYTES.saturating_add(CODE_PER_BYTE * guest.len() as u64);
+            let most = most_code_bytes(guest.len() as u64);
             let mut from = BufReader::new(&job.socket);
             open_frame(&mut from, [most, MAX_FUNCTIONS_BYTES])?.parts(&mut from)
         });
@@ -334,7 +345,7 @@ pub fn work(socket: UnixStream) -> io::Result<()> {
     let known = request.keeps_functions.then_some(&functions[..]);
     let made = catch_unwind(AssertUnwindSafe(|| here(&request.settings, &guest, known)));
     let made = made.unwrap_or_else(|_| Err(LoadError::Unfit("compiling it panics".to_owned())));
-    let most = CODE_BYTES.saturating_add(CODE_PER_BYTE * guest.len() as u64);
+    let most = most_code_bytes(guest.len() as u64);
     let answered = match made {
         Ok(Made { code, .. }) if code.len() as u64 > most => {
             let mebibytes = code.len() >> 20;

@@ -90,7 +90,7 @@ impl Engine {
         )?;
         let component = code_cache::deserialize(wasm, &code).map_err(|error| {
             let is_ours = error.is::<std::io::Error>() || error.is::<rustix::io::Errno>();
-            let why = format!("it does not compile: {}", text::error_line(error));
+            let why = not_loaded(&text::error_line(error), &self.limits);
             if is_ours { LoadError::Hindered(why) } else { LoadError::Unfit(why) }
         })?;
         if let Some(cache) = cache {
@@ -138,6 +138,32 @@ impl Engine {
     }
 }
 
+/// Instances at a time of a server with this many workers: one on each, as many slow ones beside
+/// them, and one to try a guest.
+pub const fn instances(workers: u32) -> u32 {
+    workers * 2 + 1
+}
+
+/// Why wasmtime does not load what was compiled. It compiles for any limits, and refuses here
+/// what these do not allow.
+fn not_loaded(error: &str, limits: &GuestLimits) -> String {
+    const FIRST_MEMORY: &str = "memory has a minimum byte size of ";
+    let first_memory = error
+        .split_once(FIRST_MEMORY)
+        .and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok());
+    match first_memory {
+        Some(bytes) => format!(
+            "its memory begins with {} KiB, and it may have {} KiB (--guest-memory)",
+            bytes >> 10,
+            limits.memory_bytes >> 10
+        ),
+        None if error.contains("pooling allocator") => {
+            format!("it needs more than its limits: {error}")
+        }
+        None => format!("it does not compile: {error}"),
+    }
+}
+
 /// An engine that has all that it needs of the system, and no thread yet: what a process
 /// gives up then holds for each thread that it ever has.
 pub struct PreparedEngine {
@@ -168,8 +194,7 @@ impl PreparedEngine {
     ) -> wasmtime::Result<PreparedEngine> {
         let settings = Settings { stack_bytes: limits.stack_bytes, is_counting };
         let mut config = config(&settings);
-        // One on each worker, as many slow ones beside them, and one to try a guest.
-        config.allocation_strategy(pool(limits, workers * 2 + 1));
+        config.allocation_strategy(pool(limits, instances(workers)));
         let wasm = wasmtime::Engine::new(&config)?;
         Ok(PreparedEngine { wasm, limits, workers, settings, keeps_functions })
     }

@@ -27,6 +27,16 @@ pub struct GuestLimits {
     pub decision_cache_bytes: u64,
 }
 
+impl GuestLimits {
+    /// The bytes that one decision may use: the memories and tables of its instance, and the
+    /// decision that is read from it.
+    pub fn instance_bytes(&self) -> u64 {
+        let tables =
+            u64::from(self.core_instances) * (self.table_elements * size_of::<usize>()) as u64;
+        (self.memory_bytes + self.decision_bytes) as u64 + tables
+    }
+}
+
 impl Default for GuestLimits {
     fn default() -> Self {
         GuestLimits {

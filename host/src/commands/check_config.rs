@@ -1,0 +1,212 @@
+//! `innkeeper --check`: whether a server would start with this configuration.
+//!
+//! What it names is opened, the guest is compiled and validated with its cases, and each address
+//! is bound for a moment. Nothing is served, and no file is made or changed. All problems are
+//! told, and not the first alone.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+
+use super::engine::{self, Compilation};
+use super::guest::read_or_default;
+use super::open::{open_root, read_access, token_has_an_address};
+use super::stdout::print;
+use super::worst_case;
+use crate::admin::access::Access;
+use crate::admin::listener::Bound;
+use crate::cli::Settings;
+use crate::diagnostics;
+use crate::guest::Engine;
+use crate::guest::cases::CaseFile;
+use crate::guest::origin::Origin;
+use crate::guest::release::source::read_cases;
+use crate::guest::runtime::code_cache::CodeCache;
+use crate::guest::validation::validate::{Validated, validate};
+use crate::named_file;
+use crate::server;
+use crate::service_manager;
+use crate::text::escaped;
+use crate::transport::listener::{explain, try_bind};
+
+/// Checks everything. Succeeds if a server would start.
+pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let mut findings = Findings::default();
+    findings.note("root", check_root(settings))?;
+    check_addresses(settings, &mut findings)?;
+    let connections = possible_connections(settings);
+    let all = settings.limits.max_connections.get();
+    let possible = connections.as_ref().copied().unwrap_or(all);
+    findings.note("connections", connections.map(|_| describe_connections(possible, all)))?;
+    check_guest(settings, &mut findings)?;
+    findings.note("code cache", check_code_cache(settings))?;
+    findings.note("access log", check_access_log(settings))?;
+    check_admin(settings, &mut findings)?;
+    check_sandbox(settings, &mut findings)?;
+    print(format_args!(
+        "\nmemory, at most:\n{}\n",
+        worst_case::describe(&worst_case::parts(settings, possible))
+    ))?;
+    match findings.problems {
+        0 => findings.note("verdict", Ok("a server would start".to_owned()))?,
+        1 => findings.note("verdict", Ok("1 problem".to_owned()))?,
+        count => findings.note("verdict", Ok(format!("{count} problems")))?,
+    }
+    Ok(if findings.problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is found is written at once: facts to standard output, problems to standard error.
+#[derive(Default)]
+struct Findings {
+    problems: usize,
+}
+
+impl Findings {
+    fn note(&mut self, what: &str, found: anyhow::Result<String>) -> anyhow::Result<()> {
+        match found {
+            Ok(fact) => print(format_args!("{what:<11} {}\n", escaped(&fact))),
+            Err(problem) => {
+                self.problems += 1;
+                diagnostics::error(&format_args!("{problem:#}"));
+                Ok(())
+            }
+        }
+    }
+}
+
+fn check_root(settings: &Settings) -> anyhow::Result<String> {
+    open_root(&settings.root, settings.file_options(), settings.worker_count())?;
+    let absolute = std::path::absolute(&settings.root);
+    Ok(absolute.as_ref().unwrap_or(&settings.root).display().to_string())
+}
+
+/// Sockets that systemd passes take the place of the addresses.
+fn check_addresses(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
+    match service_manager::inherited_listeners() {
+        Err(error) => findings.note("listen", Err(error)),
+        Ok(inherited) if !inherited.is_empty() => {
+            let passed = format!("{} sockets are passed by the service manager", inherited.len());
+            findings.note("listen", Ok(passed))
+        }
+        Ok(_) => settings
+            .listen
+            .iter()
+            .try_for_each(|&address| findings.note("listen", check_address(address))),
+    }
+}
+
+/// An address that is in use is no problem: maybe the server that this one is to replace has it.
+/// nginx -t does the same.
+fn check_address(address: SocketAddr) -> anyhow::Result<String> {
+    match try_bind(address) {
+        Ok(()) => Ok(format!("http://{address}")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(format!(
+            "http://{address}, which is in use: its server must stop before this one starts"
+        )),
+        Err(error) => Err(explain(address, error)),
+    }
+}
+
+fn possible_connections(settings: &Settings) -> anyhow::Result<usize> {
+    let wanted = settings.limits.max_connections;
+    server::possible_connections(wanted, settings.worker_count(), settings.listen.len())
+}
+
+fn describe_connections(possible: usize, wanted: usize) -> String {
+    match possible < wanted {
+        true => format!(
+            "{possible} at a time: for {wanted} the process needs to open more files (ulimit -n)"
+        ),
+        false => format!("{possible} at a time"),
+    }
+}
+
+fn check_guest(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
+    let mut cases = Vec::new();
+    for path in &settings.guest.cases {
+        match read_cases(std::slice::from_ref(path)) {
+            Ok(files) => cases.extend(files),
+            Err(error) => findings.note("cases", Err(error.into()))?,
+        }
+    }
+    findings.note("guest", validate_guest(settings, &cases))
+}
+
+/// Nothing that was compiled or validated before is used, and nothing of it is kept.
+fn validate_guest(settings: &Settings, cases: &[CaseFile]) -> anyhow::Result<String> {
+    let file = settings.guest.file.as_deref();
+    let (name, bytes) = read_or_default(file)?;
+    let origin = if file.is_some() { Origin::File } else { Origin::BuiltIn };
+    let workers = settings.worker_count();
+    let prepared = engine::prepare(settings.guest_limits(), workers, Compilation::Whole)?;
+    let helpers = engine::start_helpers(file)?;
+    let engine: Engine = engine::start(prepared)?;
+    let engine = Arc::new(engine::with_helpers(engine, &settings.guest.limits, helpers));
+    let Validated { generation, report, compile, check } = validate(&engine, origin, &bytes, cases)
+        .map_err(|error| anyhow!("{name} is not fit to serve: {error}"))?;
+    Ok(format!(
+        "{name} ({}), compiled in {compile:.1?}, validated on {} request lines and {} cases in \
+         {check:.1?}",
+        generation.digest(),
+        report.lines,
+        report.cases
+    ))
+}
+
+/// The server does without a directory that nobody set.
+fn check_code_cache(settings: &Settings) -> anyhow::Result<String> {
+    let Some(directory) = settings.cache.code_directory() else { return Ok("none".to_owned()) };
+    match CodeCache::check(&directory) {
+        Ok(()) => Ok(directory.display().to_string()),
+        Err(problem) if settings.cache.code.is_some() => Err(anyhow!(problem)),
+        Err(problem) => Ok(format!("none: {problem}")),
+    }
+}
+
+fn check_access_log(settings: &Settings) -> anyhow::Result<String> {
+    match (settings.log.access.format(), &settings.log.access_file) {
+        (None, _) => Ok("off".to_owned()),
+        (Some(_), None) => Ok("standard output".to_owned()),
+        (Some(_), Some(path)) => {
+            let shown = path.display();
+            named_file::can_append(path)
+                .with_context(|| format!("cannot write the log {shown}"))?;
+            Ok(shown.to_string())
+        }
+    }
+}
+
+fn check_admin(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
+    let Some(address) = &settings.admin.listen else {
+        return findings.note("admin", token_has_an_address(settings).map(|()| "none".to_owned()));
+    };
+    let access = read_access(settings, address).map(|access| match access {
+        Access::Open => "whoever can open the socket may change the guest",
+        Access::Token(_) => "a change of the guest requires the token",
+        Access::Nobody => "the guest cannot be changed",
+    });
+    findings.note("admin", access.map(|access| format!("{address}: {access}")))?;
+    match Bound::check(address) {
+        Ok(true) => Ok(()),
+        Ok(false) => findings.note(
+            "admin",
+            Ok(format!("{address} is in use: its server must stop before this one starts")),
+        ),
+        Err(problem) => findings.note("admin", Err(anyhow!(problem))),
+    }
+}
+
+fn check_sandbox(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
+    for path in &settings.sandbox.allow_read {
+        if let Err(error) = fs::metadata(path) {
+            let problem = anyhow!("cannot open {} (--allow-read): {error}", path.display());
+            findings.note("sandbox", Err(problem))?;
+        }
+    }
+    let state = if settings.sandbox.disabled { "off" } else { "on once everything is open" };
+    findings.note("sandbox", Ok(state.to_owned()))
+}

@@ -1,0 +1,253 @@
+//! The memory that the server uses at most: each part is a product of its factors, computed from
+//! the settings and from the bounds in the code.
+//!
+//! It is what clients and guests can bring about together, and not what a server uses: most parts
+//! are near zero, or shared, on any real day. What is not counted is what no client and no guest
+//! can make larger: the program itself, some MiB.
+
+use std::fmt;
+
+use bytesize::ByteSize;
+
+use crate::cli::Settings;
+use crate::guest::DEFAULT_GUEST;
+use crate::guest::runtime::component::MAX_GUEST_BYTES;
+use crate::guest::runtime::engine::instances;
+use crate::transport::stream::READ_BYTES;
+use crate::transport::unsent::{CROWD, CROWD_LOW_WATERMARK, SHARED_BYTES, UNSENT_LOW_WATERMARK};
+use crate::{clients, diagnostics, disk, files, in_flight, log};
+
+/// Memory of an idle connection, measured: benches/README.md.
+const IDLE_CONNECTION_BYTES: u64 = 4 << 10;
+
+/// Bytes of the head of a response: fields that a guest adds, and a Location.
+const RESPONSE_HEAD_BYTES: u64 = 32 << 10;
+
+/// Stack of a thread, where nothing else is said: that of the standard library.
+const STACK_BYTES: u64 = 2 << 20;
+
+/// The largest size of a table of cases, which is read whole.
+const CASES_BYTES: u64 = 64 << 20;
+
+/// Where memory is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the server.
+    Server,
+    /// In a process beside it.
+    Helper,
+    /// In the kernel, for the server's sockets.
+    Kernel,
+}
+
+impl Place {
+    const ALL: [Place; 3] = [Place::Server, Place::Helper, Place::Kernel];
+
+    fn name(self) -> &'static str {
+        match self {
+            Place::Server => "in the server",
+            Place::Helper => "in the process that compiles guests",
+            Place::Kernel => "in the kernel, for sends",
+        }
+    }
+}
+
+/// One part: counts, multiplied, times the sum of bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    place: Place,
+    counts: Vec<(u64, &'static str)>,
+    bytes: Vec<(u64, &'static str)>,
+}
+
+impl Part {
+    /// The product.
+    pub(super) fn total(&self) -> u64 {
+        let each = self.bytes.iter().fold(0u64, |sum, (bytes, _)| sum.saturating_add(*bytes));
+        self.counts.iter().fold(each, |product, (count, _)| product.saturating_mul(*count))
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, what) in &self.counts {
+            let what = if *count == 1 { what.trim_end_matches('s') } else { what };
+            write!(f, "{count} {what} × ")?;
+        }
+        let bytes = self.bytes.iter().map(|(bytes, what)| format!("{} {what}", size(*bytes)));
+        let bytes = bytes.collect::<Vec<_>>().join(" + ");
+        if self.bytes.len() > 1 && !self.counts.is_empty() {
+            write!(f, "({bytes})")
+        } else {
+            f.write_str(&bytes)
+        }
+    }
+}
+
+/// The parts of a server with these settings, for this many connections.
+pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
+    let workers = settings.worker_count().get() as u64;
+    let connections = connections as u64;
+    let (guest, compile) = (settings.guest_limits(), settings.guest.limits.compile_limits());
+    let head = settings.limits.max_header_size.as_u64();
+    let has_admin = settings.admin.listen.is_some();
+    let has_guest = settings.guest.file.is_some() || has_admin;
+    let mut parts = Vec::new();
+    let mut part = |place, counts: &[(u64, &'static str)], bytes: &[(u64, &'static str)]| {
+        let bytes = bytes.iter().copied().filter(|(bytes, _)| *bytes > 0).collect();
+        parts.push(Part { place, counts: counts.to_vec(), bytes });
+    };
+    let server = Place::Server;
+    part(
+        server,
+        &[(connections, "connections")],
+        &[
+            (IDLE_CONNECTION_BYTES, "idle"),
+            // The head that is answered, and the next ones behind it.
+            (2 * head + READ_BYTES as u64, "received"),
+            (RESPONSE_HEAD_BYTES, "response head"),
+            (in_flight::SMALL_BYTES as u64, "small body"),
+        ],
+    );
+    part(
+        server,
+        &[],
+        &[
+            (in_flight::FILES.limit(), "files in responses"),
+            (in_flight::REPLIES.limit(), "replies and listings in responses"),
+        ],
+    );
+    part(
+        server,
+        &[],
+        &[
+            (files::FILE_CACHE_BYTES, "cache of files"),
+            (files::COMPRESSED_CACHE_BYTES, "of compressed files"),
+            (files::LISTING_CACHE_BYTES, "of listings"),
+        ],
+    );
+    part(
+        server,
+        &[(files::COMPRESSIONS as u64, "compressions")],
+        &[(files::COMPRESSION_BYTES as u64, "encoder and file")],
+    );
+    let instances = instances(u32::try_from(workers).unwrap_or(u32::MAX / 4));
+    part(
+        server,
+        &[(u64::from(instances), "guest instances")],
+        &[
+            (guest.memory_bytes as u64, "memory"),
+            (guest.instance_bytes() - guest.memory_bytes as u64, "tables and decision"),
+        ],
+    );
+    // While one replaces another, both are there; the administration can return to the previous.
+    let (guests, guest_bytes) =
+        match (has_guest, has_admin || settings.guest.rollback_after.is_some()) {
+            (false, _) => (1, DEFAULT_GUEST.len() as u64),
+            (true, false) => (2, MAX_GUEST_BYTES),
+            (true, true) => (3, MAX_GUEST_BYTES),
+        };
+    part(server, &[(guests, "guests")], &[(compile.code_bytes(guest_bytes), "machine code")]);
+    part(
+        server,
+        &[(guests, "guests"), (workers, "workers")],
+        &[(guest.decision_cache_bytes, "cached decisions")],
+    );
+    if has_guest {
+        let cases = settings.guest.cases.len() as u64 * CASES_BYTES;
+        part(server, &[], &[(MAX_GUEST_BYTES, "a guest that is validated"), (cases, "its cases")]);
+    }
+    part(
+        server,
+        &[(2 * workers, "threads of workers and slow decisions")],
+        &[(STACK_BYTES, "stack")],
+    );
+    part(
+        server,
+        &[(disk::THREADS as u64, "threads for disks")],
+        &[(disk::STACK_BYTES as u64, "stack")],
+    );
+    let rates = settings.limits.rate_limit.map(|_| clients::allowance::RATES_BYTES);
+    part(
+        server,
+        &[],
+        &[
+            (log::WAITING_BYTES as u64, "access log"),
+            (diagnostics::WAITING_BYTES as u64, "diagnostics"),
+            (rates.unwrap_or(0), "rates of clients"),
+        ],
+    );
+    if has_guest {
+        part(Place::Helper, &[(1, "compilations")], &[(compile.memory_bytes, "of memory")]);
+    }
+    // What is sent at once may come on top of what waits.
+    let few = connections.min(CROWD as u64 * workers);
+    let unsent = |watermark: u32| [(2 * u64::from(watermark), "unsent")];
+    part(Place::Kernel, &[(few, "connections")], &unsent(UNSENT_LOW_WATERMARK));
+    part(Place::Kernel, &[(connections - few, "more connections")], &unsent(CROWD_LOW_WATERMARK));
+    part(Place::Kernel, &[(workers, "workers")], &[(SHARED_BYTES, "for fast clients")]);
+    parts.retain(|part| part.total() > 0);
+    parts
+}
+
+/// Describes the parts, and their sums: a line for each.
+pub(super) fn describe(parts: &[Part]) -> String {
+    let mut text = String::new();
+    for place in Place::ALL {
+        let parts: Vec<_> = parts.iter().filter(|part| part.place == place).collect();
+        let sum = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.total()));
+        if sum == 0 {
+            continue;
+        }
+        for part in &parts {
+            text.push_str(&format!("{:>12}  = {part}\n", size(part.total())));
+        }
+        text.push_str(&format!("{:>12}  at most {}\n", size(sum), place.name()));
+    }
+    text
+}
+
+fn size(bytes: u64) -> String {
+    ByteSize(bytes).display().iec().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::{Place, describe, parts};
+    use crate::cli::Arguments;
+
+    fn described(flags: &[&str], connections: usize) -> String {
+        let typed = [&["innkeeper", "--workers", "2"], flags].concat();
+        describe(&parts(Arguments::parse_from(typed).settings(), connections))
+    }
+
+    #[test]
+    fn settings_are_the_factors() {
+        let few = described(&["--max-header-size", "8KiB"], 10);
+        assert!(few.contains("= 10 connections × (4.0 KiB idle + 20.0 KiB received"), "{few}");
+        assert!(few.contains("= 5 guest instances × (64.0 MiB memory"), "{few}");
+        assert!(few.contains("= 1 guest × 2 workers × 4.0 MiB cached"), "{few}");
+        assert!(few.contains("= 10 connections × 128.0 KiB unsent"), "{few}");
+        assert!(!few.contains("more connections") && !few.contains("compilation"), "{few}");
+        let guest = ["--guest", "a.wasm", "--compile-memory", "2GiB", "--decision-cache-size", "0"];
+        let many = described(&guest, 10_000);
+        assert!(many.contains("= 2 guests × 2.0 GiB machine code"), "{many}");
+        assert!(many.contains("= 1 compilation × 2.0 GiB of memory"), "{many}");
+        assert!(many.contains("= 9744 more connections × 32.0 KiB unsent"), "{many}");
+        assert!(!many.contains("cached decisions"), "{many}");
+    }
+
+    #[test]
+    fn sum_is_that_of_the_parts() {
+        let arguments = Arguments::parse_from(["innkeeper", "--admin", "127.0.0.1:1"]);
+        let parts = parts(arguments.settings(), 1_000);
+        for place in Place::ALL {
+            let all = parts.iter().filter(|part| part.place == place);
+            let sum: u64 = all.map(super::Part::total).sum();
+            let line = format!("{:>12}  at most {}\n", super::size(sum), place.name());
+            assert!(describe(&parts).contains(&line), "{line}");
+        }
+    }
+}

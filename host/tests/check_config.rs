@@ -1,0 +1,197 @@
+//! `innkeeper --check`: each kind of problem, its exit code, and that nothing is left behind.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use crate::fixture::site;
+use crate::running::PROGRAM;
+
+struct Checked {
+    code: Option<i32>,
+    out: String,
+    errors: String,
+}
+
+/// Checks a configuration in this folder. The site is `root`.
+fn check(folder: &Path, flags: &[&str]) -> Checked {
+    let output = Command::new(PROGRAM)
+        .args(["--check", "root", "--listen", "127.0.0.1:0"])
+        .args(flags)
+        .env("INNKEEPER_CODE_CACHE", "off")
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Checked { code: output.status.code(), out: text(output.stdout), errors: text(output.stderr) }
+}
+
+/// All files beneath a folder, with their lengths.
+fn files(folder: &Path) -> Vec<(String, u64)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = path.symlink_metadata().unwrap();
+        all.push((path.display().to_string(), metadata.len()));
+        if metadata.is_dir() {
+            all.extend(files(&path));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn valid_configuration_is_0_and_leaves_nothing_behind() {
+    let folder = site();
+    let path = folder.path();
+    fs::write(path.join("guest.wasm"), innkeeper::guest::DEFAULT_GUEST).unwrap();
+    fs::write(path.join("token"), "0123456789abcdef0123\n").unwrap();
+    fs::write(
+        path.join("cases.toml"),
+        "[[case]]\nline = 'GET / HTTP/1.1'\ndecision = { index = '' }\n",
+    )
+    .unwrap();
+    fs::write(
+        path.join("innkeeper.toml"),
+        "[guest]\nfile = 'guest.wasm'\ncases = ['cases.toml']\n[log]\naccess-file = 'access.log'\n\
+         [admin]\nlisten = 'unix:admin'\ntoken-file = 'token'\n",
+    )
+    .unwrap();
+    let before = files(path);
+    let checked = check(path, &["--config", "innkeeper.toml", "--code-cache", "made/later"]);
+    assert_eq!((checked.code, checked.errors.as_str()), (Some(0), ""), "{}", checked.out);
+    for told in [
+        "/root\n",
+        "listen      http://127.0.0.1:0\n",
+        "guest       guest.wasm (",
+        " and 1 cases in ",
+        "code cache  made/later\n",
+        "access log  access.log\n",
+        "admin       unix:admin: a change of the guest requires the token\n",
+        " connections × (4.0 KiB idle + ",
+        "verdict     a server would start\n",
+    ] {
+        assert!(checked.out.contains(told), "{told}: {}", checked.out);
+    }
+    assert_eq!(files(path), before);
+}
+
+#[test]
+fn what_the_configuration_names_and_is_wrong_is_1() {
+    let folder = site();
+    let path = folder.path();
+    fs::write(path.join("file"), "text").unwrap();
+    fs::write(path.join("wrong.toml"), "[[case]]\nline = 'GET / HTTP/1.1'\ndecision = 'found'\n")
+        .unwrap();
+    fs::write(
+        path.join("fails.toml"),
+        "[[case]]\nline = 'GET / HTTP/1.1'\ndecision = 'not-found'\n",
+    )
+    .unwrap();
+    for (flags, told) in [
+        (&["--listen", "192.0.2.1:80"][..], "this machine does not have that address"),
+        (&["--guest", "none.wasm"], "cannot read the guest none.wasm: No such file"),
+        (&["--guest", "file"], "file is not fit to serve: it is not WebAssembly"),
+        (&["--cases", "none.toml"], "cannot read the cases none.toml: No such file"),
+        (&["--cases", "wrong.toml"], "wrong.toml"),
+        (&["--cases", "fails.toml"], "the built-in guest is not fit to serve: "),
+        (&["--guest-memory", "64KiB"], "its memory begins with 448 KiB, and it may have 64 KiB"),
+        (&["--access-log-file", "no/a.log"], "cannot write the log no/a.log: No such file"),
+        (&["--access-log-file", "root"], "it is not a regular file but a directory"),
+        (&["--code-cache", "file"], "compiled guests in file: it is not a directory"),
+        (&["--admin", "unix:file"], "there is a file of that name, which is no socket"),
+        (&["--admin", "unix:no/admin"], "cannot listen on unix:no/admin (--admin): No such file"),
+        (&["--admin", "192.0.2.1:80"], "cannot listen on 192.0.2.1:80 (--admin): "),
+        (&["--admin-token-file", "file"], "which has no address; set --admin"),
+        (&["--admin", "127.0.0.1:0", "--admin-token-file", "file"], "file holds no token"),
+        (&["--admin", "127.0.0.1:0", "--admin-token-file", "none"], "cannot read the token in"),
+        (&["--allow-read", "none"], "cannot open none (--allow-read): No such file"),
+    ] {
+        let checked = check(path, flags);
+        assert_eq!(checked.code, Some(1), "{flags:?}: {}", checked.errors);
+        assert!(checked.errors.contains(told), "{flags:?}: {}", checked.errors);
+        assert_eq!(checked.errors.lines().count(), 1, "{flags:?}: {}", checked.errors);
+        assert!(checked.out.ends_with("verdict     1 problem\n"), "{}", checked.out);
+    }
+    assert!(!path.join("no").exists());
+}
+
+#[test]
+fn all_problems_are_told() {
+    let folder = site();
+    let flags = ["--cases", "none.toml", "--guest", "none.wasm", "--access-log-file", "no/a.log"];
+    let checked = check(folder.path(), &flags);
+    assert_eq!(checked.errors.lines().count(), 3, "{}", checked.errors);
+    assert!(checked.out.ends_with("verdict     3 problems\n"), "{}", checked.out);
+    fs::remove_dir_all(folder.path().join("root")).unwrap();
+    let checked = check(folder.path(), &[]);
+    assert!(checked.errors.contains("cannot serve root: there is no such directory"));
+    assert_eq!(checked.code, Some(1));
+}
+
+#[test]
+fn invalid_configuration_is_2() {
+    let folder = site();
+    let path = folder.path();
+    fs::write(path.join("no.toml"), "workers =\n").unwrap();
+    fs::write(path.join("two.toml"), "workers = 0\n[tls]\na = 1\n[log]\nformat = 'x'\n").unwrap();
+    for (flags, told) in [
+        (&["--workers", "0"][..], &["write a number from 1"][..]),
+        (&["--no-such-flag"], &["unexpected argument"]),
+        (&["--config", "none.toml"], &["cannot read the configuration file none.toml"]),
+        (&["--config", "no.toml"], &["no.toml is not valid TOML: line 1"]),
+        (
+            &["--config", "two.toml"],
+            &["there is no table [tls]", "workers: invalid value \"0\"", "[log] format: invalid"],
+        ),
+    ] {
+        let checked = check(path, flags);
+        assert_eq!((checked.code, checked.out.as_str()), (Some(2), ""), "{}", checked.errors);
+        for told in told {
+            assert!(checked.errors.contains(told), "{flags:?}: {}", checked.errors);
+        }
+    }
+}
+
+/// nginx -t does the same: maybe the server that is to be replaced has it.
+#[test]
+fn address_in_use_is_no_problem() {
+    let folder = site();
+    let used = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = used.local_addr().unwrap().to_string();
+    let checked = check(folder.path(), &["--listen", &address, "--admin", &address]);
+    assert_eq!((checked.code, checked.errors.as_str()), (Some(0), ""));
+    assert!(checked.out.contains(&format!("http://{address}, which is in use")), "{}", checked.out);
+    let admin = format!("admin       http://{address}/ is in use");
+    assert!(checked.out.contains(&admin), "{}", checked.out);
+}
+
+#[test]
+fn server_refuses_a_token_that_nothing_asks_for() {
+    let folder = site();
+    fs::write(folder.path().join("token"), "0123456789abcdef0123").unwrap();
+    let output = Command::new(PROGRAM)
+        .args(["root", "--listen", "127.0.0.1:0", "--admin-token-file", "token"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("set --admin, or leave out the token"), "{errors}");
+}
+
+#[test]
+fn variable_that_is_no_setting_is_warned_of() {
+    let folder = site();
+    let output = Command::new(PROGRAM)
+        .args(["--check", "root", "--listen", "127.0.0.1:0"])
+        .env("INNKEEPER_ACESS_LOG", "off")
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("did you mean INNKEEPER_ACCESS_LOG?"), "{errors}");
+}
