@@ -269,7 +269,7 @@ mod tests {
     use super::{InFlight, SMALL_BYTES, SharedBytes, contents};
 
     #[test]
-    fn equal_contents_are_one_copy_as_long_as_one_is_there() {
+    fn equal_contents_share_one_copy() {
         let content = |byte| vec![byte; SMALL_BYTES + 1];
         let one = SharedBytes::one_copy_of(content(b'a'));
         let same = SharedBytes::one_copy_of(content(b'a'));
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn content_with_the_hash_of_another_is_its_own() {
+    fn contents_with_equal_hashes_stay_apart() {
         let one = SharedBytes::one_copy_of(vec![b'c'; SMALL_BYTES + 1]);
         let hash = one.0.hash.expect("it can be found");
         let other = SharedBytes::one_copy_of(vec![b'd'; SMALL_BYTES + 1]);
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn each_content_counts_once_while_it_is_sent() {
+    fn content_counts_once_while_it_is_sent() {
         static COUNTED: InFlight = InFlight::new(20_000);
         let content = SharedBytes::from(vec![0; 10_000]);
         assert_eq!((COUNTED.bytes(), content.is_being_sent()), (0, false));

@@ -163,7 +163,7 @@ mod tests {
     use super::{append, read, read_text};
 
     #[test]
-    fn only_regular_files_are_read_and_nothing_waits() {
+    fn only_regular_files_are_opened_and_without_waiting() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
         mknodat(CWD, path("fifo"), FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");

@@ -34,7 +34,7 @@ fn damaged() -> tempfile::TempDir {
 }
 
 #[test]
-fn a_small_file_that_cannot_be_read_is_an_error_of_its_own() {
+fn small_unreadable_file_is_500() {
     let folder = damaged();
     // Nothing is in memory, and what is small cannot be read.
     let faults = [(libc::SYS_preadv2, None), (libc::SYS_pread64, Some((2, Eq, SMALL)))];
@@ -53,7 +53,7 @@ fn a_small_file_that_cannot_be_read_is_an_error_of_its_own() {
 
 /// It was told to be the client's fault, and only to who debugs.
 #[test]
-fn a_large_file_that_cannot_be_read_to_its_end_cuts_the_connection() {
+fn large_file_with_read_error_closes_the_connection() {
     let folder = damaged();
     write(&folder.path().join("root/longer.bin"), &[b'x'; 2 << 20]);
     for (file, faults) in [
@@ -86,7 +86,7 @@ fn a_large_file_that_cannot_be_read_to_its_end_cuts_the_connection() {
 
 /// It was answered with 404, which caches keep, as if there were no such directory.
 #[test]
-fn a_directory_that_cannot_be_read_is_an_error_of_its_own() {
+fn unreadable_directory_is_500() {
     let folder = site();
     let command = serving(&folder.path().join("root"), &["--workers", "1", "--listing"]);
     let mut program = start_with(&[(libc::SYS_getdents64, None)], command);
@@ -102,7 +102,7 @@ fn a_directory_that_cannot_be_read_is_an_error_of_its_own() {
 }
 
 #[test]
-fn a_root_that_is_replaced_or_removed_is_told() {
+fn replaced_or_removed_root_is_logged() {
     let folder = site();
     let root = folder.path().join("root");
     let mut program = Program::start(serving(&root, &[]), 1);
@@ -134,7 +134,7 @@ fn beside(program: &Program, arguments: &[&str]) -> bool {
 }
 
 #[test]
-fn a_root_that_is_unmounted_is_served_as_long_as_somebody_asks() {
+fn unmounted_root_is_served_while_requested() {
     let folder = site();
     let root = folder.path().join("root");
     let mounted = |program: &str| {

@@ -27,7 +27,7 @@ fn large_files_arrive_byte_for_byte() {
 }
 
 #[test]
-fn files_around_the_size_that_is_sent_in_one_piece() {
+fn files_around_the_limit_of_small_files_arrive_whole() {
     let server = TestServer::start();
     let mut client = server.connect();
     for length in [1, 32 << 10, (32 << 10) + 1, 64 << 10] {
@@ -43,7 +43,7 @@ fn files_around_the_size_that_is_sent_in_one_piece() {
 }
 
 #[test]
-fn a_file_that_shrinks_while_it_is_sent_cuts_the_connection() {
+fn file_truncated_while_sent_closes_the_connection() {
     let server = TestServer::start();
     let path = server.root().join("shrinks.bin");
     write(&path, &vec![b'x'; 64 << 20]);
@@ -59,7 +59,7 @@ fn a_file_that_shrinks_while_it_is_sent_cuts_the_connection() {
 }
 
 #[test]
-fn a_file_that_grows_while_it_is_sent_keeps_its_length() {
+fn file_grown_while_sent_keeps_its_length() {
     let server = TestServer::start();
     let path = server.root().join("grows.bin");
     write(&path, &vec![b'x'; 16 << 20]);
@@ -73,7 +73,7 @@ fn a_file_that_grows_while_it_is_sent_keeps_its_length() {
 }
 
 #[test]
-fn odd_files_are_not_found() {
+fn fifo_socket_and_device_are_404() {
     for resolver in [Resolver::Kernel, Resolver::Portable] {
         let site = Options { resolver, ..Options::default() };
         let setup = Setup { site, ..Setup::default() };
@@ -113,7 +113,7 @@ fn odd_files_are_not_found() {
 }
 
 #[test]
-fn a_directory_swapped_for_a_link_never_leads_outside() {
+fn directory_swapped_for_a_link_never_leads_outside() {
     let server = TestServer::start();
     let (root, folder) = (server.root(), server.folder.path().to_owned());
     write(&folder.join("elsewhere/secret.txt"), b"outside-secret");
@@ -143,7 +143,7 @@ fn a_directory_swapped_for_a_link_never_leads_outside() {
 
 /// A deployment tool makes them: `current` is a link to where a release is, beneath the root.
 #[test]
-fn absolute_link_back_into_the_root_is_served_and_listed_also_by_the_sandboxed_program() {
+fn absolute_link_into_the_root_is_served_in_the_sandbox() {
     let folder = site();
     let root = folder.path().join("root");
     symlink(root.join("docs"), root.join("current")).unwrap();
@@ -161,7 +161,7 @@ fn absolute_link_back_into_the_root_is_served_and_listed_also_by_the_sandboxed_p
 }
 
 #[test]
-fn absolute_link_that_is_turned_never_leads_outside() {
+fn retargeted_absolute_link_never_leads_outside() {
     let server = TestServer::start();
     let (root, folder) = (server.root(), server.folder.path().to_owned());
     write(&folder.join("elsewhere/secret.txt"), b"outside-secret");
@@ -203,7 +203,7 @@ fn absolute_link_that_is_turned_never_leads_outside() {
 }
 
 #[test]
-fn names_that_no_file_system_has_are_not_found() {
+fn impossible_names_are_404() {
     let server = TestServer::start();
     assert_eq!(server.get(&format!("/{}", "a".repeat(300))).status(), 404);
     assert_eq!(server.get(&"/a".repeat(3000)).status(), 404);
@@ -211,7 +211,7 @@ fn names_that_no_file_system_has_are_not_found() {
 }
 
 #[test]
-fn a_changed_file_is_seen_by_the_next_request() {
+fn changed_file_is_sent_to_the_next_request() {
     let server = TestServer::start();
     let path = server.root().join("hello.txt");
     let mut client = server.connect();
@@ -226,7 +226,7 @@ fn a_changed_file_is_seen_by_the_next_request() {
 }
 
 #[test]
-fn the_site_has_a_page_for_what_is_not_found() {
+fn missing_file_sends_the_sites_404_page() {
     let server = TestServer::start();
     write(&server.root().join("404.html"), b"<h1>lost</h1>\n");
     let reply = server.get("/missing");
@@ -292,7 +292,7 @@ fn stopping_ends_within_its_time() {
 }
 
 #[test]
-fn a_directory_is_listed_only_when_asked_to() {
+fn directory_is_listed_only_with_the_option() {
     let server = TestServer::start();
     assert_eq!(server.get("/bare/").status(), 404);
     let site = Options { list: true, ..Options::default() };
@@ -331,7 +331,7 @@ fn a_directory_is_listed_only_when_asked_to() {
 /// Names with each byte, alone and in company: what is listed is found where the listing
 /// says, and what is not cannot be asked for.
 #[test]
-fn listing_names_what_can_be_asked_for() {
+fn listing_has_the_names_that_a_url_can_hold() {
     use std::os::unix::ffi::OsStrExt;
     let site = Options { list: true, ..Options::default() };
     let server = Setup { site, ..Setup::default() }.start();
@@ -382,7 +382,7 @@ fn listing_names_what_can_be_asked_for() {
 }
 
 #[test]
-fn names_are_what_they_are() {
+fn names_are_served_byte_for_byte() {
     let server = TestServer::start();
     for (name, target) in [
         ("a+b.txt", "/a+b.txt"),
@@ -411,7 +411,7 @@ fn names_are_what_they_are() {
 
 /// Large enough to be sent in many steps, small enough to be replaced meanwhile.
 #[test]
-fn a_replaced_file_is_never_mixed_with_the_old_one() {
+fn replaced_file_is_never_mixed_with_the_old_one() {
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     let server = TestServer::start();
     let (path, next) = (server.root().join("mixed.bin"), server.root().join("next.bin"));

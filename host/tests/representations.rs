@@ -78,7 +78,7 @@ fn http_date(date: SystemTime, later: i64) -> String {
 }
 
 #[test]
-fn a_file_has_validators() {
+fn file_response_has_validators() {
     let (server, mut client, tag, date) = dated();
     let modified = fs::metadata(server.root().join("digits.txt")).unwrap().modified().unwrap();
     let since = modified.duration_since(date).unwrap();
@@ -94,7 +94,7 @@ fn a_file_has_validators() {
 }
 
 #[test]
-fn what_the_client_has_is_not_sent_again() {
+fn matching_validators_are_304() {
     let (_server, mut client, tag, date) = dated();
     let date = http_date(date, 0);
     for lines in [
@@ -117,7 +117,7 @@ fn what_the_client_has_is_not_sent_again() {
 }
 
 #[test]
-fn what_the_client_does_not_have_is_sent() {
+fn other_validators_are_200() {
     let (_server, mut client, tag, date) = dated();
     let date = |later| http_date(date, later);
     for lines in [
@@ -138,7 +138,7 @@ fn what_the_client_does_not_have_is_sent() {
 }
 
 #[test]
-fn another_version_than_the_client_wants_is_not_sent() {
+fn failed_precondition_is_412() {
     let (_server, mut client, tag) = digits();
     for lines in [
         "If-Match: \"a\"".to_owned(),
@@ -154,7 +154,7 @@ fn another_version_than_the_client_wants_is_not_sent() {
 /// The same length, the same second, even the same time of modification: another
 /// content is another version.
 #[test]
-fn a_rewritten_file_is_never_taken_for_the_old_one() {
+fn rewritten_file_has_other_validators() {
     let options = Options { cache_valid: Duration::ZERO, ..Options::default() };
     let server = Setup { site: options, ..Setup::default() }.start();
     let path = server.root().join("digits.txt");
@@ -176,7 +176,7 @@ fn a_rewritten_file_is_never_taken_for_the_old_one() {
 
 /// Under load a worker does not look each time, but at least once a second.
 #[test]
-fn a_busy_worker_sees_a_change_within_a_second() {
+fn busy_worker_sends_a_change_within_a_second() {
     let (server, mut client, _) = digits();
     let path = server.root().join("digits.txt");
     for change in ["rewrite", "replace", "remove"] {
@@ -213,7 +213,7 @@ fn a_busy_worker_sees_a_change_within_a_second() {
 /// `app.js?v=2` gave the old content, for a year: the worker was busy, and had looked at `app.js`
 /// a moment ago. The query is part of a URL, and of no file's name.
 #[test]
-fn busy_worker_never_sends_old_content_that_lives_for_long() {
+fn busy_worker_never_sends_old_content_with_a_long_max_age() {
     let rules = ["assets/**=public, max-age=31536000, immutable", "*.css=max-age=60"];
     let cache_control = rules.map(|rule| Rule::parse(rule).unwrap()).to_vec();
     let options = Options { cache_control, ..Options::default() };
@@ -252,7 +252,7 @@ fn busy_worker_never_sends_old_content_that_lives_for_long() {
 }
 
 #[test]
-fn a_page_that_explains_an_error_has_no_versions() {
+fn error_page_ignores_conditions_and_ranges() {
     let server = TestServer::start();
     write_old(&server.root().join("404.html"), b"<h1>lost</h1>");
     let mut client = server.connect();
@@ -265,7 +265,7 @@ fn a_page_that_explains_an_error_has_no_versions() {
 }
 
 #[test]
-fn a_range_is_sent() {
+fn range_is_206() {
     let (_server, mut client, tag) = digits();
     for (range, part, content) in [
         ("bytes=0-0", "bytes 0-0/10", "0"),
@@ -284,7 +284,7 @@ fn a_range_is_sent() {
 }
 
 #[test]
-fn a_range_outside_the_file_is_told_so() {
+fn range_outside_the_file_is_416() {
     let (_server, mut client, _) = digits();
     for range in ["bytes=10-", "bytes=-0", "bytes=99999999999999999999999-"] {
         let reply = get(&mut client, "/digits.txt", &format!("Range: {range}"));
@@ -295,7 +295,7 @@ fn a_range_outside_the_file_is_told_so() {
 }
 
 #[test]
-fn a_range_that_may_be_ignored_is() {
+fn ignorable_range_is_200() {
     let (server, mut client, _) = digits();
     for lines in [
         "Range: bytes=9-1",
@@ -315,7 +315,7 @@ fn a_range_that_may_be_ignored_is() {
 }
 
 #[test]
-fn a_range_of_the_version_that_the_client_has() {
+fn range_with_matching_if_range_or_if_match_is_206() {
     let (_server, mut client, tag) = digits();
     for lines in [format!("If-Range: {tag}"), format!("If-Match: {tag}")] {
         let lines = format!("Range: bytes=8-\n{lines}");
@@ -336,7 +336,7 @@ fn date_never_validates_a_range() {
 }
 
 #[test]
-fn several_ranges_come_in_parts() {
+fn several_ranges_are_multipart() {
     let (_server, mut client, _) = digits();
     let reply = get(&mut client, "/digits.txt", "Range: bytes=-1,0-1,4-5");
     assert_eq!(reply.status(), 206);
@@ -355,7 +355,7 @@ fn several_ranges_come_in_parts() {
 }
 
 #[test]
-fn a_part_of_a_large_file() {
+fn range_of_large_file_is_206() {
     const LENGTH: u64 = 5 << 30;
     let server = TestServer::start();
     let path = server.root().join("sparse.bin");
@@ -384,7 +384,7 @@ fn siblings() -> (TestServer, Client) {
 }
 
 #[test]
-fn a_sibling_is_sent_to_who_accepts_it() {
+fn sibling_is_sent_to_client_that_accepts_its_coding() {
     let (_server, mut client) = siblings();
     for (accepted, coding, content) in [
         ("gzip, deflate, br, zstd", Some("br"), "style.css.br"),
@@ -405,7 +405,7 @@ fn a_sibling_is_sent_to_who_accepts_it() {
 }
 
 #[test]
-fn each_encoding_has_a_tag_and_ranges_of_its_own() {
+fn each_coding_has_its_own_tag_and_ranges() {
     let (_server, mut client) = siblings();
     let plain = settled(&mut client, "/style.css").field("etag").unwrap().to_owned();
     let brotli = loop {
@@ -426,7 +426,7 @@ fn each_encoding_has_a_tag_and_ranges_of_its_own() {
 }
 
 #[test]
-fn a_sibling_that_is_older_than_the_file_is_passed_over() {
+fn older_sibling_is_passed_over() {
     let (server, mut client) = siblings();
     fs::write(server.root().join("style.css"), "new").unwrap();
     let reply = get(&mut client, "/style.css", "Accept-Encoding: br, gzip");
@@ -521,7 +521,7 @@ fn sibling_is_sent_whatever_the_type() {
 }
 
 #[test]
-fn archive_that_is_asked_for_by_its_name_has_no_coding() {
+fn archive_requested_by_name_has_no_coding() {
     let server = TestServer::start();
     write_old(&server.root().join("a.tar.gz"), b"gz");
     let reply = get(&mut server.connect(), "/a.tar.gz", "Accept-Encoding: gzip");
@@ -557,7 +557,7 @@ fn svgz_is_svg_in_gzip() {
 /// Which of the two forms of a text a client gets may depend on how much there is to do; of
 /// which form it gets a part must not.
 #[test]
-fn parts_are_of_one_form_however_much_there_is_to_do() {
+fn ranges_of_a_text_are_of_its_plain_form() {
     let server = Setup { workers: 2, ..Setup::default() }.start();
     let text: Vec<u8> =
         (0..400_000_u32).flat_map(|n| (n % 7919).to_string().into_bytes()).collect();
@@ -599,7 +599,7 @@ fn parts_are_of_one_form_however_much_there_is_to_do() {
 }
 
 #[test]
-fn pages_are_asked_about_before_they_are_used_again() {
+fn html_has_cache_control_no_cache() {
     let server = TestServer::start();
     assert_eq!(server.get("/").field("cache-control"), Some("no-cache"));
     assert_eq!(server.get("/hello.txt").field("cache-control"), None);
@@ -611,7 +611,7 @@ fn pages_are_asked_about_before_they_are_used_again() {
 }
 
 #[test]
-fn the_nearest_page_for_what_is_not_found_is_sent() {
+fn nearest_404_page_is_sent() {
     let server = TestServer::start();
     for folder in ["", "docs/", "docs/deep/"] {
         write(&server.root().join(folder).join("404.html"), folder.as_bytes());
@@ -664,7 +664,7 @@ fn text_without_a_sibling_is_compressed() {
 }
 
 #[test]
-fn what_is_not_worth_it_is_not_compressed() {
+fn small_binary_and_random_files_are_not_compressed() {
     let server = TestServer::start();
     let random: Vec<u8> =
         (0..2000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
@@ -680,7 +680,7 @@ fn what_is_not_worth_it_is_not_compressed() {
 }
 
 #[test]
-fn compressing_can_be_switched_off() {
+fn compression_switched_off_sends_plain_file() {
     let site = Options { compress: false, ..Options::default() };
     let server = Setup { site, ..Setup::default() }.start();
     write_old(&server.root().join("page.txt"), &[b'x'; 5000]);

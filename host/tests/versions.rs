@@ -278,7 +278,7 @@ fn no_date_of_an_old_version_is_that_of_the_new_one_whatever_tool_wrote_it() {
 
 /// Tags, compression and what is held in memory go by the time of change, which no tool sets.
 #[test]
-fn time_of_modification_in_the_future_costs_the_date_alone() {
+fn future_modification_time_omits_last_modified() {
     let server = start();
     let path = server.root().join("page.txt");
     fs::write(&path, "It is all the same, again and again. ".repeat(100)).unwrap();

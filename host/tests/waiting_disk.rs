@@ -28,7 +28,7 @@ fn send(program: &Program, target: &str) -> Client {
 
 /// Whatever it waits for, its worker answers others; and in the end it has its answer.
 #[test]
-fn operation_that_waits_keeps_no_worker() {
+fn waiting_file_operation_blocks_no_worker() {
     let Some((folder, fuse)) = slow_site() else { return };
     let arguments = ["--workers", "1", "--listing", "--access-log", "off"];
     let program = Program::start(serving(&folder.path().join("root"), &arguments), 1);
@@ -70,7 +70,7 @@ fn operation_that_waits_keeps_no_worker() {
 
 /// They kept all threads, for ever, and the port after the end.
 #[test]
-fn hung_file_system_keeps_its_own_share_alone_and_is_told() {
+fn hung_file_system_takes_only_its_own_threads_and_is_logged() {
     let Some((folder, fuse)) = slow_site() else { return };
     let root = folder.path().join("root");
     for number in 0..20 {
@@ -153,7 +153,7 @@ fn stop_closes_the_port_before_a_hung_file_system_keeps_the_process() {
 
 /// As after `umount` and `mount`: what was local is not taken to be that still.
 #[test]
-fn mount_in_the_place_of_another_is_judged_by_itself() {
+fn mount_over_another_is_classified_by_itself() {
     let folder = site();
     let slow = folder.path().join("root/slow");
     write(&slow.join("small.txt"), b"local\n");

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_long_gives_way_to_workers() {
+    fn background_threads_have_a_lower_rank() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.expect("a runtime");
         let place = Place { device: 1, kind: Kind::Local };

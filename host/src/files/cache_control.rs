@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_matches_counts() {
+    fn first_rule_that_matches_is_used() {
         let rules = ["assets/**/*=immutable", "*.css=max-age=60", "/index.html=no-store"];
         check(&rules, "assets/app.css", Some("immutable"));
         check(&rules, "assets/a/b/app.js", Some("immutable"));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rule_is_told_so() {
+    fn malformed_rule_is_an_error() {
         for (text, part) in [
             ("*.css", "no `=`"),
             ("*.css=", "empty"),

@@ -220,7 +220,7 @@ mod tests {
 
     /// It was not, on machines with many cores, where it had many shards.
     #[test]
-    fn the_largest_is_remembered() {
+    fn largest_compressed_file_is_cached() {
         let compressor = Compressor::new();
         let content = SharedBytes::from(vec![0; usize::try_from(MAX_BYTES).expect("a size")]);
         for coding in [Coding::Brotli, Coding::Gzip] {
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_found_until_nobody_has_it() {
+    fn compressed_file_is_shared_while_it_is_sent() {
         let mut sent = Sent::default();
         let key = (EntityTag::default(), Coding::Gzip);
         let one = sent.note(key, vec![1].into());
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_can_be_decoded() {
+    fn encoded_content_decodes_to_the_original() {
         let content = include_bytes!("compressed.rs");
         for coding in [Coding::Brotli, Coding::Zstandard, Coding::Gzip] {
             let encoded = encode(content, coding).expect("encoded");

@@ -218,21 +218,21 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_counts_more_than_a_date() {
+    fn entity_tag_precedes_date() {
         check(&[("if-none-match", "\"a\""), ("if-modified-since", AFTER)], Verdict::Proceed);
         check(&[("if-none-match", "TAG"), ("if-modified-since", BEFORE)], Verdict::NotModified);
         check(&[("if-match", "TAG"), ("if-unmodified-since", BEFORE)], Verdict::Proceed);
     }
 
     #[test]
-    fn what_must_match_comes_first() {
+    fn if_match_precedes_if_none_match() {
         check(&[("if-match", "\"a\""), ("if-none-match", "TAG")], Verdict::Failed);
         check(&[("if-match", "TAG"), ("if-none-match", "TAG")], Verdict::NotModified);
         check(&[("if-unmodified-since", BEFORE), ("if-none-match", "TAG")], Verdict::Failed);
     }
 
     #[test]
-    fn a_version_without_validators_is_never_the_one_that_the_client_has() {
+    fn version_without_validators_never_matches() {
         let young = Validators { tag: None, modified: None, ..file() };
         for (name, value, expected) in [
             ("if-none-match", "TAG", Verdict::Proceed),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_time_of_change_no_date_is_compared() {
+    fn file_without_time_of_change_ignores_dates() {
         let timeless = Validators { modified: None, changed: None, ..file() };
         for name in ["if-modified-since", "if-unmodified-since"] {
             for date in [BEFORE, AT, AFTER] {

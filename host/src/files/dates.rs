@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_that_are_remembered_are_bounded() {
+    fn dates_are_bounded() {
         let dates = Dates::new();
         for number in 0..4 * DATES {
             confirm(&dates, &number.to_string(), None, version(1));

@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_is_markup() {
+    fn names_in_listing_are_escaped_as_html() {
         let name = "\"><script>alert('&')</script>";
         let page = listing(vec![entry(name, Kind::File)]).to_html("a");
         assert!(!page.contains("<script"), "{page}");
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_left_out_are_counted() {
+    fn names_left_out_of_listing_are_counted() {
         let page = |nameless| Listing { entries: Vec::new(), nameless, is_cut: false }.to_html("");
         assert!(!page(0).contains("not shown"));
         assert!(page(1).contains("One entry is not shown"));

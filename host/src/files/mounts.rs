@@ -49,7 +49,7 @@ mod tests {
     use crate::disk::place::Mount;
 
     #[test]
-    fn number_that_may_be_used_again_is_believed_for_a_while() {
+    fn reusable_mount_number_expires() {
         let folder = tempfile::tempfile().expect("a file");
         let mounts = Mounts::default();
         let mount = |number, is_unique| Mount { number, is_unique, device: 1 };

@@ -146,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn a_suffix_longer_than_the_file_means_all_of_it() {
+    fn suffix_range_longer_than_file_is_whole_file() {
         check(100, "bytes=-500", "206 0-99");
         check(100, "bytes=-100", "206 0-99");
     }
 
     #[test]
-    fn an_end_beyond_the_file_is_its_end() {
+    fn range_that_ends_beyond_file_ends_with_file() {
         check(100, "bytes=50-500", "206 50-99");
         check(100, "bytes=99-", "206 99-99");
     }
@@ -191,19 +191,19 @@ mod tests {
     }
 
     #[test]
-    fn units_have_no_case() {
+    fn range_unit_is_case_insensitive() {
         check(100, "Bytes=0-1", "206 0-1");
     }
 
     #[test]
-    fn an_empty_file_is_whole() {
+    fn range_of_empty_file_is_whole_file() {
         check(0, "bytes=0-", "200");
         check(0, "bytes=-1", "200");
         check(0, "bytes=5-9", "200");
     }
 
     #[test]
-    fn numbers_beyond_64_bits() {
+    fn range_numbers_beyond_64_bits_are_beyond_file() {
         check(100, "bytes=0-18446744073709551615", "206 0-99");
         check(100, "bytes=0-99999999999999999999999", "206 0-99");
         check(100, "bytes=99999999999999999999999-", "416");
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn abusive_sets_are_ignored() {
+    fn overlapping_and_many_ranges_are_whole_file() {
         let many = |count: u64| {
             let ranges: Vec<_> = (0..count).map(|n| format!("{}-{}", 2 * n, 2 * n)).collect();
             format!("bytes={}", ranges.join(","))

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn validators_are_final_once_the_date_is_told_or_never_will_be() {
+    fn validators_are_final_once_the_date_is_known_or_never_will_be() {
         let final_at = |version, after_ms| {
             let now = UNIX_EPOCH + Duration::from_secs(WRITTEN) + Duration::from_millis(after_ms);
             Validators::of(version, now).are_final
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn file_that_was_left_alone_has_tag_and_date() {
+    fn settled_file_has_tag_and_date() {
         let validators = seen(version(WRITTEN_NS), 100_000);
         let tag = validators.tag.expect("a tag").to_string();
         assert_eq!(tag, "\"7-a-18b3d491b4320000-18b3d491b4320000\"");
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn file_that_was_written_just_now_has_neither() {
+    fn file_written_just_now_has_neither_tag_nor_date() {
         let file = version(WRITTEN_NS + 1);
         let validators = seen(file, 50);
         assert_eq!((validators.tag, validators.modified), (None, None));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn file_system_with_clock_of_seconds_is_given_time() {
+    fn file_with_times_in_seconds_settles_later() {
         let file = version(WRITTEN_NS);
         for after_ms in [900, 1_500, 2_000] {
             let validators = seen(file, after_ms);
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn date_that_the_time_of_change_does_not_confirm_is_not_told() {
+    fn date_not_confirmed_by_time_of_change_is_not_sent() {
         for (apart_ns, is_told) in [
             (0, true),
             (SECOND_NS, true),
@@ -316,7 +316,7 @@ mod tests {
 
     /// Two images that are mounted one after the other have the same inodes and times.
     #[test]
-    fn tag_by_a_placeholder_holds_for_one_run_of_the_program() {
+    fn tag_of_a_placeholder_date_differs_in_each_run() {
         let tag = |seconds| seen(version(seconds * SECOND_NS), 0).tag.expect("a tag").to_string();
         assert_eq!(tag(1), tag(1));
         assert!(tag(1).starts_with("\"7-a-3b9aca00-3b9aca00-"), "{}", tag(1));
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn time_of_modification_in_the_future_takes_the_date_alone() {
+    fn future_time_of_modification_has_tag_and_no_date() {
         let file =
             Version { changed_ns: WRITTEN_NS + 1, ..version(WRITTEN_NS + 3_600 * SECOND_NS) };
         let validators = seen(file, 200);
@@ -334,13 +334,13 @@ mod tests {
     }
 
     #[test]
-    fn time_of_change_in_the_future_takes_both() {
+    fn future_time_of_change_has_neither_tag_nor_date() {
         let validators = seen(version(WRITTEN_NS + 60 * SECOND_NS), 0);
         assert_eq!((validators.tag, validators.modified), (None, None));
     }
 
     #[test]
-    fn whatever_changes_makes_another_tag() {
+    fn any_change_makes_another_tag() {
         let file = version(WRITTEN_NS);
         let tag = |file| seen(file, 200_000).tag;
         for other in [

@@ -201,7 +201,7 @@ mod tests {
     use super::strip;
 
     #[test]
-    fn absolute_target_loses_the_root() {
+    fn absolute_target_in_root_is_relative_to_root() {
         let check = |target: &str, root: &str, expected: Option<&str>| {
             let names = strip(target.as_bytes(), root.as_bytes());
             let names = names.map(|names| {

@@ -51,7 +51,7 @@ fn running(pool: &Pool, resource: Resource) -> usize {
 }
 
 #[test]
-fn device_without_answers_keeps_its_own_share_alone() {
+fn stalled_device_takes_only_its_own_threads() {
     let (pool, runtime) = (pool(), runtime());
     let end = block(pool, A, SHARE + 1);
     assert_eq!(running(pool, A), SHARE);
@@ -84,7 +84,7 @@ fn device_without_answers_keeps_its_own_share_alone() {
 }
 
 #[test]
-fn work_that_nobody_waits_for_is_not_begun() {
+fn job_without_a_waiting_caller_is_not_begun() {
     let (pool, runtime) = (pool(), runtime());
     let end = block(pool, A, SHARE);
     let (begun, begins) = mpsc::channel();
@@ -96,7 +96,7 @@ fn work_that_nobody_waits_for_is_not_begun() {
 }
 
 #[test]
-fn work_that_goes_on_has_more_time() {
+fn job_that_makes_progress_has_more_time() {
     let (pool, runtime) = (pool(), runtime());
     let slow = |progress: &Progress| {
         for _ in 0..12 {
@@ -109,7 +109,7 @@ fn work_that_goes_on_has_more_time() {
 }
 
 #[test]
-fn more_than_may_wait_is_refused_at_once() {
+fn job_beyond_the_queue_is_refused_at_once() {
     let (pool, runtime) = (pool(), runtime());
     let end = block(pool, A, SHARE + 4);
     assert_eq!(runtime.block_on(pool.run(A, |_: &Progress| ())), Err(Unanswered::Busy));
@@ -117,7 +117,7 @@ fn more_than_may_wait_is_refused_at_once() {
 }
 
 #[test]
-fn panic_costs_one_work() {
+fn panic_costs_one_job() {
     let (pool, runtime) = (pool(), runtime());
     let panics = |_: &Progress| panic!("as a test wants it");
     assert_eq!(runtime.block_on(pool.run::<()>(A, panics)), Err(Unanswered::Panicked));

@@ -105,7 +105,7 @@ fn nothing_outside_the_root_is_opened() {
 }
 
 #[test]
-fn cached_looks_find_the_same_or_ask_for_patience() {
+fn cached_look_finds_the_same_or_needs_patience() {
     let folder = site();
     let root = Root::open(&folder.path().join("root"), Resolver::Kernel, Links::Followed)
         .expect("the root");
@@ -193,7 +193,7 @@ fn absolute_link_back_into_the_root_is_followed() {
 }
 
 #[test]
-fn a_root_that_is_no_directory_is_an_error() {
+fn root_that_is_no_directory_is_an_error() {
     let folder = site();
     for path in ["secret.txt", "missing"] {
         assert!(Root::open(&folder.path().join(path), Resolver::Kernel, Links::Followed).is_err());
@@ -202,7 +202,7 @@ fn a_root_that_is_no_directory_is_an_error() {
 }
 
 #[test]
-fn links_can_be_refused() {
+fn refused_links_lead_nowhere() {
     for resolver in [Resolver::Kernel, Resolver::Portable] {
         let folder = site();
         let root = folder.path().join("root");
