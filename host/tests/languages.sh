@@ -54,9 +54,12 @@ new() { # name of the language to `innkeeper new`
     cd "new-$1"
 }
 
+# Runs the cases of a guest, and ends if one fails.
 built() { # what
+    local outcome
+    outcome=$(innkeeper test policy.wasm cases.toml) || { printf '%s\n' "$outcome"; exit 1; }
     printf '%-12s %s: %s bytes, %s\n' "$language" "$1" "$(stat -c %s policy.wasm)" \
-        "$(innkeeper test policy.wasm cases.toml | tail -n 1)"
+        "$(tail -n 1 <<<"$outcome")"
 }
 
 rust() {

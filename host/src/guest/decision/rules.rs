@@ -120,7 +120,7 @@ impl Decision {
                         .map(check_candidate)
                         .collect::<Result<_, _>>()?,
                     status,
-                    fields: check_fields(fields, Location::Refused)?.into(),
+                    fields: check_fields(fields, Location::Refused)?,
                 })
             }
             Unchecked::NotFound => Ok(Decision::NotFound),
