@@ -244,10 +244,10 @@ fn a_clock_that_jumps_moves_dates_and_no_deadline() {
     let text = fs::read_to_string(&log).unwrap();
     for line in text.lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert!(humantime::parse_rfc3339(line["time"].as_str().unwrap()).is_ok(), "{line}");
+        assert!(humantime::parse_rfc3339(line["timestamp"].as_str().unwrap()).is_ok(), "{line}");
     }
     for year in ["1970-", "2232-"] {
-        assert!(text.contains(&format!("\"time\":\"{year}")), "{year}: {text}");
+        assert!(text.contains(&format!("\"timestamp\":\"{year}")), "{year}: {text}");
     }
 }
 

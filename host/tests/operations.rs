@@ -137,10 +137,10 @@ fn a_json_log_tells_who_decided_and_how_long_it_took() {
     let of = |name: &str| lines.iter().map(|line| line[name].clone()).collect::<Vec<_>>();
     assert_eq!(of("status"), [200, 404, 400]);
     assert_eq!(of("decision"), ["file", "not-found", "host"]);
-    assert_eq!(of("line"), ["GET /hello.txt HTTP/1.1", "GET /.git/\" HTTP/1.1", "NONSENSE"]);
+    assert_eq!(of("request"), ["GET /hello.txt HTTP/1.1", "GET /.git/\" HTTP/1.1", "NONSENSE"]);
     assert_eq!(lines[0]["body_bytes"], 6);
-    assert!(lines[0]["computed_us"].is_u64() && lines[0]["total_us"].is_u64());
-    assert!(lines[2]["guest"].is_null() && lines[2]["computed_us"].is_null());
+    assert!(lines[0]["compute_us"].is_u64() && lines[0]["total_us"].is_u64());
+    assert!(lines[2]["guest"].is_null() && lines[2]["compute_us"].is_null());
 }
 
 #[test]

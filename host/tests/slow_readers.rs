@@ -351,14 +351,14 @@ fn log_tells_what_the_client_took_and_marks_what_was_cut() {
     let (_, log, _) = program.finish();
     let lines: Vec<serde_json::Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let (cut, whole): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line["cut"] == true);
+    let (cut, whole): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line["aborted"] == true);
     assert_eq!((cut.len(), whole.len()), (3, 1), "{log}");
     for line in cut {
         let bytes = line["body_bytes"].as_u64().unwrap();
         assert!(bytes > 0 && bytes <= 2 * SMALL_WINDOW as u64, "{line}");
     }
     assert_eq!(whole[0]["body_bytes"], 200_000);
-    assert_eq!(whole[0].get("cut"), None);
+    assert_eq!(whole[0].get("aborted"), None);
 }
 
 /// Requests that were there before the answers tell nothing of what their client takes.
@@ -410,10 +410,10 @@ fn connection_whose_answer_is_not_taken_is_not_idle() {
     client.read_exact(&mut received).unwrap();
     until(|| has("idle", 1) && has("writing", 0));
     let lost = told(admin, "/metrics");
-    assert!(lost.lines().any(|line| line == "innkeeper_http_responses_cut_total 0"), "{lost}");
+    assert!(lost.lines().any(|line| line == "innkeeper_http_responses_aborted_total 0"), "{lost}");
     client.write_all(request.as_bytes()).unwrap();
     until(|| has("writing", 1));
     SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
     drop(client);
-    until(|| told(admin, "/metrics").contains("innkeeper_http_responses_cut_total 1\n"));
+    until(|| told(admin, "/metrics").contains("innkeeper_http_responses_aborted_total 1\n"));
 }

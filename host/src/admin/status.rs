@@ -227,7 +227,7 @@ impl Subject {
                     told: event.told,
                 })
                 .collect(),
-            requests: self.metrics.answers(),
+            requests: self.metrics.responses(),
             connections: Connections { idle, active, writing },
             access_log_lost: self.lost(),
             disks: disks().map(|(device, load)| disk_status(device, &load)).collect(),
@@ -265,17 +265,17 @@ impl Subject {
         families.extend([
             metrics::counter(
                 "innkeeper_guest_swaps_total",
-                "Guests that were to serve, by what became of them.",
+                "Guests that were to be activated, by outcome.",
                 swaps,
             ),
             metrics::gauge(
                 "innkeeper_guest_info",
-                "The guest that serves, by the beginning of its digest.",
+                "The active guest, by its digest.",
                 [(vec![("digest", digest.as_str())], 1.0)],
             ),
             metrics::gauge(
                 "innkeeper_compiler_ready",
-                "Whether another guest can be compiled.",
+                "1 if another guest can be compiled, else 0.",
                 [(vec![], f64::from(u8::from(self.compiler_is_at_hand() != Some(false))))],
             ),
             metrics::counter(
@@ -290,7 +290,7 @@ impl Subject {
             ),
             metrics::counter(
                 "innkeeper_panics_total",
-                "Panics, each of them a fault of innkeeper's own.",
+                "Panics. Each is a fault of innkeeper.",
                 [(vec![], panics::count())],
             ),
             metrics::gauge(
@@ -342,15 +342,19 @@ fn disk_families() -> Vec<MetricFamily> {
     vec![
         metrics::gauge(
             "innkeeper_disk_operations",
-            "Operations of files that threads beside the workers do, by device.",
+            "File operations that other threads than the workers do, by device and state.",
             operations,
         ),
         metrics::counter(
-            "innkeeper_disk_late_total",
-            "Operations of files that gave no answer in time, by device.",
+            "innkeeper_disk_timeouts_total",
+            "File operations that did not finish in time, by device.",
             late,
         ),
-        metrics::gauge("innkeeper_disk_stalled", "1 for a device that gives no answer.", stalled),
+        metrics::gauge(
+            "innkeeper_disk_stalled",
+            "1 for a device that does not respond, else 0.",
+            stalled,
+        ),
     ]
 }
 

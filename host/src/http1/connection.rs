@@ -6,7 +6,7 @@ use super::Http1;
 use super::delivery::Delivery;
 use crate::http::Peer;
 use crate::log::Draft;
-use crate::metrics::Writing;
+use crate::metrics::WritingConnection;
 use crate::service::Service;
 use crate::transport::stop::Stop;
 use crate::transport::stream::Stream;
@@ -31,7 +31,7 @@ pub(crate) struct Connection<'a> {
     /// Where the next line of the log is written.
     pub(super) room: Draft,
     /// Counts the connection while the client was found not to have taken all of it.
-    pub(super) writing: Option<Writing<'a>>,
+    pub(super) writing: Option<WritingConnection<'a>>,
 }
 
 /// What becomes of the connection after a response.

@@ -26,7 +26,7 @@ impl Delivery {
     /// connection. Gives the room of its line.
     pub(super) fn close(self, service: &Service, worker: usize, taken: u64) -> Draft {
         let body_bytes = taken.clamp(self.body.start, self.body.end) - self.body.start;
-        let is_cut = !self.is_taken(taken);
-        self.finished.taken(service, worker, body_bytes, is_cut)
+        let is_aborted = !self.is_taken(taken);
+        self.finished.taken(service, worker, body_bytes, is_aborted)
     }
 }

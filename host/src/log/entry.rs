@@ -55,7 +55,7 @@ impl Draft {
     /// The most bytes that its line has.
     pub(super) fn max_bytes(&self) -> usize {
         /// The number of bytes of a body, and the longest end of a line.
-        const REST: usize = 20 + 14;
+        const REST: usize = 20 + b",\"aborted\":true}\n".len();
         self.text.len() + REST
     }
 }
@@ -72,19 +72,25 @@ impl Format {
         room
     }
 
-    /// Appends a line: the client took `body_bytes` of the body, and the response was cut
-    /// before its end if `is_cut`.
-    pub(super) fn finish(self, text: &mut Vec<u8>, draft: &Draft, body_bytes: u64, is_cut: bool) {
+    /// Appends a line: the client took `body_bytes` of the body, and the response was aborted
+    /// before its end if `is_aborted`.
+    pub(super) fn finish(
+        self,
+        text: &mut Vec<u8>,
+        draft: &Draft,
+        body_bytes: u64,
+        is_aborted: bool,
+    ) {
         let (before, behind) = draft.text.split_at(draft.body_bytes_at);
         text.extend_from_slice(before);
         put_number(text, body_bytes);
         text.extend_from_slice(behind);
-        text.extend_from_slice(match (self, is_cut) {
+        text.extend_from_slice(match (self, is_aborted) {
             (Format::Combined, false) => b"\n",
             // As in Apache httpd's `%X`.
             (Format::Combined, true) => b" X\n",
             (Format::Json, false) => b"}\n",
-            (Format::Json, true) => b",\"cut\":true}\n",
+            (Format::Json, true) => b",\"aborted\":true}\n",
         });
     }
 }
@@ -109,11 +115,11 @@ fn write_combined(text: &mut Vec<u8>, entry: &Entry) -> usize {
 }
 
 fn write_json(text: &mut Vec<u8>, entry: &Entry) -> usize {
-    text.extend_from_slice(b"{\"time\":\"");
+    text.extend_from_slice(b"{\"timestamp\":\"");
     clock::write_rfc3339(text);
     text.extend_from_slice(b"\",\"client\":\"");
     put_address(text, entry.client);
-    text.extend_from_slice(b"\",\"line\":\"");
+    text.extend_from_slice(b"\",\"request\":\"");
     escape_for_json(text, entry.line);
     text.extend_from_slice(b"\",\"status\":");
     put_number(text, u64::from(entry.status));
@@ -134,7 +140,7 @@ fn write_json(text: &mut Vec<u8>, entry: &Entry) -> usize {
         text.push(b'"');
     }
     if let Some(compute_time) = entry.compute_time {
-        text.extend_from_slice(b",\"computed_us\":");
+        text.extend_from_slice(b",\"compute_us\":");
         put_micros(text, compute_time);
     }
     for (name, field) in [("referer", entry.referer), ("user_agent", entry.user_agent)] {
@@ -220,10 +226,10 @@ mod tests {
         finished(format, entry, false)
     }
 
-    fn finished(format: Format, entry: &Entry, is_cut: bool) -> String {
+    fn finished(format: Format, entry: &Entry, is_aborted: bool) -> String {
         let mut text = Vec::new();
         let draft = format.draft(Draft::default(), entry);
-        format.finish(&mut text, &draft, 12, is_cut);
+        format.finish(&mut text, &draft, 12, is_aborted);
         String::from_utf8(text).expect("text")
     }
 
@@ -237,17 +243,17 @@ mod tests {
     }
 
     #[test]
-    fn response_that_was_cut_is_marked() {
+    fn aborted_response_is_marked() {
         let entry = entry(b"GET / HTTP/1.1");
         let whole = written(Format::Combined, &entry);
-        let cut = finished(Format::Combined, &entry, true);
-        assert_eq!(cut, format!("{} X\n", whole.trim_end()));
+        let aborted = finished(Format::Combined, &entry, true);
+        assert_eq!(aborted, format!("{} X\n", whole.trim_end()));
         let whole: serde_json::Value =
             serde_json::from_str(&written(Format::Json, &entry)).expect("JSON");
-        let cut: serde_json::Value =
+        let aborted: serde_json::Value =
             serde_json::from_str(&finished(Format::Json, &entry, true)).expect("JSON");
-        assert_eq!(whole.get("cut"), None);
-        assert_eq!((&cut["cut"], &cut["body_bytes"]), (&true.into(), &12.into()));
+        assert_eq!(whole.get("aborted"), None);
+        assert_eq!((&aborted["aborted"], &aborted["body_bytes"]), (&true.into(), &12.into()));
     }
 
     #[test]
@@ -264,15 +270,15 @@ mod tests {
         let compute_time = Some(Duration::from_micros(9));
         let text = written(Format::Json, &Entry { compute_time, ..entry(b"GET /\xff\\ HTTP/1.1") });
         let (time, rest) = text.split_at(text.find(",\"client\"").expect("a client"));
-        assert_eq!(time.len(), "{\"time\":\"2026-01-02T03:04:05.678Z\"".len());
+        assert_eq!(time.len(), "{\"timestamp\":\"2026-01-02T03:04:05.678Z\"".len());
         assert_eq!(
             rest,
-            ",\"client\":\"127.0.0.1\",\"line\":\"GET /\\\\xff\\\\\\\\ HTTP/1.1\",\"status\":200,\
+            ",\"client\":\"127.0.0.1\",\"request\":\"GET /\\\\xff\\\\\\\\ HTTP/1.1\",\"status\":200,\
              \"body_bytes\":12,\"first_byte_us\":5,\"total_us\":7,\"decision\":\"serve\",\
-             \"guest\":\"abababababab\",\"computed_us\":9,\"user_agent\":\"a\\\"b\"}\n"
+             \"guest\":\"abababababab\",\"compute_us\":9,\"user_agent\":\"a\\\"b\"}\n"
         );
         let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!(read["line"], r"GET /\xff\\ HTTP/1.1");
+        assert_eq!(read["request"], r"GET /\xff\\ HTTP/1.1");
         assert_eq!(read["user_agent"], "a\"b");
     }
 

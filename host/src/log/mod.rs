@@ -47,11 +47,11 @@ impl AccessLog {
         self.format.draft(room, entry)
     }
 
-    /// Logs it: the client took `body_bytes` of the response's body, and the response was cut
-    /// before its end if `is_cut`.
-    pub fn append(&self, draft: &Draft, body_bytes: u64, is_cut: bool) {
+    /// Logs it: the client took `body_bytes` of the response's body, and the response was aborted
+    /// before its end if `is_aborted`.
+    pub fn append(&self, draft: &Draft, body_bytes: u64, is_aborted: bool) {
         self.writer.append(draft.max_bytes(), |text| {
-            self.format.finish(text, draft, body_bytes, is_cut);
+            self.format.finish(text, draft, body_bytes, is_aborted);
         });
     }
 

@@ -1,12 +1,10 @@
-//! The form in which Prometheus reads what was counted: its text format, version 0.0.4.
-
-use std::sync::atomic::AtomicU64;
+//! The form that Prometheus reads: its text format, version 0.0.4.
 
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
 
-use super::{Times, read};
+use super::counter::{Counter as Counted, Histogram as Observed};
 
 /// Names and values that tell the members of a family apart.
 pub type Labels<'a> = Vec<(&'a str, &'a str)>;
@@ -41,15 +39,15 @@ pub fn gauge<'a>(
 pub(super) fn histogram<'a, const N: usize>(
     name: &str,
     help: &str,
-    times: impl Iterator<Item = &'a Times<N>> + Clone,
+    observed: impl Iterator<Item = &'a Observed<N>> + Clone,
     bounds: &[u64; N],
 ) -> MetricFamily {
-    let sum = |counter: fn(&Times<N>) -> &AtomicU64| -> u64 {
-        times.clone().map(|times| read(counter(times))).sum()
+    let sum = |counter: fn(&Observed<N>) -> &Counted| -> u64 {
+        observed.clone().map(|observed| counter(observed).get()).sum()
     };
     let mut cumulative = 0;
     let buckets = bounds.iter().enumerate().map(|(number, &bound)| {
-        cumulative += times.clone().map(|times| read(&times.within[number])).sum::<u64>();
+        cumulative += observed.clone().map(|one| one.buckets[number].get()).sum::<u64>();
         let mut bucket = Bucket::default();
         bucket.set_upper_bound(bound as f64 / 1e6);
         bucket.set_cumulative_count(cumulative);
@@ -58,8 +56,8 @@ pub(super) fn histogram<'a, const N: usize>(
     let buckets: Vec<_> = buckets.collect();
     let mut histogram = Histogram::default();
     // What is counted meanwhile must not make a bucket larger than the whole.
-    histogram.set_sample_count(sum(|times| &times.count).max(cumulative));
-    histogram.set_sample_sum(sum(|times| &times.nanoseconds) as f64 / 1e9);
+    histogram.set_sample_count(sum(|observed| &observed.count).max(cumulative));
+    histogram.set_sample_sum(sum(|observed| &observed.nanoseconds) as f64 / 1e9);
     histogram.set_bucket(buckets);
     let all = [(Vec::new(), histogram)];
     family(name, help, MetricType::HISTOGRAM, all, Metric::set_histogram)

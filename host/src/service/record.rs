@@ -11,7 +11,7 @@ use crate::guest::decision::Kind;
 use crate::guest::{self, Failure};
 use crate::http::{Peer, Request, Version};
 use crate::log::{Draft, Entry};
-use crate::metrics::{Active, Answered, Decided, Failed};
+use crate::metrics::{ActiveRequest, Decision, FailureKind, Sample};
 
 /// The record of one request while it is served. Where neither log nor metrics want one it does
 /// not even look at the clock. Dropped before it is finished, it leaves no line.
@@ -28,7 +28,7 @@ pub struct Record<'a> {
     decided: Option<guest::Decided>,
     trace: Option<Box<Trace>>,
     /// Counts the request while it is served.
-    _active: Option<Active<'a>>,
+    _active: Option<ActiveRequest<'a>>,
 }
 
 /// What was received of a request that may be none, for its line in the log.
@@ -143,10 +143,10 @@ impl Record<'_> {
         let compute_time = decided.and_then(|decided| decided.compute_time);
         let decision = decision(decided);
         if let Some(metrics) = &self.service.metrics {
-            let failed = decided.and_then(|decided| decided.masked_failure.as_ref()).map(failed);
-            let answered =
-                Answered { status, decided: decision, failed, compute_time, took: total };
-            metrics.answered(self.peer.worker, &answered);
+            let masked = decided.and_then(|decided| decided.masked_failure.as_ref());
+            let masked_failure = masked.map(failure_kind);
+            let sample = Sample { status, decision, masked_failure, compute_time, duration: total };
+            metrics.observe(self.peer.worker, &sample);
         }
         let draft = self.service.log.as_ref().map(|log| {
             let field = |name| self.request.and_then(|request| request.values(name).next());
@@ -187,39 +187,45 @@ impl Record<'_> {
 impl Finished {
     /// Logs and counts that the client took so many bytes of the response's body, and whether it
     /// was cut before its end. Gives the room of its line.
-    pub fn taken(self, service: &Service, worker: usize, body_bytes: u64, is_cut: bool) -> Draft {
+    pub fn taken(
+        self,
+        service: &Service,
+        worker: usize,
+        body_bytes: u64,
+        is_aborted: bool,
+    ) -> Draft {
         if let Some(metrics) = &service.metrics {
-            metrics.taken(worker, body_bytes, is_cut);
+            metrics.delivered(worker, body_bytes, is_aborted);
         }
         let draft = self.draft.unwrap_or_default();
         if let Some(log) = &service.log {
-            log.append(&draft, body_bytes, is_cut);
+            log.append(&draft, body_bytes, is_aborted);
         }
         draft
     }
 }
 
-fn decision(decided: Option<&guest::Decided>) -> Decided {
-    let Some(decided) = decided else { return Decided::Host };
+fn decision(decided: Option<&guest::Decided>) -> Decision {
+    let Some(decided) = decided else { return Decision::Host };
     match &decided.decision {
         Ok(decision) => match decision.kind() {
-            Kind::Index => Decided::Index,
-            Kind::File => Decided::File,
-            Kind::Serve => Decided::Serve,
-            Kind::NotFound => Decided::NotFound,
-            Kind::Redirect => Decided::Redirect,
-            Kind::Reply => Decided::Reply,
+            Kind::Index => Decision::Index,
+            Kind::File => Decision::File,
+            Kind::Serve => Decision::Serve,
+            Kind::NotFound => Decision::NotFound,
+            Kind::Redirect => Decision::Redirect,
+            Kind::Reply => Decision::Reply,
         },
-        Err(failure) => Decided::Failed(failed(failure)),
+        Err(failure) => Decision::Failed(failure_kind(failure)),
     }
 }
 
-fn failed(failure: &Failure) -> Failed {
+fn failure_kind(failure: &Failure) -> FailureKind {
     match failure {
-        Failure::Busy => Failed::Busy,
-        Failure::Deadline => Failed::Deadline,
-        Failure::Memory(_) => Failed::Memory,
-        Failure::Trap(_) => Failed::Trap,
-        Failure::Refused(_) => Failed::Refused,
+        Failure::Busy => FailureKind::Busy,
+        Failure::Deadline => FailureKind::Deadline,
+        Failure::Memory(_) => FailureKind::Memory,
+        Failure::Trap(_) => FailureKind::Trap,
+        Failure::Refused(_) => FailureKind::Refused,
     }
 }

@@ -1,0 +1,76 @@
+//! Values of labels: which decision a response follows, and how a guest failed.
+
+/// What a response follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The guest's: the index page of a directory.
+    Index,
+    /// The guest's: a file.
+    File,
+    /// The guest's: several candidates, another status or further fields.
+    Serve,
+    /// The guest's: nothing is there.
+    NotFound,
+    /// The guest's: a redirect.
+    Redirect,
+    /// The guest's: a response of its own.
+    Reply,
+    /// None: the guest failed.
+    Failed(FailureKind),
+    /// The host's, which did not ask the guest.
+    Host,
+}
+
+/// How a guest failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// All instances were in use.
+    Busy,
+    /// It did not decide before its deadline.
+    Deadline,
+    /// It exceeded its memory.
+    Memory,
+    /// It trapped.
+    Trap,
+    /// Its decision was refused.
+    Refused,
+}
+
+impl Decision {
+    /// The names, in the order of their numbers.
+    pub(super) const NAMES: [&str; 8] =
+        ["index", "file", "serve", "not-found", "redirect", "reply", "failed", "host"];
+
+    /// Its name, in metrics and logs.
+    pub fn name(self) -> &'static str {
+        Decision::NAMES[self.number()]
+    }
+
+    pub(super) fn number(self) -> usize {
+        match self {
+            Decision::Index => 0,
+            Decision::File => 1,
+            Decision::Serve => 2,
+            Decision::NotFound => 3,
+            Decision::Redirect => 4,
+            Decision::Reply => 5,
+            Decision::Failed(_) => 6,
+            Decision::Host => 7,
+        }
+    }
+}
+
+impl FailureKind {
+    /// The names, in the order of their numbers.
+    pub(super) const NAMES: [&str; 5] = ["busy", "deadline", "memory", "trap", "refused"];
+
+    pub(super) fn number(self) -> usize {
+        match self {
+            FailureKind::Busy => 0,
+            FailureKind::Deadline => 1,
+            FailureKind::Memory => 2,
+            FailureKind::Trap => 3,
+            FailureKind::Refused => 4,
+        }
+    }
+}
