@@ -1,5 +1,5 @@
-//! The two who judge cases: `innkeeper test`, on the compiled guest, and the unit tests of a
-//! policy, natively. Both must pass and fail the same cases, with the same words.
+//! Tables of cases: `innkeeper test`, which runs them on the compiled guest, and the unit tests
+//! of a policy, which run them natively, pass and fail the same cases in the same words.
 
 use std::collections::BTreeSet;
 use std::panic::catch_unwind;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use innkeeper::guest::LoadedGuest;
 use innkeeper::guest::cases::CaseFile;
+use innkeeper::guest::decision::Kind;
 use innkeeper_cases::Failure;
 use innkeeper_guest::testing::check_cases;
 
@@ -32,7 +33,7 @@ const REQUESTS: [&str; 10] = [
     r"name = 'no request line', escaped-line = '\xff\x1b\\'",
 ];
 
-/// What those decisions are, and what comes near them.
+/// Those decisions, and similar ones.
 const DECISIONS: [&str; 16] = [
     "{ index = '' }",
     "{ index = '/' }",
@@ -60,7 +61,7 @@ fn table() -> String {
     format!("case = [\n{}]\n", REQUESTS.map(case).concat())
 }
 
-/// What `innkeeper test` prints of the cases that fail.
+/// The failures that `innkeeper test` prints.
 fn failures_of_guest(table: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cases.toml");
@@ -91,10 +92,21 @@ fn host_and_unit_tests_judge_cases_alike() {
     let count = REQUESTS.len() * DECISIONS.len();
     let summary = format!("{} of {count} cases failed\n\n", of_guest.len());
     assert_eq!(*message, summary + &of_guest.join("\n"));
-    // Each request has a decision that passes, and each but one decision a request.
+    // Most requests have a case that passes, and each has many that fail.
     assert!((10..=30).contains(&(count - of_guest.len())), "{} cases failed", of_guest.len());
     let got: BTreeSet<_> = of_guest.iter().filter_map(|text| text.lines().nth(3)).collect();
     assert!(got.len() >= REQUESTS.len(), "{got:?}");
+}
+
+#[test]
+fn every_kind_of_decision_can_be_expected() {
+    for kind in Kind::ALL {
+        let name = kind.name();
+        let table = format!("case = [{{ line = 'a', decision = {{ {name} = 1 }} }}]");
+        let error = innkeeper_cases::parse(&table).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{name}`")), "{error}");
+        assert!(!error.contains("unknown variant"), "{error}");
+    }
 }
 
 #[test]
