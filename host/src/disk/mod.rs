@@ -6,28 +6,28 @@
 //! - [`place`]: on which device something is, and whether its file system is local.
 //! - [`open_file`]: an open file that is closed where that may wait.
 //! - `pool`: threads, a limited number for each device, with a limit on each wait; `queues`:
-//!   their jobs; [`Progress`]: signs that one goes on; [`Unanswered`]: why one has no outcome.
+//!   their jobs; [`Progress`]: signs that one goes on; [`JobError`]: why one has no outcome.
 //!
 //! Threads that a file system keeps cannot be ended. Their number is bounded, they belong to the
 //! whole process, and its end waits for none of them.
 
+mod job_error;
 pub mod open_file;
 pub mod place;
 mod pool;
 mod progress;
 mod queues;
-mod unanswered;
 
 use std::io;
 use std::time::Duration;
 
+pub use job_error::JobError;
 pub use open_file::OpenFile;
 pub use place::{Kind, Place};
 use pool::Pool;
 pub use progress::Progress;
 pub use queues::DeviceLoad;
 use queues::{Limits, Resource};
-pub use unanswered::Unanswered;
 
 use crate::priority;
 
@@ -92,7 +92,7 @@ pub fn start() -> io::Result<()> {
 pub async fn run<R: Send + 'static>(
     place: Place,
     work: impl FnOnce(&Progress) -> R + Send + 'static,
-) -> Result<R, Unanswered> {
+) -> Result<R, JobError> {
     Box::pin(FOREGROUND.run(Resource::Device(place.device), work)).await
 }
 
@@ -100,14 +100,14 @@ pub async fn run<R: Send + 'static>(
 pub async fn run_in_background<R: Send + 'static>(
     place: Place,
     work: impl FnOnce(&Progress) -> R + Send + 'static,
-) -> Result<R, Unanswered> {
+) -> Result<R, JobError> {
     Box::pin(BACKGROUND.run(Resource::Device(place.device), work)).await
 }
 
 /// Runs what takes a processor's time, and waits for no device.
 pub async fn compute<R: Send + 'static>(
     work: impl FnOnce() -> R + Send + 'static,
-) -> Result<R, Unanswered> {
+) -> Result<R, JobError> {
     Box::pin(BACKGROUND.run(Resource::Processor, |_: &Progress| work())).await
 }
 

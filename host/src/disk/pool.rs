@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::job_error::JobError;
 use super::place::shown;
 use super::progress::Progress;
 use super::queues::{Call, Detached, DeviceLoad, Limits, Queues, Resource, TRIAL};
-use super::unanswered::Unanswered;
 use crate::clock;
 use crate::priority;
 use crate::throttle::Throttle;
@@ -69,7 +69,7 @@ impl Pool {
         &'static self,
         resource: Resource,
         work: impl FnOnce(&Progress) -> R + Send + 'static,
-    ) -> Result<R, Unanswered> {
+    ) -> Result<R, JobError> {
         let (answer, mut answered) = oneshot::channel();
         let asked = Instant::now();
         let (progress, patience) = {
@@ -81,7 +81,7 @@ impl Pool {
                 queue.waiting.retain(|job| job.is_wanted());
             }
             if queue.waiting.len() >= self.limits.waiting {
-                return Err(Unanswered::Busy);
+                return Err(JobError::QueueFull);
             }
             let signs = Arc::clone(&queue.signs);
             let progress = Arc::new(Progress::new(signs));
@@ -96,7 +96,7 @@ impl Pool {
             let left = patience.saturating_sub(since.elapsed());
             match timeout(left, &mut answered).await {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(_)) => return Err(Unanswered::Panicked),
+                Ok(Err(_)) => return Err(JobError::Panicked),
                 Err(_) => {}
             }
             let steps_now = progress.steps();
@@ -104,7 +104,7 @@ impl Pool {
                 (steps, since) = (steps_now, Instant::now());
             } else if since.elapsed() >= patience {
                 self.note_late(resource);
-                return Err(Unanswered::Late(asked.elapsed()));
+                return Err(JobError::TimedOut(asked.elapsed()));
             }
         }
     }
@@ -123,14 +123,14 @@ impl Pool {
     }
 
     /// Starts or wakes threads for the waiting jobs.
-    fn call_threads(&'static self, state: &mut State) -> Result<(), Unanswered> {
+    fn call_threads(&'static self, state: &mut State) -> Result<(), JobError> {
         while state.is_short_of_threads(&self.limits) {
             if let Err(error) = self.start_thread(state) {
                 if state.threads == 0 {
                     NO_THREAD.log(|suppressed| {
                         tracing::error!(%error, suppressed, "cannot start disk thread");
                     });
-                    return Err(Unanswered::Busy);
+                    return Err(JobError::QueueFull);
                 }
                 // The other threads will come to it.
                 break;

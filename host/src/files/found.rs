@@ -11,7 +11,7 @@ use super::encodings::Coding;
 use super::kept_fields::KeptFields;
 use super::media_type::MediaType;
 use super::validators::Validators;
-use crate::disk::Unanswered;
+use crate::disk::JobError;
 
 /// What a path names.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub enum SystemError {
     /// The file system failed.
     Failed(Errno),
     /// The file system gave no answer in time.
-    Unanswered(Unanswered),
+    NoResponse(JobError),
 }
 
 /// How recent a lookup must be.

@@ -17,7 +17,7 @@ use super::listing::{Form, Listing};
 use super::open::{OpenError, open};
 use super::root_id::RootId;
 use crate::cache::{self, Cache};
-use crate::disk::{self, Progress, Unanswered};
+use crate::disk::{self, JobError, Progress};
 use crate::in_flight::SharedBytes;
 
 /// Listings that are made at a time, for each device.
@@ -81,7 +81,7 @@ impl Listings {
                 if let Some(made) = recall() {
                     return Ok(made.text);
                 }
-                let late = OpenError::Unanswered(Unanswered::Late(disk::PATIENCE));
+                let late = OpenError::NoResponse(JobError::TimedOut(disk::PATIENCE));
                 // An error would mean that the semaphore was closed, which nobody does.
                 let permit = match timeout(disk::PATIENCE, permits.acquire()).await {
                     Ok(Ok(permit)) => permit,
@@ -98,7 +98,7 @@ impl Listings {
         let read = move |progress: &Progress| {
             Listing::read(&own_root, &found, &own_path, || progress.step())
         };
-        let read = disk::run_in_background(place, read).await.map_err(OpenError::Unanswered)?;
+        let read = disk::run_in_background(place, read).await.map_err(OpenError::NoResponse)?;
         let (mut listing, elsewhere) = read.map_err(OpenError::System)?;
         for name in elsewhere {
             // As with other entries: one that cannot be looked at is not listed.
@@ -106,12 +106,12 @@ impl Listings {
                 Ok(target) => listing.add_link(&name, &target),
                 Err(OpenError::System(_)) => {}
                 // The others that lead there are left out rather than waited for, one by one.
-                Err(OpenError::Unanswered(_)) => break,
+                Err(OpenError::NoResponse(_)) => break,
             }
         }
         let own_directory = directory.to_owned();
         let write = move || listing.text(&own_directory, form);
-        let text = disk::compute(write).await.map_err(OpenError::Unanswered)?;
+        let text = disk::compute(write).await.map_err(OpenError::NoResponse)?;
         // Responses that are still sending the same text share it.
         let text = match self.made.get(&key) {
             Some(made) if *made.text == *text.as_bytes() => made.text,

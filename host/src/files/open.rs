@@ -8,14 +8,14 @@ use super::beneath::{self, Found, Outcome, Root, Task};
 use super::found::{Lookup, SystemError};
 use super::resolver::Patience;
 use super::validators::Version;
-use crate::disk::{self, OpenFile, Progress, Unanswered};
+use crate::disk::{self, JobError, OpenFile, Progress};
 
 /// Why nothing was opened.
 pub(super) enum OpenError {
     /// The system says so.
     System(Errno),
     /// The file system gave no answer.
-    Unanswered(Unanswered),
+    NoResponse(JobError),
 }
 
 impl OpenError {
@@ -23,7 +23,7 @@ impl OpenError {
     pub(super) fn lookup(self) -> Lookup {
         match self {
             OpenError::System(errno) => failed(errno),
-            OpenError::Unanswered(why) => Lookup::Error(SystemError::Unanswered(why)),
+            OpenError::NoResponse(why) => Lookup::Error(SystemError::NoResponse(why)),
         }
     }
 }
@@ -39,7 +39,7 @@ pub(super) async fn open(root: &Arc<Root>, path: &str) -> Result<Found, OpenErro
     loop {
         let root = Arc::clone(root);
         let work = move |_: &Progress| root.look_on(place, task, Patience::Wait);
-        match disk::run(place, work).await.map_err(OpenError::Unanswered)? {
+        match disk::run(place, work).await.map_err(OpenError::NoResponse)? {
             Outcome::Done(found) => return found.map_err(OpenError::System),
             Outcome::Elsewhere(next, rest) => (place, task) = (next, rest),
         }

@@ -59,7 +59,7 @@ pub(super) async fn siblings(
         let found = match open(root, &[path, coding.extension()].concat()).await {
             Ok(found) => Ok(found),
             Err(OpenError::System(errno)) => Err(errno),
-            Err(error @ OpenError::Unanswered(_)) => return Err(error),
+            Err(error @ OpenError::NoResponse(_)) => return Err(error),
         };
         match judge(found, version) {
             Ok(None) => continue,

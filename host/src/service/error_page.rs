@@ -1,7 +1,7 @@
 //! Responses where there is no file: the site's own page for it, or one line of text.
 
 use super::{Response, Service, file, selection};
-use crate::disk::{self, Unanswered};
+use crate::disk::{self, JobError};
 use crate::files::{Lookup, Recency, SystemError};
 use crate::guest::{Candidate, Failure};
 use crate::http::{Field, Fields, Request};
@@ -56,10 +56,10 @@ pub(super) fn cannot(operation: &str, candidate: &Candidate, error: SystemError)
             tracing::error!(operation, path, %error, "cannot serve file");
             Response::plain(500)
         }
-        SystemError::Unanswered(error) => {
+        SystemError::NoResponse(error) => {
             // A device that does not respond is logged once, and not for each request.
             match error {
-                Unanswered::Late(after) if after < disk::PATIENCE => {
+                JobError::TimedOut(after) if after < disk::PATIENCE => {
                     tracing::debug!(operation, path, %error, "cannot serve file now");
                 }
                 _ => SHORT.log(|suppressed| {

@@ -92,6 +92,6 @@ fn describe(lookup: &Lookup) -> String {
         Lookup::Forbidden => "this process may not read it".to_owned(),
         Lookup::Error(SystemError::Exhausted(error)) => format!("cannot be opened now: {error}"),
         Lookup::Error(SystemError::Failed(error)) => format!("cannot be opened: {error}"),
-        Lookup::Error(SystemError::Unanswered(why)) => format!("cannot be opened now: {why}"),
+        Lookup::Error(SystemError::NoResponse(why)) => format!("cannot be opened now: {why}"),
     }
 }

@@ -1,6 +1,6 @@
 //! A device that gives no answer costs no other one anything.
 
-use super::{Instant, Limits, Pool, Progress, Resource, Unanswered};
+use super::{Instant, JobError, Limits, Pool, Progress, Resource};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn stalled_device_takes_only_its_own_threads() {
     let end = block(pool, A, SHARE + 1);
     assert_eq!(running(pool, A), SHARE);
     let late = runtime.block_on(pool.run(A, |_: &Progress| 1));
-    assert!(matches!(late, Err(Unanswered::Late(after)) if after >= PATIENCE), "{late:?}");
+    assert!(matches!(late, Err(JobError::TimedOut(after)) if after >= PATIENCE), "{late:?}");
     let load = |resource| {
         let Resource::Device(device) = resource else { panic!("a device") };
         let load = pool.loads().into_iter().find(|load| load.device == Some(device));
@@ -112,7 +112,7 @@ fn job_that_makes_progress_has_more_time() {
 fn job_beyond_the_queue_is_refused_at_once() {
     let (pool, runtime) = (pool(), runtime());
     let end = block(pool, A, SHARE + 4);
-    assert_eq!(runtime.block_on(pool.run(A, |_: &Progress| ())), Err(Unanswered::Busy));
+    assert_eq!(runtime.block_on(pool.run(A, |_: &Progress| ())), Err(JobError::QueueFull));
     drop(end);
 }
 
@@ -120,6 +120,6 @@ fn job_beyond_the_queue_is_refused_at_once() {
 fn panic_costs_one_job() {
     let (pool, runtime) = (pool(), runtime());
     let panics = |_: &Progress| panic!("as a test wants it");
-    assert_eq!(runtime.block_on(pool.run::<()>(A, panics)), Err(Unanswered::Panicked));
+    assert_eq!(runtime.block_on(pool.run::<()>(A, panics)), Err(JobError::Panicked));
     assert_eq!(runtime.block_on(pool.run(A, |_: &Progress| 1)), Ok(1));
 }
