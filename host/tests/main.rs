@@ -78,3 +78,4 @@ mod tables;
 mod versions;
 mod waiting_disk;
 mod wire;
+mod without_wire;

@@ -16,7 +16,7 @@
 //! ```
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::fixture::{Client, Reply, TestServer};
 
@@ -38,24 +38,62 @@ const ALLOWED_FIELDS: [&str; 14] = [
     "x-content-type-options",
 ];
 
+/// What a conversation is held over.
+pub trait Wire {
+    /// Sends what can be sent.
+    fn send(&mut self, bytes: &[u8]);
+
+    /// The next response, or `None` at the end.
+    fn reply(&mut self, is_head: bool) -> Option<Reply>;
+
+    /// What `= open`, `= closed` and `= end` hold of a connection, if there is one.
+    fn connection(&mut self) -> Option<&mut Client> {
+        None
+    }
+}
+
+impl Wire for Client {
+    fn send(&mut self, bytes: &[u8]) {
+        // A response may be there before all lines are.
+        self.send_if_open(bytes);
+    }
+
+    fn reply(&mut self, is_head: bool) -> Option<Reply> {
+        self.try_reply(!is_head)
+    }
+
+    fn connection(&mut self) -> Option<&mut Client> {
+        Some(self)
+    }
+}
+
 #[test]
 fn every_conversation_goes_as_written() {
     let server = TestServer::start();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire");
     let mut played = 0;
-    for file in fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let text = fs::read_to_string(&path).unwrap();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let lines: Vec<_> = text.lines().enumerate().collect();
-        for conversation in lines.split(|(_, line)| line.is_empty()) {
-            if conversation.iter().any(|(_, line)| !line.starts_with('#')) {
-                Conversation::new(&name, conversation).play(&server);
-                played += 1;
-            }
-        }
+    for file in fs::read_dir(folder()).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        played += play_file(&name, || server.connect());
     }
     assert!(played > 50, "only {played} conversations were found");
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire")
+}
+
+/// Plays each conversation of a file over a wire of its own, and tells how many there are.
+pub fn play_file<W: Wire>(name: &str, wire: impl Fn() -> W) -> usize {
+    let text = fs::read_to_string(folder().join(name)).unwrap();
+    let lines: Vec<_> = text.lines().enumerate().collect();
+    let mut played = 0;
+    for conversation in lines.split(|(_, line)| line.is_empty()) {
+        if conversation.iter().any(|(_, line)| !line.starts_with('#')) {
+            Conversation::new(name, conversation).play(wire());
+            played += 1;
+        }
+    }
+    played
 }
 
 struct Conversation<'a> {
@@ -71,8 +109,7 @@ impl<'a> Conversation<'a> {
         Conversation { name, lines, heads: [].into() }
     }
 
-    fn play(mut self, server: &TestServer) {
-        let mut client = server.connect();
+    fn play(mut self, mut wire: impl Wire) {
         let mut at = 0;
         while at < self.lines.len() {
             let (number, line) = self.lines[at];
@@ -83,23 +120,27 @@ impl<'a> Conversation<'a> {
                 ("#", _) => {}
                 (">", text) => {
                     self.note_request(text);
-                    // An answer may be there before all lines are.
-                    client.send_if_open(format!("{text}\r\n").as_bytes());
+                    wire.send(format!("{text}\r\n").as_bytes());
                 }
                 (">>", text) => {
                     self.note_request(text);
-                    client.send_if_open(&unescape(text));
+                    wire.send(&unescape(text));
                 }
                 ("<", status_line) => {
                     let is_head = self.heads.pop_front().unwrap_or(false);
-                    let reply = client.try_reply(!is_head);
+                    let reply = wire.reply(is_head);
                     let reply = reply.unwrap_or_else(|| panic!("{place}: no answer, but the end"));
                     assert_eq!(reply.status_line, status_line, "{place}: {reply:?}");
                     at = self.check_reply(&reply, at, &place);
                 }
-                ("=", "open") => client.expect_open(),
-                ("=", "closed") => client.expect_closed(),
-                ("=", "end") => client.half_close(),
+                ("=", what @ ("open" | "closed" | "end")) => {
+                    let Some(client) = wire.connection() else { continue };
+                    match what {
+                        "open" => client.expect_open(),
+                        "closed" => client.expect_closed(),
+                        _ => client.half_close(),
+                    }
+                }
                 _ => panic!("{place}: what is {line:?}?"),
             }
         }
@@ -190,7 +231,7 @@ fn a_conversation_that_goes_wrong_is_noticed() {
         "# a\n> GET /hello.txt HTTP/1.0\n>\n< HTTP/1.1 200 OK\n< !Date\n< ...\n<",
     ] {
         let lines: Vec<_> = text.lines().enumerate().collect();
-        let play = || Conversation::new("itself", &lines).play(&server);
+        let play = || Conversation::new("itself", &lines).play(server.connect());
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(play));
         assert!(outcome.is_err(), "nothing was noticed in {text:?}");
     }

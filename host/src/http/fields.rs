@@ -158,9 +158,9 @@ mod tests {
     fn shared_list_is_rendered_once() {
         let shared = list().shared();
         let mut out = Vec::new();
-        shared.clone().render(|fields, out| out.push(fields.len() as u8), &mut out);
+        shared.clone().render(|fields, out| out.push(b'0' + u8::from(fields.len() == 2)), &mut out);
         shared.render(|_, _| panic!("a second time"), &mut out);
-        assert_eq!(out, [2, 2]);
+        assert_eq!(out, b"11");
     }
 
     #[test]

@@ -115,3 +115,36 @@ pub fn trim(value: &[u8]) -> &[u8] {
     let end = value.iter().rev().take_while(|byte| is_blank(byte)).count();
     value.get(start..value.len() - end).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::{FieldLine, Method, Peer, Request, Scheme, Version};
+
+    fn shown(authority: Option<&'static str>, fields: &[(&'static str, &'static str)]) -> String {
+        let line = |&(name, value): &(&'static str, &'static str)| FieldLine {
+            name,
+            value: value.as_bytes(),
+        };
+        let request = Request {
+            line: b"GET / HTTP/1.1",
+            method: Method::Get,
+            scheme: Scheme::Http,
+            authority,
+            target: "/",
+            version: Version::Http2,
+            fields: fields.iter().map(line).collect(),
+            peer: Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 },
+        };
+        let shown = request.fields_for_guest();
+        shown.map(|(name, value)| format!("{name}={};", value.escape_ascii())).collect()
+    }
+
+    #[test]
+    fn authority_arrives_as_host() {
+        assert_eq!(shown(Some("a:1"), &[("accept", "b")]), "accept=b;host=a:1;");
+        assert_eq!(shown(Some("a:1"), &[("Host", "c"), ("accept", "b")]), "Host=a:1;accept=b;");
+        assert_eq!(shown(None, &[("Host", "c")]), "Host=c;");
+    }
+}
