@@ -13,7 +13,7 @@ use tracing_subscriber::filter::Targets;
 fn main() -> ExitCode {
     // Before anything else: a helper needs none of it.
     let work = |role, socket| match role {
-        Role::Compiler => runtime::compile::work(socket),
+        Role::Compiler => runtime::compile_job::work(socket),
     };
     if let Some(code) = helper::run(work) {
         return code;

@@ -64,12 +64,17 @@ fn ask(client: &mut Client, line: &str, fields: &str, body: &[u8]) -> Reply {
     client.reply()
 }
 
+/// The code of an error.
+fn code_of(reply: &Reply) -> String {
+    json(reply)["error"]["code"].as_str().unwrap().to_owned()
+}
+
 fn json(reply: &Reply) -> Value {
     serde_json::from_str(reply.text()).unwrap()
 }
 
 #[test]
-fn it_tells_how_the_server_is() {
+fn status_and_metrics_are_those_of_the_server() {
     let place = Place::new(&[]);
     place.program.get("/hello.txt");
     place.program.get("/hello.txt");
@@ -80,7 +85,7 @@ fn it_tells_how_the_server_is() {
     assert_eq!(status["guest"]["digest"], format!("{:#}", Digest::of(DEFAULT_GUEST)));
     assert_eq!(status["guest"]["origin"], "built-in");
     assert_eq!(status["requests"], 2);
-    assert_eq!(status["lockdown"]["files"], "fully");
+    assert_eq!(status["sandbox"]["files"], "fully");
     assert!(status["previous"].is_null());
     // What was taken is counted when it is.
     until(|| {
@@ -105,38 +110,201 @@ fn it_tells_how_the_server_is() {
     }
 }
 
+/// The keys of an object and of what is in it, in the order of the alphabet: `a`, `a.b`, `c[].d`.
+fn keys(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(key, value)| {
+                let within = keys(value).into_iter().map(move |inner| {
+                    if inner.starts_with('[') {
+                        format!("{key}{inner}")
+                    } else {
+                        format!("{key}.{inner}")
+                    }
+                });
+                std::iter::once(key.clone()).chain(within)
+            })
+            .collect(),
+        Value::Array(items) => items
+            .first()
+            .map(keys)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|key| format!("[].{key}"))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The shapes are stable: a key may be added here, and none may go.
 #[test]
-fn a_guest_that_is_handed_over_serves() {
+fn json_has_these_keys() {
+    let folder = site();
+    let cases = folder.path().join("cases.toml");
+    fs::write(&cases, "case = [{ line = 'GET / HTTP/1.1', decision = { index = '' } }]").unwrap();
+    let place = Place::new(&["--cases", cases.to_str().unwrap()]);
+    place.program.get("/hello.txt");
+    const REPORT: [&str; 16] = [
+        "accepted",
+        "active",
+        "cases",
+        "check_ms",
+        "compared",
+        "compile_ms",
+        "decisions",
+        "differences",
+        "digest",
+        "error",
+        "form",
+        "imports",
+        "interests",
+        "request_lines",
+        "skipped_cases",
+        "warnings",
+    ];
+    let with = |more: &[&str]| {
+        let mut all: Vec<String> = REPORT.iter().chain(more).map(|&key| key.to_owned()).collect();
+        all.sort();
+        all
+    };
+    let sorted = |reply: &Reply| {
+        let mut keys = keys(&json(reply));
+        keys.sort();
+        keys
+    };
+    let not_loaded = place.change("PUT /guest", b"");
+    assert_eq!(sorted(&not_loaded), with(&["error.code", "error.message"]));
+    assert!(json(&not_loaded)["form"].is_null());
+    const FAILED_CASE: [&str; 7] = [
+        "cases[].expected",
+        "cases[].file",
+        "cases[].got",
+        "cases[].line",
+        "cases[].name",
+        "cases[].passed",
+        "cases[].request",
+    ];
+    const DIFFERENCE: [&str; 3] =
+        ["differences[].candidate", "differences[].current", "differences[].request"];
+    let rejected = place.change("POST /check", &replying("x"));
+    let more = [&FAILED_CASE[..], &DIFFERENCE, &["error.code", "error.message"]].concat();
+    assert_eq!(sorted(&rejected), with(&more));
+    assert_eq!(json(&rejected)["form"], "module");
+    let accepted = place.change("PUT /guest", DEFAULT_GUEST);
+    let kinds = ["decisions.file", "decisions.index", "decisions.not-found", "decisions.reply"];
+    let passed = FAILED_CASE.iter().filter(|key| !key.ends_with("expected")).chain(&kinds);
+    assert_eq!(sorted(&accepted), with(&passed.copied().collect::<Vec<_>>()));
+    assert!(json(&accepted)["error"].is_null());
+
+    let status = sorted(&place.get("/status"));
+    // There is one only where a device was asked for something.
+    let status: Vec<_> = status.iter().filter(|key| !key.starts_with("disks[]")).collect();
+    assert_eq!(
+        status,
+        [
+            "access_log_lost_lines",
+            "compiler",
+            "connections",
+            "connections.active",
+            "connections.idle",
+            "connections.writing",
+            "disks",
+            "guest",
+            "guest.decision_cache_hits",
+            "guest.decision_cache_misses",
+            "guest.digest",
+            "guest.failures",
+            "guest.failures.busy",
+            "guest.failures.deadline",
+            "guest.failures.memory",
+            "guest.failures.refused",
+            "guest.failures.trap",
+            "guest.file",
+            "guest.form",
+            "guest.imports",
+            "guest.interests",
+            "guest.origin",
+            "history",
+            "history[].at",
+            "history[].digest",
+            "history[].message",
+            "history[].outcome",
+            "limits",
+            "limits.decision_cache_bytes",
+            "limits.guest_deadline_ms",
+            "limits.guest_memory_bytes",
+            "limits.guest_stack_bytes",
+            "limits.head_bytes",
+            "limits.line_bytes",
+            "limits.requests_per_connection",
+            "listeners",
+            "previous",
+            "ready",
+            "requests",
+            "root",
+            "sandbox",
+            "sandbox.files",
+            "sandbox.reads",
+            "sandbox.system_calls",
+            "sandbox.writes",
+            "started",
+            "uptime_s",
+            "version",
+            "workers",
+        ]
+    );
+    assert_eq!(place.change("PUT /guest", &replying("y")).status(), 422);
+    for (line, status, code) in [
+        ("POST /rollback", 409, "no-previous-guest"),
+        ("GET /nothing", 404, "not-found"),
+        ("GET /guest", 405, "method-not-allowed"),
+    ] {
+        let error = place.change(line, b"");
+        assert_eq!((error.status(), &*code_of(&error)), (status, code));
+        assert_eq!(sorted(&error), ["error", "error.code", "error.message"]);
+        assert_eq!(error.field("content-type"), Some("application/json"));
+    }
+    let error = place.ask("POST /rollback", "", b"");
+    assert_eq!((error.status(), &*code_of(&error)), (401, "token-required"));
+    let foreign = place.ask("GET /status", "Origin: http://evil.example\r\n", b"");
+    assert_eq!((foreign.status(), &*code_of(&foreign)), (403, "foreign-origin"));
+}
+
+#[test]
+fn uploaded_guest_serves_and_is_rolled_back() {
     let place = Place::new(&[]);
     let guest = replying("two");
     let tried = place.change("POST /check", &guest);
-    assert_eq!((tried.status(), &json(&tried)["fit"]), (200, &Value::Bool(true)));
+    assert_eq!((tried.status(), &json(&tried)["accepted"]), (200, &Value::Bool(true)));
     assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
     let served = place.change("PUT /guest", &guest);
     let report = json(&served);
-    assert_eq!((served.status(), &report["serves"]), (200, &Value::Bool(true)));
+    assert_eq!((served.status(), &report["active"]), (200, &Value::Bool(true)));
     // What was asked for of late is decided otherwise.
     assert_eq!(
-        (&report["compared"], &report["differences"][0]["now"]),
+        (&report["compared"], &report["differences"][0]["current"]),
         (&1.into(), &"file \"hello.txt\"".into())
     );
     assert_eq!(place.program.get("/hello.txt").text(), "two");
     let status = json(&place.get("/status"));
     assert_eq!(status["guest"]["digest"], format!("{:#}", Digest::of(&guest)));
-    assert_eq!(status["guest"]["origin"], "handed-over");
-    assert_eq!(status["history"][0]["outcome"], "served");
+    assert_eq!(status["guest"]["origin"], "upload");
+    assert_eq!(status["history"][0]["outcome"], "deployed");
     let back = place.change("POST /rollback", b"");
     assert_eq!(back.status(), 200);
-    assert!(back.text().contains("serves again"));
+    assert_eq!(json(&back)["active"], format!("{:#}", Digest::of(DEFAULT_GUEST)));
+    assert_eq!(json(&back)["replaced"], format!("{:#}", Digest::of(&guest)));
     assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
     let status = json(&place.get("/status"));
     assert_eq!(status["guest"]["origin"], "built-in");
     assert_eq!(status["history"][0]["outcome"], "rolled-back");
-    assert_eq!(place.change("POST /rollback", b"").status(), 409);
+    let again = place.change("POST /rollback", b"");
+    assert_eq!((again.status(), code_of(&again)), (409, "no-previous-guest".to_owned()));
 }
 
 #[test]
-fn the_status_tells_where_the_guest_came_from() {
+fn status_has_the_origin_of_the_guest() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.wasm");
     fs::write(&file, replying("one")).unwrap();
@@ -148,36 +316,42 @@ fn the_status_tells_where_the_guest_came_from() {
     };
     assert_eq!(origin(&place), "file");
     assert_eq!(place.change("PUT /guest", &replying("two")).status(), 200);
-    assert_eq!(origin(&place), "handed-over");
-    place.program.wait_for("serves in place of");
+    assert_eq!(origin(&place), "upload");
+    place.program.wait_for("guest deployed");
     place.program.signal(Signal::HUP);
-    place.program.wait_for("serves in place of");
+    place.program.wait_for("guest deployed");
     assert_eq!(origin(&place), "file");
 }
 
 #[test]
-fn an_unfit_guest_is_refused_with_the_reasons() {
+fn rejected_guest_is_422_with_a_code() {
     let folder = site();
     let cases = folder.path().join("cases.toml");
     fs::write(&cases, "case = [{ line = 'GET / HTTP/1.1', decision = { index = '' } }]").unwrap();
     let place = Place::new(&["--cases", cases.to_str().unwrap()]);
-    for (guest, part) in [
-        (b"".to_vec(), "it is empty"),
-        (b"<!doctype html>".to_vec(), "not WebAssembly"),
-        (decides_nonsense(), "unexpected discriminant"),
-        (replying("x"), "1 of 1 cases failed"),
+    for (guest, code, part) in [
+        (b"".to_vec(), "not-a-guest", "is empty"),
+        (b"<!doctype html>".to_vec(), "not-a-guest", "not WebAssembly"),
+        (DEFAULT_GUEST[..DEFAULT_GUEST.len() - 1].to_vec(), "does-not-compile", "compile: "),
+        (wat::parse_str("(component)").unwrap(), "contract-mismatch", "does not export the world"),
+        (decides_nonsense(), "decision-failed", "unexpected discriminant"),
+        (replying("x"), "case-failed", "1 of 1 cases failed"),
     ] {
         let refused = place.change("PUT /guest", &guest);
         let report = json(&refused);
         assert_eq!(refused.status(), 422, "{part}");
-        assert!(report["problem"].as_str().unwrap().contains(part), "{report}");
-        assert_eq!(report["serves"], false);
+        assert_eq!(report["error"]["code"], code);
+        assert!(report["error"]["message"].as_str().unwrap().contains(part), "{report}");
+        assert_eq!((&report["accepted"], &report["active"]), (&false.into(), &false.into()));
     }
     let report = json(&place.change("POST /check", &replying("x")));
-    assert_eq!((&report["fit"], &report["cases"][0]["passed"]), (&false.into(), &false.into()));
+    assert_eq!(
+        (&report["accepted"], &report["cases"][0]["passed"]),
+        (&false.into(), &false.into())
+    );
     assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
     let metrics = place.get("/metrics");
-    assert!(metrics.text().contains("innkeeper_guest_swaps_total{outcome=\"refused\"} 4"));
+    assert!(metrics.text().contains("innkeeper_guest_deployments_total{outcome=\"rejected\"} 6"));
 }
 
 #[test]
@@ -333,7 +507,7 @@ fn replace(file: &std::path::Path, content: &[u8]) {
 
 /// Does what changes a file and not its content. Each is noticed.
 fn touch_in_every_way(place: &mut Place, file: &std::path::Path) {
-    const NOTHING_NEW: &str = "holds what it held before";
+    const NOTHING_NEW: &str = "guest file unchanged";
     let content = fs::read(file).unwrap();
     fs::File::options().append(true).open(file).unwrap().set_modified(SystemTime::now()).unwrap();
     place.program.wait_for(NOTHING_NEW);
@@ -351,9 +525,9 @@ fn guest_that_failed_in_service_stays_out_of_it() {
     let (_folder, file, mut place) = with_file(&module("", ""), &["--rollback-after", "1"]);
     let fails = replying("fails on /x");
     replace(&file, &fails);
-    place.program.wait_for("serves in place of");
+    place.program.wait_for("guest deployed");
     assert_eq!(place.program.get("/x").status(), 500);
-    place.program.wait_for("is out of service");
+    place.program.wait_for("too many decisions failed");
     touch_in_every_way(&mut place, &file);
     for other in [replying("two"), replying("three")] {
         assert_eq!(place.change("PUT /guest", &other).status(), 200);
@@ -361,32 +535,32 @@ fn guest_that_failed_in_service_stays_out_of_it() {
     }
     // Also where other content was there meanwhile, and where somebody hands it over.
     replace(&file, b"nonsense");
-    place.program.wait_for("it is not WebAssembly");
+    place.program.wait_for("not WebAssembly");
     replace(&file, &fails);
-    place.program.wait_for("is not tried: it was taken out of service");
+    place.program.wait_for("guest not tried again");
     touch_in_every_way(&mut place, &file);
     let refused = place.change("PUT /guest", &fails);
     assert_eq!(refused.status(), 422);
     assert!(refused.text().contains("1 of its last 1000 decisions failed"), "{}", refused.text());
     assert_eq!(place.program.get("/hello.txt").text(), "three");
     place.program.signal(Signal::HUP);
-    place.program.wait_for("serves in place of");
+    place.program.wait_for("guest deployed");
     assert_eq!(place.program.get("/").text(), "fails on /x");
 }
 
 /// A `chmod` of a folder above the file undid what somebody had put in service.
 #[test]
-fn guest_that_was_handed_over_serves_until_the_content_of_the_file_changes() {
+fn uploaded_guest_serves_until_the_content_of_the_file_changes() {
     let one = replying("one");
     let (_folder, file, mut place) = with_file(&one, &[]);
     assert_eq!(place.change("PUT /guest", &replying("two")).status(), 200);
-    place.program.wait_for("serves in place of");
+    place.program.wait_for("guest deployed");
     touch_in_every_way(&mut place, &file);
     assert_eq!(place.program.get("/").text(), "two");
     replace(&file, &replying("three"));
-    place.program.wait_for("serves in place of");
+    place.program.wait_for("guest deployed");
     replace(&file, &one);
-    place.program.wait_for("serves in place of");
+    place.program.wait_for("guest deployed");
     assert_eq!(place.program.get("/").text(), "one");
 }
 
@@ -400,7 +574,10 @@ fn decisions_that_differ_at_their_end_are_told_apart() {
     let report = json(&place.change("POST /check", &ending("b")));
     let difference = &report["differences"][0];
     assert_eq!(report["compared"], 1, "{report}");
-    assert!(difference["now"] != difference["then"] && difference["now"].is_string(), "{report}");
+    assert!(
+        difference["current"] != difference["candidate"] && difference["current"].is_string(),
+        "{report}"
+    );
     let report = json(&place.change("POST /check", &ending("a")));
     assert_eq!(report["differences"], Value::Array(Vec::new()), "{report}");
 }
@@ -412,7 +589,7 @@ fn guest_that_replies_at_length_is_checked_in_little_memory() {
     assert_eq!(place.change("POST /check", &replying_at_length(1)).status(), 200);
     let before = place.program.memory("VmHWM:");
     let report = json(&place.change("POST /check", &replying_at_length(128 << 10)));
-    assert_eq!(report["fit"], true, "{report}");
+    assert_eq!(report["accepted"], true, "{report}");
     let taken = place.program.memory("VmHWM:").saturating_sub(before);
     assert!(taken < 16 << 20, "{} MiB", taken >> 20);
 }

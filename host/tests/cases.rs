@@ -6,8 +6,8 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use innkeeper::guest::LoadedGuest;
-use innkeeper::guest::cases::CaseFile;
 use innkeeper::guest::decision::Kind;
+use innkeeper::guest::validation::cases::CaseFile;
 use innkeeper_cases::Failure;
 use innkeeper_guest::testing::check_cases;
 

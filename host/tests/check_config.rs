@@ -93,10 +93,10 @@ fn what_the_configuration_names_and_is_wrong_is_1() {
     for (flags, told) in [
         (&["--listen", "192.0.2.1:80"][..], "this machine does not have that address"),
         (&["--guest", "none.wasm"], "cannot read the guest none.wasm: No such file"),
-        (&["--guest", "file"], "file is not fit to serve: it is not WebAssembly"),
+        (&["--guest", "file"], "file is rejected: not WebAssembly"),
         (&["--cases", "none.toml"], "cannot read the cases none.toml: No such file"),
         (&["--cases", "wrong.toml"], "wrong.toml"),
-        (&["--cases", "fails.toml"], "the built-in guest is not fit to serve: "),
+        (&["--cases", "fails.toml"], "the built-in guest is rejected: "),
         (&["--guest-memory", "64KiB"], "its memory begins with 448 KiB, and it may have 64 KiB"),
         (&["--access-log-file", "no/a.log"], "cannot write the log no/a.log: No such file"),
         (&["--access-log-file", "root"], "it is not a regular file but a directory"),

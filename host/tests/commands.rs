@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use innkeeper::guest::release::source::read_cases;
+use innkeeper::guest::validation::cases::read_cases;
 use innkeeper::guest::validation::check::check;
 use innkeeper::guest::{DEFAULT_GUEST, Digest};
 use tempfile::TempDir;
@@ -129,7 +129,7 @@ fn what_is_no_guest_or_no_table_is_told() {
             "the cases in broken.toml cannot be read: line ",
         ),
         (&["test", "broken.toml", "broken.toml"], 1, "cannot be read: line "),
-        (&["check", "broken.toml"], 1, "broken.toml is not a guest: it is not WebAssembly"),
+        (&["check", "broken.toml"], 1, "cannot load broken.toml: not WebAssembly"),
         (&["check", "."], 1, "cannot read the guest .: it is not a regular file"),
         (&["explain"], 2, "<LINE>"),
         (&["explain", "GET / HTTP/1.1", "-H", "none"], 2, "'Name: value'"),
@@ -260,7 +260,7 @@ fn check_tells_what_a_guest_is() {
     let instructions: u64 = told("fuel").split(' ').next().unwrap().parse().unwrap();
     assert!((500..50_000).contains(&instructions), "{}", ended.out);
     assert!(told("checked").contains(" and 1 cases"), "{}", ended.out);
-    assert_eq!(told("verdict"), "fit to serve");
+    assert_eq!(told("verdict"), "accepted");
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn check_warns_of_what_breaks_no_rule_and_is_wrong_all_the_same() {
             ended.out.lines().filter(|line| line.starts_with("warning")).collect();
         assert_eq!(warnings.len(), 1, "{}", ended.out);
         assert!(warnings[0].contains(part), "{}", warnings[0]);
-        assert!(ended.out.contains("verdict    fit to serve"), "{}", ended.out);
+        assert!(ended.out.contains("verdict    accepted"), "{}", ended.out);
     }
     for guest in
         [replying_with(404, "no\\n"), redirecting("https://example.org/a?//b"), redirecting("/a")]
@@ -292,12 +292,12 @@ fn check_warns_of_what_breaks_no_rule_and_is_wrong_all_the_same() {
 }
 
 #[test]
-fn check_tells_why_a_guest_is_unfit() {
+fn check_of_a_failing_guest_is_rejected() {
     let folder = folder(&[("nonsense.wasm", &decides_nonsense())]);
     let ended = run(folder.path(), &["check", "nonsense.wasm"]);
     assert_eq!(ended.code, 1);
     let verdict = value(&ended.out, "verdict");
-    assert!(verdict.starts_with("not fit to serve: on \"GET / HTTP/1.1\" "), "{verdict}");
+    assert!(verdict.starts_with("rejected: the guest fails on \"GET / HTTP/1.1\": "), "{verdict}");
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Place {
     fn put(&self, guest: &[u8]) -> (u16, String) {
         let reply = self.change("PUT /guest", guest);
         let report: Value = serde_json::from_str(reply.text()).unwrap();
-        (reply.status(), report["problem"].as_str().unwrap_or_default().to_owned())
+        (reply.status(), report["error"]["message"].as_str().unwrap_or_default().to_owned())
     }
 
     /// The process that starts helpers.
@@ -153,7 +153,7 @@ fn server_serves_on_without_the_process_that_starts_helpers() {
     until(|| stat(compiler).is_none());
     place.program.wait_for("helper spawner has ended");
     assert_eq!(
-        place.change("GET /status", b"").text().matches("\"compiler\": \"gone\"").count(),
+        place.change("GET /status", b"").text().matches("\"compiler\": \"unavailable\"").count(),
         1
     );
     let metrics = place.change("GET /metrics", b"");

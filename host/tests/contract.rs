@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use innkeeper::guest::LoadedGuest;
 use innkeeper::guest::origin::Origin;
-use innkeeper::guest::release::source::read_cases;
+use innkeeper::guest::validation::cases::read_cases;
 use innkeeper::guest::validation::validate::validate;
+use innkeeper::guest::{LoadError, LoadedGuest};
 
 use crate::fixture::{Setup, engine};
 use crate::wat_guest;
@@ -30,7 +30,7 @@ fn guest_of_a_published_version_still_serves() {
             let validated =
                 validate(engine(), Origin::File, &std::fs::read(&file).unwrap(), &cases)
                     .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-            let guest = Arc::new(validated.generation);
+            let guest = Arc::new(validated.guest);
             let server = Setup { guest, ..Setup::default() }.start();
             assert_eq!(server.get("/").status(), 200, "{}", file.display());
             served += 1;
@@ -40,7 +40,7 @@ fn guest_of_a_published_version_still_serves() {
 }
 
 /// A guest that was made for this version of the contract.
-fn made_for(version: &str) -> Result<LoadedGuest, String> {
+fn made_for(version: &str) -> Result<LoadedGuest, LoadError> {
     LoadedGuest::load(engine(), &wat_guest::of_version(version))
 }
 
@@ -55,8 +55,9 @@ fn guest_of_a_later_patch_version_serves() {
 fn guest_of_an_unknown_version_is_refused_with_the_known_ones() {
     for version in ["0.2.0", "1.0.0"] {
         let error = made_for(version).err().unwrap();
-        let told = format!("it was made for version {version} of the contract");
-        assert!(error.starts_with(&told), "{error}");
-        assert!(error.contains("knows 0.1.x"), "{error}");
+        assert_eq!(error.code(), "contract-mismatch");
+        let message = error.to_string();
+        let part = format!("made for version {version} of the contract");
+        assert!(message.contains(&part) && message.contains("supports 0.1.x"), "{message}");
     }
 }

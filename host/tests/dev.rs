@@ -52,7 +52,7 @@ mod guest {
 #[test]
 fn a_change_of_the_source_reaches_the_page() {
     let mut place = Place::new();
-    place.events.receive_until(r#"data: {"version":0,"problem":null}"#);
+    place.events.receive_until(r#"data: {"version":0,"error":null}"#);
     let page = place.program.get("/");
     assert_eq!(page.field("cache-control"), Some("no-store"));
     assert!(page.text().starts_with("<h1>home</h1>\n"));
@@ -60,11 +60,11 @@ fn a_change_of_the_source_reaches_the_page() {
     assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
     // A new guest.
     place.source(&replying("two"));
-    place.events.receive_until(r#"data: {"version":1,"problem":null}"#);
+    place.events.receive_until(r#"data: {"version":1,"error":null}"#);
     assert_eq!(place.program.get("/hello.txt").text(), "two");
     // One that does not pass its check.
     place.source(&decides_nonsense());
-    place.events.receive_until(r#""version":1,"problem":"policy.wasm: "#);
+    place.events.receive_until(r#""version":1,"error":"policy.wasm: "#);
     assert_eq!(place.program.get("/hello.txt").text(), "two");
     // One that does not even build.
     fs::remove_file(place.folder.path().join("src/guest")).unwrap();
@@ -72,7 +72,7 @@ fn a_change_of_the_source_reaches_the_page() {
     assert_eq!(place.program.get("/hello.txt").text(), "two");
     // It is mended.
     place.source(&replying("three"));
-    place.events.receive_until(r#"data: {"version":2,"problem":null}"#);
+    place.events.receive_until(r#"data: {"version":2,"error":null}"#);
     assert_eq!(place.program.get("/hello.txt").text(), "three");
 }
 
@@ -109,12 +109,12 @@ fn pages_of_other_sites_do_not_hear_of_it() {
 #[test]
 fn a_source_that_is_one_file_may_be_replaced_more_than_once() {
     let mut place = Place::with("src/guest");
-    place.events.receive_until(r#"data: {"version":0,"problem":null}"#);
+    place.events.receive_until(r#"data: {"version":0,"error":null}"#);
     for version in 1..4 {
         let new = place.folder.path().join("src/new");
         fs::write(&new, replying(&version.to_string())).unwrap();
         fs::rename(new, place.folder.path().join("src/guest")).unwrap();
-        place.events.receive_until(&format!(r#""version":{version},"problem":null"#));
+        place.events.receive_until(&format!(r#""version":{version},"error":null"#));
         assert_eq!(place.program.get("/hello.txt").text(), version.to_string());
     }
 }
@@ -124,7 +124,7 @@ fn a_change_of_the_site_reaches_the_page() {
     let mut place = Place::new();
     place.events.receive_until(r#""version":0"#);
     fs::write(place.folder.path().join("root/index.html"), "<h1>new</h1>\n").unwrap();
-    place.events.receive_until(r#"data: {"version":1,"problem":null}"#);
+    place.events.receive_until(r#"data: {"version":1,"error":null}"#);
     assert!(place.program.get("/").text().starts_with("<h1>new</h1>\n"));
 }
 

@@ -85,12 +85,12 @@ fn without_room_for_another_thread_requests_are_answered() {
     let large = module(&format!("(data \"{}\")", "x".repeat(4 << 20)), "");
     fs::write(&next, large).unwrap();
     fs::rename(&next, &guest).unwrap();
-    let line = program.wait_for("goes on serving");
+    let line = program.wait_for(" active=");
     assert!(line.contains("memory"), "{line}");
     assert_eq!(ask(&mut old, "/hello.txt").text(), "hello\n");
     fs::write(&next, replying("two")).unwrap();
     fs::rename(&next, &guest).unwrap();
-    program.wait_for("serves in place of");
+    program.wait_for("guest deployed");
     assert_eq!(ask(&mut old, "/").text(), "two");
     limit(&program, Resource::As, before);
     assert!(!program.said.contains("panic"), "{}", program.said);

@@ -410,7 +410,7 @@ fn is_not_loaded(bytes: &[u8], reason: &str) {
     match LoadedGuest::load(engine(), bytes) {
         Ok(_) => panic!("it was loaded"),
         Err(error) => {
-            assert!(on_one_line(error.clone()).contains(reason), "it is refused with: {error}");
+            assert!(on_one_line(error.to_string()).contains(reason), "it is refused with: {error}");
         }
     }
 }
@@ -491,7 +491,7 @@ fn asks_for_four_gibibytes() {
 
 #[test]
 fn is_no_guest() {
-    is_not_loaded(b"", "it is empty");
+    is_not_loaded(b"", "is empty");
     is_not_loaded(b"not wasm at all", "not WebAssembly");
     is_not_loaded(b"\0asm\x01\0\0\0", "without a component type");
     let truncated = &DEFAULT_GUEST[..DEFAULT_GUEST.len() / 2];

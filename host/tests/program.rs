@@ -137,7 +137,7 @@ fn what_cannot_be_served_is_told_in_one_line() {
         (&["no/such/folder"][..], "no/such/folder: there is no such directory"),
         (&["Cargo.toml"], "Cargo.toml: it is not a directory"),
         (&["--guest", "no-such.wasm"], "no-such.wasm"),
-        (&["--guest", "Cargo.toml"], "Cargo.toml is not fit to serve: it is not WebAssembly"),
+        (&["--guest", "Cargo.toml"], "Cargo.toml is rejected: not WebAssembly"),
         (&["--guest", "html"], "html"),
         (&["--listen", &taken], "another program listens there"),
         (&["--listen", "192.0.2.1:0"], "this machine does not have that address"),
@@ -216,7 +216,7 @@ fn compiled_guests_are_kept_where_nobody_else_can_write() {
 }
 
 #[test]
-fn a_check_that_was_passed_is_not_made_again_unless_something_changed() {
+fn passed_check_is_made_again_only_after_a_change() {
     let folder = site();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     fs::write(path("policy.wasm"), innkeeper::guest::DEFAULT_GUEST).unwrap();

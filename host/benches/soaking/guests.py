@@ -71,11 +71,11 @@ class Swaps:
     def status(self):
         return json.loads(call(self.admin, "GET", "/status")[1])
 
-    def refusals(self):
+    def rejections(self):
         text = call(self.admin, "GET", "/metrics")[1].decode()
         return sum(float(line.split()[-1]) for line in text.splitlines()
-                   if line.startswith("innkeeper_guest_swaps_total")
-                   and ("refused" in line or "unreadable" in line))
+                   if line.startswith("innkeeper_guest_deployments_total")
+                   and ("rejected" in line or "unreadable" in line))
 
     def serves(self, guest):
         """Waits until a guest serves."""
@@ -107,9 +107,9 @@ class Swaps:
             right = status == 200 and self.serves(good)
         elif kind == "rename unfit":
             kind = f"{kind}: {name}"
-            refusals = self.refusals()
+            rejections = self.rejections()
             self.write(bad)
-            right = self.wait(lambda: self.refusals() > refusals)
+            right = self.wait(lambda: self.rejections() > rejections)
             right = right and self.status()["guest"]["digest"] == before
             # What it reads on the next SIGHUP is fit again.
             self.in_file = with_section(self.fit[1])

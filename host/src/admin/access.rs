@@ -1,19 +1,20 @@
-//! Who may do what at the administration.
+//! What clients of the administration may do.
 //!
-//! Whoever can open the Unix socket may do all. Whoever can connect to the address may
-//! look; changing the guest, and seeing what requests were made, needs the token.
+//! A client that can open the Unix socket may do all. One that can connect to the address may
+//! look; to change the guest, and to see the requests that were made, it needs the token.
 //!
 //! A page of another site that is open in the same browser can send requests here, and
-//! by changing where its name leads (DNS rebinding) even read the answers. It cannot
+//! by changing where its name leads (DNS rebinding) even read the responses. It cannot
 //! choose `Host` and `Origin`, so what matters is done only where both are ours.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::http::uri::Authority;
 
 use crate::guest::Digest;
-use crate::named_file;
+use crate::named_file::{self, NamedFileError};
 
 /// The fewest characters of a token. With 62 to choose from that is 95 bits.
 const SHORTEST_TOKEN: usize = 16;
@@ -21,17 +22,51 @@ const SHORTEST_TOKEN: usize = 16;
 /// Bytes of the file that a token is in.
 const TOKEN_FILE_BYTES: u64 = 64 << 10;
 
-/// What is asked of who wants to change something.
+/// What a client needs to change something.
 pub enum Access {
-    /// Nothing: the socket's mode has asked already.
+    /// Nothing: the mode of the socket decides.
     Open,
     /// This token. Its digest takes the same time to compare, whatever was sent.
     Token(Digest),
-    /// Nobody may.
-    Nobody,
+    /// No client may.
+    ReadOnly,
 }
 
-/// Why somebody may not.
+/// A file without a token.
+#[derive(Debug)]
+pub struct TokenError {
+    /// Its path.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub problem: TokenProblem,
+}
+
+/// What is wrong with a token's file.
+#[derive(Debug)]
+pub enum TokenProblem {
+    /// It cannot be read.
+    File(NamedFileError),
+    /// It holds too few characters, or others than visible ASCII.
+    NoToken,
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.problem {
+            TokenProblem::File(error) => write!(f, "cannot read the token in {path}: {error}"),
+            TokenProblem::NoToken => write!(
+                f,
+                "{path} holds no token: it must be {SHORTEST_TOKEN} characters or more, without \
+                 blanks; make one with: openssl rand -hex 24 > {path}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The token is missing or wrong.
@@ -43,18 +78,15 @@ pub enum Refusal {
 }
 
 impl Access {
-    /// Reads the token from its file. The error is a sentence.
-    pub fn read_token(path: &Path) -> Result<Access, String> {
-        let shown = path.display();
+    /// Reads the token from its file.
+    pub fn read_token(path: &Path) -> Result<Access, TokenError> {
+        let error = |problem| TokenError { path: path.to_owned(), problem };
         let text = named_file::read_text(path, TOKEN_FILE_BYTES)
-            .map_err(|error| format!("cannot read the token in {shown}: {error}"))?;
+            .map_err(|cause| error(TokenProblem::File(cause)))?;
         let token = text.trim();
         let is_good = token.len() >= SHORTEST_TOKEN && token.bytes().all(|b| b.is_ascii_graphic());
         if !is_good {
-            return Err(format!(
-                "{shown} holds no token: it must be {SHORTEST_TOKEN} characters or more, without \
-                 blanks; make one with: openssl rand -hex 24 > {shown}"
-            ));
+            return Err(error(TokenProblem::NoToken));
         }
         Ok(Access::Token(Digest::of(token.as_bytes())))
     }
@@ -63,7 +95,7 @@ impl Access {
     pub fn may_change(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         match self {
             Access::Open => Ok(()),
-            Access::Nobody => Err(Refusal::NoToken),
+            Access::ReadOnly => Err(Refusal::NoToken),
             Access::Token(digest) => {
                 let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
                 let given = given.and_then(|value| value.strip_prefix("Bearer "));
@@ -96,7 +128,7 @@ pub fn is_own(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Whether a request was made for this server, and by a page of its site, if by any: one on
 /// this machine, or on the host that the request is for, at one of the site's ports. Gives
-/// the origin that may read the answer.
+/// the origin that may read the response.
 pub fn is_of_site(headers: &HeaderMap, ports: &[u16]) -> Result<Option<HeaderValue>, Refusal> {
     let mut others = headers.clone();
     let Some(origin) = others.remove(ORIGIN) else {
@@ -121,7 +153,7 @@ pub fn is_of_site(headers: &HeaderMap, ports: &[u16]) -> Result<Option<HeaderVal
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, Refusal, is_of_site, is_own};
+    use super::{Access, Refusal, TokenProblem, is_of_site, is_own};
     use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 
     fn headers(fields: &[(hyper::header::HeaderName, &'static str)]) -> HeaderMap {
@@ -130,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn other_sites_are_kept_out() {
+    fn request_of_another_site_is_foreign() {
         let own = |host, origin: Option<&'static str>| {
             let mut fields = vec![(HOST, host)];
             fields.extend(origin.map(|origin| (ORIGIN, origin)));
@@ -149,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_the_site_may_listen_and_no_others() {
+    fn only_pages_of_the_site_may_listen() {
         let may = |host, origin: Option<&'static str>| {
             let mut fields = vec![(HOST, host)];
             fields.extend(origin.map(|origin| (ORIGIN, origin)));
@@ -183,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_asked_for() {
+    fn change_needs_the_token() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("token");
         for bad in [
@@ -194,7 +226,7 @@ mod tests {
         ] {
             std::fs::write(&path, bad).expect("written");
             let error = Access::read_token(&path).err().expect("refused");
-            assert!(error.contains("openssl rand"), "{error}");
+            assert!(matches!(error.problem, TokenProblem::NoToken), "{error}");
         }
         std::fs::write(&path, "0123456789abcdef\n").expect("written");
         let access = Access::read_token(&path).expect("a token");
@@ -203,6 +235,6 @@ mod tests {
         assert_eq!(may("Bearer 0123456789abcdeg"), Err(Refusal::Token));
         assert_eq!(may("Basic 0123456789abcdef"), Err(Refusal::Token));
         assert_eq!(access.may_change(&HeaderMap::new()), Err(Refusal::Token));
-        assert_eq!(Access::Nobody.may_change(&HeaderMap::new()), Err(Refusal::NoToken));
+        assert_eq!(Access::ReadOnly.may_change(&HeaderMap::new()), Err(Refusal::NoToken));
     }
 }

@@ -1,5 +1,4 @@
-//! Where the administration listens: an address, or a socket that only this user may
-//! open.
+//! Where the administration listens: an address, or a socket that only this user may open.
 
 use std::fmt;
 use std::io;
@@ -13,7 +12,7 @@ use rustix::fs::Mode;
 use crate::named_file;
 use crate::transport::listener::try_bind;
 
-/// Where the server listens for who runs it.
+/// The address of the administration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminAddress {
     /// An address.
@@ -30,6 +29,43 @@ impl fmt::Display for AdminAddress {
         }
     }
 }
+
+/// An address that cannot be listened on.
+#[derive(Debug)]
+pub struct BindError {
+    /// The address.
+    pub address: AdminAddress,
+    /// What is wrong.
+    pub problem: BindProblem,
+}
+
+/// What is wrong with an address.
+#[derive(Debug)]
+pub enum BindProblem {
+    /// Another program listens there.
+    InUse,
+    /// There is a file of that name, which is no socket.
+    NoSocket,
+    /// The system refuses it.
+    Io(io::Error),
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {} (--admin): ", self.address)?;
+        match &self.problem {
+            BindProblem::InUse => {
+                f.write_str("another program listens there; stop it, or choose another")
+            }
+            BindProblem::NoSocket => {
+                f.write_str("there is a file of that name, which is no socket; choose another name")
+            }
+            BindProblem::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
 
 /// A socket that listens, before there is a runtime.
 pub enum Bound {
@@ -48,38 +84,33 @@ pub enum Listener {
 }
 
 impl Bound {
-    /// Binds. The error is a sentence for the person who chose the address. To be called
-    /// while there is one thread: the mode of new files is the process's.
-    pub fn bind(address: &AdminAddress) -> Result<Bound, String> {
-        let told = |error: io::Error| {
-            let is_used = error.kind() == io::ErrorKind::AddrInUse;
-            let why = match address {
-                AdminAddress::Unix(path) if is_used && !is_socket(path) => {
-                    "there is a file of that name, which is no socket; choose another name"
-                        .to_owned()
-                }
-                _ if is_used => {
-                    "another program listens there; stop it, or choose another".to_owned()
-                }
-                _ => error.to_string(),
+    /// Binds. To be called while there is one thread: the mode of new files is the process's.
+    pub fn bind(address: &AdminAddress) -> Result<Bound, BindError> {
+        let error = |cause: io::Error| {
+            let is_used = cause.kind() == io::ErrorKind::AddrInUse;
+            let problem = match address {
+                AdminAddress::Unix(path) if is_used && !is_socket(path) => BindProblem::NoSocket,
+                _ if is_used => BindProblem::InUse,
+                _ => BindProblem::Io(cause),
             };
-            format!("cannot listen on {address} (--admin): {why}")
+            BindError { address: address.clone(), problem }
         };
         match address {
-            AdminAddress::Tcp(address) => bind_tcp(*address).map(Bound::Tcp).map_err(told),
-            AdminAddress::Unix(path) => bind_unix(path).map(Bound::Unix).map_err(told),
+            AdminAddress::Tcp(address) => bind_tcp(*address).map(Bound::Tcp).map_err(error),
+            AdminAddress::Unix(path) => bind_unix(path).map(Bound::Unix).map_err(error),
         }
     }
 
     /// Whether the address could be bound, without a trace. `false` if another program, maybe a
     /// server that this one is to replace, listens there.
-    pub fn check(address: &AdminAddress) -> Result<bool, String> {
+    pub fn check(address: &AdminAddress) -> Result<bool, BindError> {
+        let error = |problem| BindError { address: address.clone(), problem };
         let path = match address {
             AdminAddress::Tcp(address) => {
                 return match try_bind(*address) {
                     Ok(()) => Ok(true),
-                    Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(false),
-                    Err(error) => Err(format!("cannot listen on {address} (--admin): {error}")),
+                    Err(cause) if cause.kind() == io::ErrorKind::AddrInUse => Ok(false),
+                    Err(cause) => Err(error(BindProblem::Io(cause))),
                 };
             }
             AdminAddress::Unix(path) => path,
@@ -87,11 +118,13 @@ impl Bound {
         if is_socket(path) {
             return Ok(is_left_over(path));
         }
-        let created = match path.symlink_metadata() {
-            Ok(_) => Err("there is a file of that name, which is no socket".to_owned()),
-            Err(_) => named_file::can_create(path).map_err(|error| error.to_string()),
-        };
-        created.map(|()| true).map_err(|why| format!("cannot listen on {address} (--admin): {why}"))
+        match path.symlink_metadata() {
+            Ok(_) => Err(error(BindProblem::NoSocket)),
+            Err(_) => match named_file::can_create(path) {
+                Ok(()) => Ok(true),
+                Err(cause) => Err(error(BindProblem::Io(cause))),
+            },
+        }
     }
 
     /// The port that was found, if any would do.
@@ -121,7 +154,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let bind = || {
-        // Nobody else may connect, not even for a moment.
+        // No other user may connect, not even for a moment.
         let before = rustix::process::umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
         let bound = UnixListener::bind(path);
         rustix::process::umask(before);
@@ -142,7 +175,7 @@ fn is_socket(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
-/// Whether this is a socket that a server has left behind: nobody listens to it.
+/// Whether this is a socket that a server has left behind: no program listens to it.
 fn is_left_over(path: &Path) -> bool {
     is_socket(path)
         && UnixStream::connect(path)
@@ -151,12 +184,12 @@ fn is_left_over(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{AdminAddress, Bound, bind_unix};
+    use super::{AdminAddress, BindProblem, Bound, bind_unix};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_socket_is_for_its_user_alone() {
+    fn socket_is_for_its_user_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("admin");
         let first = bind_unix(&path).expect("a socket");
@@ -164,13 +197,13 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let address = AdminAddress::Unix(path.clone());
         let error = Bound::bind(&address).err().expect("it is in use");
-        assert!(error.contains("another program listens there"), "{error}");
+        assert!(matches!(error.problem, BindProblem::InUse), "{error}");
         drop(first);
         bind_unix(&path).expect("what was left over is replaced");
         fs::remove_file(&path).expect("removed");
         fs::write(&path, "precious").expect("written");
         let error = Bound::bind(&address).err().expect("it is a file");
-        assert!(error.contains("is no socket"), "{error}");
+        assert!(matches!(error.problem, BindProblem::NoSocket), "{error}");
         assert_eq!(fs::read(&path).expect("a file"), b"precious");
     }
 }

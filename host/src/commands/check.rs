@@ -10,9 +10,9 @@ use bytesize::ByteSize;
 use super::engine::{start_for_trial, start_helpers, with_helpers};
 use super::guest::{load, read_or_default};
 use crate::cli::CheckArguments;
-use crate::guest::release::source::read_cases;
 use crate::guest::runtime::contract::INTERFACE;
 use crate::guest::runtime::program::Cost;
+use crate::guest::validation::cases::read_cases;
 use crate::guest::validation::check::{FACTS, check};
 use crate::guest::{Engine, LoadedGuest};
 use crate::helper::Helpers;
@@ -26,7 +26,7 @@ const SAMPLING: Duration = Duration::from_secs(1);
 /// The request whose decision is measured.
 const LINE: &[u8] = b"GET /index.html HTTP/1.1";
 
-/// Tells about the guest. Succeeds if it is fit to serve.
+/// Describes the guest. Succeeds if it is accepted.
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let (name, bytes) = read_or_default(arguments.guest.as_deref())?;
     let cases = read_cases(&arguments.cases)?;
@@ -100,11 +100,11 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             for warning in &report.warnings {
                 tell("warning", format_args!("{warning}"))?;
             }
-            tell("verdict", format_args!("fit to serve"))?;
+            tell("verdict", format_args!("accepted"))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(problem) => {
-            tell("verdict", format_args!("not fit to serve: {problem}"))?;
+            tell("verdict", format_args!("rejected: {problem}"))?;
             Ok(ExitCode::FAILURE)
         }
     }

@@ -22,10 +22,9 @@ use crate::admin::listener::Bound;
 use crate::cli::Settings;
 use crate::diagnostics;
 use crate::guest::Engine;
-use crate::guest::cases::CaseFile;
 use crate::guest::origin::Origin;
-use crate::guest::release::source::read_cases;
 use crate::guest::runtime::code_cache::CodeCache;
+use crate::guest::validation::cases::{CaseFile, read_cases};
 use crate::guest::validation::validate::{Validated, validate};
 use crate::named_file;
 use crate::server;
@@ -146,12 +145,12 @@ fn validate_guest(settings: &Settings, cases: &[CaseFile]) -> anyhow::Result<Str
     let helpers = engine::start_helpers(file)?;
     let engine: Engine = engine::start(prepared)?;
     let engine = Arc::new(engine::with_helpers(engine, &settings.guest.limits, helpers));
-    let Validated { generation, report, compile, check } = validate(&engine, origin, &bytes, cases)
-        .map_err(|error| anyhow!("{name} is not fit to serve: {error}"))?;
+    let Validated { guest, report, compile, check } = validate(&engine, origin, &bytes, cases)
+        .map_err(|error| anyhow!("{name} is rejected: {error}"))?;
     Ok(format!(
         "{name} ({}), compiled in {compile:.1?}, validated on {} request lines and {} cases in \
          {check:.1?}",
-        generation.digest(),
+        guest.digest(),
         report.lines,
         report.cases
     ))
@@ -187,7 +186,7 @@ fn check_admin(settings: &Settings, findings: &mut Findings) -> anyhow::Result<(
     let access = read_access(settings, address).map(|access| match access {
         Access::Open => "whoever can open the socket may change the guest",
         Access::Token(_) => "a change of the guest requires the token",
-        Access::Nobody => "the guest cannot be changed",
+        Access::ReadOnly => "the guest cannot be changed",
     });
     findings.note("admin", access.map(|access| format!("{address}: {access}")))?;
     match Bound::check(address) {

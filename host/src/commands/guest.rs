@@ -13,7 +13,7 @@ pub(super) fn read_or_default(path: Option<&Path>) -> anyhow::Result<(String, Ve
     match path {
         None => Ok(("the built-in guest".to_owned(), DEFAULT_GUEST.to_vec())),
         Some(path) => {
-            let bytes = read_guest(path).map_err(|error| anyhow!(error))?;
+            let bytes = read_guest(path)?;
             Ok((path.display().to_string(), bytes))
         }
     }
@@ -22,5 +22,5 @@ pub(super) fn read_or_default(path: Option<&Path>) -> anyhow::Result<(String, Ve
 /// Loads a guest to try it, on an engine of its own.
 pub(super) fn load(name: &str, bytes: &[u8], engine: Engine) -> anyhow::Result<LoadedGuest> {
     LoadedGuest::load(&Arc::new(engine), bytes)
-        .map_err(|error| anyhow!("{name} is not a guest: {error}"))
+        .map_err(|error| anyhow!("cannot load {name}: {error}"))
 }

@@ -133,7 +133,7 @@ fn open_admin(
         }
     };
     let access = read_access(settings, address)?;
-    let bound = Bound::bind(address).map_err(|problem| anyhow!(problem))?;
+    let bound = Bound::bind(address)?;
     Ok(Some((address.clone(), bound, access)))
 }
 
@@ -152,8 +152,8 @@ pub(super) fn token_has_an_address(settings: &Settings) -> anyhow::Result<()> {
 /// Reads the token that changes at this address require.
 pub(super) fn read_access(settings: &Settings, address: &AdminAddress) -> anyhow::Result<Access> {
     match (&settings.admin.token_file, address) {
-        (Some(file), _) => Access::read_token(file).map_err(|problem| anyhow!(problem)),
+        (Some(file), _) => Ok(Access::read_token(file)?),
         (None, AdminAddress::Unix(_)) => Ok(Access::Open),
-        (None, AdminAddress::Tcp(_)) => Ok(Access::Nobody),
+        (None, AdminAddress::Tcp(_)) => Ok(Access::ReadOnly),
     }
 }

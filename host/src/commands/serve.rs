@@ -15,18 +15,18 @@ use super::open::{Opened, open};
 use super::sandbox;
 use super::signals::Starting;
 use crate::admin::status::Subject;
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, PageEvents};
 use crate::cli::Settings;
-use crate::clock;
-use crate::dev::Dev;
 use crate::dev::sources::Sources;
+use crate::dev::{self, Dev};
 use crate::diagnostics;
 use crate::disk;
 use crate::guest::origin::Origin;
 use crate::guest::release::deploy::{self, Deployer};
-use crate::guest::release::source::{Source, Watching, read_cases};
+use crate::guest::release::source::{Source, Watching};
 use crate::guest::runtime::code_cache::CodeCache;
-use crate::guest::validation::validate::{Validated, validate};
+use crate::guest::validation::cases::read_cases;
+use crate::guest::validation::validate::validate;
 use crate::guest::{ActiveGuest, Engine, LoadedGuest};
 use crate::helper::{Confinement, Spawner};
 use crate::http1::Http1;
@@ -111,7 +111,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         }
         greet(settings, &listeners);
         if let (Some(sources), Some(dev)) = (sources, &dev) {
-            sources.watch(Arc::clone(dev)).map_err(|problem| anyhow!(problem))?;
+            sources.watch(Arc::clone(dev))?;
             tokio::spawn(Arc::clone(dev).follow(guest));
         }
         let (readiness, is_ready) = watch::channel(true);
@@ -136,7 +136,11 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
             };
             let uploads = Arc::new(Semaphore::new(1));
             let deployer = Arc::clone(&deployer);
-            let admin = Admin { subject, deployer, access, uploads, dev };
+            let page_events = dev.map(|dev| PageEvents {
+                script: dev::state::SCRIPT,
+                subscribe: Box::new(move || dev.events()),
+            });
+            let admin = Admin { subject, deployer, access, uploads, page_events };
             tokio::spawn(admin::serve(Arc::new(admin), listener));
             diagnostics::info("administration at", &[("url", &address)]);
         }
@@ -184,24 +188,10 @@ fn first_guest(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result<Load
     let cases = read_cases(&settings.guest.cases)?;
     let (name, bytes) = read_or_default(settings.guest.file.as_deref())?;
     let origin = if settings.guest.file.is_some() { Origin::File } else { Origin::BuiltIn };
-    let Validated { generation, report, compile, check } = validate(engine, origin, &bytes, &cases)
-        .map_err(|error| anyhow!("{name} is not fit to serve: {error}"))?;
+    let validated = validate(engine, origin, &bytes, &cases)
+        .map_err(|error| anyhow!("{name} is rejected: {error}"))?;
     if settings.guest.file.is_some() {
-        deploy::warn_of_imports(&name, &generation);
-        let digest = generation.digest();
-        let (request_lines, cases) = (report.lines, report.cases);
-        let (compile_ms, validate_ms) = (clock::millis(compile), clock::millis(check));
-        if report.is_known {
-            tracing::info!(
-                guest = %digest, path = name, compile_ms, cases,
-                "guest active, validated at an earlier start"
-            );
-        } else {
-            tracing::info!(
-                guest = %digest, path = name, compile_ms, validate_ms, request_lines, cases,
-                "guest active"
-            );
-        }
+        deploy::log_first(&validated, &name);
     }
-    Ok(generation)
+    Ok(validated.guest)
 }

@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::engine::{start_for_trial, start_helpers};
 use super::guest::{load, read_or_default};
 use crate::cli::{OutcomeFormat, TestArguments};
-use crate::guest::cases::CaseOutcome;
 use crate::guest::decision::Kind;
-use crate::guest::release::source::read_cases;
+use crate::guest::validation::cases::CaseOutcome;
+use crate::guest::validation::cases::read_cases;
 use crate::text::plain_json;
 
 /// The outcome of all cases.

@@ -1,10 +1,10 @@
-// Loads the page anew when it is outdated, and shows what went wrong meanwhile.
+// Reloads the page when it is outdated, and shows errors.
 (() => {
   const { src } = document.currentScript;
   let version = null;
   let overlay = null;
 
-  const show = (problem) => {
+  const show = (error) => {
     if (!overlay) {
       overlay = document.createElement("div");
       overlay.id = "innkeeper-dev";
@@ -15,13 +15,13 @@
         "font: 14px/1.5 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere";
       document.documentElement.append(overlay);
     }
-    overlay.textContent = "The old guest goes on serving.\n\n" + problem;
+    overlay.textContent = "The old guest goes on serving.\n\n" + error;
   };
 
   new EventSource(new URL("events", src)).onmessage = ({ data }) => {
     const state = JSON.parse(data);
-    if (state.problem !== null) {
-      show(state.problem);
+    if (state.error !== null) {
+      show(state.error);
     } else if (version !== null && version !== state.version) {
       location.reload();
     } else {

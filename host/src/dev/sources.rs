@@ -1,7 +1,9 @@
 //! Notices that sources or the site change, and runs the build.
 
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::Dev;
+use super::state::Dev;
 use crate::clock;
 use crate::diagnostics;
 
@@ -21,6 +23,51 @@ const SHOWN_BYTES: usize = 16 << 10;
 
 /// Folders in which builds put what they make, or keep what they need.
 const NOT_SOURCES: [&str; 5] = ["target", "node_modules", "__pycache__", "dist", "build"];
+
+/// Why sources are not built or watched.
+#[derive(Debug)]
+pub enum SourcesError {
+    /// The first build failed.
+    Build {
+        /// The command.
+        command: String,
+        /// Its status.
+        status: ExitStatus,
+    },
+    /// A shell cannot be run.
+    Shell(io::Error),
+    /// Nothing can be watched.
+    Watcher(notify::Error),
+    /// One path cannot be watched.
+    Watch {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        error: notify::Error,
+    },
+    /// The thread cannot be started.
+    Thread(io::Error),
+}
+
+impl fmt::Display for SourcesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SourcesError::Build { command, status } => {
+                write!(f, "the build `{command}` ended with {status}")
+            }
+            SourcesError::Shell(error) => write!(f, "cannot run a shell for the build: {error}"),
+            SourcesError::Watcher(error) => write!(f, "sources cannot be watched: {error}"),
+            SourcesError::Watch { path, error } => {
+                write!(f, "cannot watch {} (--source): {error}", path.display())
+            }
+            SourcesError::Thread(error) => {
+                write!(f, "cannot start the thread that watches sources: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SourcesError {}
 
 /// What is watched, and how a guest is built.
 #[derive(Clone, Debug)]
@@ -34,27 +81,25 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Builds the guest for the first time. Its output goes where ours goes. The error is
-    /// a sentence.
-    pub fn build_first(&self) -> Result<(), String> {
+    /// Builds the guest for the first time. The build writes to our standard output and error.
+    pub fn build_first(&self) -> Result<(), SourcesError> {
         let Some(build) = &self.build else { return Ok(()) };
         let status = Command::new("sh").args(["-c", build]).stdin(Stdio::null()).status();
         match status {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("the build `{build}` ended with {status}")),
-            Err(error) => Err(format!("cannot run a shell for the build: {error}")),
+            Ok(status) => Err(SourcesError::Build { command: build.clone(), status }),
+            Err(error) => Err(SourcesError::Shell(error)),
         }
     }
 
-    /// Starts to watch, for as long as the program runs. The error is a sentence.
-    pub fn watch(self, dev: Arc<Dev>) -> Result<(), String> {
+    /// Starts to watch, for as long as the program runs.
+    pub fn watch(self, dev: Arc<Dev>) -> Result<(), SourcesError> {
         let (sender, events) = mpsc::channel();
-        let cannot = |error: notify::Error| format!("sources cannot be watched: {error}");
         let mut watcher = notify::recommended_watcher(move |event| {
-            // If the receiver is gone, so is who would want to know.
+            // If the receiver is gone, so is the loop.
             let _ = sender.send(event);
         })
-        .map_err(cannot)?;
+        .map_err(SourcesError::Watcher)?;
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let root = absolute(&self.root);
         let paths: Vec<_> = self.paths.iter().map(absolute).collect();
@@ -65,13 +110,13 @@ impl Sources {
             let (watched, mode) = watched(path);
             watcher
                 .watch(watched, mode)
-                .map_err(|error| format!("cannot watch {} (--source): {error}", path.display()))?;
+                .map_err(|error| SourcesError::Watch { path: path.clone(), error })?;
         }
         thread::Builder::new()
             .name("dev".to_owned())
             .spawn(move || self.work(&dev, &root, &paths, &events, watcher))
             .map(drop)
-            .map_err(|error| format!("cannot start the thread that watches sources: {error}"))
+            .map_err(SourcesError::Thread)
     }
 
     fn work(
@@ -100,7 +145,7 @@ impl Sources {
         }
     }
 
-    /// Builds the guest. That it is another one then is noticed by who looks after its file.
+    /// Builds the guest. The deployer watches the file that this makes.
     fn build(&self, dev: &Dev) {
         let Some(build) = &self.build else { return };
         let began = Instant::now();
@@ -108,7 +153,7 @@ impl Sources {
         match built {
             Ok(built) if built.status.success() => {
                 tracing::info!(elapsed_ms = clock::millis(began.elapsed()), "built");
-                dev.tell(None);
+                dev.set_error(None);
             }
             Ok(built) => {
                 tracing::error!(status = %built.status, "build failed");
@@ -116,15 +161,15 @@ impl Sources {
                 let shown = &all[all.len().saturating_sub(SHOWN_BYTES)..];
                 let shown = String::from_utf8_lossy(shown);
                 diagnostics::show_output(shown.trim_end());
-                dev.tell(Some(format!("$ {build}\n{shown}")));
+                dev.set_error(Some(format!("$ {build}\n{shown}")));
             }
-            Err(error) => dev.tell(Some(format!("cannot run a shell for the build: {error}"))),
+            Err(error) => dev.set_error(Some(SourcesError::Shell(error).to_string())),
         }
     }
 }
 
-/// What has to be watched for changes of this path. Of a file it is the folder: editors
-/// save by renaming another file over it, after which the first one never changes.
+/// The path to watch for changes of this one. For a file it is the folder: editors save by
+/// renaming another file over it, after which the first one never changes.
 fn watched(path: &Path) -> (&Path, RecursiveMode) {
     match path.parent() {
         Some(folder) if path.is_file() => (folder, RecursiveMode::NonRecursive),
@@ -170,7 +215,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn what_builds_make_is_no_source() {
+    fn output_of_builds_is_no_source() {
         let is_source = |path: &str| is_in(Path::new(path), Path::new("/a"));
         assert!(is_source("/a/src/lib.rs") && is_source("/a/policy.py"));
         for path in ["/a/target/debug/x", "/a/.git/index", "/a/src/.lib.rs.swp", "/a/x~", "/b/c"] {

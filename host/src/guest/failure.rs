@@ -19,15 +19,28 @@ pub enum Failure {
     Refused(Refusal),
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Failure {
+    /// Its name in metrics and logs.
+    pub fn name(&self) -> &'static str {
         match self {
-            Failure::Busy => {
-                write!(f, "all instances are in use, and as many requests wait as may")
-            }
-            Failure::Deadline => write!(f, "it did not decide before its deadline"),
-            Failure::Memory(what) | Failure::Trap(what) => write!(f, "{what}"),
-            Failure::Refused(refusal) => write!(f, "its decision was refused: {refusal}"),
+            Failure::Busy => "busy",
+            Failure::Deadline => "deadline",
+            Failure::Memory(_) => "memory",
+            Failure::Trap(_) => "trap",
+            Failure::Refused(_) => "refused",
         }
     }
 }
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Busy => f.write_str("all instances are in use, and the queue is full"),
+            Failure::Deadline => f.write_str("the deadline passed"),
+            Failure::Memory(what) | Failure::Trap(what) => f.write_str(what),
+            Failure::Refused(refusal) => write!(f, "the decision is refused: {refusal}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

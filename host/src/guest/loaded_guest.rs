@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use super::counters::{Counts, FailureCounters};
 use super::decision::Decision;
-use super::decision::interests::Interests;
+use super::decision::interests::{Interests, InterestsError};
 use super::decision::request::{Facts, Request};
 use super::decision_cache::{DecisionCache, Key};
 use super::digest::Digest;
 use super::failure::Failure;
+use super::load_error::LoadError;
 use super::origin::Origin;
-use super::runtime::compile::{LoadError, Urgency};
+use super::runtime::compile::Urgency;
 use super::runtime::component::Form;
 use super::runtime::decision_cost::DecisionCost;
 use super::runtime::engine::Engine;
@@ -52,10 +53,9 @@ pub struct Decided {
 impl LoadedGuest {
     /// Compiles a guest, given as a component or as a core module that carries its component
     /// type.
-    pub fn load(engine: &Arc<Engine>, bytes: &[u8]) -> Result<LoadedGuest, String> {
+    pub fn load(engine: &Arc<Engine>, bytes: &[u8]) -> Result<LoadedGuest, LoadError> {
         let (urgency, cancel) = (Urgency::First, GiveUp::default());
         LoadedGuest::load_unless(engine, bytes, Origin::Uploaded, urgency, &cancel)
-            .map_err(|error| error.to_string())
     }
 
     /// Loads a guest, unless that is canceled.
@@ -68,11 +68,9 @@ impl LoadedGuest {
     ) -> Result<LoadedGuest, LoadError> {
         let digest = Digest::of(bytes);
         let (form, component) = engine.compile(bytes, digest, urgency, cancel)?;
-        let program = Program::link(engine, &component).map_err(LoadError::Unfit)?;
-        let interests = program.interests().map_err(|failure| {
-            LoadError::Unfit(format!("asked for its interests, it fails: {failure}"))
-        })?;
-        let interests = Interests::named(interests).map_err(LoadError::Unfit)?;
+        let program = Program::link(engine, &component)?;
+        let interests = program.interests().map_err(InterestsError::Failed)?;
+        let interests = Interests::named(interests)?;
         let cache_bytes = engine.limits().decision_cache_bytes;
         Ok(LoadedGuest {
             program,
@@ -115,6 +113,11 @@ impl LoadedGuest {
         let hits = self.caches.iter().map(DecisionCache::hits).sum();
         let misses = self.caches.iter().map(DecisionCache::misses).sum();
         self.failures.read(hits, misses)
+    }
+
+    /// How long a decision may take.
+    pub(super) fn deadline(&self) -> Duration {
+        self.program.deadline()
     }
 
     /// How long its decisions take.

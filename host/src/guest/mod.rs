@@ -5,17 +5,18 @@
 //! - [`runtime`]: compiles and runs guests, within limits. The only code that knows wasmtime.
 //! - [`loaded_guest`]: one compiled guest with all that belongs to it, `decision_cache`
 //!   among it.
-//! - [`cases`] and [`validation`]: what a guest must pass before its first request.
+//! - [`validation`]: what a guest must pass before its first request.
 //! - [`release`]: the guest in service, and how another takes its place.
-//! - [`digest`], [`origin`] and [`failure`]: which guest, from where, and why it failed.
+//! - [`digest`], [`origin`]: which guest, and from where; [`load_error`] and [`failure`]: why it
+//!   was not loaded, or gave no decision.
 
-pub mod cases;
 mod counters;
 pub mod decision;
 mod decision_cache;
 mod default_guest;
 pub mod digest;
 pub mod failure;
+pub mod load_error;
 pub mod loaded_guest;
 pub mod origin;
 pub mod release;
@@ -27,6 +28,7 @@ pub use decision::{Candidate, Decision};
 pub use default_guest::DEFAULT_GUEST;
 pub use digest::Digest;
 pub use failure::Failure;
+pub use load_error::LoadError;
 pub use loaded_guest::{Decided, LoadedGuest};
 pub use release::active::ActiveGuest;
 pub use runtime::engine::{Engine, PreparedEngine};

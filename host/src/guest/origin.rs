@@ -17,7 +17,7 @@ impl Origin {
         match self {
             Origin::BuiltIn => "built-in",
             Origin::File => "file",
-            Origin::Uploaded => "handed-over",
+            Origin::Uploaded => "upload",
         }
     }
 }

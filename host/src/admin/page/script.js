@@ -4,18 +4,18 @@
 // text, by `append` and `replaceChildren`; nothing here is ever read as HTML.
 
 const EVERY_MS = 1000;
-// A status takes a millisecond. One that takes so long is given up, and asked for again.
+// A status takes a millisecond. A request that takes this long is aborted and sent again.
 const PATIENCE_MS = 5000;
-// What the curve shows: long enough to see what a swap did.
+// What the curve shows: long enough to see what a deployment did.
 const SPAN_MS = 120000;
-// The server tells no more differences than these.
+// A report has at most this many.
 const DIFFERENCES = 100;
 
-let status = null; // The last one that was answered,
-let answered = null; // and when.
-let sample = null; // What the next rate is counted from.
+let status = null; // The last one that was received,
+let received = null; // and when.
+let sample = null; // The count that the next rate starts from.
 let rates = [];
-let candidate = null; // The guest that was checked, with its bytes.
+let candidate = null; // The guest that was checked, with its bytes and its report.
 let isBusy = false;
 let askNow = () => {};
 
@@ -36,8 +36,8 @@ const digestCode = (digest) => Object.assign(code(short(digest)), { title: diges
 const codes = (none) => (texts) => (texts.length > 0 ? texts.map(code) : none);
 const counts = (named) => Object.entries(named).map(([name, n]) => `${name}\u00a0${figure(n)}`).join(", ");
 
-// Writes only what has changed: else a selection would be lost each second, and a screen reader
-// would begin anew.
+// Writes only what has changed: otherwise each second would clear a selection and restart a
+// screen reader.
 const written = new Map();
 function fill(id, value, draw = String) {
   const key = JSON.stringify(value);
@@ -60,69 +60,70 @@ function duration(seconds) {
   return parts.slice(first, first + 2).flat().join(" ");
 }
 
-// ---- What /status tells ----
+// ---- The status ----
 
-function whence({ origin, file }) {
+function originOf({ origin, file }) {
   if (origin === "built-in") return "built in";
   if (origin === "file") return code(file);
-  return ["handed over", ...(file === null ? [] : ["; serves until ", code(file), " changes"])];
+  return ["upload", ...(file === null ? [] : ["; active until ", code(file), " changes"])];
 }
 
 function show() {
-  const { guest, lockdown, previous, history, connections } = status;
+  const { guest, sandbox, previous, history, connections } = status;
   fill("version", status.version);
   tell("state", status.ready ? "ready" : "stopping", status.ready ? "good" : "bad");
   fill("link", status.ready ? "" : "The server is stopping: it finishes the requests in flight.");
   showGuest("", guest);
-  fill("origin", { origin: guest.origin, file: guest.file }, whence);
+  fill("origin", { origin: guest.origin, file: guest.file }, originOf);
   fill("root", status.root, code);
   fill("listeners", status.listeners, codes("none"));
   fill("workers", status.workers);
   fill("uptime", `${duration(status.uptime_s)}, since ${time(new Date(status.started))}`);
-  const { files, calls } = lockdown;
+  const { files, system_calls: calls } = sandbox;
   const enforced = `files ${files} confined, system calls ${calls} filtered`;
-  fill("lockdown", files === "off" && calls === "off" ? "off" : enforced);
+  fill("sandbox", files === "off" && calls === "off" ? "off" : enforced);
   at("before").hidden = previous === null;
   fill("previous", previous, (digest) => (digest === null ? "" : digestCode(digest)));
   fill("requests", figure(status.requests));
   fill("connections", figure(connections.idle + connections.active));
-  fill("connections-told", counts(connections));
-  fill("remembered", figure(guest.remembered));
-  fill("computed", figure(guest.computed));
-  const share = (100 * guest.remembered) / (guest.remembered + guest.computed || 1);
-  fill("share", `${figure(share)} % of this guest's`);
-  const failures = Object.values(guest.failed).reduce((sum, count) => sum + count);
+  fill("connections-by-state", counts(connections));
+  const { decision_cache_hits: hits, decision_cache_misses: misses } = guest;
+  fill("cache-hits", figure(hits));
+  fill("cache-misses", figure(misses));
+  fill("cache-share", `${figure((100 * hits) / (hits + misses || 1))} % of this guest's decisions`);
+  const failures = Object.values(guest.failures).reduce((sum, count) => sum + count);
   tell("failures", figure(failures), failures > 0 ? "bad" : "");
-  fill("failures-told", counts(guest.failed));
-  tell("lost", figure(status.access_log_lost), status.access_log_lost > 0 ? "bad" : "");
+  fill("failures-by-kind", counts(guest.failures));
+  const lost = status.access_log_lost_lines;
+  tell("lost", figure(lost), lost > 0 ? "bad" : "");
   fill("history", history, (events) => (
-    events.length > 0 ? events.map(swap) : make("li", "soft", "None since the start.")
+    events.length > 0 ? events.map(deployment) : make("li", "soft", "None since the start.")
   ));
   showRate(status);
   refresh();
 }
 
-// What is told of each guest, of the one that serves and of the one that was checked.
+// What the active guest and a candidate have in common.
 function showGuest(whose, { digest, form, imports, interests }) {
   fill(`${whose}digest`, digest, digestCode);
-  // What could not be loaded has none of these.
+  // A guest that was not loaded has none of these.
   fill(`${whose}form`, form ?? "unknown");
   fill(`${whose}imports`, imports, codes(form ? "none" : "unknown"));
   fill(`${whose}interests`, interests, codes(form ? "the request line alone" : "unknown"));
 }
 
-function swap({ at, outcome, digest, told }) {
+function deployment({ at, outcome, digest, message }) {
   const when = Object.assign(make("time", "soft", time(new Date(at))), { dateTime: at, title: at });
-  const mark = make("span", `mark ${outcome === "served" ? "good" : "bad"}`, outcome);
+  const mark = make("span", `mark ${outcome === "deployed" ? "good" : "bad"}`, outcome);
   const guest = digest === null ? [] : [digestCode(digest), " "];
-  return make("li", "", when, mark, make("span", "told", ...guest, told));
+  return make("li", "", when, mark, make("span", "message", ...guest, message));
 }
 
 function showRate({ requests, started }) {
   const now = performance.now();
-  // A server that was started anew counts from nothing.
+  // A server that was restarted counts from 0.
   if (sample?.started !== started) [sample, rates] = [null, []];
-  // After a swap the status is asked for early: too short a while to divide by.
+  // After a deployment the status is read early: the interval is too short to divide by.
   if (sample && now - sample.now < EVERY_MS / 2) return;
   if (sample) rates.push({ now, rate: (1000 * (requests - sample.requests)) / (now - sample.now) });
   sample = { now, requests, started };
@@ -139,21 +140,21 @@ function showRate({ requests, started }) {
 }
 
 async function poll() {
-  let problem = "The server does not answer.";
+  let problem = "The server does not respond.";
   try {
     const signal = AbortSignal.timeout(PATIENCE_MS);
     const response = await fetch("/status", { cache: "no-store", signal });
     const text = await response.text();
-    if (response.ok) [status, answered, problem] = [JSON.parse(text), new Date(), ""];
-    else problem = `The server says: ${text}`;
+    if (response.ok) [status, received, problem] = [JSON.parse(text), new Date(), ""];
+    else problem = `The server responds: ${text}`;
   } catch {
-    // Browsers have many words for it, and none of them tells more.
+    // The messages of browsers differ, and say no more than this.
   }
   at("main").classList.toggle("old", problem !== "");
   if (problem === "") return show();
-  const since = answered ? ` What you see is from ${time(answered)}.` : "";
-  fill("link", `${problem}${since} The page goes on asking.`);
-  tell("state", "no answer", "bad");
+  const since = received ? ` This page is from ${time(received)}.` : "";
+  fill("link", `${problem}${since} It keeps trying.`);
+  tell("state", "no response", "bad");
 }
 
 async function keepPolling() {
@@ -163,9 +164,9 @@ async function keepPolling() {
   }
 }
 
-// ---- What changes something ----
+// ---- Changes ----
 
-// Whether the person goes on. Not by `method=dialog`: the policy of the page allows no form.
+// Whether the person confirms. Not by `method=dialog`: the policy of the page allows no form.
 function converse(dialog) {
   dialog.returnValue = "";
   dialog.showModal();
@@ -174,29 +175,31 @@ function converse(dialog) {
   });
 }
 
-// Gives a report, or what the server says. Throws what it says if it refuses.
-async function ask(method, path, body) {
+// Returns the JSON of a response. Throws the message of an error without a report.
+async function send(method, path, body) {
   const token = sessionStorage.getItem("token");
   const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
   const response = await fetch(path, { method, headers, body }).catch(() => {
-    throw new Error("The server did not answer, or ended the connection.");
+    throw new Error("The server did not respond, or closed the connection.");
   });
   if (response.status === 401) {
     sessionStorage.removeItem("token");
-    fill("token-told", token === null ? "The server wants to know who asks." : "That was not the token.");
+    fill("token-message", token === null ? "Changes need the token." : "That was not the token.");
     at("token").value = "";
-    if (!(await converse(at("token-dialog")))) throw new Error("Nothing was done, for want of the token.");
+    if (!(await converse(at("token-dialog")))) throw new Error("Nothing was changed: no token.");
     sessionStorage.setItem("token", at("token").value);
     at("token").value = "";
-    return ask(method, path, body);
+    return send(method, path, body);
   }
-  if (response.headers.get("content-type") === "application/json") return response.json();
-  const text = await response.text();
-  if (!response.ok) throw new Error(text || `The server answers with ${response.status}.`);
-  return text;
+  const json = await response.json().catch(() => null);
+  // A report has its error beside it.
+  if (json === null || (!response.ok && json.digest === undefined)) {
+    throw new Error(json?.error?.message ?? `The server responds with ${response.status}.`);
+  }
+  return json;
 }
 
-// One thing at a time: the server takes one guest at a time, too.
+// One at a time, as the server takes uploads.
 async function alone(outcome, act) {
   if (isBusy) return;
   const focused = document.activeElement;
@@ -215,15 +218,15 @@ async function alone(outcome, act) {
 }
 
 function refresh() {
-  const serves = candidate !== null && candidate.report.digest === status?.guest.digest;
+  const isActive = candidate !== null && candidate.report.digest === status?.guest.digest;
   at("file").disabled = at("roll-back").disabled = isBusy;
-  at("put").disabled = isBusy || serves || !candidate?.report.fit;
+  at("put").disabled = isBusy || isActive || !candidate?.report.accepted;
   at("zone").classList.toggle("busy", isBusy);
   if (candidate === null) return;
-  const verdict = serves ? "serves" : candidate.report.fit ? "fit" : "not fit";
-  tell("verdict", verdict, verdict === "not fit" ? "bad" : "good");
-  const isOld = !serves && candidate.beside !== status?.guest.digest;
-  fill("outdated", isOld ? "Another guest serves since this was found out: check it again to compare." : "");
+  const verdict = isActive ? "active" : candidate.report.accepted ? "accepted" : "rejected";
+  tell("verdict", verdict, verdict === "rejected" ? "bad" : "good");
+  const isOld = !isActive && candidate.beside !== status?.guest.digest;
+  fill("outdated", isOld ? "Another guest is active since this check: check again to compare." : "");
 }
 
 const check = (files) => alone("outcome", async () => {
@@ -234,25 +237,26 @@ const check = (files) => alone("outcome", async () => {
   const { name, size } = files[0];
   tell("outcome", `${name} (${figure(size / 1024)} KiB) is being checked …`);
   const beside = status?.guest.digest;
-  // Read once: what is put in service is what was checked, whatever becomes of the file.
+  // Read once: the guest that is deployed is the one that was checked, even if the file changes.
   const bytes = await files[0].arrayBuffer().catch(() => {
     throw new Error(`${name} cannot be read. Is it a file?`);
   });
-  const report = await ask("POST", "/check", bytes);
+  const report = await send("POST", "/check", bytes);
   showReport({ name, bytes, beside, report });
-  tell("outcome", `${name} is ${report.fit ? "" : "not "}fit to serve.`, report.fit ? "good" : "bad");
+  const { accepted } = report;
+  tell("outcome", `${name} is ${accepted ? "accepted" : "rejected"}.`, accepted ? "good" : "bad");
 });
 
-const putInService = () => alone("put-outcome", async () => {
+const deploy = () => alone("put-outcome", async () => {
   const { name, bytes } = candidate;
   const before = status?.guest.digest ?? "";
   tell("outcome", "");
-  tell("put-outcome", `${name} is being put in service …`);
-  const report = await ask("PUT", "/guest", bytes);
+  tell("put-outcome", `${name} is being deployed …`);
+  const report = await send("PUT", "/guest", bytes);
   const guest = `The guest ${short(report.digest)} in ${name}`;
-  if (report.serves) return tell("put-outcome", `${guest} serves, in place of ${short(before)}.`, "good");
+  if (report.active) return tell("put-outcome", `${guest} is active, in place of ${short(before)}.`, "good");
   showReport({ name, bytes, beside: before, report });
-  tell("put-outcome", `${guest} is not fit any more: ${short(before)} goes on serving.`, "bad");
+  tell("put-outcome", `${guest} is rejected now: ${short(before)} stays active.`, "bad");
 });
 
 const rollBack = () => alone("rolled-back", async () => {
@@ -262,8 +266,9 @@ const rollBack = () => alone("rolled-back", async () => {
   tell("rolled-back", "");
   if (!(await converse(at("roll-back-dialog")))) return;
   const isSame = previous === status.previous && guest.digest === status.guest.digest;
-  if (!isSame) throw new Error("Nothing was done: another guest came into service meanwhile.");
-  tell("rolled-back", await ask("POST", "/rollback"), "good");
+  if (!isSame) throw new Error("Nothing was changed: another guest was deployed meanwhile.");
+  const { active, replaced } = await send("POST", "/rollback");
+  tell("rolled-back", `The guest ${short(active)} is active again, in place of ${short(replaced)}.`, "good");
 });
 
 // ---- The report of a check ----
@@ -281,16 +286,16 @@ function showReport(checked) {
   const { report, name } = (candidate = checked);
   const { cases, differences, compared } = report;
   fill("name", name);
-  fill("problem", report.problem ?? "");
+  fill("error", report.error === null ? "" : `${report.error.message} (${report.error.code})`);
   showGuest("its-", report);
   const times = `compiled in ${figure(report.compile_ms)} ms, checked in ${figure(report.check_ms)} ms`;
   fill("its-times", report.form ? times : "unknown");
-  const kinds = `${counts(report.decided)} (on ${report.lines} request lines and the cases)`;
-  fill("decided", report.lines > 0 ? kinds : "not told");
+  const kinds = `${counts(report.decisions)} (on ${report.request_lines} request lines and the cases)`;
+  fill("decisions", report.request_lines > 0 ? kinds : "unknown");
 
   const failing = cases.filter((one) => !one.passed);
   const passed = failing.length > 0 ? `${failing.length} of ${cases.length} failed.` : `All ${cases.length} passed.`;
-  fill("cases-told", cases.length > 0 ? passed : "None were tried.");
+  fill("cases-summary", cases.length > 0 ? passed : "None.");
   at("cases-box").hidden = cases.length === 0;
   const outcome = ({ passed, expected, got }) => (passed ? "passed" : [
     make("div", "", "expected ", code(expected)),
@@ -301,17 +306,17 @@ function showReport(checked) {
     return row(one.passed ? "" : "fails", { ...about, Outcome: outcome(one) });
   }));
 
-  const which = `the ${compared} distinct requests of late that were compared`;
+  const which = `the ${compared} distinct recent requests that were compared`;
   const count = differences.length < DIFFERENCES ? differences.length : `${DIFFERENCES} or more`;
-  const changes = differences.length > 0 ? `Decided otherwise: ${count} of ${which}.` : `Nothing, on ${which}.`;
-  fill("changes-told", compared > 0 ? changes : "No requests were compared.");
+  const changes = differences.length > 0 ? `${count} of ${which} differ.` : `None of ${which}.`;
+  fill("changes-summary", compared > 0 ? changes : "No requests were compared.");
   at("changes-box").hidden = differences.length === 0;
-  fill("changes", differences, (all) => all.map(({ asked, now, then }) =>
-    row("", { Asked: code(asked), Now: code(now), Then: code(then) })));
+  fill("changes", differences, (all) => all.map((one) =>
+    row("", { Request: code(one.request), Current: code(one.current), Candidate: code(one.candidate) })));
   at("report").hidden = false;
 }
 
-// ---- What the page listens to ----
+// ---- Events of the page ----
 
 for (const dialog of document.querySelectorAll("dialog")) {
   dialog.querySelector("button[type=button]").onclick = () => dialog.close();
@@ -320,10 +325,10 @@ for (const dialog of document.querySelectorAll("dialog")) {
     dialog.close("yes");
   };
 }
-at("put").onclick = putInService;
+at("put").onclick = deploy;
 at("roll-back").onclick = rollBack;
 at("file").onchange = () => check(at("file").files);
-// So that the same file, built anew, counts as another choice.
+// So that the same file, rebuilt, counts as another choice.
 at("file").onclick = () => (at("file").value = "");
 
 // Everywhere, since a file that misses the zone would be opened in place of this page.
@@ -333,7 +338,7 @@ window.ondragover = window.ondrop = window.ondragleave = (event) => {
   at("zone").classList.toggle("over", isIn && event.type === "dragover");
   event.dataTransfer.dropEffect = isIn ? "copy" : "none";
   if (!isIn || event.type !== "drop") return;
-  // The field is to show what was dropped. This is no change of it that it tells about.
+  // The field shows the dropped file. Setting it fires no event.
   at("file").files = event.dataTransfer.files;
   check(at("file").files);
 };

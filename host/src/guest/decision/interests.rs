@@ -1,7 +1,10 @@
 //! What of a request, besides its line, a guest reads.
 
+use std::fmt;
+
 use super::Field;
 use super::request::Facts;
+use crate::guest::failure::Failure;
 use crate::http::token::is_token;
 use crate::text;
 
@@ -9,7 +12,7 @@ use crate::text;
 /// handful of fields is rare; browsers send about fifteen.
 const MAX_INTERESTS: usize = 64;
 
-/// Characters that are shown of a name that is none.
+/// Characters that a message has of a name.
 const SHOWN: usize = 100;
 
 /// The fact that names the client's address.
@@ -32,24 +35,49 @@ enum Interest {
     Scheme,
 }
 
+/// Why a guest's interests are not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InterestsError {
+    /// There are more than the limit.
+    TooMany(usize),
+    /// One is neither a field name nor a fact.
+    Name(String),
+    /// The guest failed when it was asked.
+    Failed(Failure),
+}
+
+impl fmt::Display for InterestsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InterestsError::TooMany(count) => {
+                write!(f, "the guest is interested in {count} fields; {MAX_INTERESTS} are allowed")
+            }
+            InterestsError::Name(name) => write!(
+                f,
+                "the guest is interested in {:?}, which is neither a field name nor one of the \
+                 facts `{CLIENT_ADDRESS}` and `{SCHEME}`",
+                text::beginning(name, SHOWN)
+            ),
+            InterestsError::Failed(failure) => {
+                write!(f, "the guest fails when it is asked for its interests: {failure}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for InterestsError {}
+
 impl Interests {
-    /// Checks the names that a guest gave. The error is a sentence about it.
-    pub(in crate::guest) fn named(names: Vec<String>) -> Result<Interests, String> {
+    /// Checks the names that a guest gave.
+    pub(in crate::guest) fn named(names: Vec<String>) -> Result<Interests, InterestsError> {
         if names.len() > MAX_INTERESTS {
-            return Err(format!(
-                "it is interested in {} fields; {MAX_INTERESTS} are allowed",
-                names.len()
-            ));
+            return Err(InterestsError::TooMany(names.len()));
         }
         let interest = |name: String| match name.as_str() {
             CLIENT_ADDRESS => Ok(Interest::ClientAddress),
             SCHEME => Ok(Interest::Scheme),
             _ if is_token(&name) => Ok(Interest::Field(name.to_ascii_lowercase())),
-            _ => Err(format!(
-                "it is interested in {:?}, which is neither a field name nor one of the \
-                 facts `{CLIENT_ADDRESS}` and `{SCHEME}`",
-                text::beginning(&name, SHOWN)
-            )),
+            _ => Err(InterestsError::Name(name)),
         };
         names.into_iter().map(interest).collect::<Result<_, _>>().map(Interests)
     }

@@ -1,5 +1,6 @@
-//! One generation takes the place of another, which is freed when its last request is done.
+//! One guest takes the place of another, which is freed after its last request.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -7,31 +8,35 @@ use std::time::{Duration, Instant};
 
 use super::active::ActiveGuest;
 use super::history::Outcome;
+use crate::clock;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::validation::validate::Validated;
 use crate::supervise;
 
-/// How often it is looked whether the last request of an old generation is done.
-/// None takes longer than its wait for a thread and its deadline.
+/// How often an old guest is looked at, whether its last request is done. None takes longer than
+/// its wait for a thread and its deadline.
 const DRAIN_TICK: Duration = Duration::from_millis(1);
 
-/// Puts generations in service.
+/// Imports of one guest that are logged, each on a line. Toolchains add some twenty.
+const LOGGED_IMPORTS: usize = 50;
+
+/// Puts guests in service.
 #[derive(Clone)]
-pub(in crate::guest) struct Succession {
-    serving: Arc<ActiveGuest>,
+pub(super) struct Activator {
+    active: Arc<ActiveGuest>,
     retired: Sender<Retired>,
 }
 
-/// A generation that was replaced.
+/// A guest that was replaced.
 struct Retired {
-    generation: Arc<LoadedGuest>,
+    guest: Arc<LoadedGuest>,
     at: Instant,
 }
 
-impl Succession {
-    /// Starts the thread that frees what was replaced: that may take milliseconds, which are
-    /// no worker's to spend, and waiting for its last request, which is nobody's.
-    pub(in crate::guest) fn start(serving: Arc<ActiveGuest>) -> std::io::Result<Succession> {
+impl Activator {
+    /// Starts the thread that frees replaced guests: that may take milliseconds, which no worker
+    /// has, and waits for their last request.
+    pub(super) fn start(active: Arc<ActiveGuest>) -> std::io::Result<Activator> {
         let (retired, receiver) = mpsc::channel::<Retired>();
         thread::Builder::new().name("retire".to_owned()).spawn(move || {
             supervise::thread("release", || {
@@ -39,32 +44,41 @@ impl Succession {
                 Ok(())
             });
         })?;
-        Ok(Succession { serving, retired })
+        Ok(Activator { active, retired })
     }
 
-    pub(in crate::guest) fn serving(&self) -> &ActiveGuest {
-        &self.serving
+    pub(super) fn active(&self) -> &ActiveGuest {
+        &self.active
     }
 
-    /// Warms up a generation and puts it in service.
-    pub(in crate::guest) fn publish(
-        &self,
-        validated: Validated,
-        whence: &str,
-        began: Instant,
-        told: &str,
-    ) {
-        let Validated { generation, report, compile, check } = validated;
-        let digest = generation.digest();
-        let old = self.serving.current();
-        warn_of_imports(&format!("the guest {digest} {whence}"), &generation);
+    /// Warms up a guest and puts it in service. `file` is where it came from, unless it was
+    /// uploaded; its deployment began at `began`.
+    pub(super) fn activate(&self, validated: Validated, file: Option<&PathBuf>, began: Instant) {
+        let Validated { guest, report, compile, check } = validated;
+        let digest = guest.digest();
+        let old = self.active.current();
+        log_imports(&guest);
         let warming = Instant::now();
-        let warmed = generation.warm_up(&old);
+        let warmed = guest.warm_up(&old);
         let warming = warming.elapsed();
-        let gone = self.serving.publish(generation);
-        let told = format!(
-            "{whence} serves in place of {} after {:.1?}: {told}, compiled in {compile:.1?}, checked \
-             on {} request lines and {} cases in {check:.1?}, {warmed} decisions warmed up in \
+        let gone = self.active.activate(guest);
+        tracing::info!(
+            guest = %digest,
+            path = file.map(|path| tracing::field::display(path.display())),
+            replaced = %old.digest(),
+            elapsed_ms = clock::millis(began.elapsed()),
+            compile_ms = clock::millis(compile),
+            validate_ms = clock::millis(check),
+            request_lines = report.lines,
+            cases = report.cases,
+            warm_up_ms = clock::millis(warming),
+            warmed,
+            "guest deployed"
+        );
+        let source = file.map_or_else(|| "upload".to_owned(), |path| path.display().to_string());
+        let message = format!(
+            "{source}: serves in place of {} after {:.1?}: compiled in {compile:.1?}, checked on {} \
+             request lines and {} cases in {check:.1?}, {warmed} decisions warmed up in \
              {warming:.1?}",
             old.digest(),
             began.elapsed(),
@@ -72,37 +86,51 @@ impl Succession {
             report.cases,
         );
         drop(old);
-        tracing::info!("the guest {digest} {told}");
-        self.serving.history().note(Outcome::Served, Some(digest), told);
+        self.active.history().add(Outcome::Deployed, Some(digest), message);
         self.retire(gone);
     }
 
-    /// Has a generation freed that is needed no longer.
-    pub(in crate::guest) fn retire(&self, generation: Option<Arc<LoadedGuest>>) {
-        let Some(generation) = generation else { return };
-        // The thread ends when nobody can retire any more.
-        let _ = self.retired.send(Retired { generation, at: Instant::now() });
+    /// Has a guest freed that is not needed any longer.
+    pub(super) fn retire(&self, guest: Option<Arc<LoadedGuest>>) {
+        let Some(guest) = guest else { return };
+        // The thread ends when nothing can be retired any more.
+        let _ = self.retired.send(Retired { guest, at: Instant::now() });
     }
 }
 
-/// Imports of one guest that are warned of, each in a line. Toolchains add some twenty.
-const TOLD_IMPORTS: usize = 50;
-
-/// Tells what a guest names as imports.
-pub fn warn_of_imports(name: &str, generation: &LoadedGuest) {
-    let imports = generation.imports();
-    for import in imports.iter().take(TOLD_IMPORTS) {
-        tracing::warn!("{name} imports {import}; calling it traps");
-    }
-    if let Some(more) = imports.len().checked_sub(TOLD_IMPORTS).filter(|&more| more > 0) {
-        tracing::warn!("{name} has {more} imports more; `innkeeper check` lists them");
+/// Logs the first guest of a server, before it serves, if it came from this file.
+pub fn log_first(validated: &Validated, file: &str) {
+    let Validated { guest, report, compile, check } = validated;
+    log_imports(guest);
+    let (guest, cases) = (guest.digest(), report.cases);
+    let (compile_ms, validate_ms) = (clock::millis(*compile), clock::millis(*check));
+    if report.is_cached {
+        tracing::info!(
+            %guest, path = file, compile_ms, cases, "guest active, validated at an earlier start"
+        );
+    } else {
+        let request_lines = report.lines;
+        tracing::info!(
+            %guest, path = file, compile_ms, validate_ms, request_lines, cases, "guest active"
+        );
     }
 }
 
-/// Waits for the last request that uses this generation, and frees it.
-fn free(Retired { generation, at }: Retired) {
-    let digest = generation.digest();
-    let mut shared = generation;
+/// Logs a warning for each import of a guest.
+fn log_imports(guest: &LoadedGuest) {
+    let (digest, imports) = (guest.digest(), guest.imports());
+    for import in imports.iter().take(LOGGED_IMPORTS) {
+        tracing::warn!(guest = %digest, import, "guest has an import; calling it traps");
+    }
+    if let Some(more) = imports.len().checked_sub(LOGGED_IMPORTS).filter(|&more| more > 0) {
+        tracing::warn!(guest = %digest, more, "guest has more imports; `innkeeper check` lists them");
+    }
+}
+
+/// Waits for the last request that uses this guest, and frees it.
+fn free(Retired { guest, at }: Retired) {
+    let digest = guest.digest();
+    let mut shared = guest;
     loop {
         match Arc::try_unwrap(shared) {
             Ok(unused) => {
@@ -113,5 +141,5 @@ fn free(Retired { generation, at }: Retired) {
         }
         thread::sleep(DRAIN_TICK);
     }
-    tracing::info!("the guest {digest} is gone, {:.1?} after it was replaced", at.elapsed());
+    tracing::info!(guest = %digest, elapsed_ms = clock::millis(at.elapsed()), "guest freed");
 }

@@ -1,5 +1,4 @@
-//! What serves: one generation, which can be replaced in one step while requests
-//! come in.
+//! The guest that serves: it is replaced in one step, while requests come in.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +8,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use clap::ValueEnum;
 
 use super::history::{History, Outcome};
-use super::rejected::{Unfit, UnfitGuests};
+use super::rejected::{RejectedGuests, Rejection};
 use crate::guest::decision::request::Facts;
 use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
@@ -20,11 +19,10 @@ use crate::guest::loaded_guest::{Decided, LoadedGuest};
 pub struct FailurePolicy {
     /// What responds to the request that it failed on.
     pub fallback: Fallback,
-    /// If this many of the last 1,000 decisions failed, the generation before this
-    /// one serves again.
+    /// If this many of the last 1,000 decisions failed, the previous guest serves again.
     pub roll_back_after: Option<NonZeroU32>,
-    /// Whether the generation before is kept although the two above have no need of it:
-    /// the administration can return to it.
+    /// Whether the previous guest is kept although the two above do not need it: an operator
+    /// may roll back.
     pub keep_previous: bool,
 }
 
@@ -39,48 +37,48 @@ pub enum Fallback {
     Previous,
 }
 
-/// The generation that serves, and the one before it where it may be needed.
+/// The guest that serves, and the one before it where it may be needed.
 pub struct ActiveGuest {
     current: ArcSwap<LoadedGuest>,
     previous: ArcSwapOption<LoadedGuest>,
-    failure_policy: FailurePolicy,
-    /// Held while the two change, so that they change together. Holds the guests that are
-    /// not tried again.
-    changing: Mutex<UnfitGuests>,
+    policy: FailurePolicy,
+    /// Locked while the two change, so that they change together. Holds the guests that are not
+    /// deployed again.
+    changing: Mutex<RejectedGuests>,
     history: History,
-    overload: Overload,
+    busy_log: BusyLog,
 }
 
 impl ActiveGuest {
-    /// Puts the first generation in service.
-    pub fn new(first: Arc<LoadedGuest>, failure_policy: FailurePolicy) -> ActiveGuest {
+    /// Puts the first guest in service.
+    pub fn new(first: Arc<LoadedGuest>, policy: FailurePolicy) -> ActiveGuest {
         ActiveGuest {
             current: ArcSwap::new(first),
             previous: ArcSwapOption::empty(),
-            failure_policy,
+            policy,
             changing: Mutex::default(),
             history: History::default(),
-            overload: Overload::default(),
+            busy_log: BusyLog::default(),
         }
     }
 
-    /// The generation that serves now.
+    /// The guest that serves now.
     pub fn current(&self) -> Arc<LoadedGuest> {
         self.current.load_full()
     }
 
-    /// What became of the guests that were to serve.
+    /// The latest deployments.
     pub fn history(&self) -> &History {
         &self.history
     }
 
-    /// The generation that served before, if it is kept.
+    /// The guest that served before, if it is kept.
     pub fn previous(&self) -> Option<Arc<LoadedGuest>> {
         self.previous.load_full()
     }
 
-    /// Asks the generation that serves for a decision, as
-    /// [`LoadedGuest::decide`] does. The cause of a failure is logged here.
+    /// Asks the guest that serves for a decision, as [`LoadedGuest::decide`] does. A failure is
+    /// logged here.
     pub async fn decide<'a>(
         &self,
         worker: usize,
@@ -88,26 +86,23 @@ impl ActiveGuest {
         fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
         facts: Facts,
     ) -> Decided {
-        let generation = self.current.load_full();
-        let decided = generation.decide(worker, line, fields.clone(), facts).await;
+        let guest = self.current.load_full();
+        let decided = guest.decide(worker, line, fields.clone(), facts).await;
         let Err(failure) = &decided.decision else { return decided };
-        let (digest, shown) = (generation.digest(), line.escape_ascii());
         if *failure == Failure::Busy {
             // A line for each would add to the load.
-            if self.overload.should_log() {
-                let busy = generation.counts().busy;
-                tracing::error!(
-                    "the guest {digest} gave no decision on {shown}: {failure} ({busy} so far)"
-                );
+            if self.busy_log.should_log() {
+                let busy = guest.counts().busy;
+                tracing::error!(guest = %guest.digest(), busy, "guest is busy");
             }
             return decided;
         }
-        tracing::error!("the guest {digest} gave no decision on {shown}: {failure}");
+        log_failure(&guest, line, failure);
         let previous = self.previous.load_full();
-        self.note_failure(&generation);
+        self.note_failure(&guest);
         match previous {
-            Some(previous) if self.failure_policy.fallback == Fallback::Previous => {
-                tracing::warn!("the guest {} answers in its place", previous.digest());
+            Some(previous) if self.policy.fallback == Fallback::Previous => {
+                tracing::warn!(guest = %previous.digest(), "previous guest decides instead");
                 let masked_failure = Some(failure.clone());
                 Decided { masked_failure, ..previous.decide(worker, line, fields, facts).await }
             }
@@ -115,97 +110,115 @@ impl ActiveGuest {
         }
     }
 
-    /// Puts a generation in service, and gives the one that is needed no longer.
-    pub(in crate::guest) fn publish(&self, next: LoadedGuest) -> Option<Arc<LoadedGuest>> {
-        let mut unfit = self.changing();
-        unfit.remove(next.digest());
+    /// Puts a guest in service, and returns the one that is not needed any longer.
+    pub(super) fn activate(&self, next: LoadedGuest) -> Option<Arc<LoadedGuest>> {
+        let mut rejected = self.changing();
+        rejected.remove(next.digest());
         let old = self.current.swap(Arc::new(next));
         if self.keeps_previous() { self.previous.swap(Some(old)) } else { Some(old) }
     }
 
-    /// Puts the generation that served before in service again, as somebody wants. Gives its
-    /// digest, and the one that served. `None` if none is kept.
+    /// Puts the previous guest in service again, on request. Returns its digest, and the guest
+    /// that served; `None` if no previous one is kept.
     pub fn roll_back(&self) -> Option<(Digest, Arc<LoadedGuest>)> {
-        self.return_to_previous(&mut self.changing(), Unfit::RolledBack)
+        self.return_to_previous(&mut self.changing(), Rejection::RolledBack)
     }
 
     fn return_to_previous(
         &self,
-        unfit: &mut UnfitGuests,
-        why: Unfit,
+        rejected: &mut RejectedGuests,
+        why: Rejection,
     ) -> Option<(Digest, Arc<LoadedGuest>)> {
         let previous = self.previous.swap(None)?;
         let digest = previous.digest();
         let old = self.current.swap(previous);
-        // The same may serve again, if it was put in service twice.
+        // The same may serve again, if it was deployed twice.
         if old.digest() != digest {
-            unfit.add(old.digest(), why);
+            rejected.add(old.digest(), why);
         }
-        let told = format!("serves again in place of {}", old.digest());
-        self.history.note(Outcome::RolledBack, Some(digest), told);
+        let message = format!("serves again in place of {}", old.digest());
+        self.history.add(Outcome::RolledBack, Some(digest), message);
         Some((digest, old))
     }
 
-    /// Why this guest is not to be tried, if it is known to be unfit. `tried` is its digest
+    /// Why this guest is not to be deployed again, if it is known. `with_cases` is its digest
     /// with that of its cases.
-    pub(in crate::guest) fn unfit(&self, guest: Digest, tried: Digest) -> Option<Unfit> {
-        let unfit = self.changing();
-        unfit.why(guest).or_else(|| unfit.why(tried))
+    pub(super) fn rejection(&self, guest: Digest, with_cases: Digest) -> Option<Rejection> {
+        let rejected = self.changing();
+        rejected.why(guest).or_else(|| rejected.why(with_cases))
     }
 
-    /// Remembers that a guest, with its cases, was found unfit.
-    pub(in crate::guest) fn refuse(&self, tried: Digest) {
-        self.changing().add(tried, Unfit::Refused);
+    /// Notes that a guest did not pass its check with these cases.
+    pub(super) fn reject(&self, with_cases: Digest) {
+        self.changing().add(with_cases, Rejection::Invalid);
     }
 
-    /// Forgets what was found unfit: somebody wants it tried again.
-    pub(in crate::guest) fn forgive(&self) {
-        self.changing().forget();
+    /// Forgets all rejections: an operator wants the guests tried again.
+    pub(super) fn forget_rejections(&self) {
+        self.changing().clear();
     }
 
-    fn changing(&self) -> MutexGuard<'_, UnfitGuests> {
-        // What it holds is written in one step, whoever panicked.
+    fn changing(&self) -> MutexGuard<'_, RejectedGuests> {
+        // Each change of it is one step, whoever panicked.
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keeps_previous(&self) -> bool {
-        self.failure_policy != FailurePolicy::default()
+        self.policy != FailurePolicy::default()
     }
 
-    fn note_failure(&self, generation: &Arc<LoadedGuest>) {
-        let Some(limit) = self.failure_policy.roll_back_after else { return };
-        if !generation.fails_often(limit) {
+    fn note_failure(&self, guest: &Arc<LoadedGuest>) {
+        let Some(limit) = self.policy.roll_back_after else { return };
+        if !guest.fails_often(limit) {
             return;
         }
-        let mut unfit = self.changing();
-        // Another may have been published meanwhile, which has not failed.
-        if Arc::ptr_eq(generation, &self.current.load())
-            && let Some((again, old)) =
-                self.return_to_previous(&mut unfit, Unfit::Failed(limit.get()))
+        let mut rejected = self.changing();
+        // Another may have been deployed meanwhile, which has not failed.
+        if Arc::ptr_eq(guest, &self.current.load())
+            && let Some((restored, old)) =
+                self.return_to_previous(&mut rejected, Rejection::Failed(limit.get()))
         {
             tracing::error!(
-                "{limit} of its last 1000 decisions failed: the guest {} is out of service, and \
-                 {again} serves again",
-                old.digest()
+                guest = %restored,
+                failed_guest = %old.digest(),
+                failures = limit,
+                decisions = 1000,
+                "guest rolled back: too many decisions failed"
             );
         }
     }
 }
 
-/// How often it is told that there are more decisions to make than can be made.
-const TELL: Duration = Duration::from_secs(1);
+fn log_failure(guest: &LoadedGuest, line: &[u8], failure: &Failure) {
+    let (guest, deadline, line) = (guest.digest(), guest.deadline(), line.escape_ascii());
+    let request = line.to_string();
+    match failure {
+        Failure::Busy => tracing::error!(%guest, request, "guest is busy"),
+        Failure::Deadline => {
+            let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+            tracing::error!(%guest, request, deadline_ms, "guest timed out");
+        }
+        Failure::Memory(error) => {
+            tracing::error!(%guest, request, %error, "guest met its memory limit");
+        }
+        Failure::Trap(error) => tracing::error!(%guest, request, %error, "guest trapped"),
+        Failure::Refused(error) => tracing::error!(%guest, request, %error, "decision refused"),
+    }
+}
 
-/// When that was told last.
+/// How often it is logged that all instances are in use.
+const BUSY_LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// When that was logged last.
 #[derive(Default)]
-struct Overload(Mutex<Option<Instant>>);
+struct BusyLog(Mutex<Option<Instant>>);
 
-impl Overload {
-    /// Whether to tell it now.
+impl BusyLog {
     fn should_log(&self) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = told.is_none_or(|told| told.elapsed() >= TELL);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| last.elapsed() >= BUSY_LOG_INTERVAL);
         if is_due {
-            *told = Some(Instant::now());
+            *last = Some(Instant::now());
         }
         is_due
     }
@@ -217,7 +230,7 @@ mod tests {
     use crate::guest::{DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
     use std::sync::Arc;
 
-    fn generations(count: usize) -> Vec<LoadedGuest> {
+    fn guests(count: usize) -> Vec<LoadedGuest> {
         let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
         let engine = Arc::new(engine);
         let load = |_| LoadedGuest::load(&engine, DEFAULT_GUEST).expect("the default guest");
@@ -225,15 +238,15 @@ mod tests {
     }
 
     #[test]
-    fn an_old_generation_is_freed_when_its_last_request_is_done() {
-        let mut generations = generations(2).into_iter();
-        let first = Arc::new(generations.next().expect("a generation"));
+    fn old_guest_is_freed_after_its_last_request() {
+        let mut guests = guests(2).into_iter();
+        let first = Arc::new(guests.next().expect("a guest"));
         let freed = Arc::downgrade(&first);
-        let serving = ActiveGuest::new(first, FailurePolicy::default());
+        let active = ActiveGuest::new(first, FailurePolicy::default());
         // A request holds it.
-        let in_use = serving.current();
-        let old = serving.publish(generations.next().expect("another")).expect("the first");
-        assert!(Arc::ptr_eq(&old, &in_use) && serving.previous().is_none());
+        let in_use = active.current();
+        let old = active.activate(guests.next().expect("another")).expect("the first");
+        assert!(Arc::ptr_eq(&old, &in_use) && active.previous().is_none());
         drop(old);
         assert!(freed.upgrade().is_some());
         drop(in_use);
@@ -241,42 +254,42 @@ mod tests {
     }
 
     #[test]
-    fn the_one_before_is_kept_where_it_may_be_needed() {
-        let mut generations = generations(3).into_iter().map(Arc::new);
-        let mut next = || generations.next().expect("a generation");
-        let failure_policy =
-            FailurePolicy { fallback: Fallback::Previous, ..FailurePolicy::default() };
+    fn previous_guest_is_kept_where_it_may_be_needed() {
+        let mut guests = guests(3).into_iter().map(Arc::new);
+        let mut next = || guests.next().expect("a guest");
+        let policy = FailurePolicy { fallback: Fallback::Previous, ..FailurePolicy::default() };
         let (first, second, third) = (next(), next(), next());
-        let serving = ActiveGuest::new(Arc::clone(&first), failure_policy);
-        let publish = |generation| {
-            let generation = Arc::try_unwrap(generation).ok().expect("not in use");
-            serving.publish(generation)
+        let active = ActiveGuest::new(Arc::clone(&first), policy);
+        let activate = |guest| {
+            let guest = Arc::try_unwrap(guest).ok().expect("not in use");
+            active.activate(guest)
         };
-        assert!(publish(second).is_none());
-        assert!(Arc::ptr_eq(&serving.previous().expect("the first"), &first));
-        let gone = publish(third).expect("the first");
+        assert!(activate(second).is_none());
+        assert!(Arc::ptr_eq(&active.previous().expect("the first"), &first));
+        let gone = activate(third).expect("the first");
         assert!(Arc::ptr_eq(&gone, &first));
         // Back to the second, and no further.
-        assert!(serving.roll_back().is_some());
-        assert!(serving.previous().is_none() && serving.roll_back().is_none());
+        assert!(active.roll_back().is_some());
+        assert!(active.previous().is_none() && active.roll_back().is_none());
     }
+
     #[test]
-    fn a_guest_that_was_replaced_takes_nobody_out_of_service() {
-        let mut generations = generations(3).into_iter();
-        let mut next = || generations.next().expect("a generation");
-        let failure_policy = FailurePolicy {
+    fn failures_of_a_replaced_guest_do_not_roll_back() {
+        let mut guests = guests(3).into_iter();
+        let mut next = || guests.next().expect("a guest");
+        let policy = FailurePolicy {
             roll_back_after: std::num::NonZeroU32::new(1),
             ..FailurePolicy::default()
         };
-        let serving = ActiveGuest::new(Arc::new(next()), failure_policy);
-        serving.publish(next());
-        let fails = serving.current();
-        serving.publish(next());
-        let replaced_it = serving.current();
-        serving.note_failure(&fails);
-        assert!(Arc::ptr_eq(&serving.current(), &replaced_it));
+        let active = ActiveGuest::new(Arc::new(next()), policy);
+        active.activate(next());
+        let fails = active.current();
+        active.activate(next());
+        let replaced_it = active.current();
+        active.note_failure(&fails);
+        assert!(Arc::ptr_eq(&active.current(), &replaced_it));
         // Its successor may be, by its own failures.
-        serving.note_failure(&replaced_it);
-        assert!(Arc::ptr_eq(&serving.current(), &fails));
+        active.note_failure(&replaced_it);
+        assert!(Arc::ptr_eq(&active.current(), &fails));
     }
 }

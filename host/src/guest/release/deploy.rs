@@ -1,11 +1,11 @@
-//! Whoever wants another guest to serve is heard here.
+//! The entrance for whatever deploys another guest: reloads, uploads and roll-backs.
 //!
-//! Each way has a thread of its own, so that none waits for another: one looks after the
-//! guest's file, one tries what somebody hands over, one frees what was replaced. The way back
-//! to the guest that served before needs none: a pointer is replaced, whatever the others are
-//! at.
+//! Each way has a thread of its own, so that none waits for another: one looks after the guest's
+//! file, one checks uploads, one frees replaced guests. A roll-back needs none: a pointer is
+//! replaced, whatever the others do.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -13,11 +13,11 @@ use std::thread;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::activate::Succession;
+use super::activate::Activator;
 use super::active::ActiveGuest;
-use super::file_deployer::{FileDeployer, Known, Occasion};
+use super::file_deployer::{Command, FileDeployer, Known};
 use super::source::{Source, Watching};
-use super::upload::{HandedOver, Tester};
+use super::upload::{Upload, UploadDeployer};
 use super::watch::Watch;
 use crate::guest::digest::Digest;
 use crate::guest::runtime::engine::Engine;
@@ -25,32 +25,51 @@ use crate::guest::validation::report::ValidationReport;
 use crate::helper::GiveUp;
 use crate::supervise;
 
-pub use super::activate::warn_of_imports;
+pub use super::activate::log_first;
 pub use super::upload::Purpose;
 
-/// The threads that swap. Dropping this ends them, after what they are at; nobody waits for
-/// that.
+/// The threads that deploy guests. Dropping this ends them, after their present work; nothing
+/// waits for that.
 pub struct Deployer {
-    succession: Succession,
-    occasions: mpsc::Sender<Occasion>,
-    handed_over: mpsc::Sender<HandedOver>,
+    activator: Activator,
+    commands: mpsc::Sender<Command>,
+    uploads: mpsc::Sender<Upload>,
 }
 
-/// Why there is no answer.
+/// A guest that was rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RolledBack {
+    /// The guest that serves again.
+    pub restored: Digest,
+    /// The one that served.
+    pub replaced: Digest,
+}
+
+/// Why there is no result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeployError {
     /// No guest served before this one, or none is kept.
     NoPrevious,
-    /// It was given up.
+    /// The server is about to stop, or the thread panicked.
     Canceled,
 }
 
-impl std::fmt::Display for DeployError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl DeployError {
+    /// The code that clients of the administration tell it by.
+    pub fn code(self) -> &'static str {
+        match self {
+            DeployError::NoPrevious => "no-previous-guest",
+            DeployError::Canceled => "canceled",
+        }
+    }
+}
+
+impl fmt::Display for DeployError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            DeployError::NoPrevious => "no guest served before this one",
+            DeployError::NoPrevious => "no previous guest is kept",
             DeployError::Canceled => {
-                "it was given up: the server is about to stop, or the log tells of a panic"
+                "canceled: the server is about to stop, or the log has a panic"
             }
         })
     }
@@ -62,29 +81,34 @@ impl Deployer {
     /// Starts to look after the guest that serves.
     pub fn start(
         engine: Arc<Engine>,
-        serving: Arc<ActiveGuest>,
+        active: Arc<ActiveGuest>,
         source: Source,
         watching: Watching,
     ) -> io::Result<Deployer> {
-        let (occasions, receiver) = mpsc::channel();
-        let tell = {
-            let occasions = occasions.clone();
+        let (commands, receiver) = mpsc::channel();
+        let on_change = {
+            let commands = commands.clone();
             move |change| {
-                // If the receiver is gone, so is who would want to know.
-                let _ = occasions.send(Occasion::Change(change));
+                // If the receiver is gone, so is the server.
+                let _ = commands.send(Command::Change(change));
             }
         };
-        let watch = match watching {
-            Watching::Off => None,
-            Watching::On => source.guest.as_deref().and_then(|guest| {
-                Watch::new(guest, tell).inspect_err(|problem| tracing::warn!("{problem}")).ok()
-            }),
+        let watch = match (watching, source.guest.as_deref()) {
+            (Watching::Off, _) | (_, None) => None,
+            (Watching::On, Some(file)) => match Watch::new(file, on_change) {
+                Ok(watch) => Some(watch),
+                Err(error) => {
+                    let file = file.display();
+                    tracing::warn!(path = %file, %error, "guest file not watched; it is looked at every 2 s");
+                    None
+                }
+            },
         };
-        let succession = Succession::start(Arc::clone(&serving))?;
-        let in_file = |_| Known { guest: serving.current().digest(), refused: None };
+        let activator = Activator::start(Arc::clone(&active))?;
+        let in_file = |_| Known { guest: active.current().digest(), rejected: None };
         let mut file_deployer = FileDeployer {
             engine: Arc::clone(&engine),
-            succession: succession.clone(),
+            activator: activator.clone(),
             watching: if source.guest.is_some() { watching } else { Watching::Off },
             watch,
             seen: source.at_first.clone(),
@@ -92,79 +116,76 @@ impl Deployer {
             later: VecDeque::new(),
             source: source.clone(),
         };
-        thread::Builder::new().name("swap".to_owned()).spawn(move || {
-            supervise::thread("swap", || {
+        thread::Builder::new().name("deploy-file".to_owned()).spawn(move || {
+            supervise::thread("deploy-file", || {
                 file_deployer.work(&receiver);
                 Ok(())
             });
         })?;
-        let (handed_over, receiver) = mpsc::channel();
-        let tester = Tester { engine, source, succession: succession.clone() };
-        thread::Builder::new().name("try".to_owned()).spawn(move || {
-            supervise::thread("validate", || {
-                tester.work(&receiver);
+        let (uploads, receiver) = mpsc::channel();
+        let upload_deployer = UploadDeployer { engine, source, activator: activator.clone() };
+        thread::Builder::new().name("deploy-upload".to_owned()).spawn(move || {
+            supervise::thread("deploy-upload", || {
+                upload_deployer.work(&receiver);
                 Ok(())
             });
         })?;
-        Ok(Deployer { succession, occasions, handed_over })
+        Ok(Deployer { activator, commands, uploads })
     }
 
-    /// Has the file read again, also if it was found unfit before, and waits until it
-    /// serves or is refused.
+    /// Has the file read again, also if it was rejected before, and waits until the guest serves
+    /// or is rejected.
     pub async fn reload(&self) {
         let (done, is_done) = oneshot::channel();
-        self.tell(Occasion::Reload { done });
-        // An error means that it was given up: the server is about to stop, or reading the
-        // file panicked, which is logged.
+        self.send(Command::Reload { done });
+        // An error means that it was canceled: the server is about to stop, or reading the file
+        // panicked, which is logged.
         let _ = is_done.await;
     }
 
-    /// Hands over a guest, and waits for what comes of it. If nobody waits any more it is given
-    /// up. The place is that of its bytes in memory.
+    /// Checks an uploaded guest, and deploys it if that is its purpose. Canceled when this is
+    /// dropped. The place is that of its bytes in memory.
     pub async fn upload(
         &self,
         bytes: Vec<u8>,
         purpose: Purpose,
         place: OwnedSemaphorePermit,
     ) -> Result<ValidationReport, DeployError> {
-        let (answer, outcome) = oneshot::channel();
-        let waits = Waits(GiveUp::default());
-        let give_up = waits.0.clone();
-        let handed = HandedOver { bytes, purpose, answer, give_up, _place: place };
-        // The thread ends only when nobody can hand over any more.
-        let _ = self.handed_over.send(handed);
-        outcome.await.map_err(|_| DeployError::Canceled)
+        let (report, reported) = oneshot::channel();
+        let canceled_on_drop = CancelOnDrop(GiveUp::default());
+        let cancel = canceled_on_drop.0.clone();
+        let upload = Upload { bytes, purpose, report, cancel, _place: place };
+        // The thread ends only when nothing can be uploaded any more.
+        let _ = self.uploads.send(upload);
+        reported.await.map_err(|_| DeployError::Canceled)
     }
 
-    /// Puts the guest in service that served before, and gives its digest. This waits for
-    /// nothing.
-    pub fn roll_back(&self) -> Result<Digest, DeployError> {
-        let rolled_back = self.succession.serving().roll_back();
-        let (digest, old) = rolled_back.ok_or(DeployError::NoPrevious)?;
-        tracing::warn!(
-            "the guest {digest} serves again in place of {}, as was asked for",
-            old.digest()
-        );
-        self.succession.retire(Some(old));
-        Ok(digest)
+    /// Puts the previous guest in service again. This waits for nothing.
+    pub fn roll_back(&self) -> Result<RolledBack, DeployError> {
+        let rolled_back = self.activator.active().roll_back();
+        let (restored, old) = rolled_back.ok_or(DeployError::NoPrevious)?;
+        let replaced = old.digest();
+        tracing::warn!(guest = %restored, %replaced, "guest rolled back on request");
+        self.activator.retire(Some(old));
+        Ok(RolledBack { restored, replaced })
     }
 
-    fn tell(&self, occasion: Occasion) {
-        // The thread ends only when it is told to.
-        let _ = self.occasions.send(occasion);
+    fn send(&self, command: Command) {
+        // The thread ends only on command.
+        let _ = self.commands.send(command);
     }
 }
 
 impl Drop for Deployer {
     fn drop(&mut self) {
-        self.tell(Occasion::Stop);
+        self.send(Command::Stop);
     }
 }
 
-/// A caller that waits for a guest. When it is dropped, the guest is given up.
-struct Waits(GiveUp);
+/// A client that waits for a report.
+struct CancelOnDrop(GiveUp);
 
-impl Drop for Waits {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.now();
     }
@@ -172,7 +193,7 @@ impl Drop for Waits {
 
 #[cfg(test)]
 mod tests {
-    use super::{Deployer, Occasion, Purpose, Watching};
+    use super::{Command, Deployer, Purpose, Watching};
     use crate::guest::release::active::FailurePolicy;
     use crate::guest::release::source::Source;
     use crate::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
@@ -180,19 +201,19 @@ mod tests {
     use tokio::sync::Semaphore;
 
     #[test]
-    fn a_swap_that_panics_is_given_up_and_the_next_one_is_made() {
+    fn deployment_that_panics_is_canceled_and_the_next_one_is_made() {
         let engine = Arc::new(Engine::new(GuestLimits::default(), 1).expect("an engine"));
         let first = LoadedGuest::load(&engine, DEFAULT_GUEST).expect("the default guest");
-        let serving = Arc::new(ActiveGuest::new(Arc::new(first), FailurePolicy::default()));
+        let active = Arc::new(ActiveGuest::new(Arc::new(first), FailurePolicy::default()));
         let source = Source::new(None, Vec::new());
-        let deployer = Deployer::start(engine, serving, source, Watching::On).expect("a thread");
+        let deployer = Deployer::start(engine, active, source, Watching::On).expect("a thread");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        deployer.tell(Occasion::Panic);
+        deployer.send(Command::Panic);
         runtime.block_on(deployer.reload());
         let places = Arc::new(Semaphore::new(1));
         let place = places.clone().try_acquire_owned().expect("a place");
-        let handed = deployer.upload(b"garbage".to_vec(), Purpose::Check, place);
-        assert!(!runtime.block_on(handed).expect("an answer").fit);
+        let uploaded = deployer.upload(b"garbage".to_vec(), Purpose::Check, place);
+        assert!(!runtime.block_on(uploaded).expect("a report").is_accepted());
         assert_eq!(deployer.roll_back(), Err(super::DeployError::NoPrevious));
     }
 }

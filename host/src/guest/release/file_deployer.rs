@@ -1,26 +1,28 @@
-//! From the file of a guest to a generation that serves.
+//! Deploys the guest in a file when the file changes.
 //!
-//! The steps: read once, digest, compile, check, run its cases, warm up, publish. If one
-//! of them fails, what served goes on serving. They begin when the file's content is another
-//! than it was when it was looked at last, and only then: that somebody touched it, or changed
-//! a folder above it, is no reason to undo what was put in service meanwhile.
+//! The steps: read once, digest, compile, check, warm up, activate. If one of them fails, the
+//! active guest goes on serving. They begin when the file's content is different from when it
+//! was looked at last, and only then: a changed date, or a change of a folder above it, is no
+//! reason to undo what was deployed meanwhile.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::activate::Succession;
+use super::activate::Activator;
 use super::history::Outcome;
-use super::source::{Source, Stamps, Watching, read_cases, read_guest};
+use super::source::{Source, SourceError, Stamps, Watching, read_guest};
 use super::watch::{Change, Watch};
 use crate::guest::digest::Digest;
 use crate::guest::origin::Origin;
-use crate::guest::runtime::compile::LoadError;
 use crate::guest::runtime::engine::Engine;
-use crate::guest::validation::validate::{tried, validate_beside};
+use crate::guest::validation::cases::{CaseFile, read_cases};
+use crate::guest::validation::error::ValidationError;
+use crate::guest::validation::validate::{Validated, check_beside, digest_with_cases};
 use crate::helper::GiveUp;
 
 /// How long a file that was closed, renamed or linked must stay as it is before it
@@ -30,18 +32,18 @@ const SETTLED: Duration = Duration::from_millis(20);
 /// How long a file that was not closed must be left unwritten before it is read.
 const UNCLOSED: Duration = Duration::from_millis(500);
 
-/// A file that keeps changing for longer is read all the same; the check refuses half a guest.
-const RESTLESS: Duration = Duration::from_secs(5);
+/// A file that keeps changing for longer is read all the same; the check rejects half a guest.
+const UNSETTLED: Duration = Duration::from_secs(5);
 
 /// How often a watched file is looked at without a notification of a change: there is none on
 /// network file systems, or when the file is written through another hard link.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// What the thread is told.
-pub(in crate::guest) enum Occasion {
+/// A command to the thread.
+pub(super) enum Command {
     /// Something happened to the file.
     Change(Change),
-    /// Somebody wants the file read, and to know when that is done.
+    /// Read the file, and tell when that is done.
     Reload { done: oneshot::Sender<()> },
     /// The server is about to stop.
     Stop,
@@ -50,170 +52,171 @@ pub(in crate::guest) enum Occasion {
     Panic,
 }
 
-/// Puts a guest in service when its file changes.
-pub(in crate::guest) struct FileDeployer {
-    pub(in crate::guest) engine: Arc<Engine>,
-    pub(in crate::guest) succession: Succession,
-    pub(in crate::guest) source: Source,
-    pub(in crate::guest) watching: Watching,
-    pub(in crate::guest) watch: Option<Watch>,
+/// Deploys the guest in a file.
+pub(super) struct FileDeployer {
+    pub(super) engine: Arc<Engine>,
+    pub(super) activator: Activator,
+    pub(super) source: Source,
+    pub(super) watching: Watching,
+    pub(super) watch: Option<Watch>,
     /// What the files were like when they were looked at last.
-    pub(in crate::guest) seen: Stamps,
+    pub(super) seen: Stamps,
     /// What was in the file then.
-    pub(in crate::guest) known: Option<Known>,
-    /// What it was told while it waited for a file to settle.
-    pub(in crate::guest) later: VecDeque<Occasion>,
+    pub(super) known: Option<Known>,
+    /// Commands that came while it waited for a file to settle.
+    pub(super) later: VecDeque<Command>,
 }
 
 /// A guest that was in the file.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::guest) struct Known {
-    pub(in crate::guest) guest: Digest,
-    /// What it was refused with, if it was: its digest with that of its cases.
-    pub(in crate::guest) refused: Option<Digest>,
+pub(super) struct Known {
+    pub(super) guest: Digest,
+    /// If it was rejected: its digest with that of its cases.
+    pub(super) rejected: Option<Digest>,
 }
 
 impl FileDeployer {
-    /// Works until it is told to stop.
-    pub(in crate::guest) fn work(&mut self, occasions: &mpsc::Receiver<Occasion>) {
+    /// Works until it has to stop.
+    pub(super) fn work(&mut self, commands: &mpsc::Receiver<Command>) {
         loop {
             let next = match (self.later.pop_front(), self.watching) {
-                (Some(occasion), _) => Ok(occasion),
-                (None, Watching::On) => occasions.recv_timeout(LOOK),
-                (None, Watching::Off) => occasions.recv().map_err(RecvTimeoutError::from),
+                (Some(command), _) => Ok(command),
+                (None, Watching::On) => commands.recv_timeout(LOOK),
+                (None, Watching::Off) => commands.recv().map_err(RecvTimeoutError::from),
             };
             match next {
-                Ok(Occasion::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) if self.source.stamps() == self.seen => {}
                 Err(RecvTimeoutError::Timeout) => self.file_changed(false, Instant::now()),
-                Ok(Occasion::Reload { done }) => {
-                    self.succession.serving().forgive();
+                Ok(Command::Reload { done }) => {
+                    self.activator.active().forget_rejections();
                     self.file_changed(true, Instant::now());
-                    // Who asked may have gone meanwhile.
+                    // The caller may have gone meanwhile.
                     let _ = done.send(());
                 }
-                Ok(Occasion::Change(change)) => {
+                Ok(Command::Change(change)) => {
                     let began = Instant::now();
-                    settle(change, began, occasions, &mut self.later);
+                    settle(change, began, commands, &mut self.later);
                     self.file_changed(false, began);
                 }
                 #[cfg(test)]
-                Ok(Occasion::Panic) => panic!("on purpose"),
+                Ok(Command::Panic) => panic!("on purpose"),
             }
         }
     }
 
-    fn file_changed(&mut self, is_asked_for: bool, began: Instant) {
+    fn file_changed(&mut self, is_reload: bool, began: Instant) {
         if let Some(watch) = &mut self.watch
             && let Err(error) = watch.renew()
         {
-            tracing::warn!(
-                "the guest is looked at every two seconds, as it cannot be watched: {error}"
-            );
+            tracing::warn!(%error, "guest file cannot be watched; it is looked at every 2 s");
         }
         self.seen = self.source.stamps();
-        self.swap(is_asked_for, began);
+        self.deploy(is_reload, began);
     }
 
-    /// Puts what is in the file in service, if it is new there, and fit for it.
-    fn swap(&mut self, is_asked_for: bool, began: Instant) {
-        let Some(path) = &self.source.guest else {
-            return tracing::warn!(
-                "no guest was named with --guest: there is no file to read again"
-            );
+    /// Deploys the guest in the file, if it is new there and is accepted.
+    fn deploy(&mut self, is_reload: bool, began: Instant) {
+        let Some(path) = self.source.guest.clone() else {
+            return tracing::warn!("no guest file to reload: --guest is not set");
         };
-        let settled = began.elapsed();
-        let serving = self.succession.serving();
-        let serves = serving.current().digest();
-        let goes_on = format!("the guest {serves} goes on serving");
-        let history = serving.history();
-        let reading = Instant::now();
-        let read = read_guest(path).and_then(|bytes| {
-            let cases = read_cases(&self.source.cases).map_err(|error| error.to_string())?;
-            Ok((bytes, cases))
-        });
-        let path = path.display();
-        let (bytes, cases) = match read {
+        let file = path.display();
+        let active = self.activator.active();
+        let current = active.current().digest();
+        let (bytes, cases) = match self.read(&path) {
             Ok(read) => read,
-            Err(problem) => {
-                tracing::error!("{problem}; {goes_on}");
-                return history.note(Outcome::Unreadable, None, problem);
+            Err(error) => {
+                tracing::error!(active = %current, %error, "guest file or cases cannot be read");
+                return active.history().add(Outcome::Unreadable, None, error.to_string());
             }
         };
         let digest = Digest::of(&bytes);
-        let read = reading.elapsed();
-        let tried = tried(digest, &cases);
-        let before = self.known.replace(Known { guest: digest, refused: None });
-        if digest == serves {
-            if is_asked_for {
-                tracing::info!("{path} is what serves: {goes_on}");
+        let with_cases = digest_with_cases(digest, &cases);
+        let before = self.known.replace(Known { guest: digest, rejected: None });
+        if digest == current {
+            if is_reload {
+                tracing::info!(guest = %digest, path = %file, "guest file unchanged: it is active");
             }
             return;
         }
-        // What was refused may pass with other cases.
+        // A rejected guest may pass with other cases.
         let is_known = before.is_some_and(|known| {
-            known.guest == digest && known.refused.is_none_or(|refused| refused == tried)
+            known.guest == digest && known.rejected.is_none_or(|rejected| rejected == with_cases)
         });
-        if is_known && !is_asked_for {
+        if is_known && !is_reload {
             self.known = before;
-            return tracing::debug!("{path} holds what it held before: {goes_on}");
+            return tracing::debug!(guest = %digest, path = %file, active = %current, "guest file unchanged");
         }
-        if let Some(why) = serving.unfit(digest, tried)
-            && !is_asked_for
+        if let Some(reason) = active.rejection(digest, with_cases)
+            && !is_reload
         {
-            self.known = Some(Known { guest: digest, refused: Some(tried) });
-            return tracing::warn!("the guest {digest} in {path} is not tried: {why}; {goes_on}");
-        }
-        let outcome =
-            validate_beside(&self.engine, Origin::File, &bytes, &cases, &GiveUp::default());
-        drop(bytes);
-        let validated = match outcome.and_then(|(validated, verdict)| verdict.map(|()| validated)) {
-            Ok(validated) => validated,
-            Err(problem) => {
-                if let LoadError::Unfit(_) = problem {
-                    serving.refuse(tried);
-                    self.known = Some(Known { guest: digest, refused: Some(tried) });
-                } else {
-                    // Whatever it is, it has not been tried.
-                    self.known = before;
-                }
-                tracing::error!(
-                    "the guest {digest} in {path} is not fit to serve: {problem}; {goes_on}"
-                );
-                return history.note(Outcome::Refused, Some(digest), format!("{path}: {problem}"));
-            }
-        };
-        // Meanwhile somebody may have handed over the same.
-        if serving.current().digest() == digest {
-            return tracing::info!("{path} is what serves: the guest {digest} goes on serving");
-        }
-        // And it may have served, and failed.
-        if let Some(why) = serving.unfit(digest, tried) {
-            self.known = Some(Known { guest: digest, refused: Some(tried) });
+            self.known = Some(Known { guest: digest, rejected: Some(with_cases) });
             return tracing::warn!(
-                "the guest {digest} in {path} is not put in service: {why}; the guest {} goes on \
-                 serving",
-                serving.current().digest()
+                guest = %digest, path = %file, %reason, active = %current, "guest not tried again"
             );
         }
-        let told = format!("settled in {settled:.1?}, read and digested in {read:.1?}");
-        self.succession.publish(validated, &format!("in {path}"), began, &told);
+        let validated = self.validate(&bytes, &cases);
+        drop(bytes);
+        let validated = match validated {
+            Ok(validated) => validated,
+            Err(error) => {
+                self.known = if error.is_transient() {
+                    // It has not been tried, whatever it is.
+                    before
+                } else {
+                    active.reject(with_cases);
+                    Some(Known { guest: digest, rejected: Some(with_cases) })
+                };
+                tracing::error!(
+                    guest = %digest,
+                    path = %file,
+                    active = %current,
+                    code = error.code(),
+                    %error,
+                    "guest rejected"
+                );
+                let message = format!("{file}: {error}");
+                return active.history().add(Outcome::Rejected, Some(digest), message);
+            }
+        };
+        // Meanwhile the same may have been uploaded.
+        let current = active.current().digest();
+        if current == digest {
+            return tracing::info!(guest = %digest, path = %file, "guest file unchanged: it is active");
+        }
+        // And it may have served, and failed.
+        if let Some(reason) = active.rejection(digest, with_cases) {
+            self.known = Some(Known { guest: digest, rejected: Some(with_cases) });
+            return tracing::warn!(
+                guest = %digest, path = %file, %reason, active = %current, "guest not deployed"
+            );
+        }
+        self.activator.activate(validated, Some(&path), began);
+    }
+
+    fn read(&self, path: &Path) -> Result<(Vec<u8>, Vec<CaseFile>), SourceError> {
+        Ok((read_guest(path)?, read_cases(&self.source.cases)?))
+    }
+
+    fn validate(&self, bytes: &[u8], cases: &[CaseFile]) -> Result<Validated, ValidationError> {
+        let never = GiveUp::default();
+        check_beside(&self.engine, Origin::File, bytes, cases, &never)?.validated()
     }
 }
 
-/// Waits until a file that changes has settled, or has been restless for long. What else
-/// the thread is told meanwhile is for later.
+/// Waits until a file that changes has settled, or has changed for long. Other commands that
+/// come meanwhile are for later.
 fn settle(
     change: Change,
     began: Instant,
-    occasions: &mpsc::Receiver<Occasion>,
-    later: &mut VecDeque<Occasion>,
+    commands: &mpsc::Receiver<Command>,
+    later: &mut VecDeque<Command>,
 ) {
     let mut wait = settles_in(change);
-    while began.elapsed() < RESTLESS {
-        match occasions.recv_timeout(wait) {
-            Ok(Occasion::Change(change)) => wait = settles_in(change),
-            Ok(occasion) => return later.push_back(occasion),
+    while began.elapsed() < UNSETTLED {
+        match commands.recv_timeout(wait) {
+            Ok(Command::Change(change)) => wait = settles_in(change),
+            Ok(command) => return later.push_back(command),
             Err(_) => return,
         }
     }

@@ -1,4 +1,4 @@
-//! What became of the guests that were to serve.
+//! The latest deployments, and their number.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,49 +12,49 @@ use crate::guest::digest::Digest;
 /// Events that are kept: more than fit on a screen.
 const KEPT: usize = 50;
 
-/// What became of a guest.
+/// The outcome of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was put in service.
-    Served,
-    /// It was found unfit.
-    Refused,
+    /// The guest serves.
+    Deployed,
+    /// It did not pass its validation.
+    Rejected,
     /// It could not be read.
     Unreadable,
-    /// It was put in service again in place of its successor.
+    /// The previous guest serves again in its place.
     RolledBack,
 }
 
 impl Outcome {
     /// All of them.
     pub const ALL: [Outcome; 4] =
-        [Outcome::Served, Outcome::Refused, Outcome::Unreadable, Outcome::RolledBack];
+        [Outcome::Deployed, Outcome::Rejected, Outcome::Unreadable, Outcome::RolledBack];
 
     /// Its name in metrics and reports.
     pub fn name(self) -> &'static str {
         match self {
-            Outcome::Served => "served",
-            Outcome::Refused => "refused",
+            Outcome::Deployed => "deployed",
+            Outcome::Rejected => "rejected",
             Outcome::Unreadable => "unreadable",
             Outcome::RolledBack => "rolled-back",
         }
     }
 }
 
-/// One of these, when it happened.
+/// A deployment.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// When.
     pub at: SystemTime,
-    /// What.
+    /// Its outcome.
     pub outcome: Outcome,
     /// The guest. `None` if it could not be read.
     pub digest: Option<Digest>,
-    /// Where it came from, and how it went, for people.
-    pub told: String,
+    /// Where the guest came from, and details of the outcome, for people.
+    pub message: String,
 }
 
-/// The latest of them, and how many there were.
+/// The latest deployments, and how many there were.
 #[derive(Debug, Default)]
 pub struct History {
     events: Mutex<VecDeque<Event>>,
@@ -63,14 +63,14 @@ pub struct History {
 }
 
 impl History {
-    /// Notes what became of a guest just now.
-    pub(in crate::guest) fn note(&self, outcome: Outcome, digest: Option<Digest>, told: String) {
+    /// Adds a deployment that ended just now.
+    pub(super) fn add(&self, outcome: Outcome, digest: Option<Digest>, message: String) {
         self.counts[outcome as usize].fetch_add(1, Ordering::Relaxed);
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() == KEPT {
             events.pop_front();
         }
-        events.push_back(Event { at: SystemTime::now(), outcome, digest, told });
+        events.push_back(Event { at: SystemTime::now(), outcome, digest, message });
         drop(events);
         self.changed.send_replace(());
     }
@@ -86,7 +86,7 @@ impl History {
         self.changed.subscribe()
     }
 
-    /// How often this was the outcome since the start.
+    /// How many deployments had this outcome since the start.
     pub fn count(&self, outcome: Outcome) -> u64 {
         self.counts[outcome as usize].load(Ordering::Relaxed)
     }
@@ -97,15 +97,15 @@ mod tests {
     use super::{History, KEPT, Outcome};
 
     #[test]
-    fn it_keeps_the_latest_and_counts_all() {
+    fn history_keeps_the_latest_and_counts_all() {
         let history = History::default();
         for number in 0..KEPT + 3 {
-            history.note(Outcome::Refused, None, number.to_string());
+            history.add(Outcome::Rejected, None, number.to_string());
         }
-        history.note(Outcome::Served, None, "last".to_owned());
+        history.add(Outcome::Deployed, None, "last".to_owned());
         let events = history.events();
-        assert_eq!((events.len(), events[0].told.as_str()), (KEPT, "last"));
-        assert_eq!(history.count(Outcome::Refused), 53);
+        assert_eq!((events.len(), events[0].message.as_str()), (KEPT, "last"));
+        assert_eq!(history.count(Outcome::Rejected), 53);
         assert_eq!(history.count(Outcome::RolledBack), 0);
     }
 }

@@ -1,13 +1,14 @@
-//! Where guests come from: a file, with files of cases that it must pass.
+//! The file of a guest, and the files of cases that it must pass.
 
+use std::fmt;
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::guest::cases::{CaseFile, CaseFileError};
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
-use crate::named_file;
+use crate::guest::validation::cases::CaseFileError;
+use crate::named_file::{self, NamedFileError};
 
 /// Whether the file is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +19,12 @@ pub enum Watching {
     Off,
 }
 
-/// Where guests come from, and what they have to pass.
+/// The files that guests come from.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// The guest's file. Without one the built-in guest serves, until another is
-    /// handed over.
+    /// The guest's file. Without one the built-in guest serves, until another is uploaded.
     pub guest: Option<PathBuf>,
-    /// Files of cases that must hold. They are read anew for each guest.
+    /// Files of cases that each guest must pass. They are read again for each.
     pub cases: Vec<PathBuf>,
     /// What the files were like before they were read for the first time.
     pub(in crate::guest) at_first: Stamps,
@@ -44,28 +44,87 @@ impl Source {
     }
 }
 
-/// Reads the file of a guest, once. The error is a sentence.
-pub fn read_guest(path: &Path) -> Result<Vec<u8>, String> {
-    let shown = path.display();
-    let cannot = |error: &dyn std::fmt::Display| format!("cannot read the guest {shown}: {error}");
-    let (file, metadata) = named_file::open(path).map_err(|error| match error.kind() {
-        ErrorKind::PermissionDenied => cannot(&format_args!(
-            "{error}; the server's user must be able to read it, and to pass all folders on its path"
-        )),
-        _ => cannot(&error),
-    })?;
-    let bytes = named_file::read_all(&file, MAX_GUEST_BYTES).map_err(|error| cannot(&error))?;
-    let after = file.metadata().map_err(|error| cannot(&error))?;
-    if stamp_of(&metadata) != stamp_of(&after) {
-        // A half of the one and a half of the other could pass for a guest.
-        return Err(cannot(&"it changed while it was read; rename a finished file over it"));
-    }
-    Ok(bytes)
+/// A guest's file that cannot be read.
+#[derive(Debug)]
+pub struct GuestFileError {
+    /// Its path.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub problem: GuestFileProblem,
 }
 
-/// Reads files of cases.
-pub fn read_cases(paths: &[PathBuf]) -> Result<Vec<CaseFile>, CaseFileError> {
-    paths.iter().map(|path| CaseFile::read(path)).collect()
+/// What is wrong with a guest's file.
+#[derive(Debug)]
+pub enum GuestFileProblem {
+    /// Its bytes cannot be read.
+    File(NamedFileError),
+    /// It changed while it was read.
+    Changed,
+}
+
+impl fmt::Display for GuestFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot read the guest {}: ", self.path.display())?;
+        match &self.problem {
+            GuestFileProblem::File(error) if error.kind() == ErrorKind::PermissionDenied => write!(
+                f,
+                "{error}; the server's user must be able to read it, and to pass all folders on \
+                 its path"
+            ),
+            GuestFileProblem::File(error) => error.fmt(f),
+            GuestFileProblem::Changed => {
+                f.write_str("it changed while it was read; rename a finished file over it")
+            }
+        }
+    }
+}
+
+impl std::error::Error for GuestFileError {}
+
+/// A guest's file, or a file of its cases, that cannot be read.
+#[derive(Debug)]
+pub enum SourceError {
+    /// The guest's.
+    Guest(GuestFileError),
+    /// One of its cases.
+    Cases(CaseFileError),
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SourceError::Guest(error) => error.fmt(f),
+            SourceError::Cases(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SourceError {}
+
+impl From<GuestFileError> for SourceError {
+    fn from(error: GuestFileError) -> SourceError {
+        SourceError::Guest(error)
+    }
+}
+
+impl From<CaseFileError> for SourceError {
+    fn from(error: CaseFileError) -> SourceError {
+        SourceError::Cases(error)
+    }
+}
+
+/// Reads the file of a guest, once.
+pub fn read_guest(path: &Path) -> Result<Vec<u8>, GuestFileError> {
+    let error = |problem| GuestFileError { path: path.to_owned(), problem };
+    let cannot = |cause: NamedFileError| error(GuestFileProblem::File(cause));
+    let (file, metadata) = named_file::open(path).map_err(cannot)?;
+    let bytes = named_file::read_all(&file, MAX_GUEST_BYTES).map_err(cannot)?;
+    let after = file.metadata().map_err(|cause| cannot(cause.into()))?;
+    if stamp_of(&metadata) != stamp_of(&after) {
+        // A half of the one and a half of the other could pass for a guest.
+        return Err(error(GuestFileProblem::Changed));
+    }
+    Ok(bytes)
 }
 
 /// Those of several files; `None` for one that is not there.
@@ -88,13 +147,13 @@ fn stamp_of(file: &Metadata) -> Stamp {
 
 #[cfg(test)]
 mod tests {
-    use super::read_guest;
+    use super::{GuestFileProblem, read_guest};
     use std::fs::File;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
 
     #[test]
-    fn a_file_that_changes_while_it_is_read_is_no_guest() {
+    fn file_that_changes_while_it_is_read_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("policy.wasm");
         let file = File::create(&path).expect("a file");
@@ -116,8 +175,8 @@ mod tests {
                 }
             };
             done.store(true, Ordering::Relaxed);
-            let problem = noticed.expect_err("it changes all the time");
-            assert!(problem.contains("it changed while it was read"), "{problem}");
+            let error = noticed.expect_err("it changes all the time");
+            assert!(matches!(error.problem, GuestFileProblem::Changed), "{error}");
         });
     }
 }

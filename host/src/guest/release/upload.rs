@@ -1,4 +1,4 @@
-//! Tries the guests that somebody hands over, one after the other.
+//! Checks uploaded guests, one after the other, and deploys them.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -6,113 +6,121 @@ use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::activate::Succession;
+use super::activate::Activator;
 use super::history::Outcome;
-use super::rejected::Unfit;
-use super::source::{Source, read_cases};
+use super::rejected::Rejection;
+use super::source::Source;
 use crate::guest::digest::Digest;
 use crate::guest::origin::Origin;
-use crate::guest::runtime::compile::LoadError;
 use crate::guest::runtime::engine::Engine;
+use crate::guest::validation::cases::{CaseFile, read_cases};
+use crate::guest::validation::error::ValidationError;
 use crate::guest::validation::report::ValidationReport;
-use crate::guest::validation::validate::{tried, validate_beside};
+use crate::guest::validation::validate::{Checked, check_beside, digest_with_cases};
 use crate::helper::GiveUp;
 
-/// What a guest is handed over for.
+/// The purpose of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be tried, and no more.
+    /// The guest is checked.
     Check,
-    /// To serve, if it is fit.
+    /// It is checked, and serves if it is accepted.
     Deploy,
 }
 
-/// A guest that somebody hands over.
-pub(in crate::guest) struct HandedOver {
-    pub(in crate::guest) bytes: Vec<u8>,
-    pub(in crate::guest) purpose: Purpose,
-    pub(in crate::guest) answer: oneshot::Sender<ValidationReport>,
-    /// Whoever handed it over has gone.
-    pub(in crate::guest) give_up: GiveUp,
-    /// Its place among those that may be in memory, which it has as long as its bytes are.
-    pub(in crate::guest) _place: OwnedSemaphorePermit,
+/// An uploaded guest.
+pub(super) struct Upload {
+    pub(super) bytes: Vec<u8>,
+    pub(super) purpose: Purpose,
+    pub(super) report: oneshot::Sender<ValidationReport>,
+    /// Wanted when the client has gone.
+    pub(super) cancel: GiveUp,
+    /// Its place among the uploads that may be in memory, which it has as long as its bytes are.
+    pub(super) _place: OwnedSemaphorePermit,
 }
 
-/// Who tries them.
-pub(in crate::guest) struct Tester {
-    pub(in crate::guest) engine: Arc<Engine>,
-    pub(in crate::guest) source: Source,
-    pub(in crate::guest) succession: Succession,
+/// Works on uploads.
+pub(super) struct UploadDeployer {
+    pub(super) engine: Arc<Engine>,
+    pub(super) source: Source,
+    pub(super) activator: Activator,
 }
 
-impl Tester {
+impl UploadDeployer {
     /// Works until there can be no more of them.
-    pub(in crate::guest) fn work(&self, handed_over: &Receiver<HandedOver>) {
-        for handed in handed_over {
-            let Some(trial) = self.validate_beside(&handed) else {
-                tracing::info!(
-                    "the guest {} that was handed over is given up: nobody waits for the answer",
-                    Digest::of(&handed.bytes)
-                );
+    pub(super) fn work(&self, uploads: &Receiver<Upload>) {
+        for upload in uploads {
+            let Some(report) = self.process(&upload) else {
+                let digest = Digest::of(&upload.bytes);
+                tracing::info!(guest = %digest, "upload canceled: the client has gone");
                 continue;
             };
-            // Who asked may have gone meanwhile.
-            let _ = handed.answer.send(trial);
+            // The client may have gone meanwhile.
+            let _ = upload.report.send(report);
         }
     }
 
-    /// Tries one, and puts it in service if that is wanted and it is fit. `None` if it was given
-    /// up.
-    fn validate_beside(&self, handed: &HandedOver) -> Option<ValidationReport> {
-        let HandedOver { bytes, purpose, give_up, .. } = handed;
-        if give_up.is_wanted() {
+    /// Checks one, and deploys it if that is its purpose and it is accepted. `None` if it was
+    /// canceled.
+    fn process(&self, upload: &Upload) -> Option<ValidationReport> {
+        let Upload { bytes, purpose, cancel, .. } = upload;
+        if cancel.is_wanted() {
             return None;
         }
         let began = Instant::now();
         let digest = Digest::of(bytes);
-        let serving = self.succession.serving();
-        let old = serving.current();
-        let cases =
-            read_cases(&self.source.cases).map_err(|error| LoadError::Hindered(error.to_string()));
-        let outcome = cases.and_then(|cases| {
-            Ok((validate_beside(&self.engine, Origin::Uploaded, bytes, &cases, give_up)?, cases))
-        });
-        let (mut trial, validated) = match outcome {
-            Err(LoadError::GivenUp) => return None,
-            Err(problem) => (ValidationReport::unfit(format!("{digest:#}"), &problem), None),
-            Ok(((validated, verdict), cases)) => {
-                let verdict = verdict.map_err(|problem| problem.to_string());
-                let mut trial = ValidationReport::of(&validated, verdict, &cases, &old, give_up);
+        let active = self.activator.active();
+        let old = active.current();
+        let (mut report, checked) = match self.check(bytes, cancel) {
+            Err(ValidationError::Canceled) => return None,
+            Err(error) => (ValidationReport::not_loaded(digest, error), None),
+            Ok((checked, cases)) => {
+                let mut report = ValidationReport::of(&checked, &cases, &old, cancel);
                 // Asked last: it may have served by its file meanwhile, and failed.
-                if let Some(why @ Unfit::Failed(_)) = serving.unfit(digest, tried(digest, &cases)) {
-                    trial.refuse(why.to_string());
+                let with_cases = digest_with_cases(digest, &cases);
+                if let Some(Rejection::Failed(count)) = active.rejection(digest, with_cases) {
+                    report.reject(ValidationError::FailedInService(count));
                 }
-                (trial, Some(validated))
+                (report, Some(checked))
             }
         };
-        if give_up.is_wanted() {
+        if cancel.is_wanted() {
             return None;
         }
         if *purpose == Purpose::Check {
-            return Some(trial);
+            return Some(report);
         }
-        if let Some(problem) = &trial.problem {
+        if let Some(error) = &report.error {
             tracing::error!(
-                "the guest {digest} that was handed over is not fit to serve: {problem}; the guest \
-                 {} goes on serving",
-                old.digest()
+                guest = %digest,
+                active = %old.digest(),
+                code = error.code(),
+                %error,
+                "guest rejected"
             );
-            let told = format!("handed over: {problem}");
-            serving.history().note(Outcome::Refused, Some(digest), told);
-            return Some(trial);
+            let message = format!("upload: {error}");
+            active.history().add(Outcome::Rejected, Some(digest), message);
+            return Some(report);
         }
         drop(old);
         // The same may have come to serve by the guest's file meanwhile.
-        let is_new = digest != serving.current().digest();
-        trial.serves = true;
+        let is_new = digest != active.current().digest();
+        report.is_active = true;
+        let validated = checked.and_then(|checked| checked.validated().ok());
         if let Some(validated) = validated.filter(|_| is_new) {
-            self.succession.publish(validated, "that was handed over", began, "digested");
+            self.activator.activate(validated, None, began);
         }
-        Some(trial)
+        Some(report)
+    }
+
+    fn check(
+        &self,
+        bytes: &[u8],
+        cancel: &GiveUp,
+    ) -> Result<(Checked, Vec<CaseFile>), ValidationError> {
+        let cases = read_cases(&self.source.cases)
+            .map_err(|error| ValidationError::CasesUnreadable(error.to_string()))?;
+        let checked = check_beside(&self.engine, Origin::Uploaded, bytes, &cases, cancel)?;
+        Ok((checked, cases))
     }
 }

@@ -30,21 +30,17 @@ pub(in crate::guest) struct Watch {
     watcher: RecommendedWatcher,
     path: PathBuf,
     directories: BTreeSet<PathBuf>,
-    /// What is looked out for: events of other entries do not matter.
+    /// The entries on the way to the file: events of others do not matter.
     entries: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Watch {
-    /// Watches the file at this path, whether or not it is there now. The error
-    /// is a sentence.
+    /// Watches the file at this path, whether or not it is there now.
     pub(in crate::guest) fn new(
         path: &Path,
         mut on_change: impl FnMut(Change) + Send + 'static,
-    ) -> Result<Watch, String> {
-        let cannot = |error: &dyn std::fmt::Display| {
-            format!("{} is not watched, but looked at every two seconds ({error})", path.display())
-        };
-        let path = std::path::absolute(path).map_err(|error| cannot(&error))?;
+    ) -> notify::Result<Watch> {
+        let path = std::path::absolute(path).map_err(notify::Error::io)?;
         let entries = Arc::new(Mutex::new(BTreeSet::new()));
         let watcher = notify::recommended_watcher({
             let entries = Arc::clone(&entries);
@@ -61,11 +57,10 @@ impl Watch {
                 // Events may be lost: look again.
                 Err(_) => on_change(Change::Done),
             }
-        })
-        .map_err(|error| cannot(&error))?;
+        })?;
         let mut watch =
             Watch { watcher, path: path.clone(), directories: BTreeSet::new(), entries };
-        watch.renew().map_err(|error| cannot(&error))?;
+        watch.renew()?;
         Ok(watch)
     }
 
@@ -145,7 +140,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn the_way_leads_through_links() {
+    fn entries_include_links_and_their_targets() {
         let folder = tempfile::tempdir().expect("a folder");
         let folder = folder.path().canonicalize().expect("a path");
         // As Kubernetes mounts a ConfigMap.
@@ -161,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_links_has_an_end() {
+    fn circle_of_links_has_an_end() {
         let folder = tempfile::tempdir().expect("a folder");
         symlink("b", folder.path().join("a")).expect("a link");
         symlink("a", folder.path().join("b")).expect("a link");

@@ -34,6 +34,44 @@ const MAX_BYTES: u64 = 512 << 20;
 /// What the names of compiled guests end with.
 const SUFFIX: &str = ".cwasm";
 
+/// A folder that cannot be used.
+#[derive(Debug)]
+pub struct CodeCacheError {
+    /// Its path.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub problem: CodeCacheProblem,
+}
+
+/// What is wrong with a folder.
+#[derive(Debug)]
+pub enum CodeCacheProblem {
+    /// It cannot be made or opened.
+    Io(io::Error),
+    /// It is not a directory.
+    NoDirectory,
+    /// Other users could put code there.
+    WritableByOthers,
+}
+
+impl fmt::Display for CodeCacheError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot keep compiled guests in {}: ", self.path.display())?;
+        match &self.problem {
+            CodeCacheProblem::Io(error) => write!(f, "{error}; name a directory with --code-cache"),
+            CodeCacheProblem::NoDirectory => {
+                f.write_str("it is not a directory; name a directory with --code-cache")
+            }
+            CodeCacheProblem::WritableByOthers => f.write_str(
+                "others could put code there; it must belong to the user that runs innkeeper, and \
+                 be writable by nobody else (chmod 700)",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for CodeCacheError {}
+
 /// A folder of compiled guests.
 pub struct CodeCache {
     path: PathBuf,
@@ -42,46 +80,32 @@ pub struct CodeCache {
 
 impl CodeCache {
     /// Opens the folder, and makes it if it is not there.
-    ///
-    /// The error is a sentence for the person who named the folder.
-    pub fn open(path: &Path) -> Result<CodeCache, String> {
-        let told = |error: io::Error| {
-            let shown = path.display();
-            let why = match error.kind() {
-                io::ErrorKind::AlreadyExists => "it is not a directory".to_owned(),
-                _ => error.to_string(),
-            };
-            format!(
-                "cannot keep compiled guests in {shown}: {why}; name a directory with --code-cache"
-            )
+    pub fn open(path: &Path) -> Result<CodeCache, CodeCacheError> {
+        let error = |problem| CodeCacheError { path: path.to_owned(), problem };
+        let io = |cause: io::Error| match cause.kind() {
+            io::ErrorKind::AlreadyExists => error(CodeCacheProblem::NoDirectory),
+            _ => error(CodeCacheProblem::Io(cause)),
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(told)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = openat(CWD, path, flags, Mode::empty()).map_err(|error| told(error.into()))?;
+        let folder = openat(CWD, path, flags, Mode::empty()).map_err(|cause| io(cause.into()))?;
         let folder = File::from(folder);
-        if is_ours(&folder).map_err(told)? {
+        if is_ours(&folder).map_err(io)? {
             Ok(CodeCache { path: path.to_owned(), folder })
         } else {
-            Err(format!(
-                "cannot keep compiled guests in {}: others could put code there; it must belong to the user that runs \
-                 innkeeper, and be writable by nobody else (chmod 700)",
-                path.display()
-            ))
+            Err(error(CodeCacheProblem::WritableByOthers))
         }
     }
 
     /// Whether [`open`](CodeCache::open) would succeed. Nothing is made.
-    pub fn check(path: &Path) -> Result<(), String> {
-        let cannot = |why: &dyn fmt::Display| {
-            let shown = path.display();
-            format!(
-                "cannot keep compiled guests in {shown}: {why}; name a directory with --code-cache"
-            )
-        };
+    pub fn check(path: &Path) -> Result<(), CodeCacheError> {
+        let error = |problem| CodeCacheError { path: path.to_owned(), problem };
         let missing = path.ancestors().take_while(|path| !path.exists()).last();
         match missing {
-            Some(first) => named_file::can_create(first).map_err(|error| cannot(&error)),
-            None if !path.is_dir() => Err(cannot(&"it is not a directory")),
+            Some(first) => {
+                named_file::can_create(first).map_err(|cause| error(CodeCacheProblem::Io(cause)))
+            }
+            None if !path.is_dir() => Err(error(CodeCacheProblem::NoDirectory)),
             None => CodeCache::open(path).map(drop),
         }
     }
@@ -273,7 +297,7 @@ pub(super) fn deserialize(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::
 
 #[cfg(test)]
 mod tests {
-    use super::{CodeCache, Duration, KEPT, KEPT_BYTES, SystemTime};
+    use super::{CodeCache, CodeCacheProblem, Duration, KEPT, KEPT_BYTES, SystemTime};
     use crate::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest, PreparedEngine};
     use std::fs::{self, File, Permissions};
     use std::os::unix::fs::PermissionsExt;
@@ -342,7 +366,7 @@ mod tests {
         assert!(cache.read(name).is_err());
         fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("a mode");
         let error = CodeCache::open(folder.path()).err().expect("refused");
-        assert!(error.contains("others could put code there"), "{error}");
+        assert!(matches!(error.problem, CodeCacheProblem::WritableByOthers), "{error}");
     }
 
     #[test]

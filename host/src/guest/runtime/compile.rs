@@ -2,29 +2,34 @@
 //! this process if there is no helper.
 //!
 //! Compiling takes memory and time that are no function of a guest's size: with loops and
-//! locals both are quadratic in it. And what is compiled is not trusted yet. So a server does
-//! not even parse a guest that somebody gave it: the *compiler* does (`helper/`), and gives
-//! back machine code. It is wasmtime's in both processes, with one [`Settings`] for both.
+//! locals both are quadratic in it. And a guest is not trusted before it is compiled. So a
+//! server does not even parse an uploaded guest: the *compiler* does (`helper/`), and returns
+//! machine code. It is wasmtime's in both processes, with one [`Settings`] for both.
 
 use std::fmt;
-use std::io::{self, BufReader};
-use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::BufReader;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bytesize::ByteSize;
-use serde::{Deserialize, Serialize};
-
-use super::function_cache::FunctionCache;
-use super::settings::{Settings, compiling};
-use super::{component, malloc_trim};
+use super::compile_job::{
+    CompileError, Compiled, JobError, MAX_FUNCTIONS_BYTES, Request, Response, code_limit, compile,
+};
+use super::component::FormError;
+use super::settings::Settings;
 use crate::guest::default_guest::DEFAULT_GUEST;
-use crate::guest::runtime::component::MAX_GUEST_BYTES;
+use crate::guest::load_error::LoadError;
 use crate::helper::job::NoHelper;
 use crate::helper::protocol::{Ending, ProtocolError, open_frame, write_frame};
 use crate::helper::{Bounds, Ended, GiveUp, Helpers, Role};
 use crate::text;
+
+/// How often the processor's time fits into the time that it may take by the clock.
+const WALL: u64 = 20;
+
+/// How a compilation is ranked beside workers, with 0, for its first second; after that it is
+/// the last (`helper/spawner.rs`). It gets about a tenth of a core that they want too, and all
+/// of one that is idle (sched(7)).
+const NICENESS: i32 = 10;
 
 /// What compiling one guest may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +51,7 @@ impl CompileLimits {
     /// Bytes of machine code that a guest of this size may become: no more than compiling it may
     /// take in all.
     pub fn code_bytes(&self, guest_bytes: u64) -> u64 {
-        most_code_bytes(guest_bytes).min(self.memory_bytes)
+        code_limit(guest_bytes).min(self.memory_bytes)
     }
 
     /// Seconds of a processor for a guest of this size.
@@ -61,79 +66,14 @@ impl CompileLimits {
     }
 }
 
-/// How often the processor's time fits into the time that it may take by the clock.
-const WALL: u64 = 20;
-
-/// Bytes of machine code that a guest may become, for each byte of the guest. One in Python
-/// becomes three.
-const CODE_PER_BYTE: u64 = 16;
-/// Bytes of machine code that each guest may have beyond that.
-const CODE_BYTES: u64 = 8 << 20;
-
-/// Bytes of machine code that a guest of this size may become.
-fn most_code_bytes(guest_bytes: u64) -> u64 {
-    CODE_BYTES.saturating_add(CODE_PER_BYTE.saturating_mul(guest_bytes))
-}
-
-/// Bytes of compiled functions that `innkeeper dev` keeps for the next compilation.
-const MAX_FUNCTIONS_BYTES: u64 = 512 << 20;
-
-/// How a compilation is ranked beside workers, with 0, for its first second; after that it is
-/// the last (`helper/spawner.rs`). It gets about a tenth of a core that they want too, and all
-/// of one that is idle (sched(7)).
-const NICENESS: i32 = 10;
-
-/// What is asked of a compiler. The guest, and the functions that are known, come as parts.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Request {
-    settings: Settings,
-    bounds: Bounds,
-    /// Whether functions are wanted back, for the next compilation.
-    keeps_functions: bool,
-}
-
-/// What it answers. The code, and functions if some are new, come as parts.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Response {
-    Compiled,
-    /// The guest is at fault.
-    Refused(String),
-    /// It is not: the compiler cannot be put under its bounds here, and reads no guest.
-    Unconfined(String),
-}
-
-/// How urgently a guest is wanted.
+/// How urgent a compilation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Urgency {
     /// Nothing is served before.
     First,
-    /// Another one serves meanwhile, and must not notice.
+    /// Another guest serves meanwhile, and must not notice.
     Beside,
 }
-
-/// Why a guest was not loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LoadError {
-    /// It cannot be: the same bytes never will. A sentence.
-    Unfit(String),
-    /// It could not be now, whatever it is. A sentence.
-    Hindered(String),
-    /// Nobody waits for it any more.
-    GivenUp,
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LoadError::Unfit(why) | LoadError::Hindered(why) => f.write_str(why),
-            LoadError::GivenUp => f.write_str("it was given up: nobody waits for it any more"),
-        }
-    }
-}
-
-impl std::error::Error for LoadError {}
 
 /// Compiles guests, one at a time.
 pub(super) struct Compiler {
@@ -158,7 +98,7 @@ impl Compiler {
         }
     }
 
-    /// The same, that compiles in helpers.
+    /// The compiler, with helpers to compile in.
     pub(super) fn in_helpers(self, helpers: Helpers, limits: CompileLimits) -> Compiler {
         Compiler { helpers: Some(helpers), limits, ..self }
     }
@@ -168,36 +108,36 @@ impl Compiler {
         self.keeps_functions
     }
 
-    /// Gives the machine code of a guest. `recall` gives the functions that were written down,
-    /// and `write_down` takes them, where they are kept.
+    /// Compiles a guest to machine code. `recall` reads the functions that were kept, and
+    /// `keep` takes new ones, where they are kept.
     pub(super) fn code(
         &self,
         guest: &[u8],
         urgency: Urgency,
-        give_up: &GiveUp,
+        cancel: &GiveUp,
         recall: impl FnOnce() -> Option<Vec<u8>>,
-        write_down: impl FnOnce(&[u8]),
+        keep: impl FnOnce(&[u8]),
     ) -> Result<Vec<u8>, LoadError> {
         // Each change of it is one step, whoever panicked.
         let mut known = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
-        if give_up.is_wanted() {
-            return Err(LoadError::GivenUp);
+        if cancel.is_wanted() {
+            return Err(LoadError::Canceled);
         }
         if self.keeps_functions && known.is_none() {
             *known = recall();
         }
         let functions = self.keeps_functions.then(|| known.as_deref().unwrap_or_default());
-        let made = match &self.helpers {
+        let compiled = match &self.helpers {
             Some(helpers) if guest != DEFAULT_GUEST => {
-                self.in_helper(helpers, guest, urgency, give_up, functions.unwrap_or_default())
+                self.in_helper(helpers, guest, urgency, cancel, functions.unwrap_or_default())
             }
-            _ => here(&self.settings, guest, functions),
+            _ => compile(&self.settings, guest, functions).map_err(LoadError::from),
         }?;
-        if let Some(functions) = made.functions {
-            write_down(&functions);
+        if let Some(functions) = compiled.functions {
+            keep(&functions);
             *known = Some(functions);
         }
-        Ok(made.code)
+        Ok(compiled.code)
     }
 
     fn in_helper(
@@ -205,160 +145,108 @@ impl Compiler {
         helpers: &Helpers,
         guest: &[u8],
         urgency: Urgency,
-        give_up: &GiveUp,
+        cancel: &GiveUp,
         functions: &[u8],
-    ) -> Result<Made, LoadError> {
-        let cannot = |why: &dyn fmt::Display| {
-            LoadError::Hindered(format!("it cannot be compiled now: {}", text::error_line(why)))
-        };
+    ) -> Result<Compiled, LoadError> {
         let wall = self.limits.wall(guest.len());
         let mut job =
-            helpers.begin(Role::Compiler, wall, give_up).map_err(|problem| match problem {
-                NoHelper::GivenUp => LoadError::GivenUp,
-                NoHelper::Gone | NoHelper::NotStarted(_) => cannot(&problem),
+            helpers.begin(Role::Compiler, wall, cancel).map_err(|problem| match problem {
+                NoHelper::GivenUp => LoadError::Canceled,
+                NoHelper::Gone | NoHelper::NotStarted(_) => unavailable(problem),
             })?;
         let request = Request {
             settings: self.settings,
             bounds: Bounds {
-                // FunctionCache stand there twice: as they came, and as they are used.
+                // Functions are in memory twice: as they came, and as they are used.
                 memory_bytes: self.limits.memory_bytes + 3 * functions.len() as u64,
                 processor_s: self.limits.processor_s(guest.len()),
                 niceness: if urgency == Urgency::First { 0 } else { NICENESS },
             },
             keeps_functions: self.keeps_functions,
         };
-        let asked = write_frame(&mut &job.socket, &request, &[guest, functions]);
-        let answered = asked.and_then(|()| {
-            let most = most_code_bytes(guest.len() as u64);
-            let mut from = BufReader::new(&job.socket);
-            open_frame(&mut from, [most, MAX_FUNCTIONS_BYTES])?.parts(&mut from)
-        });
-        let [code, functions] = match answered {
+        let code_limit = code_limit(guest.len() as u64);
+        let response =
+            write_frame(&mut &job.socket, &request, &[guest, functions]).and_then(|()| {
+                let mut from = BufReader::new(&job.socket);
+                open_frame(&mut from, [code_limit, MAX_FUNCTIONS_BYTES])?.parts(&mut from)
+            });
+        let [code, functions] = match response {
             Ok((Response::Compiled, parts)) => parts,
-            // It speaks of what a stranger wrote.
-            Ok((Response::Refused(why), _)) => return Err(LoadError::Unfit(text::error_line(why))),
+            Ok((Response::NotCompiled(error), _)) => return Err(bounded(error).into()),
             Ok((Response::Unconfined(why), _)) => {
-                return Err(cannot(&format_args!("its compiler cannot be confined: {why}")));
+                return Err(unavailable(format_args!("its compiler cannot be confined: {why}")));
             }
-            Err(_) if give_up.is_wanted() => return Err(LoadError::GivenUp),
-            Err(ProtocolError::Closed) => return Err(self.told(job.ended(), guest.len())),
+            Err(_) if cancel.is_wanted() => return Err(LoadError::Canceled),
+            Err(ProtocolError::Closed) => return Err(self.ended(job.ended(), guest.len())),
             Err(ProtocolError::Bounds) => {
-                return Err(LoadError::Unfit(
-                    "it does not compile: its machine code is much larger than a guest's of its \
-                     size may be"
-                        .to_owned(),
-                ));
+                return Err(LoadError::Compile(CompileError::CodeSize(code_limit)));
             }
-            Err(problem) => return Err(cannot(&problem)),
+            Err(problem) => return Err(unavailable(problem)),
         };
         let is_new = !functions.is_empty();
-        Ok(Made { code, functions: is_new.then_some(functions) })
+        Ok(Compiled { code, functions: is_new.then_some(functions) })
     }
 
-    /// Says what a compiler died of.
-    fn told(&self, ended: Ended, bytes: usize) -> LoadError {
-        let unfit = |why: String| LoadError::Unfit(format!("it does not compile: {why}"));
+    /// Why a compiler ended without a response.
+    fn ended(&self, ended: Ended, bytes: usize) -> LoadError {
         let ending = match ended {
-            Ended::Spawner => {
-                let why = NoHelper::Gone;
-                return LoadError::Hindered(format!("it cannot be compiled now: {why}"));
-            }
+            Ended::Spawner => return unavailable(NoHelper::Gone),
             Ended::Helper(ending) => ending,
         };
         match ending {
-            Ending::Processor => unfit(format!(
-                "that takes more than the {} s of a processor that one of its size may have \
-                 (--compile-time)",
-                self.limits.processor_s(bytes)
-            )),
-            Ending::Memory => unfit(format!(
-                "that takes more than the {} of memory that it may (--compile-memory)",
-                ByteSize(self.limits.memory_bytes).display().iec()
-            )),
-            Ending::Stack => unfit("it is nested more deeply than a compiler's stack".to_owned()),
+            Ending::Processor => {
+                LoadError::Compile(CompileError::Time(self.limits.processor_s(bytes)))
+            }
+            Ending::Memory => LoadError::Compile(CompileError::Memory(self.limits.memory_bytes)),
+            Ending::Stack => LoadError::Compile(CompileError::Stack),
             // A crash, in the words of the kernel: the next one would crash too.
             Ending::Signal(signal @ (libc::SIGSEGV | libc::SIGBUS | libc::SIGILL)) => {
-                unfit(format!("the compiler crashes on it (signal {signal})"))
+                LoadError::Compile(CompileError::Crash(signal))
             }
-            Ending::Late => LoadError::Hindered(format!(
-                "compiling it was given up after {} s: the machine is busy with other things, or it \
-                 takes too long",
+            Ending::Late => unavailable(format_args!(
+                "its compiler was stopped after {} s: the machine is busy with other things, or \
+                 it takes too long",
                 self.limits.wall(bytes).as_secs()
             )),
-            Ending::Signal(signal) => LoadError::Hindered(format!(
-                "its compiler was ended by signal {signal}; it is tried again when its file changes \
-                 or somebody asks for it"
+            Ending::Signal(signal) => {
+                unavailable(format_args!("its compiler was ended by signal {signal}; {RETRY}"))
+            }
+            Ending::GivenUp => LoadError::Canceled,
+            Ending::Done | Ending::Failed => unavailable(format_args!(
+                "its compiler ended without a response; if this program's libraries were replaced \
+                 since its start, restart the server; {RETRY}"
             )),
-            Ending::GivenUp => LoadError::GivenUp,
-            Ending::Done | Ending::Failed => LoadError::Hindered(
-                "its compiler ended without a word; if this program's libraries were replaced since \
-                 its start, restart the server; the guest is tried again when its file changes or \
-                 somebody asks for it"
-                    .to_owned(),
-            ),
         }
     }
 }
 
-/// What came of a compilation.
-struct Made {
-    code: Vec<u8>,
-    /// The functions to keep, if there is something new among them.
-    functions: Option<Vec<u8>>,
+const RETRY: &str = "the guest is tried again when its file changes or on request";
+
+fn unavailable(why: impl fmt::Display) -> LoadError {
+    LoadError::Unavailable(text::error_line(why))
 }
 
-/// Compiles in this process. `functions` are those that are known, if they are to be kept.
-fn here(settings: &Settings, guest: &[u8], functions: Option<&[u8]>) -> Result<Made, LoadError> {
-    let component = component::component(guest).map_err(LoadError::Unfit)?;
-    let kept = functions.map(|known| Arc::new(FunctionCache::recalled(known)));
-    let engine = compiling(settings, kept.clone()).map_err(|error| {
-        LoadError::Hindered(format!("no compiler can be made: {}", text::error_line(error)))
-    })?;
-    let code = engine.precompile_component(&component).map_err(|error| {
-        LoadError::Unfit(format!("it does not compile: {}", text::error_line(error)))
-    });
-    if guest.len() >= LARGE {
-        malloc_trim::give_back();
+/// The error, with texts of one line and not too long: it comes from a process that has read
+/// the guest.
+fn bounded(error: JobError) -> JobError {
+    match error {
+        JobError::Form(FormError::TypeMismatch(why)) => {
+            JobError::Form(FormError::TypeMismatch(text::error_line(why)))
+        }
+        JobError::Compile(CompileError::Invalid(why)) => {
+            JobError::Compile(CompileError::Invalid(text::error_line(why)))
+        }
+        JobError::NoCompiler(why) => JobError::NoCompiler(text::error_line(why)),
+        JobError::Form(_) | JobError::Compile(_) => error,
     }
-    Ok(Made { code: code?, functions: kept.and_then(|kept| kept.write_down()) })
 }
 
-/// Bytes of a guest that takes much memory to compile: some 15 for each of its own.
-const LARGE: usize = 512 << 10;
-
-/// Does the job of a compiler, at the other end of this socket.
-pub fn work(socket: UnixStream) -> io::Result<()> {
-    // What a guest makes the tools panic with is said by the answer.
-    std::panic::set_hook(Box::new(|_| {}));
-    let mut from = BufReader::new(&socket);
-    let limits = [MAX_GUEST_BYTES, MAX_FUNCTIONS_BYTES];
-    let opened = open_frame::<Request, 2>(&mut from, limits).map_err(io::Error::other)?;
-    if let Err(error) = opened.head.bounds.enter() {
-        // The guest is still on its way: whoever writes it must not meet a closed socket before
-        // it reads this.
-        opened.parts(&mut from).map_err(io::Error::other)?;
-        let why = error.to_string();
-        return write_frame(&mut &socket, &Response::Unconfined(why), &[b"", b""])
-            .map_err(io::Error::other);
+impl From<JobError> for LoadError {
+    fn from(error: JobError) -> LoadError {
+        match error {
+            JobError::Form(error) => LoadError::Form(error),
+            JobError::Compile(error) => LoadError::Compile(error),
+            JobError::NoCompiler(why) => LoadError::Unavailable(why),
+        }
     }
-    let (request, [guest, functions]) = opened.parts(&mut from).map_err(io::Error::other)?;
-    let known = request.keeps_functions.then_some(&functions[..]);
-    let made = catch_unwind(AssertUnwindSafe(|| here(&request.settings, &guest, known)));
-    let made = made.unwrap_or_else(|_| Err(LoadError::Unfit("compiling it panics".to_owned())));
-    let most = most_code_bytes(guest.len() as u64);
-    let answered = match made {
-        Ok(Made { code, .. }) if code.len() as u64 > most => {
-            let mebibytes = code.len() >> 20;
-            let why = format!("it does not compile: it would be {mebibytes} MiB of machine code");
-            write_frame(&mut &socket, &Response::Refused(why), &[b"", b""])
-        }
-        Ok(Made { code, functions }) => {
-            let functions = functions.unwrap_or_default();
-            write_frame(&mut &socket, &Response::Compiled, &[&code, &functions])
-        }
-        Err(problem) => {
-            write_frame(&mut &socket, &Response::Refused(problem.to_string()), &[b"", b""])
-        }
-    };
-    answered.map_err(io::Error::other)
 }

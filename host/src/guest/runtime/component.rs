@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use wit_component::ComponentEncoder;
 
 use crate::text;
@@ -21,6 +23,16 @@ pub enum Form {
     Component,
 }
 
+impl Form {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Module => "module",
+            Form::Component => "component",
+        }
+    }
+}
+
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -30,49 +42,78 @@ impl fmt::Display for Form {
     }
 }
 
+/// Why bytes are no component, and describe none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FormError {
+    /// There are none.
+    Empty,
+    /// They are not WebAssembly.
+    NotWasm,
+    /// They are WebAssembly with this version and layer.
+    UnknownVersion([u8; 4]),
+    /// A core module, not made for the contract.
+    NoComponentType,
+    /// A core module and its component type contradict each other; the encoder's message.
+    TypeMismatch(String),
+    /// A core module whose component type cannot be read.
+    InvalidType,
+}
+
+impl fmt::Display for FormError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FormError::Empty => f.write_str("the file is empty"),
+            FormError::NotWasm => {
+                f.write_str("not WebAssembly: the file does not begin with the bytes 00 61 73 6d")
+            }
+            FormError::UnknownVersion(version) => {
+                write!(f, "WebAssembly of an unknown version ({version:02x?})")
+            }
+            FormError::NoComponentType => {
+                write!(f, "a core WebAssembly module without a component type; {BUILD}")
+            }
+            FormError::TypeMismatch(why) => {
+                write!(f, "the core module does not fit its component type: {why}")
+            }
+            FormError::InvalidType => write!(f, "the component type makes no sense; {BUILD}"),
+        }
+    }
+}
+
+impl std::error::Error for FormError {}
+
+const BUILD: &str = "build it with wit-bindgen for the world `guest` of wit/policy.wit";
+
 /// Gives the component that the bytes are, or that the core module in them
 /// describes: `wit-bindgen` leaves a section in each module which tells its
 /// component type.
-///
-/// The error is a sentence for the person who named the guest.
-pub(in crate::guest) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+pub(super) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, FormError> {
     match form(bytes)? {
         Form::Component => Ok(Cow::Borrowed(bytes)),
-        Form::Module if !carries_type(bytes) => Err(
-            "it is a core WebAssembly module without a component type; build it with wit-bindgen \
-             for the world `guest` of wit/policy.wit"
-                .to_owned(),
-        ),
+        Form::Module if !carries_type(bytes) => Err(FormError::NoComponentType),
         Form::Module => Ok(Cow::Owned(encode(bytes)?)),
     }
 }
 
 /// Makes a component of a core module with its component type.
-fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
+fn encode(module: &[u8]) -> Result<Vec<u8>, FormError> {
     let encode = || ComponentEncoder::default().module(module)?.validate(false).encode();
     // The tools take it that a toolchain wrote the type, and panic on some that none would
     // write. Nothing of theirs outlives that.
     match std::panic::catch_unwind(encode) {
-        Ok(encoded) => encoded.map_err(|error| {
-            let why = text::error_line(error);
-            format!("its core module does not fit its component type: {why}")
-        }),
-        Err(_) => Err("its component type makes no sense; build it with wit-bindgen for the \
-                       world `guest` of wit/policy.wit"
-            .to_owned()),
+        Ok(encoded) => encoded.map_err(|error| FormError::TypeMismatch(text::error_line(error))),
+        Err(_) => Err(FormError::InvalidType),
     }
 }
 
 /// Recognises the form by the preamble: magic number, version, layer.
-pub(in crate::guest) fn form(bytes: &[u8]) -> Result<Form, String> {
+pub(super) fn form(bytes: &[u8]) -> Result<Form, FormError> {
     match bytes {
         [b'\0', b'a', b's', b'm', 0x01, 0x00, 0x00, 0x00, ..] => Ok(Form::Module),
         [b'\0', b'a', b's', b'm', 0x0d, 0x00, 0x01, 0x00, ..] => Ok(Form::Component),
-        [b'\0', b'a', b's', b'm', ..] if bytes.len() >= 8 => {
-            Err(format!("it is WebAssembly of an unknown version ({:02x?})", &bytes[4..8]))
-        }
-        [] => Err("it is empty".to_owned()),
-        _ => Err("it is not WebAssembly: it does not begin with the bytes 00 61 73 6d".to_owned()),
+        &[b'\0', b'a', b's', b'm', a, b, c, d, ..] => Err(FormError::UnknownVersion([a, b, c, d])),
+        [] => Err(FormError::Empty),
+        _ => Err(FormError::NotWasm),
     }
 }
 
@@ -114,28 +155,27 @@ fn leb128_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{carries_type, component};
+    use super::{FormError, carries_type, component};
     use wit_component::{StringEncoding, embed_component_metadata};
     use wit_parser::Resolve;
 
     #[test]
-    fn what_is_no_guest_is_told_apart() {
-        for (bytes, part) in [
-            (&b""[..], "it is empty"),
-            (b"<!doctype html>", "not WebAssembly"),
-            (b"\0as", "not WebAssembly"),
-            (b"\0asm\x09\0\0\0", "unknown version"),
-            (b"\0asm\x01\0\0\0", "without a component type"),
-            (b"\0asm\x01\0\0\0\x00\x05\x04name", "without a component type"),
+    fn bytes_that_are_no_component_have_an_error_each() {
+        for (bytes, error) in [
+            (&b""[..], FormError::Empty),
+            (b"<!doctype html>", FormError::NotWasm),
+            (b"\0as", FormError::NotWasm),
+            (b"\0asm\x09\0\0\0", FormError::UnknownVersion([9, 0, 0, 0])),
+            (b"\0asm\x01\0\0\0", FormError::NoComponentType),
+            (b"\0asm\x01\0\0\0\x00\x05\x04name", FormError::NoComponentType),
         ] {
-            let error = component(bytes).expect_err("no guest");
-            assert!(error.contains(part), "{error:?} for {bytes:?}");
+            assert_eq!(component(bytes), Err(error), "{bytes:?}");
         }
     }
 
     /// wit-parser panics on some of these, and took the thread with it.
     #[test]
-    fn a_component_type_that_makes_no_sense_is_refused() {
+    fn damaged_component_type_is_an_error() {
         let mut resolve = Resolve::default();
         let wit = include_str!("../../../../wit/policy.wit");
         let package = resolve.push_str("policy.wit", wit).expect("the contract");
@@ -149,12 +189,12 @@ mod tests {
             damaged[at] = 3;
             component(&damaged).err()
         });
-        let senseless = refused.filter(|error| error.contains("makes no sense")).count();
-        assert!(senseless > 0, "nothing is senseless");
+        let invalid = refused.filter(|error| *error == FormError::InvalidType).count();
+        assert!(invalid > 0, "the parser panics on none");
     }
 
     #[test]
-    fn truncated_sections_are_no_panic() {
+    fn truncated_section_has_no_type() {
         let module = b"\0asm\x01\0\0\0\x00\x10\x0fcomponent-type:";
         assert!(carries_type(&[&module[..], b"x"].concat()));
         for length in 8..module.len() {

@@ -7,6 +7,8 @@
 //! knows which of the two its guest speaks. `host/tests/contract` keeps guests of each
 //! published version.
 
+use std::fmt;
+
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -15,31 +17,63 @@ use crate::text;
 /// What a guest exports.
 pub const INTERFACE: &str = "innkeeper:policy/policy@0.1.0";
 
-/// Why a component that does not export [`INTERFACE`] does not: a sentence for the person
-/// who named it.
-pub(in crate::guest) fn mismatch(
+/// Why a component does not fit the contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContractError {
+    /// It was made for this version, which is not supported. Escaped.
+    OtherVersion(String),
+    /// It does not export [`INTERFACE`], or with other types; wasmtime's message.
+    NotExported(String),
+    /// An import cannot be stubbed; wasmtime's message.
+    Import(String),
+}
+
+impl fmt::Display for ContractError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ContractError::OtherVersion(other) => {
+                let (_, version) = parts();
+                write!(
+                    f,
+                    "the guest was made for version {other} of the contract, and this innkeeper \
+                     supports {}.x; build it with wit/policy.wit of version {version}, or use \
+                     another innkeeper",
+                    minor(version)
+                )
+            }
+            ContractError::NotExported(why) => {
+                write!(f, "the guest does not export the world `guest` of wit/policy.wit: {why}")
+            }
+            ContractError::Import(why) => {
+                write!(f, "the guest imports what cannot be stubbed: {why}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ContractError {}
+
+/// Why a component that does not export [`INTERFACE`] does not.
+pub(super) fn mismatch(
     component: &Component,
     engine: &Engine,
     error: wasmtime::Error,
-) -> String {
-    let (name, version) = INTERFACE.split_once('@').expect("the interface has a version");
+) -> ContractError {
+    let (name, version) = parts();
     let exports = component.component_type();
     let other = exports
         .exports(engine)
         .filter_map(|(export, _)| export.strip_prefix(name)?.strip_prefix('@'))
         .find(|other| minor(other) != minor(version));
     match other {
-        Some(other) => format!(
-            "it was made for version {} of the contract, and this innkeeper knows {}.x; \
-             build it with wit/policy.wit of version {version}, or use another innkeeper",
-            text::short_name(other),
-            minor(version)
-        ),
-        None => format!(
-            "it does not export the world `guest` of wit/policy.wit: {}",
-            text::error_line(error)
-        ),
+        Some(other) => ContractError::OtherVersion(text::short_name(other)),
+        None => ContractError::NotExported(text::error_line(error)),
     }
+}
+
+/// The name of the interface, and its version.
+fn parts() -> (&'static str, &'static str) {
+    INTERFACE.split_once('@').expect("the interface has a version")
 }
 
 /// What of a version has to be equal, as long as the first number is 0.

@@ -6,13 +6,15 @@ use wasmtime::component::Component;
 use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::code_cache::{self, CodeCache};
-use super::compile::{CompileLimits, Compiler, LoadError, Urgency};
+use super::compile::{CompileLimits, Compiler, Urgency};
+use super::compile_job::CompileError;
 use super::component::{self, Form};
 use super::epoch::{EpochClock, Ticks};
 use super::limits::GuestLimits;
 use super::settings::{Settings, config};
 use super::slow_pool::SlowPool;
 use crate::guest::digest::Digest;
+use crate::guest::load_error::{LimitError, LoadError};
 use crate::helper::{GiveUp, Helpers};
 use crate::text;
 
@@ -71,7 +73,7 @@ impl Engine {
         urgency: Urgency,
         give_up: &GiveUp,
     ) -> Result<(Form, Component), LoadError> {
-        let form = component::form(guest).map_err(LoadError::Unfit)?;
+        let form = component::form(guest)?;
         let (wasm, cache) = (&self.wasm, self.code_cache.as_ref());
         let is_edited = self.compiler.keeps_functions();
         if let Some(component) = cache.and_then(|cache| cache.recall(wasm, digest, is_edited)) {
@@ -88,11 +90,8 @@ impl Engine {
                 }
             },
         )?;
-        let component = code_cache::deserialize(wasm, &code).map_err(|error| {
-            let is_ours = error.is::<std::io::Error>() || error.is::<rustix::io::Errno>();
-            let why = not_loaded(&text::error_line(error), &self.limits);
-            if is_ours { LoadError::Hindered(why) } else { LoadError::Unfit(why) }
-        })?;
+        let component = code_cache::deserialize(wasm, &code)
+            .map_err(|error| not_loaded(error, &self.limits))?;
         if let Some(cache) = cache {
             cache.keep_code(wasm, digest, is_edited, &code);
         }
@@ -144,23 +143,21 @@ pub const fn instances(workers: u32) -> u32 {
     workers * 2 + 1
 }
 
-/// Why wasmtime does not load what was compiled. It compiles for any limits, and refuses here
-/// what these do not allow.
-fn not_loaded(error: &str, limits: &GuestLimits) -> String {
+/// Why wasmtime does not load machine code. It compiles for any limits, and refuses here what
+/// these do not allow.
+fn not_loaded(error: wasmtime::Error, limits: &GuestLimits) -> LoadError {
     const FIRST_MEMORY: &str = "memory has a minimum byte size of ";
+    if error.is::<std::io::Error>() || error.is::<rustix::io::Errno>() {
+        return LoadError::Unavailable(text::error_line(error));
+    }
+    let error = text::error_line(error);
     let first_memory = error
         .split_once(FIRST_MEMORY)
         .and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok());
     match first_memory {
-        Some(bytes) => format!(
-            "its memory begins with {} KiB, and it may have {} KiB (--guest-memory)",
-            bytes >> 10,
-            limits.memory_bytes >> 10
-        ),
-        None if error.contains("pooling allocator") => {
-            format!("it needs more than its limits: {error}")
-        }
-        None => format!("it does not compile: {error}"),
+        Some(needed) => LoadError::Limit(LimitError::Memory { needed, limit: limits.memory_bytes }),
+        None if error.contains("pooling allocator") => LoadError::Limit(LimitError::Other(error)),
+        None => LoadError::Compile(CompileError::Invalid(error)),
     }
 }
 

@@ -4,7 +4,7 @@
 //! - [`limits`]: what a guest may use; `settings`: how guests are compiled.
 //! - [`component`]: bytes in one of three forms become a component.
 //! - [`contract`]: the versions of the contract that are known; `bindings`: their types.
-//! - [`compile`]: compiles guests, in helper processes.
+//! - [`compile`]: compiles guests, in helper processes; [`compile_job`]: one compilation.
 //! - [`code_cache`]: compiled guests on disk; `function_cache`: parts of one that is edited.
 //! - `malloc_trim`: gives back the memory that compiling took.
 //! - [`program`]: a compiled guest that can run; `instance`: one instance of it, for one call.
@@ -14,6 +14,7 @@
 mod bindings;
 pub mod code_cache;
 pub mod compile;
+pub mod compile_job;
 pub mod component;
 pub mod contract;
 pub(in crate::guest) mod decision_cost;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{Component, Linker};
 
 use super::bindings::v0_1::Exports;
-use super::contract;
+use super::contract::{self, ContractError};
 use super::decision_cost::{DecisionCost, cpu_time};
 use super::engine::{Engine, WORKER_DEADLINE};
 use super::epoch::Ticks;
@@ -54,16 +54,16 @@ impl Program {
     pub(in crate::guest) fn link(
         engine: &Arc<Engine>,
         component: &Component,
-    ) -> Result<Program, String> {
+    ) -> Result<Program, ContractError> {
         let imports = component
             .component_type()
             .imports(engine.wasm())
             .map(|(name, _)| text::short_name(name))
             .collect();
         let mut linker = Linker::new(engine.wasm());
-        linker.define_unknown_imports_as_traps(component).map_err(|error| {
-            format!("it imports what cannot be stubbed: {}", text::error_line(error))
-        })?;
+        linker
+            .define_unknown_imports_as_traps(component)
+            .map_err(|error| ContractError::Import(text::error_line(error)))?;
         let exports = linker
             .instantiate_pre(component)
             .and_then(Exports::of)
@@ -74,6 +74,11 @@ impl Program {
     /// The names of its imports, escaped.
     pub(in crate::guest) fn imports(&self) -> &[String] {
         &self.imports
+    }
+
+    /// How long a decision may take.
+    pub(in crate::guest) fn deadline(&self) -> Duration {
+        self.engine.limits().deadline
     }
 
     /// How long its decisions take.

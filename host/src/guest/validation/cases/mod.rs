@@ -12,8 +12,8 @@ use innkeeper_cases::{Case, Mismatch, TableError};
 use serde::Serialize;
 
 pub use self::request::GuestRequest;
-use super::decision::{Decision, Kind};
-use super::digest::Digest;
+use crate::guest::decision::{Decision, Kind};
+use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::named_file::{self, NamedFileError};
@@ -71,6 +71,11 @@ pub struct CaseOutcome {
     /// The kind of the decision, if the case passed.
     #[serde(skip)]
     pub kind: Option<Kind>,
+}
+
+/// Reads files of cases.
+pub fn read_cases(paths: &[PathBuf]) -> Result<Vec<CaseFile>, CaseFileError> {
+    paths.iter().map(|path| CaseFile::read(path)).collect()
 }
 
 impl CaseFile {

@@ -1,7 +1,7 @@
-//! How many connections the administration has at a time, and which one makes room.
+//! The slots for connections to the administration, and which connection ends for a new one.
 //!
-//! Who asks for the server's health must not be kept out by connections that are silent: for
-//! a new one that connection ends which has asked for nothing for longest.
+//! Silent connections must not keep out a health probe: for a new connection the one ends that
+//! has been idle for longest.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,46 +10,46 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// How long a connection may be silent, whoever waits: a request that was sent with it has
+/// How long a connection may be silent, whatever waits: a request that was sent with it has
 /// been read by then. 128 of them, as many as may wait to be accepted, and 32 at a time, make
 /// room within a second.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// All places.
-pub(super) struct Places {
+/// All slots.
+pub(super) struct Slots {
     free: Arc<Semaphore>,
     taken: Arc<Mutex<Vec<Arc<Use>>>>,
     epoch: Instant,
 }
 
-/// How a place is used.
+/// The use of a slot.
 struct Use {
-    /// Requests that are being answered.
-    answering: AtomicUsize,
-    /// When it last began or ended to be used, in milliseconds of its places.
+    /// Requests in progress.
+    responding: AtomicUsize,
+    /// When its last request ended, or it was taken, in milliseconds since the start.
     since: AtomicU64,
     wanted: Notify,
 }
 
-/// A place for one connection, until it is dropped.
-pub(super) struct Place {
+/// The slot of one connection, until it is dropped.
+pub(super) struct Slot {
     used: Arc<Use>,
     taken: Arc<Mutex<Vec<Arc<Use>>>>,
     epoch: Instant,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// A request that is being answered, until it is dropped.
-pub(super) struct Answering(Arc<Use>, Instant);
+/// A request in progress, until it is dropped.
+pub(super) struct Responding(Arc<Use>, Instant);
 
-impl Places {
-    pub(super) fn new(count: usize) -> Places {
+impl Slots {
+    pub(super) fn new(count: usize) -> Slots {
         let free = Arc::new(Semaphore::new(count));
-        Places { free, taken: Arc::default(), epoch: Instant::now() }
+        Slots { free, taken: Arc::default(), epoch: Instant::now() }
     }
 
-    /// Takes one, and has one that is idle given back if there is no other.
-    pub(super) async fn take(&self) -> Place {
+    /// Takes one. If there is none, the connection that has been idle for longest ends.
+    pub(super) async fn take(&self) -> Slot {
         let permit = loop {
             if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
                 break Some(permit);
@@ -63,19 +63,19 @@ impl Places {
         };
         let now = milliseconds(self.epoch.elapsed());
         let used = Arc::new(Use {
-            answering: AtomicUsize::new(0),
+            responding: AtomicUsize::new(0),
             since: AtomicU64::new(now),
             wanted: Notify::new(),
         });
         lock(&self.taken).push(Arc::clone(&used));
-        Place { used, taken: Arc::clone(&self.taken), epoch: self.epoch, _permit: permit }
+        Slot { used, taken: Arc::clone(&self.taken), epoch: self.epoch, _permit: permit }
     }
 
-    /// Asks the one that has been idle for longest to end. Tells how long it may take until
-    /// asking again may help.
+    /// Asks the connection that has been idle for longest to end. Returns how long to wait before
+    /// asking again.
     fn want_one(&self) -> Duration {
         let taken = lock(&self.taken);
-        let idle = taken.iter().filter(|used| used.answering.load(Ordering::Acquire) == 0);
+        let idle = taken.iter().filter(|used| used.responding.load(Ordering::Acquire) == 0);
         let Some(longest) = idle.min_by_key(|used| used.since.load(Ordering::Acquire)) else {
             return GRACE;
         };
@@ -89,35 +89,35 @@ impl Places {
     }
 }
 
-impl Place {
-    /// A request is answered from now on.
-    pub(super) fn begin(&self) -> Answering {
-        self.used.answering.fetch_add(1, Ordering::AcqRel);
-        Answering(Arc::clone(&self.used), self.epoch)
+impl Slot {
+    /// A request begins.
+    pub(super) fn begin(&self) -> Responding {
+        self.used.responding.fetch_add(1, Ordering::AcqRel);
+        Responding(Arc::clone(&self.used), self.epoch)
     }
 
-    /// Waits until somebody else wants this place and nothing is being answered here.
+    /// Waits until another connection wants this slot and no request is in progress.
     pub(super) async fn is_wanted(&self) {
         loop {
             self.used.wanted.notified().await;
-            if self.used.answering.load(Ordering::Acquire) == 0 {
+            if self.used.responding.load(Ordering::Acquire) == 0 {
                 return;
             }
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         lock(&self.taken).retain(|used| !Arc::ptr_eq(used, &self.used));
     }
 }
 
-impl Drop for Answering {
+impl Drop for Responding {
     fn drop(&mut self) {
-        let Answering(used, epoch) = self;
+        let Responding(used, epoch) = self;
         used.since.store(milliseconds(epoch.elapsed()), Ordering::Release);
-        used.answering.fetch_sub(1, Ordering::AcqRel);
+        used.responding.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -132,24 +132,24 @@ fn milliseconds(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{GRACE, Places};
+    use super::{GRACE, Slots};
     use std::sync::Arc;
     use std::time::Duration;
     use tokio::time::{Instant, advance, timeout};
 
     #[tokio::test(start_paused = true)]
     async fn place_that_has_been_idle_for_longest_is_wanted() {
-        let places = Arc::new(Places::new(3));
-        let first = places.take().await;
+        let slots = Arc::new(Slots::new(3));
+        let first = slots.take().await;
         advance(Duration::from_millis(10)).await;
-        let second = places.take().await;
+        let second = slots.take().await;
         advance(Duration::from_millis(10)).await;
-        let third = places.take().await;
-        // It was silent longest, but is being answered.
-        let answering = first.begin();
+        let third = slots.take().await;
+        // It was silent longest, but has a request.
+        let responding = first.begin();
         let waits = tokio::spawn({
-            let places = Arc::clone(&places);
-            async move { drop(places.take().await) }
+            let slots = Arc::clone(&slots);
+            async move { drop(slots.take().await) }
         });
         let began = Instant::now();
         second.is_wanted().await;
@@ -157,18 +157,18 @@ mod tests {
         drop(second);
         waits.await.expect("no panic");
         assert!(timeout(Duration::from_secs(5), first.is_wanted()).await.is_err());
-        drop(answering);
+        drop(responding);
         drop(third);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_makes_room_while_all_are_answered() {
-        let places = Places::new(1);
-        let only = places.take().await;
-        let answering = only.begin();
-        assert!(timeout(Duration::from_secs(60), places.take()).await.is_err());
-        drop(answering);
-        let waits = async { drop(places.take().await) };
+    async fn no_connection_ends_while_all_have_requests() {
+        let slots = Slots::new(1);
+        let only = slots.take().await;
+        let responding = only.begin();
+        assert!(timeout(Duration::from_secs(60), slots.take()).await.is_err());
+        drop(responding);
+        let waits = async { drop(slots.take().await) };
         tokio::join!(waits, async {
             only.is_wanted().await;
             drop(only);

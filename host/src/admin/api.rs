@@ -1,0 +1,261 @@
+//! The JSON of the administration, all of its shapes. They are described in the manual and are
+//! stable: a key is never renamed, and its meaning never changes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock;
+use crate::guest::LoadedGuest;
+use crate::guest::decision::Kind;
+use crate::guest::release::deploy::RolledBack;
+use crate::guest::release::history::Event;
+use crate::guest::validation::cases::CaseOutcome;
+use crate::guest::validation::compare::Difference;
+use crate::guest::validation::report::ValidationReport;
+use crate::text::plain_json;
+
+/// A body, as text.
+pub(super) fn to_json(body: &impl Serialize) -> String {
+    let json = serde_json::to_string_pretty(body);
+    let json = json.expect("keys are texts, and numbers are finite");
+    format!("{}\n", plain_json(&json))
+}
+
+/// The body of a response with a status from 400, where there is no other.
+#[derive(Serialize)]
+pub(super) struct ErrorBody {
+    pub(super) error: ErrorObject,
+}
+
+/// What went wrong.
+#[derive(Serialize)]
+pub(super) struct ErrorObject {
+    /// What programs tell it by.
+    pub(super) code: &'static str,
+    /// What people are shown. It may change.
+    pub(super) message: String,
+}
+
+/// The body of `PUT /guest` and `POST /check`.
+#[derive(Serialize)]
+pub(super) struct ReportBody {
+    digest: String,
+    accepted: bool,
+    error: Option<ErrorObject>,
+    active: bool,
+    form: Option<&'static str>,
+    imports: Vec<String>,
+    interests: Vec<String>,
+    compile_ms: f64,
+    check_ms: f64,
+    request_lines: usize,
+    decisions: BTreeMap<&'static str, usize>,
+    warnings: Vec<String>,
+    cases: Vec<CaseOutcome>,
+    skipped_cases: usize,
+    compared: usize,
+    differences: Vec<DifferenceBody>,
+}
+
+#[derive(Serialize)]
+struct DifferenceBody {
+    request: String,
+    current: String,
+    candidate: String,
+}
+
+impl From<ValidationReport> for ReportBody {
+    fn from(report: ValidationReport) -> ReportBody {
+        let (digest, accepted) = (format!("{:#}", report.digest), report.is_accepted());
+        let error = report
+            .error
+            .map(|error| ErrorObject { code: error.code(), message: error.to_string() });
+        let mut body = ReportBody {
+            digest,
+            accepted,
+            error,
+            active: report.is_active,
+            form: None,
+            imports: Vec::new(),
+            interests: Vec::new(),
+            compile_ms: 0.0,
+            check_ms: 0.0,
+            request_lines: 0,
+            decisions: BTreeMap::new(),
+            warnings: Vec::new(),
+            cases: Vec::new(),
+            skipped_cases: 0,
+            compared: 0,
+            differences: Vec::new(),
+        };
+        if let Some(details) = report.details {
+            body.form = Some(details.form.name());
+            body.imports = details.imports;
+            body.interests = details.interests;
+            body.compile_ms = milliseconds(details.compile);
+            body.check_ms = milliseconds(details.check);
+            body.request_lines = details.lines;
+            body.decisions =
+                details.kinds.iter().map(|(kind, &count)| (Kind::name(*kind), count)).collect();
+            body.warnings = details.warnings;
+            body.cases = details.cases;
+            body.skipped_cases = details.skipped_cases;
+            body.compared = details.comparison.compared;
+            let differences = details.comparison.differences.into_iter();
+            body.differences = differences.map(DifferenceBody::from).collect();
+        }
+        body
+    }
+}
+
+impl From<Difference> for DifferenceBody {
+    fn from(Difference { request, current, candidate }: Difference) -> DifferenceBody {
+        DifferenceBody { request, current, candidate }
+    }
+}
+
+/// The body of `POST /rollback`.
+#[derive(Serialize)]
+pub(super) struct RollbackBody {
+    active: String,
+    replaced: String,
+}
+
+impl From<RolledBack> for RollbackBody {
+    fn from(RolledBack { restored, replaced }: RolledBack) -> RollbackBody {
+        RollbackBody { active: format!("{restored:#}"), replaced: format!("{replaced:#}") }
+    }
+}
+
+/// The body of `GET /status`.
+#[derive(Serialize)]
+pub(super) struct StatusBody {
+    pub(super) version: &'static str,
+    pub(super) ready: bool,
+    pub(super) started: String,
+    pub(super) uptime_s: u64,
+    pub(super) listeners: Vec<String>,
+    pub(super) root: String,
+    pub(super) workers: usize,
+    pub(super) sandbox: SandboxBody,
+    pub(super) compiler: &'static str,
+    pub(super) guest: GuestBody,
+    pub(super) previous: Option<String>,
+    pub(super) history: Vec<EventBody>,
+    pub(super) requests: u64,
+    pub(super) connections: ConnectionsBody,
+    pub(super) access_log_lost_lines: u64,
+    pub(super) disks: Vec<DiskBody>,
+    pub(super) limits: LimitsBody,
+}
+
+#[derive(Serialize)]
+pub(super) struct SandboxBody {
+    pub(super) files: &'static str,
+    pub(super) system_calls: &'static str,
+    /// What may be read and written all the same, where there is a sandbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reads: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) writes: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct GuestBody {
+    origin: &'static str,
+    file: Option<String>,
+    digest: String,
+    form: &'static str,
+    imports: Vec<String>,
+    interests: Vec<String>,
+    decision_cache_hits: u64,
+    decision_cache_misses: u64,
+    failures: FailuresBody,
+}
+
+#[derive(Serialize)]
+struct FailuresBody {
+    busy: u64,
+    deadline: u64,
+    memory: u64,
+    trap: u64,
+    refused: u64,
+}
+
+impl GuestBody {
+    /// Of the guest that serves; `file` is the one that is watched.
+    pub(super) fn new(guest: &LoadedGuest, file: Option<String>) -> GuestBody {
+        let counts = guest.counts();
+        GuestBody {
+            origin: guest.origin().name(),
+            file,
+            digest: format!("{:#}", guest.digest()),
+            form: guest.form().name(),
+            imports: guest.imports().to_vec(),
+            interests: guest.interests().map(str::to_owned).collect(),
+            decision_cache_hits: counts.cache_hits,
+            decision_cache_misses: counts.cache_misses,
+            failures: FailuresBody {
+                busy: counts.busy,
+                deadline: counts.deadline,
+                memory: counts.memory,
+                trap: counts.trap,
+                refused: counts.refused,
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct EventBody {
+    at: String,
+    outcome: &'static str,
+    digest: Option<String>,
+    message: String,
+}
+
+impl From<Event> for EventBody {
+    fn from(event: Event) -> EventBody {
+        EventBody {
+            at: clock::rfc3339_of(event.at),
+            outcome: event.outcome.name(),
+            digest: event.digest.map(|digest| format!("{digest:#}")),
+            message: event.message,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ConnectionsBody {
+    pub(super) idle: u64,
+    pub(super) active: u64,
+    pub(super) writing: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct DiskBody {
+    pub(super) device: String,
+    pub(super) threads: &'static str,
+    pub(super) running: usize,
+    pub(super) waiting: usize,
+    pub(super) timeouts: u64,
+    pub(super) stalled: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct LimitsBody {
+    pub(super) guest_deadline_ms: u128,
+    pub(super) guest_memory_bytes: usize,
+    pub(super) guest_stack_bytes: usize,
+    pub(super) decision_cache_bytes: u64,
+    pub(super) line_bytes: usize,
+    pub(super) head_bytes: usize,
+    pub(super) requests_per_connection: u32,
+}
+
+/// In hundredths.
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e5).round() / 1e2
+}

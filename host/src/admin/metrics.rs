@@ -1,0 +1,100 @@
+//! The metrics of the server, in the text format of Prometheus.
+
+use prometheus::proto::MetricFamily;
+
+use super::status::{Subject, disks};
+use crate::diagnostics;
+use crate::disk::DeviceLoad;
+use crate::guest::release::history::Outcome;
+use crate::metrics;
+use crate::panics;
+
+impl Subject {
+    /// All metrics, as text.
+    pub(super) fn metrics(&self) -> String {
+        let history = self.service.guest.history();
+        let digest = self.service.guest.current().digest().to_string();
+        let deployments =
+            Outcome::ALL.map(|outcome| (vec![("outcome", outcome.name())], history.count(outcome)));
+        let mut families: Vec<MetricFamily> = self.metrics.families();
+        families.extend(disk_families());
+        families.extend([
+            metrics::counter(
+                "innkeeper_guest_deployments_total",
+                "Deployments of guests, by outcome.",
+                deployments,
+            ),
+            metrics::gauge(
+                "innkeeper_guest_info",
+                "The active guest, by its digest.",
+                [(vec![("digest", digest.as_str())], 1.0)],
+            ),
+            metrics::gauge(
+                "innkeeper_compiler_ready",
+                "1 if another guest can be compiled, else 0.",
+                [(vec![], f64::from(u8::from(self.compiler_is_available() != Some(false))))],
+            ),
+            metrics::counter(
+                "innkeeper_access_log_lost_lines_total",
+                "Lines of the access log that were lost.",
+                [(vec![], self.lost_lines())],
+            ),
+            metrics::counter(
+                "innkeeper_diagnostics_lost_lines_total",
+                "Lines of standard error that were lost.",
+                [(vec![], diagnostics::lost())],
+            ),
+            metrics::counter(
+                "innkeeper_panics_total",
+                "Panics. Each is a fault of innkeeper.",
+                [(vec![], panics::count())],
+            ),
+            metrics::gauge(
+                "innkeeper_build_info",
+                "The version of innkeeper.",
+                [(vec![("version", env!("CARGO_PKG_VERSION"))], 1.0)],
+            ),
+        ]);
+        metrics::write(&families)
+    }
+}
+
+fn disk_labels<'a>(
+    disk: &'a (String, DeviceLoad),
+    state: Option<&'a str>,
+) -> Vec<(&'a str, &'a str)> {
+    let own = [("device", disk.0.as_str()), ("threads", disk.1.threads)];
+    own.into_iter().chain(state.map(|state| ("state", state))).collect()
+}
+
+/// None before the first operation of a device: a family without metrics is none.
+fn disk_families() -> Vec<MetricFamily> {
+    let disks: Vec<_> = disks().collect();
+    if disks.is_empty() {
+        return Vec::new();
+    }
+    let operations = disks.iter().flat_map(|disk| {
+        [("running", disk.1.running), ("waiting", disk.1.waiting)]
+            .map(|(state, count)| (disk_labels(disk, Some(state)), count as f64))
+    });
+    let late = disks.iter().map(|disk| (disk_labels(disk, None), disk.1.late));
+    let stalled =
+        disks.iter().map(|disk| (disk_labels(disk, None), f64::from(u8::from(disk.1.is_stalled))));
+    vec![
+        metrics::gauge(
+            "innkeeper_disk_operations",
+            "File operations that other threads than the workers do, by device and state.",
+            operations,
+        ),
+        metrics::counter(
+            "innkeeper_disk_timeouts_total",
+            "File operations that did not finish in time, by device.",
+            late,
+        ),
+        metrics::gauge(
+            "innkeeper_disk_stalled",
+            "1 for a device that does not respond, else 0.",
+            stalled,
+        ),
+    ]
+}

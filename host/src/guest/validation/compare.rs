@@ -1,0 +1,105 @@
+//! Compares the decisions of two guests on the requests that the first one decided lately.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use crate::guest::decision::Decision;
+use crate::guest::failure::Failure;
+use crate::guest::loaded_guest::LoadedGuest;
+use crate::helper::GiveUp;
+use crate::text;
+
+/// Requests that are compared.
+const COMPARED: usize = 1_000;
+
+/// How long comparing may take.
+const COMPARING: Duration = Duration::from_secs(2);
+
+/// Differences that are reported.
+const DIFFERENCES: usize = 100;
+
+/// Characters that a report has of a decision. Its fields may have a hundred times as many.
+pub(super) const SHOWN: usize = 1_000;
+
+/// The result.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// Distinct requests that were compared.
+    pub compared: usize,
+    /// Those on which the guests decide differently: a hundred at most.
+    pub differences: Vec<Difference>,
+}
+
+/// A request on which two guests decide differently.
+#[derive(Debug)]
+pub struct Difference {
+    /// The request line, and the fields that the current guest reads.
+    pub request: String,
+    /// The decision of the guest that serves.
+    pub current: String,
+    /// The decision of the one that may replace it.
+    pub candidate: String,
+}
+
+/// Asks both guests.
+pub(super) fn compare(
+    current: &LoadedGuest,
+    candidate: &LoadedGuest,
+    cancel: &GiveUp,
+) -> Comparison {
+    let began = Instant::now();
+    let mut seen = HashSet::new();
+    let mut differences = Vec::new();
+    for key in current.cached_requests() {
+        if seen.len() == COMPARED || began.elapsed() > COMPARING || cancel.is_wanted() {
+            break;
+        }
+        let request = key.to_string();
+        if !seen.insert(request.clone()) {
+            continue;
+        }
+        let decisions = (current.decide_again(&key), candidate.decide_again(&key));
+        if decisions.0 != decisions.1 && differences.len() < DIFFERENCES {
+            let (current, candidate) = distinct_texts(&decisions.0, &decisions.1);
+            differences.push(Difference { request, current, candidate });
+        }
+    }
+    Comparison { compared: seen.len(), differences }
+}
+
+/// Texts for two different decisions, which differ too: of a long body they have the beginning,
+/// and then a digest where the beginnings are the same.
+fn distinct_texts(
+    one: &Result<Decision, Failure>,
+    other: &Result<Decision, Failure>,
+) -> (String, String) {
+    let text = |decision: &Result<Decision, Failure>| match decision {
+        Ok(decision) => text::beginning(&decision.to_string(), SHOWN),
+        Err(failure) => text::beginning(&format!("none: {failure}"), SHOWN),
+    };
+    let (first, second) = (text(one), text(other));
+    match (one, other) {
+        (Ok(one), Ok(other)) if first == second => (
+            format!("{first}, digest {}", one.digest()),
+            format!("{second}, digest {}", other.digest()),
+        ),
+        _ => (first, second),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decision, distinct_texts};
+
+    #[test]
+    fn bodies_that_differ_at_their_end_have_distinct_texts() {
+        let reply = |last: &str| {
+            let body = ["x".repeat(200), last.to_owned()].concat().into_bytes().into();
+            Ok(Decision::Reply { status: 200, fields: crate::http::Fields::new(), body })
+        };
+        let (first, second) = distinct_texts(&reply("a"), &reply("b"));
+        assert!(first != second && first.contains("101 bytes more, digest "), "{first}\n{second}");
+        let (first, second) = distinct_texts(&reply("a"), &Ok(Decision::NotFound));
+        assert!(!first.contains("digest") && second == "not-found", "{first}\n{second}");
+    }
+}
