@@ -12,7 +12,7 @@ use crate::text::Plain;
 pub struct Case {
     /// The line of the table on which it begins, counted from 1.
     pub line_number: usize,
-    /// What it shows, if the table says so.
+    /// Its name, if the table has one.
     pub name: Option<String>,
     /// The request line, as bytes.
     pub line: Vec<u8>,
@@ -38,7 +38,7 @@ pub struct Mismatch {
 pub struct Failure<'a> {
     /// Where the case stands: `cases.toml:3`.
     pub place: &'a str,
-    /// What it shows, if the table says so.
+    /// Its name, if the table has one.
     pub name: Option<&'a str>,
     /// The request, as [`Case`] prints it.
     pub request: &'a str,

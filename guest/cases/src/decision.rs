@@ -1,7 +1,7 @@
 //! A decision, as far as cases compare it, and the one line in which it is printed.
 //!
-//! The host and the guest crate each have a type of their own for what was decided; each
-//! lends it to [`Decision`] in one place.
+//! The host and the guest crate each have their own type of decisions, and one function that
+//! lends it as a [`Decision`].
 
 use std::fmt;
 

@@ -20,9 +20,9 @@ pub struct TableError {
 /// What is wrong with a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// It is no TOML, or has a key or a value that means nothing, in the words of `toml`.
+    /// It is no TOML, or has an unknown key or a wrong value. The message is that of `toml`.
     Toml(String),
-    /// TOML 1.1 allows it, and TOML 1.0 does not.
+    /// It has an addition of TOML 1.1.
     Newer(Newer),
     /// It has no `case`.
     NoCase,
@@ -34,7 +34,7 @@ pub enum Problem {
     Escape,
     /// `candidates` is empty.
     NoCandidates,
-    /// `:client-address` is this.
+    /// `:client-address` is this text, which is no address.
     ClientAddress(String),
     /// This field has an empty list of values.
     NoValues(String),

@@ -1,4 +1,4 @@
-//! What a case states of a decision, and whether a decision is that.
+//! The decision that a case states, and whether a decision matches it.
 
 use std::collections::BTreeMap;
 use std::fmt;

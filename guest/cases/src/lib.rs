@@ -11,13 +11,13 @@
 //! ]
 //! ```
 //!
-//! A case compares what it states of a decision and nothing else, except that a status
-//! it does not state is 200, the status of the contract's short forms.
+//! Only the stated parts of a decision are compared. A status that is not stated is 200, as
+//! in the contract's short forms.
 //!
 //! In reading order:
 //!
-//! - [`table`]: the file, parsed into cases; [`toml_1_0`]: what is refused because only
-//!   TOML 1.1 allows it; [`error`]: what else is refused.
+//! - [`table`]: the file, parsed into cases; [`toml_1_0`]: refuses additions of
+//!   TOML 1.1; [`error`]: why a table is refused.
 //! - [`case`]: a request and its expected decision, and how a decision is judged.
 //! - [`expected`]: what a case states of a decision.
 //! - [`decision`]: a decision, in the words in which both sides print it.

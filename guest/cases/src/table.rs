@@ -80,8 +80,8 @@ pub fn parse(text: &str) -> Result<Vec<Case>, TableError> {
         .collect()
 }
 
-/// What `toml` says, on one line and with the key in question. What it says in terms of Rust
-/// is said in terms of tables.
+/// The message of `toml`, on one line and with the key of the value. Terms of Rust become terms
+/// of tables.
 fn explain(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().replace('\n', ", ").replace("expected u16", "expected a status");
     let key = error.span().and_then(|span| key_of_value(text, span.start));

@@ -1,7 +1,7 @@
-//! Refuses what only TOML 1.1 allows. A table is then read alike by every language:
-//! Python's `tomllib` and most editors know TOML 1.0.
+//! Refuses the additions of TOML 1.1, so that every language can read a table: Python's
+//! `tomllib` and most editors know TOML 1.0.
 //!
-//! The `toml` crate has no mode for 1.0, so this goes over the events of its parser.
+//! The `toml` crate has no mode for 1.0, so this looks at the events of its parser.
 //! TOML 1.1 added four things: line breaks and comments in inline tables, a comma after
 //! their last entry, the escapes `\e` and `\xHH`, and times without seconds.
 
@@ -14,7 +14,7 @@ use toml_parser::parser::{Event, EventKind, RecursionGuard, parse_document};
 /// How deep tables and lists may be nested; `toml` has the same limit.
 const MAX_DEPTH: u32 = 80;
 
-/// What TOML 1.1 added.
+/// An addition of TOML 1.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Newer {
     /// An inline table goes over several lines.
@@ -27,8 +27,8 @@ pub enum Newer {
     ShortTime,
 }
 
-/// Checks a text that `toml` can read. The error is the first place, in bytes from the
-/// beginning, and what stands there.
+/// Checks a text that `toml` can read. The error is the offset of the first addition in
+/// bytes, and which one it is.
 pub fn check(text: &str) -> Result<(), (usize, Newer)> {
     let source = Source::new(text);
     let tokens = source.lex().into_vec();
@@ -38,17 +38,17 @@ pub fn check(text: &str) -> Result<(), (usize, Newer)> {
         first = first.or_else(|| seen.newer(event, raw));
     };
     let mut guard = RecursionGuard::new(&mut look, MAX_DEPTH);
-    // `toml` has told what is no TOML at all.
+    // `toml` refuses text that is no TOML at all.
     parse_document(&tokens, &mut guard, &mut ());
     first.map_or(Ok(()), Err)
 }
 
-/// What came before an event.
+/// The state after the events so far.
 #[derive(Default)]
 struct Seen {
-    /// Of each open value, whether it is an inline table. The last is the innermost.
+    /// For each open value, whether it is an inline table. The last is the innermost.
     open: Vec<bool>,
-    /// Where the comma stands that only white space follows.
+    /// The offset of a comma, if only white space followed it.
     comma: Option<usize>,
 }
 
@@ -107,7 +107,7 @@ fn is_short_time(raw: &str) -> bool {
     raw.find(':').is_some_and(|at| raw.as_bytes().get(at + 3) != Some(&b':'))
 }
 
-/// What it is, and what to write instead.
+/// The addition, and what to write instead.
 impl fmt::Display for Newer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
