@@ -15,12 +15,12 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use quick_cache::DefaultHashBuilder;
 
-/// Bytes of files that are in memory for responses at a time. 2,000 slow clients of small files,
+/// Bytes of files that are in memory for responses at a time, by default. 2,000 slow clients of small files,
 /// which then go on without: sending from the file costs two system calls more.
-const MAX_FILE_BYTES: u64 = 64 << 20;
+pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// The same of bodies that guests made, and of listings. 64 of the largest.
-const MAX_REPLY_BYTES: u64 = 64 << 20;
+pub const MAX_REPLY_BYTES: u64 = 64 << 20;
 
 /// Contents of at most this size are neither shared nor refused: a connection's own buffers take
 /// as much.
@@ -34,7 +34,7 @@ pub static REPLIES: InFlight = InFlight::new(MAX_REPLY_BYTES);
 
 /// How much is being sent of one kind of content, for the whole process.
 pub struct InFlight {
-    most: u64,
+    most: AtomicU64,
     /// What each thread added and took away: the sum counts. The response may end on another
     /// thread than it began on.
     shards: [Shard; SHARDS],
@@ -58,12 +58,12 @@ impl InFlight {
     /// A count that is full at this many bytes.
     pub(crate) const fn new(most: u64) -> InFlight {
         let shards = [const { Shard(AtomicI64::new(0)) }; SHARDS];
-        InFlight { most, shards, refused: AtomicU64::new(0) }
+        InFlight { most: AtomicU64::new(most), shards, refused: AtomicU64::new(0) }
     }
 
-    /// The bytes at which it is full.
-    pub const fn limit(&self) -> u64 {
-        self.most
+    /// Sets the bytes at which it is full.
+    pub fn set_limit(&self, bytes: u64) {
+        self.most.store(bytes, Ordering::Relaxed);
     }
 
     /// Bytes that are being sent.
@@ -80,7 +80,7 @@ impl InFlight {
 
     /// Whether nothing more should be held in memory now. Counts it if so.
     pub fn is_full(&self) -> bool {
-        let is_full = self.bytes() >= self.most;
+        let is_full = self.bytes() >= self.most.load(Ordering::Relaxed);
         if is_full {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use innkeeper::clients::Clients;
-use innkeeper::files::{Caches, Files, Options};
+use innkeeper::files::{CacheSizes, Caches, Files, Options};
 use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
 use innkeeper::http1::{Http1, Limits};
@@ -100,7 +100,7 @@ impl Setup {
     /// What connections share, and its folder.
     pub fn wires(self) -> (TempDir, Arc<Wires>) {
         let workers = NonZeroUsize::new(self.workers).unwrap();
-        let caches = Caches::new(workers, &in_flight::FILES);
+        let caches = Caches::new(workers, CacheSizes::default(), &in_flight::FILES);
         let files = Files::open(&self.folder.path().join("root"), self.site, &caches).unwrap();
         let guest = Arc::new(ActiveGuest::new(self.guest, self.failure_policy));
         let service = Service { clients: self.clients, ..Service::new(files, guest) };

@@ -13,7 +13,7 @@ use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use innkeeper::files::{Caches, Files, Options};
+use innkeeper::files::{CacheSizes, Caches, Files, Options};
 use innkeeper::guest::ActiveGuest;
 use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::http::Peer;
@@ -179,7 +179,7 @@ impl World {
             let limits = Limits { first_byte: HOUR, head: HOUR, body: HOUR, ..limits };
             let limits = Limits { idle: HOUR, stall: HOUR, drain: HOUR, ..limits };
             let limits = Limits { drain_silence: HOUR, ..limits };
-            let caches = Caches::new(one, &FILES);
+            let caches = Caches::new(one, CacheSizes::default(), &FILES);
             let files = Files::open(&folder.path().join("root"), options, &caches).expect("a root");
             let guest = ActiveGuest::new(default_guest(), FailurePolicy::default());
             let wires = Wires {

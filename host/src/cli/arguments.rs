@@ -85,9 +85,12 @@ mod tests {
     use crate::admin::listener::AdminAddress;
     use crate::cli::settings::Settings;
     use crate::cli::settings::log::AccessLog;
+    use crate::files::CacheSizes;
     use crate::guest::GuestLimits;
     use crate::guest::release::active::Fallback;
     use crate::http1::Limits;
+    use crate::in_flight;
+    use crate::server::MAX_CONNECTIONS;
     use clap::error::ErrorKind;
     use clap::{CommandFactory, Parser};
     use std::path::Path;
@@ -138,6 +141,12 @@ mod tests {
         assert_eq!(format!("{:?}", guest.0), format!("{:?}", guest.1));
         let connection = (settings.limits.connection_limits(), Limits::default());
         assert_eq!(format!("{:?}", connection.0), format!("{:?}", connection.1));
+        assert_eq!(settings.cache.sizes(), CacheSizes::default());
+        assert_eq!(settings.limits.max_connections, MAX_CONNECTIONS);
+        let responses =
+            (settings.limits.response_file_memory, settings.limits.response_reply_memory);
+        assert_eq!(responses.0.as_u64(), in_flight::MAX_FILE_BYTES);
+        assert_eq!(responses.1.as_u64(), in_flight::MAX_REPLY_BYTES);
     }
 
     #[test]

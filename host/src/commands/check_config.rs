@@ -78,7 +78,8 @@ impl Findings {
 }
 
 fn check_root(settings: &Settings) -> anyhow::Result<String> {
-    open_root(&settings.root, settings.file_options(), settings.worker_count())?;
+    let (options, sizes) = (settings.file_options(), settings.cache.sizes());
+    open_root(&settings.root, options, sizes, settings.worker_count())?;
     let absolute = std::path::absolute(&settings.root);
     Ok(absolute.as_ref().unwrap_or(&settings.root).display().to_string())
 }

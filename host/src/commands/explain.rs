@@ -12,6 +12,7 @@ use super::engine::{start_for_trial, start_helpers};
 use super::guest::{load, read_or_default};
 use super::open::open_root;
 use crate::cli::ExplainArguments;
+use crate::files::CacheSizes;
 use crate::guest::release::active::FailurePolicy;
 use crate::guest::validation::cases::GuestRequest;
 use crate::guest::{ActiveGuest, Decision, Facts};
@@ -25,7 +26,12 @@ use crate::text::escaped;
 
 /// Explains the answer to a request.
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
-    let files = open_root(&arguments.root, arguments.files.options(), NonZeroUsize::MIN)?;
+    let files = open_root(
+        &arguments.root,
+        arguments.files.options(),
+        CacheSizes::default(),
+        NonZeroUsize::MIN,
+    )?;
     let (name, bytes) = read_or_default(arguments.guest.as_deref())?;
     let generation = load(
         &name,

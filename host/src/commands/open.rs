@@ -11,7 +11,7 @@ use super::engine::{self, Compilation};
 use crate::admin::access::Access;
 use crate::admin::listener::{AdminAddress, Bound};
 use crate::cli::Settings;
-use crate::files::{Caches, Files, Options, Resolver};
+use crate::files::{CacheSizes, Caches, Files, Options, Resolver};
 use crate::guest::PreparedEngine;
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::in_flight;
@@ -40,7 +40,9 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     let mut options = settings.file_options();
     // Pages must be as they are, to be appended to.
     options.compress &= !is_dev;
-    let files = open_root(&settings.root, options, workers)?;
+    let files = open_root(&settings.root, options, settings.cache.sizes(), workers)?;
+    in_flight::FILES.set_limit(settings.limits.response_file_memory.as_u64());
+    in_flight::REPLIES.set_limit(settings.limits.response_reply_memory.as_u64());
     let compilation = if is_dev { Compilation::Incremental } else { Compilation::Whole };
     let engine = engine::prepare(settings.guest_limits(), workers, compilation)?;
     let log = open_log(settings)?;
@@ -54,9 +56,10 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
 pub(super) fn open_root(
     root: &Path,
     options: Options,
+    sizes: CacheSizes,
     workers: NonZeroUsize,
 ) -> anyhow::Result<Files> {
-    let caches = Caches::new(workers, &in_flight::FILES);
+    let caches = Caches::new(workers, sizes, &in_flight::FILES);
     let files = Files::open(root, options, &caches).map_err(|error| {
         let root = root.display();
         match error.kind() {

@@ -90,6 +90,7 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
     let connections = connections as u64;
     let (guest, compile) = (settings.guest_limits(), settings.guest.limits.compile_limits());
     let head = settings.limits.max_header_size.as_u64();
+    let caches = settings.cache.sizes();
     let has_admin = settings.admin.listen.is_some();
     let has_guest = settings.guest.file.is_some() || has_admin;
     let mut parts = Vec::new();
@@ -113,17 +114,17 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
         server,
         &[],
         &[
-            (in_flight::FILES.limit(), "files in responses"),
-            (in_flight::REPLIES.limit(), "replies and listings in responses"),
+            (settings.limits.response_file_memory.as_u64(), "files in responses"),
+            (settings.limits.response_reply_memory.as_u64(), "replies and listings in responses"),
         ],
     );
     part(
         server,
         &[],
         &[
-            (files::FILE_CACHE_BYTES, "cache of files"),
-            (files::COMPRESSED_CACHE_BYTES, "of compressed files"),
-            (files::LISTING_CACHE_BYTES, "of listings"),
+            (caches.files, "cache of files"),
+            (caches.compressed, "of compressed files"),
+            (caches.listings, "of listings"),
         ],
     );
     part(

@@ -1,25 +1,45 @@
 //! The caches that all roots of a process share, so that each bound holds for all of them together.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use super::compressed::Compressor;
+use super::compressed::{COMPRESSED_CACHE_BYTES, Compressor};
 use super::dates::Dates;
-use super::listings::Listings;
-use super::open_file_cache::OpenFileCache;
+use super::listings::{LISTING_CACHE_BYTES, Listings};
+use super::open_file_cache::{FILE_CACHE_BYTES, OpenFileCache};
 use super::root_id::RootIds;
 use crate::in_flight::InFlight;
+
+/// Bytes that the caches of a process hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSizes {
+    /// Files that were found, with the content of small ones, of all workers.
+    pub files: u64,
+    /// Files that were compressed.
+    pub compressed: u64,
+    /// Listings.
+    pub listings: u64,
+}
+
+impl Default for CacheSizes {
+    fn default() -> CacheSizes {
+        CacheSizes {
+            files: FILE_CACHE_BYTES,
+            compressed: COMPRESSED_CACHE_BYTES,
+            listings: LISTING_CACHE_BYTES,
+        }
+    }
+}
 
 /// What the roots of a process share. A root sees no entry of another one: each key holds the
 /// number of its root, or the version of a file, which no two files share.
 pub struct Caches {
     /// One for each worker.
     lookups: Box<[OpenFileCache]>,
-    /// Made by the first root that compresses.
-    pub(super) compressor: LazyLock<Compressor>,
-    /// Made by the first root that lists.
-    pub(super) listings: LazyLock<Listings>,
+    sizes: CacheSizes,
+    compressor: OnceLock<Compressor>,
+    listings: OnceLock<Listings>,
     pub(super) dates: Dates,
     /// What responses hold in memory now. Where that is full, files are sent from the disk.
     pub(super) in_flight: &'static InFlight,
@@ -29,11 +49,18 @@ pub struct Caches {
 
 impl Caches {
     /// Caches for this many workers.
-    pub fn new(workers: NonZeroUsize, in_flight: &'static InFlight) -> Arc<Caches> {
+    pub fn new(
+        workers: NonZeroUsize,
+        sizes: CacheSizes,
+        in_flight: &'static InFlight,
+    ) -> Arc<Caches> {
         Arc::new(Caches {
-            lookups: (0..workers.get()).map(|_| OpenFileCache::one_of(workers)).collect(),
-            compressor: LazyLock::new(Compressor::new),
-            listings: LazyLock::new(Listings::new),
+            lookups: (0..workers.get())
+                .map(|_| OpenFileCache::one_of(workers, sizes.files))
+                .collect(),
+            sizes,
+            compressor: OnceLock::new(),
+            listings: OnceLock::new(),
             dates: Dates::new(),
             in_flight,
             roots: RootIds::default(),
@@ -43,6 +70,16 @@ impl Caches {
     /// The lookups of this worker.
     pub(super) fn lookups(&self, worker: usize) -> &OpenFileCache {
         &self.lookups[worker % self.lookups.len()]
+    }
+
+    /// What compresses, made for the first root that does.
+    pub(super) fn compressor(&self) -> &Compressor {
+        self.compressor.get_or_init(|| Compressor::new(self.sizes.compressed))
+    }
+
+    /// What lists, made for the first root that does.
+    pub(super) fn listings(&self) -> &Listings {
+        self.listings.get_or_init(|| Listings::new(self.sizes.listings))
     }
 
     /// Closes files whose entries are stale. Any thread may call this.

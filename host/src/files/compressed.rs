@@ -23,8 +23,8 @@ const MIN_BYTES: u64 = 1 << 10;
 /// wait. They are for siblings, made ahead with the best that a tool can do.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Bytes of compressed files that are remembered. The text of a large site.
-pub const COMPRESSED_CACHE_BYTES: u64 = 32 << 20;
+/// Bytes of compressed files that are remembered, by default. The text of a large site.
+pub(super) const COMPRESSED_CACHE_BYTES: u64 = 32 << 20;
 
 /// What an entry of a usual site takes in all.
 const USUAL_ENTRY_BYTES: u64 = 16 << 10;
@@ -57,9 +57,9 @@ pub(super) struct Compressor {
 }
 
 impl Compressor {
-    pub(super) fn new() -> Compressor {
+    pub(super) fn new(bytes: u64) -> Compressor {
         Compressor {
-            memory: cache::unsharded(COMPRESSED_CACHE_BYTES, USUAL_ENTRY_BYTES, weigh),
+            memory: cache::unsharded(bytes, USUAL_ENTRY_BYTES, weigh),
             sent: Mutex::default(),
             permits: Semaphore::new(COMPRESSIONS),
         }
@@ -213,7 +213,10 @@ fn log_failure(error: &dyn fmt::Display) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coding, Compressor, EntityTag, FEW_SENT, MAX_BYTES, Sent, SharedBytes, encode};
+    use super::{
+        COMPRESSED_CACHE_BYTES, Coding, Compressor, EntityTag, FEW_SENT, MAX_BYTES, Sent,
+        SharedBytes, encode,
+    };
     use crate::files::validators::{Validators, Version};
     use std::io::Read;
     use std::time::SystemTime;
@@ -221,7 +224,7 @@ mod tests {
     /// It was not, on machines with many cores, where it had many shards.
     #[test]
     fn largest_compressed_file_is_cached() {
-        let compressor = Compressor::new();
+        let compressor = Compressor::new(COMPRESSED_CACHE_BYTES);
         let content = SharedBytes::from(vec![0; usize::try_from(MAX_BYTES).expect("a size")]);
         for coding in [Coding::Brotli, Coding::Gzip] {
             compressor.memory.insert((EntityTag::default(), coding), Some(content.clone()));

@@ -27,7 +27,7 @@ const AT_A_TIME: usize = 2;
 const VALID: Duration = Duration::from_secs(1);
 
 /// Bytes of listings that are kept, and of a usual one.
-pub const LISTING_CACHE_BYTES: u64 = 16 << 20;
+pub(super) const LISTING_CACHE_BYTES: u64 = 16 << 20;
 const USUAL_ENTRY_BYTES: u64 = 16 << 10;
 
 /// Bytes of an entry besides its text.
@@ -53,8 +53,8 @@ struct Made {
 }
 
 impl Listings {
-    pub(super) fn new() -> Listings {
-        let made = cache::unsharded(LISTING_CACHE_BYTES, USUAL_ENTRY_BYTES, weigh);
+    pub(super) fn new(bytes: u64) -> Listings {
+        let made = cache::unsharded(bytes, USUAL_ENTRY_BYTES, weigh);
         Listings { made, permits: Mutex::default() }
     }
 
@@ -136,7 +136,7 @@ fn weigh((_, directory, _): &Key, made: &Made) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{AT_A_TIME, Listings, RootId};
+    use super::{AT_A_TIME, LISTING_CACHE_BYTES, Listings, RootId};
     use crate::files::beneath::Root;
     use crate::files::listing::Form;
     use crate::files::options::{Links, Resolver};
@@ -148,7 +148,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         write(folder.path().join("a"), b"").expect("a file");
         let root = Root::open(folder.path(), Resolver::Kernel, Links::Followed).expect("a root");
-        let (root, listings) = (Arc::new(root), Listings::new());
+        let (root, listings) = (Arc::new(root), Listings::new(LISTING_CACHE_BYTES));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.expect("a runtime");
         let make = || {
@@ -180,7 +180,7 @@ mod tests {
         let root = Root::open(folder.path(), Resolver::Kernel, Links::Followed).expect("a root");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.expect("a runtime");
-        let made = Listings::new();
+        let made = Listings::new(LISTING_CACHE_BYTES);
         let page =
             runtime.block_on(made.make((RootId::default(), &Arc::new(root)), "", Form::Html));
         let page = page.ok().expect("a page");

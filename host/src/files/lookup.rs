@@ -194,7 +194,7 @@ impl Files {
             return Ok(None);
         }
         // Boxed: it is rare, and each connection's task would hold room for it.
-        match Box::pin(self.caches.listings.make((self.id, &self.root), directory, form)).await {
+        match Box::pin(self.caches.listings().make((self.id, &self.root), directory, form)).await {
             Ok(text) => Ok(Some(text)),
             Err(error) => match error.lookup() {
                 Lookup::Error(error) => Err(error),
@@ -211,7 +211,7 @@ impl Files {
             && let Some(tag) = found.validators.tag
             && let Content::File(file) = &found.content
             && let compressed =
-                caches.compressor.compress(file, tag, found.length, coding, caches.in_flight)
+                caches.compressor().compress(file, tag, found.length, coding, caches.in_flight)
             && let Some(content) = Box::pin(compressed).await
         {
             found.length = content.len() as u64;

@@ -53,15 +53,14 @@ mod siblings;
 pub mod validators;
 mod walk;
 
-pub use caches::Caches;
-pub use compressed::{COMPRESSED_CACHE_BYTES, COMPRESSION_BYTES, COMPRESSIONS};
+pub use caches::{CacheSizes, Caches};
+pub use compressed::{COMPRESSION_BYTES, COMPRESSIONS};
 pub use content::Content;
 pub use found::{FoundFile, Lookup, PassedOver, Recency, SystemError};
 pub use kept_fields::{KEPT_FIELDS_BYTES, KeptFields};
-pub use listings::LISTING_CACHE_BYTES;
 pub use lookup::Files;
 pub use media_type::MediaType;
-pub use open_file_cache::{FILE_CACHE_BYTES, OPEN_FILES};
+pub use open_file_cache::OPEN_FILES;
 pub use options::{Links, Options, Resolver};
 pub use preload::SMALL_BYTES;
 pub use read::read;

@@ -20,8 +20,8 @@ use super::lookup_rate::LookupRate;
 use super::root_id::RootId;
 use crate::cache::{self, Cache};
 
-/// Bytes of the entries of all workers.
-pub const FILE_CACHE_BYTES: u64 = 32 << 20;
+/// Bytes of the entries of all workers, by default.
+pub(super) const FILE_CACHE_BYTES: u64 = 32 << 20;
 
 /// Files of one worker that stay open because they are too large to hold in memory.
 pub const OPEN_FILES: u64 = 32;
@@ -69,8 +69,8 @@ struct Entry {
 
 impl OpenFileCache {
     /// The cache of one of this many workers.
-    pub(super) fn one_of(workers: NonZeroUsize) -> OpenFileCache {
-        let bytes = FILE_CACHE_BYTES / workers.get() as u64;
+    pub(super) fn one_of(workers: NonZeroUsize, all_bytes: u64) -> OpenFileCache {
+        let bytes = all_bytes / workers.get() as u64;
         let found = cache::unsharded(bytes, USUAL_ENTRY_BYTES, |_, entry: &Entry| entry.bytes);
         let open_file_bytes = bytes / OPEN_FILES;
         OpenFileCache {
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn outcome_is_valid_for_its_time_and_its_codings() {
-        let cache = OpenFileCache::one_of(NonZeroUsize::MIN);
+        let cache = OpenFileCache::one_of(NonZeroUsize::MIN, FILE_CACHE_BYTES);
         let now = Instant::now();
         let plain = Accepted::default();
         cache.insert(&wanted("a", &plain), &Lookup::Missing, now, VALID);
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn entries_are_bounded_by_their_bytes() {
-        let cache = OpenFileCache::one_of(NonZeroUsize::MIN);
+        let cache = OpenFileCache::one_of(NonZeroUsize::MIN, FILE_CACHE_BYTES);
         let (now, plain) = (Instant::now(), Accepted::default());
         for number in 0..200_000 {
             let path = format!("missing/{number}");

@@ -9,6 +9,7 @@ use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::cli::values::{size, time};
+use crate::files::CacheSizes;
 
 /// What is kept so that it need not be found, decided or compiled again.
 #[derive(Debug, Args)]
@@ -28,6 +29,20 @@ pub struct CacheSettings {
     #[arg(id = "file_cache_valid", long = "file-cache-valid", value_name = "TIME", default_value = "1s", value_parser = time::<0, 1_000>, hide_short_help = true)]
     pub file_valid: Duration,
 
+    /// Memory for files that were found, with the content of small ones, of all workers
+    #[arg(id = "file_cache_size", long = "file-cache-size", value_name = "SIZE", default_value = "32MiB", value_parser = size::<{ 1 << 20 }, { 1 << 40 }>, hide_short_help = true)]
+    pub file_size: ByteSize,
+
+    /// Memory for files that were compressed on the fly
+    ///
+    /// 32 MiB hold the text of a large site.
+    #[arg(id = "compressed_cache_size", long = "compressed-cache-size", value_name = "SIZE", default_value = "32MiB", value_parser = size::<{ 1 << 20 }, { 1 << 40 }>, hide_short_help = true)]
+    pub compressed_size: ByteSize,
+
+    /// Memory for listings
+    #[arg(id = "listing_cache_size", long = "listing-cache-size", value_name = "SIZE", default_value = "16MiB", value_parser = size::<{ 1 << 20 }, { 1 << 40 }>, hide_short_help = true)]
+    pub listing_size: ByteSize,
+
     /// Directory of compiled guests; off: none is kept [default: ~/.cache/innkeeper]
     ///
     /// A guest that is kept is not compiled at the next start. No other user may be able to
@@ -37,6 +52,15 @@ pub struct CacheSettings {
 }
 
 impl CacheSettings {
+    /// The sizes of the caches of files.
+    pub fn sizes(&self) -> CacheSizes {
+        CacheSizes {
+            files: self.file_size.as_u64(),
+            compressed: self.compressed_size.as_u64(),
+            listings: self.listing_size.as_u64(),
+        }
+    }
+
     /// The directory that compiled guests are kept in.
     pub fn code_directory(&self) -> Option<PathBuf> {
         CodeCache::directory(self.code.as_ref())

@@ -29,33 +29,34 @@ pub struct LimitSettings {
 
     /// Connections at a time of one client [default: no limit]
     ///
-    /// Further connections are answered 429. An IPv6 network (/64) counts as one client. The
+    /// Further connections get 429 (Too Many Requests). An IPv6 network (/64) counts as one client. The
     /// connections of a --trusted-proxy are not counted.
     #[arg(long, value_name = "COUNT", value_parser = at_least_one, hide_short_help = true)]
     pub max_connections_per_client: Option<NonZeroU32>,
 
     /// Requests per second of one client [default: no limit]
     ///
-    /// A client may send the requests of ten seconds at once; further ones are answered 429. An
-    /// IPv6 network (/64) counts as one client.
+    /// A client may send the requests of ten seconds at once; further ones get 429 (Too
+    /// Many Requests). An IPv6 network (/64) counts as one client.
     #[arg(long, value_name = "COUNT", value_parser = at_least_one, hide_short_help = true)]
     pub rate_limit: Option<NonZeroU32>,
 
     /// Size of a request line
     ///
-    /// Longer ones are answered 414. 8 KiB are what nginx and Apache httpd take.
+    /// Longer ones get 414 (URI Too Long). nginx and Apache httpd take 8 KiB, too.
     #[arg(long, value_name = "SIZE", default_value = "8KiB", value_parser = size::<{ 512 }, { 64 << 10 }>, hide_short_help = true)]
     pub max_request_line_size: ByteSize,
 
     /// Size of a request head: the request line and the header fields
     ///
-    /// Longer ones are answered 431. 32 KiB have room for large cookies, as in nginx.
+    /// Longer ones get 431 (Request Header Fields Too Large). 32 KiB, as in nginx, have room for
+    /// large cookies.
     #[arg(long, value_name = "SIZE", default_value = "32KiB", value_parser = size::<{ 1 << 10 }, { 1 << 20 }>, hide_short_help = true)]
     pub max_header_size: ByteSize,
 
     /// Header fields of a request, up to 100
     ///
-    /// More are answered 431. Browsers send about 15, and a proxy adds some.
+    /// More get 431 (Request Header Fields Too Large). Browsers send about 15, and a proxy adds some.
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=MAX_FIELDS as i64), hide_short_help = true)]
     pub max_header_fields: u16,
 
@@ -67,10 +68,24 @@ pub struct LimitSettings {
 
     /// Size of a request body
     ///
-    /// Larger ones are answered 413. The server reads a body only to discard it and to keep the
+    /// Larger ones get 413 (Content Too Large). The server reads a body only to discard it and to keep the
     /// connection; beyond 1 MiB it is cheaper to close it.
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size::<0, { 1 << 40 }>, hide_short_help = true)]
     pub max_body_size: ByteSize,
+
+    /// Memory for the content of files in responses
+    ///
+    /// Responses of the same content share it. Beyond it files are sent from the disk, and
+    /// uncompressed.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size::<{ 1 << 20 }, { 1 << 40 }>, hide_short_help = true)]
+    pub response_file_memory: ByteSize,
+
+    /// Memory for replies of guests, and for listings, in responses
+    ///
+    /// Responses of the same content share it. Beyond it the response is 503. 64 MiB are 64 of
+    /// the largest replies.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size::<{ 1 << 20 }, { 1 << 40 }>, hide_short_help = true)]
+    pub response_reply_memory: ByteSize,
 
     /// Requests of one connection
     ///
@@ -87,7 +102,7 @@ pub struct LimitSettings {
 
     /// Time from the first byte of a request head to its last
     ///
-    /// A head that takes longer is answered 408.
+    /// A head that takes longer gets 408 (Request Timeout).
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time::<100, HOUR>, hide_short_help = true)]
     pub header_timeout: Duration,
 
@@ -97,7 +112,7 @@ pub struct LimitSettings {
 
     /// Time from a response to the first byte of the next request
     ///
-    /// 75 s are what nginx waits.
+    /// nginx waits 75 s, too.
     #[arg(long, value_name = "TIME", default_value = "75s", value_parser = time::<100, HOUR>, hide_short_help = true)]
     pub keepalive_timeout: Duration,
 
@@ -111,13 +126,13 @@ pub struct LimitSettings {
     /// Time that a closed connection stays open for a client that still sends
     ///
     /// The client can read the last response meanwhile, instead of a reset (RFC 9112, section
-    /// 9.6). 30 s are what nginx waits.
+    /// 9.6). nginx waits 30 s, too.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::<0, HOUR>, hide_short_help = true)]
     pub lingering_time: Duration,
 
     /// The same time for a client that sends nothing
     ///
-    /// 5 s are what nginx waits.
+    /// nginx waits 5 s, too.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time::<0, HOUR>, hide_short_help = true)]
     pub lingering_timeout: Duration,
 

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::files::CacheSizes;
+
 use super::{Accepted, Caches, Content, Files, Form, Lookup, Options, Recency};
 use crate::files::encodings::Coding;
 use crate::files::{OPEN_FILES, SMALL_BYTES};
@@ -20,7 +22,11 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn caches(bytes_in_flight: u64) -> Arc<Caches> {
-    Caches::new(NonZeroUsize::MIN, Box::leak(Box::new(InFlight::new(bytes_in_flight))))
+    Caches::new(
+        NonZeroUsize::MIN,
+        CacheSizes::default(),
+        Box::leak(Box::new(InFlight::new(bytes_in_flight))),
+    )
 }
 
 /// Writes a file with an old date, which its validators wait for no longer than for its tag.
