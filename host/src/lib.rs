@@ -1,29 +1,24 @@
 //! innkeeper: a static web server whose policy is a WebAssembly component.
 //!
-//! The guest decides, the host does. This is the host; `wit/policy.wit` is all
-//! that the two share. In reading order:
+//! The guest decides, the host does. This is the host; `wit/policy.wit` is all that the two
+//! share. `ARCHITECTURE.md` is the map. From the outside to the inside:
 //!
-//! - [`cli`]: what was typed becomes [`cli::Arguments`].
-//! - [`commands`]: what can be done: serve, test, check, explain.
-//! - [`server`]: binds, accepts, counts connections, shuts down.
-//! - [`http1`]: one connection, from its first byte to its last. It alone knows
-//!   the next four, which do not know one another:
-//!   - [`guest`]: loads a guest and asks it for decisions.
-//!   - [`files`]: opens files beneath the root.
-//!   - [`clients`]: who asks, and how much of the server one of them may have.
-//!   - [`reply`]: turns an answer into bytes on the wire.
-//! - [`admin`]: for who runs the server: health, metrics, status, another guest.
-//! - [`dev`]: the loop of who writes a guest.
-//! - [`helper`]: processes that do what the server must not: compile guests.
-//! - [`sandbox`] and [`service_manager`]: what the process gives up, and what it tells
-//!   systemd.
-//! - [`diagnostics`]: events on standard error; [`line_writer`]: the thread that writes lines.
-//! - [`panics`] logs and counts them; [`supervise`] restarts what panicked; [`throttle`] bounds
-//!   how often an event is logged.
-//! - [`in_flight`]: what is held in memory for responses that are being sent.
-//! - [`log`], [`metrics`], [`clock`], [`text`], [`cache`], [`named_file`], `send_queue` and
-//!   [`disk`] (threads that may wait for one): leaves, which anyone may call and which call no
-//!   one.
+//! - [`commands`]: serve, check, test, explain and the others. [`cli`]: flags, environment and
+//!   file become settings.
+//! - [`server`]: accepts connections and chooses their wire. [`admin`]: the admin API. [`dev`]:
+//!   `innkeeper dev`.
+//! - [`http1`]: the wire. Bytes become requests, responses become bytes. [`transport`]: what every
+//!   wire needs of a socket.
+//! - [`service`]: the core. A request becomes a response.
+//! - [`guest`]: loads, validates and replaces guests, and asks them for decisions. [`files`]: opens
+//!   and describes files beneath a root. [`clients`]: trusted proxies, and the limits of a client.
+//! - [`http`]: requests and responses as every version of HTTP means them.
+//! - [`helper`]: processes that do what the server must not: compile guests. [`sandbox`]: what a
+//!   process gives up.
+//! - Leaves, which all others may use and which use none of them: [`log`], [`metrics`],
+//!   [`diagnostics`], [`line_writer`], [`panics`], [`supervise`], [`throttle`], [`disk`],
+//!   [`in_flight`], [`cache`], [`clock`], [`named_file`], [`priority`],
+//!   [`service_manager`], [`text`].
 
 pub mod admin;
 pub mod cache;
@@ -50,7 +45,6 @@ pub mod sandbox;
 pub mod server;
 pub mod service;
 pub mod service_manager;
-
 pub mod supervise;
 pub mod text;
 pub mod throttle;

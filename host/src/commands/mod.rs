@@ -5,7 +5,7 @@
 //!   - `lifecycle`: what it does until it stops; `signals`: what it is told meanwhile.
 //! - [`check_config`]: check the configuration (`--check`); `worst_case`: how much memory it
 //!   allows.
-//! - [`test`]: run cases against a guest.
+//! - [`mod@test`]: run cases against a guest.
 //! - [`check`]: describe a guest, measure it, and validate it.
 //! - [`compile`]: compile a guest ahead of time.
 //! - [`explain`]: show the response to one request.

@@ -17,7 +17,7 @@
 //!   wants.
 //! - [`listing`]: the entries of a directory, as a page or as JSON; `listings`: those that are
 //!   made.
-//! - `preload`: holds small files in memory; [`read`]: reads a part of a file.
+//! - `preload`: holds small files in memory; [`mod@read`]: reads a part of a file.
 //! - `options`, `found`, [`content`], [`kept_fields`]: the settings of a root, and what is found
 //!   beneath it.
 //! - `root_monitor`: whether the root is still where it was.

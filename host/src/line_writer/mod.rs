@@ -6,7 +6,7 @@
 //!
 //! - `queue`: the lines that wait.
 //! - `output`: writes a batch of lines, and tells which of them are lost.
-//! - [`file`]: a file of lines, which can be reopened.
+//! - [`mod@file`]: a file of lines, which can be reopened.
 
 pub mod file;
 mod output;

@@ -24,6 +24,6 @@ pub struct Needs {
     pub read: Vec<PathBuf>,
     /// Directories to make files in, and to read, write and remove them.
     pub write: Vec<PathBuf>,
-    /// Files that another process [opens](opener) for it: it needs no rights to them.
+    /// Files that another process [opens](super::opener) for it: it needs no rights to them.
     pub by_name: Vec<PathBuf>,
 }

@@ -40,7 +40,7 @@ pub struct Settings {
     /// An address to listen on
     ///
     /// May be given several times. Port 0 means any free port. IPv6 addresses stand in brackets:
-    /// [::1]:7890. Sockets that systemd passes are used instead.
+    /// `[::1]:7890`. Sockets that systemd passes are used instead.
     #[arg(long, value_name = "ADDR:PORT", default_values_t = [DEFAULT_ADDRESS], value_parser = address)]
     pub listen: Vec<SocketAddr>,
 
