@@ -1,10 +1,10 @@
-//! Bytes in memory that responses are sent from: one copy of what is equal, and a bound on all
-//! of them.
+//! Bytes in memory that responses are sent from: one copy of equal contents, and a bound on all of
+//! them.
 //!
-//! A client that takes its response slowly, or not at all, keeps the bytes of it. A cache that
-//! they came from has its own bound, and may have dropped them meanwhile; so what is being sent
-//! is counted here, each content once. Where it is too much, files are sent from the disk and
-//! uncompressed, and what has no other form is answered with 503.
+//! A client that takes its response slowly, or not at all, keeps the bytes of it. The cache that they
+//! came from has its own bound, and may have dropped them meanwhile; so contents that are being
+//! sent are counted here, each once. When they are too many, files are sent from the disk and
+//! uncompressed, and the response for a content that has no other form is 503.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -32,7 +32,7 @@ pub static FILES: InFlight = InFlight::new(MAX_FILE_BYTES);
 /// Contents that exist nowhere else: replies of guests, and listings.
 pub static REPLIES: InFlight = InFlight::new(MAX_REPLY_BYTES);
 
-/// How much is being sent of one kind of content, for the whole process.
+/// Bytes of one kind of content that are being sent, for the whole process.
 pub struct InFlight {
     most: AtomicU64,
     /// What each thread added and took away: the sum counts. The response may end on another
@@ -99,7 +99,7 @@ impl InFlight {
     }
 }
 
-/// Bytes that any number of responses and caches may have.
+/// Bytes that any number of responses and caches share.
 #[derive(Clone)]
 pub struct SharedBytes(Arc<Inner>);
 
@@ -107,23 +107,23 @@ struct Inner {
     bytes: Box<[u8]>,
     /// Responses that are being sent from it.
     responses: AtomicUsize,
-    /// Where it is found by its content.
+    /// Its key in [`CONTENTS`].
     hash: Option<u64>,
 }
 
-/// Contents that can be found, as long as somebody has them.
+/// Contents in use, by their hashes.
 static CONTENTS: LazyLock<Mutex<HashMap<u64, Weak<Inner>>>> = LazyLock::new(Mutex::default);
 
-/// How they are hashed: with keys of this process, so that nobody can make two collide.
+/// How they are hashed: with keys of this process, so that no client can make two collide.
 static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
 
 fn contents() -> MutexGuard<'static, HashMap<u64, Weak<Inner>>> {
-    // Each change of it is one step, whoever panicked.
+    // Each change of it is one step: a panic leaves it whole.
     CONTENTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SharedBytes {
-    /// These bytes; the same copy as others have, if somebody still has them and they are many.
+    /// These bytes; if they are many and in use already, the same copy.
     pub fn one_copy_of(bytes: Vec<u8>) -> SharedBytes {
         if bytes.len() <= SMALL_BYTES {
             return bytes.into();
@@ -142,7 +142,7 @@ impl SharedBytes {
         }
     }
 
-    /// What is dropped with the last one who has these bytes.
+    /// A reference that does not keep these bytes.
     pub fn downgrade(&self) -> WeakBytes {
         WeakBytes(Arc::downgrade(&self.0))
     }
@@ -214,17 +214,17 @@ impl fmt::Debug for SharedBytes {
     }
 }
 
-/// Bytes that are there as long as somebody else has them.
+/// Bytes that last as long as they are in use elsewhere.
 #[derive(Clone)]
 pub struct WeakBytes(Weak<Inner>);
 
 impl WeakBytes {
-    /// The bytes, if somebody has them.
+    /// The bytes, if they are in use.
     pub fn upgrade(&self) -> Option<SharedBytes> {
         self.0.upgrade().map(SharedBytes)
     }
 
-    /// Whether nobody has them.
+    /// Whether they are in use no longer.
     pub fn is_gone(&self) -> bool {
         self.0.strong_count() == 0
     }

@@ -1,8 +1,8 @@
-//! Opens the files that an operator names: without waiting, and only if they are files.
+//! Opens the files that an operator names: without waiting, and only if they are regular files.
 //!
-//! To open a FIFO waits until somebody opens its other end, to open a device may do
-//! anything, and to read either may never end. So what is no regular file is refused before
-//! it is opened, what is opened is asked again, and there is a bound on what is read.
+//! To open a FIFO waits until its other end is opened, to open a device may do anything, and to read
+//! either may never end. So the kind of a file is checked before it is opened and again on its
+//! handle, and the length that is read has a bound.
 
 use std::fmt;
 use std::fs::{self, File, FileType, Metadata};
@@ -19,7 +19,7 @@ use crate::sandbox::opener::{self, How};
 pub enum NamedFileError {
     /// It cannot be opened or read.
     Io(io::Error),
-    /// It is something else.
+    /// It is not a regular file but this.
     NoFile(&'static str),
     /// It has more bytes than this.
     TooLarge(u64),
@@ -28,7 +28,7 @@ pub enum NamedFileError {
 }
 
 impl NamedFileError {
-    /// What kind of error it is, as far as the system tells.
+    /// The kind of the error, as far as the system has one.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
             NamedFileError::Io(error) => error.kind(),
@@ -92,8 +92,8 @@ pub fn read_all(file: &File, limit: u64) -> Result<Vec<u8>, NamedFileError> {
 }
 
 /// Opens a file to append to it, and makes it if it is not there: readable by its group, as
-/// others expect of logs, and by nobody else. A device of
-/// characters will do, such as a terminal: to write to it may wait, to open it does not.
+/// others expect of logs, and by no other user. A character device
+/// is accepted, such as a terminal: to write to it may wait, to open it does not.
 pub fn append(path: &Path) -> Result<File, NamedFileError> {
     let may_be_written = |metadata: &Metadata| {
         let kind_of_file = metadata.file_type();

@@ -1,9 +1,9 @@
-//! What may wait for a file system runs here, and never on a worker.
+//! Operations that may wait for a file system: they never run on a worker.
 //!
-//! A file system may take its time for each operation, `open` and `close` included, or give no
-//! answer at all: those of FUSE and of the network do, and a disk that fails. So:
+//! A file system may be slow in each operation, `open` and `close` included, or not respond at all:
+//! those of FUSE and of the network do, and a failing disk. So:
 //!
-//! - [`place`]: on which device something is, and whether its file system is local.
+//! - [`place`]: the device of a file, and whether its file system is local.
 //! - [`open_file`]: an open file that is closed where that may wait.
 //! - `pool`: threads, a limited number for each device, with a limit on each wait; `queues`:
 //!   their jobs; [`Progress`]: signs that one goes on; [`JobError`]: why one has no outcome.
@@ -31,15 +31,15 @@ use queues::{Limits, Resource};
 
 use crate::priority;
 
-/// How long a file system may take for one answer: longer than a disk that spins up (seconds), or
+/// How long a file system may take for one operation: longer than a disk that spins up (seconds), or
 /// a network file system whose server restarts its service. A client that waits longer has gone.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The same of a device that has given no answer for [`PATIENCE`]: whether it does again is found
-/// out by the few requests that are let through.
+/// The same of a device that has not responded for [`PATIENCE`]: few requests are let through, to
+/// find out whether it does again.
 const BRIEF_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long something that goes on, step by step, may take in all.
+/// How long an operation that makes progress may take in all.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Threads of the two pools below.
@@ -52,8 +52,8 @@ pub const THREADS: usize = FOREGROUND_THREADS + BACKGROUND_THREADS;
 /// Bytes of the stack of each.
 pub const STACK_BYTES: usize = pool::STACK_BYTES;
 
-/// For what requests wait for. Sixteen operations at a time are what a disk of one machine needs
-/// to be busy; a device that gives no answer keeps so many threads, and there is room for fifteen
+/// For operations that requests wait for. Sixteen operations at a time are what a disk of one machine needs
+/// to be busy; a device that does not respond keeps that many threads, and there is room for fifteen
 /// of them besides one that does.
 static FOREGROUND: Pool = Pool::new(Limits {
     name: "disk",
@@ -66,7 +66,7 @@ static FOREGROUND: Pool = Pool::new(Limits {
     longest: LONGEST,
 });
 
-/// For what takes long, listings and compression: two of each at a time, for the whole server, or
+/// For operations that take long, listings and compression: two of each at a time, for the whole server, or
 /// for one device. They give way to workers, as slow decisions do.
 static BACKGROUND: Pool = Pool::new(Limits {
     name: "background",
@@ -85,10 +85,10 @@ pub fn start() -> io::Result<()> {
     BACKGROUND.start()
 }
 
-/// Runs what may wait for the device of this place.
+/// Runs an operation that may wait for the device of this place.
 ///
-/// What waits is boxed here and below: it is rare beside what need not wait, and each connection
-/// would have room for it in its task as long as it lives.
+/// It is boxed here and below: it is rare, and each connection would hold room for it in its task
+/// as long as it lives.
 pub async fn run<R: Send + 'static>(
     place: Place,
     work: impl FnOnce(&Progress) -> R + Send + 'static,
@@ -96,7 +96,8 @@ pub async fn run<R: Send + 'static>(
     Box::pin(FOREGROUND.run(Resource::Device(place.device), work)).await
 }
 
-/// Runs what may wait for the device of this place and takes long: it tells when it goes on.
+/// Runs an operation that may wait for the device of this place and takes long: it reports its
+/// progress.
 pub async fn run_in_background<R: Send + 'static>(
     place: Place,
     work: impl FnOnce(&Progress) -> R + Send + 'static,
@@ -104,14 +105,14 @@ pub async fn run_in_background<R: Send + 'static>(
     Box::pin(BACKGROUND.run(Resource::Device(place.device), work)).await
 }
 
-/// Runs what takes a processor's time, and waits for no device.
+/// Runs an operation that takes a processor's time, and waits for no device.
 pub async fn compute<R: Send + 'static>(
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, JobError> {
     Box::pin(BACKGROUND.run(Resource::Processor, |_: &Progress| work())).await
 }
 
-/// Runs work whose outcome no caller waits for.
+/// Runs an operation that no caller waits for.
 fn run_detached(place: Place, work: impl FnOnce() + Send + 'static) {
     FOREGROUND.run_detached(Resource::Device(place.device), work);
 }

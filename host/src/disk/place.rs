@@ -1,5 +1,5 @@
-//! On which device something is, and whether its file system is local: one that is known to
-//! answer `open`, `close` and `fstat` at once.
+//! The device of a file, and whether its file system is local: one that is known to do `open`,
+//! `close` and `fstat` at once.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -13,13 +13,13 @@ use rustix::io::Errno;
 /// What a file system does with an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It is known to open, close and describe files without waiting for anybody.
+    /// It is known to open, close and describe files without waiting.
     Local,
     /// It may wait: one of FUSE, of the network, or one that is not known.
     Remote,
 }
 
-/// Where something is.
+/// The place of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The device (`st_dev`).
@@ -35,10 +35,10 @@ impl Place {
     }
 }
 
-/// A mount, told from all others.
+/// The identity of a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mount {
-    /// Its number; 0 where the kernel does not tell (before Linux 5.8).
+    /// Its number; 0 where the kernel has none (before Linux 5.8).
     pub number: u64,
     /// Whether no later mount gets that number (Linux 6.8).
     pub is_unique: bool,
@@ -46,7 +46,7 @@ pub struct Mount {
     pub device: u64,
 }
 
-/// What the kernel knows of something without asking its file system.
+/// What the kernel knows of a file without asking its file system.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
     /// The mount that it is on.
@@ -58,37 +58,38 @@ pub struct Known {
 /// `STATX_MNT_ID_UNIQUE`: a number that is never used again (Linux 6.8).
 const MOUNT_ID_UNIQUE: u32 = 0x4000;
 
-/// Asks the kernel what this is, and no file system: what was heard of it last is enough.
+/// Asks the kernel for the kind of this file, and not its file system: the last known one is
+/// enough.
 pub fn known(handle: impl AsFd) -> Result<Known, Errno> {
     let asked =
         StatxFlags::TYPE | StatxFlags::MNT_ID | StatxFlags::from_bits_retain(MOUNT_ID_UNIQUE);
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     match statx(&handle, c"", flags, asked) {
-        Ok(told) => {
-            let has = |mask: u32| told.stx_mask & mask != 0;
+        Ok(stat) => {
+            let has = |mask: u32| stat.stx_mask & mask != 0;
             let is_unique = has(MOUNT_ID_UNIQUE);
             let is_numbered = is_unique || has(StatxFlags::MNT_ID.bits());
             let mount = Mount {
-                number: if is_numbered { told.stx_mnt_id } else { 0 },
+                number: if is_numbered { stat.stx_mnt_id } else { 0 },
                 is_unique,
-                device: makedev(told.stx_dev_major, told.stx_dev_minor),
+                device: makedev(stat.stx_dev_major, stat.stx_dev_minor),
             };
-            Ok(Known { mount, kind: FileType::from_raw_mode(told.stx_mode.into()) })
+            Ok(Known { mount, kind: FileType::from_raw_mode(stat.stx_mode.into()) })
         }
         // Before Linux 4.11, and in sandboxes that do not know the call.
         Err(Errno::NOSYS | Errno::PERM) => {
-            let told = fstat(&handle)?;
-            let mount = Mount { number: 0, is_unique: false, device: told.st_dev };
-            Ok(Known { mount, kind: FileType::from_raw_mode(told.st_mode) })
+            let stat = fstat(&handle)?;
+            let mount = Mount { number: 0, is_unique: false, device: stat.st_dev };
+            Ok(Known { mount, kind: FileType::from_raw_mode(stat.st_mode) })
         }
         Err(errno) => Err(errno),
     }
 }
 
-/// Asks the file system that this handle is on what it is. It may wait for the answer.
+/// Asks the file system of this handle for its kind. It may wait for that.
 pub fn judge(handle: impl AsFd) -> Kind {
-    let Ok(told) = fstatfs(&handle) else { return Kind::Remote };
-    match magic(told.f_type) {
+    let Ok(stat) = fstatfs(&handle) else { return Kind::Remote };
+    match magic(stat.f_type) {
         OVERLAY if !has_local_layers(handle) => Kind::Remote,
         OVERLAY => Kind::Local,
         magic if LOCAL.contains(&magic) => Kind::Local,
@@ -96,12 +97,12 @@ pub fn judge(handle: impl AsFd) -> Kind {
     }
 }
 
-/// Whether this is on the file system of processes. It may wait for another one's answer.
+/// Whether this is on the file system of processes. It may wait for another one.
 pub fn is_proc(handle: impl AsFd) -> bool {
-    fstatfs(handle).is_ok_and(|told| magic(told.f_type) == PROC)
+    fstatfs(handle).is_ok_and(|stat| magic(stat.f_type) == PROC)
 }
 
-/// The number of a kind of file systems, of which the kernel's headers tell 32 bits.
+/// The number of a kind of file systems, of which the kernel's headers have 32 bits.
 fn magic(told: impl TryInto<i64>) -> u32 {
     let bits = told.try_into().unwrap_or(0).cast_unsigned() & u64::from(u32::MAX);
     u32::try_from(bits).expect("the upper half is gone")
@@ -145,17 +146,17 @@ const LOCAL: &[u32] = &[
 /// which this is a container: an engine keeps them on its own disk.
 fn has_local_layers(handle: impl AsFd) -> bool {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    let Ok(told) = statx(&handle, c"", flags, StatxFlags::MNT_ID) else { return false };
+    let Ok(stat) = statx(&handle, c"", flags, StatxFlags::MNT_ID) else { return false };
     let Ok(mounts) = std::fs::read("/proc/self/mountinfo") else { return false };
-    let number = told.stx_mnt_id.to_string();
+    let number = stat.stx_mnt_id.to_string();
     let line = mounts.split(|&byte| byte == b'\n').find(|line| {
         line.split(|&byte| byte == b' ').next().is_some_and(|first| first == number.as_bytes())
     });
     line.is_some_and(|line| {
         layers(line).iter().all(|layer| {
             let layer = Path::new(std::ffi::OsStr::from_bytes(layer));
-            statfs(layer).map_or(true, |told| {
-                let magic = magic(told.f_type);
+            statfs(layer).map_or(true, |stat| {
+                let magic = magic(stat.f_type);
                 magic == OVERLAY || LOCAL.contains(&magic)
             })
         })
@@ -196,7 +197,7 @@ fn split_unescaped(text: &[u8], separator: u8) -> Vec<&[u8]> {
     pieces
 }
 
-/// Bytes whose number stands there in three octal digits.
+/// Bytes in place of their escapes of three octal digits.
 fn unescape_octal(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -244,9 +245,9 @@ mod tests {
         let folder = File::open(folder.path()).expect("opened");
         let proc = File::open("/proc").expect("opened");
         assert_eq!(judge(&proc), Kind::Remote);
-        // Whoever runs this on a file system of the network sees what it is for.
-        let told = rustix::fs::fstatfs(&folder).expect("told");
-        assert_eq!(judge(&folder) == Kind::Local, magic(told.f_type) != 0x6969);
+        // A temporary folder on NFS is not local.
+        let stat = rustix::fs::fstatfs(&folder).expect("told");
+        assert_eq!(judge(&folder) == Kind::Local, magic(stat.f_type) != 0x6969);
         let (of_folder, of_proc) = (known(&folder).expect("known"), known(&proc).expect("known"));
         assert_eq!(of_folder.kind, FileType::Directory);
         assert_ne!(of_folder.mount, of_proc.mount);

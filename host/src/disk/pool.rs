@@ -1,5 +1,5 @@
 //! Threads that may wait for a file system. Each device has a limited number of them, so that a
-//! device that gives no answer takes no threads from the others.
+//! device that does not respond takes no threads from the others.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -70,7 +70,7 @@ impl Pool {
         resource: Resource,
         work: impl FnOnce(&Progress) -> R + Send + 'static,
     ) -> Result<R, JobError> {
-        let (answer, mut answered) = oneshot::channel();
+        let (outcome, mut received) = oneshot::channel();
         let asked = Instant::now();
         let (progress, patience) = {
             let mut state = self.state();
@@ -85,7 +85,7 @@ impl Pool {
             }
             let signs = Arc::clone(&queue.signs);
             let progress = Arc::new(Progress::new(signs));
-            let job = Call { work, progress: Arc::clone(&progress), answer };
+            let job = Call { work, progress: Arc::clone(&progress), outcome };
             queue.waiting.push_back(Box::new(job));
             self.call_threads(&mut state)?;
             let Limits { patience, brief_patience, .. } = self.limits;
@@ -94,8 +94,8 @@ impl Pool {
         let (mut steps, mut since) = (0, asked);
         loop {
             let left = patience.saturating_sub(since.elapsed());
-            match timeout(left, &mut answered).await {
-                Ok(Ok(answer)) => return Ok(answer),
+            match timeout(left, &mut received).await {
+                Ok(Ok(outcome)) => return Ok(outcome),
                 Ok(Err(_)) => return Err(JobError::Panicked),
                 Err(_) => {}
             }
@@ -172,7 +172,7 @@ impl Pool {
                 self.note_done(&mut state, resource, number);
                 continue;
             }
-            // A job for a device that gives no answer may begin later.
+            // A job for a device that does not respond may begin later.
             let is_awaited = state.queues.has_waiting();
             let stay = if is_awaited { TRIAL } else { STAY };
             let (woken, waited) =

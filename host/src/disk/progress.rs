@@ -28,7 +28,7 @@ impl Progress {
     }
 }
 
-/// When a device last gave an answer: milliseconds since [`BASE`], and one more; 0 if it never did.
+/// When a device last responded: milliseconds since [`BASE`], and one more; 0 if it never did.
 #[derive(Default)]
 pub(super) struct Signs(AtomicU64);
 

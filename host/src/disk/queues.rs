@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::progress::{Progress, Signs};
 
-/// How often a device that gives no answer is tried.
+/// How often a device that does not respond is tried.
 pub(super) const TRIAL: Duration = Duration::from_secs(1);
 
 /// Devices that are kept although no job is for them.
@@ -26,7 +26,7 @@ pub(super) struct Limits {
     pub(super) threads: usize,
     /// Jobs that wait for one device at a time.
     pub(super) waiting: usize,
-    /// How long a caller waits for an answer, or for the next step of a job.
+    /// How long a caller waits for the outcome, or for the next step of a job.
     pub(super) patience: Duration,
     /// The same for a device that has already exceeded `patience`.
     pub(super) brief_patience: Duration,
@@ -54,9 +54,9 @@ pub struct DeviceLoad {
     pub running: usize,
     /// Operations that wait for a thread.
     pub waiting: usize,
-    /// Operations that gave no answer in time, since the start.
+    /// Operations without an outcome in time, since the start.
     pub late: u64,
-    /// Whether it has given none for [`PATIENCE`](super::PATIENCE), though it was asked.
+    /// Whether it has not responded for [`PATIENCE`](super::PATIENCE), though it was asked.
     pub is_stalled: bool,
 }
 
@@ -72,17 +72,17 @@ pub(super) trait Job: Send {
 pub(super) struct Call<F, R> {
     pub(super) work: F,
     pub(super) progress: Arc<Progress>,
-    pub(super) answer: oneshot::Sender<R>,
+    pub(super) outcome: oneshot::Sender<R>,
 }
 
 impl<R: Send, F: FnOnce(&Progress) -> R + Send> Job for Call<F, R> {
     fn is_wanted(&self) -> bool {
-        !self.answer.is_closed()
+        !self.outcome.is_closed()
     }
 
     fn run(self: Box<Self>) {
         // Sending fails if the caller has stopped waiting; the outcome is then dropped.
-        let _ = self.answer.send((self.work)(&self.progress));
+        let _ = self.outcome.send((self.work)(&self.progress));
     }
 }
 
@@ -107,20 +107,20 @@ pub(super) struct Queue {
     pub(super) running: Vec<(u64, Instant)>,
     pub(super) signs: Arc<Signs>,
     last_begun: Option<Instant>,
-    /// Whether the log says that it gives no answer.
+    /// Whether the log says that it does not respond.
     pub(super) is_logged: bool,
     pub(super) late: u64,
 }
 
 impl Queue {
-    /// Whether the device gave no answer for this long although something runs.
+    /// Whether the device has not responded for this long although a job runs.
     pub(super) fn is_stalled(&self, now: Instant, patience: Duration) -> bool {
         let is_long_ago = |then: Instant| now.saturating_duration_since(then) >= patience;
         self.running.iter().any(|&(_, since)| is_long_ago(since))
             && self.signs.last().is_none_or(is_long_ago)
     }
 
-    /// Whether the next job may begin now: while nothing comes back few are let through.
+    /// Whether the next job may begin now: while none comes back few are let through.
     fn may_begin(&self, now: Instant, limits: &Limits) -> bool {
         let is_tried = |begun: Instant| now.saturating_duration_since(begun) < TRIAL;
         self.running.len() < limits.share

@@ -42,7 +42,7 @@ enum Handle {
     Portable(Dir),
 }
 
-/// Something that was opened, and what its handle said that it is.
+/// An open file or directory, as its handle describes it.
 pub struct Found {
     /// Its handle.
     pub file: OpenFile,
@@ -52,7 +52,7 @@ pub struct Found {
     pub version: Version,
 }
 
-/// What is left to do to open a path.
+/// The rest of opening a path.
 pub enum Task {
     /// All of it.
     Whole(String),
@@ -60,7 +60,7 @@ pub enum Task {
     Walk(Box<Walk>),
 }
 
-/// What came of asking one device.
+/// How far opening came on one device.
 pub enum Outcome {
     /// It is open, or cannot be opened.
     Done(Result<Found, Errno>),
@@ -117,7 +117,7 @@ impl Root {
         rustix::fs::fstat(self.handle())
     }
 
-    /// Opens what the path names and asks the handle what it is.
+    /// Opens the path and asks the handle for its kind and version.
     pub fn look(&self, path: &str, patience: Patience) -> Result<Found, Errno> {
         if patience == Patience::Cached {
             return self.look_cached(path);
@@ -131,8 +131,8 @@ impl Root {
         }
     }
 
-    /// Opens what the path names on a thread that may wait for the device of this place. `None`
-    /// if that needs another one that may give no answer.
+    /// Opens the path on a thread that may wait for the device of this place. `None` if that needs
+    /// another device, which may not respond.
     pub(super) fn look_from(&self, here: Place, path: &str) -> Result<Option<Found>, Errno> {
         let (mut place, mut task) = (self.place, Task::Whole(path.to_owned()));
         while place.is_local() || place.device == here.device {
@@ -144,7 +144,7 @@ impl Root {
         Ok(None)
     }
 
-    /// Opens what needs no waiting: what the kernel has at hand of local file systems.
+    /// Opens the path without waiting: if the kernel has it cached, on local file systems.
     fn look_cached(&self, path: &str) -> Result<Found, Errno> {
         let Handle::Kernel(root) = &self.handle else { return Err(Errno::AGAIN) };
         if !self.place.is_local() {
@@ -172,7 +172,7 @@ impl Root {
         }
     }
 
-    /// Goes on opening, as far as that needs this device alone. It may wait for its answers.
+    /// Goes on opening as far as that needs this device alone, for which it may wait.
     pub fn look_on(&self, place: Place, task: Task, patience: Patience) -> Outcome {
         self.try_on(place, task, patience).unwrap_or_else(|errno| Outcome::Done(Err(errno)))
     }
@@ -195,7 +195,7 @@ impl Root {
         let mount = walk.mount(&ground);
         if mount.device == place.device && mount != self.mount {
             let kind = self.mounts.judge(mount, walk.handle().unwrap_or(self.handle()));
-            // Where each name may be a request of its own, there are no more than needed.
+            // Each name may be a request to a server: there are no more than needed.
             if kind == Kind::Remote
                 && let Handle::Kernel(root) = &self.handle
             {
@@ -230,7 +230,7 @@ impl Root {
         }
     }
 
-    /// What was opened, and finds out where that is.
+    /// Describes an open file of an unknown mount.
     fn found_somewhere(&self, file: File) -> Result<Found, Errno> {
         let mount = known(&file)?.mount;
         let kind =
@@ -249,7 +249,7 @@ fn c_path(path: &str) -> Result<std::ffi::CString, Errno> {
     std::ffi::CString::new(path).map_err(|_| Errno::INVAL)
 }
 
-/// What a handle says of its file.
+/// The kind and the version of an open file.
 pub(super) fn version(file: &File) -> Result<(FileType, Version), Errno> {
     let status = rustix::fs::fstat(file)?;
     let nanoseconds =

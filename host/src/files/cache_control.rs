@@ -1,27 +1,27 @@
-//! How long a file may be used without asking again: `Cache-Control` (RFC 9111,
-//! section 5.2) by pattern.
+//! How long clients may use a file without revalidation: `Cache-Control` (RFC 9111, section 5.2)
+//! by pattern.
 
 use glob::{MatchOptions, Pattern};
 
 use super::media_type::MediaType;
 
-/// Web pages are asked about before they are used again: they name the other files
-/// of a site, and must not name old ones.
+/// Web pages are revalidated before each use: they name the other files of a site, and must not
+/// name old ones.
 const OF_PAGES: &str = "no-cache";
 
-/// A response that caches may use for longer than this without asking again lives for long. What
-/// a worker found a moment ago may be a second behind; in a cache that keeps it for a minute that
-/// hardly matters.
+/// A response that caches may use for longer than this without revalidation lives for long. A
+/// cached lookup may be a second behind; in a cache that keeps it for a minute that hardly
+/// matters.
 const LONG_SECONDS: u64 = 60;
 
-/// Whether this value of `Cache-Control` lets an answer be used for long without asking again.
+/// Whether this value of `Cache-Control` lets a response be used for long without revalidation.
 pub fn is_for_long(value: &[u8]) -> bool {
     let mut is_for_long = false;
     for directive in value.split(|&byte| byte == b',') {
         let mut parts = directive.splitn(2, |&byte| byte == b'=');
         let name = parts.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
         match name.as_slice() {
-            // Whatever else is said, each use is asked about, or nothing is kept.
+            // Whatever else the field has, each use is revalidated, or nothing is stored.
             b"no-cache" | b"no-store" => return false,
             b"immutable" => is_for_long = true,
             b"max-age" | b"s-maxage" => {
@@ -29,7 +29,7 @@ pub fn is_for_long(value: &[u8]) -> bool {
                 let seconds = seconds.strip_prefix(b"\"").unwrap_or(seconds);
                 let seconds = seconds.strip_suffix(b"\"").unwrap_or(seconds);
                 let number = std::str::from_utf8(seconds).ok().and_then(|text| text.parse().ok());
-                // What is no number, or too large for one, is whatever a cache takes it for.
+                // Caches may take a malformed or too large number for anything.
                 is_for_long |= number.is_none_or(|seconds: u64| seconds > LONG_SECONDS);
             }
             _ => {}
@@ -52,7 +52,7 @@ impl Rule {
     ///
     /// A pattern with a `/` is for the path below the root, any other for the file's
     /// name, wherever it is. `*` stands for anything but `/`, `**` for any folders.
-    /// The error is a sentence for the person who wrote it.
+    /// The error is a sentence for the author of the rule.
     pub fn parse(text: &str) -> Result<Rule, String> {
         let (pattern, value) = text
             .split_once('=')
@@ -81,10 +81,9 @@ impl Rule {
     }
 }
 
-/// The value of `Cache-Control` for the file with this path: that of the first rule
-/// that matches. Without one pages are revalidated, and of other files nothing is
-/// said: how long they may be used is the client's judgement (RFC 9111, section
-/// 4.2.2), unless the guest gives a field of its own.
+/// The value of `Cache-Control` for the file with this path: that of the first rule that matches.
+/// Without one pages are revalidated, and other files have no field: how long they are fresh is the
+/// client's judgement (RFC 9111, section 4.2.2), unless the guest gives a field of its own.
 pub(super) fn of(path: &str, media_type: MediaType, rules: &[Rule]) -> Option<String> {
     let rule = rules.iter().find(|rule| rule.matches(path));
     rule.map(|rule| rule.value.as_str())

@@ -1,4 +1,4 @@
-//! Files compressed on the fly: once for each version and coding, and remembered.
+//! Files compressed on the fly: once for each version and coding, and cached.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,22 +23,22 @@ const MIN_BYTES: u64 = 1 << 10;
 /// wait. They are for siblings, made ahead with the best that a tool can do.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Bytes of compressed files that are remembered, by default. The text of a large site.
+/// Bytes of compressed files that are cached, by default. The text of a large site.
 pub(super) const COMPRESSED_CACHE_BYTES: u64 = 32 << 20;
 
-/// What an entry of a usual site takes in all.
+/// Bytes of a usual entry.
 const USUAL_ENTRY_BYTES: u64 = 16 << 10;
 
-/// What a remembered file takes besides its content.
+/// Bytes of an entry besides its content.
 const ENTRY_OVERHEAD: u64 = 200;
 
-/// Files that are compressed at a time, for the whole server: a flood of requests
-/// for new ones leaves the workers room. The others are sent as they are.
+/// Files that are compressed at a time, for the whole server: a flood of requests for new files
+/// leaves the workers room. The others are sent uncompressed.
 pub const COMPRESSIONS: usize = 2;
 
-/// Bytes that must be there to be had before a file is compressed. An encoder takes some
-/// (brotli 3 MiB), and ends the process when it gets none; what is optional must not. More
-/// than 32 MiB, as the C library then asks the kernel, and gives them back to it.
+/// Bytes of memory that must be free before a file is compressed. An encoder takes some (brotli
+/// 3 MiB), and ends the process if it gets none; an option must not do that. More than 32 MiB: the
+/// C library then asks the kernel, and returns them to it.
 pub const COMPRESSION_BYTES: usize = 40 << 20;
 
 /// Levels at which compressing costs about as much as sending (a few ms a megabyte)
@@ -48,10 +48,10 @@ const BROTLI_WINDOW: i32 = 20;
 const ZSTANDARD_LEVEL: i32 = 3;
 const GZIP_LEVEL: u32 = 5;
 
-/// Compresses files and remembers them.
+/// Compresses files and caches them.
 pub(super) struct Compressor {
     memory: Cache<(EntityTag, Coding), Option<SharedBytes>>,
-    /// Those that somebody has, also if they are remembered no longer.
+    /// Those in use by a response, also if they are cached no longer.
     sent: Mutex<Sent>,
     permits: Semaphore,
 }
@@ -65,9 +65,9 @@ impl Compressor {
         }
     }
 
-    /// The content of this version of a file in this coding. `None` if it is not
-    /// worth it, if others are being compressed, or if too much is held in memory for clients:
-    /// then the file is sent as it is.
+    /// The content of this version of a file in this coding. `None` if it is not smaller, if too many
+    /// files are being compressed, or if too much memory is in flight: then the file is sent
+    /// uncompressed.
     pub(super) async fn compress(
         &self,
         file: &Arc<OpenFile>,
@@ -93,7 +93,7 @@ impl Compressor {
             return None;
         }
         let length = usize::try_from(length).ok()?;
-        // A disk that gives no answer keeps nobody else's file from being compressed.
+        // The permit is taken later: a disk that does not respond must not keep it.
         let content = match read_beside(file, 0, length).await {
             Ok(content) if content.len() == length => content,
             Ok(_) => return None,
@@ -118,9 +118,9 @@ impl Compressor {
                 return None;
             }
         };
-        // What does not become smaller is remembered too, as such.
+        // A file that does not become smaller is cached too, as `None`.
         let worth_it = (encoded.len() < length).then(|| SharedBytes::from(encoded));
-        // Another may have been faster.
+        // Another worker may have been faster.
         let worth_it = worth_it.map(|encoded| self.sent().note((tag, coding), encoded));
         self.memory.insert((tag, coding), worth_it.clone());
         worth_it
@@ -129,13 +129,13 @@ impl Compressor {
 
 impl Compressor {
     fn sent(&self) -> MutexGuard<'_, Sent> {
-        // Each change of it is one step, whoever panicked.
+        // Each change of it is one step: a panic leaves it whole.
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Compressed files that somebody has: a response, or the memory. Who evicts one while it is
-/// sent does not make it twice.
+/// Compressed files in use, by a response or by the cache. One that is evicted while it is sent is
+/// not compressed twice.
 #[derive(Default)]
 struct Sent {
     contents: HashMap<(EntityTag, Coding), WeakBytes>,
@@ -151,7 +151,7 @@ impl Sent {
         self.contents.get(key).and_then(WeakBytes::upgrade)
     }
 
-    /// Notes this, or gives what is there already.
+    /// Adds this content, or returns an equal one.
     fn note(&mut self, key: (EntityTag, Coding), content: SharedBytes) -> SharedBytes {
         if let Some(there) = self.recall(&key) {
             return there;
@@ -165,11 +165,11 @@ impl Sent {
     }
 }
 
-/// Whether so many bytes of memory could be had now.
+/// Whether this many bytes of memory are free now.
 fn has_room(bytes: usize) -> bool {
     let mut room = Vec::<u8>::new();
     let has_room = room.try_reserve_exact(bytes).is_ok();
-    // Or what is never used is never asked for.
+    // The compiler must not remove the allocation.
     std::hint::black_box(room.as_ptr());
     has_room
 }

@@ -25,11 +25,11 @@ pub struct Conditions {
 /// What the conditions come to, for a GET or HEAD of a file that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The request is answered as if it had none.
+    /// The request proceeds as if it had none.
     Proceed,
     /// The client has this version: 304.
     NotModified,
-    /// The client wanted another version: 412.
+    /// The client asked for another version: 412.
     Failed,
 }
 
@@ -63,8 +63,8 @@ impl Conditions {
     /// client did not say which version it has a part of.
     ///
     /// Only a strong entity tag names a version well enough (RFC 9110, sections 13.1.5 and
-    /// 8.8.2.2). Who names it by a date, in `If-Range` or in `If-Unmodified-Since` beside a
-    /// range, gets the whole file.
+    /// 8.8.2.2). For a date, in `If-Range` or in `If-Unmodified-Since` beside a range, the whole file
+    /// is sent.
     pub fn allow_range(&self, file: &Validators) -> bool {
         match &self.if_range {
             Some(value) => file.tag.is_some_and(|tag| tag.to_string().as_bytes() == value),
@@ -76,8 +76,8 @@ impl Conditions {
     }
 }
 
-/// Whether a file was not modified after this date. Where its file system does not tell, the
-/// condition is ignored (RFC 9110, section 13.1.4).
+/// Whether a file was not modified after this date. Where its file system has no such time,
+/// the condition is ignored (RFC 9110, section 13.1.4).
 fn is_unmodified_since(date: SystemTime, file: &Validators) -> bool {
     file.modified.is_some_and(|modified| modified <= date)
         || file.changed.is_none_or(|changed| changed <= date)

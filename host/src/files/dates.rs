@@ -2,7 +2,7 @@
 //!
 //! Two versions that were written within one second in two folders have the same date, and
 //! either may be put in the place of the other by renaming its folder or by changing a link to
-//! it: nothing of the files tells. So the dates that clients were told are kept, and a date
+//! it: nothing of the files shows that. So the dates that were sent are kept, and a date
 //! belongs to the version that had it first.
 
 use std::hash::{BuildHasher, RandomState};
@@ -17,9 +17,9 @@ use super::validators::{Validators, Version};
 /// Dates that are kept: those of a large site, in a few megabytes.
 const DATES: usize = 1 << 16;
 
-/// The dates that were told, since the program began.
+/// The dates that were sent, since the program began.
 pub(super) struct Dates {
-    /// By root, path, form and date, as numbers: should two have the same one, no date is told.
+    /// By root, path, form and date, as numbers: should two have the same one, no date is sent.
     first: Cache<u64, u64>,
     numbers: RandomState,
 }

@@ -1,5 +1,4 @@
-//! Content codings (RFC 9110, sections 8.4 and 12.5.3): which form of a
-//! file the client prefers.
+//! Content codings (RFC 9110, sections 8.4 and 12.5.3): which form of a file the client prefers.
 
 /// A content coding in which a file may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,8 +16,8 @@ pub enum Coding {
 pub struct Accepted {
     /// The codings that the client prefers to the plain file, best first.
     pub codings: Box<[Coding]>,
-    /// Whether only a form that lies ready may be sent. Whether a file is compressed on the
-    /// fly depends on how much there is to do; parts of it must not.
+    /// Whether only a ready-made form may be sent. Whether a file is compressed on the fly depends
+    /// on the load; ranges of it must not.
     pub ready_made: bool,
 }
 
@@ -35,7 +34,7 @@ impl Coding {
         }
     }
 
-    /// What a sibling's name ends in.
+    /// The end of a sibling's name.
     pub fn extension(self) -> &'static str {
         match self {
             Coding::Brotli => ".br",
@@ -59,7 +58,7 @@ pub(crate) type Weight = u16;
 ///
 /// Of codings with the same weight ours that are smaller come first. A client that
 /// refuses the plain file and every coding there is gets the plain file all the
-/// same: a 406 helps nobody.
+/// same: a 406 would be no help.
 pub fn preferred(accept_encoding: &[u8]) -> Vec<Coding> {
     let mut weights: [Option<Weight>; CODINGS.len()] = [None; CODINGS.len()];
     let (mut any, mut identity) = (None, None);

@@ -25,18 +25,18 @@ pub enum Lookup {
     Missing,
     /// Something that this process may not read.
     Forbidden,
-    /// The system could not tell.
+    /// The system failed.
     Error(SystemError),
 }
 
-/// What keeps the system from opening or reading something that may be there.
+/// Why the system can neither open nor read something that may exist.
 #[derive(Clone, Copy, Debug)]
 pub enum SystemError {
     /// It is out of descriptors or memory now.
     Exhausted(Errno),
     /// The file system failed.
     Failed(Errno),
-    /// The file system gave no answer in time.
+    /// The file system did not respond in time.
     NoResponse(JobError),
 }
 
@@ -59,15 +59,15 @@ pub struct FoundFile {
     pub length: u64,
     /// The type of its content, by the name that was looked up.
     pub media_type: MediaType,
-    /// The coding of its content, if the media type is that of what it decodes to.
+    /// The coding of its content, if the media type is that of the decoded content.
     pub coding: Option<Coding>,
     /// Whether it was compressed on the fly: whether it is depends on the load.
     pub is_made_now: bool,
     /// Whether another client may get it in another coding.
     pub varies: bool,
-    /// Siblings that are there and were not sent in its place.
+    /// Siblings that exist and were not sent in its place.
     pub passed_over: Vec<(Coding, PassedOver)>,
-    /// What tells this version from others.
+    /// The validators of this version.
     pub validators: Validators,
     /// The value of `Cache-Control`, if there is one.
     pub cache_control: Option<String>,
@@ -92,14 +92,14 @@ pub enum PassedOver {
     Empty,
     /// This process may not read it.
     Forbidden,
-    /// The system is out of what it takes to open it.
+    /// The system is out of descriptors or memory.
     Exhausted(Errno),
     /// The system could not open it.
     Failed(Errno),
 }
 
 impl fmt::Display for PassedOver {
-    /// Behind "is passed over: ".
+    /// The clause behind "is passed over: ".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PassedOver::Older(by) => {

@@ -30,14 +30,13 @@ pub enum Form {
     Json,
 }
 
-/// What is in a directory: regular files and directories whose names do not begin
-/// with a dot and [can be asked for](is_askable), directories first, in the order of their
-/// names.
+/// The entries of a directory: regular files and directories whose names do not begin with a dot
+/// and [fit into a URL](url_name), directories first, in the order of their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     entries: Vec<Entry>,
     /// How many are left out for their names.
-    nameless: usize,
+    unnameable: usize,
     /// Whether there is more than is listed.
     is_cut: bool,
 }
@@ -45,7 +44,7 @@ pub struct Listing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Entry {
     name: String,
-    /// Where it is, relative to the listing.
+    /// Its URL, relative to the listing.
     url: String,
     #[serde(rename = "type")]
     kind: Kind,
@@ -63,11 +62,11 @@ enum Kind {
     Directory,
 }
 
-/// The name, if a URL can ask for it: it is UTF-8, without control characters of ASCII,
-/// which forge lines, and without a backslash, which is a `/` to browsers and other
-/// systems. The built-in guest holds names to the same rule (`guest/src/path.rs`); one that
-/// serves others too has to tell of them itself.
-fn is_askable(name: &CStr) -> Option<&str> {
+/// The name, if it fits into a URL: it is UTF-8, without control characters of ASCII, which forge
+/// lines, and without a backslash, which is a `/` to browsers and other systems. The built-in
+/// guest holds names to the same rule (`guest/src/path.rs`); a guest that serves more names has to
+/// list them itself.
+fn url_name(name: &CStr) -> Option<&str> {
     let is_safe = |byte: &u8| *byte != b'\\' && !byte.is_ascii_control();
     name.to_str().ok().filter(|name| name.as_bytes().iter().all(is_safe))
 }
@@ -83,18 +82,18 @@ impl Entry {
 }
 
 impl Listing {
-    /// Reads this directory, which has this path; `"."` is the root. Waits for its device, and
-    /// tells after each step that it goes on.
+    /// Reads this directory, which has this path; `"."` is the root. Waits for its device, and calls
+    /// `on_step` after each step.
     ///
-    /// A symbolic link is what it leads to, if that is beneath the root. The names of those that
-    /// lead to another file system which may wait are given back, to be [added](Self::add_link).
+    /// A symbolic link is listed as its target, if that is beneath the root. The names of links to
+    /// another file system, which may wait, are returned, to be [added](Self::add_link).
     pub(super) fn read(
         root: &Root,
         directory: &Found,
         path: &str,
         on_step: impl Fn(),
     ) -> Result<(Listing, Vec<String>), Errno> {
-        let mut listing = Listing { entries: Vec::new(), nameless: 0, is_cut: false };
+        let mut listing = Listing { entries: Vec::new(), unnameable: 0, is_cut: false };
         let mut elsewhere = Vec::new();
         let mut name_bytes = 0;
         let here = directory.file.place();
@@ -106,21 +105,21 @@ impl Listing {
                 continue;
             }
             name_bytes += name.to_bytes().len();
-            let count = listing.entries.len() + elsewhere.len() + listing.nameless;
+            let count = listing.entries.len() + elsewhere.len() + listing.unnameable;
             if count == MAX_ENTRIES || name_bytes > MAX_NAME_BYTES {
                 listing.is_cut = true;
                 break;
             }
-            let Some(text) = is_askable(name) else {
-                listing.nameless += 1;
+            let Some(text) = url_name(name) else {
+                listing.unnameable += 1;
                 continue;
             };
             // An entry may be gone by now; then it is not listed.
-            let Ok(told) = describe(&directory.file, name, here) else {
+            let Ok(metadata) = describe(&directory.file, name, here) else {
                 continue;
             };
-            if told.kind != FileType::Symlink {
-                listing.add(text, told);
+            if metadata.kind != FileType::Symlink {
+                listing.add(text, metadata);
                 continue;
             }
             let path = format!("{path}/{text}");
@@ -135,27 +134,27 @@ impl Listing {
 
     /// Adds a symbolic link with this name that leads to this.
     pub(super) fn add_link(&mut self, name: &str, target: &Found) {
-        let told = Told {
+        let metadata = Metadata {
             kind: target.kind,
             size: target.version.length,
             seconds: i64::try_from(target.version.modified_ns / 1_000_000_000).unwrap_or(0),
         };
-        self.add(name, told);
+        self.add(name, metadata);
     }
 
-    fn add(&mut self, name: &str, told: Told) {
-        let kind = match told.kind {
+    fn add(&mut self, name: &str, metadata: Metadata) {
+        let kind = match metadata.kind {
             FileType::RegularFile => Kind::File,
             FileType::Directory => Kind::Directory,
             _ => return,
         };
-        let seconds = u64::try_from(told.seconds).unwrap_or(0);
+        let seconds = u64::try_from(metadata.seconds).unwrap_or(0);
         let mtime = clock::format_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
         let mtime = String::from_utf8_lossy(&mtime).into_owned();
-        self.entries.push(Entry::new(name, kind, mtime, told.size));
+        self.entries.push(Entry::new(name, kind, mtime, metadata.size));
     }
 
-    /// Its text in this form, for the directory with this path; `""` is the root.
+    /// The listing in this form, for the directory with this path; `""` is the root.
     pub(super) fn text(&mut self, directory: &str, form: Form) -> String {
         self.entries.sort_by(|a, b| {
             (Reverse(a.kind), a.name.as_str()).cmp(&(Reverse(b.kind), b.name.as_str()))
@@ -204,11 +203,13 @@ impl Listing {
             }
             false => String::new(),
         };
-        let nameless = match self.nameless {
+        let unnameable = match self.unnameable {
             0 => String::new(),
-            1 => "<p>One entry is not shown: no URL can ask for its name.</p>\n".to_owned(),
+            1 => "<p>One entry is not shown: its name does not fit into a URL.</p>\n".to_owned(),
             count => {
-                format!("<p>{count} entries are not shown: no URL can ask for their names.</p>\n")
+                format!(
+                    "<p>{count} entries are not shown: their names do not fit into a URL.</p>\n"
+                )
             }
         };
         let title = escape(names.last().unwrap_or(&"home"));
@@ -217,41 +218,41 @@ impl Listing {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <title>{title}</title>\n<style>{STYLE}</style>\n<h1>{crumbs}</h1>\n\
              <table>\n<tr><th>Name</th><th>Size</th><th>Modified (UTC)</th></tr>\n{rows}</table>\n\
-             {cut}{nameless}</html>\n"
+             {cut}{unnameable}</html>\n"
         )
     }
 }
 
-/// What is told of an entry.
+/// The metadata of an entry.
 #[derive(Clone, Copy)]
-struct Told {
+struct Metadata {
     kind: FileType,
     size: u64,
     seconds: i64,
 }
 
-/// What a directory's file system tells of an entry. A mount that is an entry of a local directory
-/// is not asked: it might give no answer, and the kernel knows enough of it.
-fn describe(directory: &OpenFile, name: &CStr, here: Place) -> Result<Told, Errno> {
+/// The metadata of a directory's entry. A mount that is an entry of a local directory is not asked:
+/// it might not respond, and the kernel knows enough of it.
+fn describe(directory: &OpenFile, name: &CStr, here: Place) -> Result<Metadata, Errno> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
     let sync = if here.is_local() { AtFlags::STATX_DONT_SYNC } else { AtFlags::empty() };
     match statx(directory, name, flags | sync, StatxFlags::BASIC_STATS) {
-        Ok(told) => Ok(Told {
-            kind: FileType::from_raw_mode(told.stx_mode.into()),
-            size: told.stx_size,
-            seconds: told.stx_mtime.tv_sec,
+        Ok(stat) => Ok(Metadata {
+            kind: FileType::from_raw_mode(stat.stx_mode.into()),
+            size: stat.stx_size,
+            seconds: stat.stx_mtime.tv_sec,
         }),
         // Before Linux 4.11, and in sandboxes that do not know the call.
-        Err(Errno::NOSYS | Errno::PERM) => statat(directory, name, flags).map(|told| Told {
-            kind: FileType::from_raw_mode(told.st_mode),
-            size: u64::try_from(told.st_size).unwrap_or(0),
-            seconds: told.st_mtime,
+        Err(Errno::NOSYS | Errno::PERM) => statat(directory, name, flags).map(|stat| Metadata {
+            kind: FileType::from_raw_mode(stat.st_mode),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            seconds: stat.st_mtime,
         }),
         Err(errno) => Err(errno),
     }
 }
 
-/// The looks of a listing. It stands in the page: a listing asks for nothing else.
+/// The style sheet of a listing. It is part of the page, which needs no other file.
 const STYLE: &str = "\
     :root{color-scheme:light dark}\
     body{margin:2rem auto;max-width:60rem;padding:0 1rem;font:1rem/1.6 system-ui,sans-serif}\
@@ -262,15 +263,15 @@ const STYLE: &str = "\
     td:not(:first-child),th:not(:first-child){text-align:right;white-space:nowrap}\
     @media(max-width:35rem){td:last-child,th:last-child{display:none}}";
 
-/// What stands in a link as it is (RFC 3986, section 2.3).
+/// Characters that a link holds unescaped (RFC 3986, section 2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 fn add(text: &mut String, part: std::fmt::Arguments) {
     text.write_fmt(part).expect("writing to memory cannot fail");
 }
 
-/// Text that means nothing to a browser but itself. Control characters, which
-/// would show as nothing or as a line end, are shown as escapes.
+/// Text without markup. Control characters, which would show as nothing or as a line end, are shown
+/// as escapes.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -287,7 +288,7 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// A size as people read it, to three digits.
+/// A size with a unit, to three digits.
 fn shown_size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
@@ -316,7 +317,7 @@ mod tests {
     }
 
     fn listing(entries: Vec<Entry>) -> Listing {
-        Listing { entries, nameless: 0, is_cut: false }
+        Listing { entries, unnameable: 0, is_cut: false }
     }
 
     #[test]
@@ -346,7 +347,8 @@ mod tests {
 
     #[test]
     fn names_left_out_of_listing_are_counted() {
-        let page = |nameless| Listing { entries: Vec::new(), nameless, is_cut: false }.to_html("");
+        let page =
+            |unnameable| Listing { entries: Vec::new(), unnameable, is_cut: false }.to_html("");
         assert!(!page(0).contains("not shown"));
         assert!(page(1).contains("One entry is not shown"));
         assert!(page(2).contains("2 entries are not shown"));

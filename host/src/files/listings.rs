@@ -33,7 +33,7 @@ const USUAL_ENTRY_BYTES: u64 = 16 << 10;
 /// Bytes of an entry besides its text.
 const ENTRY_OVERHEAD: u64 = 200;
 
-/// Devices whose permits are kept although nobody holds one.
+/// Devices whose permits are kept although none is held.
 const DEVICES: usize = 64;
 
 /// A directory of a root, and the form of its listing.
@@ -42,7 +42,7 @@ type Key = (RootId, Box<str>, Form);
 /// Those of all roots.
 pub(super) struct Listings {
     made: Cache<Key, Made>,
-    /// For each device, so that one which gives no answer keeps those of no other.
+    /// For each device: one that does not respond keeps no permit of another.
     permits: Mutex<HashMap<u64, Arc<Semaphore>>>,
 }
 
@@ -82,12 +82,12 @@ impl Listings {
                     return Ok(made.text);
                 }
                 let late = OpenError::NoResponse(JobError::TimedOut(disk::PATIENCE));
-                // An error would mean that the semaphore was closed, which nobody does.
+                // An error would mean that the semaphore was closed, which never happens.
                 let permit = match timeout(disk::PATIENCE, permits.acquire()).await {
                     Ok(Ok(permit)) => permit,
                     Ok(Err(_)) | Err(_) => return Err(late),
                 };
-                // Others waited for the same.
+                // Other requests waited for the same listing.
                 if let Some(made) = recall() {
                     return Ok(made.text);
                 }
@@ -101,11 +101,11 @@ impl Listings {
         let read = disk::run_in_background(place, read).await.map_err(OpenError::NoResponse)?;
         let (mut listing, elsewhere) = read.map_err(OpenError::System)?;
         for name in elsewhere {
-            // As with other entries: one that cannot be looked at is not listed.
+            // As with other entries: one that cannot be opened is not listed.
             match open(root, &format!("{path}/{name}")).await {
                 Ok(target) => listing.add_link(&name, &target),
                 Err(OpenError::System(_)) => {}
-                // The others that lead there are left out rather than waited for, one by one.
+                // The other links to that device are left out rather than waited for, one by one.
                 Err(OpenError::NoResponse(_)) => break,
             }
         }

@@ -27,7 +27,7 @@ impl LookupRate {
         }
     }
 
-    /// Counts one, and tells whether this window or the one before is a busy one. Only the worker
+    /// Counts one, and returns whether this window or the one before is a busy one. Only the worker
     /// itself calls this: what another thread would see of it does not matter.
     pub(super) fn count(&self, now: Instant) -> bool {
         let windows = now.saturating_duration_since(self.began).as_millis() / WINDOW.as_millis();

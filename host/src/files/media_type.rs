@@ -1,4 +1,4 @@
-//! What a file's name tells about its content.
+//! The media type of a file, by its name.
 //!
 //! The table is mime-db's, which has IANA's registry and what Apache and nginx have
 //! (`media_types/table.tsv`, made by `media_types/make.py`). What is otherwise here, and why,
@@ -20,8 +20,8 @@ pub struct MediaType {
 /// The table: an extension, then for each type its name, its source and whether it compresses.
 const TABLE: &str = include_str!("media_types/table.tsv");
 
-/// What is known nothing of. It is often compressed already, so it is not compressed again,
-/// although mime-db would.
+/// The type of files with an unknown extension. They are often compressed already, so they are not
+/// compressed again, although mime-db would.
 const UNKNOWN: &str = "application/octet-stream";
 
 /// Extensions whose type is not what mime-db has first, or which it does not have, and why.
@@ -85,14 +85,14 @@ const READABLE: &str = "source text";
 const TEXT_TYPES: [&str; 4] =
     ["application/json", "application/manifest+json", "application/xml", "image/svg+xml"];
 
-/// What an extension tells.
+/// The media type of an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Known {
     name: &'static str,
     is_compressible: bool,
 }
 
-/// All that is known, by extension in lower case.
+/// All media types, by extension in lower case.
 static KNOWN: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
     let mut known = HashMap::new();
     let mut flags = HashMap::new();

@@ -3,16 +3,16 @@
 //! In the order in which a request meets them:
 //!
 //! - [`lookup`]: finds the file, index page or listing that a path names.
-//! - [`Caches`]: what all roots of a process share; `root_id`: tells them apart there.
+//! - [`Caches`]: what all roots of a process share; `root_id`: the numbers of roots in them.
 //! - `open_file_cache`: recent lookups of a busy worker; `lookup_rate`: whether it is busy.
 //! - `open`: opens a path without a worker waiting for a disk; [`beneath`]: never outside the
-//!   root; `resolver`: in one kernel operation, or name by name; `walk`: where that does not tell
+//!   root; `resolver`: in one kernel operation, or name by name; `walk`: where that does not show
 //!   enough; `mounts`: the mounts that were met.
 //! - `siblings`: ready-made forms of a file beside it; `compressed`: files compressed on the fly;
 //!   [`encodings`]: which form a client prefers.
 //! - `media_type`: the type of a file's content, by its name; [`cache_control`]: how long
-//!   clients may use it without asking again.
-//! - [`validators`]: tell two versions of a file apart; `dates`: which of them had a date first;
+//!   clients may use it without revalidation.
+//! - [`validators`]: of a version of a file; `dates`: which version had a date first;
 //!   [`conditions`]: whether the client has this version already; [`ranges`]: which bytes it
 //!   wants.
 //! - [`listing`]: the entries of a directory, as a page or as JSON; `listings`: those that are

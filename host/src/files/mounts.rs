@@ -9,10 +9,10 @@ use rustix::fd::AsFd;
 use crate::disk::Kind;
 use crate::disk::place::{Mount, judge};
 
-/// How long it is believed what a mount is whose number may become that of another one.
-const GOOD_FOR: Duration = Duration::from_secs(5);
+/// How long the kind of a mount is kept whose number may become that of another one.
+const VALID: Duration = Duration::from_secs(5);
 
-/// Mounts that are remembered. Beneath a site there are few; an automounter makes more.
+/// Mounts that are kept. Beneath a root there are few; an automounter makes more.
 const MOUNTS: usize = 1024;
 
 /// Those of one root.
@@ -20,14 +20,14 @@ const MOUNTS: usize = 1024;
 pub(super) struct Mounts(RwLock<HashMap<Mount, (Kind, Instant)>>);
 
 impl Mounts {
-    /// What is remembered of this mount.
+    /// The kind of this mount, if it is known.
     pub(super) fn kind(&self, mount: Mount) -> Option<Kind> {
         let mounts = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let &(kind, at) = mounts.get(&mount)?;
-        (mount.is_unique || at.elapsed() < GOOD_FOR).then_some(kind)
+        (mount.is_unique || at.elapsed() < VALID).then_some(kind)
     }
 
-    /// What this mount is, on which the handle is. It may wait for the file system's answer.
+    /// The kind of this mount, on which the handle is. It may wait for the file system.
     pub(super) fn judge(&self, mount: Mount, handle: impl AsFd) -> Kind {
         if let Some(kind) = self.kind(mount) {
             return kind;
@@ -44,7 +44,7 @@ impl Mounts {
 
 #[cfg(test)]
 mod tests {
-    use super::{GOOD_FOR, Instant, MOUNTS, Mounts};
+    use super::{Instant, MOUNTS, Mounts, VALID};
     use crate::disk::Kind;
     use crate::disk::place::Mount;
 
@@ -54,7 +54,7 @@ mod tests {
         let mounts = Mounts::default();
         let mount = |number, is_unique| Mount { number, is_unique, device: 1 };
         assert_eq!(mounts.kind(mount(1, true)), None);
-        let long_ago = Instant::now().checked_sub(GOOD_FOR).expect("the machine runs for longer");
+        let long_ago = Instant::now().checked_sub(VALID).expect("the machine runs for longer");
         for is_unique in [false, true] {
             mounts.judge(mount(1, is_unique), &folder);
             assert!(mounts.kind(mount(1, is_unique)).is_some());

@@ -1,4 +1,4 @@
-//! Opens what a path names, and no worker waits for a disk meanwhile.
+//! Opens a path while no worker waits for a disk.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use crate::disk::{self, JobError, OpenFile, Progress};
 
 /// Why nothing was opened.
 pub(super) enum OpenError {
-    /// The system says so.
+    /// The system returned an error.
     System(Errno),
-    /// The file system gave no answer.
+    /// The file system did not respond.
     NoResponse(JobError),
 }
 
@@ -28,8 +28,8 @@ impl OpenError {
     }
 }
 
-/// Opens what the path names. What the kernel has cached of a local file system is opened here
-/// and now. The rest may wait, and is for threads that may: each device has its own.
+/// Opens the path. A path on a local file system that the kernel has cached is opened at once. The
+/// others may wait, and are opened by threads that may: each device has its own.
 pub(super) async fn open(root: &Arc<Root>, path: &str) -> Result<Found, OpenError> {
     match root.look(path, Patience::Cached) {
         Err(Errno::AGAIN) => {}
@@ -46,15 +46,15 @@ pub(super) async fn open(root: &Arc<Root>, path: &str) -> Result<Found, OpenErro
     }
 }
 
-/// The version that an open file has now, if that can be told.
+/// The version that an open file has now, if its file system responds.
 pub(super) async fn version(file: &Arc<OpenFile>) -> Option<Version> {
-    let told = if file.place().is_local() {
+    let described = if file.place().is_local() {
         beneath::version(file)
     } else {
         let (place, file) = (file.place(), Arc::clone(file));
         disk::run(place, move |_: &Progress| beneath::version(&file)).await.ok()?
     };
-    told.ok().map(|(_, version)| version)
+    described.ok().map(|(_, version)| version)
 }
 
 /// The outcome of a lookup for which opening failed so.

@@ -1,7 +1,7 @@
 //! Range requests (RFC 9110, section 14): which bytes of a file are wanted.
 
-/// Parts of one request. A player or a document reader asks for a few; who asks
-/// for many small ones wants to keep us busy, and gets the whole file.
+/// Parts of one request. A player or a document reader asks for a few. A client that asks for many
+/// small ones may want to keep the server busy, and gets the whole file.
 const MAX_PARTS: usize = 32;
 
 /// What a `Range` field means for a file of a known length.
@@ -11,7 +11,7 @@ pub enum Wanted {
     Whole,
     /// Exactly these bytes.
     Part(Part),
-    /// Several parts in the order asked for, two at least, none of which overlap.
+    /// Several parts in the order of the request, two at least, none of which overlap.
     Parts(Vec<Part>),
     /// Well formed, but nothing of it lies inside the file: 416.
     Nothing,
@@ -34,12 +34,12 @@ impl Part {
 }
 
 impl Wanted {
-    /// Reads the value of a `Range` field for a file of so many bytes.
+    /// Reads the value of a `Range` field for a file of this length.
     ///
     /// A field that is malformed, or of another unit than bytes, is ignored, as
     /// RFC 9110, section 14.2 asks. So are, as it allows, ranges of an empty file
     /// (which has no byte that could be left out), sets that overlap and sets of
-    /// more than 32 parts: what is sent is never more than the file and the heads
+    /// more than 32 parts: a response is never longer than the file and the heads
     /// of the parts.
     pub fn of(field: &[u8], length: u64) -> Wanted {
         if length == 0 {
@@ -101,7 +101,7 @@ fn parse_range(range: &str, length: u64) -> Option<Option<Part>> {
     }
 }
 
-/// `1*DIGIT`. What does not fit into 64 bits is beyond any file.
+/// `1*DIGIT`. A number that does not fit into 64 bits is beyond any file.
 fn number(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(u64::MAX))

@@ -12,13 +12,13 @@ use crate::disk::{self, OpenFile, Progress};
 /// Reads `length` bytes of a file from `first` on, or fewer if the file has become
 /// shorter.
 ///
-/// What the kernel has in memory of a local file system is read at once. The rest is read by a
+/// Bytes of a local file system that the kernel has in memory are read at once, the others by a
 /// thread that may wait for the disk.
 pub async fn read(file: &Arc<OpenFile>, first: u64, length: usize) -> io::Result<Vec<u8>> {
     if file.place().is_local() {
         let mut content = vec![0; length];
-        // Too short, not in memory, or a file system that cannot tell: the patient way gives the
-        // answer in each case.
+        // Too short, not in memory, or a file system that does not know: a thread reads it in each
+        // case.
         if read_cached(file, first, &mut content) == Ok(length) {
             return Ok(content);
         }
@@ -26,8 +26,8 @@ pub async fn read(file: &Arc<OpenFile>, first: u64, length: usize) -> io::Result
     read_beside(file, first, length).await
 }
 
-/// The same by a thread that may wait for the disk, whatever is in memory: for what is so large
-/// that copying it takes a worker's time.
+/// The same by a thread that may wait for the disk, whatever is in memory: for content so large that
+/// copying it takes a worker's time.
 pub(super) async fn read_beside(
     file: &Arc<OpenFile>,
     first: u64,
@@ -38,7 +38,7 @@ pub(super) async fn read_beside(
     disk::run(place, read).await.map_err(io::Error::from)?
 }
 
-/// Reads what is in memory (`RWF_NOWAIT`, Linux 4.14).
+/// Reads only bytes that are in memory (`RWF_NOWAIT`, Linux 4.14).
 fn read_cached(file: &File, first: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
     rustix::io::preadv2(file, &mut [IoSliceMut::new(buffer)], first, ReadWriteFlags::NOWAIT)
 }

@@ -28,9 +28,8 @@ pub enum Patience {
     Wait,
 }
 
-/// Attempts at a path through `..` in a symbolic link, which the kernel gives up
-/// (EAGAIN) whenever anything is renamed meanwhile. Races are lost rarely; who
-/// loses this many in a row is being played with.
+/// Attempts at a path through `..` in a symbolic link, which the kernel gives up (EAGAIN) whenever
+/// anything is renamed meanwhile. Races are lost rarely; this many in a row are an attack.
 const RACE_ATTEMPTS: usize = 16;
 
 /// How long, and how often at most, a thread that may wait does so for a file that another

@@ -24,14 +24,14 @@ const FAT_SLACK: Duration = Duration::from_secs(2);
 /// What `statfs` calls FAT (`MSDOS_SUPER_MAGIC`).
 const FAT: i128 = 0x4d44;
 
-/// What was found beside a file.
+/// The siblings of a file.
 #[derive(Default)]
 pub(super) struct Siblings {
     /// The one that is sent in its place.
     pub taken: Option<(Coding, Found)>,
     /// Whether this client or another gets one.
     pub any: bool,
-    /// Those that are there and sent to nobody.
+    /// Those that exist and are never sent.
     pub passed_over: Vec<(Coding, PassedOver)>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Siblings {
 /// The response for a file that is not compressed on the fly is the same for all clients, unless
 /// it has a sibling: so there the codings that this client does not accept are looked for too.
 ///
-/// A file system that gives no answer is an error: the form that is sent must not depend on that.
+/// A file system that does not respond is an error: the form that is sent must not depend on that.
 /// So is a shortage, if only ready-made forms are accepted.
 pub(super) async fn siblings(
     root: &Arc<Root>,
@@ -78,8 +78,8 @@ pub(super) async fn siblings(
     Ok(siblings)
 }
 
-/// Whether what was found can be sent in the place of a file of this version. `None` if nothing
-/// is there.
+/// Whether this sibling can be sent in the place of a file of this version. `None` if there is
+/// none.
 fn judge(found: Result<Found, Errno>, version: Version) -> Result<Option<Found>, PassedOver> {
     let found = match found {
         Ok(found) => found,
@@ -106,7 +106,7 @@ fn judge(found: Result<Found, Errno>, version: Version) -> Result<Option<Found>,
     }
 }
 
-/// It is local, so that it is not waited for. No other file system is asked.
+/// Only a local file system is asked, which responds at once.
 fn is_on_fat(file: &OpenFile) -> bool {
     file.place().is_local()
         && rustix::fs::fstatfs(file).is_ok_and(|system| i128::from(system.f_type) == FAT)

@@ -1,22 +1,21 @@
-//! What tells two versions of a file apart: entity tag and modification date
-//! (RFC 9110, section 8.8).
+//! The validators of a version of a file: entity tag and modification date (RFC 9110, section 8.8).
 //!
-//! A file has two times. The *time of modification* (mtime) is what tools say: `cp -p`,
+//! A file has two times. The *time of modification* (mtime) is set by tools: `cp -p`,
 //! `rsync -t`, `tar x`, `touch -d` and most package managers set it to the time of the
-//! original, or to a fixed one. The *time of change* (ctime) is what the kernel's clock said
+//! original, or to a fixed one. The *time of change* (ctime) is set by the kernel's clock
 //! when the file was last written, renamed, linked, or had its mode or its mtime set; no tool
 //! sets it. The rules follow from that:
 //!
 //! 1. A version is a device, an inode, a length and both times. That is the entity tag, and it
 //!    is strong. Whether a file was left alone for long enough to have one is asked of the time
 //!    of change alone.
-//! 2. `Last-Modified` is the time of modification, and is told only where it identifies the
+//! 2. `Last-Modified` is the time of modification, and is sent only where it identifies the
 //!    version: where the time of change confirms it ([`AGREEMENT`]), and from the moment on at
 //!    which no other version can get the same date. A date that a tool preserved, a fixed one,
-//!    or one in the future may be that of another content, and is not told.
-//! 3. `If-Modified-Since` holds for the date that would be told, and for no later one: a file
+//!    or one in the future may be that of another content, and is not sent.
+//! 3. `If-Modified-Since` holds for the date that would be sent, and for no later one: a file
 //!    that is rolled back gets an older date.
-//! 4. `If-Unmodified-Since` may go by the time of change also where no date is told: nothing
+//! 4. `If-Unmodified-Since` may go by the time of change also where no date is sent: nothing
 //!    was written later.
 //! 5. A date never validates a range ([`super::conditions::Conditions::allow_range`]).
 //!
@@ -36,7 +35,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const SETTLING: Duration = Duration::from_millis(100);
 
 /// The same where a file system keeps whole seconds (ext4 with small inodes, some of NFS),
-/// or every second one (FAT): its time of change tells nothing finer.
+/// or every second one (FAT): its time of change is no finer.
 const COARSE_SETTLING: Duration = Duration::from_millis(2_100);
 
 /// How far the two times of a file may be apart for the one to confirm the other: a file that
@@ -53,7 +52,7 @@ const WEB_BEGAN_NS: i128 = 681_436_800 * SECOND_NS;
 const PLACEHOLDER_NS: i128 = 946_684_800 * SECOND_NS;
 
 /// The validators of one version of a file. A file that was written just now has
-/// none: its next version could not be told from this one.
+/// none: its next version could not be told apart from this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validators {
     /// The entity tag.
@@ -61,7 +60,7 @@ pub struct Validators {
     /// The time of the last modification, in whole seconds, where it identifies the version.
     /// Never later than `Date`.
     pub modified: Option<SystemTime>,
-    /// A time after which the file was certainly not modified, if its file system tells one.
+    /// A time after which the file was certainly not modified, if its file system has one.
     pub changed: Option<SystemTime>,
     /// Whether they stay as they are: the version has its tag, and its date if it ever gets one.
     pub are_final: bool,
@@ -76,8 +75,7 @@ pub struct Version {
     pub inode: u64,
     /// The length in bytes.
     pub length: u64,
-    /// When the content was last modified, in nanoseconds since 1970. Tools set
-    /// it to what they like.
+    /// When the content was last modified, in nanoseconds since 1970. Tools may set it to any time.
     pub modified_ns: i128,
     /// When anything of the file was last changed, in nanoseconds since 1970. The
     /// kernel alone sets it.
@@ -88,11 +86,11 @@ pub struct Version {
 ///
 /// Two contents share one only if a file was rewritten in place, with the same
 /// length, within one tick of the kernel's clock, and was then left alone (or through a
-/// mapping of memory, which no time tells of): that is
+/// mapping of memory, which changes no time): that is
 /// why a file gets no tag until it is [settled](SETTLING), and why the time of
 /// change is part of it (`cp -p`, `rsync -t` and reproducible builds set the time
 /// of modification). The price: replicas of a site have different tags, and
-/// `chmod` makes a new one. The device tells two of them apart here, but is not written:
+/// `chmod` makes a new one. The device is part of a version, but not of the written tag:
 /// it may have another number after a restart of the machine.
 ///
 /// An image (squashfs, erofs) has no time of change of its own and may hold placeholders. The
@@ -109,7 +107,7 @@ pub struct EntityTag {
     run: Option<u64>,
 }
 
-/// What tells this run of the program from others.
+/// A number of this run of the program.
 static RUN: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
 
 impl EntityTag {
@@ -173,7 +171,7 @@ fn date_is_over(Version { modified_ns, .. }: Version, now_ns: i128) -> bool {
     second_ns + SECOND_NS + nanoseconds(AGREEMENT) < now_ns
 }
 
-/// Whether a time is one that no clock told.
+/// Whether a time is none that a clock showed.
 fn is_placeholder(time_ns: i128) -> bool {
     time_ns < WEB_BEGAN_NS || time_ns == PLACEHOLDER_NS
 }

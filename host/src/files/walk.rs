@@ -1,12 +1,12 @@
-//! Walks a path beneath the root name by name, and opens nothing: where one operation of the
-//! kernel does not tell enough. It finds
+//! Walks a path beneath the root name by name, and opens no file: where one operation of the kernel
+//! does not show enough. It finds
 //!
 //! - where a symbolic link leads that is absolute and leads back into the root;
 //! - on which mount each name is, so that a file system which may wait is asked by threads of its
 //!   own alone.
 //!
-//! What it finds is a path without links. That one is opened beneath the root like any other: who
-//! swaps a directory for a link meanwhile gains nothing.
+//! The result is a path without links. That one is opened beneath the root like any other: swapping a
+//! directory for a link meanwhile gains nothing.
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -43,7 +43,7 @@ struct Step {
     mount: Mount,
 }
 
-/// Where a walk begins, and what it may do.
+/// Where a walk begins, and its permissions.
 pub(super) struct Ground<'a> {
     pub(super) root: BorrowedFd<'a>,
     pub(super) mount: Mount,
@@ -68,17 +68,17 @@ impl Walk {
         Ok(Walk { trail: Vec::new(), end: None, names: names(path.as_bytes())?, followed: 0 })
     }
 
-    /// The handle of where it is, if it has left the root.
+    /// The handle of its position, if that is not the root.
     pub(super) fn handle(&self) -> Option<BorrowedFd<'_>> {
         self.end.as_ref().or(self.trail.last()).map(|step| step.handle.as_fd())
     }
 
-    /// The mount on which it is.
+    /// The mount of its position.
     pub(super) fn mount(&self, ground: &Ground<'_>) -> Mount {
         self.end.as_ref().or(self.trail.last()).map_or(ground.mount, |step| step.mount)
     }
 
-    /// The path that is walked, without links as far as that is, with what is left.
+    /// The path: without links as far as it is walked, then the remaining names.
     pub(super) fn path(&self) -> Result<CString, Errno> {
         let walked = self.trail.iter().chain(&self.end).map(|step| step.name.as_slice());
         let names: Vec<&[u8]> = walked.chain(self.names.iter().rev().map(Vec::as_slice)).collect();
@@ -149,7 +149,7 @@ impl Walk {
 }
 
 impl Ground<'_> {
-    /// Opens a name as a place to walk from: no file system is told that it is opened.
+    /// Opens a name as a place to walk from (`O_PATH`): no file system notices that.
     fn open(&self, here: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
         let name = Path::new(OsStr::from_bytes(name));
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -1,4 +1,4 @@
-//! A device that gives no answer costs no other one anything.
+//! A device that does not respond costs no other one anything.
 
 use super::{Instant, JobError, Limits, Pool, Progress, Resource};
 use std::sync::mpsc;
@@ -73,8 +73,8 @@ fn stalled_device_takes_only_its_own_threads() {
     assert_eq!(
         runtime.block_on(async {
             loop {
-                if let Ok(answer) = pool.run(A, |_: &Progress| 3).await {
-                    break answer;
+                if let Ok(outcome) = pool.run(A, |_: &Progress| 3).await {
+                    break outcome;
                 }
             }
         }),
@@ -100,7 +100,7 @@ fn job_that_makes_progress_has_more_time() {
     let (pool, runtime) = (pool(), runtime());
     let slow = |progress: &Progress| {
         for _ in 0..12 {
-            // It takes longer than anybody waits for the whole, and is never silent for so long.
+            // It takes longer than the patience, and each step less.
             std::thread::sleep(PATIENCE / 10);
             progress.step();
         }

@@ -182,7 +182,7 @@ fn absolute_link_back_into_the_root_is_followed() {
             assert_eq!(found, Err(Errno::LOOP), "{path} by {resolver:?}");
         }
     }
-    // Where the kernel has all of it at hand nobody waits for it.
+    // No thread waits for a path that the kernel has cached.
     let opened = Root::open(&root, Resolver::Kernel, Links::Followed).expect("the root");
     if opened.place().is_local() && opened.resolver() == Resolver::Kernel {
         // A rename anywhere on the machine at this moment has it say that it is not.
