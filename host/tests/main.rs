@@ -28,6 +28,7 @@
 //! - `tables`: every table in the repository is TOML 1.0.
 //! - `panics`: what a fault of its own costs.
 //! - `failing_machine`, `failing_memory` and `failing_disk`: what those of the machine cost.
+//! - `log_events`: the form of what it logs.
 //! - `waiting_disk`: a file system that takes its time, or never answers.
 //! - `admin`: what it tells who runs it, and lets them change.
 
@@ -66,6 +67,7 @@ mod hostile;
 mod inherited;
 
 mod limits;
+mod log_events;
 mod memory;
 mod operations;
 mod panics;

@@ -71,7 +71,7 @@ impl Activator {
             validate_ms = clock::millis(check),
             request_lines = report.lines,
             cases = report.cases,
-            warm_up_ms = clock::millis(warming),
+            warmup_ms = clock::millis(warming),
             warmed,
             "guest deployed"
         );
@@ -123,7 +123,7 @@ fn log_imports(guest: &LoadedGuest) {
         tracing::warn!(guest = %digest, import, "guest has an import; calling it traps");
     }
     if let Some(more) = imports.len().checked_sub(LOGGED_IMPORTS).filter(|&more| more > 0) {
-        tracing::warn!(guest = %digest, more, "guest has more imports; `innkeeper check` lists them");
+        tracing::warn!(guest = %digest, imports = more, "guest has more imports; `innkeeper check` lists them");
     }
 }
 

@@ -2,17 +2,19 @@
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use clap::ValueEnum;
 
 use super::history::{History, Outcome};
 use super::rejected::{RejectedGuests, Rejection};
+use crate::clock;
 use crate::guest::decision::request::Facts;
 use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::{Decided, LoadedGuest};
+use crate::text::Bytes;
+use crate::throttle::Throttle;
 
 /// What is done about a guest that fails on requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub struct ActiveGuest {
     /// deployed again.
     changing: Mutex<RejectedGuests>,
     history: History,
-    busy_log: BusyLog,
+    busy: Throttle,
 }
 
 impl ActiveGuest {
@@ -58,7 +60,7 @@ impl ActiveGuest {
             policy,
             changing: Mutex::default(),
             history: History::default(),
-            busy_log: BusyLog::default(),
+            busy: Throttle::new(),
         }
     }
 
@@ -91,10 +93,9 @@ impl ActiveGuest {
         let Err(failure) = &decided.decision else { return decided };
         if *failure == Failure::Busy {
             // A line for each would add to the load.
-            if self.busy_log.should_log() {
-                let busy = guest.counts().busy;
-                tracing::error!(guest = %guest.digest(), busy, "guest is busy");
-            }
+            self.busy.log(|suppressed| {
+                tracing::error!(guest = %guest.digest(), suppressed, "guest is busy");
+            });
             return decided;
         }
         log_failure(&guest, line, failure);
@@ -180,7 +181,7 @@ impl ActiveGuest {
         {
             tracing::error!(
                 guest = %restored,
-                failed_guest = %old.digest(),
+                replaced = %old.digest(),
                 failures = limit,
                 decisions = 1000,
                 "guest rolled back: too many decisions failed"
@@ -190,12 +191,12 @@ impl ActiveGuest {
 }
 
 fn log_failure(guest: &LoadedGuest, line: &[u8], failure: &Failure) {
-    let (guest, deadline, line) = (guest.digest(), guest.deadline(), line.escape_ascii());
-    let request = line.to_string();
+    let deadline_ms = clock::millis(guest.deadline());
+    let guest = guest.digest();
+    let request = tracing::field::display(Bytes(line));
     match failure {
         Failure::Busy => tracing::error!(%guest, request, "guest is busy"),
         Failure::Deadline => {
-            let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
             tracing::error!(%guest, request, deadline_ms, "guest timed out");
         }
         Failure::Memory(error) => {
@@ -203,24 +204,6 @@ fn log_failure(guest: &LoadedGuest, line: &[u8], failure: &Failure) {
         }
         Failure::Trap(error) => tracing::error!(%guest, request, %error, "guest trapped"),
         Failure::Refused(error) => tracing::error!(%guest, request, %error, "decision refused"),
-    }
-}
-
-/// How often it is logged that all instances are in use.
-const BUSY_LOG_INTERVAL: Duration = Duration::from_secs(1);
-
-/// When that was logged last.
-#[derive(Default)]
-struct BusyLog(Mutex<Option<Instant>>);
-
-impl BusyLog {
-    fn should_log(&self) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = last.is_none_or(|last| last.elapsed() >= BUSY_LOG_INTERVAL);
-        if is_due {
-            *last = Some(Instant::now());
-        }
-        is_due
     }
 }
 

@@ -20,6 +20,7 @@ use wasmtime::component::Component;
 
 use crate::guest::digest::Digest;
 use crate::named_file;
+use crate::text;
 
 /// Files that are kept: compiled guests and functions, and notes of checks that were passed.
 /// The oldest goes first.
@@ -151,18 +152,24 @@ impl CodeCache {
 
     fn keep_or_tell(&self, name: &str, bytes: &[u8]) {
         if let Err(error) = self.keep(name, bytes) {
-            tracing::warn!("cannot keep a compiled guest in {}: {error}", self.path.display());
+            let path = tracing::field::display(self.path.display());
+            tracing::warn!(path, %error, "cannot keep compiled guest");
         }
     }
 
     /// What was compiled and has this name.
     fn known(&self, engine: &wasmtime::Engine, name: &str) -> Option<Component> {
+        let file = self.path.join(name);
+        let path = tracing::field::display(file.display());
         match self.read(name) {
             Ok(bytes) => match deserialize(engine, &bytes?) {
                 Ok(component) => return Some(component),
-                Err(error) => tracing::debug!("{name} in {}: {error:#}", self.path.display()),
+                Err(error) => {
+                    let error = text::error_line(error);
+                    tracing::debug!(path, error, "compiled guest cannot be used");
+                }
             },
-            Err(error) => tracing::warn!("{name} in {}: {error}", self.path.display()),
+            Err(error) => tracing::warn!(path, %error, "cannot read compiled guest"),
         }
         None
     }
@@ -178,7 +185,8 @@ impl CodeCache {
     pub(in crate::guest) fn note_passed(&self, key: Digest, average: Duration) {
         let told = format!("{}\n", average.as_nanos());
         if let Err(error) = self.keep(&passed_name(key), told.as_bytes()) {
-            tracing::debug!("cannot note in {} what was passed: {error}", self.path.display());
+            let path = tracing::field::display(self.path.display());
+            tracing::debug!(path, %error, "cannot note a passed validation");
         }
     }
 

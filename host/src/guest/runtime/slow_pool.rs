@@ -85,7 +85,7 @@ impl SlowPool {
             let queue = Arc::clone(&queue);
             thread::Builder::new().name(format!("decider-{number}")).spawn(move || {
                 if let Err(error) = priority::set(priority::BACKGROUND) {
-                    tracing::debug!("slow decisions have the priority of workers: {error}");
+                    tracing::debug!(%error, "cannot lower the priority of a background thread");
                 }
                 // If there is no memory for it, each decision tries again.
                 let _ = prepare_thread();
