@@ -100,7 +100,7 @@ fn test_prints_json_for_programs() {
     let outcome: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
     assert_eq!(outcome["digest"], format!("{:#}", Digest::of(DEFAULT_GUEST)));
     assert_eq!((&outcome["passed"], &outcome["failed"]), (&1.into(), &1.into()));
-    assert_eq!(outcome["decided"]["index"], 1);
+    assert_eq!(outcome["decisions"]["index"], 1);
     let failed = &outcome["cases"][1];
     assert_eq!((&failed["line"], &failed["passed"]), (&3.into(), &false.into()));
     assert_eq!((&failed["expected"], &failed["got"]), (&"not-found".into(), &"file \"a\"".into()));

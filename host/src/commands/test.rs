@@ -24,7 +24,7 @@ struct Outcome {
     passed: usize,
     failed: usize,
     /// How many of the decisions of passed cases are of each kind.
-    decided: BTreeMap<&'static str, usize>,
+    decisions: BTreeMap<&'static str, usize>,
     cases: Vec<CaseOutcome>,
 }
 
@@ -42,13 +42,13 @@ pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
         digest: format!("{:#}", guest.digest()),
         passed: 0,
         failed: 0,
-        decided: Kind::ALL.iter().map(|kind| (kind.name(), 0)).collect(),
+        decisions: Kind::ALL.iter().map(|kind| (kind.name(), 0)).collect(),
         cases: Vec::new(),
     };
     for case in files.iter().flat_map(|file| file.outcomes(&guest)) {
         match case.kind {
             Some(kind) => {
-                *outcome.decided.entry(kind.name()).or_default() += 1;
+                *outcome.decisions.entry(kind.name()).or_default() += 1;
                 outcome.passed += 1;
             }
             None => outcome.failed += 1,
@@ -82,10 +82,10 @@ fn write_text(outcome: &Outcome, mut out: impl Write) -> io::Result<()> {
             writeln!(out, "{failure}")?;
         }
     }
-    let decided: Vec<_> = Kind::ALL
+    let decisions: Vec<_> = Kind::ALL
         .iter()
-        .map(|kind| format!("{} {}", outcome.decided[kind.name()], kind.name()))
+        .map(|kind| format!("{} {}", outcome.decisions[kind.name()], kind.name()))
         .collect();
     let all = outcome.passed + outcome.failed;
-    writeln!(out, "{} of {all} cases passed: {}", outcome.passed, decided.join(", "))
+    writeln!(out, "{} of {all} cases passed: {}", outcome.passed, decisions.join(", "))
 }
