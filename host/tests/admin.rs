@@ -408,7 +408,7 @@ fn a_socket_is_for_its_user_alone_and_needs_no_token() {
     drop(program);
     let ill = health(&admin);
     assert_eq!(ill.status.code(), Some(1));
-    assert!(String::from_utf8(ill.stderr).unwrap().contains("gives no answer"));
+    assert!(String::from_utf8(ill.stderr).unwrap().contains("does not respond"));
 }
 
 /// They kept everybody out, for as long as they liked.

@@ -324,19 +324,19 @@ fn explain_shows_each_step() {
     let out = explain(&["GET /hello.txt HTTP/1.1"]);
     assert_eq!(value(&out, "decision"), "file \"hello.txt\"");
     assert_eq!(value(&out, "tried"), "file \"hello.txt\": taken, 6 bytes");
-    assert_eq!(value(&out, "answer"), "HTTP/1.1 200 OK");
+    assert_eq!(value(&out, "response"), "HTTP/1.1 200 OK");
     assert!(out.contains("Content-Length: 6"), "{out}");
 
     let out = explain(&["GET /a%2f..%2fb HTTP/1.1"]);
     assert_eq!(value(&out, "decision"), "not-found");
-    assert_eq!(value(&out, "answer"), "HTTP/1.1 404 Not Found");
+    assert_eq!(value(&out, "response"), "HTTP/1.1 404 Not Found");
 
     let out = explain(&["GET /docs HTTP/1.1"]);
     assert_eq!(value(&out, "tried"), "file \"docs\": it is a directory");
     assert!(out.contains("Location: docs/"), "{out}");
 
     let out = explain(&["GET /range.txt HTTP/1.1", "-H", "Range: bytes=0-4"]);
-    assert_eq!(value(&out, "answer"), "HTTP/1.1 206 Partial Content");
+    assert_eq!(value(&out, "response"), "HTTP/1.1 206 Partial Content");
 
     let out = explain(&["GET / FTP/1.1"]);
     assert_eq!(
@@ -344,11 +344,11 @@ fn explain_shows_each_step() {
         "by the host, without asking the guest: the request line is malformed"
     );
     assert!(value(&out, "decision").starts_with("would have been reply 400 "), "{out}");
-    assert_eq!(value(&out, "answer"), "HTTP/1.1 400 Bad Request");
+    assert_eq!(value(&out, "response"), "HTTP/1.1 400 Bad Request");
 
     // What was typed cannot become a second request.
     let out = explain(&["GET / HTTP/1.1\r\n\r\nGET /hello.txt HTTP/1.1"]);
-    assert_eq!(value(&out, "answer"), "HTTP/1.1 400 Bad Request");
+    assert_eq!(value(&out, "response"), "HTTP/1.1 400 Bad Request");
 }
 
 #[test]
@@ -360,7 +360,7 @@ fn explain_takes_a_guest() {
     assert_eq!(value(&ended.out, "decision"), "reply 200 \"hello\"");
     let ended = run(site.path(), &["explain", "--root", "root", "policy.wasm", "GET /x HTTP/1.1"]);
     assert!(value(&ended.out, "decision").starts_with("none: "), "{}", ended.out);
-    assert_eq!(value(&ended.out, "answer"), "HTTP/1.1 500 Internal Server Error");
+    assert_eq!(value(&ended.out, "response"), "HTTP/1.1 500 Internal Server Error");
 }
 
 #[test]

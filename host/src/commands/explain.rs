@@ -71,9 +71,9 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     };
     let mut bytes = Vec::new();
     response_head::write(&response, persistence, &mut bytes);
-    let answer = String::from_utf8_lossy(&bytes);
-    for (number, line) in answer.trim_end().lines().enumerate() {
-        told.push((if number == 0 { "answer" } else { "" }, line.to_owned()));
+    let head = String::from_utf8_lossy(&bytes);
+    for (number, line) in head.trim_end().lines().enumerate() {
+        told.push((if number == 0 { "response" } else { "" }, line.to_owned()));
     }
     let mut out = io::stdout().lock();
     told.iter()

@@ -22,13 +22,13 @@ pub fn run(admin: &AdminAddress) -> anyhow::Result<ExitCode> {
     let answer = ask(admin).map_err(|error| match error.kind() {
         // A read that has waited for long enough ends like that.
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            anyhow!("{admin} gives no answer within {PATIENCE:?}")
+            anyhow!("{admin} does not respond within {PATIENCE:?}")
         }
-        _ => anyhow!("{admin} gives no answer: {error}"),
+        _ => anyhow!("{admin} does not respond: {error}"),
     })?;
     let status = answer.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) != Some("200") {
-        bail!("{admin} answers: {status:?}");
+        bail!("{admin} responds: {status:?}");
     }
     Ok(ExitCode::SUCCESS)
 }

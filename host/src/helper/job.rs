@@ -179,7 +179,7 @@ impl Shared {
                 }
                 Err(RecvTimeoutError::Timeout) if began.elapsed() >= PATIENCE => {
                     let why = format!(
-                        "the process that starts them (inn-spawner) gives no answer within \
+                        "the process that starts them (inn-spawner) does not respond within \
                          {PATIENCE:?}; have it go on (kill -CONT), or restart the server"
                     );
                     return Err(NoHelper::NotStarted(why));

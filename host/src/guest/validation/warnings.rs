@@ -44,10 +44,10 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Warning::Lacks { status, field } => {
-                write!(f, "an answer with status {status} needs the field {field}")
+                write!(f, "a response with status {status} needs the field {field}")
             }
             Warning::Upgrade => f.write_str(
-                "an answer with status 426 needs the field Upgrade, which the host never sends: \
+                "a response with status 426 needs the field Upgrade, which the host never sends: \
                  use another status",
             ),
             Warning::Host => f.write_str(
