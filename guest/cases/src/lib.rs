@@ -11,6 +11,21 @@
 //! ]
 //! ```
 //!
+//! or, with one section for each case:
+//!
+//! ```toml
+//! [[case]]
+//! name = "by language"
+//! line = "GET /about HTTP/1.1"
+//! fields = { accept-language = "fr" }
+//! decision.serve.candidates = [{ file = "fr/about.html" }, { file = "about.html" }]
+//! decision.serve.fields = { vary = "accept-language" }
+//! ```
+//!
+//! A case has a `line`, or an `escaped-line` with `\xHH` for bytes that are no text; a
+//! `decision` in the names of `wit/policy.wit`; and perhaps a `name`, and `fields`: header
+//! fields, each with one value or a list, and facts (`":client-address" = "192.0.2.1"`).
+//!
 //! Only the stated parts of a decision are compared. A status that is not stated is 200, as
 //! in the contract's short forms.
 //!
