@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use innkeeper::http::Peer;
-use innkeeper::server::{MAX_CONNECTIONS, Running, Serve, Server};
+use innkeeper::server::{MAX_CONNECTIONS, Place, Running, Serve, Server};
 use rustix::process::Signal;
 use seccompiler::SeccompCmpOp;
 use tokio::io::AsyncWriteExt;
@@ -38,10 +38,12 @@ impl Serve for Panicking {
         mut socket: TcpStream,
         _: Peer,
         _: watch::Receiver<bool>,
+        place: Place,
     ) -> impl Future<Output = ()> + Send + 'static {
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
         assert!(!self.when_accepted.contains(&turn), "in the accepting task, on purpose");
         async move {
+            let _place = place;
             assert!(!self.when_served.contains(&turn), "in a connection, on purpose");
             socket.write_all(format!("hello {turn}\n").as_bytes()).await.unwrap();
         }
@@ -103,7 +105,7 @@ impl Clone for Unready {
 }
 
 impl Serve for Unready {
-    async fn serve(self, _: TcpStream, _: Peer, _: watch::Receiver<bool>) {}
+    async fn serve(self, _: TcpStream, _: Peer, _: watch::Receiver<bool>, _: Place) {}
 }
 
 /// It was told that all is well, while connections waited for a worker that began anew each

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use innkeeper::http::Peer;
+use innkeeper::server::Place;
 use innkeeper::server::connection::{Wires, serve};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,7 +50,13 @@ fn an_hour(hello: &str, each: Each, limit: Duration) -> Vec<Vec<u8>> {
             // What is sent arrives at once, as no other clock goes on meanwhile.
             client.set_nodelay(true).unwrap();
             let (accepted, _) = listener.accept().await.unwrap();
-            let served = tokio::spawn(serve(accepted, peer, wires.clone(), stopping.clone()));
+            let served = tokio::spawn(serve(
+                accepted,
+                peer,
+                wires.clone(),
+                stopping.clone(),
+                Place::uncounted(),
+            ));
             let since = Instant::now();
             let mut taken = Vec::new();
             client.write_all(hello.as_bytes()).await.unwrap();
@@ -85,7 +92,7 @@ pub(crate) async fn pause_behind_a_request(
     let request = b"HEAD /large.bin HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
     client.write_all(request).await.unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
-    let served = serve(accepted, peer, Arc::clone(wires), stopping.clone());
+    let served = serve(accepted, peer, Arc::clone(wires), stopping.clone(), Place::uncounted());
     let (_, answer) = tokio::join!(served, rest(client, Vec::new()));
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", answer.escape_ascii());
     tokio::time::pause();

@@ -19,6 +19,7 @@ use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::http::Peer;
 use innkeeper::http1::{Http1, Limits};
 use innkeeper::in_flight::FILES;
+use innkeeper::server::Place;
 use innkeeper::server::connection::{Wires, serve};
 use innkeeper::service::Service;
 use innkeeper::transport::SendScheduler;
@@ -217,7 +218,8 @@ impl World {
             let mut client = UnixStream::from_std(client).expect("a socket");
             let (_running, stopping) = watch::channel(false);
             let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
-            let serving = tokio::spawn(serve(server, peer, Arc::clone(wires), stopping));
+            let serving =
+                tokio::spawn(serve(server, peer, Arc::clone(wires), stopping, Place::uncounted()));
             let mut received = Vec::new();
             'sending: for piece in pieces {
                 let mut rest = *piece;

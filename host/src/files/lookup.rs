@@ -16,7 +16,7 @@ use super::found::{FoundFile, Lookup, Recency, SystemError};
 use super::listing::Form;
 use super::media_type::MediaType;
 use super::open::open;
-use super::open_file_cache::Wanted;
+use super::open_file_cache::{OpenFileCache, Wanted};
 use super::options::{Options, Resolver};
 use super::preload::{is_unchanged, preload};
 use super::root_id::RootId;
@@ -83,7 +83,8 @@ impl Files {
         let lookups = self.caches.lookups(worker);
         let now = Instant::now();
         if !lookups.is_busy(now) {
-            return self.find_now(path, accepted).await;
+            // Boxed, as each connection would have room for it while it is idle.
+            return Box::pin(self.find_now(path, accepted)).await;
         }
         let wanted = Wanted { root: self.id, path, accepted };
         if recency == Recency::Lately
@@ -93,17 +94,27 @@ impl Files {
         {
             return found;
         }
-        let found = self.find_now(path, accepted).await;
+        Box::pin(self.find_anew(&wanted, lookups, now)).await
+    }
+
+    /// Looks up what is wanted, and keeps it for the next time.
+    async fn find_anew(
+        &self,
+        wanted: &Wanted<'_>,
+        lookups: &OpenFileCache,
+        now: Instant,
+    ) -> Lookup {
+        let found = self.find_now(wanted.path, wanted.accepted).await;
         // The same version need not be read and described again.
-        if let Some(known) = lookups.get_stale(&wanted)
+        if let Some(known) = lookups.get_stale(wanted)
             && known.is_same(&found)
         {
-            lookups.insert(&wanted, &known, now, self.cache_valid);
+            lookups.insert(wanted, &known, now, self.cache_valid);
             return known;
         }
         let found = preload(found, self.caches.in_flight).await;
         if found.is_settled() {
-            lookups.insert(&wanted, &found, now, self.cache_valid);
+            lookups.insert(wanted, &found, now, self.cache_valid);
         }
         found
     }

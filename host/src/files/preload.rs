@@ -42,7 +42,7 @@ pub(super) async fn is_unchanged(found: &Lookup) -> bool {
     match found {
         Lookup::File(found) => match (&found.content, found.validators.tag) {
             (Content::File(file), Some(tag)) => {
-                version(file).await.is_some_and(|version| tag.is_of(version))
+                Box::pin(version(file)).await.is_some_and(|version| tag.is_of(version))
             }
             _ => true,
         },

@@ -146,7 +146,8 @@ impl LoadedGuest {
         }
         let request = Request { line: line.to_vec(), fields };
         let began = Instant::now();
-        let decision = self.compute(request, facts.client).await.map(Arc::new);
+        // Boxed, as each connection would have room for it while it is idle.
+        let decision = Box::pin(self.compute(request, facts.client)).await.map(Arc::new);
         match &decision {
             Ok(decision) => cache.insert(&key, decision),
             Err(failure) => self.failures.count(failure),

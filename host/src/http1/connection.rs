@@ -13,14 +13,14 @@ use crate::transport::stream::Stream;
 
 /// One connection.
 pub(crate) struct Connection<'a> {
-    pub(super) stream: Stream<'a>,
+    pub(crate) stream: Stream<'a>,
     /// Its client, or a proxy that forwards the requests of several.
-    pub(super) peer: Peer,
+    pub(crate) peer: Peer,
     pub(super) service: &'a Service,
-    pub(super) http1: &'a Http1,
-    pub(super) stop: Stop<'a>,
+    pub(crate) http1: &'a Http1,
+    pub(crate) stop: Stop<'a>,
     /// What has arrived and was not looked at yet.
-    pub(super) received: Vec<u8>,
+    pub(crate) received: Vec<u8>,
     /// Whether the client said that this request is its last, and sent all of it.
     pub(super) is_last: bool,
     /// Whether the client has sent a request before it could have taken the response before.
@@ -46,10 +46,9 @@ pub(super) enum Next {
 }
 
 impl<'a> Connection<'a> {
-    /// A connection on which `received` has arrived.
+    /// A connection on which nothing has arrived.
     pub(crate) fn new(
         stream: Stream<'a>,
-        received: Vec<u8>,
         peer: Peer,
         service: &'a Service,
         http1: &'a Http1,
@@ -61,7 +60,7 @@ impl<'a> Connection<'a> {
             service,
             http1,
             stop,
-            received,
+            received: Vec::new(),
             is_last: false,
             is_pipelined: false,
             deliveries: VecDeque::new(),

@@ -39,15 +39,19 @@ impl Connection<'_> {
     /// Whether it sends the body all the same cannot be known, so that response is
     /// the connection's last.
     pub(super) async fn drain(&mut self, head: &Head<'_>) -> Result<Drained, DrainError> {
-        let limits = &self.http1.limits;
-        let mut body = BodyDrain::new(head.framing, limits.body_bytes)?;
+        let body = BodyDrain::new(head.framing, self.http1.limits.body_bytes)?;
         if body.is_done() {
             return Ok(Drained::Whole);
         }
         if head.expects_continue && self.received.is_empty() {
             return Ok(Drained::Withheld);
         }
-        let deadline = Instant::now() + limits.body;
+        // Boxed, as each connection would have room for it while it is idle.
+        Box::pin(self.read_to_end(body)).await
+    }
+
+    async fn read_to_end(&mut self, mut body: BodyDrain) -> Result<Drained, DrainError> {
+        let deadline = Instant::now() + self.http1.limits.body;
         loop {
             let taken = body.advance(&self.received)?;
             self.received.drain(..taken);

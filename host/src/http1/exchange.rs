@@ -20,7 +20,8 @@ impl Connection<'_> {
         let head = match Head::parse(bytes, &self.http1.limits, self.peer) {
             Ok(head) => head,
             Err(error) => {
-                return self.refuse_malformed(bytes, error.status(), &error.to_string()).await;
+                let why = error.to_string();
+                return Box::pin(self.refuse_malformed(bytes, error.status(), &why)).await;
             }
         };
         let service = self.service;
@@ -43,29 +44,30 @@ impl Connection<'_> {
             persistence = Persistence::Close;
         }
         let is_head = head.request.method == Method::Head;
-        self.write(response, is_head, persistence, record).await
+        self.write(&response, is_head, persistence, &mut record).await
     }
 
     /// Responds to bytes that are no request.
     pub(super) async fn refuse(&mut self, status: u16, why: &str) -> Next {
         let received = std::mem::take(&mut self.received);
-        self.refuse_malformed(&received, status, why).await
+        // Boxed, as each connection would have room for it while it is idle.
+        Box::pin(self.refuse_malformed(&received, status, why)).await
     }
 
     async fn refuse_malformed(&mut self, received: &[u8], status: u16, why: &str) -> Next {
         let received = known(received, self.http1.limits.line_bytes);
-        let record = self.service.begin_malformed(self.peer, received);
+        let mut record = self.service.begin_malformed(self.peer, received);
         let response = self.service.refuse(status, why, &record);
         // Also where the rest of the head could not be read (RFC 9110, section 9.3.2).
         let is_head = received.line.starts_with(b"HEAD ");
-        self.write(response, is_head, Persistence::Close, record).await
+        self.write(&response, is_head, Persistence::Close, &mut record).await
     }
 
     /// Responds on a connection that is one too many for its client.
     pub(super) async fn refuse_connection(&mut self) -> Next {
-        let record = self.service.begin_unread(self.peer, Received::default());
+        let mut record = self.service.begin_unread(self.peer, Received::default());
         let response = self.service.too_many_connections();
-        self.write(response, false, Persistence::Close, record).await
+        self.write(&response, false, Persistence::Close, &mut record).await
     }
 }
 

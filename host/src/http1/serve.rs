@@ -11,7 +11,7 @@ use super::read_head::ReadHead;
 impl Connection<'_> {
     /// Serves it until it ends. When the server is about to stop, the request in flight is
     /// finished and the connection closed.
-    pub(crate) async fn serve(mut self) {
+    pub(crate) async fn serve(&mut self) {
         let limits = &self.http1.limits;
         let mut requests = 0;
         let mut patience = limits.first_byte;
@@ -43,7 +43,7 @@ impl Connection<'_> {
     }
 
     /// Tells the client that it has one connection too many, whatever it asks for, and closes.
-    pub(crate) async fn serve_refusal(mut self) {
+    pub(crate) async fn serve_refusal(&mut self) {
         if let Next::Close = self.refuse_connection().await {
             Box::pin(self.close()).await;
         }

@@ -3,8 +3,8 @@
 use super::connection::{Connection, Next};
 use super::delivery::Delivery;
 use super::response_head::{self, Persistence};
-use crate::service::Record;
-use crate::service::{Body, Content, Response};
+use crate::http::ByteRange;
+use crate::service::{Body, Content, Record, Response};
 use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
 use crate::transport::stream::{More, SendError};
 use crate::transport::transfer::Transfer;
@@ -21,16 +21,15 @@ impl Connection<'_> {
     /// method `is_head` the response has no body.
     pub(super) async fn write(
         &mut self,
-        response: Response,
+        response: &Response,
         is_head: bool,
         persistence: Persistence,
-        record: Record<'_>,
+        record: &mut Record<'_>,
     ) -> Next {
         let body = if is_head { &Body::Empty } else { &response.body };
         let begins_at = self.stream.progress().handed();
-        let mut writing =
-            Writing { connection: self, record: Some(record), status: response.status, begins_at };
-        let written = writing.write(&response, body, persistence).await;
+        let mut writing = Writing { connection: self, record, status: response.status, begins_at };
+        let written = writing.write(response, body, persistence).await;
         writing.finish(written.is_ok());
         drop(writing);
         let Err(error) = written else {
@@ -65,8 +64,7 @@ impl Connection<'_> {
 /// drops what takes too long.
 struct Writing<'c, 'a, 'r> {
     connection: &'c mut Connection<'a>,
-    /// Until it is finished.
-    record: Option<Record<'r>>,
+    record: &'c mut Record<'r>,
     status: u16,
     /// Where its body begins in what is sent on the connection.
     begins_at: u64,
@@ -89,44 +87,15 @@ impl Writing<'_, '_, '_> {
         response_head::write(response, persistence, &mut out);
         self.begins_at += out.len() as u64;
         let stream = &mut self.connection.stream;
-        let mut first_byte = || {
-            if let Some(record) = &mut self.record {
-                record.first_byte();
-            }
-        };
         match body {
             Body::Content { content: Content::File(file), range } if range.length > 0 => {
                 stream.send(&out, More::Yes).await?;
-                first_byte();
-                stream.send_file(Transfer::new(file, *range)).await
+                self.record.first_byte();
+                // Boxed, as the idle connection would have room for it; so are the parts.
+                Box::pin(stream.send_file(Transfer::new(file, *range))).await
             }
             Body::Parts { content, parts, tail } => {
-                // Small pieces of what is large as a whole wait for slots as a large one does.
-                let mut left = body.length();
-                let mut since_slot = UNSCHEDULED_BYTES;
-                for (text, range) in parts {
-                    if left > UNSCHEDULED_BYTES && since_slot >= UNSCHEDULED_BYTES {
-                        stream.slot_to_send().await;
-                        since_slot = 0;
-                    }
-                    let length = text.len() as u64 + range.length;
-                    left -= length;
-                    since_slot += length;
-                    out.extend_from_slice(text);
-                    match content {
-                        Content::File(file) => {
-                            stream.send(&out, More::Yes).await?;
-                            first_byte();
-                            stream.send_file(Transfer::new(file, *range)).await?;
-                        }
-                        Content::Memory(content) => {
-                            stream.send_both(&out, range.of(content)).await?;
-                            first_byte();
-                        }
-                    }
-                    out.clear();
-                }
-                stream.send(tail, More::No).await
+                Box::pin(self.write_parts(out, body.length(), content, parts, tail)).await
             }
             Body::Empty | Body::Bytes(_) | Body::Content { .. } => {
                 out.extend_from_slice(copied);
@@ -135,12 +104,48 @@ impl Writing<'_, '_, '_> {
         }
     }
 
+    /// Writes parts of content behind a head and texts of their own.
+    async fn write_parts(
+        &mut self,
+        mut out: Vec<u8>,
+        mut left: u64,
+        content: &Content,
+        parts: &[(Vec<u8>, ByteRange)],
+        tail: &[u8],
+    ) -> Result<(), SendError> {
+        let stream = &mut self.connection.stream;
+        // Small pieces of what is large as a whole wait for slots as a large one does.
+        let mut since_slot = UNSCHEDULED_BYTES;
+        for (text, range) in parts {
+            if left > UNSCHEDULED_BYTES && since_slot >= UNSCHEDULED_BYTES {
+                stream.slot_to_send().await;
+                since_slot = 0;
+            }
+            let length = text.len() as u64 + range.length;
+            left -= length;
+            since_slot += length;
+            out.extend_from_slice(text);
+            match content {
+                Content::File(file) => {
+                    stream.send(&out, More::Yes).await?;
+                    self.record.first_byte();
+                    stream.send_file(Transfer::new(file, *range)).await?;
+                }
+                Content::Memory(content) => {
+                    stream.send_both(&out, range.of(content)).await?;
+                    self.record.first_byte();
+                }
+            }
+            out.clear();
+        }
+        stream.send(tail, More::No).await
+    }
+
     /// Finishes its record, as far as it was sent.
     fn finish(&mut self, is_whole: bool) {
-        let Some(record) = self.record.take() else { return };
         let connection = &mut *self.connection;
         let to = connection.stream.progress().handed();
-        if let Some(finished) = record.finish(self.status, &mut connection.room) {
+        if let Some(finished) = self.record.finish(self.status, &mut connection.room) {
             // A response that ended within its head has no body.
             let body = self.begins_at.min(to)..to;
             connection.deliveries.push_back(Delivery { finished, body, is_whole });

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::worker::Serve;
+use super::worker::{Place, Serve};
 use crate::clients::allowance::Admission;
 use crate::diagnostics::context::in_connection;
 use crate::guest;
@@ -42,18 +42,20 @@ impl Serve for Arc<Wires> {
         socket: TcpStream,
         peer: Peer,
         stopping: watch::Receiver<bool>,
+        place: Place,
     ) -> impl Future<Output = ()> + Send + 'static {
-        in_connection(peer.address, peer.worker, serve(socket, peer, self, stopping))
+        in_connection(peer.address, peer.worker, serve(socket, peer, self, stopping, place))
     }
 }
 
 /// Serves a connection until it ends. When `stopping` becomes true the request
-/// in flight is finished and the connection closed.
+/// in flight is finished and the connection closed. Its place is free afterwards.
 pub async fn serve(
     socket: TcpStream,
     peer: Peer,
     wires: Arc<Wires>,
     stopping: watch::Receiver<bool>,
+    _place: Place,
 ) {
     let Wires { service, scheduler, http1 } = &*wires;
     let _open = service.metrics.as_ref().map(|metrics| metrics.connection(peer.worker));
@@ -62,40 +64,30 @@ pub async fn serve(
     let signal: Pin<&mut dyn Signal> = pin!(async move {
         let _ = stop_receiver.wait_for(|stopping| *stopping).await;
     });
-    let mut stop = Stop::new(signal, &stopping);
-    let mut stream = Stream::new(socket, scheduler.of(peer.worker), http1.limits.stall);
-    let mut received = Vec::new();
-    let client = if service.clients.proxies.announces(peer.address) {
-        // Boxed, as every other connection would have room for it.
-        Box::pin(proxied(&mut stream, &mut received, peer.address, http1, &mut stop)).await
-    } else {
-        Some(peer.address)
-    };
-    let Some(client) = client else { return };
-    let admission = service.admit(client);
-    if let Admission::Dropped = admission {
-        tracing::debug!(%client, "connection closed, its client has too many");
-        return;
-    }
-    let peer = Peer { address: client, ..peer };
+    let stop = Stop::new(signal, &stopping);
+    let stream = Stream::new(socket, scheduler.of(peer.worker), http1.limits.stall);
     // TLS will tell by ALPN which wire it is.
-    let connection = Connection::new(stream, received, peer, service, http1, stop);
-    match admission {
-        Admission::Refused(_) => Box::pin(connection.serve_refusal()).await,
-        Admission::Served(_) | Admission::Dropped => connection.serve().await,
+    let mut connection = Connection::new(stream, peer, service, http1, stop);
+    if service.clients.proxies.announces(peer.address) {
+        // Boxed, as every other connection would have room for it; so is a refusal.
+        let Some(client) = Box::pin(proxied(&mut connection)).await else { return };
+        connection.peer.address = client;
+    }
+    let client = connection.peer.address;
+    match service.admit(client) {
+        Admission::Dropped => {
+            tracing::debug!(%client, "connection closed, its client has too many");
+        }
+        Admission::Refused(_place) => Box::pin(connection.serve_refusal()).await,
+        Admission::Served(_place) => connection.serve().await,
     }
 }
 
-/// The client that the proxy `peer` names in a PROXY header.
-async fn proxied(
-    stream: &mut Stream<'_>,
-    received: &mut Vec<u8>,
-    peer: IpAddr,
-    http1: &Http1,
-    stop: &mut Stop<'_>,
-) -> Option<IpAddr> {
+/// The client that a proxy names in a PROXY header.
+async fn proxied(connection: &mut Connection<'_>) -> Option<IpAddr> {
+    let Connection { stream, received, peer, http1, stop, .. } = connection;
     let deadline = Instant::now() + http1.limits.head;
-    let mut header = pin!(proxy_protocol::read(stream, received, peer, deadline));
+    let mut header = pin!(proxy_protocol::read(stream, received, peer.address, deadline));
     match stop.unless_begun(header.as_mut()).await {
         Some(client) => client,
         // The proxy may be sending a request, as the client of a busy connection may.

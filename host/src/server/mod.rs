@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::files::OPEN_FILES;
 use crate::supervise;
 use crate::transport::listener::{bind_for_all, explain, local_address, prepare};
-pub use worker::{HEARTBEAT, Serve};
+pub use worker::{HEARTBEAT, Place, Serve};
 use worker::{Listening, Worker, new_runtime};
 
 /// Connections that may wait to be accepted, for each listening socket. The notes

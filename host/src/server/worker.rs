@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::Socket;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::http::Peer;
 use crate::supervise;
@@ -23,6 +23,21 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// every ten seconds or so.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// The place of a connection among all that the server may have. Dropping it makes room for
+/// another one.
+pub struct Place(
+    #[expect(dead_code, reason = "it is dropped, which is all that it is for")] Permit,
+);
+
+type Permit = Option<OwnedSemaphorePermit>;
+
+impl Place {
+    /// A place beside those that are counted.
+    pub fn uncounted() -> Place {
+        Place(None)
+    }
+}
+
 /// Serves connections.
 pub trait Serve: Clone + Send + Sync + 'static {
     /// Takes what a thread that serves needs of the system beforehand, so that none is left
@@ -31,12 +46,14 @@ pub trait Serve: Clone + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Serves one until it ends. When `stopping` becomes true that should be soon.
+    /// Serves one until it ends, and then drops its place. When `stopping` becomes true that
+    /// should be soon.
     fn serve(
         self,
         socket: TcpStream,
         peer: Peer,
         stopping: watch::Receiver<bool>,
+        place: Place,
     ) -> impl Future<Output = ()> + Send + 'static;
 }
 
@@ -125,11 +142,10 @@ impl<S: Serve> Worker<S> {
                     // An inherited socket may be one for both versions of IP.
                     let client = client.ip().to_canonical();
                     let peer = Peer { address: client, worker: self.number };
-                    let served = self.service.clone().serve(socket, peer, stopping);
-                    tokio::spawn(async move {
-                        served.await;
-                        drop(permit);
-                    });
+                    // The place is dropped by what is spawned: in a task around that, each
+                    // connection would have room for it twice.
+                    let place = Place(permit.ok());
+                    tokio::spawn(self.service.clone().serve(socket, peer, stopping, place));
                 }
                 Err(error) if is_exhaustion(&error) => {
                     if !std::mem::replace(&mut is_short, true) {

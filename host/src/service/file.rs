@@ -27,7 +27,8 @@ pub(super) async fn respond(
     let is_usual = service.page_script.is_none();
     match is_usual.then(|| again(found, status, added, request)).flatten() {
         Some(response) => response,
-        None => make(found, status, added, request).await,
+        // Boxed, as each connection would have room for it while it is idle.
+        None => Box::pin(make(found, status, added, request)).await,
     }
 }
 

@@ -137,8 +137,9 @@ impl Record<'_> {
     /// Finishes it: the response with this status is sent, or given up. What is left to tell is
     /// what the client takes of it. Its line in the log is written in the room of one that is
     /// there already. `None` where nothing is logged and counted.
-    pub fn finish(self, status: u16, room: &mut Draft) -> Option<Finished> {
-        let total = self.began?.elapsed();
+    pub fn finish(&mut self, status: u16, room: &mut Draft) -> Option<Finished> {
+        let began = self.began.take()?;
+        let total = began.elapsed();
         let decided = self.decided.as_ref();
         let compute_time = decided.and_then(|decided| decided.compute_time);
         let decision = decision(decided);
@@ -150,10 +151,7 @@ impl Record<'_> {
         }
         let draft = self.service.log.as_ref().map(|log| {
             let field = |name| self.request.and_then(|request| request.values(name).next());
-            let first_byte = match (self.began, self.first_byte) {
-                (Some(began), Some(first)) => first - began,
-                _ => total,
-            };
+            let first_byte = self.first_byte.map_or(total, |first| first - began);
             let entry = Entry {
                 client: self.peer.address,
                 line: &self.log_line(),

@@ -62,7 +62,7 @@ impl Service {
             },
             Decision::NotFound => match refuse_method(request.method) {
                 Some(refusal) => refusal,
-                None => error_page::not_found(self, request, "").await,
+                None => Box::pin(error_page::not_found(self, request, "")).await,
             },
         }
     }
@@ -105,7 +105,8 @@ impl Service {
                     // The client is not told that there is something to find.
                     let path = candidate.path();
                     tracing::warn!(path, "file is forbidden to this process, client gets 404");
-                    let page = error_page::not_found(self, request, candidate.path()).await;
+                    let page = error_page::not_found(self, request, candidate.path());
+                    let page = Box::pin(page).await;
                     return policy_fields::vary(page, fields);
                 }
                 Lookup::Error(error) => return error_page::cannot("open", candidate, error),
@@ -118,7 +119,7 @@ impl Service {
             return policy_fields::vary(moved, fields);
         }
         if status == 200
-            && let Some(listing) = directory::list(self, request, candidates).await
+            && let Some(listing) = Box::pin(directory::list(self, request, candidates)).await
         {
             return match listing {
                 Ok(listing) => policy_fields::add(listing, fields),
@@ -126,7 +127,7 @@ impl Service {
             };
         }
         let path = candidates.first().map_or("", Candidate::path);
-        policy_fields::vary(error_page::not_found(self, request, path).await, fields)
+        policy_fields::vary(Box::pin(error_page::not_found(self, request, path)).await, fields)
     }
 }
 

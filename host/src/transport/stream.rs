@@ -189,7 +189,7 @@ impl<'a> Stream<'a> {
                     self.progress.hand_over(sent);
                     bytes = &bytes[sent..];
                 }
-                Err(error) => self.wait_for_room(error).await?,
+                Err(error) => Box::pin(self.wait_for_room(error)).await?,
             }
         }
         Ok(())
@@ -218,7 +218,7 @@ impl<'a> Stream<'a> {
                     head = &head[of_head..];
                     body = &body[sent - of_head..];
                 }
-                Err(error) => self.wait_for_room(error).await?,
+                Err(error) => Box::pin(self.wait_for_room(error)).await?,
             }
         }
         self.send(head, More::No).await?;
@@ -245,7 +245,7 @@ impl<'a> Stream<'a> {
                 Ok(Step::Done) => return Ok(()),
                 Ok(Step::Truncated) => return Err(SendError::FileTruncated),
                 Err(error) if is_of_the_file(&error) => return Err(SendError::FileFailed(error)),
-                Err(error) => self.wait_for_room(error).await?,
+                Err(error) => Box::pin(self.wait_for_room(error)).await?,
             }
         }
     }

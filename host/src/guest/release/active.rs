@@ -105,7 +105,10 @@ impl ActiveGuest {
             Some(previous) if self.policy.fallback == Fallback::Previous => {
                 tracing::warn!(guest = %previous.digest(), "previous guest decides instead");
                 let masked_failure = Some(failure.clone());
-                Decided { masked_failure, ..previous.decide(worker, line, fields, facts).await }
+                Decided {
+                    masked_failure,
+                    ..Box::pin(previous.decide(worker, line, fields, facts)).await
+                }
             }
             _ => decided,
         }
