@@ -97,7 +97,7 @@ fn what_the_configuration_names_and_is_wrong_is_1() {
         (&["--cases", "none.toml"], "cannot read the cases none.toml: No such file"),
         (&["--cases", "wrong.toml"], "wrong.toml"),
         (&["--cases", "fails.toml"], "the built-in guest is rejected: "),
-        (&["--guest-memory", "64KiB"], "its memory begins with 448 KiB, and it may have 64 KiB"),
+        (&["--guest-memory", "64KiB"], "memory begins with 448 KiB, and it may have 64 KiB"),
         (&["--access-log-file", "no/a.log"], "cannot write the log no/a.log: No such file"),
         (&["--access-log-file", "root"], "it is not a regular file but a directory"),
         (&["--code-cache", "file"], "compiled guests in file: it is not a directory"),

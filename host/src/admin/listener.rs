@@ -5,36 +5,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::Mode;
 
 use crate::named_file;
+use crate::transport::ListenAddress;
 use crate::transport::listener::try_bind;
-
-/// The address of the administration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AdminAddress {
-    /// An address.
-    Tcp(SocketAddr),
-    /// A socket in the file system.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for AdminAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AdminAddress::Tcp(address) => write!(f, "http://{address}/"),
-            AdminAddress::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
 
 /// An address that cannot be listened on.
 #[derive(Debug)]
 pub struct BindError {
     /// The address.
-    pub address: AdminAddress,
+    pub address: ListenAddress,
     /// What is wrong.
     pub problem: BindProblem,
 }
@@ -85,35 +68,35 @@ pub enum Listener {
 
 impl Bound {
     /// Binds. To be called while there is one thread: the mode of new files is the process's.
-    pub fn bind(address: &AdminAddress) -> Result<Bound, BindError> {
+    pub fn bind(address: &ListenAddress) -> Result<Bound, BindError> {
         let error = |cause: io::Error| {
             let is_used = cause.kind() == io::ErrorKind::AddrInUse;
             let problem = match address {
-                AdminAddress::Unix(path) if is_used && !is_socket(path) => BindProblem::NoSocket,
+                ListenAddress::Unix(path) if is_used && !is_socket(path) => BindProblem::NoSocket,
                 _ if is_used => BindProblem::InUse,
                 _ => BindProblem::Io(cause),
             };
             BindError { address: address.clone(), problem }
         };
         match address {
-            AdminAddress::Tcp(address) => bind_tcp(*address).map(Bound::Tcp).map_err(error),
-            AdminAddress::Unix(path) => bind_unix(path).map(Bound::Unix).map_err(error),
+            ListenAddress::Tcp(address) => bind_tcp(*address).map(Bound::Tcp).map_err(error),
+            ListenAddress::Unix(path) => bind_unix(path).map(Bound::Unix).map_err(error),
         }
     }
 
     /// Whether the address could be bound, without a trace. `false` if another program, maybe a
     /// server that this one is to replace, listens there.
-    pub fn check(address: &AdminAddress) -> Result<bool, BindError> {
+    pub fn check(address: &ListenAddress) -> Result<bool, BindError> {
         let error = |problem| BindError { address: address.clone(), problem };
         let path = match address {
-            AdminAddress::Tcp(address) => {
+            ListenAddress::Tcp(address) => {
                 return match try_bind(*address) {
                     Ok(()) => Ok(true),
                     Err(cause) if cause.kind() == io::ErrorKind::AddrInUse => Ok(false),
                     Err(cause) => Err(error(BindProblem::Io(cause))),
                 };
             }
-            AdminAddress::Unix(path) => path,
+            ListenAddress::Unix(path) => path,
         };
         if is_socket(path) {
             return Ok(is_left_over(path));
@@ -128,10 +111,10 @@ impl Bound {
     }
 
     /// The port that was found, if any would do.
-    pub fn address(&self, asked: &AdminAddress) -> AdminAddress {
+    pub fn address(&self, asked: &ListenAddress) -> ListenAddress {
         match self {
             Bound::Tcp(listener) => {
-                listener.local_addr().map_or_else(|_| asked.clone(), AdminAddress::Tcp)
+                listener.local_addr().map_or_else(|_| asked.clone(), ListenAddress::Tcp)
             }
             Bound::Unix(_) => asked.clone(),
         }
@@ -184,7 +167,7 @@ fn is_left_over(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{AdminAddress, BindProblem, Bound, bind_unix};
+    use super::{BindProblem, Bound, ListenAddress, bind_unix};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
@@ -195,7 +178,7 @@ mod tests {
         let first = bind_unix(&path).expect("a socket");
         let mode = fs::metadata(&path).expect("metadata").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let address = AdminAddress::Unix(path.clone());
+        let address = ListenAddress::Unix(path.clone());
         let error = Bound::bind(&address).err().expect("it is in use");
         assert!(matches!(error.problem, BindProblem::InUse), "{error}");
         drop(first);

@@ -8,7 +8,7 @@ use super::command::{
 };
 use super::settings::Settings;
 use super::values::admin_address;
-use crate::admin::listener::AdminAddress;
+use crate::transport::ListenAddress;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -68,7 +68,7 @@ pub enum Command {
     Health {
         /// The address of the administration, as in --admin
         #[arg(value_name = "ADDR:PORT|unix:PATH", env = "INNKEEPER_ADMIN", value_parser = admin_address)]
-        admin: AdminAddress,
+        admin: ListenAddress,
     },
     /// Print a script that completes this command line in a shell
     Completions {
@@ -82,7 +82,6 @@ pub enum Command {
 #[cfg(test)]
 mod tests {
     use super::{Arguments, Command};
-    use crate::admin::listener::AdminAddress;
     use crate::cli::settings::Settings;
     use crate::cli::settings::log::AccessLog;
     use crate::files::CacheSizes;
@@ -91,6 +90,7 @@ mod tests {
     use crate::http1::Limits;
     use crate::in_flight;
     use crate::server::MAX_CONNECTIONS;
+    use crate::transport::ListenAddress;
     use clap::error::ErrorKind;
     use clap::{CommandFactory, Parser};
     use std::path::Path;
@@ -186,9 +186,9 @@ mod tests {
     fn the_administration_has_an_address_or_a_socket() {
         let admin = |typed| serving(&["--admin", typed]).admin.listen;
         let address = "127.0.0.1:1".parse().expect("an address");
-        assert_eq!(admin("127.0.0.1:1"), Some(AdminAddress::Tcp(address)));
-        assert_eq!(admin("http://127.0.0.1:1/"), Some(AdminAddress::Tcp(address)));
-        assert_eq!(admin("unix:a/b"), Some(AdminAddress::Unix("a/b".into())));
+        assert_eq!(admin("127.0.0.1:1"), Some(ListenAddress::Tcp(address)));
+        assert_eq!(admin("http://127.0.0.1:1/"), Some(ListenAddress::Tcp(address)));
+        assert_eq!(admin("unix:a/b"), Some(ListenAddress::Unix("a/b".into())));
         assert_eq!(serving(&[]).admin.listen, None);
     }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use ipnet::IpNet;
 
-use crate::admin::listener::AdminAddress;
 use crate::http::token::is_token;
+use crate::transport::ListenAddress;
 
 /// More threads than any machine has cores for; each has room for instances of
 /// the guest.
@@ -108,13 +108,13 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Reads where the administration listens, also in the form in which a server tells it.
-pub(super) fn admin_address(text: &str) -> Result<AdminAddress, String> {
+pub(super) fn admin_address(text: &str) -> Result<ListenAddress, String> {
     let text = text.strip_prefix("http://").map_or(text, |text| text.trim_end_matches('/'));
     match text.strip_prefix("unix:") {
         Some("") => Err("write the path of the socket behind unix:".to_owned()),
-        Some(path) => Ok(AdminAddress::Unix(path.into())),
+        Some(path) => Ok(ListenAddress::Unix(path.into())),
         None => address(text)
-            .map(AdminAddress::Tcp)
+            .map(ListenAddress::Tcp)
             .map_err(|problem| format!("{problem}, or unix:/run/innkeeper/admin")),
     }
 }

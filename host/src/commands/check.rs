@@ -13,7 +13,7 @@ use crate::cli::CheckArguments;
 use crate::guest::runtime::contract::INTERFACE;
 use crate::guest::runtime::program::Cost;
 use crate::guest::validation::cases::read_cases;
-use crate::guest::validation::check::{FACTS, check};
+use crate::guest::validation::check::{FACTS, MEASURED_LINE, check};
 use crate::guest::{Engine, LoadedGuest};
 use crate::helper::Helpers;
 use crate::text::escaped;
@@ -22,9 +22,6 @@ use crate::text::escaped;
 /// takes 2 ms.
 const SAMPLES: usize = 1_000;
 const SAMPLING: Duration = Duration::from_secs(1);
-
-/// The request whose decision is measured.
-const LINE: &[u8] = b"GET /index.html HTTP/1.1";
 
 /// Describes the guest. Succeeds if it is accepted.
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
@@ -114,7 +111,7 @@ fn sample(guest: &LoadedGuest) -> Result<Vec<Cost>, crate::guest::Failure> {
     let began = Instant::now();
     let mut samples = Vec::new();
     while samples.is_empty() || samples.len() < SAMPLES && began.elapsed() < SAMPLING {
-        samples.push(guest.measure(LINE, [].into_iter(), FACTS)?);
+        samples.push(guest.measure(MEASURED_LINE, [].into_iter(), FACTS)?);
     }
     Ok(samples)
 }
@@ -129,5 +126,5 @@ fn count_instructions(
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))?;
     let engine = with_helpers(engine, &arguments.limits, helpers);
     let guest = LoadedGuest::load(&engine.into(), bytes).map_err(|error| anyhow!(error))?;
-    Ok(guest.measure(LINE, [].into_iter(), FACTS).ok().and_then(|cost| cost.instructions))
+    Ok(guest.measure(MEASURED_LINE, [].into_iter(), FACTS).ok().and_then(|cost| cost.instructions))
 }

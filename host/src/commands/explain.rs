@@ -46,7 +46,11 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let head = request(arguments);
+    let mut fields = arguments.fields.clone();
+    if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        fields.insert(0, ("Host".to_owned(), "localhost".to_owned()));
+    }
+    let head = whole::write(&arguments.line, &fields);
     let mut told = vec![("line", arguments.line.clone()), ("guest", format!("{name} ({digest})"))];
     let (response, persistence) = match whole::read(&head, &Limits::default(), peer) {
         Err(refusal) => {
@@ -97,17 +101,4 @@ fn tell(explanation: &Explanation, told: &mut Vec<(&str, String)>) {
     if is_serve && !is_taken && explanation.response.status == 200 {
         told.push(("then", "the directory is listed".to_owned()));
     }
-}
-
-/// The head of the request, as a client would send it.
-fn request(arguments: &ExplainArguments) -> Vec<u8> {
-    let mut head = format!("{}\r\n", arguments.line);
-    if !arguments.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        head.push_str("Host: localhost\r\n");
-    }
-    for (name, value) in &arguments.fields {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str("\r\n");
-    head.into_bytes()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 
-use crate::admin::listener::AdminAddress;
+use crate::transport::ListenAddress;
 
 /// For each step. Who asks wants to know within seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const ANSWER_BYTES: u64 = 4 << 10;
 
 /// Asks. Succeeds if the answer is 200.
-pub fn run(admin: &AdminAddress) -> anyhow::Result<ExitCode> {
+pub fn run(admin: &ListenAddress) -> anyhow::Result<ExitCode> {
     let answer = ask(admin).map_err(|error| match error.kind() {
         // A read that has waited for long enough ends like that.
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
@@ -33,14 +33,14 @@ pub fn run(admin: &AdminAddress) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn ask(admin: &AdminAddress) -> io::Result<String> {
+fn ask(admin: &ListenAddress) -> io::Result<String> {
     match admin {
-        AdminAddress::Tcp(address) => {
+        ListenAddress::Tcp(address) => {
             let stream = TcpStream::connect_timeout(address, PATIENCE)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             converse(stream)
         }
-        AdminAddress::Unix(path) => {
+        ListenAddress::Unix(path) => {
             let stream = UnixStream::connect(path)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             converse(stream)

@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow, bail};
 
 use super::engine::{self, Compilation};
 use crate::admin::access::Access;
-use crate::admin::listener::{AdminAddress, Bound};
+use crate::admin::listener::Bound;
 use crate::cli::Settings;
 use crate::files::{CacheSizes, Caches, Files, Options, Resolver};
 use crate::guest::PreparedEngine;
@@ -19,6 +19,7 @@ use crate::line_writer::{Output, file::LineFile};
 use crate::log::Format;
 use crate::server::Server;
 use crate::service_manager;
+use crate::transport::ListenAddress;
 
 /// What is opened while the process still may.
 pub(super) struct Opened {
@@ -27,7 +28,7 @@ pub(super) struct Opened {
     pub(super) workers: NonZeroUsize,
     pub(super) files: Files,
     pub(super) server: Server,
-    pub(super) admin: Option<(AdminAddress, Bound, Access)>,
+    pub(super) admin: Option<(ListenAddress, Bound, Access)>,
     pub(super) log: Option<(Box<dyn Output>, Format)>,
     pub(super) engine: PreparedEngine,
     pub(super) code_cache: Option<CodeCache>,
@@ -121,10 +122,10 @@ fn open_sockets(settings: &Settings, workers: NonZeroUsize) -> anyhow::Result<Se
 fn open_admin(
     settings: &Settings,
     is_dev: bool,
-) -> anyhow::Result<Option<(AdminAddress, Bound, Access)>> {
-    let any_port = AdminAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+) -> anyhow::Result<Option<(ListenAddress, Bound, Access)>> {
+    let any_port = ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
     let address = match &settings.admin.listen {
-        Some(address @ AdminAddress::Unix(_)) if is_dev => {
+        Some(address @ ListenAddress::Unix(_)) if is_dev => {
             tracing::warn!(%address, "--admin is not used, pages need a TCP address to reload");
             &any_port
         }
@@ -153,10 +154,10 @@ pub(super) fn token_has_an_address(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Reads the token that changes at this address require.
-pub(super) fn read_access(settings: &Settings, address: &AdminAddress) -> anyhow::Result<Access> {
+pub(super) fn read_access(settings: &Settings, address: &ListenAddress) -> anyhow::Result<Access> {
     match (&settings.admin.token_file, address) {
         (Some(file), _) => Ok(Access::read_token(file)?),
-        (None, AdminAddress::Unix(_)) => Ok(Access::Open),
-        (None, AdminAddress::Tcp(_)) => Ok(Access::ReadOnly),
+        (None, ListenAddress::Unix(_)) => Ok(Access::Open),
+        (None, ListenAddress::Tcp(_)) => Ok(Access::ReadOnly),
     }
 }

@@ -8,6 +8,16 @@ use super::response_head::Persistence;
 use super::scan::Scanner;
 use crate::http::Peer;
 
+/// Writes the head of a request, as a client would send it. Its parts are not checked.
+pub fn write(line: &str, fields: &[(String, String)]) -> Vec<u8> {
+    let mut head = format!("{line}\r\n");
+    for (name, value) in fields {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
 /// Why a connection would refuse the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

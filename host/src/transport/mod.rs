@@ -1,5 +1,6 @@
 //! What every wire needs of a socket: deadlines, transfer of files, the order of sending.
 //!
+//! - `address`: where a server listens.
 //! - `listener`: sockets that listen, one for each worker.
 //! - `stream`: the socket of a connection, with a limit on every wait; `alarm`: its one timer.
 //! - `transfer`: a part of a file on its way to a socket.
@@ -9,6 +10,7 @@
 //! - `proxy_protocol`: what a proxy sends first.
 //! - `stop`: how a connection learns that the server is about to stop.
 
+mod address;
 mod alarm;
 pub(crate) mod listener;
 pub(crate) mod progress;
@@ -20,4 +22,5 @@ pub(crate) mod stream;
 pub(crate) mod transfer;
 pub(crate) mod unsent;
 
+pub use address::ListenAddress;
 pub use send_scheduler::SendScheduler;

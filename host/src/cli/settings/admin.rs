@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::admin::listener::AdminAddress;
 use crate::cli::values::admin_address;
+use crate::transport::ListenAddress;
 
 /// Where the administration listens, and the token that it asks for.
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ pub struct AdminSettings {
     /// It has health, metrics, status, and replaces the guest. unix:PATH is a socket that only
     /// this user may open.
     #[arg(id = "admin", long = "admin", value_name = "ADDR:PORT|unix:PATH", value_parser = admin_address)]
-    pub listen: Option<AdminAddress>,
+    pub listen: Option<ListenAddress>,
 
     /// File with the token that a change of the guest requires
     ///

@@ -32,6 +32,9 @@ const SHOWN_OF_DECISIONS: usize = 300;
 /// Bytes that a message has of a request line.
 const SHOWN_OF_LINES: usize = 60;
 
+/// The request whose decision is measured.
+pub const MEASURED_LINE: &[u8] = b"GET /index.html HTTP/1.1";
+
 /// The facts of all requests of a check.
 pub const FACTS: Facts = Facts { client: IpAddr::V4(Ipv4Addr::LOCALHOST), scheme: Scheme::Http };
 
