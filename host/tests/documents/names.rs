@@ -232,6 +232,39 @@ fn each_field_of_json_is_in_the_manual() {
     assert!(missing.is_empty(), "not in docs/operating.md: {missing:?}");
 }
 
+/// Log events: the code in the columns of tables that say what the log says.
+#[test]
+fn events_that_are_named_exist() {
+    // What the compiler of Rust writes of its own.
+    const OF_OTHERS: &str = "memory allocation of … bytes failed";
+    let sources = sources(&["host/src"], &["rs"]);
+    // A string that goes on in the next line.
+    let mut joined = String::new();
+    for line in sources.split("\\\n") {
+        joined += line.trim_start();
+    }
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for (page, title, column) in
+        [("docs/security.md", "What the log says", 3), ("docs/operating.md", "What it says", 1)]
+    {
+        let text = read(page);
+        let rows = text.lines().skip_while(|line| !line.contains(title)).skip(2);
+        for row in rows.take_while(|line| line.starts_with('|')) {
+            let cell = row.split('|').nth(column).unwrap();
+            // Events have a blank; statuses, metrics and paths have none.
+            for event in cell.split('`').skip(1).step_by(2).filter(|code| code.contains(' ')) {
+                count += 1;
+                if event != OF_OTHERS && !joined.contains(event) {
+                    missing.push(format!("{event} in {page}"));
+                }
+            }
+        }
+    }
+    assert!(count > 20, "{count}");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
 #[test]
 fn tests_that_are_named_exist() {
     let sources = sources(&["host/src", "host/tests", "guest"], &["rs"]);
