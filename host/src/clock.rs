@@ -1,4 +1,4 @@
-//! The time as answers and log lines write it, formatted once a second.
+//! The time in the forms of responses and log lines, formatted once a second.
 
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -90,13 +90,13 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
-    fn the_example_of_rfc_9110() {
+    fn example_of_rfc_9110_is_formatted() {
         let time = UNIX_EPOCH + Duration::from_secs(784_111_777);
         assert_eq!(&format_http_date(time), b"Sun, 06 Nov 1994 08:49:37 GMT");
     }
 
     #[test]
-    fn times_that_the_format_cannot_hold() {
+    fn time_that_a_format_cannot_hold_is_the_nearest_one() {
         let before = UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(&format_http_date(before), b"Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(rfc3339_of(before), "1970-01-01T00:00:00.000Z");
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_writes_the_same_second() {
+    fn log_dates_are_of_the_same_second() {
         let (mut log, mut json) = (Vec::new(), Vec::new());
         write_log_date(&mut log);
         write_rfc3339(&mut json);

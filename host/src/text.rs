@@ -1,8 +1,8 @@
-//! Texts on their way to people: on one line and with nothing in them that a terminal obeys.
+//! Escapes text for people: one line, without characters that a terminal obeys.
 //!
-//! A name with a line feed could forge a line of a log, one with ESC moves a terminal's
-//! cursor, and one with U+202E shows what follows backwards. What may hold such characters is
-//! escaped where it comes in, and once more where lines go out.
+//! A name with a line feed could forge a line of a log, one with ESC moves the cursor of a
+//! terminal, and one with U+202E shows what follows backwards. Text that may hold such
+//! characters is escaped where it comes in, and once more where lines go out.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -61,8 +61,8 @@ pub fn short_name(text: &str) -> String {
     beginning(&escaped(text), NAME_CHARACTERS)
 }
 
-/// Escapes what is written through it. It takes no memory of its own: near its end there may
-/// be something to say.
+/// Escapes what is written through it. It takes no memory of its own: near the end of memory
+/// there may be an event to log.
 pub struct Escaping<W>(pub W);
 
 impl<W: Write> Write for Escaping<W> {
@@ -153,8 +153,8 @@ pub fn hex(byte: u8) -> [u8; 2] {
     [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
-/// JSON, in whose strings the same characters are escaped as JSON has it: who reads it gets
-/// what was written.
+/// JSON in whose strings the same characters are escaped as JSON has it: a reader gets what was
+/// written.
 pub fn plain_json(json: &str) -> Cow<'_, str> {
     let is_kept = |character| character == '\n' || is_plain(character);
     if json.chars().all(is_kept) {
@@ -183,7 +183,7 @@ mod tests {
     use std::fmt::Write;
 
     #[test]
-    fn what_a_terminal_obeys_is_escaped() {
+    fn characters_that_a_terminal_obeys_are_escaped() {
         for (text, shown) in [
             ("caf\u{e9} \"a\" 'b' \\ \u{6f22}", "caf\u{e9} \"a\" 'b' \\ \u{6f22}"),
             ("a\nb\r\tc", "a\\nb\\r\\tc"),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn json_says_the_same_when_it_is_plain() {
+    fn plain_json_reads_as_the_text_that_was_written() {
         let text = "caf\u{e9}\n\x1b\u{7f}\u{9b}\u{202e}\u{e0001}";
         let json = serde_json::to_string_pretty(&[text]).expect("JSON");
         let plain = plain_json(&json);

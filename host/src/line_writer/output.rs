@@ -1,5 +1,5 @@
-//! Writes a batch of lines, and tells which of them are lost: a disk may be full for a while,
-//! and take a part of a line before it says so.
+//! Writes a batch of lines, and counts those that are lost: a disk may be full for a while, and
+//! take a part of a line before it says so.
 
 use std::io::{self, Write};
 use std::thread;
@@ -35,7 +35,7 @@ impl Output for Box<dyn Output> {
     }
 }
 
-/// An event to log. Repeated ones are told once a minute.
+/// An event to log. Repeated ones come once a minute.
 #[derive(Debug)]
 pub enum Notice {
     /// Lines were lost and others are written: the reader is too slow, or there are failures
@@ -63,10 +63,10 @@ pub(super) struct Batch<O> {
     pub(super) lines: Vec<u8>,
     /// Whether the last line that was written is without its end.
     is_torn: bool,
-    /// Whether a failure was told and is not over.
+    /// Whether there was a notice of a failure that is not over.
     is_failing: bool,
     /// Lines that were lost since the last notice.
-    untold: u64,
+    unreported: u64,
     failures: Throttle,
     losses: Throttle,
 }
@@ -79,7 +79,7 @@ impl<O: Output> Batch<O> {
             lines: Vec::new(),
             is_torn: false,
             is_failing: false,
-            untold: 0,
+            unreported: 0,
             failures: Throttle::new(),
             losses: Throttle::new(),
         }
@@ -95,13 +95,13 @@ impl<O: Output> Batch<O> {
     /// Writes the lines. So many others were lost before them. Gives how many of these are
     /// lost.
     pub(super) fn write(&mut self, dropped: u64) -> u64 {
-        self.untold += dropped;
+        self.unreported += dropped;
         if self.lines.is_empty() {
             return 0;
         }
         let lost = match self.try_write() {
             Ok(()) => {
-                self.tell_losses();
+                self.report_losses();
                 0
             }
             Err(error) => {
@@ -114,33 +114,33 @@ impl<O: Output> Batch<O> {
                 count(&self.lines)
             }
         };
-        self.untold += lost;
+        self.unreported += lost;
         self.lines.clear();
         lost
     }
 
-    /// Something can be written again: losses are told.
-    fn tell_losses(&mut self) {
+    /// Lines are written: losses are reported.
+    fn report_losses(&mut self) {
         if self.is_failing {
             self.is_failing = false;
-            (self.notify)(Notice::Recovered { lost_lines: std::mem::take(&mut self.untold) });
-        } else if self.untold > 0 {
-            let (notify, untold) = (self.notify, &mut self.untold);
-            self.losses.log(|_| notify(Notice::Lost { lines: std::mem::take(untold) }));
+            (self.notify)(Notice::Recovered { lost_lines: std::mem::take(&mut self.unreported) });
+        } else if self.unreported > 0 {
+            let (notify, unreported) = (self.notify, &mut self.unreported);
+            self.losses.log(|_| notify(Notice::Lost { lines: std::mem::take(unreported) }));
         }
     }
 
-    /// Tells of the losses that are left, at the end.
-    pub(super) fn tell_rest(&mut self) {
-        if self.untold > 0 && !self.is_failing {
-            (self.notify)(Notice::Lost { lines: std::mem::take(&mut self.untold) });
+    /// Reports the losses that are left, at the end.
+    pub(super) fn report_rest(&mut self) {
+        if self.unreported > 0 && !self.is_failing {
+            (self.notify)(Notice::Lost { lines: std::mem::take(&mut self.unreported) });
         }
     }
 
     /// Gives up the lines that were not written, and gives how many.
     pub(super) fn give_up(&mut self) -> u64 {
         let lost = count(&self.lines);
-        self.untold += lost;
+        self.unreported += lost;
         self.lines.clear();
         lost
     }
@@ -251,9 +251,9 @@ mod tests {
     }
 
     #[test]
-    fn repeated_failures_and_losses_are_told_once_a_minute() {
-        static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
-        let notify = |notice| TOLD.lock().expect("no panic").push(format!("{notice:?}"));
+    fn repeated_failures_and_losses_are_reported_once_a_minute() {
+        static REPORTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        let notify = |notice| REPORTED.lock().expect("no panic").push(format!("{notice:?}"));
         let mut batch = Batch::new(Disk::default(), notify);
         for _ in 0..3 {
             write(&mut batch, "one\n", 0);
@@ -269,10 +269,10 @@ mod tests {
             assert_eq!(batch.write(1), 0);
         }
         batch.reopen();
-        batch.tell_rest();
-        let told = TOLD.lock().expect("no panic");
+        batch.report_rest();
+        let reported = REPORTED.lock().expect("no panic");
         assert_eq!(
-            told.as_slice(),
+            reported.as_slice(),
             [
                 "Failed(Kind(StorageFull))",
                 "Recovered { lost_lines: 3 }",

@@ -23,7 +23,7 @@ pub struct Unwritten {
     pub lines: u64,
 }
 
-/// Lines that wait, between those who append and the thread that writes.
+/// The lines between the threads that append and the thread that writes.
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     /// There is something to do for the thread that writes.
@@ -44,7 +44,7 @@ struct Waiting {
     taken: u64,
     /// Bytes of lines that were appended since the start.
     appended: u64,
-    /// How far of `appended` somebody waits for.
+    /// How much of `appended` a flush waits for.
     wanted: u64,
     /// Lines that were lost since some were taken.
     dropped: u64,

@@ -11,34 +11,34 @@ use crate::text::{escape_bytes, hex, is_plain_byte};
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// As Apache httpd and nginx do: `client - - [date] "line" status bytes "referer"
-    /// "agent"`.
+    /// That of Apache httpd and nginx: `client - - [date] "request" status bytes "referer"
+    /// "user agent"`.
     Combined,
-    /// An object of JSON (RFC 8259), with what innkeeper knows besides.
+    /// An object of JSON (RFC 8259), with more fields.
     Json,
 }
 
-/// One request and its answer.
+/// One request and its response.
 pub struct Entry<'a> {
     /// The client's address.
     pub client: IpAddr,
     /// The request line, as far as it was received.
-    pub line: &'a [u8],
-    /// The answer's status.
+    pub request: &'a [u8],
+    /// The status of the response.
     pub status: u16,
     /// `Referer`, if there was one.
     pub referer: Option<&'a [u8]>,
     /// `User-Agent`, if there was one.
     pub user_agent: Option<&'a [u8]>,
-    /// Who decided on the answer.
+    /// The decision that the response follows, or `host`.
     pub decision: &'static str,
     /// The digest of the guest that was asked, if one was.
     pub guest: Option<[u8; 6]>,
-    /// How long it took to decide; `None` if it remembered, or was not asked.
+    /// How long the guest took to decide; `None` if the decision was cached, or there is none.
     pub compute_time: Option<Duration>,
-    /// From the request's last byte to the answer's first.
+    /// From the last byte of the request to the first of the response.
     pub first_byte: Duration,
-    /// From the request's last byte to the answer's.
+    /// From the last byte of the request to the last of the response.
     pub total: Duration,
 }
 
@@ -95,13 +95,13 @@ impl Format {
     }
 }
 
-/// Gives the place of the bytes of the body, as `write_json` does.
+/// Returns where the bytes of the body belong, as `write_json` does.
 fn write_combined(text: &mut Vec<u8>, entry: &Entry) -> usize {
     put_address(text, entry.client);
     text.extend_from_slice(b" - - [");
     clock::write_log_date(text);
     text.extend_from_slice(b"] \"");
-    escape_bytes(text, entry.line);
+    escape_bytes(text, entry.request);
     text.extend_from_slice(b"\" ");
     put_number(text, u64::from(entry.status));
     text.push(b' ');
@@ -120,7 +120,7 @@ fn write_json(text: &mut Vec<u8>, entry: &Entry) -> usize {
     text.extend_from_slice(b"\",\"client\":\"");
     put_address(text, entry.client);
     text.extend_from_slice(b"\",\"request\":\"");
-    escape_for_json(text, entry.line);
+    escape_for_json(text, entry.request);
     text.extend_from_slice(b"\",\"status\":");
     put_number(text, u64::from(entry.status));
     text.extend_from_slice(b",\"body_bytes\":");
@@ -175,7 +175,7 @@ fn put_address(text: &mut Vec<u8>, address: IpAddr) {
                 put_number(text, u64::from(octet));
             }
         }
-        // With its rules for zeros it is better left to who knows them.
+        // The standard library knows its rules for zeros.
         IpAddr::V6(address) => put(text, format_args!("{address}")),
     }
 }
@@ -210,7 +210,7 @@ mod tests {
     fn entry(line: &[u8]) -> Entry<'_> {
         Entry {
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            line,
+            request: line,
             status: 200,
             referer: None,
             user_agent: Some(b"a\"b"),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_combined_format() {
+    fn combined_format_is_that_of_apache_and_nginx() {
         let text = written(Format::Combined, &entry(b"GET / HTTP/1.1"));
         let (client, rest) = text.split_once(" [").expect("a date");
         let (_, rest) = rest.split_once("] ").expect("the rest");
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_written_as_addresses_are() {
+    fn client_is_written_as_an_address() {
         for address in ["127.0.0.1", "203.0.113.255", "2001:db8::1", "::"] {
             let client = address.parse().expect("an address");
             let text = written(Format::Combined, &Entry { client, ..entry(b"") });
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_json_format() {
+    fn json_format_is_an_object() {
         let compute_time = Some(Duration::from_micros(9));
         let text = written(Format::Json, &Entry { compute_time, ..entry(b"GET /\xff\\ HTTP/1.1") });
         let (time, rest) = text.split_at(text.find(",\"client\"").expect("a client"));

@@ -154,7 +154,7 @@ impl Record<'_> {
             let first_byte = self.first_byte.map_or(total, |first| first - began);
             let entry = Entry {
                 client: self.peer.address,
-                line: &self.log_line(),
+                request: &self.log_line(),
                 status,
                 referer: field("referer").or(self.received.referer),
                 user_agent: field("user-agent").or(self.received.user_agent),
