@@ -106,8 +106,9 @@ const NAMED: &[(&str, &[&str])] = &[
     ("bindgen", &["guest/runtime/bindings/"]),
     ("exports::innkeeper", &["guest/runtime/bindings/"]),
     ("GuestPre", &["guest/runtime/bindings/"]),
-    // The server connects nowhere. `health` is a process of its own, and asks the server.
-    ("connect", &["helper/fetcher.rs", "commands/health.rs"]),
+    // The server connects nowhere. `health` is a process of its own, and asks the server. A socket
+    // in the file system is asked whether a server still listens there.
+    ("connect", &["helper/fetcher.rs", "commands/health.rs", "transport/endpoint.rs"]),
 ];
 
 /// Lines that a file has at most, and the file in the middle.

@@ -4,7 +4,7 @@
 //! It is small and not in a hurry, so it stands on hyper.
 //!
 //! - [`context`]: what requests work on.
-//! - [`listener`]: where it listens; `server`: its connections; `slots`: how many at a time;
+//! - `server`: its connections; `slots`: how many at a time;
 //!   `patience`: how long a client may take nothing.
 //! - `routes`: the paths; [`access`]: what a client may do.
 //! - `guest`: requests that check or replace the guest; [`status`] and `metrics`: those that
@@ -15,7 +15,6 @@ pub mod access;
 mod api;
 pub mod context;
 mod guest;
-pub mod listener;
 mod metrics;
 mod patience;
 mod response;

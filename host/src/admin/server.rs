@@ -12,12 +12,12 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::context::Admin;
-use super::listener::Listener;
 use super::patience::Patient;
 use super::routes::respond;
 use super::slots::{Slot, Slots};
 use crate::supervise;
 use crate::throttle::Throttle;
+use crate::transport::endpoint::Listener;
 
 /// Connections at a time. Probes, a scraper and a person or two need fewer. For another one
 /// the one ends that has been idle for longest.

@@ -18,7 +18,6 @@ use super::open::{open_root, read_access, token_has_an_address};
 use super::stdout::print;
 use super::worst_case;
 use crate::admin::access::Access;
-use crate::admin::listener::Bound;
 use crate::cli::Settings;
 use crate::diagnostics;
 use crate::guest::Engine;
@@ -30,6 +29,7 @@ use crate::named_file;
 use crate::server;
 use crate::service_manager;
 use crate::text::escaped;
+use crate::transport::endpoint::Bound;
 use crate::transport::listener::{explain, try_bind};
 
 /// Checks everything. Succeeds if a server would start.
@@ -196,7 +196,7 @@ fn check_admin(settings: &Settings, findings: &mut Findings) -> anyhow::Result<(
             "admin",
             Ok(format!("{address} is in use: its server must stop before this one starts")),
         ),
-        Err(problem) => findings.note("admin", Err(anyhow!(problem))),
+        Err(error) => findings.note("admin", Err(anyhow!(error).context("--admin"))),
     }
 }
 

@@ -9,7 +9,6 @@ use anyhow::{Context, anyhow, bail};
 
 use super::engine::{self, Compilation};
 use crate::admin::access::Access;
-use crate::admin::listener::Bound;
 use crate::cli::Settings;
 use crate::files::{CacheSizes, Caches, Files, Options, Resolver};
 use crate::guest::PreparedEngine;
@@ -20,6 +19,7 @@ use crate::log::Format;
 use crate::server::Server;
 use crate::service_manager;
 use crate::transport::ListenAddress;
+use crate::transport::endpoint::Bound;
 
 /// What is opened while the process still may.
 pub(super) struct Opened {
@@ -137,7 +137,7 @@ fn open_admin(
         }
     };
     let access = read_access(settings, address)?;
-    let bound = Bound::bind(address)?;
+    let bound = Bound::bind(address).context("--admin")?;
     Ok(Some((address.clone(), bound, access)))
 }
 

@@ -1,7 +1,7 @@
 //! What every wire needs of a socket: deadlines, transfer of files, the order of sending.
 //!
 //! - `address`: where a server listens.
-//! - `listener`: sockets that listen, one for each worker.
+//! - [`endpoint`]: a listener on one address, as the administration has; `listener`: sockets that listen, one for each worker.
 //! - `stream`: the socket of a connection, with a limit on every wait; `alarm`: its one timer.
 //! - `transfer`: a part of a file on its way to a socket.
 //! - [`send_scheduler`]: the order in which connections send; `unsent`: how much the kernel
@@ -12,6 +12,7 @@
 
 mod address;
 mod alarm;
+pub mod endpoint;
 pub(crate) mod listener;
 pub(crate) mod progress;
 pub(crate) mod proxy_protocol;

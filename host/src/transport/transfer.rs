@@ -75,18 +75,30 @@ impl<'a> Transfer<'a> {
 
     /// The portable way to do the same: read, then write.
     pub(crate) fn step_by_copy(&mut self, socket: impl AsFd) -> io::Result<Step> {
-        let Some(count) = self.next_count() else {
+        if self.left() == 0 {
             return Ok(Step::Done);
-        };
+        }
         let buffer = &mut [0; 16 << 10];
-        let count = count.min(buffer.len());
-        let read = rustix::io::pread(&**self.file, &mut buffer[..count], self.position)?;
+        let read = self.read_chunk(buffer)?;
         if read == 0 {
             return Ok(Step::Truncated);
         }
         let sent = rustix::net::send(socket, &buffer[..read], rustix::net::SendFlags::NOSIGNAL)?;
-        self.position += sent as u64;
+        self.advance(sent);
         Ok(Step::Moved(sent))
+    }
+
+    /// Reads the next bytes, of which [`advance`](Transfer::advance) tells how many were sent: what
+    /// every wire can do that has no `sendfile`. 0 when all is moved, or the file was truncated.
+    /// It may wait for the disk, if [`is_cached`](Transfer::is_cached) does not hold.
+    pub(crate) fn read_chunk(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.next_count().unwrap_or(0).min(buffer.len());
+        Ok(rustix::io::pread(&**self.file, &mut buffer[..count], self.position)?)
+    }
+
+    /// Counts bytes of a chunk that were sent.
+    pub(crate) fn advance(&mut self, sent: usize) {
+        self.position += sent as u64;
     }
 
     /// Whether the next step finds its bytes in memory, as far as samples tell

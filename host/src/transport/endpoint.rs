@@ -1,4 +1,4 @@
-//! Where the administration listens: an address, or a socket that only this user may open.
+//! A listener on one address, or on a socket in the file system that only this user may open.
 
 use std::fmt;
 use std::io;
@@ -9,9 +9,9 @@ use std::path::Path;
 
 use rustix::fs::Mode;
 
+use super::ListenAddress;
+use super::listener::try_bind;
 use crate::named_file;
-use crate::transport::ListenAddress;
-use crate::transport::listener::try_bind;
 
 /// An address that cannot be listened on.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub enum BindProblem {
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen on {} (--admin): ", self.address)?;
+        write!(f, "cannot listen on {}: ", self.address)?;
         match &self.problem {
             BindProblem::InUse => {
                 f.write_str("another program listens there; stop it, or choose another")
