@@ -103,7 +103,7 @@ fn what_the_configuration_names_and_is_wrong_is_1() {
         (&["--code-cache", "file"], "compiled guests in file: it is not a directory"),
         (&["--admin", "unix:file"], "there is a file of that name, which is no socket"),
         (&["--admin", "unix:no/admin"], "--admin: cannot listen on unix:no/admin: No such file"),
-        (&["--admin", "192.0.2.1:80"], "--admin: cannot listen on 192.0.2.1:80"),
+        (&["--admin", "192.0.2.1:80"], "--admin: cannot listen on http://192.0.2.1:80/"),
         (&["--admin-token-file", "file"], "which has no address; set --admin"),
         (&["--admin", "127.0.0.1:0", "--admin-token-file", "file"], "file holds no token"),
         (&["--admin", "127.0.0.1:0", "--admin-token-file", "none"], "cannot read the token in"),
