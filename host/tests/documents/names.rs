@@ -226,10 +226,24 @@ fn each_field_of_json_is_in_the_manual() {
         names(&serde_json::from_str(&text).unwrap(), &mut found);
     }
     assert!(found.len() > 20, "{found:?}");
-    let manual = read("docs/operating.md");
+    let manual = read("docs/operating.md") + &read("docs/admin-api.md");
     let named: BTreeSet<_> = spans(&manual).flat_map(|span| words(span, "_")).collect();
     let missing: Vec<_> = found.iter().filter(|name| !named.contains(&***name)).collect();
-    assert!(missing.is_empty(), "not in docs/operating.md: {missing:?}");
+    assert!(missing.is_empty(), "not in the manual: {missing:?}");
+}
+
+#[test]
+fn each_code_of_an_error_is_in_the_manual() {
+    let (sources, manual) = (sources(&["host/src"], &["rs"]), read("docs/admin-api.md"));
+    let mut codes = BTreeSet::new();
+    for function in sources.split("pub fn code(").skip(1) {
+        let body = function.split("\n    }").next().unwrap();
+        codes.extend(body.split('"').skip(1).step_by(2));
+    }
+    assert!(codes.len() > 10, "{codes:?}");
+    let is_missing = |code: &&&str| !manual.contains(&format!("`{code}`"));
+    let missing: Vec<_> = codes.iter().filter(is_missing).collect();
+    assert!(missing.is_empty(), "not in docs/admin-api.md: {missing:?}");
 }
 
 /// Log events: the code in the columns of tables that say what the log says.
