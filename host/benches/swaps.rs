@@ -96,7 +96,7 @@ impl Swapper<'_> {
         let began = Instant::now();
         std::fs::rename(&next, &self.guest).expect("a guest");
         let digest = Digest::of(&self.guests[*self.serving]);
-        server.wait_for(&format!("the guest {digest} in"));
+        server.wait_for(&format!("guest deployed guest={digest} "));
         (began.elapsed(), ask_anew(server.address))
     }
 }

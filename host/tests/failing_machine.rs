@@ -85,7 +85,7 @@ fn without_room_for_another_thread_requests_are_answered() {
     let large = module(&format!("(data \"{}\")", "x".repeat(4 << 20)), "");
     fs::write(&next, large).unwrap();
     fs::rename(&next, &guest).unwrap();
-    let line = program.wait_for(" active=");
+    let line = program.wait_for(" current=");
     assert!(line.contains("memory"), "{line}");
     assert_eq!(ask(&mut old, "/hello.txt").text(), "hello\n");
     fs::write(&next, replying("two")).unwrap();

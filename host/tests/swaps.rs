@@ -199,7 +199,7 @@ fn what_is_unfit_leaves_the_old_one_serving() {
         place.replace(guest);
         let line = program.wait_for("guest rejected");
         assert!(line.contains(reason), "{reason:?} is the reason, but it says {line}");
-        assert!(line.contains(" active="), "{line}");
+        assert!(line.contains(" current="), "{line}");
         assert_eq!(ask(&mut client, "/"), answer("one"));
         assert_eq!(ask(&mut program.client(), "/"), answer("one"));
     }

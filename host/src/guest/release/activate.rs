@@ -65,7 +65,7 @@ impl Activator {
         tracing::info!(
             guest = %digest,
             path = file.map(|path| tracing::field::display(path.display())),
-            replaced = %old.digest(),
+            previous = %old.digest(),
             elapsed_ms = clock::millis(began.elapsed()),
             compile_ms = clock::millis(compile),
             validate_ms = clock::millis(check),

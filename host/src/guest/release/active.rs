@@ -184,7 +184,7 @@ impl ActiveGuest {
         {
             tracing::error!(
                 guest = %restored,
-                replaced = %old.digest(),
+                previous = %old.digest(),
                 failures = limit,
                 decisions = 1000,
                 "guest rolled back: too many decisions failed"

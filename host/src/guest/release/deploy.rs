@@ -165,7 +165,7 @@ impl Deployer {
         let rolled_back = self.activator.active().roll_back();
         let (restored, old) = rolled_back.ok_or(DeployError::NoPrevious)?;
         let replaced = old.digest();
-        tracing::warn!(guest = %restored, %replaced, "guest rolled back on request");
+        tracing::warn!(guest = %restored, previous = %replaced, "guest rolled back on request");
         self.activator.retire(Some(old));
         Ok(RolledBack { restored, replaced })
     }

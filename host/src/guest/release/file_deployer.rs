@@ -126,7 +126,7 @@ impl FileDeployer {
         let (bytes, cases) = match self.read(&path) {
             Ok(read) => read,
             Err(error) => {
-                tracing::error!(active = %current, %error, "guest file or cases cannot be read");
+                tracing::error!(current = %current, %error, "guest file or cases cannot be read");
                 return active.history().add(Outcome::Unreadable, None, error.to_string());
             }
         };
@@ -145,14 +145,14 @@ impl FileDeployer {
         });
         if is_known && !is_reload {
             self.known = before;
-            return tracing::debug!(guest = %digest, path = %file, active = %current, "guest file unchanged");
+            return tracing::debug!(guest = %digest, path = %file, current = %current, "guest file unchanged");
         }
         if let Some(reason) = active.rejection(digest, with_cases)
             && !is_reload
         {
             self.known = Some(Known { guest: digest, rejected: Some(with_cases) });
             return tracing::warn!(
-                guest = %digest, path = %file, %reason, active = %current, "guest not tried again"
+                guest = %digest, path = %file, %reason, current = %current, "guest not tried again"
             );
         }
         let validated = self.validate(&bytes, &cases);
@@ -170,7 +170,7 @@ impl FileDeployer {
                 tracing::error!(
                     guest = %digest,
                     path = %file,
-                    active = %current,
+                    current = %current,
                     code = error.code(),
                     %error,
                     "guest rejected"
@@ -188,7 +188,7 @@ impl FileDeployer {
         if let Some(reason) = active.rejection(digest, with_cases) {
             self.known = Some(Known { guest: digest, rejected: Some(with_cases) });
             return tracing::warn!(
-                guest = %digest, path = %file, %reason, active = %current, "guest not deployed"
+                guest = %digest, path = %file, %reason, current = %current, "guest not deployed"
             );
         }
         self.activator.activate(validated, Some(&path), began);

@@ -93,7 +93,7 @@ impl UploadDeployer {
         if let Some(error) = &report.error {
             tracing::error!(
                 guest = %digest,
-                active = %old.digest(),
+                current = %old.digest(),
                 code = error.code(),
                 %error,
                 "guest rejected"

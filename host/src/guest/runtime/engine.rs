@@ -5,12 +5,13 @@ use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::code_cache::{self, CodeCache};
+use super::code_cache::CodeCache;
 use super::compile::{CompileLimits, Compiler, Urgency};
 use super::compile_job::CompileError;
 use super::component::{self, Form};
 use super::epoch::{EpochClock, Ticks};
 use super::limits::GuestLimits;
+use super::machine_code;
 use super::settings::{Settings, config};
 use super::slow_pool::SlowPool;
 use crate::guest::digest::Digest;
@@ -90,7 +91,7 @@ impl Engine {
                 }
             },
         )?;
-        let component = code_cache::deserialize(wasm, &code)
+        let component = machine_code::deserialize(wasm, &code)
             .map_err(|error| not_loaded(error, &self.limits))?;
         if let Some(cache) = cache {
             cache.keep_code(wasm, digest, is_edited, &code);

@@ -5,7 +5,8 @@
 //! - [`component`]: bytes in one of three forms become a component.
 //! - [`contract`]: the versions of the contract that are known; `bindings`: their types.
 //! - [`compile`]: compiles guests, in helper processes; [`compile_job`]: one compilation.
-//! - [`code_cache`]: compiled guests on disk; `function_cache`: parts of one that is edited.
+//! - [`code_cache`]: compiled guests on disk, in a [`code_directory`]; `function_cache`: parts of
+//!   one that is edited; `machine_code`: the door for it.
 //! - `malloc_trim`: gives back the memory that compiling took.
 //! - [`program`]: a compiled guest that can run; `instance`: one instance of it, for one call.
 //! - `decision_cost`: the time of a decision; `slow_pool`: threads for slow ones.
@@ -13,6 +14,7 @@
 
 mod bindings;
 pub mod code_cache;
+pub mod code_directory;
 pub mod compile;
 pub mod compile_job;
 pub mod component;
@@ -23,6 +25,7 @@ mod epoch;
 mod function_cache;
 mod instance;
 pub mod limits;
+mod machine_code;
 mod malloc_trim;
 pub mod program;
 mod settings;
