@@ -20,7 +20,7 @@ use super::runtime::component::Form;
 use super::runtime::decision_cost::DecisionCost;
 use super::runtime::engine::Engine;
 use super::runtime::program::{Cost, Program};
-use crate::helper::GiveUp;
+use crate::helper::CancelToken;
 
 /// How long warming up may delay a deployment.
 const WARM_UP: Duration = Duration::from_millis(100);
@@ -54,7 +54,7 @@ impl LoadedGuest {
     /// Compiles a guest, given as a component or as a core module that carries its component
     /// type.
     pub fn load(engine: &Arc<Engine>, bytes: &[u8]) -> Result<LoadedGuest, LoadError> {
-        let (urgency, cancel) = (Urgency::First, GiveUp::default());
+        let (urgency, cancel) = (Urgency::First, CancelToken::default());
         LoadedGuest::load_unless(engine, bytes, Origin::Uploaded, urgency, &cancel)
     }
 
@@ -64,7 +64,7 @@ impl LoadedGuest {
         bytes: &[u8],
         origin: Origin,
         urgency: Urgency,
-        cancel: &GiveUp,
+        cancel: &CancelToken,
     ) -> Result<LoadedGuest, LoadError> {
         let digest = Digest::of(bytes);
         let (form, component) = engine.compile(bytes, digest, urgency, cancel)?;

@@ -1,4 +1,4 @@
-//! The server's end: helpers are asked for, given up, and their death is noticed.
+//! The server's end: helpers are requested and canceled, and their death is noticed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -96,7 +96,7 @@ pub enum NoHelper {
     /// It could not start one.
     NotStarted(String),
     /// Nobody waits for the job any more.
-    GivenUp,
+    Canceled,
 }
 
 impl fmt::Display for NoHelper {
@@ -106,7 +106,7 @@ impl fmt::Display for NoHelper {
                 "the process that starts helpers has ended; restart the server to have it again",
             ),
             NoHelper::NotStarted(why) => write!(f, "no helper can be started: {why}"),
-            NoHelper::GivenUp => f.write_str("nobody waits for it any more"),
+            NoHelper::Canceled => f.write_str("the work is canceled"),
         }
     }
 }
@@ -119,10 +119,10 @@ impl Helpers {
         !self.0.jobs().is_gone
     }
 
-    /// Asks for a helper, which is ended after `wall`, or when `give_up` says so.
-    pub fn begin(&self, role: Role, wall: Duration, give_up: &GiveUp) -> Result<Job, NoHelper> {
-        if give_up.is_wanted() {
-            return Err(NoHelper::GivenUp);
+    /// Asks for a helper, which is ended after `wall`, or when `cancel` is canceled.
+    pub fn begin(&self, role: Role, wall: Duration, cancel: &CancelToken) -> Result<Job, NoHelper> {
+        if cancel.is_canceled() {
+            return Err(NoHelper::Canceled);
         }
         let (sender, events) = mpsc::channel();
         let number = {
@@ -139,7 +139,7 @@ impl Helpers {
         // Where that cannot be sent the spawner is gone, which its thread notices, or it has
         // been silent for long.
         let _ = self.0.order(&Order::Start { job: number, role, wall_ms });
-        let socket = match self.0.first_of(&events, give_up) {
+        let socket = match self.0.first_of(&events, cancel) {
             Ok(Event::Started(socket)) => socket,
             Ok(Event::NotStarted(why)) => return Err(NoHelper::NotStarted(why)),
             Ok(Event::Ended(_)) => return Err(NoHelper::Gone),
@@ -154,10 +154,10 @@ impl Helpers {
             socket: socket.into(),
             events,
             helpers: self.clone(),
-            give_up: give_up.clone(),
+            cancel: cancel.clone(),
             over: None,
         };
-        if give_up.watches(&job.socket) { Ok(job) } else { Err(NoHelper::GivenUp) }
+        if cancel.watches(&job.socket) { Ok(job) } else { Err(NoHelper::Canceled) }
     }
 }
 
@@ -168,14 +168,14 @@ impl Shared {
     }
 
     /// What happens first to a job that was asked for.
-    fn first_of(&self, events: &Receiver<Event>, give_up: &GiveUp) -> Result<Event, NoHelper> {
+    fn first_of(&self, events: &Receiver<Event>, cancel: &CancelToken) -> Result<Event, NoHelper> {
         let began = Instant::now();
         loop {
             match events.recv_timeout(LOOK) {
                 Ok(event) => return Ok(event),
                 Err(RecvTimeoutError::Disconnected) => return Err(NoHelper::Gone),
-                Err(RecvTimeoutError::Timeout) if give_up.is_wanted() => {
-                    return Err(NoHelper::GivenUp);
+                Err(RecvTimeoutError::Timeout) if cancel.is_canceled() => {
+                    return Err(NoHelper::Canceled);
                 }
                 Err(RecvTimeoutError::Timeout) if began.elapsed() >= PATIENCE => {
                     let why = format!(
@@ -269,7 +269,7 @@ pub struct Job {
     pub socket: UnixStream,
     events: Receiver<Event>,
     helpers: Helpers,
-    give_up: GiveUp,
+    cancel: CancelToken,
     over: Option<Ended>,
 }
 
@@ -310,44 +310,44 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        *self.give_up.socket() = None;
+        *self.cancel.socket() = None;
         if self.over.is_none() {
             self.end();
         }
     }
 }
 
-/// Tells that nobody waits for something any more.
+/// Cancels work that no caller waits for any more.
 #[derive(Clone, Default)]
-pub struct GiveUp(Arc<Wish>);
+pub struct CancelToken(Arc<Canceling>);
 
 #[derive(Default)]
-struct Wish {
-    is_wanted: AtomicBool,
-    /// The socket that somebody waits for meanwhile.
+struct Canceling {
+    is_canceled: AtomicBool,
+    /// The socket that a caller waits for meanwhile.
     socket: Mutex<Option<UnixStream>>,
 }
 
-impl GiveUp {
-    /// Whether it is given up.
-    pub fn is_wanted(&self) -> bool {
-        self.0.is_wanted.load(Ordering::Acquire)
+impl CancelToken {
+    /// Whether the work is canceled.
+    pub fn is_canceled(&self) -> bool {
+        self.0.is_canceled.load(Ordering::Acquire)
     }
 
-    /// Gives it up: what waits for a helper stops waiting.
-    pub fn now(&self) {
-        self.0.is_wanted.store(true, Ordering::Release);
+    /// Cancels the work: what waits for a helper stops waiting.
+    pub fn cancel(&self) {
+        self.0.is_canceled.store(true, Ordering::Release);
         if let Some(socket) = &*self.socket() {
             // An error means that it is closed already.
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
 
-    /// Has this socket shut when it is given up; `false` if it is already.
+    /// Shuts this socket down when the work is canceled; `false` if it already is.
     fn watches(&self, socket: &UnixStream) -> bool {
-        // Without another descriptor it is given up later: when the helper is done.
+        // Without another descriptor the work ends later: when the helper is done.
         *self.socket() = socket.try_clone().ok();
-        !self.is_wanted()
+        !self.is_canceled()
     }
 
     fn socket(&self) -> MutexGuard<'_, Option<UnixStream>> {

@@ -34,7 +34,7 @@ mod run;
 mod spawner;
 
 pub use confine::{Bounds, Confinement};
-pub use job::{Ended, GiveUp, Helpers, Job, Spawner};
+pub use job::{CancelToken, Ended, Helpers, Job, Spawner};
 pub use opener::start_opener;
 pub use role::Role;
 pub use run::run;

@@ -95,7 +95,7 @@ pub enum Ending {
     /// By itself.
     Done,
     /// It was ended, as nobody waited for it any more.
-    GivenUp,
+    Canceled,
     /// It took longer than it may, with all waiting.
     Late,
     /// It took more of a processor than it may.

@@ -57,7 +57,7 @@ pub(super) fn run(control: OwnedFd) -> io::Result<()> {
     let mut spawner = Spawner { control, helpers: Vec::new() };
     let outcome = spawner.work();
     for helper in &mut spawner.helpers {
-        helper.end(Ending::GivenUp);
+        helper.end(Ending::Canceled);
         // It is gone in any case, and nobody is left to tell.
         let _ = helper.process.wait();
     }
@@ -140,7 +140,7 @@ impl Spawner {
             Order::End { job } => {
                 let mut helpers = self.helpers.iter_mut();
                 if let Some(helper) = helpers.find(|helper| helper.job == job) {
-                    helper.end(Ending::GivenUp);
+                    helper.end(Ending::Canceled);
                 }
             }
         }

@@ -22,7 +22,7 @@ use super::watch::Watch;
 use crate::guest::digest::Digest;
 use crate::guest::runtime::engine::Engine;
 use crate::guest::validation::report::ValidationReport;
-use crate::helper::GiveUp;
+use crate::helper::CancelToken;
 use crate::supervise;
 
 pub use super::activate::log_first;
@@ -152,7 +152,7 @@ impl Deployer {
         place: OwnedSemaphorePermit,
     ) -> Result<ValidationReport, DeployError> {
         let (report, reported) = oneshot::channel();
-        let canceled_on_drop = CancelOnDrop(GiveUp::default());
+        let canceled_on_drop = CancelOnDrop(CancelToken::default());
         let cancel = canceled_on_drop.0.clone();
         let upload = Upload { bytes, purpose, report, cancel, _place: place };
         // The thread ends only when nothing can be uploaded any more.
@@ -183,11 +183,11 @@ impl Drop for Deployer {
 }
 
 /// A client that waits for a report.
-struct CancelOnDrop(GiveUp);
+struct CancelOnDrop(CancelToken);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.now();
+        self.0.cancel();
     }
 }
 

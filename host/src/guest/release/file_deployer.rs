@@ -23,7 +23,7 @@ use crate::guest::runtime::engine::Engine;
 use crate::guest::validation::cases::{CaseFile, read_cases};
 use crate::guest::validation::error::ValidationError;
 use crate::guest::validation::validate::{Validated, check_beside, digest_with_cases};
-use crate::helper::GiveUp;
+use crate::helper::CancelToken;
 
 /// How long a file that was closed, renamed or linked must stay as it is before it
 /// is read. Deployments make several changes at once.
@@ -199,7 +199,7 @@ impl FileDeployer {
     }
 
     fn validate(&self, bytes: &[u8], cases: &[CaseFile]) -> Result<Validated, ValidationError> {
-        let never = GiveUp::default();
+        let never = CancelToken::default();
         check_beside(&self.engine, Origin::File, bytes, cases, &never)?.validated()
     }
 }

@@ -17,7 +17,7 @@ use crate::guest::validation::cases::{CaseFile, read_cases};
 use crate::guest::validation::error::ValidationError;
 use crate::guest::validation::report::ValidationReport;
 use crate::guest::validation::validate::{Checked, check_beside, digest_with_cases};
-use crate::helper::GiveUp;
+use crate::helper::CancelToken;
 
 /// The purpose of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) struct Upload {
     pub(super) purpose: Purpose,
     pub(super) report: oneshot::Sender<ValidationReport>,
     /// Wanted when the client has gone.
-    pub(super) cancel: GiveUp,
+    pub(super) cancel: CancelToken,
     /// Its place among the uploads that may be in memory, which it has as long as its bytes are.
     pub(super) _place: OwnedSemaphorePermit,
 }
@@ -64,7 +64,7 @@ impl UploadDeployer {
     /// canceled.
     fn process(&self, upload: &Upload) -> Option<ValidationReport> {
         let Upload { bytes, purpose, cancel, .. } = upload;
-        if cancel.is_wanted() {
+        if cancel.is_canceled() {
             return None;
         }
         let began = Instant::now();
@@ -84,7 +84,7 @@ impl UploadDeployer {
                 (report, Some(checked))
             }
         };
-        if cancel.is_wanted() {
+        if cancel.is_canceled() {
             return None;
         }
         if *purpose == Purpose::Check {
@@ -116,7 +116,7 @@ impl UploadDeployer {
     fn check(
         &self,
         bytes: &[u8],
-        cancel: &GiveUp,
+        cancel: &CancelToken,
     ) -> Result<(Checked, Vec<CaseFile>), ValidationError> {
         let cases = read_cases(&self.source.cases)
             .map_err(|error| ValidationError::CasesUnreadable(error.to_string()))?;

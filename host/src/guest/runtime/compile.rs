@@ -20,7 +20,7 @@ use crate::guest::default_guest::DEFAULT_GUEST;
 use crate::guest::load_error::LoadError;
 use crate::helper::job::NoHelper;
 use crate::helper::protocol::{Ending, ProtocolError, open_frame, write_frame};
-use crate::helper::{Bounds, Ended, GiveUp, Helpers, Role};
+use crate::helper::{Bounds, CancelToken, Ended, Helpers, Role};
 use crate::text;
 
 /// How often the processor's time fits into the time that it may take by the clock.
@@ -114,13 +114,13 @@ impl Compiler {
         &self,
         guest: &[u8],
         urgency: Urgency,
-        cancel: &GiveUp,
+        cancel: &CancelToken,
         recall: impl FnOnce() -> Option<Vec<u8>>,
         keep: impl FnOnce(&[u8]),
     ) -> Result<Vec<u8>, LoadError> {
         // Each change of it is one step, whoever panicked.
         let mut known = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
-        if cancel.is_wanted() {
+        if cancel.is_canceled() {
             return Err(LoadError::Canceled);
         }
         if self.keeps_functions && known.is_none() {
@@ -145,13 +145,13 @@ impl Compiler {
         helpers: &Helpers,
         guest: &[u8],
         urgency: Urgency,
-        cancel: &GiveUp,
+        cancel: &CancelToken,
         functions: &[u8],
     ) -> Result<Compiled, LoadError> {
         let wall = self.limits.wall(guest.len());
         let mut job =
             helpers.begin(Role::Compiler, wall, cancel).map_err(|problem| match problem {
-                NoHelper::GivenUp => LoadError::Canceled,
+                NoHelper::Canceled => LoadError::Canceled,
                 NoHelper::Gone | NoHelper::NotStarted(_) => unavailable(problem),
             })?;
         let request = Request {
@@ -176,7 +176,7 @@ impl Compiler {
             Ok((Response::Unconfined(why), _)) => {
                 return Err(unavailable(format_args!("its compiler cannot be confined: {why}")));
             }
-            Err(_) if cancel.is_wanted() => return Err(LoadError::Canceled),
+            Err(_) if cancel.is_canceled() => return Err(LoadError::Canceled),
             Err(ProtocolError::Closed) => return Err(self.ended(job.ended(), guest.len())),
             Err(ProtocolError::Bounds) => {
                 return Err(LoadError::Compile(CompileError::CodeSize(code_limit)));
@@ -211,7 +211,7 @@ impl Compiler {
             Ending::Signal(signal) => {
                 unavailable(format_args!("its compiler was ended by signal {signal}; {RETRY}"))
             }
-            Ending::GivenUp => LoadError::Canceled,
+            Ending::Canceled => LoadError::Canceled,
             Ending::Done | Ending::Failed => unavailable(format_args!(
                 "its compiler ended without a response; if this program's libraries were replaced \
                  since its start, restart the server; {RETRY}"

@@ -16,7 +16,7 @@ use super::settings::{Settings, config};
 use super::slow_pool::SlowPool;
 use crate::guest::digest::Digest;
 use crate::guest::load_error::{LimitError, LoadError};
-use crate::helper::{GiveUp, Helpers};
+use crate::helper::{CancelToken, Helpers};
 use crate::text;
 
 /// How long a decision may keep a worker from its other connections. One that
@@ -72,7 +72,7 @@ impl Engine {
         guest: &[u8],
         digest: Digest,
         urgency: Urgency,
-        give_up: &GiveUp,
+        cancel: &CancelToken,
     ) -> Result<(Form, Component), LoadError> {
         let form = component::form(guest)?;
         let (wasm, cache) = (&self.wasm, self.code_cache.as_ref());
@@ -83,7 +83,7 @@ impl Engine {
         let code = self.compiler.code(
             guest,
             urgency,
-            give_up,
+            cancel,
             || cache?.functions(wasm),
             |functions| {
                 if let Some(cache) = cache {

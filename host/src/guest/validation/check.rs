@@ -22,7 +22,7 @@ use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::runtime::decision_cost::cpu_time;
-use crate::helper::GiveUp;
+use crate::helper::CancelToken;
 use crate::http::Scheme;
 use crate::text;
 
@@ -58,14 +58,14 @@ pub struct CheckReport {
 
 /// Checks a guest. The error is the first that is found.
 pub fn check(guest: &LoadedGuest, cases: &[CaseFile]) -> Result<CheckReport, ValidationError> {
-    check_unless(guest, cases, &GiveUp::default())
+    check_unless(guest, cases, &CancelToken::default())
 }
 
 /// Checks a guest, unless that is canceled.
 pub(super) fn check_unless(
     guest: &LoadedGuest,
     cases: &[CaseFile],
-    cancel: &GiveUp,
+    cancel: &CancelToken,
 ) -> Result<CheckReport, ValidationError> {
     let lines = request_lines();
     let mut report = CheckReport { lines: lines.len(), ..CheckReport::default() };
@@ -147,12 +147,12 @@ impl<'a, I: Iterator<Item = (&'a CaseFile, &'a Case)>> Verdict<'a, I> {
 /// is seen once, with its number, and is not kept: a guest may reply with a MiB on each line.
 fn decide_twice(
     requests: &[GuestRequest<'_>],
-    cancel: &GiveUp,
+    cancel: &CancelToken,
     decide: impl Fn(&GuestRequest<'_>) -> Result<Decision, Failure>,
     mut see: impl FnMut(usize, &Decision),
 ) -> Result<(), ValidationError> {
     let decide = |request: &GuestRequest<'_>| {
-        if cancel.is_wanted() {
+        if cancel.is_canceled() {
             return Err(ValidationError::Canceled);
         }
         decide(request).map_err(|failure| {
@@ -194,7 +194,7 @@ fn shown(line: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{FACTS, GiveUp, GuestRequest, ValidationError, decide_twice, request_lines};
+    use super::{CancelToken, FACTS, GuestRequest, ValidationError, decide_twice, request_lines};
     use crate::guest::{Decision, Failure};
     use std::cell::Cell;
 
@@ -208,7 +208,7 @@ mod tests {
         decide: impl Fn(&GuestRequest<'_>) -> Result<Decision, Failure>,
     ) -> Result<usize, ValidationError> {
         let mut seen = 0;
-        decide_twice(&requests(lines), &GiveUp::default(), decide, |number, _| {
+        decide_twice(&requests(lines), &CancelToken::default(), decide, |number, _| {
             assert_eq!(number, seen);
             seen += 1;
         })?;
@@ -250,10 +250,10 @@ mod tests {
     #[test]
     fn canceled_check_asks_no_more() {
         let lines = request_lines();
-        let (cancel, calls) = (GiveUp::default(), Cell::new(0));
+        let (cancel, calls) = (CancelToken::default(), Cell::new(0));
         let decide = |_: &GuestRequest| {
             calls.set(calls.get() + 1);
-            cancel.now();
+            cancel.cancel();
             Ok(reply(200))
         };
         let result = decide_twice(&requests(&lines), &cancel, decide, |_, _| {});

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::guest::decision::Decision;
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::LoadedGuest;
-use crate::helper::GiveUp;
+use crate::helper::CancelToken;
 use crate::text;
 
 /// Requests that are compared.
@@ -45,13 +45,13 @@ pub struct Difference {
 pub(super) fn compare(
     current: &LoadedGuest,
     candidate: &LoadedGuest,
-    cancel: &GiveUp,
+    cancel: &CancelToken,
 ) -> Comparison {
     let began = Instant::now();
     let mut seen = HashSet::new();
     let mut differences = Vec::new();
     for key in current.cached_requests() {
-        if seen.len() == COMPARED || began.elapsed() > COMPARING || cancel.is_wanted() {
+        if seen.len() == COMPARED || began.elapsed() > COMPARING || cancel.is_canceled() {
             break;
         }
         let request = key.to_string();

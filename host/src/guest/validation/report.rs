@@ -12,7 +12,7 @@ use crate::guest::decision::Kind;
 use crate::guest::digest::Digest;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::runtime::component::Form;
-use crate::helper::GiveUp;
+use crate::helper::CancelToken;
 use crate::text;
 
 /// How long the cases of a report may take: a guest may take all of its deadline for each, and
@@ -70,7 +70,7 @@ impl ValidationReport {
         checked: &Checked,
         cases: &[CaseFile],
         current: &LoadedGuest,
-        cancel: &GiveUp,
+        cancel: &CancelToken,
     ) -> Self {
         let guest = &checked.guest;
         let comparison = compare(current, guest, cancel);
@@ -108,12 +108,16 @@ impl ValidationReport {
 }
 
 /// The outcomes of cases, and how many were skipped for want of time.
-fn outcomes(files: &[CaseFile], guest: &LoadedGuest, cancel: &GiveUp) -> (Vec<CaseOutcome>, usize) {
+fn outcomes(
+    files: &[CaseFile],
+    guest: &LoadedGuest,
+    cancel: &CancelToken,
+) -> (Vec<CaseOutcome>, usize) {
     let began = Instant::now();
     let all = files.iter().flat_map(|file| file.cases.iter().map(move |case| (file, case)));
     let mut outcomes = Vec::new();
     for (file, case) in all {
-        if began.elapsed() > CASES || cancel.is_wanted() {
+        if began.elapsed() > CASES || cancel.is_canceled() {
             break;
         }
         let mut outcome = file.outcome(case, guest);

@@ -12,7 +12,7 @@ use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::origin::Origin;
 use crate::guest::runtime::compile::Urgency;
 use crate::guest::runtime::engine::Engine;
-use crate::helper::GiveUp;
+use crate::helper::CancelToken;
 
 /// A guest that may serve, and what its validation took.
 pub struct Validated {
@@ -51,7 +51,7 @@ pub fn validate(
     cases: &[CaseFile],
 ) -> Result<Validated, ValidationError> {
     let began = Instant::now();
-    let cancel = GiveUp::default();
+    let cancel = CancelToken::default();
     let guest = LoadedGuest::load_unless(engine, bytes, origin, Urgency::First, &cancel)?;
     let compiled = Instant::now();
     let limits = format!("{} {:?}", env!("CARGO_PKG_VERSION"), engine.limits());
@@ -81,7 +81,7 @@ pub(in crate::guest) fn check_beside(
     origin: Origin,
     bytes: &[u8],
     cases: &[CaseFile],
-    cancel: &GiveUp,
+    cancel: &CancelToken,
 ) -> Result<Checked, LoadError> {
     let began = Instant::now();
     let guest = LoadedGuest::load_unless(engine, bytes, origin, Urgency::Beside, cancel)?;
