@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
-use super::queue::count;
+use super::queue::{count, room};
 use crate::throttle::Throttle;
 
 /// The pause before an output that does not wait until there is room is tried again.
@@ -76,7 +76,7 @@ impl<O: Output> Batch<O> {
         Batch {
             out,
             notify,
-            lines: Vec::new(),
+            lines: room(),
             is_torn: false,
             is_failing: false,
             unreported: 0,

@@ -70,7 +70,7 @@ impl Waiting {
 impl Queue {
     pub(super) fn new(bounds: Bounds) -> Queue {
         Queue {
-            waiting: Mutex::default(),
+            waiting: Mutex::new(Waiting { text: room(), ..Waiting::default() }),
             more: Condvar::new(),
             written: Condvar::new(),
             is_running: AtomicBool::new(false),
@@ -176,6 +176,13 @@ impl Queue {
         self.lock().taken = 0;
         self.written.notify_all();
     }
+}
+
+/// Room for lines, so that a few can be written when there is no more memory to be had. Lines
+/// that wait and lines that are being written exchange theirs.
+pub(super) fn room() -> Vec<u8> {
+    const BYTES: usize = 16 << 10;
+    Vec::with_capacity(BYTES)
 }
 
 /// The number of lines.
