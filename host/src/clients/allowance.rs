@@ -18,7 +18,7 @@ use crate::http::Subnet;
 const BURST: Duration = Duration::from_secs(10);
 
 /// Addresses whose rates are kept. When there are more, those that are heard of least begin
-/// anew; 65,536 take some 8 MiB.
+/// again; 65,536 take some 8 MiB.
 const KNOWN: usize = 1 << 16;
 
 /// Bytes of their rates, about.
@@ -61,7 +61,7 @@ pub enum Admission<'a> {
     Served(Option<Place<'a>>),
     /// It is told that its address has too many.
     Refused(Place<'a>),
-    /// It is not even told: so many are being told.
+    /// It is closed without a response: too many are being refused.
     Dropped,
 }
 
@@ -112,7 +112,7 @@ impl Allowance {
 
 impl Places {
     fn held(&self) -> MutexGuard<'_, HashMap<Subnet, Held>> {
-        // Counts are changed in one step, whoever panicked.
+        // Counts are changed in one step, so that a panic leaves them right.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

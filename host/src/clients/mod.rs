@@ -1,6 +1,6 @@
 //! Who the clients are, and how much of the server one of them may have.
 //!
-//! - [`proxies`]: whom a proxy asks for, where it is one that is believed.
+//! - [`proxies`]: the client that a trusted proxy names.
 //! - [`allowance`]: connections and requests of one address.
 
 pub mod allowance;

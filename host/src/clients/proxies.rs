@@ -1,4 +1,4 @@
-//! Whom a proxy asks for. Only proxies that the operator named are believed: anybody
+//! The client that a proxy names. Only proxies that the operator named are trusted: any client
 //! can write an address into a request.
 
 use std::net::{IpAddr, SocketAddr};
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 /// The proxies that are believed.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    /// Those that tell in `X-Forwarded-For` for whom they ask.
+    /// Those that name the client in `X-Forwarded-For`.
     pub trusted: Vec<IpNet>,
     /// Those that begin each connection with a PROXY header.
     pub proxy_protocol: Vec<IpNet>,
@@ -26,9 +26,9 @@ impl Proxies {
         contain(&self.trusted, peer)
     }
 
-    /// For whom a request is made: it came from `peer`, and these are the values of its
+    /// The client of a request: it came from `peer`, and these are the values of its
     /// `X-Forwarded-For` fields in their order, to each of which a proxy appended who asked
-    /// it. The last address that is no proxy of ours; what stands before it, anybody may
+    /// it. The last address that is no proxy of ours; what stands before it, any client may
     /// have written.
     pub fn client<'a>(
         &self,
@@ -82,14 +82,14 @@ mod tests {
             (&["192.0.2.1"][..], "192.0.2.1"),
             (&["192.0.2.1, 10.0.0.2"], "192.0.2.1"),
             (&["192.0.2.1", "fd00::1, 10.0.0.2"], "192.0.2.1"),
-            // Anybody may have written what stands before.
+            // Any client may have written what stands before.
             (&["127.0.0.1, 192.0.2.1"], "192.0.2.1"),
             (&["127.0.0.1", "192.0.2.1"], "192.0.2.1"),
             (&["192.0.2.1:4711"], "192.0.2.1"),
             (&["[2001:db8::1]:4711"], "2001:db8::1"),
             (&["2001:db8::1"], "2001:db8::1"),
             (&["::ffff:192.0.2.1"], "192.0.2.1"),
-            // Nobody but proxies: the first of them.
+            // Only proxies: the first of them.
             (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             (&[], "10.0.0.1"),
             // What is no address ends what can be told.

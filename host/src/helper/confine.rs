@@ -58,7 +58,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Binds this process, for good: no files, no connections, no programs, and so much of
+    /// Binds this process, for good: no files, no connections, no programs, and this much of
     /// the machine. What the kernel does not know is done without.
     pub fn enter(self) -> io::Result<()> {
         // What has been lowered is not raised again without a privilege.
@@ -108,8 +108,8 @@ pub(super) fn name_process(name: &str) {
     }
 }
 
-/// Closes what whoever started the server has left open: no helper may have it.
-#[expect(unsafe_code, reason = "descriptors that nobody owns can only be closed by number")]
+/// Closes what the parent process has left open: no helper may have it.
+#[expect(unsafe_code, reason = "descriptors without an owner can only be closed by number")]
 pub(super) fn close_what_was_inherited() {
     // SAFETY: nothing was opened yet in this process, so no value owns a descriptor beyond
     // the standard ones. The call has no pointers. Before Linux 5.9 it does nothing

@@ -27,10 +27,10 @@ use super::role::{Role, SPAWNER};
 use super::spawner;
 
 /// How long the spawner has to start a helper, or to tell how one ended. It takes milliseconds,
-/// unless somebody has stopped it (SIGSTOP).
+/// unless it is stopped (SIGSTOP).
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often it is looked meanwhile whether somebody still waits.
+/// How often it is looked meanwhile whether the caller still waits.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The spawner, before there is a thread that listens to it.
@@ -95,7 +95,7 @@ pub enum NoHelper {
     Gone,
     /// It could not start one.
     NotStarted(String),
-    /// Nobody waits for the job any more.
+    /// The caller no longer waits for the job.
     Canceled,
 }
 
@@ -163,7 +163,7 @@ impl Helpers {
 
 impl Shared {
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
-        // Each change of it is one step, whoever panicked.
+        // Each change of it is one step, also after a panic.
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

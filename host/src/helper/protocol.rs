@@ -23,10 +23,10 @@
 //! 4 bytes   the length of the head, little-endian: at most MESSAGE_BYTES
 //! 8 bytes   the length of each part, little-endian: at most what the reader allows
 //!           the head, in JSON: a type of the role's own
-//!           the parts: bytes that nobody on the way looks at
+//!           the parts: bytes that are passed on unread
 //! ```
 //!
-//! Whoever reads knows the limit of each length before, and takes no memory for more. Both
+//! The reader knows the limit of each length before, and takes no memory for more. Both
 //! ends are the same program, so another version is a fault and ends the conversation.
 
 use std::fmt;
@@ -56,7 +56,7 @@ pub enum Order {
         /// How long it may take, in milliseconds, with all waiting.
         wall_ms: u64,
     },
-    /// The end of that helper: nobody waits for it any more.
+    /// The end of that helper: its caller no longer waits.
     End {
         /// The number.
         job: u64,
@@ -94,7 +94,7 @@ pub enum News {
 pub enum Ending {
     /// By itself.
     Done,
-    /// It was ended, as nobody waited for it any more.
+    /// It was ended, as its caller no longer waited.
     Canceled,
     /// It took longer than it may, with all waiting.
     Late,

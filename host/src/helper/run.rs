@@ -28,7 +28,7 @@ pub fn run(work: impl FnOnce(Role, UnixStream) -> io::Result<()>) -> Option<Exit
             work(role, socket.into())
         })
     };
-    // There is nobody to tell: who waits sees the socket's end, and the exit code.
+    // The caller sees the socket's end, and the exit code.
     Some(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

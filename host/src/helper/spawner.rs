@@ -1,5 +1,5 @@
 //! The process that starts helpers. It reads orders of the server, and nothing that
-//! came from anybody else.
+//! came from another process.
 
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
@@ -58,7 +58,7 @@ pub(super) fn run(control: OwnedFd) -> io::Result<()> {
     let outcome = spawner.work();
     for helper in &mut spawner.helpers {
         helper.end(Ending::Canceled);
-        // It is gone in any case, and nobody is left to tell.
+        // It is gone in any case, and no caller is left.
         let _ = helper.process.wait();
     }
     outcome
@@ -258,7 +258,7 @@ impl Helper {
 
     /// How it ended, once it has said its last.
     fn ending(mut self) -> (u64, Ending) {
-        // One that only closed what it speaks with does not keep anybody waiting.
+        // One that only closed what it speaks with keeps no caller waiting.
         let _ = self.process.kill();
         let ending = match (self.ended_for, self.process.wait()) {
             (Some(why), _) => why,
@@ -269,7 +269,7 @@ impl Helper {
     }
 }
 
-/// What became of a helper that nobody ended.
+/// What became of a helper that was not ended.
 fn ending(status: ExitStatus, said: &[u8]) -> Ending {
     let said = String::from_utf8_lossy(said);
     match (status.success(), status.signal()) {

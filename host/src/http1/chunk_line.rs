@@ -3,7 +3,7 @@
 use crate::http::token::is_token_byte;
 
 /// Bytes of one line of a chunked body: a size with its extensions, or a trailer
-/// field. Nobody is known to use extensions; all of them count as content too.
+/// field. No client is known to use extensions; all of them count as content too.
 const MAX_CHUNK_LINE: usize = 256;
 
 /// Hexadecimal digits of a chunk's size: what fits into 64 bits.
@@ -25,7 +25,7 @@ pub(super) struct ChunkLine {
 /// be an end of the line, or no end, to another reader.
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    /// In a chunk's size, of which so many digits give this number so far.
+    /// In a chunk's size, whose digits so far give this number.
     Size { digits: usize, size: u64 },
     /// In blanks behind the size or a value. An extension must follow, or `5 6` would be
     /// 5 to one reader and 86 to another.

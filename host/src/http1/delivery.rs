@@ -16,13 +16,13 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// Whether the client, which took so much of what was sent on the connection, took all of
-    /// it.
+    /// Whether the client took all of it: it took `taken` bytes of what was sent on the
+    /// connection.
     pub(super) fn is_taken(&self, taken: u64) -> bool {
         self.is_whole && taken >= self.body.end
     }
 
-    /// Logs and counts what the client took of it, which took so much of what was sent on the
+    /// Logs and counts what the client took of it: it took `taken` bytes of what was sent on the
     /// connection. Gives the room of its line.
     pub(super) fn close(self, service: &Service, worker: usize, taken: u64) -> Draft {
         let body_bytes = taken.clamp(self.body.start, self.body.end) - self.body.start;

@@ -28,15 +28,15 @@ pub struct Limits {
     pub head: Duration,
     /// For the whole of a request's body.
     pub body: Duration,
-    /// From an answer to the first byte of the next request: as long as
+    /// From a response to the first byte of the next request: as long as
     /// nginx waits.
     pub idle: Duration,
-    /// For the client to take some bytes of its answer. Progress counts, not the
+    /// For the client to take some bytes of its response. Progress counts, not the
     /// total: a large file on a slow line takes as long as it takes. A client whose kernel
     /// acknowledges rarely has up to six times as long (`progress.rs`).
     pub stall: Duration,
     /// From the closing of our half of a connection to that of the client's. A
-    /// client that is still sending reads its answer meanwhile, instead of a
+    /// client that is still sending reads its response meanwhile, instead of a
     /// reset (RFC 9112, section 9.6). As long as nginx waits: some send all of a body
     /// before they read.
     pub drain: Duration,

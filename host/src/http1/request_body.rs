@@ -24,7 +24,7 @@ pub enum BodyError {
 }
 
 impl BodyError {
-    /// The status of the answer.
+    /// The status of the response.
     pub fn status(self) -> u16 {
         match self {
             BodyError::TooLarge => 413,
@@ -71,7 +71,7 @@ enum State {
 }
 
 impl BodyDrain {
-    /// For a body with this framing, of at most so many bytes.
+    /// For a body with this framing, of at most this many bytes.
     pub fn new(framing: Framing, allowance: u64) -> Result<BodyDrain, BodyError> {
         let state = match framing {
             Framing::None => State::End,

@@ -13,7 +13,7 @@ use crate::http::token::is_token_byte;
 ///
 /// Of a head that is complete the parser judges the lines. Of one that is not, each
 /// line is judged here as soon as it is whole, by the same functions: a client that
-/// waits for the answer to a malformed line gets it at once (RFC 9112, section 2.2).
+/// waits for the response to a malformed line gets it at once (RFC 9112, section 2.2).
 #[derive(Debug, Default)]
 pub struct Scanner {
     /// Bytes that were looked at.

@@ -19,7 +19,7 @@ impl Connection<'_> {
         look
     }
 
-    /// Logs responses all of which the client took, which took so much of what was sent.
+    /// Logs responses that the client took whole: it took `taken` bytes of what was sent.
     fn settle(&mut self, taken: u64) {
         while let Some(taken_whole) = self.deliveries.pop_front_if(|one| one.is_taken(taken)) {
             self.room = taken_whole.close(self.service, self.peer.worker, taken);

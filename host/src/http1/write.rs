@@ -12,7 +12,7 @@ use crate::transport::transfer::Transfer;
 /// Room for a usual response that is sent in one piece.
 const HEAD_BYTES: usize = 512;
 
-/// Up to so many bytes of a body are copied behind the head: that costs less than
+/// Up to this many bytes of a body are copied behind the head: that costs less than
 /// having the kernel gather two pieces.
 const COPIED_BYTES: usize = 2 << 10;
 

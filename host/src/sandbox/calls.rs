@@ -2,7 +2,7 @@
 //!
 //! A call that is not on the list of the [role](super::allow_lists) fails with EPERM. A call that
 //! Linux 5.0 did not have fails with ENOSYS, as it does there: the C library and others try
-//! new calls, and fall back to old ones on that answer alone. Calls of another architecture
+//! new calls, and fall back to old ones on that error alone. Calls of another architecture
 //! end the process.
 
 use std::collections::BTreeMap;
@@ -137,7 +137,7 @@ fn number(call: c_long) -> u32 {
     u32::try_from(call).unwrap_or(u32::MAX)
 }
 
-/// Compares the number that is loaded, and goes on so many instructions further.
+/// Compares the number that is loaded, and skips this many instructions.
 fn jump(comparison: u32, with: u32, if_so: u8, if_not: u8) -> sock_filter {
     instruction(libc::BPF_JMP | comparison | libc::BPF_K, with, if_so, if_not)
 }

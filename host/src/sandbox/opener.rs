@@ -32,7 +32,7 @@ use rustix::net::{
 };
 
 /// How long a server waits for a file to be opened: a network file system that is gone keeps
-/// the opener for ever, and whoever asks has a file to go on with.
+/// the opener for ever, and the caller has a file to go on with.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Files that are being opened at a time: those of file systems that are gone.
@@ -84,11 +84,11 @@ pub fn open(path: &Path, how: How) -> io::Result<File> {
 
 fn open_here(path: &Path, how: How) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    // It may be a FIFO, whose other end nobody opens, or a terminal.
+    // It may be a FIFO, whose other end is not open, or a terminal.
     options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
     match how {
         How::Read => options.read(true),
-        // Readable by its group, as others expect of logs, and by nobody else.
+        // Readable by its group, as others expect of logs, and by no other user.
         How::Append => options.append(true).create(true).mode(0o640),
     };
     options.open(path)
@@ -101,7 +101,7 @@ impl Opener {
     }
 
     fn ask(&self, number: u32) -> io::Result<File> {
-        // A message is whole or not there, whoever panicked.
+        // A message is whole or not there, also after a panic.
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         let (socket, last) = &mut *line;
         *last = last.wrapping_add(1);
@@ -109,7 +109,7 @@ impl Opener {
         again(|| send(&*socket, &[one, other].concat(), SendFlags::NOSIGNAL)).map_err(gone)?;
         loop {
             let (ticket, error, file) = hear(socket)?;
-            // Of a question that was not waited for there is an answer later.
+            // A response that was no longer waited for comes later.
             if ticket == *last {
                 return match (error, file) {
                     (0, Some(file)) => Ok(file.into()),
@@ -121,7 +121,7 @@ impl Opener {
     }
 }
 
-/// An answer: its question, the error's number, and the file.
+/// A response: its question, the error's number, and the file.
 fn hear(socket: &OwnedFd) -> io::Result<(u32, i32, Option<OwnedFd>)> {
     let mut bytes = [0; MESSAGE_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -164,7 +164,7 @@ fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     }
 }
 
-/// Opens these files whenever it is asked to, until nobody can ask any more.
+/// Opens these files whenever it is asked to, until the other end is closed.
 pub fn serve(socket: OwnedFd, files: Vec<Named>) -> io::Result<()> {
     let (socket, files) = (Arc::new(socket), Arc::new(files));
     let busy = Arc::new(AtomicUsize::new(0));
@@ -190,7 +190,7 @@ pub fn serve(socket: OwnedFd, files: Vec<Named>) -> io::Result<()> {
             move || {
                 let named = files.get(number).ok_or(io::ErrorKind::NotFound.into());
                 let file = named.and_then(|(path, how)| open_here(path, *how));
-                // Where that cannot be sent nobody waits for it any more.
+                // Where that cannot be sent the caller is gone.
                 let _ = tell(&socket, ticket, file);
                 busy.fetch_sub(1, Ordering::AcqRel);
             }
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(opener.number_of(Path::new("/etc/passwd"), How::Read), None);
         assert_eq!(opener.ask(7).expect_err("no name").raw_os_error(), Some(libc::EIO));
         drop(opener);
-        process.join().expect("no panic").expect("it ends with who asks");
+        process.join().expect("no panic").expect("it ends with the caller");
     }
 
     #[test]
@@ -299,7 +299,7 @@ mod tests {
         let files = vec![(PathBuf::from("/"), How::Read)];
         let opener = Opener { line: Mutex::new((ours, 0)), files };
         drop(theirs);
-        let error = opener.ask(0).expect_err("nobody is there");
+        let error = opener.ask(0).expect_err("the opener is gone");
         assert!(error.to_string().contains("has ended; restart"), "{error}");
     }
 

@@ -92,7 +92,7 @@ fn tell(call: &Call) {
     let mut line = Cursor::new([0_u8; 160]);
     let [first, second, third] = call.arguments;
     let name = name_of(call.number).unwrap_or("of an unknown name");
-    // It is long enough, and there is nobody to tell that it was not.
+    // It is long enough, and no one could be told that it was not.
     let _ = writeln!(
         line,
         "innkeeper: the sandbox refused the system call {name} ({}) with {first:#x}, {second:#x}, \

@@ -149,7 +149,7 @@ fn only_what_is_on_the_list_is_allowed() {
         (libc::SYS_personality, &[], EPERM, EPERM, EPERM),
         // The C library falls back to `clone`, whose flags can be seen.
         (libc::SYS_clone3, &[], ENOSYS, ENOSYS, ENOSYS),
-        // Calls of x32, and those that nobody knows yet.
+        // Calls of x32, and those of later kernels.
         ((1 << 30) | libc::SYS_read, &[], ENOSYS, ENOSYS, ENOSYS),
         ((1 << 30) | libc::SYS_execve, &[], ENOSYS, ENOSYS, ENOSYS),
         ((1 << 30) | 520, &[], ENOSYS, ENOSYS, ENOSYS),

@@ -174,8 +174,8 @@ impl Server {
 }
 
 impl Running {
-    /// How often each worker's heart has beaten: about once a second. One that stands still
-    /// serves nobody.
+    /// The number of heartbeats of each worker, about one per second. A worker that misses them
+    /// serves no client.
     pub fn heartbeats(&self) -> Vec<u64> {
         self.heartbeats.iter().map(|heartbeat| heartbeat.load(Ordering::Relaxed)).collect()
     }
@@ -217,7 +217,7 @@ impl Places {
     /// Waits until all connections are gone.
     pub async fn are_free(&self) {
         let all = u32::try_from(self.all).unwrap_or(u32::MAX);
-        // An error would mean that the semaphore was closed, which nobody does.
+        // An error would mean that the semaphore was closed, which never happens.
         let _all = self.free.acquire_many(all).await;
     }
 }

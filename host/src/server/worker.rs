@@ -60,7 +60,7 @@ pub trait Serve: Clone + Send + Sync + 'static {
 /// The sockets that a worker accepts from.
 pub(super) struct Listening {
     pub(super) sockets: Vec<Socket>,
-    /// Dropped with the last of them, which somebody waits for.
+    /// Dropped with the last of them, which the stop waits for.
     pub(super) are_open: mpsc::Sender<()>,
 }
 

@@ -13,7 +13,7 @@ struct Welcome {
 
 /// The form of a listing that is more welcome, given the value of the client's `Accept`
 /// (several lines joined by commas). The page where both are the same, and where neither is
-/// accepted: a 406 helps nobody.
+/// accepted: a 406 helps no client.
 pub(super) fn listing_form(accept: &[u8]) -> Form {
     let json = welcome(accept, b"application", b"json");
     match json.weight > 0 && json > welcome(accept, b"text", b"html") {

@@ -91,7 +91,7 @@ impl Service {
 }
 
 impl Record<'_> {
-    /// The client: the other end of the connection, or whom a trusted proxy names.
+    /// The client: the other end of the connection, or the one that a trusted proxy names.
     pub fn client(&self) -> IpAddr {
         self.peer.address
     }
@@ -183,7 +183,7 @@ impl Record<'_> {
 }
 
 impl Finished {
-    /// Logs and counts that the client took so many bytes of the response's body, and whether it
+    /// Logs and counts that the client took this many bytes of the response's body, and whether it
     /// was cut before its end. Gives the room of its line.
     pub fn taken(
         self,

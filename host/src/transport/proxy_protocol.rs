@@ -29,11 +29,11 @@ const HEADER_START: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// What a connection of a proxy that sends the PROXY protocol begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Header {
-    /// A header of so many bytes, for this client.
+    /// A header of this many bytes, with this client.
     Client { address: IpAddr, bytes: usize },
-    /// A header of so many bytes, for nobody: the proxy itself wants to know whether the
+    /// A header of this many bytes, without a client: the proxy itself wants to know whether the
     /// server is well, or cannot tell.
-    Nobody { bytes: usize },
+    Local { bytes: usize },
     /// The beginning of a header.
     Incomplete,
     /// No header.
@@ -51,7 +51,7 @@ pub(crate) async fn read(
     loop {
         let (client, bytes) = match parse(received) {
             Header::Client { address, bytes } => (address, bytes),
-            Header::Nobody { bytes } => (peer, bytes),
+            Header::Local { bytes } => (peer, bytes),
             Header::Incomplete => match stream.read(received, deadline).await {
                 Read::Data => continue,
                 // Some look whether the server is there, and send nothing.
@@ -78,7 +78,7 @@ fn parse(received: &[u8]) -> Header {
     match ProxyHeader::parse(received, ParseConfig::default()) {
         Ok((header, bytes)) => match header.proxied_address() {
             Some(proxied) => Header::Client { address: proxied.source.ip().to_canonical(), bytes },
-            None => Header::Nobody { bytes },
+            None => Header::Local { bytes },
         },
         Err(Error::BufferTooShort) if may_go_on(received) => Header::Incomplete,
         Err(_) => Header::Malformed,
@@ -129,8 +129,8 @@ mod tests {
             }
         }
         let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
-        assert_eq!(parse(local), Header::Nobody { bytes: 16 });
-        assert_eq!(parse(b"PROXY UNKNOWN\r\n"), Header::Nobody { bytes: 15 });
+        assert_eq!(parse(local), Header::Local { bytes: 16 });
+        assert_eq!(parse(b"PROXY UNKNOWN\r\n"), Header::Local { bytes: 15 });
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl<'a> Transfer<'a> {
         is_cached
     }
 
-    /// Whether its file system may wait for somebody whatever it is asked: then each piece is
+    /// Whether its file system may wait for another machine or process in any call: then each piece is
     /// read beside the worker, by [`read`](Transfer::read), and sent from memory.
     pub(crate) fn is_remote(&self) -> bool {
         !self.file.place().is_local()

@@ -29,7 +29,7 @@ pub(crate) const CROWD: usize = 128;
 /// have taken that without it. After that it gets what it deserves.
 const STEP: u32 = 4;
 
-/// With so much there is no limit but the kernel's, which is the same by default
+/// At this limit only the kernel's counts, which is the same by default
 /// (`net.ipv4.tcp_wmem`).
 const MOST_BYTES: u32 = 4 << 20;
 
