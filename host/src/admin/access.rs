@@ -110,7 +110,7 @@ impl Access {
 
 /// Whether a request was made for this server, and not by a page of another one: its host
 /// is an address or this machine, which no one else can make a name of, and its origin, if
-/// a browser tells one, is the same.
+/// a browser sends one, is the same.
 pub fn is_own(headers: &HeaderMap) -> Result<(), Refusal> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).ok_or(Refusal::Foreign)?;
     let authority: Authority = host.parse().map_err(|_| Refusal::Foreign)?;

@@ -32,9 +32,9 @@ pub(super) struct ErrorBody {
 /// What went wrong.
 #[derive(Serialize)]
 pub(super) struct ErrorObject {
-    /// What programs tell it by.
+    /// For programs. It is stable.
     pub(super) code: &'static str,
-    /// What people are shown. It may change.
+    /// For people. It may change.
     pub(super) message: String,
 }
 

@@ -7,8 +7,8 @@
 //! - `server`: its connections; `slots`: how many at a time;
 //!   `patience`: how long a client may take nothing.
 //! - `routes`: the paths; [`access`]: what a client may do.
-//! - `guest`: requests that check or replace the guest; [`status`] and `metrics`: those that
-//!   tell about the server.
+//! - `guest`: requests that check or replace the guest; [`status`] and `metrics`: the state of
+//!   the server.
 //! - `response`: responses; `api`: their JSON.
 
 pub mod access;

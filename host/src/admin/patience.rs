@@ -1,5 +1,4 @@
-//! A connection to the administration whose client may take its time, but not for ever: hyper
-//! has no limit of its own on how long a client takes nothing.
+//! A limit on how long a client of the administration takes nothing: hyper has none of its own.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,7 +14,7 @@ use crate::transport::send_queue;
 /// From one look at what a client took to the next.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A socket whose client is given up when it takes nothing for so long.
+/// A socket that fails when its client takes nothing for this long.
 pub(super) struct Patient<S> {
     socket: S,
     stall: Duration,
@@ -45,7 +44,7 @@ impl<S> Patient<S> {
 }
 
 impl<S: AsFd> Patient<S> {
-    /// Waits for so long until the client took all that was sent, and resets the connection if
+    /// Waits this long until the client took all that was sent, and resets the connection if
     /// it does not: the kernel would go on for minutes.
     pub(super) async fn taken_within(self, patience: Duration) {
         let until = Instant::now() + patience;
@@ -119,7 +118,7 @@ mod tests {
         let (mut client, socket) = UnixStream::pair().expect("sockets");
         let mut patient = Patient::new(socket, STALL);
         let began = Instant::now();
-        let error = patient.write_all(&vec![0; 8 << 20]).await.expect_err("nobody reads");
+        let error = patient.write_all(&vec![0; 8 << 20]).await.expect_err("no client reads");
         assert_eq!((error.kind(), began.elapsed().as_secs()), (ErrorKind::TimedOut, 10));
         // At the end it has the same time again.
         patient.taken_within(STALL).await;

@@ -2,7 +2,7 @@
 //! and the page in the browser reloads. The page shows an error, and the old guest goes on
 //! serving.
 //!
-//! - [`state`]: the state that pages are told.
+//! - [`state`]: the state that pages listen to.
 //! - [`sources`]: notices changes, and runs the build.
 
 pub mod sources;

@@ -12,7 +12,7 @@ use crate::guest::release::history::Outcome;
 /// The script that pages listen with.
 pub const SCRIPT: &str = include_str!("script.js");
 
-/// The state, as pages are told.
+/// The state, as pages receive it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct State {
     /// Grows when the page in the browser is outdated.

@@ -1,4 +1,4 @@
-//! What tells one guest from another.
+//! The digest that identifies a guest.
 
 use std::fmt;
 

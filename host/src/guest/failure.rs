@@ -9,11 +9,11 @@ use super::decision::rules::Refusal;
 pub enum Failure {
     /// All instances are in use, and as many requests wait for one as may.
     Busy,
-    /// The guest did not decide in time.
+    /// The guest did not decide before its deadline.
     Deadline,
-    /// The guest asked for more memory, or a larger table, than it may have.
+    /// The guest needs more memory, or a larger table, than its limit.
     Memory(String),
-    /// The guest trapped, or its answer could not be read.
+    /// The guest trapped, or its result could not be read.
     Trap(String),
     /// The guest's decision breaks a rule of the contract.
     Refused(Refusal),

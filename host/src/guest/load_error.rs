@@ -57,7 +57,7 @@ impl fmt::Display for LimitError {
 impl std::error::Error for LimitError {}
 
 impl LoadError {
-    /// The code that clients of the administration tell it by.
+    /// Its code in the JSON of the administration.
     pub fn code(&self) -> &'static str {
         match self {
             LoadError::Form(_) => "not-a-guest",

@@ -16,7 +16,7 @@ use crate::guest::digest::Digest;
 use crate::http::{Field, Fields};
 use crate::in_flight::SharedBytes;
 
-/// How to answer a request. The short forms of the contract have become a
+/// How to respond to a request. The short forms of the contract have become a
 /// [`Decision::Serve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -26,7 +26,7 @@ pub enum Decision {
         candidates: Vec<Candidate>,
         /// 200, or a status from 400.
         status: u16,
-        /// Fields for the answer.
+        /// Fields for the response.
         fields: Fields,
     },
     /// There is nothing here.
@@ -37,14 +37,14 @@ pub enum Decision {
         status: u16,
         /// An `http` or `https` URL or a relative reference, in visible ASCII.
         location: String,
-        /// Further fields for the answer.
+        /// Further fields for the response.
         fields: Fields,
     },
-    /// Answer with this.
+    /// Respond with this.
     Reply {
         /// 200 to 599, without those that only the host can use.
         status: u16,
-        /// Fields for the answer.
+        /// Fields for the response.
         fields: Fields,
         /// The body.
         body: SharedBytes,
@@ -90,7 +90,7 @@ pub enum Kind {
     NotFound,
     /// Elsewhere.
     Redirect,
-    /// The guest's own answer.
+    /// The guest's own response.
     Reply,
 }
 
@@ -113,10 +113,10 @@ impl Kind {
 }
 
 impl Decision {
-    /// What tells it from every other decision, whatever the length of what is in it.
+    /// The digest of the decision: of two that differ it differs.
     pub fn digest(&self) -> Digest {
         let mut parts: Vec<Cow<'_, [u8]>> = Vec::new();
-        // What is not text is told apart by its number, and each part by its length.
+        // Each kind of part has a number, and each part its length.
         let fields: &[Field] = match self {
             Decision::Serve { candidates, status, fields } => {
                 parts.push(vec![0].into());
@@ -219,7 +219,7 @@ mod tests {
     use super::{Candidate, Decision, Field, Fields};
 
     #[test]
-    fn decisions_that_differ_anywhere_have_other_digests() {
+    fn decisions_that_differ_have_different_digests() {
         let field = |name: &str, value: &str| Field {
             name: name.to_owned().into(),
             value: value.as_bytes().to_vec().into(),

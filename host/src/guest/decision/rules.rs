@@ -22,7 +22,7 @@ const MAX_LOCATION_BYTES: usize = 8 << 10;
 /// Bytes of a guest's own body. What is larger belongs into a file.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// Fields that tell how an answer is framed, which connection it travels on, or
+/// Fields of how a response is framed, which connection it travels on, or
 /// which bytes of which representation it holds: the host's alone. In lower case
 /// and in order.
 const HOST_FIELDS: [&str; 15] = [
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_forms_are_a_serve_with_one_candidate() {
+    fn short_form_is_a_serve_with_one_candidate() {
         let one = |candidate| {
             Ok(Decision::Serve {
                 candidates: vec![candidate],
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_leave_the_root_are_refused() {
+    fn path_that_leaves_the_root_is_refused() {
         for path in ["", "/", "/etc/passwd", "..", "a/../b", "./a", "a//b", "a/", "a\0b"] {
             let refusal = Err(Refusal::Path(path.to_owned()));
             assert_eq!(Decision::check(Unchecked::File(path.to_owned())), refusal);
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_cannot_split_an_answer() {
+    fn fields_cannot_split_a_response() {
         for value in ["a\r\nSet-Cookie: x", "a\n", "\0", "\u{7f}"] {
             assert_eq!(
                 Decision::check(reply(200, vec![field("x-a", value)], b"")),
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_client_may_be_sent() {
+    fn location_is_a_path_or_an_http_url() {
         for location in
             ["/", "a", "../a?b=c:d", "#x", "?a:b", "http://h/", "HTTPS://h:1/a:b", "//h/a", "/a:b"]
         {

@@ -55,7 +55,7 @@ pub enum DeployError {
 }
 
 impl DeployError {
-    /// The code that clients of the administration tell it by.
+    /// Its code in the JSON of the administration.
     pub fn code(self) -> &'static str {
         match self {
             DeployError::NoPrevious => "no-previous-guest",

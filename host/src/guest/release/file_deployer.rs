@@ -43,7 +43,7 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(super) enum Command {
     /// Something happened to the file.
     Change(Change),
-    /// Read the file, and tell when that is done.
+    /// Read the file, and notify the caller when that is done.
     Reload { done: oneshot::Sender<()> },
     /// The server is about to stop.
     Stop,

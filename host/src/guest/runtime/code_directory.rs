@@ -62,7 +62,7 @@ impl fmt::Display for CodeDirectoryError {
             }
             CodeDirectoryProblem::WritableByOthers => f.write_str(
                 "others could put code there; it must belong to the user that runs innkeeper, and \
-                 be writable by nobody else (chmod 700)",
+                 be writable by no other user (chmod 700)",
             ),
         }
     }

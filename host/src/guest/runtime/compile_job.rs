@@ -1,4 +1,4 @@
-//! One compilation: what a compiler is asked for, how it compiles, and what it returns.
+//! One compilation: its request, its work and its response.
 //!
 //! It is the same in a helper, at the other end of a socket, and in this process.
 

@@ -85,7 +85,7 @@ impl std::error::Error for FormError {}
 const BUILD: &str = "build it with wit-bindgen for the world `guest` of wit/policy.wit";
 
 /// Gives the component that the bytes are, or that the core module in them
-/// describes: `wit-bindgen` leaves a section in each module which tells its
+/// describes: `wit-bindgen` leaves a section in each module with its
 /// component type.
 pub(super) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, FormError> {
     match form(bytes)? {
@@ -117,7 +117,7 @@ pub(super) fn form(bytes: &[u8]) -> Result<Form, FormError> {
     }
 }
 
-/// Whether a core module has a custom section that tells its component type.
+/// Whether a core module has a custom section with its component type.
 ///
 /// Reads section heads only (WebAssembly core specification, section 5.5). What
 /// is damaged beyond them is found, and said, when the module is encoded.

@@ -1,10 +1,10 @@
 //! The version of the contract between host and guest, `wit/policy.wit`.
 //!
-//! A guest's export tells the version that it was made for. A published version never
+//! A guest's export names the version that it was made for. A published version never
 //! changes, and as the host goes by the component model's rule for versions, 0.1.0 also
 //! stands for every later 0.1.x. When 0.2.0 comes, its bindings stand beside those of
-//! 0.1.0: both are turned into the same [`Decision`](crate::guest::decision::Decision), and a generation
-//! knows which of the two its guest speaks. `host/tests/contract` keeps guests of each
+//! 0.1.0: both are turned into the same [`Decision`](crate::guest::decision::Decision), and a
+//! loaded guest knows which of the two it speaks. `host/tests/contract` keeps guests of each
 //! published version.
 
 use std::fmt;

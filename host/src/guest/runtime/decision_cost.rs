@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A guest whose decisions take longer than this, on average, makes none of them on
-/// a worker, where remembered requests would wait for them: ten times what it costs to
+/// a worker, where cached decisions would wait for them: ten times what it costs to
 /// hand one over. One in Rust takes 20 µs, in Go 50, in JavaScript 400 and in Python 2,000.
 /// In a host that is not optimised one in Rust takes 250 to 500 µs, nearly all of it wasmtime's.
 const SLOW: Duration = Duration::from_micros(if cfg!(debug_assertions) { 1_500 } else { 150 });

@@ -20,7 +20,7 @@ use crate::helper::{CancelToken, Helpers};
 use crate::text;
 
 /// How long a decision may keep a worker from its other connections. One that
-/// takes longer is begun anew on a thread of its own, where it has the whole
+/// takes longer is begun again in the slow pool, where it has the whole
 /// deadline. The default guest takes 10 µs.
 pub(super) const WORKER_DEADLINE: Duration = Duration::from_millis(2);
 
@@ -178,8 +178,7 @@ impl PreparedEngine {
         PreparedEngine::with(limits, workers, false, false)
     }
 
-    /// The same, for who edits a guest: functions that it compiled before it does not compile
-    /// again.
+    /// An engine for `innkeeper dev`: it does not compile functions again that it compiled before.
     pub fn for_edits(limits: GuestLimits, workers: u32) -> wasmtime::Result<PreparedEngine> {
         PreparedEngine::with(limits, workers, false, true)
     }

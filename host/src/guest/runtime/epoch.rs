@@ -15,7 +15,7 @@ use crate::supervise;
 /// wake-up of some microseconds.
 const TICK: Duration = Duration::from_millis(1);
 
-/// How long it goes on when nothing runs: waking it costs whoever does as much as
+/// How long it goes on when nothing runs: waking it costs a worker as much as
 /// some ticks.
 const IDLE_TICKS: u32 = 100;
 
@@ -38,7 +38,7 @@ pub(super) struct EpochClock {
     thread: Thread,
 }
 
-/// What the clock and those who run guests share.
+/// What the clock and the threads that run guests share.
 #[derive(Default)]
 struct Hands {
     /// How many guests are running.
@@ -129,7 +129,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn a_deadline_is_at_least_what_was_asked_for() {
+    fn deadline_is_not_shorter_than_its_time() {
         assert_eq!(Ticks::at_least(TICK), Ticks(2));
         assert_eq!(Ticks::at_least(TICK + Duration::from_nanos(1)), Ticks(3));
         assert_eq!(Ticks::at_least(Duration::MAX), Ticks(u64::MAX));
@@ -138,7 +138,7 @@ mod tests {
     /// It did, once: a thread that was not scheduled for the length of its deadline
     /// between asking for ticks and setting that deadline then ran for ever.
     #[test]
-    fn it_does_not_sleep_while_a_guest_may_run() {
+    fn clock_does_not_sleep_while_a_guest_may_run() {
         let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
         let hands = &engine.clock().hands;
         let ticking = engine.clock().ticking();
@@ -151,12 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn it_ticks_again_after_a_panic() {
+    fn clock_ticks_again_after_a_panic() {
         let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
         let hands = &engine.clock().hands;
         hands.panics.store(true, super::Ordering::SeqCst);
         let _ticking = engine.clock().ticking();
-        // Two in a row: the second is that of the clock that began anew.
+        // Two in a row: the second is that of the restarted clock.
         for _ in 0..2 {
             let began = Instant::now();
             while hands.panics.load(super::Ordering::SeqCst) {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn it_sleeps_when_nothing_runs_and_wakes_when_something_does() {
+    fn clock_sleeps_when_nothing_runs_and_wakes_when_something_does() {
         let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
         let hands = &engine.clock().hands;
         let wait_until = |sleeps: bool| {

@@ -1,4 +1,4 @@
-//! Compiled functions, kept from one compilation to the next, for who edits a guest: an
+//! Compiled functions, kept from one compilation to the next, for authors of a guest: an
 //! edited policy in Python has other data and the same 20,000 functions, which take half
 //! a minute to compile.
 //!
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_down_is_recalled() {
+    fn kept_functions_are_recalled() {
         let functions = FunctionCache::default();
         functions.insert(b"a", b"code".to_vec());
         functions.insert(b"", b"".to_vec());
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_had_use_for_is_forgotten() {
+    fn unused_functions_are_forgotten() {
         let functions = FunctionCache::default();
         for key in [b"a", b"b"] {
             functions.insert(key, b"code".to_vec());

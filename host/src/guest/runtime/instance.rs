@@ -73,8 +73,8 @@ pub(super) struct Usage {
     limit: usize,
 }
 
-/// Growth beyond the limit traps, so that the log can tell the cause: a guest
-/// that is told "no" only aborts.
+/// Growth beyond the limit traps, so that the log has the cause: a guest whose growth fails only
+/// aborts.
 impl ResourceLimiter for Usage {
     fn memory_growing(
         &mut self,
@@ -121,7 +121,7 @@ impl fmt::Display for OverLimit {
 
 impl std::error::Error for OverLimit {}
 
-/// Tells apart why a call failed.
+/// Why a call failed.
 fn classify(error: wasmtime::Error) -> Failure {
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return Failure::Busy;

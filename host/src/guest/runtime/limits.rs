@@ -22,7 +22,7 @@ pub struct GuestLimits {
     /// guest that returns the same megabyte a thousand times: 1 MiB of body,
     /// the largest decision that is allowed, and as much again for the rest.
     pub decision_bytes: usize,
-    /// The bytes of decisions that each worker remembers, with the requests that
+    /// The bytes of each worker's cache of decisions, with the requests that
     /// they are for: some 15,000 decisions of the default guest. 0: none.
     pub decision_cache_bytes: u64,
 }

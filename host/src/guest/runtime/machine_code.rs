@@ -9,7 +9,7 @@ pub(super) fn deserialize(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::
     // directly: `compile_job` made them here, or a helper did, which is this program and was
     // started by it, on a socket that no other process has. Or they are from a file that
     // `code_directory` renamed to its name after all of it was written, in a folder and with an owner
-    // and a mode (`is_private`) that let nobody write it but this user, who could run any code
+    // and a mode (`is_private`) that let only this user write it, who could run any code
     // anyway. wasmtime refuses those of another version, of other settings or for another
     // processor. What a compiler that a guest has taken over would give is code of that
     // guest's choice, as it would be if the compiler were part of this process.

@@ -1,7 +1,7 @@
 //! Gives memory back to the system that a compilation had: the allocator would keep it
 //! for the next one, which may be days away. After a guest in Python that is 200 MiB.
 
-/// Gives back what the allocator holds and nobody uses. Takes some milliseconds after a large
+/// Gives back the free memory that the allocator holds. Takes some milliseconds after a large
 /// guest.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "a function of the C library's allocator")]

@@ -1,9 +1,9 @@
-//! Threads for decisions that take too long for a worker: so many run at a time, so
-//! many wait, and no one waits for long. What a worker remembers needs none of them,
-//! so a flood of requests that have to be decided leaves the others alone.
+//! Threads for decisions that take too long for a worker. The number that run, the number that
+//! wait and the time that each waits have bounds. Cached decisions need no thread, so that a
+//! flood of new requests does not delay them.
 //!
-//! Clients take turns: the work of one, however much it is, waits for its own. Where there
-//! is no room for more, it is taken from the client with the longest queue.
+//! Clients take turns: the work of one, however much it is, waits for its own. If the queue is
+//! full, the client with the longest queue loses its latest work.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -20,12 +20,12 @@ use crate::guest::failure::Failure;
 use crate::http::Subnet;
 use crate::priority;
 
-/// Decisions that may wait, for each lane. A guest in Python (2 ms) gets through so
-/// many in a quarter of a second; who comes later is better told at once to come again.
+/// Decisions that may wait, for each thread. A guest in Python (2 ms) makes this many in a
+/// quarter of a second; a later request gets 503 at once.
 const WAITING: usize = 128;
 
-/// How long a decision waits for a lane: ten times the default deadline, a guess. With
-/// guests that use all of their deadline it is this that ends the waiting.
+/// How long a decision waits for a thread: ten times the default deadline, a guess. For guests
+/// that use all of their deadline this limit comes first.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The threads. Dropping this ends them, when they have done what waits.
@@ -63,7 +63,7 @@ enum Called {
 }
 
 impl SlowPool {
-    /// Starts so many of them.
+    /// Starts this many threads.
     pub(super) fn start(count: usize) -> io::Result<SlowPool> {
         SlowPool::with(count, PATIENCE)
     }
@@ -90,7 +90,7 @@ impl SlowPool {
                 // If there is no memory for it, each decision tries again.
                 let _ = prepare_thread();
                 while let Some(work) = queue.next() {
-                    // The panic's hook told of it; whoever waits finds the answer missing.
+                    // The panic's hook logs it; the request finds no result.
                     let _ = catch_unwind(AssertUnwindSafe(|| work(Called::Next)));
                 }
             })?;
@@ -105,19 +105,19 @@ impl SlowPool {
         client: IpAddr,
         decide: impl FnOnce() -> Result<R, Failure> + Send + 'static,
     ) -> Result<R, Failure> {
-        let (answer, answered) = oneshot::channel();
+        let (result, received) = oneshot::channel();
         let (asked, patience) = (Instant::now(), self.patience);
         let work = Box::new(move |called| {
-            // Nobody may be there any more to be told.
-            if answer.is_closed() {
+            // The request may be canceled.
+            if result.is_closed() {
                 return;
             }
             let is_busy = called == Called::Displaced || asked.elapsed() > patience;
-            let _ = answer.send(if is_busy { Err(Failure::Busy) } else { decide() });
+            let _ = result.send(if is_busy { Err(Failure::Busy) } else { decide() });
         });
         self.queue.put(Subnet::of(client), work);
         let panicked = |_| Err(Failure::Trap("the host panicked when it was to run it".to_owned()));
-        answered.await.unwrap_or_else(panicked)
+        received.await.unwrap_or_else(panicked)
     }
 }
 
@@ -211,33 +211,33 @@ mod tests {
         IpAddr::from([192, 0, 2, number])
     }
 
-    /// One lane that is in use until the sender is dropped.
+    /// A pool of one thread that is in use until the sender is dropped.
     fn blocked() -> (tokio::runtime::Runtime, std::sync::Arc<SlowPool>, mpsc::Sender<()>) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let slow_pool = std::sync::Arc::new(SlowPool::start(1).expect("a thread"));
         let (end, ended) = mpsc::channel::<()>();
         let (begin, begun) = mpsc::channel();
         let wait = move || {
-            begin.send(()).expect("somebody waits");
+            begin.send(()).expect("the test waits");
             let _ = ended.recv();
             Ok(())
         };
-        let lane = std::sync::Arc::clone(&slow_pool);
-        runtime.spawn(async move { lane.run(client(1), wait).await });
+        let pool = std::sync::Arc::clone(&slow_pool);
+        runtime.spawn(async move { pool.run(client(1), wait).await });
         runtime.block_on(tokio::task::yield_now());
         begun.recv().expect("it runs");
         (runtime, slow_pool, end)
     }
 
     #[test]
-    fn what_finds_no_room_to_wait_is_told_at_once() {
+    fn decision_beyond_the_queue_is_busy_at_once() {
         let (runtime, slow_pool, end) = blocked();
         let wait = |number| {
             let slow_pool = std::sync::Arc::clone(&slow_pool);
             runtime.spawn(async move { slow_pool.run(client(1), move || Ok(number)).await })
         };
         let waiting: Vec<_> = (0..WAITING).map(wait).collect();
-        // A runtime gets to so many in some turns of its own.
+        // A runtime needs several turns for this many.
         for _ in 0..WAITING {
             runtime.block_on(tokio::task::yield_now());
         }
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_take_turns_and_who_has_most_makes_room() {
+    fn clients_take_turns_and_the_longest_queue_loses_work() {
         let (runtime, slow_pool, end) = blocked();
         let (done, order) = mpsc::channel();
         let wait = |from: u8, number: usize| {
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waited_too_long_is_not_begun() {
+    fn decision_that_waited_too_long_is_busy() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let slow_pool = SlowPool::with(1, Duration::ZERO).expect("a thread");
         let late = slow_pool.run(client(1), || -> Result<(), Failure> { panic!("it is begun") });
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_costs_one_decision() {
+    fn panic_is_a_trap_of_one_decision() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let slow_pool = SlowPool::start(1).expect("a thread");
         let panics =

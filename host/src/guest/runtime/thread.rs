@@ -8,7 +8,7 @@ use std::panic::catch_unwind;
 /// left; and each request after that one did.
 pub fn prepare_thread() -> io::Result<()> {
     catch_unwind(wasmtime::Engine::tls_eager_initialize).map_err(|_| {
-        let told = "there is no memory for what a thread needs to run guests";
-        io::Error::new(io::ErrorKind::OutOfMemory, told)
+        let message = "there is no memory for what a thread needs to run guests";
+        io::Error::new(io::ErrorKind::OutOfMemory, message)
     })
 }

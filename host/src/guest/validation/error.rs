@@ -55,7 +55,7 @@ pub struct FailedCases {
 }
 
 impl ValidationError {
-    /// The code that clients of the administration tell it by.
+    /// Its code in the JSON of the administration.
     pub fn code(&self) -> &'static str {
         match self {
             ValidationError::Load(error) => error.code(),

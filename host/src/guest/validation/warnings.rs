@@ -1,5 +1,5 @@
-//! What a guest may decide and had better not: answers that lack a field which their
-//! status needs, and redirects that lead where the request says.
+//! Decisions that are allowed and unwise: responses that lack a field which their status needs,
+//! and redirects to a host that the request names.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ pub(in crate::guest) const TEMPTING_TARGETS: [&str; 14] = [
 /// What is wrong with a decision that breaks no rule of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::guest) enum Warning {
-    /// An answer with this status has to have this field.
+    /// A response with this status has to have this field.
     Lacks { status: u16, field: &'static str },
     /// 426 has to have `Upgrade`, which is the host's.
     Upgrade,
@@ -55,14 +55,14 @@ impl fmt::Display for Warning {
                  path with one, or a whole URL",
             ),
             Warning::Requested => f.write_str(
-                "who writes the link chooses the host (an open redirect): redirect to paths, or to \
+                "the author of a link chooses the host (an open redirect): redirect to paths, or to \
                  hosts of a list",
             ),
         }
     }
 }
 
-/// What is to be said of a decision on the request with this line.
+/// The warning about a decision on the request with this line.
 pub(in crate::guest) fn of(line: &[u8], decision: &Decision) -> Option<Warning> {
     let has = |fields: &[Field], name: &str| {
         fields.iter().any(|field| field.name.eq_ignore_ascii_case(name))
