@@ -3,11 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Resource, Signal};
 
-use crate::fixture::site;
+use crate::failing_machine::limit;
+use crate::fixture::{Client, site};
 use crate::running::{Program, serving, until, workspace};
 use crate::wat_guest::{importing, module, replying};
 
@@ -167,6 +170,27 @@ fn json_log_has_one_shape_from_start_to_stop() {
         assert!(messages.contains(message), "{message} in {messages:?}");
     }
     assert!(messages.len() > 8, "{messages:?}");
+}
+
+/// It is tried ten times a second while there are no descriptors.
+#[test]
+fn repeated_event_is_logged_once() {
+    let folder = site();
+    let flags = ["--workers", "1", "--admin", "127.0.0.1:0"];
+    let mut program = Program::start(serving(&folder.path().join("root"), &flags), 1);
+    let admin = program.admin();
+    let before = limit(&program, Resource::Nofile, Some(3));
+    let mut client = Client::connect(admin);
+    client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    program.wait_for("cannot accept admin connection");
+    client.socket().set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    assert_eq!(client.receive().unwrap_err().kind(), ErrorKind::WouldBlock);
+    client.socket().set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    limit(&program, Resource::Nofile, before);
+    assert_eq!(client.reply().text(), "ok\n");
+    program.signal(Signal::TERM);
+    let (_, _, said) = program.finish();
+    assert_eq!(said.matches("cannot accept admin connection").count(), 1, "{said}");
 }
 
 /// Requests of all kinds: served with all fields, refused, and given up by the client.
