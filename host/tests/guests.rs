@@ -159,7 +159,7 @@ fn the_built_in_guest_is_fast_on_any_line() {
     let engine = Arc::new(Engine::counting(GuestLimits::default()).unwrap());
     let guest = LoadedGuest::load(&engine, DEFAULT_GUEST).unwrap();
     let facts = Facts { client: [127, 0, 0, 1].into(), scheme: Scheme::Http };
-    let room = Limits::default().line_bytes - "GET / HTTP/1.1".len();
+    let room = Limits::default().request.line_bytes - "GET / HTTP/1.1".len();
     for unit in [
         "a", "/", "a/", "./", "../", "a/../", "%41", "%41/", "%2e/", "%2f", "%C3%A9", ".a/", "?",
         "\\",

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use innkeeper::http::{Method, Peer};
+use innkeeper::http::{self, Method, Peer};
 use innkeeper::http1::Limits;
 use innkeeper::http1::head::Head;
 use innkeeper::http1::request_body::{self, BodyDrain, BodyError};
@@ -33,7 +33,8 @@ pub fn run(input: &[u8]) {
 /// Limits that short inputs meet.
 pub fn narrow() -> Limits {
     let limits = Limits::default();
-    Limits { line_bytes: 40, head_bytes: 160, fields: 4, empty_lines: 1, body_bytes: 20, ..limits }
+    let request = http::Limits { line_bytes: 40, head_bytes: 160, fields: 4, body_bytes: 20 };
+    Limits { request, empty_lines: 1, ..limits }
 }
 
 /// What a connection of innkeeper's makes of these pieces.
@@ -67,7 +68,7 @@ fn turns_of_innkeeper(pieces: &[&[u8]], limits: &Limits) -> Vec<Turn> {
                 return turns;
             }
         };
-        let body = match BodyDrain::new(framing, limits.body_bytes) {
+        let body = match BodyDrain::new(framing, limits.request.body_bytes) {
             Err(fault) => Body::Refused(status_of(fault)),
             Ok(mut body) => loop {
                 if body.is_done() {

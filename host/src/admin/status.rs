@@ -160,8 +160,8 @@ impl Subject {
                 guest_memory_bytes: self.limits.memory_bytes,
                 guest_stack_bytes: self.limits.stack_bytes,
                 decision_cache_bytes: self.limits.decision_cache_bytes,
-                line_bytes: connection.line_bytes,
-                head_bytes: connection.head_bytes,
+                line_bytes: connection.request.line_bytes,
+                head_bytes: connection.request.head_bytes,
                 requests_per_connection: connection.requests,
             },
         }

@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(fallback, Fallback::Previous);
         let limits = serving(&["--keepalive-timeout", "5s", "--max-header-fields", "16"]);
         let limits = limits.limits.connection_limits();
-        assert_eq!((limits.idle, limits.fields), (Duration::from_secs(5), 16));
+        assert_eq!((limits.idle, limits.request.fields), (Duration::from_secs(5), 16));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 //! - [`request`], [`method`]: what is asked for.
 //! - [`response`], [`status`], [`fields`], [`body`]: how it is answered.
 //! - [`token`], [`host`]: what names and authorities may hold.
-//! - [`peer`]: the other end of a connection.
+//! - [`peer`]: the other end of a connection; [`limits`]: what a request may hold.
 
 pub mod body;
 pub mod fields;
 pub mod host;
+pub mod limits;
 pub mod method;
 pub mod peer;
 pub mod request;
@@ -17,6 +18,7 @@ pub mod token;
 
 pub use body::{Body, ByteRange, Content};
 pub use fields::{Field, Fields};
+pub use limits::Limits;
 pub use method::Method;
 pub use peer::{Peer, Subnet};
 pub use request::{FieldLine, Request, Scheme, Version};

@@ -39,7 +39,7 @@ impl Connection<'_> {
     /// Whether it sends the body all the same cannot be known, so that response is
     /// the connection's last.
     pub(super) async fn drain(&mut self, head: &Head<'_>) -> Result<Drained, DrainError> {
-        let body = BodyDrain::new(head.framing, self.http1.limits.body_bytes)?;
+        let body = BodyDrain::new(head.framing, self.http1.limits.request.body_bytes)?;
         if body.is_done() {
             return Ok(Drained::Whole);
         }

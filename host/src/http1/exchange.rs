@@ -55,7 +55,7 @@ impl Connection<'_> {
     }
 
     async fn refuse_malformed(&mut self, received: &[u8], status: u16, why: &str) -> Next {
-        let received = known(received, self.http1.limits.line_bytes);
+        let received = known(received, self.http1.limits.request.line_bytes);
         let mut record = self.service.begin_malformed(self.peer, received);
         let response = self.service.refuse(status, why, &record);
         // Also where the rest of the head could not be read (RFC 9110, section 9.3.2).

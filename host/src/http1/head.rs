@@ -39,7 +39,7 @@ impl<'a> Head<'a> {
         let Line { method, target, authority, minor_version } = parse_line(line)?;
 
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-        let allowed = &mut fields[..limits.fields.min(MAX_FIELDS)];
+        let allowed = &mut fields[..limits.request.fields.min(MAX_FIELDS)];
         let fields = match parse_fields(block, allowed)? {
             httparse::Status::Complete((_, fields)) => fields
                 .iter()

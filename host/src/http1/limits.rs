@@ -1,25 +1,18 @@
-//! How much, how many and how long: every bound on a connection.
+//! How many and how long: the bounds on a connection that speaks HTTP/1.
 
 use std::time::Duration;
+
+use crate::http;
 
 /// The bounds on one connection. Their defaults serve every browser and tool
 /// that we know, and starve the rest.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of a request line. nginx and Apache httpd take 8 KiB too; browsers
-    /// and caches send up to that.
-    pub line_bytes: usize,
-    /// Bytes of a head, with its line. Four times the line, as in nginx: room
-    /// for large cookies.
-    pub head_bytes: usize,
-    /// Field lines of a head. Browsers send about 15, a proxy adds some more.
-    pub fields: usize,
+    /// What a request may hold.
+    pub request: http::Limits,
     /// Empty lines before a request line, which old clients send after a body
     /// (RFC 9112, section 2.2).
     pub empty_lines: usize,
-    /// Bytes of a request's body. It is read only to be discarded, so that the
-    /// connection can go on; beyond this, closing it is cheaper for everyone.
-    pub body_bytes: u64,
     /// From the start of a connection to the first byte of its first request.
     /// Browsers open connections ahead and may not use them at once.
     pub first_byte: Duration,
@@ -56,11 +49,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            line_bytes: 8 << 10,
-            head_bytes: 32 << 10,
-            fields: 100,
+            request: http::Limits::default(),
             empty_lines: 4,
-            body_bytes: 1 << 20,
             first_byte: Duration::from_secs(30),
             head: Duration::from_secs(10),
             body: Duration::from_secs(30),

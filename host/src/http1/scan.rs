@@ -111,9 +111,9 @@ impl Scanner {
             Some(&first) if first != b'\r' && !is_token_byte(first) => {
                 Err(Shown { error: HeadError::NotHttp, at: self.start + 1 })
             }
-            _ if line.len() > limits.line_bytes => {
-                let may_end = line[limits.line_bytes] == b'\r';
-                let at = self.start + limits.line_bytes + if may_end { 2 } else { 1 };
+            _ if line.len() > limits.request.line_bytes => {
+                let may_end = line[limits.request.line_bytes] == b'\r';
+                let at = self.start + limits.request.line_bytes + if may_end { 2 } else { 1 };
                 Err(Shown { error: HeadError::LongLine, at })
             }
             _ => Ok(()),
@@ -122,10 +122,10 @@ impl Scanner {
 
     /// Refuses a head of which more than allowed has arrived, up to `end`.
     fn check_size(&self, end: usize, limits: &Limits) -> Result<(), Shown> {
-        if end - self.start > limits.head_bytes {
+        if end - self.start > limits.request.head_bytes {
             return Err(Shown {
                 error: HeadError::LargeHead,
-                at: self.start + limits.head_bytes + 1,
+                at: self.start + limits.request.head_bytes + 1,
             });
         }
         Ok(())
@@ -143,7 +143,7 @@ impl Scanner {
         }
         if self.past_line && self.judged < self.line_start {
             let lines = received.get(self.judged..self.line_start).unwrap_or_default();
-            check_fields(lines, limits.fields.saturating_sub(self.fields))?;
+            check_fields(lines, limits.request.fields.saturating_sub(self.fields))?;
             self.fields += memchr_iter(b'\n', lines).count();
             self.judged = self.line_start;
         }
@@ -161,11 +161,21 @@ impl Scanner {
 
 #[cfg(test)]
 mod tests {
+    use crate::http;
+
     use super::{Extent, HeadError, Limits, Scanner};
 
     /// Scans the bytes as they would arrive one by one, and all at once.
     fn scan(received: &[u8]) -> Result<Option<Extent>, HeadError> {
-        let limits = Limits { line_bytes: 20, head_bytes: 40, fields: 4, ..Limits::default() };
+        let limits = Limits {
+            request: http::Limits {
+                line_bytes: 20,
+                head_bytes: 40,
+                fields: 4,
+                ..Default::default()
+            },
+            ..Limits::default()
+        };
         let whole = Scanner::default().scan(received, &limits);
         let mut scanner = Scanner::default();
         let mut lengths = 0..=received.len();

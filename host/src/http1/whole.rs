@@ -36,7 +36,7 @@ pub fn read<'a>(
 ) -> Result<(Head<'a>, Persistence), Refusal> {
     let head = parse(bytes, limits, peer)
         .map_err(|error| Refusal { status: error.status(), why: error.to_string() })?;
-    let body = BodyDrain::new(head.framing, limits.body_bytes)
+    let body = BodyDrain::new(head.framing, limits.request.body_bytes)
         .map_err(|error| Refusal { status: error.status(), why: error.why().to_owned() })?;
     let persistence = match head.expects_continue && !body.is_done() {
         // Whether the body comes all the same cannot be known.

@@ -73,7 +73,7 @@ pub fn turns(mut bytes: &[u8], limits: &Limits) -> Vec<Turn> {
             }
         };
         bytes = &bytes[end..];
-        let (body, length) = match body::length(request.framing, bytes, limits.body_bytes) {
+        let (body, length) = match body::length(request.framing, bytes, limits.request.body_bytes) {
             Ok(Some(length)) => (Body::Whole, length),
             Ok(None) => (Body::Unfinished, 0),
             Err(status) => (Body::Refused(status), 0),
@@ -96,7 +96,7 @@ fn head_extent(bytes: &[u8], limits: &Limits) -> Result<Option<(usize, usize)>, 
     let mut fields = 0;
     for at in 0..bytes.len() {
         if bytes[at] == b'\n' {
-            if at + 1 - start > limits.head_bytes {
+            if at + 1 - start > limits.request.head_bytes {
                 return Err(431);
             }
             if at == line_start || bytes[at - 1] != b'\r' {
@@ -117,7 +117,7 @@ fn head_extent(bytes: &[u8], limits: &Limits) -> Result<Option<(usize, usize)>, 
             } else if has_request_line {
                 parse_field(line).ok_or(400_u16)?;
                 fields += 1;
-                if fields > limits.fields {
+                if fields > limits.request.fields {
                     return Err(431);
                 }
             } else {
@@ -130,11 +130,11 @@ fn head_extent(bytes: &[u8], limits: &Limits) -> Result<Option<(usize, usize)>, 
             }
             let line = &bytes[start..=at];
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.len() > limits.line_bytes {
+            if line.len() > limits.request.line_bytes {
                 return Err(414);
             }
         }
-        if at + 1 - start > limits.head_bytes {
+        if at + 1 - start > limits.request.head_bytes {
             return Err(431);
         }
         if bytes[at] != b'\n' && at > line_start && bytes[at - 1] == b'\r' {
@@ -157,7 +157,7 @@ fn parse(head: &[u8], limits: &Limits) -> Result<Request, u16> {
     let mut fields = Vec::new();
     for line in field_lines.iter().take_while(|line| !line.is_empty()) {
         fields.push(parse_field(line).ok_or(400_u16)?);
-        if fields.len() > limits.fields {
+        if fields.len() > limits.request.fields {
             return Err(431);
         }
     }

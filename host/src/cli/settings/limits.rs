@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use crate::cli::values::{at_least_one, connections, size, time};
+use crate::http;
 use crate::http1::Limits;
 use crate::http1::head::MAX_FIELDS;
 
@@ -160,11 +161,13 @@ impl LimitSettings {
     pub fn connection_limits(&self) -> Limits {
         let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
         Limits {
-            line_bytes: bytes(self.max_request_line_size),
-            head_bytes: bytes(self.max_header_size),
-            fields: usize::from(self.max_header_fields),
+            request: http::Limits {
+                line_bytes: bytes(self.max_request_line_size),
+                head_bytes: bytes(self.max_header_size),
+                fields: usize::from(self.max_header_fields),
+                body_bytes: self.max_body_size.as_u64(),
+            },
             empty_lines: usize::from(self.max_empty_lines),
-            body_bytes: self.max_body_size.as_u64(),
             first_byte: self.first_byte_timeout,
             head: self.header_timeout,
             body: self.body_timeout,
