@@ -49,7 +49,7 @@ impl From<clap::Error> for ConfigError {
     }
 }
 
-/// Why clap refuses a value, without the flag that nobody typed: one line.
+/// Why clap refuses a value, without the flag, which was not typed: one line.
 pub(super) fn reason(error: &clap::Error) -> String {
     let value = match error.get(ContextKind::InvalidValue) {
         Some(ContextValue::String(value)) => format!("invalid value {value:?}"),

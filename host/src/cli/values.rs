@@ -1,5 +1,4 @@
-//! Reads the value of a flag: it is a value within its bounds, or a sentence that tells what to
-//! write.
+//! Parses the value of a flag: a value within its bounds, or a sentence with what to write instead.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -107,7 +106,7 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// Reads where the administration listens, also in the form in which a server tells it.
+/// Reads the address of the administration, also in the form in which a server prints it.
 pub(super) fn admin_address(text: &str) -> Result<ListenAddress, String> {
     let text = text.strip_prefix("http://").map_or(text, |text| text.trim_end_matches('/'));
     match text.strip_prefix("unix:") {

@@ -33,7 +33,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let guest = load(&name, &bytes, engine)?;
     let compile = began.elapsed();
     let mut out = io::stdout().lock();
-    let mut tell = |what: &str, value: std::fmt::Arguments| {
+    let mut print = |what: &str, value: std::fmt::Arguments| {
         writeln!(out, "{what:<10} {}", escaped(&value.to_string()))
             .context("cannot write to standard output")
     };
@@ -41,18 +41,18 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
         true => "none".to_owned(),
         false => names.join(", "),
     };
-    tell("guest", format_args!("{name}"))?;
-    tell("digest", format_args!("sha256:{:#}", guest.digest()))?;
+    print("guest", format_args!("{name}"))?;
+    print("digest", format_args!("sha256:{:#}", guest.digest()))?;
     let (form, size) = (guest.form(), bytes.len());
-    tell("form", format_args!("{form}, {} ({size} bytes)", ByteSize(size as u64)))?;
-    tell("world", format_args!("{INTERFACE}"))?;
+    print("form", format_args!("{form}, {} ({size} bytes)", ByteSize(size as u64)))?;
+    print("world", format_args!("{INTERFACE}"))?;
     let imports = list(guest.imports().iter().map(String::as_str).collect());
     let inert = if guest.imports().is_empty() { "" } else { " (calling one traps)" };
-    tell("imports", format_args!("{imports}{inert}"))?;
-    tell("interests", format_args!("{}", list(guest.interests().collect())))?;
-    tell("compiled", format_args!("in {compile:.1?}"))?;
+    print("imports", format_args!("{imports}{inert}"))?;
+    print("interests", format_args!("{}", list(guest.interests().collect())))?;
+    print("compiled", format_args!("in {compile:.1?}"))?;
     match sample(&guest) {
-        Err(failure) => tell("decision", format_args!("none: {failure}"))?,
+        Err(failure) => print("decision", format_args!("none: {failure}"))?,
         Ok(samples) => {
             let median = |part: fn(&Cost) -> Duration| {
                 let mut times: Vec<_> = samples.iter().map(part).collect();
@@ -60,7 +60,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
                 times[times.len() / 2]
             };
             let all = median(|cost| cost.instantiate + cost.decide + cost.drop);
-            tell(
+            print(
                 "decision",
                 format_args!(
                     "{all:.1?} on a fresh instance, the median of {}: instantiate {:.1?}, call {:.1?}, \
@@ -72,9 +72,9 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
                 ),
             )?;
             let memory = samples.iter().map(|cost| cost.memory_bytes).max().unwrap_or_default();
-            tell("memory", format_args!("{}", ByteSize(memory as u64).display().iec()))?;
+            print("memory", format_args!("{}", ByteSize(memory as u64).display().iec()))?;
             if let Some(instructions) = count_instructions(arguments, helpers, &bytes)? {
-                tell("fuel", format_args!("{instructions} instructions"))?;
+                print("fuel", format_args!("{instructions} instructions"))?;
             }
         }
     }
@@ -85,7 +85,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
                 .iter()
                 .map(|(kind, count)| format!("{count} {}", kind.name()))
                 .collect();
-            tell(
+            print(
                 "checked",
                 format_args!(
                     "{} request lines and {} cases, twice: {}",
@@ -95,13 +95,13 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
                 ),
             )?;
             for warning in &report.warnings {
-                tell("warning", format_args!("{warning}"))?;
+                print("warning", format_args!("{warning}"))?;
             }
-            tell("verdict", format_args!("accepted"))?;
+            print("verdict", format_args!("accepted"))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(problem) => {
-            tell("verdict", format_args!("rejected: {problem}"))?;
+            print("verdict", format_args!("rejected: {problem}"))?;
             Ok(ExitCode::FAILURE)
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! What it names is opened, the guest is compiled and validated with its cases, and each address
 //! is bound for a moment. Nothing is served, and no file is made or changed. All problems are
-//! told, and not the first alone.
+//! reported, and not the first alone.
 
 use std::fs;
 use std::io;
@@ -58,7 +58,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     Ok(if findings.problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What is found is written at once: facts to standard output, problems to standard error.
+/// Prints findings: facts to standard output, problems to standard error.
 #[derive(Default)]
 struct Findings {
     problems: usize,
@@ -157,7 +157,7 @@ fn validate_guest(settings: &Settings, cases: &[CaseFile]) -> anyhow::Result<Str
     ))
 }
 
-/// The server does without a directory that nobody set.
+/// Without a setting the server does without the directory where it is not usable.
 fn check_code_cache(settings: &Settings) -> anyhow::Result<String> {
     let Some(directory) = settings.cache.code_directory() else { return Ok("none".to_owned()) };
     match CodeCache::check(&directory) {
@@ -185,7 +185,7 @@ fn check_admin(settings: &Settings, findings: &mut Findings) -> anyhow::Result<(
         return findings.note("admin", token_has_an_address(settings).map(|()| "none".to_owned()));
     };
     let access = read_access(settings, address).map(|access| match access {
-        Access::Open => "whoever can open the socket may change the guest",
+        Access::Open => "a client that can open the socket may change the guest",
         Access::Token(_) => "a change of the guest requires the token",
         Access::ReadOnly => "the guest cannot be changed",
     });

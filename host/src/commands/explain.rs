@@ -1,4 +1,4 @@
-//! `innkeeper explain [GUEST] LINE`: how one request is answered, and why.
+//! `innkeeper explain [GUEST] LINE`: the response to one request, and its reasons.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
@@ -24,7 +24,7 @@ use crate::service::Service;
 use crate::service::explain::Explanation;
 use crate::text::escaped;
 
-/// Explains the answer to a request.
+/// Prints the decision, what the host makes of it, and the head of the response.
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let files = open_root(
         &arguments.root,
@@ -51,15 +51,15 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         fields.insert(0, ("Host".to_owned(), "localhost".to_owned()));
     }
     let head = whole::write(&arguments.line, &fields);
-    let mut told = vec![("line", arguments.line.clone()), ("guest", format!("{name} ({digest})"))];
+    let mut lines = vec![("line", arguments.line.clone()), ("guest", format!("{name} ({digest})"))];
     let (response, persistence) = match whole::read(&head, &Limits::default(), peer) {
         Err(refusal) => {
             let facts = Facts { client: peer.address, scheme: Scheme::Http };
-            let asked =
+            let request =
                 GuestRequest { line: arguments.line.as_bytes(), fields: &arguments.fields, facts };
             let why = &refusal.why;
-            told.push(("refused", format!("by the host, without asking the guest: {why}")));
-            told.push(match asked.decide(&service.guest.current()) {
+            lines.push(("refused", format!("by the host, without asking the guest: {why}")));
+            lines.push(match request.decide(&service.guest.current()) {
                 Ok(decision) => ("decision", format!("would have been {decision}")),
                 Err(failure) => ("decision", format!("would have failed: {failure}")),
             });
@@ -69,7 +69,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
             let explanation = runtime
                 .block_on(service.explain(&head.request))
                 .context("the guest was not asked")?;
-            tell(&explanation, &mut told);
+            describe(&explanation, &mut lines);
             (explanation.response, persistence)
         }
     };
@@ -77,28 +77,29 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     response_head::write(&response, persistence, &mut bytes);
     let head = String::from_utf8_lossy(&bytes);
     for (number, line) in head.trim_end().lines().enumerate() {
-        told.push((if number == 0 { "response" } else { "" }, line.to_owned()));
+        lines.push((if number == 0 { "response" } else { "" }, line.to_owned()));
     }
     let mut out = io::stdout().lock();
-    told.iter()
+    lines
+        .iter()
         .try_for_each(|(what, value)| writeln!(out, "{what:<9} {}", escaped(value)))
         .context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells the decision, and what came of its candidates.
-fn tell(explanation: &Explanation, told: &mut Vec<(&str, String)>) {
+/// Adds the decision, and the outcome of its candidates.
+fn describe(explanation: &Explanation, lines: &mut Vec<(&str, String)>) {
     let decision = match &explanation.decision {
         Ok(decision) => decision,
-        Err(failure) => return told.push(("decision", format!("none: {failure}"))),
+        Err(failure) => return lines.push(("decision", format!("none: {failure}"))),
     };
-    told.push(("decision", decision.to_string()));
-    for (candidate, came_of_it) in &explanation.tried {
-        told.push(("tried", format!("{candidate}: {came_of_it}")));
+    lines.push(("decision", decision.to_string()));
+    for (candidate, outcome) in &explanation.tried {
+        lines.push(("tried", format!("{candidate}: {outcome}")));
     }
     let is_serve = matches!(**decision, Decision::Serve { .. });
-    let is_taken = explanation.tried.iter().any(|(_, of_it)| of_it.starts_with("taken"));
+    let is_taken = explanation.tried.iter().any(|(_, outcome)| outcome.starts_with("taken"));
     if is_serve && !is_taken && explanation.response.status == 200 {
-        told.push(("then", "the directory is listed".to_owned()));
+        lines.push(("then", "the directory is listed".to_owned()));
     }
 }

@@ -1,5 +1,5 @@
-//! What a server does from its first request to its end: it obeys signals, tells the service
-//! manager that it is alive, and stops.
+//! What a server does from its first request to its end: it obeys signals, notifies the
+//! service manager, and stops.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 //!
 //! - [`serve`]: serve a directory; [`dev`]: the same while a guest is edited.
 //!   - `open`: what it opens first; `sandbox`: what it gives up then.
-//!   - `lifecycle`: what it does until it stops; `signals`: what it is told meanwhile.
+//!   - `lifecycle`: what it does until it stops; `signals`: the signals that it obeys.
 //! - [`check_config`]: check the configuration (`--check`); `worst_case`: how much memory it
 //!   allows.
 //! - [`mod@test`]: run cases against a guest.

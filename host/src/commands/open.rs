@@ -21,7 +21,7 @@ use crate::service_manager;
 use crate::transport::ListenAddress;
 use crate::transport::endpoint::Bound;
 
-/// What is opened while the process still may.
+/// All that a server needs open before it enters the sandbox.
 pub(super) struct Opened {
     /// Number of worker threads. The number of cores is read from files that the sandbox puts
     /// out of reach.
@@ -36,7 +36,7 @@ pub(super) struct Opened {
 
 /// Opens all that serving needs.
 pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
-    service_manager::find().context("cannot tell the service manager anything")?;
+    service_manager::find().context("cannot reach the service manager")?;
     let workers = settings.worker_count();
     let mut options = settings.file_options();
     // Pages must be as they are, to be appended to.

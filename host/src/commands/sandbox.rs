@@ -55,7 +55,7 @@ pub(super) fn enter(settings: &Settings, code_cache: Option<&Path>) -> anyhow::R
     Ok(Sandbox { files, calls, reads, writes, by_name })
 }
 
-/// Says what is in force.
+/// Logs what the sandbox allows.
 pub(super) fn report(sandbox: Option<&Sandbox>) {
     let Some(sandbox) = sandbox else { return tracing::info!("sandbox is off") };
     // As in PATH.
@@ -80,8 +80,8 @@ pub(super) fn report(sandbox: Option<&Sandbox>) {
     }
 }
 
-/// The server may read, change and remove all that is in the folder of compiled guests, and
-/// beneath: somebody's home, say, or `/`.
+/// The server may read, change and remove all files in the directory of compiled guests, and
+/// beneath: those of a home directory, say, or of `/`.
 fn warn_of_others_in(folder: &Path) {
     let path = tracing::field::display(folder.display());
     match has_others(folder) {

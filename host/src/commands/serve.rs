@@ -171,7 +171,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     }
 }
 
-/// Prints what is served, and where.
+/// Prints the root and the addresses.
 fn greet(settings: &Settings, listeners: &[String]) {
     if io::IsTerminal::is_terminal(&io::stderr()) {
         let (version, root) = (env!("CARGO_PKG_VERSION"), settings.root.display());

@@ -1,4 +1,4 @@
-//! What somebody asks a server for by a signal.
+//! The signals that a server obeys: stop, reload, reopen the log.
 
 use std::io;
 use std::thread::{self, JoinHandle};
@@ -10,21 +10,21 @@ use tokio::sync::oneshot;
 
 use crate::diagnostics;
 
-/// What somebody asks for.
+/// What a signal asks for.
 pub(super) enum Asked {
     Stop,
     Reload,
     Reopen,
 }
 
-/// The signals that ask for something.
+/// The signals that a server obeys.
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
     user: Signal,
-    /// Comes when a file that is written meets its limit (setrlimit(2)). Nobody waits for it:
-    /// that it is listened to keeps it from ending the process, and the write fails instead.
+    /// Comes when a file that is written meets its limit (setrlimit(2)). It is
+    /// received so that it does not end the process, and the write fails instead.
     _file_size: Signal,
 }
 
@@ -49,7 +49,7 @@ impl Signals {
         }
     }
 
-    /// Waits until somebody wants it to stop.
+    /// Waits for one that asks it to stop.
     pub(super) async fn stop(&mut self) {
         while !matches!(self.next().await, Asked::Stop) {}
     }
@@ -98,7 +98,7 @@ impl Starting {
 
     /// Gives back the runtime, and the signals: it serves.
     pub(super) fn over(self) -> anyhow::Result<(Runtime, Signals)> {
-        // If the thread is gone, joining it tells.
+        // If the thread is gone, joining it is an error.
         let _ = self.over.send(());
         self.thread.join().map_err(|_| anyhow!("the thread that waits for signals panicked"))
     }

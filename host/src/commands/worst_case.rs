@@ -1,9 +1,8 @@
 //! The memory that the server uses at most: each part is a product of its factors, computed from
 //! the settings and from the bounds in the code.
 //!
-//! It is what clients and guests can bring about together, and not what a server uses: most parts
-//! are near zero, or shared, on any real day. What is not counted is what no client and no guest
-//! can make larger: the program itself, some MiB.
+//! Clients and guests can use this much together; a server uses far less, as most parts are near
+//! zero, or shared. The program itself is not counted: some MiB, whatever clients do.
 
 use std::fmt;
 
@@ -104,7 +103,7 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
         &[(connections, "connections")],
         &[
             (IDLE_CONNECTION_BYTES, "idle"),
-            // The head that is answered, and the next ones behind it.
+            // The head of this request, and those that the client sent ahead.
             (2 * head + READ_BYTES as u64, "received"),
             (RESPONSE_HEAD_BYTES, "response head"),
             (in_flight::SMALL_BYTES as u64, "small body"),
@@ -181,7 +180,7 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
     if has_guest {
         part(Place::Helper, &[(1, "compilations")], &[(compile.memory_bytes, "of memory")]);
     }
-    // What is sent at once may come on top of what waits.
+    // One write may come on top of the unsent bytes.
     let few = connections.min(CROWD as u64 * workers);
     let unsent = |watermark: u32| [(2 * u64::from(watermark), "unsent")];
     part(Place::Kernel, &[(few, "connections")], &unsent(UNSENT_LOW_WATERMARK));

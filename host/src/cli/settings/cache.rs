@@ -1,4 +1,4 @@
-//! `[cache]`: what is kept so that it need not be found, decided or compiled again.
+//! `[cache]`: decisions, files and compiled guests that are kept for the next request or start.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use crate::cli::values::{size, time};
 use crate::files::CacheSizes;
 
-/// What is kept so that it need not be found, decided or compiled again.
+/// Decisions, files and compiled guests that are kept for the next request or start.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cache")]
 pub struct CacheSettings {

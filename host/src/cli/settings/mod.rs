@@ -115,13 +115,13 @@ impl Settings {
         Options { cache_valid: self.cache.file_valid, ..self.files.options() }
     }
 
-    /// What a guest may use, and what is kept of its decisions.
+    /// The limits of a guest, with the size of its decision cache.
     pub fn guest_limits(&self) -> GuestLimits {
         let decision_cache_bytes = self.cache.decision_size.as_u64();
         GuestLimits { decision_cache_bytes, ..self.guest.limits.limits() }
     }
 
-    /// What is done about a guest that fails on requests.
+    /// The policy for a guest that fails on requests.
     pub fn failure_policy(&self) -> FailurePolicy {
         FailurePolicy {
             fallback: self.guest.on_failure,
