@@ -13,7 +13,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::beneath::Root;
-use super::listing::{Form, Listing};
+use super::listing::Listing;
+use super::listing_text::{self, Form};
 use super::open::{OpenError, open};
 use super::root_id::RootId;
 use crate::cache::{self, Cache};
@@ -110,7 +111,7 @@ impl Listings {
             }
         }
         let own_directory = directory.to_owned();
-        let write = move || listing.text(&own_directory, form);
+        let write = move || listing_text::text(&mut listing, &own_directory, form);
         let text = disk::compute(write).await.map_err(OpenError::NoResponse)?;
         // Responses that are still sending the same text share it.
         let text = match self.made.get(&key) {
@@ -138,7 +139,7 @@ fn weigh((_, directory, _): &Key, made: &Made) -> u64 {
 mod tests {
     use super::{AT_A_TIME, LISTING_CACHE_BYTES, Listings, RootId};
     use crate::files::beneath::Root;
-    use crate::files::listing::Form;
+    use crate::files::listing_text::Form;
     use crate::files::options::{Links, Resolver};
     use std::fs::write;
     use std::sync::Arc;

@@ -13,7 +13,7 @@ use super::caches::Caches;
 use super::content::Content;
 use super::encodings::{Accepted, Coding};
 use super::found::{FoundFile, Lookup, Recency, SystemError};
-use super::listing::Form;
+use super::listing_text::Form;
 use super::media_type::MediaType;
 use super::open::open;
 use super::open_file_cache::{OpenFileCache, Wanted};

@@ -15,8 +15,8 @@
 //! - [`validators`]: of a version of a file; `dates`: which version had a date first;
 //!   [`conditions`]: whether the client has this version already; [`ranges`]: which bytes it
 //!   wants.
-//! - [`listing`]: the entries of a directory, as a page or as JSON; `listings`: those that are
-//!   made.
+//! - `listing`: the entries of a directory; [`listing_text`]: as a page or as JSON; `listings`:
+//!   those that are made.
 //! - `preload`: holds small files in memory; [`mod@read`]: reads a part of a file.
 //! - `options`, `found`, [`content`], [`kept_fields`]: the settings of a root, and what is found
 //!   beneath it.
@@ -34,7 +34,8 @@ mod dates;
 pub mod encodings;
 mod found;
 pub mod kept_fields;
-pub mod listing;
+mod listing;
+pub mod listing_text;
 mod listings;
 pub mod lookup;
 mod lookup_rate;

@@ -1,7 +1,7 @@
 //! What a client says in `Accept` (RFC 9110, section 12.5.1).
 
 use crate::files::encodings::parse_weight;
-use crate::files::listing::Form;
+use crate::files::listing_text::Form;
 
 /// How welcome something is: by its weight, and between equal weights by how exactly it is
 /// named.

@@ -3,7 +3,7 @@
 use super::accept::listing_form;
 use super::{Body, Response};
 use super::{Service, error_page, location};
-use crate::files::listing::Form;
+use crate::files::listing_text::Form;
 use crate::guest::Candidate;
 use crate::http::response::NO_SNIFFING;
 use crate::http::{Field, Request};
