@@ -1,36 +1,40 @@
-//! The server as a whole, over real sockets.
+//! The program as a whole, over real sockets.
 //!
-//! - `wire`: conversations in `wire/*.txt`, which anyone can read and add.
-//! - `hostile`: requests in `hostile/*.txt` that want to be misread, and how each is answered.
-//! - `limits`: every wait and every size has its bound.
-//! - `memory`: what crowds that read nothing take of it.
-//! - `rude`: clients that keep the server busy with little, and those that reset.
-//! - `slow_readers`: clients that take what they are sent slowly, or not at all.
-//! - `clients`: what one address may have, and whom a proxy asks for.
-//! - `files`: what is sent, and what is never sent.
-//! - `versions`: what tells two versions of a file apart.
-//! - `representations`: in which form it is sent: conditions, ranges, encodings.
-//! - `guests`: guests that misbehave, each in its way.
-//! - `examples`: guests that do what they are examples of.
-//! - `cases`: tables of cases, judged by the host and by the unit tests of a policy.
+//! Requests and responses:
+//!
+//! - `wire`: conversations in `wire/*.txt`, which everyone can read and add to; `without_wire`: the
+//!   same with the service alone.
+//! - `hostile`: requests in `hostile/*.txt` that could be misread, and the response to each.
+//! - `files`: files, and what is never sent. `versions`: what differs between two versions of a
+//!   file. `representations`: conditions, ranges, encodings.
+//! - `limits`: every wait and every size has its bound. `memory`: of crowds that read nothing.
+//! - `rude`, `slow_readers`: clients that keep the server busy, reset, or read slowly. `clients`:
+//!   what one client may have, and trusted proxies.
+//!
+//! Guests:
+//!
+//! - `guests`: guests that misbehave, each in its way. `examples`: guests that do not.
+//! - `cases`, `tables`: tables of cases, and that each table in the repository is TOML 1.0.
 //! - `contract`: guests of every published version of the contract go on working.
-//! - `swaps`: guests that are replaced while they serve.
-//! - `compiler`: guests that take long to compile, and the processes that compile them.
-//! - `commands`: what can be done with a guest besides serving it.
-//! - `program`: the binary as a user types it.
-//! - `escaping`: names that would forge a line or command a terminal.
-//! - `inherited`: sockets that a service manager hands over.
-//! - `operations`: how it is run in production: settings, logs, restarts, what it gives up.
-//! - `fuzz`: what the fuzzers of `host/fuzz` hold, for some seconds.
-//! - `dev`: the loop of who writes a guest.
+//! - `swaps`: guests that are replaced while they serve. `compiler`: the processes that compile
+//!   them. `dev`: `innkeeper dev`.
+//!
+//! The program:
+//!
+//! - `program`, `commands`, `check_config`: the command line. `admin`: the admin API.
+//! - `operations`: settings, logs, restarts, the sandbox. `log_events`, `escaping`: the form of
+//!   what is logged. `inherited`: sockets of a service manager.
+//! - `panics`: its own faults. `failing_machine`, `failing_memory`, `failing_disk`, `waiting_disk`:
+//!   those of the machine.
+//!
+//! The repository:
+//!
 //! - `architecture`: who may use whom in `host/src`.
 //! - `documents`: links lead somewhere, names exist, and the manual has all of them.
-//! - `tables`: every table in the repository is TOML 1.0.
-//! - `panics`: what a fault of its own costs.
-//! - `failing_machine`, `failing_memory` and `failing_disk`: what those of the machine cost.
-//! - `log_events`: the form of what it logs.
-//! - `waiting_disk`: a file system that takes its time, or never answers.
-//! - `admin`: what it tells who runs it, and lets them change.
+//! - `fuzz`: the properties of the fuzzers in `host/fuzz`, for some seconds.
+//!
+//! And `fixture`, `running`, `fuse`, `faulty_calls`, `wat_guest`: what these share; `skip`: tests
+//! that a machine cannot run.
 
 #![expect(
     unreachable_pub,
