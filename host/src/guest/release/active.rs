@@ -91,14 +91,10 @@ impl ActiveGuest {
         let guest = self.current.load_full();
         let decided = guest.decide(worker, line, fields.clone(), facts).await;
         let Err(failure) = &decided.decision else { return decided };
+        self.log(failure, &guest, line);
         if *failure == Failure::Busy {
-            // A line for each would add to the load.
-            self.busy.log(|suppressed| {
-                tracing::error!(guest = %guest.digest(), suppressed, "guest is busy");
-            });
             return decided;
         }
-        log_failure(&guest, line, failure);
         let previous = self.previous.load_full();
         self.note_failure(&guest);
         match previous {
@@ -111,6 +107,28 @@ impl ActiveGuest {
                 }
             }
             _ => decided,
+        }
+    }
+
+    fn log(&self, failure: &Failure, guest: &LoadedGuest, line: &[u8]) {
+        let deadline_ms = clock::millis(guest.deadline());
+        let guest = guest.digest();
+        let request = tracing::field::display(Bytes(line));
+        match failure {
+            // A line for each would add to the load.
+            Failure::Busy => self.busy.log(|suppressed| {
+                tracing::error!(%guest, suppressed, "guest is busy");
+            }),
+            Failure::Deadline => {
+                tracing::error!(%guest, request, deadline_ms, "guest timed out");
+            }
+            Failure::Memory(error) => {
+                tracing::error!(%guest, request, %error, "guest met its memory limit");
+            }
+            Failure::Trap(error) => tracing::error!(%guest, request, %error, "guest trapped"),
+            Failure::Refused(error) => {
+                tracing::error!(%guest, request, %error, "decision refused");
+            }
         }
     }
 
@@ -190,23 +208,6 @@ impl ActiveGuest {
                 "guest rolled back: too many decisions failed"
             );
         }
-    }
-}
-
-fn log_failure(guest: &LoadedGuest, line: &[u8], failure: &Failure) {
-    let deadline_ms = clock::millis(guest.deadline());
-    let guest = guest.digest();
-    let request = tracing::field::display(Bytes(line));
-    match failure {
-        Failure::Busy => tracing::error!(%guest, request, "guest is busy"),
-        Failure::Deadline => {
-            tracing::error!(%guest, request, deadline_ms, "guest timed out");
-        }
-        Failure::Memory(error) => {
-            tracing::error!(%guest, request, %error, "guest met its memory limit");
-        }
-        Failure::Trap(error) => tracing::error!(%guest, request, %error, "guest trapped"),
-        Failure::Refused(error) => tracing::error!(%guest, request, %error, "decision refused"),
     }
 }
 
