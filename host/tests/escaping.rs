@@ -30,7 +30,7 @@ fn assert_plain(text: &[u8]) {
 }
 
 #[test]
-fn names_of_imports_are_escaped_wherever_they_are_told() {
+fn names_of_imports_are_escaped_in_all_outputs() {
     let folder = site();
     let path = |name: &str| folder.path().join(name);
     let guest = importing(EVIL);
@@ -58,7 +58,7 @@ fn names_of_imports_are_escaped_wherever_they_are_told() {
 }
 
 #[test]
-fn what_is_tried_is_told_escaped() {
+fn report_on_a_guest_is_escaped() {
     let folder = site();
     let path = |name: &str| folder.path().join(name);
     let socket = path("admin");
@@ -82,7 +82,7 @@ fn what_is_tried_is_told_escaped() {
 }
 
 #[test]
-fn cases_and_their_names_are_shown_escaped() {
+fn cases_and_their_names_are_escaped() {
     let folder = tempfile::tempdir().unwrap();
     let cases = folder.path().join("a\nforged\x1b[2J.toml");
     fs::write(folder.path().join("guest.wasm"), replying("\\1b[2J\\e2\\80\\ae")).unwrap();

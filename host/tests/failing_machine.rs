@@ -33,7 +33,7 @@ pub fn ask(client: &mut Client, target: &str) -> Reply {
 }
 
 #[test]
-fn without_descriptors_clients_wait_and_files_are_there_later() {
+fn connections_and_files_wait_for_descriptors() {
     let folder = site();
     let flags = ["--workers", "1"];
     let mut program = Program::start(serving(&folder.path().join("root"), &flags), 1);
@@ -63,7 +63,7 @@ fn without_descriptors_clients_wait_and_files_are_there_later() {
 /// Threads for what is not in memory could not be started, and a connection that needed one
 /// panicked.
 #[test]
-fn without_room_for_another_thread_requests_are_answered() {
+fn requests_are_served_without_room_for_another_thread() {
     let folder = site();
     let guest = folder.path().join("policy.wasm");
     fs::write(&guest, innkeeper::guest::DEFAULT_GUEST).unwrap();
@@ -97,7 +97,7 @@ fn without_room_for_another_thread_requests_are_answered() {
 }
 
 #[test]
-fn a_full_log_disk_costs_lines_and_no_request() {
+fn full_log_disk_costs_lines_and_no_request() {
     let folder = site();
     let flags = ["--access-log-file", "/dev/full", "--admin", "127.0.0.1:0"];
     let mut program = Program::start(serving(&folder.path().join("root"), &flags), 1);
@@ -121,7 +121,7 @@ fn a_full_log_disk_costs_lines_and_no_request() {
 /// A limit on the length of files ended the process, by a signal. It stands here for a disk
 /// that is full for a while: it too takes a part of a line before it refuses.
 #[test]
-fn a_log_that_has_room_again_goes_on_with_whole_lines() {
+fn log_with_room_again_goes_on_with_whole_lines() {
     let folder = site();
     let log = folder.path().join("access.log");
     let flags = ["--access-log-file", log.to_str().unwrap()];
@@ -148,7 +148,7 @@ fn a_log_that_has_room_again_goes_on_with_whole_lines() {
 }
 
 #[test]
-fn where_nothing_can_be_said_it_serves_all_the_same() {
+fn full_standard_error_stops_no_request() {
     let folder = site();
     let root = folder.path().join("root");
     // A port that was free a moment ago: the program cannot say which it found.
@@ -191,7 +191,7 @@ fn movable_clock(folder: &Path) -> Option<(PathBuf, File)> {
 }
 
 #[test]
-fn a_clock_that_jumps_moves_dates_and_no_deadline() {
+fn clock_that_jumps_moves_dates_and_no_deadline() {
     const DAY: i64 = 86_400;
     /// In the year 2232: the kernel lets no clock be set to what is later.
     const LATEST: i64 = 8_277_292_036 - DAY;
@@ -252,7 +252,7 @@ fn a_clock_that_jumps_moves_dates_and_no_deadline() {
 }
 
 #[test]
-fn a_server_that_is_killed_at_any_moment_of_a_swap_starts_again() {
+fn server_killed_at_any_moment_of_a_swap_starts_again() {
     let folder = site();
     let root = folder.path().join("root");
     let (guest, next) = (folder.path().join("policy.wasm"), folder.path().join("next.wasm"));
@@ -282,7 +282,7 @@ fn a_server_that_is_killed_at_any_moment_of_a_swap_starts_again() {
 
 /// It stopped all workers, one at its next line each, and the end as well.
 #[test]
-fn a_reader_of_standard_error_that_stalls_stops_nobody() {
+fn stalled_reader_of_standard_error_stops_no_request() {
     let folder = site();
     let guest = folder.path().join("policy.wasm");
     fs::write(&guest, replying("yes")).unwrap();

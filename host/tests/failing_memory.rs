@@ -83,7 +83,7 @@ fn started_with(bytes: u64, serving: &Command) -> (Start, String) {
 
 /// It panicked, or listened and served nobody while its workers panicked each second.
 #[test]
-fn without_memory_to_start_it_says_so_and_ends() {
+fn start_without_memory_is_an_error_with_a_reason() {
     let folder = site();
     let root = folder.path().join("root");
     let command = || serving(&root, &["--workers", "2"]);
@@ -122,7 +122,7 @@ fn without_memory_to_start_it_says_so_and_ends() {
 /// A file that was to be compressed, and a large guest, ended the process; and a worker that
 /// had not run a guest yet could run none.
 #[test]
-fn near_the_end_of_memory_what_is_optional_is_left_out() {
+fn compression_and_uploads_are_refused_near_the_end_of_memory() {
     let folder = site();
     let root = folder.path().join("root");
     let (page, token) = (root.join("page.html"), folder.path().join("token"));

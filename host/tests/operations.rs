@@ -34,7 +34,7 @@ fn lines_of(path: &Path, count: usize) -> String {
 }
 
 #[test]
-fn the_environment_and_a_file_set_what_flags_do() {
+fn environment_and_file_set_what_flags_set() {
     let folder = site();
     let root = folder.path().join("root");
     let file = folder.path().join("innkeeper.toml");
@@ -51,7 +51,7 @@ fn the_environment_and_a_file_set_what_flags_do() {
 }
 
 #[test]
-fn what_is_in_force_is_told_with_its_source() {
+fn effective_configuration_is_printed_with_its_sources() {
     let told = Command::new(PROGRAM)
         .args(["--print-config", "--workers", "3"])
         .env("INNKEEPER_LISTING", "true")
@@ -118,7 +118,7 @@ fn completions_and_the_manual_page_know_every_flag() {
 }
 
 #[test]
-fn a_json_log_tells_who_decided_and_how_long_it_took() {
+fn json_access_log_has_decision_and_times() {
     let folder = site();
     let log = folder.path().join("access.log");
     let flags = ["--access-log", "json", "--access-log-file", log.to_str().unwrap()];
@@ -144,7 +144,7 @@ fn a_json_log_tells_who_decided_and_how_long_it_took() {
 }
 
 #[test]
-fn a_log_that_was_moved_away_is_opened_anew() {
+fn moved_log_is_reopened_on_a_signal() {
     let folder = site();
     let (log, moved) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
     let flags = ["--access-log-file", log.to_str().unwrap()];
@@ -239,7 +239,7 @@ fn child_of(parent: u32, name: &str) -> rustix::process::Pid {
 }
 
 #[test]
-fn without_its_opener_a_server_goes_on_and_says_what_to_do() {
+fn server_without_its_opener_goes_on_and_logs_what_to_do() {
     let folder = site();
     let log = folder.path().join("access.log");
     let mut command = serving(&folder.path().join("root"), &["--access-log-file"]);
@@ -294,7 +294,7 @@ fn folder_of_compiled_guests_with_other_files_is_warned_of() {
 }
 
 #[test]
-fn a_log_reader_that_stalls_stops_no_request() {
+fn stalled_log_reader_stops_no_request() {
     let folder = site();
     // Nobody reads standard output: its pipe is full after 64 KiB.
     let program = Program::start(serving(&folder.path().join("root"), &[]), 1);
@@ -312,7 +312,7 @@ fn a_log_reader_that_stalls_stops_no_request() {
 }
 
 #[test]
-fn all_threads_give_up_what_serving_does_not_need() {
+fn all_threads_are_in_the_sandbox() {
     let folder = site();
     let mut program = Program::start(serving(&folder.path().join("root"), &[]), 1);
     program.client().expect_open();
@@ -365,7 +365,7 @@ fn ask_all_the_time(address: SocketAddr, answered: &AtomicUsize, stop: &AtomicBo
 }
 
 #[test]
-fn a_restart_with_a_socket_that_stays_loses_no_request() {
+fn restart_with_an_inherited_socket_loses_no_request() {
     const RESTARTS: usize = 5;
     const CLIENTS: usize = 8;
     let folder = site();
@@ -466,7 +466,7 @@ fn diagnostics_are_json_when_asked() {
 }
 
 #[test]
-fn a_connection_that_was_busy_may_send_one_more_request() {
+fn busy_connection_may_send_one_more_request_at_a_stop() {
     let folder = site();
     let program = Program::start(serving(&folder.path().join("root"), &[]), 1);
     let mut client = program.client();
@@ -483,7 +483,7 @@ fn a_connection_that_was_busy_may_send_one_more_request() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_is_told_at_the_start() {
+fn log_that_cannot_be_opened_is_an_error_of_the_start() {
     let folder = site();
     let root = folder.path().join("root");
     write(&folder.path().join("file"), b"");

@@ -69,7 +69,7 @@ fn hear(address: std::net::SocketAddr) -> String {
 }
 
 #[test]
-fn a_panic_in_a_connection_ends_that_one_and_gives_its_place_back() {
+fn panic_in_a_connection_ends_it_and_frees_its_place() {
     let service = Panicking { when_served: &[1, 2, 4], ..Panicking::default() };
     let (running, address) = start(&service);
     let heard: Vec<_> = (0..6).map(|_| hear(address)).collect();
@@ -79,7 +79,7 @@ fn a_panic_in_a_connection_ends_that_one_and_gives_its_place_back() {
 }
 
 #[test]
-fn a_panic_while_accepting_leaves_the_socket_open() {
+fn panic_while_accepting_leaves_the_socket_open() {
     let service = Panicking { when_accepted: &[1, 2], ..Panicking::default() };
     let (running, address) = start(&service);
     assert_eq!(hear(address), "hello 0\n");
@@ -111,7 +111,7 @@ impl Serve for Unready {
 /// It was told that all is well, while connections waited for a worker that began anew each
 /// second.
 #[test]
-fn a_worker_that_cannot_start_is_told_to_who_starts_it() {
+fn worker_that_cannot_start_is_an_error_of_the_start() {
     let any_port = "127.0.0.1:0".parse().unwrap();
     let server = Server::bind(&[any_port], NonZeroUsize::new(2).unwrap(), MAX_CONNECTIONS).unwrap();
     let error = server.start(&Unready).err().expect("it did not start").to_string();
@@ -149,7 +149,7 @@ fn with_a_worker_that_panics_each_time() -> (Program, tempfile::TempDir) {
 }
 
 #[test]
-fn a_worker_that_panics_each_time_leaves_the_others_serving() {
+fn worker_that_panics_each_time_leaves_the_others_serving() {
     let (mut program, _folder) = with_a_worker_that_panics_each_time();
     let began = Instant::now();
     let admin = program.admin();
