@@ -199,7 +199,7 @@ fn code(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_chinese_readme_has_the_same_headings_and_commands() {
+fn chinese_readme_has_the_same_headings_commands_and_links() {
     let (english, chinese) = (read("README.md"), read("README.zh-CN.md"));
     let levels = |text: &str| -> Vec<usize> {
         headings(text)
