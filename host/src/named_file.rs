@@ -8,11 +8,14 @@ use std::fmt;
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, OFlags, access};
 
 use crate::sandbox::opener::{self, How};
+
+/// Links that are followed, as in Linux (path_resolution(7)).
+const MAX_LINKS: usize = 40;
 
 /// Why a file is not read.
 #[derive(Debug)]
@@ -125,13 +128,28 @@ pub fn can_append(path: &Path) -> Result<(), NamedFileError> {
             }
             Ok(access(path, Access::WRITE_OK).map_err(io::Error::from)?)
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(can_create(path)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(can_create(&target(path))?),
         Err(error) => Err(error.into()),
     }
 }
 
+/// The path that links lead to, also where nothing is there: a file is made at the end of a link
+/// that dangles.
+fn target(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(next) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(next);
+    }
+    path
+}
+
 /// Whether something of this name could be made: whether its directory may be written.
 pub fn can_create(path: &Path) -> io::Result<()> {
+    // A name that ends with a slash is that of a directory.
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     if !fs::metadata(parent)?.is_dir() {

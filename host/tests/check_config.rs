@@ -90,6 +90,8 @@ fn what_the_configuration_names_and_is_wrong_is_1() {
         "[[case]]\nline = 'GET / HTTP/1.1'\ndecision = 'not-found'\n",
     )
     .unwrap();
+    std::os::unix::fs::symlink("no/target", path.join("dangling")).unwrap();
+    let long = format!("unix:{}", "a".repeat(110));
     for (flags, told) in [
         (&["--listen", "192.0.2.1:80"][..], "this machine does not have that address"),
         (&["--guest", "none.wasm"], "cannot read the guest none.wasm: No such file"),
@@ -101,6 +103,12 @@ fn what_the_configuration_names_and_is_wrong_is_1() {
         (&["--access-log-file", "no/a.log"], "cannot write the log no/a.log: No such file"),
         (&["--access-log-file", "root"], "it is not a regular file but a directory"),
         (&["--code-cache", "file"], "compiled guests in file: it is not a directory"),
+        (&["--listen", "127.0.0.1:1", "--admin", "127.0.0.1:1"], "is the address of --listen"),
+        (&["--listen", "0.0.0.0:1", "--admin", "127.0.0.1:1"], "is the address of --listen"),
+        (&["--admin", &long], "path must be shorter than SUN_LEN"),
+        (&["--admin", "unix:no/"], "--admin: cannot listen on unix:no/: "),
+        (&["--access-log-file", "no/"], "cannot write the log no/: "),
+        (&["--access-log-file", "dangling"], "cannot write the log dangling: No such file"),
         (&["--admin", "unix:file"], "there is a file of that name, which is no socket"),
         (&["--admin", "unix:no/admin"], "--admin: cannot listen on unix:no/admin: No such file"),
         (&["--admin", "192.0.2.1:80"], "--admin: cannot listen on http://192.0.2.1:80/"),
@@ -161,11 +169,21 @@ fn address_in_use_is_no_problem() {
     let folder = site();
     let used = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = used.local_addr().unwrap().to_string();
-    let checked = check(folder.path(), &["--listen", &address, "--admin", &address]);
+    let also_used = TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = also_used.local_addr().unwrap().to_string();
+    let checked = check(folder.path(), &["--listen", &address, "--admin", &admin]);
     assert_eq!((checked.code, checked.errors.as_str()), (Some(0), ""));
     assert!(checked.out.contains(&format!("http://{address}, which is in use")), "{}", checked.out);
-    let admin = format!("admin       http://{address}/ is in use");
+    let admin = format!("admin       http://{admin}/ is in use");
     assert!(checked.out.contains(&admin), "{}", checked.out);
+}
+
+#[test]
+fn what_a_server_without_a_sandbox_may_read_is_not_checked() {
+    let folder = site();
+    let checked = check(folder.path(), &["--no-sandbox", "--allow-read", "none"]);
+    assert_eq!((checked.code, checked.errors.as_str()), (Some(0), ""));
+    assert!(checked.out.contains("sandbox     off"), "{}", checked.out);
 }
 
 #[test]

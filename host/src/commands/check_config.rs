@@ -29,6 +29,7 @@ use crate::named_file;
 use crate::server;
 use crate::service_manager;
 use crate::text::escaped;
+use crate::transport::ListenAddress;
 use crate::transport::endpoint::Bound;
 use crate::transport::listener::{explain, try_bind};
 
@@ -36,7 +37,7 @@ use crate::transport::listener::{explain, try_bind};
 pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let mut findings = Findings::default();
     findings.note("root", check_root(settings))?;
-    check_addresses(settings, &mut findings)?;
+    let addresses = check_addresses(settings, &mut findings)?;
     let connections = possible_connections(settings);
     let all = settings.limits.max_connections.get();
     let possible = connections.as_ref().copied().unwrap_or(all);
@@ -44,7 +45,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     check_guest(settings, &mut findings)?;
     findings.note("code cache", check_code_cache(settings))?;
     findings.note("access log", check_access_log(settings))?;
-    check_admin(settings, &mut findings)?;
+    check_admin(settings, &addresses, &mut findings)?;
     check_sandbox(settings, &mut findings)?;
     print(format_args!(
         "\nmemory, at most:\n{}\n",
@@ -84,19 +85,27 @@ fn check_root(settings: &Settings) -> anyhow::Result<String> {
     Ok(absolute.as_ref().unwrap_or(&settings.root).display().to_string())
 }
 
-/// Sockets that systemd passes take the place of the addresses.
-fn check_addresses(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
-    match service_manager::inherited_listeners() {
-        Err(error) => findings.note("listen", Err(error)),
-        Ok(inherited) if !inherited.is_empty() => {
-            let passed = format!("{} sockets are passed by the service manager", inherited.len());
-            findings.note("listen", Ok(passed))
+/// Sockets that systemd passes take the place of the addresses. Gives the addresses that count.
+fn check_addresses(
+    settings: &Settings,
+    findings: &mut Findings,
+) -> anyhow::Result<Vec<SocketAddr>> {
+    let inherited = match service_manager::inherited_listeners() {
+        Ok(inherited) => inherited,
+        Err(error) => {
+            findings.note("listen", Err(error))?;
+            return Ok(Vec::new());
         }
-        Ok(_) => settings
-            .listen
-            .iter()
-            .try_for_each(|&address| findings.note("listen", check_address(address))),
+    };
+    if inherited.is_empty() {
+        for &address in &settings.listen {
+            findings.note("listen", check_address(address))?;
+        }
+        return Ok(settings.listen.clone());
     }
+    let passed = format!("{} sockets are passed by the service manager", inherited.len());
+    findings.note("listen", Ok(passed))?;
+    Ok(inherited.iter().filter_map(|socket| socket.local_addr().ok()).collect())
 }
 
 /// An address that is in use is no problem: maybe the server that this one is to replace has it.
@@ -180,7 +189,11 @@ fn check_access_log(settings: &Settings) -> anyhow::Result<String> {
     }
 }
 
-fn check_admin(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
+fn check_admin(
+    settings: &Settings,
+    addresses: &[SocketAddr],
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     let Some(address) = &settings.admin.listen else {
         return findings.note("admin", token_has_an_address(settings).map(|()| "none".to_owned()));
     };
@@ -190,6 +203,12 @@ fn check_admin(settings: &Settings, findings: &mut Findings) -> anyhow::Result<(
         Access::ReadOnly => "the guest cannot be changed",
     });
     findings.note("admin", access.map(|access| format!("{address}: {access}")))?;
+    if let ListenAddress::Tcp(admin) = address
+        && let Some(other) = addresses.iter().find(|other| overlap(other, admin))
+    {
+        let problem = anyhow!("--admin {admin} is the address of --listen {other}; choose another");
+        return findings.note("admin", Err(problem));
+    }
     match Bound::check(address) {
         Ok(true) => Ok(()),
         Ok(false) => findings.note(
@@ -200,13 +219,23 @@ fn check_admin(settings: &Settings, findings: &mut Findings) -> anyhow::Result<(
     }
 }
 
+/// Whether one of two sockets would keep the other from listening.
+fn overlap(one: &SocketAddr, other: &SocketAddr) -> bool {
+    let all = |address: &SocketAddr| address.ip().is_unspecified();
+    let same_ip =
+        one.ip() == other.ip() || one.is_ipv4() == other.is_ipv4() && (all(one) || all(other));
+    one.port() != 0 && one.port() == other.port() && same_ip
+}
+
 fn check_sandbox(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
+    if settings.sandbox.disabled {
+        return findings.note("sandbox", Ok("off".to_owned()));
+    }
     for path in &settings.sandbox.allow_read {
         if let Err(error) = fs::metadata(path) {
             let problem = anyhow!("cannot open {} (--allow-read): {error}", path.display());
             findings.note("sandbox", Err(problem))?;
         }
     }
-    let state = if settings.sandbox.disabled { "off" } else { "on once everything is open" };
-    findings.note("sandbox", Ok(state.to_owned()))
+    findings.note("sandbox", Ok("on once everything is open".to_owned()))
 }

@@ -98,6 +98,10 @@ impl Bound {
             }
             ListenAddress::Unix(path) => path,
         };
+        // A path that is too long for a socket is refused here already.
+        if let Err(cause) = std::os::unix::net::SocketAddr::from_pathname(path) {
+            return Err(error(BindProblem::Io(cause)));
+        }
         if is_socket(path) {
             return Ok(is_left_over(path));
         }
