@@ -28,6 +28,7 @@ fn respond(service: &Service, version: Version, line: &str, fields: &[(String, S
         fields: lines.collect(),
         peer: Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 },
     };
+    assert!(request.is_well_formed(), "{request:?}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let response = runtime.block_on(async {
         let mut record = service.begin(&request);
@@ -46,8 +47,7 @@ fn respond(service: &Service, version: Version, line: &str, fields: &[(String, S
     };
     let own =
         [("Date", "Sun, 06 Nov 1994 08:49:37 GMT".to_owned()), ("Server", "innkeeper".into())];
-    let length = (![204, 304].contains(&response.status))
-        .then(|| ("Content-Length", response.body.length().to_string()));
+    let length = response.content_length().map(|length| ("Content-Length", length.to_string()));
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let fields = response.fields.iter().map(|field| (&*field.name, text(&field.value)));
     Reply {

@@ -2,9 +2,9 @@
 
 use crate::http::Fields;
 
-/// Bytes that the fields of a response may have to be kept, and those of the guest among them:
-/// twice what a policy with a `Content-Security-Policy` has.
-pub const KEPT_FIELDS_BYTES: usize = 1 << 10;
+/// Bytes of memory that the fields of a response may take to be kept, and those of the guest
+/// among them: some sixteen fields, as a policy with all security fields has.
+pub const KEPT_FIELDS_BYTES: usize = 1536;
 
 /// The fields of a response that sends a file, kept for the next one like it.
 #[derive(Clone, Debug)]

@@ -118,7 +118,7 @@ impl OpenFileCache {
         let content = match found {
             Lookup::File(file) => match &file.content {
                 // Its fields are kept later, and are not weighed again.
-                Content::Memory(content) => (content.len() + 3 * KEPT_FIELDS_BYTES) as u64,
+                Content::Memory(content) => (content.len() + 4 * KEPT_FIELDS_BYTES) as u64,
                 Content::File(_) => self.open_file_bytes,
             },
             _ => 0,

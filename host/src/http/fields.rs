@@ -76,6 +76,11 @@ impl Fields {
         self.iter().map(|field| field.name.len() + field.value.len()).sum()
     }
 
+    /// The bytes that the list takes in memory, without what a wire made of it.
+    pub fn memory_bytes(&self) -> usize {
+        size_of_val(&**self) + self.bytes()
+    }
+
     /// Appends what `render` makes of the list. Of a shared list it is made once: all callers
     /// give the same function.
     pub fn render(&self, render: impl Fn(&[Field], &mut Vec<u8>), out: &mut Vec<u8>) {

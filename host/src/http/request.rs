@@ -1,5 +1,7 @@
 //! A request as every version of HTTP means it (RFC 9110, section 3.4).
 
+use super::host::is_host;
+use super::token::is_token;
 use super::{Method, Peer};
 
 /// A request, without its body and without the bytes that it came in.
@@ -72,7 +74,34 @@ pub enum Version {
     Http3,
 }
 
+impl Version {
+    /// As the access log has it, where a request has no line of its own that says so.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Version::Http10 | Version::Http11 => None,
+            Version::Http2 => Some("HTTP/2.0"),
+            Version::Http3 => Some("HTTP/3.0"),
+        }
+    }
+}
+
 impl<'a> Request<'a> {
+    /// Whether it keeps the rules that the core relies on: a line and a target in visible ASCII,
+    /// names that are tokens, values without CR, LF and NUL (RFC 9110, section 5.5). A wire whose
+    /// parser does not hold them asks before it passes the request on: decisions are cached by
+    /// line and fields, and responses may repeat a target.
+    pub fn is_well_formed(&self) -> bool {
+        let is_visible = |byte: &u8| matches!(byte, b'!'..=b'~');
+        let parts = self.line.split(|&byte| byte == b' ');
+        parts.clone().count() == 3
+            && parts.clone().all(|part| !part.is_empty() && part.iter().all(is_visible))
+            && self.target.bytes().all(|byte| is_visible(&byte))
+            && self.authority.is_none_or(|authority| is_host(authority.as_bytes()))
+            && self.fields.iter().all(|field| {
+                is_token(field.name) && !field.value.iter().any(|&byte| matches!(byte, 10 | 13 | 0))
+            })
+    }
+
     /// The values of the fields with this name, in order of arrival.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.fields
@@ -122,21 +151,39 @@ mod tests {
 
     use super::{FieldLine, Method, Peer, Request, Scheme, Version};
 
-    fn shown(authority: Option<&'static str>, fields: &[(&'static str, &'static str)]) -> String {
-        let line = |&(name, value): &(&'static str, &'static str)| FieldLine {
-            name,
-            value: value.as_bytes(),
-        };
-        let request = Request {
-            line: b"GET / HTTP/1.1",
+    fn request<'a>(line: &'a [u8], fields: &[(&'a str, &'a str)]) -> Request<'a> {
+        let fields = fields.iter();
+        Request {
+            line,
             method: Method::Get,
             scheme: Scheme::Http,
-            authority,
+            authority: None,
             target: "/",
             version: Version::Http2,
-            fields: fields.iter().map(line).collect(),
+            fields: fields
+                .map(|(name, value)| FieldLine { name, value: value.as_bytes() })
+                .collect(),
             peer: Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 },
-        };
+        }
+    }
+
+    #[test]
+    fn line_or_field_that_could_be_two_is_malformed() {
+        assert!(request(b"GET / HTTP/1.1", &[("a", "b\tc \u{e9}")]).is_well_formed());
+        for line in
+            [&b"GET / HTTP/1.1\nhost:a"[..], b"GET /", b"GET  / HTTP/1.1", b"GET /\0 HTTP/1.1"]
+        {
+            assert!(!request(line, &[]).is_well_formed(), "{}", line.escape_ascii());
+        }
+        for field in
+            [("a", "b\nc:d"), ("a", "b\u{d}"), ("a", "\0"), ("a b", "c"), ("", "c"), (":a", "b")]
+        {
+            assert!(!request(b"GET / HTTP/1.1", &[field]).is_well_formed(), "{field:?}");
+        }
+    }
+
+    fn shown(authority: Option<&'static str>, fields: &[(&'static str, &'static str)]) -> String {
+        let request = Request { authority, ..request(b"GET / HTTP/1.1", fields) };
         let shown = request.fields_for_guest();
         shown.map(|(name, value)| format!("{name}={};", value.escape_ascii())).collect()
     }

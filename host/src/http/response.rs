@@ -48,6 +48,12 @@ impl<F, M> Response<F, M> {
         }
     }
 
+    /// The length that the response tells of itself (RFC 9110, section 8.6): 1xx and 204 have
+    /// none, and 304 would tell that of another response. A response to HEAD tells that of GET.
+    pub fn content_length(&self) -> Option<u64> {
+        (!matches!(self.status, 100..=199 | 204 | 304)).then(|| self.body.length())
+    }
+
     /// Adds a field.
     pub fn with(mut self, field: Field) -> Response<F, M> {
         self.fields.push(field);

@@ -27,7 +27,7 @@ pub(crate) struct Connection<'a> {
     pub(super) is_pipelined: bool,
     /// Responses that were sent, and of which it is not known that the client took them, if
     /// log or metrics want to know.
-    pub(super) deliveries: VecDeque<Delivery>,
+    pub(super) deliveries: VecDeque<Delivery<'a>>,
     /// Where the next line of the log is written.
     pub(super) room: Draft,
     /// Counts the connection while the client was found not to have taken all of it.

@@ -3,19 +3,18 @@
 use std::ops::Range;
 
 use crate::log::Draft;
-use crate::service::Service;
 use crate::service::record::Finished;
 
 /// Such a response.
-pub(super) struct Delivery {
-    pub(super) finished: Finished,
+pub(super) struct Delivery<'a> {
+    pub(super) finished: Finished<'a>,
     /// Where its body is in what was sent on the connection.
     pub(super) body: Range<u64>,
     /// Whether it was handed over to its end.
     pub(super) is_whole: bool,
 }
 
-impl Delivery {
+impl Delivery<'_> {
     /// Whether the client took all of it: it took `taken` bytes of what was sent on the
     /// connection.
     pub(super) fn is_taken(&self, taken: u64) -> bool {
@@ -24,9 +23,9 @@ impl Delivery {
 
     /// Logs and counts what the client took of it: it took `taken` bytes of what was sent on the
     /// connection. Gives the room of its line.
-    pub(super) fn close(self, service: &Service, worker: usize, taken: u64) -> Draft {
+    pub(super) fn close(self, taken: u64) -> Draft {
         let body_bytes = taken.clamp(self.body.start, self.body.end) - self.body.start;
         let is_aborted = !self.is_taken(taken);
-        self.finished.taken(service, worker, body_bytes, is_aborted)
+        self.finished.taken(body_bytes, is_aborted)
     }
 }

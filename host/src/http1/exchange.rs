@@ -40,7 +40,7 @@ impl Connection<'_> {
             }
             Err(DrainError::Disconnected) => return Next::Close,
         };
-        if is_last || response.close || self.stop.has_begun() {
+        if is_last || self.stop.has_begun() {
             persistence = Persistence::Close;
         }
         let is_head = head.request.method == Method::Head;
@@ -66,8 +66,9 @@ impl Connection<'_> {
     /// Responds on a connection that is one too many for its client.
     pub(super) async fn refuse_connection(&mut self) -> Next {
         let mut record = self.service.begin_unread(self.peer, Received::default());
+        // Which wishes to close.
         let response = self.service.too_many_connections();
-        self.write(&response, false, Persistence::Close, &mut record).await
+        self.write(&response, false, Persistence::KeepAlive, &mut record).await
     }
 }
 

@@ -59,6 +59,7 @@ impl<'a> Head<'a> {
             peer,
         };
         check_host(&request)?;
+        debug_assert!(request.is_well_formed(), "{request:?}");
         Ok(Head {
             framing: read_framing(&request)?,
             persistence: read_connection(&request),

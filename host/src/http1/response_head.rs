@@ -33,9 +33,9 @@ pub fn write(response: &Response, persistence: Persistence, out: &mut Vec<u8>) {
         Persistence::Close => b"\r\nConnection: close\r\n".as_slice(),
     });
     response.fields.render(write_fields, out);
-    if allows_body(response.status) {
+    if let Some(length) = response.content_length() {
         out.extend_from_slice(b"Content-Length: ");
-        out.extend_from_slice(decimal(response.body.length(), &mut [0; MAX_DIGITS]));
+        out.extend_from_slice(decimal(length, &mut [0; MAX_DIGITS]));
         out.extend_from_slice(b"\r\n");
     } else {
         debug_assert!(matches!(response.body, Body::Empty), "{response:?}");
@@ -51,12 +51,6 @@ fn write_fields(fields: &[Field], out: &mut Vec<u8>) {
         out.extend_from_slice(value);
         out.extend_from_slice(b"\r\n");
     }
-}
-
-/// Whether a response with this status has a length of its own (RFC 9110,
-/// section 8.6): 1xx and 204 have none, and 304 would tell that of another response.
-fn allows_body(status: u16) -> bool {
-    !matches!(status, 100..=199 | 204 | 304)
 }
 
 /// Digits of the largest number that fits into 64 bits.

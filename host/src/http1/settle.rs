@@ -22,7 +22,7 @@ impl Connection<'_> {
     /// Logs responses that the client took whole: it took `taken` bytes of what was sent.
     fn settle(&mut self, taken: u64) {
         while let Some(taken_whole) = self.deliveries.pop_front_if(|one| one.is_taken(taken)) {
-            self.room = taken_whole.close(self.service, self.peer.worker, taken);
+            self.room = taken_whole.close(taken);
         }
     }
 
@@ -54,7 +54,7 @@ impl Drop for Connection<'_> {
         self.look();
         let taken = self.stream.progress().taken();
         for delivery in self.deliveries.drain(..) {
-            delivery.close(self.service, self.peer.worker, taken);
+            delivery.close(taken);
         }
     }
 }

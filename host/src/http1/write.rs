@@ -16,7 +16,7 @@ const HEAD_BYTES: usize = 512;
 /// having the kernel gather two pieces.
 const COPIED_BYTES: usize = 2 << 10;
 
-impl Connection<'_> {
+impl<'a> Connection<'a> {
     /// Writes a response, finishes its record and tells what becomes of the connection. If the
     /// method `is_head` the response has no body.
     pub(super) async fn write(
@@ -24,8 +24,9 @@ impl Connection<'_> {
         response: &Response,
         is_head: bool,
         persistence: Persistence,
-        record: &mut Record<'_>,
+        record: &mut Record<'a, '_>,
     ) -> Next {
+        let persistence = if response.close { Persistence::Close } else { persistence };
         let body = if is_head { &Body::Empty } else { &response.body };
         let begins_at = self.stream.progress().handed();
         let mut writing = Writing { connection: self, record, status: response.status, begins_at };
@@ -64,7 +65,7 @@ impl Connection<'_> {
 /// drops what takes too long.
 struct Writing<'c, 'a, 'r> {
     connection: &'c mut Connection<'a>,
-    record: &'c mut Record<'r>,
+    record: &'c mut Record<'a, 'r>,
     status: u16,
     /// Where its body begins in what is sent on the connection.
     begins_at: u64,

@@ -21,7 +21,7 @@ impl Service {
 
     /// The response on a connection that is one too many for its client, whatever it asks for.
     pub fn too_many_connections(&self) -> Response {
-        too_many("connections", Duration::from_secs(1))
+        Response { close: true, ..too_many("connections", Duration::from_secs(1)) }
     }
 }
 

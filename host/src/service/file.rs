@@ -74,7 +74,7 @@ fn keep(response: &mut Response, added: &Fields, found: &FoundFile, next: &OnceL
     if next.get().is_some() || !matches!(found.content, Content::Memory(_)) {
         return;
     }
-    if added.bytes().max(response.fields.bytes()) <= KEPT_FIELDS_BYTES {
+    if added.memory_bytes().max(response.fields.memory_bytes()) <= KEPT_FIELDS_BYTES {
         let fields = std::mem::take(&mut response.fields).shared();
         response.fields = fields.clone();
         let kept = KeptFields { status: response.status, added: added.clone(), fields };

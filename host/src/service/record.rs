@@ -9,18 +9,18 @@ use super::explain::Trace;
 use crate::diagnostics::context;
 use crate::guest::decision::Kind;
 use crate::guest::{self, Failure};
-use crate::http::{Peer, Request, Version};
+use crate::http::{Peer, Request};
 use crate::log::{Draft, Entry};
 use crate::metrics::{ActiveRequest, Decision, FailureKind, Sample};
 
 /// The record of one request while it is served. Where neither log nor metrics want one it does
 /// not even look at the clock. Dropped before it is finished, it leaves no line.
-pub struct Record<'a> {
-    service: &'a Service,
+pub struct Record<'s, 'r> {
+    service: &'s Service,
     /// The client, once it is known.
     peer: Peer,
-    received: Received<'a>,
-    request: Option<&'a Request<'a>>,
+    received: Received<'r>,
+    request: Option<&'r Request<'r>>,
     /// How long the client is to wait, which has asked too often.
     over_limit: Option<Duration>,
     began: Option<Instant>,
@@ -28,7 +28,7 @@ pub struct Record<'a> {
     decided: Option<guest::Decided>,
     trace: Option<Box<Trace>>,
     /// Counts the request while it is served.
-    _active: Option<ActiveRequest<'a>>,
+    _active: Option<ActiveRequest<'s>>,
 }
 
 /// What was received of a request that may be none, for its line in the log.
@@ -42,16 +42,19 @@ pub struct Received<'a> {
     pub user_agent: Option<&'a [u8]>,
 }
 
-/// The record of a response that was sent, until it is known what the client took of it.
-pub struct Finished {
-    /// What is known of its line in the log.
+/// The record of a response that was sent, until it is known what the client took of it. Dropped
+/// before that, it is logged as aborted before its body.
+pub struct Finished<'a> {
+    service: &'a Service,
+    worker: usize,
+    /// What is known of its line in the log. `None` once it is logged.
     draft: Option<Draft>,
 }
 
 impl Service {
     /// Begins the record of a request, and counts it as one of its client's. It counts however
     /// it ends: before its body is read, and also where it is refused.
-    pub fn begin<'a>(&'a self, request: &'a Request<'a>) -> Record<'a> {
+    pub fn begin<'s, 'r>(&'s self, request: &'r Request<'r>) -> Record<'s, 'r> {
         let mut record =
             self.begin_unread(request.peer, Received { line: request.line, ..Received::default() });
         record.request = Some(request);
@@ -63,7 +66,7 @@ impl Service {
 
     /// Begins the record of what is no request. It counts as one of the client's. Behind a proxy
     /// it is not known whose it is, and does not count against all of them.
-    pub fn begin_malformed<'a>(&'a self, peer: Peer, received: Received<'a>) -> Record<'a> {
+    pub fn begin_malformed<'s, 'r>(&'s self, peer: Peer, received: Received<'r>) -> Record<'s, 'r> {
         let mut record = self.begin_unread(peer, received);
         if !self.clients.proxies.forwards(peer.address) {
             record.over_limit = self.clients.allowance.request(peer.address).err();
@@ -72,7 +75,7 @@ impl Service {
     }
 
     /// Begins the record of a response that no request asked for.
-    pub fn begin_unread<'a>(&'a self, peer: Peer, received: Received<'a>) -> Record<'a> {
+    pub fn begin_unread<'s, 'r>(&'s self, peer: Peer, received: Received<'r>) -> Record<'s, 'r> {
         context::set_request(peer.address, received.line);
         let is_wanted = self.log.is_some() || self.metrics.is_some();
         Record {
@@ -90,7 +93,7 @@ impl Service {
     }
 }
 
-impl Record<'_> {
+impl<'s> Record<'s, '_> {
     /// The client: the other end of the connection, or the one that a trusted proxy names.
     pub fn client(&self) -> IpAddr {
         self.peer.address
@@ -137,7 +140,7 @@ impl Record<'_> {
     /// Finishes it: the response with this status is sent, or given up. What is left to tell is
     /// what the client takes of it. Its line in the log is written in the room of one that is
     /// there already. `None` where nothing is logged and counted.
-    pub fn finish(&mut self, status: u16, room: &mut Draft) -> Option<Finished> {
+    pub fn finish(&mut self, status: u16, room: &mut Draft) -> Option<Finished<'s>> {
         let began = self.began.take()?;
         let total = began.elapsed();
         let decided = self.decided.as_ref();
@@ -149,7 +152,7 @@ impl Record<'_> {
             let sample = Sample { status, decision, masked_failure, compute_time, duration: total };
             metrics.observe(self.peer.worker, &sample);
         }
-        let draft = self.service.log.as_ref().map(|log| {
+        let draft = self.service.log.as_ref().map_or_else(Draft::default, |log| {
             let field = |name| self.request.and_then(|request| request.values(name).next());
             let first_byte = self.first_byte.map_or(total, |first| first - began);
             let entry = Entry {
@@ -166,40 +169,42 @@ impl Record<'_> {
             };
             log.draft(std::mem::take(room), &entry)
         });
-        Some(Finished { draft })
+        let Record { service, peer, .. } = *self;
+        Some(Finished { service, worker: peer.worker, draft: Some(draft) })
     }
 
     /// The line with the version that the client spoke.
     fn log_line(&self) -> std::borrow::Cow<'_, [u8]> {
-        let version: &[u8] = match self.request.map(|request| request.version) {
-            None | Some(Version::Http10 | Version::Http11) => return self.received.line.into(),
-            Some(Version::Http2) => b"HTTP/2.0",
-            Some(Version::Http3) => b"HTTP/3.0",
-        };
+        let version = self.request.and_then(|request| request.version.name());
+        let Some(version) = version else { return self.received.line.into() };
         let line = self.received.line;
         let before = line.iter().rposition(|&byte| byte == b' ').map_or(0, |at| at + 1);
-        [&line[..before], version].concat().into()
+        [&line[..before], version.as_bytes()].concat().into()
     }
 }
 
-impl Finished {
+impl Finished<'_> {
     /// Logs and counts that the client took this many bytes of the response's body, and whether it
-    /// was cut before its end. Gives the room of its line.
-    pub fn taken(
-        self,
-        service: &Service,
-        worker: usize,
-        body_bytes: u64,
-        is_aborted: bool,
-    ) -> Draft {
-        if let Some(metrics) = &service.metrics {
-            metrics.delivered(worker, body_bytes, is_aborted);
+    /// was aborted before its end. Gives the room of its line.
+    pub fn taken(mut self, body_bytes: u64, is_aborted: bool) -> Draft {
+        self.settle(body_bytes, is_aborted).unwrap_or_default()
+    }
+
+    fn settle(&mut self, body_bytes: u64, is_aborted: bool) -> Option<Draft> {
+        let draft = self.draft.take()?;
+        if let Some(metrics) = &self.service.metrics {
+            metrics.delivered(self.worker, body_bytes, is_aborted);
         }
-        let draft = self.draft.unwrap_or_default();
-        if let Some(log) = &service.log {
+        if let Some(log) = &self.service.log {
             log.append(&draft, body_bytes, is_aborted);
         }
-        draft
+        Some(draft)
+    }
+}
+
+impl Drop for Finished<'_> {
+    fn drop(&mut self) {
+        self.settle(0, true);
     }
 }
 

@@ -17,7 +17,7 @@ const ALLOW: Field = Field::fixed("Allow", "GET, HEAD, OPTIONS");
 
 impl Service {
     /// Responds to a request. The record notes the decision.
-    pub async fn respond(&self, request: &Request<'_>, record: &mut Record<'_>) -> Response {
+    pub async fn respond(&self, request: &Request<'_>, record: &mut Record<'_, '_>) -> Response {
         if let Some(wait) = record.over_limit() {
             return admission::too_many("requests", wait);
         }
@@ -36,7 +36,7 @@ impl Service {
     }
 
     /// Responds to what a wire refuses: with this status, and this sentence about it.
-    pub fn refuse(&self, status: u16, why: &str, record: &Record<'_>) -> Response {
+    pub fn refuse(&self, status: u16, why: &str, record: &Record<'_, '_>) -> Response {
         match record.over_limit() {
             None => Response::text(status, why),
             Some(wait) => admission::too_many("requests", wait),
