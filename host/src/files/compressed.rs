@@ -79,8 +79,8 @@ impl Compressor {
         if !(MIN_BYTES..=MAX_BYTES).contains(&length) {
             return None;
         }
-        if let Some(remembered) = self.memory.get(&(tag, coding)) {
-            return remembered;
+        if let Some(cached) = self.memory.get(&(tag, coding)) {
+            return cached;
         }
         if let Some(sent) = self.sent().recall(&(tag, coding)) {
             self.memory.insert((tag, coding), Some(sent.clone()));

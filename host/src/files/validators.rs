@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    /// The validators of a version, so many milliseconds after [`WRITTEN`].
+    /// The validators of a version, this many milliseconds after [`WRITTEN`].
     fn seen(version: Version, after_ms: u64) -> Validators {
         Validators::of(
             version,
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn date_not_confirmed_by_time_of_change_is_not_sent() {
-        for (apart_ns, is_told) in [
+        for (apart_ns, is_sent) in [
             (0, true),
             (SECOND_NS, true),
             (2 * SECOND_NS, true),
@@ -298,7 +298,7 @@ mod tests {
             let file = Version { changed_ns: WRITTEN_NS + 1, ..version(WRITTEN_NS + 1 - apart_ns) };
             let validators = seen(file, 9_000);
             assert!(validators.tag.is_some(), "{apart_ns}");
-            assert_eq!(validators.modified.is_some(), is_told, "{apart_ns}");
+            assert_eq!(validators.modified.is_some(), is_sent, "{apart_ns}");
         }
     }
 

@@ -18,13 +18,13 @@ pub enum Confinement {
     None,
 }
 
-/// What a process that is not to be put in a sandbox is told.
+/// The argument of a process that does not enter a sandbox.
 const UNCONFINED: &str = "unconfined";
 
 impl Confinement {
-    /// What this process was told.
-    pub(super) fn told() -> Confinement {
-        match std::env::args_os().nth(2).is_some_and(|told| told == UNCONFINED) {
+    /// The confinement that this process was started with.
+    pub(super) fn of_this_process() -> Confinement {
+        match std::env::args_os().nth(2).is_some_and(|argument| argument == UNCONFINED) {
             true => Confinement::None,
             false => Confinement::Sandbox,
         }
@@ -72,12 +72,12 @@ impl Bounds {
         ] {
             limit_to(resource, limit, limit.saturating_add(beyond))?;
         }
-        Confinement::told().enter(Role::Compiler)
+        Confinement::of_this_process().enter(Role::Compiler)
     }
 }
 
-/// Lowers a limit. One that is lower already cannot be raised, and is met by halving: what it is
-/// may be asked for only where asking cannot fail.
+/// Lowers a limit. One that is lower already cannot be raised, and is met by halving: to
+/// read it first needs a call that may be refused.
 fn limit_to(resource: Resource, mut current: u64, mut maximum: u64) -> io::Result<()> {
     loop {
         let new = Rlimit { current: Some(current), maximum: Some(maximum) };

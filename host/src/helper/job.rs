@@ -167,7 +167,7 @@ impl Shared {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What happens first to a job that was asked for.
+    /// The first event of an ordered job.
     fn first_of(&self, events: &Receiver<Event>, cancel: &CancelToken) -> Result<Event, NoHelper> {
         let began = Instant::now();
         loop {
@@ -283,7 +283,7 @@ pub enum Ended {
 }
 
 impl Job {
-    /// Waits for the helper's end, which its socket has told of already.
+    /// Waits for the helper's end, which its socket has announced already.
     pub fn ended(&mut self) -> Ended {
         if let Some(over) = self.over {
             return over;

@@ -8,22 +8,22 @@
 //!    └───────────────── the job's own socket ─────┘
 //! ```
 //!
-//! - [`protocol`]: what is said on these sockets.
+//! - [`protocol`]: the messages on these sockets.
 //! - `spawner`: the process that starts helpers. It never sees what they work on.
-//! - [`job`]: the server's end: helpers are asked for, and their death is noticed.
+//! - [`job`]: the server's end: orders helpers, and notices their end.
 //! - `opener`: the process that opens files for the server; `run`: what the program does when it
 //!   is executed as one of them.
 //! - `confine`: what each of them gives up before it reads its first byte; [`sandbox`] has
 //!   what each role may do.
 //!
-//! A helper works on one job and ends. One that takes too long is ended by the spawner, one
-//! that ends by itself is told of, and the next job has another one: nothing of a job is
-//! left for the next. When the server ends, the spawner does, and takes the helpers with it.
+//! A helper works on one job and ends. One that takes too long is ended by the spawner, the
+//! server hears of one that ends by itself, and the next job has another one: nothing of a job
+//! is left for the next. When the server ends, the spawner does, and takes the helpers with it.
 //!
 //! [`sandbox`]: crate::sandbox
 //!
 //! All of them are the program that runs, executed again: `/proc/self/exe` leads to it also
-//! when its file has been replaced. What they are is told by the name that they are given.
+//! when its file has been replaced. The name that it is given says which of them it is.
 
 mod confine;
 pub mod job;

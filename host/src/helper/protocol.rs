@@ -192,8 +192,7 @@ pub fn write_frame(
     Ok(())
 }
 
-/// A frame of which the head was read, and not the parts: who reads them may first prepare for
-/// what is in them.
+/// A frame whose head was read, and not its parts: the reader may prepare for them first.
 pub struct Opened<T, const PARTS: usize> {
     /// The head.
     pub head: T,

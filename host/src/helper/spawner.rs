@@ -53,7 +53,7 @@ struct Helper {
 pub(super) fn run(control: OwnedFd) -> io::Result<()> {
     confine::name_process("spawner");
     let _ignored = ignore_signals()?;
-    Confinement::told().enter(sandbox::Role::Spawner)?;
+    Confinement::of_this_process().enter(sandbox::Role::Spawner)?;
     let mut spawner = Spawner { control, helpers: Vec::new() };
     let outcome = spawner.work();
     for helper in &mut spawner.helpers {
@@ -154,7 +154,7 @@ impl Spawner {
         }
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        let mut process = command(&role.executed_as(), Confinement::told())
+        let mut process = command(&role.executed_as(), Confinement::of_this_process())
             .stdin(Stdio::from(theirs))
             .stderr(Stdio::piped())
             .spawn()?;

@@ -9,7 +9,7 @@ use super::{allow_lists, paths};
 /// Confines this thread, and each that it starts, for good. To be called before others are
 /// started.
 ///
-/// What the kernel does not know is no error, but told.
+/// What the kernel does not support is no error; the result says so.
 pub fn enter(role: Role<'_>, refusals: Refusals) -> Result<Sandbox, SandboxError> {
     let files = paths::confine(role)?;
     let allowed = match role {

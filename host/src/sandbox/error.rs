@@ -15,7 +15,7 @@ pub enum SandboxError {
     Filter(seccompiler::BackendError),
     /// The kernel does not take the filter.
     Calls(seccompiler::Error),
-    /// Calls that are refused cannot be told of.
+    /// Refused calls cannot be reported.
     Report(io::Error),
 }
 

@@ -113,7 +113,7 @@ impl Opener {
             if ticket == *last {
                 return match (error, file) {
                     (0, Some(file)) => Ok(file.into()),
-                    (0, None) => Err(io::Error::other("no file came from who opens it")),
+                    (0, None) => Err(io::Error::other("the opener sent no file")),
                     (error, _) => Err(io::Error::from_raw_os_error(error)),
                 };
             }

@@ -11,10 +11,10 @@ use libc::{c_int, c_long, c_void};
 
 use super::names::{FIRST_NEW, name_of};
 
-/// Which calls were told of: one bit for each number. One in a loop is told of once.
-static TOLD: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
+/// Reported calls: one bit for each number. A call in a loop is reported once.
+static REPORTED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 
-/// From now on calls that are refused are told of on standard error.
+/// Reports refused calls on standard error from now on.
 #[expect(unsafe_code, reason = "the kernel hands over the registers of the call by a pointer")]
 pub(super) fn start() -> io::Result<()> {
     // SAFETY: all zeros are a valid `sigaction`: no flags, an empty mask, no handler.
@@ -72,19 +72,19 @@ fn give(context: &mut libc::ucontext_t, error: c_int) {
     context.uc_mcontext.regs[0] = (-i64::from(error)).cast_unsigned();
 }
 
-/// Whether it was not told of before. What has a strange number is told of each time.
+/// Whether it was not reported before. A call with an unknown number is reported each time.
 fn is_first(number: c_long) -> bool {
     let Ok(number) = usize::try_from(number) else { return true };
-    let Some(told) = TOLD.get(number / 64) else { return true };
+    let Some(reported) = REPORTED.get(number / 64) else { return true };
     let bit = 1 << (number % 64);
-    told.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    reported.fetch_or(bit, Ordering::Relaxed) & bit == 0
 }
 
-/// Whether it was told of.
+/// Whether it was reported.
 #[cfg(test)]
-pub(super) fn is_told(number: c_long) -> bool {
+pub(super) fn is_reported(number: c_long) -> bool {
     let number = usize::try_from(number).expect("a number of a call");
-    TOLD[number / 64].load(Ordering::Relaxed) & (1 << (number % 64)) != 0
+    REPORTED[number / 64].load(Ordering::Relaxed) & (1 << (number % 64)) != 0
 }
 
 /// Writes a line, without memory of its own.
@@ -92,7 +92,7 @@ fn tell(call: &Call) {
     let mut line = Cursor::new([0_u8; 160]);
     let [first, second, third] = call.arguments;
     let name = name_of(call.number).unwrap_or("of an unknown name");
-    // It is long enough, and no one could be told that it was not.
+    // The buffer is long enough; a line that is cut would be no error.
     let _ = writeln!(
         line,
         "innkeeper: the sandbox refused the system call {name} ({}) with {first:#x}, {second:#x}, \

@@ -345,12 +345,12 @@ fn an_opener_opens_files_and_does_nothing_else() {
 fn what_is_refused_is_reported_and_fails_as_it_would_without() {
     let needs = Needs { read: vec!["/".into()], ..Needs::default() };
     let attempt = || {
-        assert!(!report::is_told(libc::SYS_socket));
+        assert!(!report::is_reported(libc::SYS_socket));
         assert_refused(UdpSocket::bind("127.0.0.1:0"));
-        assert!(report::is_told(libc::SYS_socket));
+        assert!(report::is_reported(libc::SYS_socket));
         // New threads try a call that is refused, and are made all the same.
         thread::spawn(|| ()).join().expect("a thread");
-        assert!(!report::is_told(libc::SYS_clone3));
+        assert!(!report::is_reported(libc::SYS_clone3));
     };
     confined(Role::Server(&needs), Refusals::Reported, attempt);
 }
