@@ -541,6 +541,7 @@ fn guest_that_failed_in_service_stays_out_of_it() {
     touch_in_every_way(&mut place, &file);
     let refused = place.change("PUT /guest", &fails);
     assert_eq!(refused.status(), 422);
+    assert_eq!(code_of(&refused), "failed-in-service");
     assert!(refused.text().contains("1 of its last 1000 decisions failed"), "{}", refused.text());
     assert_eq!(place.program.get("/hello.txt").text(), "three");
     place.program.signal(Signal::HUP);

@@ -61,10 +61,12 @@ impl Place {
         self.send(line, guest).reply()
     }
 
+    /// Puts a guest, and gives the status and the error: `code: message`.
     fn put(&self, guest: &[u8]) -> (u16, String) {
         let reply = self.change("PUT /guest", guest);
         let report: Value = serde_json::from_str(reply.text()).unwrap();
-        (reply.status(), report["error"]["message"].as_str().unwrap_or_default().to_owned())
+        let part = |key: &str| report["error"][key].as_str().unwrap_or_default().to_owned();
+        (reply.status(), format!("{}: {}", part("code"), part("message")))
     }
 
     /// The process that starts helpers.
@@ -114,6 +116,7 @@ fn guest_with_quadratic_compilation_is_refused_and_server_goes_on() {
     let before = place.program.memory("VmHWM:");
     let (status, problem) = place.put(&quadratic(FOREVER));
     assert_eq!(status, 422, "{problem}");
+    assert!(problem.starts_with("compile-limit-exceeded: "), "{problem}");
     assert!(problem.contains("more than the 1 s of a processor"), "{problem}");
     assert!(problem.contains("--compile-time"), "{problem}");
     let taken = place.program.memory("VmHWM:") - before;
@@ -126,6 +129,7 @@ fn compiler_that_wants_more_memory_than_it_may_have_is_refused() {
     let place = Place::new(&["--compile-memory", "128MiB", "--compile-time", "5min"]);
     let (status, problem) = place.put(&quadratic(2_000));
     assert_eq!(status, 422, "{problem}");
+    assert!(problem.starts_with("compile-limit-exceeded: "), "{problem}");
     assert!(problem.contains("more than the 128.0 MiB of memory"), "{problem}");
     place.serves_on();
 }
@@ -158,7 +162,9 @@ fn server_serves_on_without_the_process_that_starts_helpers() {
     );
     let metrics = place.change("GET /metrics", b"");
     assert!(metrics.text().contains("\ninnkeeper_compiler_ready 0\n"), "{}", metrics.text());
-    assert_eq!(place.put(&replying("two")).0, 503);
+    let (status, problem) = place.put(&replying("two"));
+    assert_eq!(status, 503);
+    assert!(problem.starts_with("compiler-unavailable: "), "{problem}");
     assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
     // The built-in guest needs no helper.
     assert_eq!(place.put(innkeeper::guest::DEFAULT_GUEST).0, 200);
@@ -214,6 +220,7 @@ fn compiler_that_cannot_be_confined_reads_no_guest() {
     let place = Place::started(&["--code-cache", "off"], |command| start_with(&faults, command));
     let (status, problem) = place.put(&replying("two"));
     assert_eq!(status, 503, "{problem}");
+    assert!(problem.starts_with("compiler-unavailable: "), "{problem}");
     assert!(problem.contains("its compiler cannot be confined"), "{problem}");
     assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
 }
@@ -262,6 +269,7 @@ fn rollback_and_uploads_wait_for_no_file() {
     place.program.wait_for("it is not a regular file but a FIFO");
     let (status, problem) = place.put(&module("(func) (func)", ""));
     assert_eq!(status, 503);
+    assert!(problem.starts_with("cases-unreadable: "), "{problem}");
     assert!(problem.contains("it is not a regular file but a FIFO"), "{problem}");
     assert_eq!(place.change("POST /rollback", b"").status(), 200);
     assert!(place.folder.path().exists());
