@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, ArgAction, Command};
 
+use super::error::Mistake;
 use super::key::{PREFIX, settings, variable};
 
 /// Parts several values of one variable. No value contains it: they are addresses, paths and
@@ -67,7 +68,7 @@ impl FromIterator<(OsString, OsString)> for Environment {
 }
 
 /// What a variable says of a setting: single values, as if they had been typed.
-pub(super) fn values(setting: &Arg, value: &OsStr) -> Vec<Result<OsString, String>> {
+pub(super) fn values(setting: &Arg, value: &OsStr) -> Vec<Result<OsString, Mistake>> {
     match (setting.get_action(), value.to_str()) {
         (ArgAction::Append, Some(values)) => {
             values.split(SEPARATOR).map(|value| Ok(value.trim().into())).collect()

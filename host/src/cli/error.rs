@@ -1,6 +1,7 @@
 //! Why there is no configuration, and how a mistake is described.
 
 use std::error::Error as _;
+use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -9,13 +10,37 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::diagnostics;
 use crate::text::one_line;
 
+/// A mistake in a value or in a source: a sentence that says what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake(String);
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl From<String> for Mistake {
+    fn from(sentence: String) -> Mistake {
+        Mistake(sentence)
+    }
+}
+
+impl From<&str> for Mistake {
+    fn from(sentence: &str) -> Mistake {
+        Mistake(sentence.to_owned())
+    }
+}
+
 /// Why there is no configuration.
 #[derive(Debug)]
 pub enum ConfigError {
     /// The command line is wrong, or asks for help.
     Cli(clap::Error),
-    /// The environment or the file is wrong. A sentence for each mistake.
-    Source(Vec<String>),
+    /// The environment or the file is wrong.
+    Source(Vec<Mistake>),
 }
 
 impl ConfigError {
@@ -50,12 +75,12 @@ impl From<clap::Error> for ConfigError {
 }
 
 /// Why clap refuses a value, without the flag, which was not typed: one line.
-pub(super) fn reason(error: &clap::Error) -> String {
+pub(super) fn reason(error: &clap::Error) -> Mistake {
     let value = match error.get(ContextKind::InvalidValue) {
         Some(ContextValue::String(value)) => format!("invalid value {value:?}"),
         _ => "invalid value".to_owned(),
     };
-    match (error.kind(), error.source(), error.get(ContextKind::ValidValue)) {
+    let sentence = match (error.kind(), error.source(), error.get(ContextKind::ValidValue)) {
         (ErrorKind::ValueValidation, Some(reason), _) => {
             format!("{value}: {}", one_line(&reason.to_string()))
         }
@@ -67,5 +92,6 @@ pub(super) fn reason(error: &clap::Error) -> String {
             let first = text.lines().next().unwrap_or_default();
             first.strip_prefix("error: ").unwrap_or(first).to_owned()
         }
-    }
+    };
+    sentence.into()
 }

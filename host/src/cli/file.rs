@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, Command};
 use toml::{Table, Value};
 
+use super::error::Mistake;
 use super::key::{self, Key, flag, key, settings};
 use crate::named_file;
 use crate::text::one_line;
@@ -25,7 +26,7 @@ pub(super) struct ConfigFile {
 
 impl ConfigFile {
     /// Reads the file. The error is a sentence that names it.
-    pub(super) fn read(path: PathBuf) -> Result<ConfigFile, String> {
+    pub(super) fn read(path: PathBuf) -> Result<ConfigFile, Mistake> {
         let shown = path.display();
         let text = named_file::read_text(&path, FILE_BYTES)
             .map_err(|error| format!("cannot read the configuration file {shown}: {error}"))?;
@@ -51,7 +52,7 @@ impl ConfigFile {
     }
 
     /// A sentence for each table and key that is none of this command.
-    pub(super) fn unknown(&self, command: &Command) -> Vec<String> {
+    pub(super) fn unknown(&self, command: &Command) -> Vec<Mistake> {
         let keys: Vec<_> = settings(command).map(|setting| (key(setting), flag(setting))).collect();
         let has_table = |name: &str| keys.iter().any(|(key, _)| key.table.as_deref() == Some(name));
         let mut problems = Vec::new();
@@ -75,7 +76,7 @@ impl ConfigFile {
         }
         problems.extend(unknown_tables);
         let shown = self.path.display();
-        problems.into_iter().map(|problem| format!("{shown}: {problem}")).collect()
+        problems.into_iter().map(|problem| format!("{shown}: {problem}").into()).collect()
     }
 }
 
@@ -119,20 +120,20 @@ fn no_setting(table: Option<&str>, name: &str, keys: &[(Key, &str)]) -> String {
 }
 
 /// What the file says of a setting: single values, as if they had been typed.
-pub(super) fn values(setting: &Arg, value: &Value) -> Vec<Result<OsString, String>> {
+pub(super) fn values(setting: &Arg, value: &Value) -> Vec<Result<OsString, Mistake>> {
     let single = |value: &Value| match value {
         Value::String(text) => Ok(text.into()),
         Value::Integer(number) => Ok(number.to_string().into()),
         Value::Boolean(truth) => Ok(truth.to_string().into()),
-        other => Err(format!("a {} is not understood here", other.type_str())),
+        other => Err(format!("a {} is not understood here", other.type_str()).into()),
     };
     match value {
         // Without any the default would count, which the file seems to switch off.
         Value::Array(values) if values.is_empty() && !may_be_empty(setting) => {
-            vec![Err("the list is empty; leave the setting out for its default".to_owned())]
+            vec![Err("the list is empty; leave the setting out for its default".into())]
         }
         Value::Array(values) if values.len() > 1 && key::is_switch(setting) => {
-            vec![Err("write true or false".to_owned())]
+            vec![Err("write true or false".into())]
         }
         Value::Array(values) => values.iter().map(single).collect(),
         value => vec![single(value)],

@@ -13,7 +13,7 @@ use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 use super::arguments::Arguments;
 use super::effective::{self, EffectiveSetting, Origin};
 use super::environment::{self, Environment};
-use super::error::{ConfigError, reason};
+use super::error::{ConfigError, Mistake, reason};
 use super::file::{self, ConfigFile};
 use super::key::{is_switch, is_switch_off, key, settings, variable};
 
@@ -43,7 +43,7 @@ impl Configuration {
 pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configuration, ConfigError> {
     let command = Arguments::command();
     if let Some(problem) = no_command(typed) {
-        return Err(ConfigError::Source(vec![problem]));
+        return Err(ConfigError::Source(vec![problem.into()]));
     }
     let all_matches = command.clone().try_get_matches_from(typed)?;
     let arguments = |matches: &ArgMatches| {
@@ -83,7 +83,7 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
             .and_then(|flags| try_alone(&command, &begin, &flags).map(|()| flags));
         match flags {
             Ok(flags) => all.extend(flags),
-            Err(problem) => problems.push(blame(&origin, setting, &problem)),
+            Err(problem) => problems.push(blame(&origin, setting, problem)),
         }
         origins.push(origin);
     }
@@ -124,7 +124,7 @@ fn of_sources(
     setting: &Arg,
     environment: &Environment,
     file: Option<&ConfigFile>,
-) -> (Vec<Result<OsString, String>>, Origin) {
+) -> (Vec<Result<OsString, Mistake>>, Origin) {
     let variable = variable(setting);
     if let Some(value) = environment.get(&variable) {
         return (environment::values(setting, value), Origin::Environment(variable));
@@ -139,8 +139,8 @@ fn of_sources(
 fn as_typed(
     command: &Command,
     setting: &Arg,
-    value: Result<OsString, String>,
-) -> Result<Option<OsString>, String> {
+    value: Result<OsString, Mistake>,
+) -> Result<Option<OsString>, Mistake> {
     let value = value?;
     let Some(long) = setting.get_long() else {
         // A path that looks like a flag or a command is none.
@@ -154,7 +154,7 @@ fn as_typed(
         let is_on = match value.to_str() {
             Some("true" | "1") => true,
             Some("false" | "0") => false,
-            _ => return Err("write true or false".to_owned()),
+            _ => return Err("write true or false".into()),
         };
         return Ok((is_on != is_switch_off(setting)).then_some(flag));
     }
@@ -165,27 +165,32 @@ fn as_typed(
 
 /// Reads these flags alone, so that the source of a mistake can be named. The error is the
 /// reason.
-fn try_alone(command: &Command, begin: &[OsString], flags: &[OsString]) -> Result<(), String> {
+fn try_alone(command: &Command, begin: &[OsString], flags: &[OsString]) -> Result<(), Mistake> {
     let all = [begin, flags].concat();
     command.clone().try_get_matches_from(all).map(drop).map_err(|error| reason(&error))
 }
 
-fn blame(origin: &Origin, setting: &Arg, problem: &str) -> String {
+fn blame(origin: &Origin, setting: &Arg, mistake: Mistake) -> Mistake {
     match origin {
-        Origin::Environment(name) => format!("{name}: {problem}"),
-        Origin::File(path) => format!("{}: {}: {problem}", path.display(), key(setting)),
-        Origin::CommandLine | Origin::Default => problem.to_owned(),
+        Origin::Environment(name) => format!("{name}: {mistake}").into(),
+        Origin::File(path) => format!("{}: {}: {mistake}", path.display(), key(setting)).into(),
+        Origin::CommandLine | Origin::Default => mistake,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ConfigError, Configuration, read};
+    use super::{ConfigError, Configuration, Mistake, read};
     use crate::cli::effective::{EffectiveSetting, Origin, write};
     use crate::cli::environment::Environment;
     use crate::cli::settings::cache::CodeCache;
     use std::ffi::OsString;
     use std::fs;
+
+    /// Mistakes, a line for each.
+    fn all_of(mistakes: &[Mistake]) -> String {
+        mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
 
     struct Sources {
         file: Option<tempfile::NamedTempFile>,
@@ -211,7 +216,7 @@ mod tests {
             }
             read(&all, &self.environment).map_err(|error| match error {
                 ConfigError::Cli(error) => error.to_string(),
-                ConfigError::Source(problems) => problems.join("\n"),
+                ConfigError::Source(mistakes) => all_of(&mistakes),
             })
         }
     }
@@ -377,7 +382,7 @@ mod tests {
             let mut all: Vec<OsString> = vec!["innkeeper".into()];
             all.extend(typed.iter().map(Into::into));
             let error = match read(&all, &sources.environment) {
-                Err(ConfigError::Source(problems)) => problems.join("\n"),
+                Err(ConfigError::Source(mistakes)) => all_of(&mistakes),
                 other => panic!("{other:?}"),
             };
             assert!(error.contains("innkeeper serves without one"), "{error}");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use ipnet::IpNet;
 
+use super::error::Mistake;
 use crate::http::token::is_token;
 use crate::transport::ListenAddress;
 
@@ -15,106 +16,105 @@ use crate::transport::ListenAddress;
 pub(super) const MAX_WORKERS: NonZeroUsize = NonZeroUsize::new(1024).expect("is not zero");
 
 /// Reads a number of threads.
-pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {
+pub(super) fn workers(text: &str) -> Result<NonZeroUsize, Mistake> {
     text.parse()
         .ok()
         .filter(|&count| count <= MAX_WORKERS)
-        .ok_or_else(|| format!("write a number from 1 to {MAX_WORKERS}"))
+        .ok_or_else(|| format!("write a number from 1 to {MAX_WORKERS}").into())
 }
 
 /// Reads a number of connections. Each takes two descriptors, of which Linux allows a process
 /// about a million (fs.nr_open).
-pub(super) fn connections(text: &str) -> Result<NonZeroUsize, String> {
+pub(super) fn connections(text: &str) -> Result<NonZeroUsize, Mistake> {
     const MOST: NonZeroUsize = NonZeroUsize::new(500_000).expect("is not zero");
     text.parse()
         .ok()
         .filter(|&count| count <= MOST)
-        .ok_or_else(|| format!("write a number from 1 to {MOST}"))
+        .ok_or_else(|| format!("write a number from 1 to {MOST}").into())
 }
 
 /// Reads how many of the last 1,000 decisions may fail.
-pub(super) fn rollback_after(text: &str) -> Result<NonZeroU32, String> {
+pub(super) fn rollback_after(text: &str) -> Result<NonZeroU32, Mistake> {
     text.parse()
         .ok()
         .filter(|count: &NonZeroU32| count.get() <= 1_000)
-        .ok_or_else(|| "write a number from 1 to 1000".to_owned())
+        .ok_or_else(|| Mistake::from("write a number from 1 to 1000"))
 }
 
 /// Reads a number of which there is at least one.
-pub(super) fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
-    text.parse().map_err(|_| format!("write a number from 1 to {}", u32::MAX))
+pub(super) fn at_least_one(text: &str) -> Result<NonZeroU32, Mistake> {
+    text.parse().map_err(|_| format!("write a number from 1 to {}", u32::MAX).into())
 }
 
 /// Reads an address or a network.
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
+pub(super) fn network(text: &str) -> Result<IpNet, Mistake> {
     let address = || text.parse().ok().map(|address: IpAddr| IpNet::from(address.to_canonical()));
     text.parse().ok().or_else(address).ok_or_else(|| {
-        "write an address or a network, as in 10.0.0.1, 10.0.0.0/8 or fd00::/8".to_owned()
+        Mistake::from("write an address or a network, as in 10.0.0.1, 10.0.0.0/8 or fd00::/8")
     })
 }
 
 /// Reads a number of bytes within bounds.
-pub(super) fn size<const MIN: u64, const MAX: u64>(text: &str) -> Result<ByteSize, String> {
+pub(super) fn size<const MIN: u64, const MAX: u64>(text: &str) -> Result<ByteSize, Mistake> {
     let bounds = format!("{} to {}", ByteSize(MIN).display().iec(), ByteSize(MAX).display().iec());
     match text.parse::<ByteSize>() {
         Ok(size) if (MIN..=MAX).contains(&size.as_u64()) => Ok(size),
-        Ok(_) => Err(format!("allowed are {bounds}")),
-        Err(_) => Err(format!("write a size as in 64MiB or 512KiB, from {bounds}")),
+        Ok(_) => Err(format!("allowed are {bounds}").into()),
+        Err(_) => Err(format!("write a size as in 64MiB or 512KiB, from {bounds}").into()),
     }
 }
 
 /// Reads a time within bounds, which are milliseconds.
-pub(super) fn time<const MIN: u64, const MAX: u64>(text: &str) -> Result<Duration, String> {
+pub(super) fn time<const MIN: u64, const MAX: u64>(text: &str) -> Result<Duration, Mistake> {
     let bounds = Duration::from_millis(MIN)..=Duration::from_millis(MAX);
     let shown = |time: &Duration| humantime::format_duration(*time).to_string();
     let bounds_shown = format!("{} to {}", shown(bounds.start()), shown(bounds.end()));
     match humantime::parse_duration(text) {
         Ok(time) if bounds.contains(&time) => Ok(time),
-        Ok(_) => Err(format!("allowed are {bounds_shown}")),
-        Err(_) => Err(format!("write a time as in 50ms or 1s, from {bounds_shown}")),
+        Ok(_) => Err(format!("allowed are {bounds_shown}").into()),
+        Err(_) => Err(format!("write a time as in 50ms or 1s, from {bounds_shown}").into()),
     }
 }
 
 /// Reads the name of a project, which is one for packages of all languages.
-pub(super) fn project_name(text: &str) -> Result<String, String> {
+pub(super) fn project_name(text: &str) -> Result<String, Mistake> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let begins_well = text.starts_with(|c: char| c.is_ascii_lowercase());
     if begins_well && text.chars().all(is_plain) && !text.ends_with('-') {
         Ok(text.to_owned())
     } else {
-        Err("write small letters, digits and dashes, and a letter first, as in my-policy"
-            .to_owned())
+        Err("write small letters, digits and dashes, and a letter first, as in my-policy".into())
     }
 }
 
 /// Reads a header field.
-pub(super) fn field(text: &str) -> Result<(String, String), String> {
+pub(super) fn field(text: &str) -> Result<(String, String), Mistake> {
     match text.split_once(':') {
         Some((name, value)) if is_token(name) => Ok((name.to_owned(), value.trim().to_owned())),
-        _ => Err("write 'Name: value'".to_owned()),
+        _ => Err("write 'Name: value'".into()),
     }
 }
 
 /// Reads an address to listen on.
-pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, Mistake> {
     text.parse().map_err(|_| {
         let example = match text.rsplit_once(':').map_or(text, |(_, port)| port).parse::<u16>() {
             Ok(port) => format!("127.0.0.1:{port}, 0.0.0.0:{port} or [::1]:{port}"),
             Err(_) => "127.0.0.1:7890, 0.0.0.0:7890 or [::1]:7890".to_owned(),
         };
-        format!("not an IP address and a port; write {example}")
+        Mistake::from(format!("not an IP address and a port; write {example}"))
     })
 }
 
 /// Reads the address of the administration, also in the form in which a server prints it.
-pub(super) fn admin_address(text: &str) -> Result<ListenAddress, String> {
+pub(super) fn admin_address(text: &str) -> Result<ListenAddress, Mistake> {
     let text = text.strip_prefix("http://").map_or(text, |text| text.trim_end_matches('/'));
     match text.strip_prefix("unix:") {
-        Some("") => Err("write the path of the socket behind unix:".to_owned()),
+        Some("") => Err("write the path of the socket behind unix:".into()),
         Some(path) => Ok(ListenAddress::Unix(path.into())),
         None => address(text)
             .map(ListenAddress::Tcp)
-            .map_err(|problem| format!("{problem}, or unix:/run/innkeeper/admin")),
+            .map_err(|problem| format!("{problem}, or unix:/run/innkeeper/admin").into()),
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
             ("::1:x", "[::1]:7890"),
             ("1.2.3.4:99999", "127.0.0.1:7890"),
         ] {
-            let error = address(text).expect_err("no address");
+            let error = address(text).expect_err("no address").to_string();
             assert!(error.contains(example), "{text:?}: {error}");
         }
     }
