@@ -1,12 +1,12 @@
-//! How `host/src` is built: who may use whom, and what stands in one place alone.
+//! The architecture of `host/src`: which module may use which, and the code that has one place.
 //!
-//! The rules are the constants below, and `ARCHITECTURE.md` tells their reasons. What does not keep
-//! to them yet is in [`EXCEPTIONS`]; an exception that is no longer needed fails too.
+//! The rules are the constants below, and `ARCHITECTURE.md` tells their reasons. Code
+//! that breaks one is in [`EXCEPTIONS`]; an exception that is no longer needed fails too.
 //!
 //! - `source`: reads files of Rust.
 //! - `paths`: to which file a path in Rust leads.
-//! - `graph`: who uses whom, and circles.
-//! - `exceptions`: what breaks a rule today.
+//! - `graph`: which file uses which, and circles.
+//! - `exceptions`: code that breaks a rule.
 //! - `rules_find_faults`: each rule, on a small tree that breaks it.
 
 mod exceptions;
@@ -169,7 +169,7 @@ fn faults(source: &Source, exceptions: &[(Rule, &str, &str)]) -> Vec<String> {
     faults.chain(unneeded).collect()
 }
 
-/// Who uses whom as it may be: each one the next in its chains.
+/// The allowed uses: each module may use the next ones in its chains.
 fn direction() -> Graph {
     let mut graph = Graph::default();
     for chain in DIRECTION {

@@ -29,7 +29,7 @@
 //!
 //! The repository:
 //!
-//! - `architecture`: who may use whom in `host/src`.
+//! - `architecture`: which module may use which in `host/src`.
 //! - `documents`: links lead somewhere, names exist, and the manual has all of them.
 //! - `fuzz`: the properties of the fuzzers in `host/fuzz`, for some seconds.
 //!

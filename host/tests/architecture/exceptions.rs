@@ -1,6 +1,6 @@
-//! What breaks a rule today: the list is to become empty.
+//! Code that breaks a rule: none. The list is for a change that takes several commits.
 
 use super::Rule;
 
-/// A rule, who breaks it, and why.
+/// A rule, the code that breaks it, and why.
 pub const EXCEPTIONS: &[(Rule, &str, &str)] = &[];

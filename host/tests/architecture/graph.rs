@@ -1,10 +1,10 @@
-//! Who uses whom, and the circles in that.
+//! Which file, and which module, uses which; and circles of files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::Source;
 
-/// For each one, those that it uses.
+/// For each node, the nodes that it uses.
 #[derive(Clone, Default)]
 pub struct Graph(BTreeMap<String, BTreeSet<String>>);
 
