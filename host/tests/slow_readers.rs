@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream as StdStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream as StdStream};
 use std::num::NonZeroU32;
 use std::thread;
 use std::time::Duration;
@@ -379,6 +379,47 @@ fn log_tells_what_a_client_took_that_asked_ahead() {
     assert!(lines.len() > 20, "{log}");
     let taken: u64 = lines.iter().map(|line| line["body_bytes"].as_u64().unwrap()).sum();
     assert!(taken <= 2 * SMALL_WINDOW as u64, "{taken} bytes: {log}");
+}
+
+/// A client that sends requests and takes no response had a line of up to 150 KiB wait for each.
+#[test]
+fn requests_wait_while_many_lines_wait_for_their_responses_to_be_taken() {
+    let (_folder, program) = program(&["--access-log", "json"]);
+    let field = "\u{e9}".repeat(7_000);
+    let request = format!("HEAD / HTTP/1.1\r\nHost: test\r\nUser-Agent: {field}\r\n\r\n");
+    let mut client = asking(program.addresses[0], &request);
+    until(|| client.peek(&mut [0; 12]).is_ok_and(|count| count == 12));
+    let before = program.memory("VmRSS:");
+    client.set_nonblocking(true).unwrap();
+    let (mut sent, mut blocked) = (0, Instant::now());
+    while blocked.elapsed() < Duration::from_secs(1) {
+        match client.write(&request.as_bytes()[sent % request.len()..]) {
+            Ok(count) => (sent, blocked) = (sent + count, Instant::now()),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                thread::yield_now();
+            }
+        }
+    }
+    let grown = program.memory("VmRSS:").saturating_sub(before);
+    assert!(grown < 6 << 20, "{grown} bytes for lines of responses that are not taken");
+    // It goes on when the client does.
+    client.set_nonblocking(false).unwrap();
+    let mut reader = client.try_clone().unwrap();
+    let reader = thread::spawn(move || read_all(&mut reader));
+    let requests = sent.div_ceil(request.len());
+    client
+        .write_all(
+            &request.repeat(2).as_bytes()[sent % request.len()..]
+                [..requests * request.len() - sent],
+        )
+        .unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let (received, error) = reader.join().unwrap();
+    assert!(error.is_none());
+    // Lines as long as these may be lost; responses are not.
+    let responses = 1 + requests;
+    assert!(received / responses > 200, "{received} bytes of {responses} responses");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::cli::Settings;
 use crate::guest::DEFAULT_GUEST;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::guest::runtime::engine::instances;
+use crate::http1::UNLOGGED_BYTES;
 use crate::transport::stream::READ_BYTES;
 use crate::transport::unsent::{CROWD, CROWD_LOW_WATERMARK, SHARED_BYTES, UNSENT_LOW_WATERMARK};
 use crate::{clients, diagnostics, disk, files, in_flight, log};
@@ -92,6 +93,7 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
     let caches = settings.cache.sizes();
     let has_admin = settings.admin.listen.is_some();
     let has_guest = settings.guest.file.is_some() || has_admin;
+    let logs = settings.log.access.format().is_some();
     let mut parts = Vec::new();
     let mut part = |place, counts: &[(u64, &'static str)], bytes: &[(u64, &'static str)]| {
         let bytes = bytes.iter().copied().filter(|(bytes, _)| *bytes > 0).collect();
@@ -107,6 +109,8 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
             (2 * head + READ_BYTES as u64, "received"),
             (RESPONSE_HEAD_BYTES, "response head"),
             (in_flight::SMALL_BYTES as u64, "small body"),
+            // The bound, and the line that exceeds it: escaped, a byte takes up to five.
+            (if logs { UNLOGGED_BYTES as u64 + 5 * head } else { 0 }, "unlogged lines"),
         ],
     );
     part(

@@ -28,6 +28,8 @@ pub(crate) struct Connection<'a> {
     /// Responses that were sent, and of which it is not known that the client took them, if
     /// log or metrics want to know.
     pub(super) deliveries: VecDeque<Delivery<'a>>,
+    /// The memory that these take.
+    pub(super) unlogged_bytes: usize,
     /// Where the next line of the log is written.
     pub(super) room: Draft,
     /// Counts the connection while the client was found not to have taken all of it.
@@ -64,6 +66,7 @@ impl<'a> Connection<'a> {
             is_last: false,
             is_pipelined: false,
             deliveries: VecDeque::new(),
+            unlogged_bytes: 0,
             room: Draft::default(),
             writing: None,
         }

@@ -7,6 +7,7 @@ use tokio::task::coop::consume_budget;
 
 use super::connection::{Connection, Next};
 use super::read_head::ReadHead;
+use super::settle::UNLOGGED_BYTES;
 
 impl Connection<'_> {
     /// Serves it until it ends. When the server is about to stop, the request in flight is
@@ -29,6 +30,10 @@ impl Connection<'_> {
                 Next::Request => {}
                 Next::Close => return Box::pin(self.close()).await,
                 Next::Reset => return,
+            }
+            if self.unlogged_bytes > UNLOGGED_BYTES && !Box::pin(self.wait_for_room_to_log()).await
+            {
+                return;
             }
             patience = limits.idle;
             // A client whose next request is always there already must not keep the

@@ -1,9 +1,20 @@
 //! What the client took of responses that were sent. The log tells it, and as long as the client
 //! has not taken all, the connection is not idle and keeps its place.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::connection::Connection;
 use crate::transport::progress::Look;
 use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
+
+/// Memory of lines that wait until the client has taken their responses: 200 usual lines. A client
+/// that sends more requests waits until it has taken some.
+pub(crate) const UNLOGGED_BYTES: usize = 64 << 10;
+
+/// From a request that has to wait for that to the first look at what the client took.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
 
 impl Connection<'_> {
     /// Looks at what the client took, and logs it.
@@ -22,7 +33,8 @@ impl Connection<'_> {
     /// Logs responses that the client took whole: it took `taken` bytes of what was sent.
     fn settle(&mut self, taken: u64) {
         while let Some(taken_whole) = self.deliveries.pop_front_if(|one| one.is_taken(taken)) {
-            self.room = taken_whole.close(taken);
+            self.unlogged_bytes -= taken_whole.finished.memory_bytes();
+            self.room = taken_whole.close(taken).usual();
         }
     }
 
@@ -37,6 +49,26 @@ impl Connection<'_> {
             self.look();
         } else {
             self.settle(self.stream.progress().handed());
+        }
+    }
+
+    /// Waits until the client has taken enough for the lines that wait to be logged to be within
+    /// their bound. False if it takes nothing for too long, or is gone.
+    pub(super) async fn wait_for_room_to_log(&mut self) -> bool {
+        let mut pause = FIRST_LOOK;
+        loop {
+            if self.look() == Look::Stalled {
+                self.log_stall();
+                return false;
+            }
+            if self.unlogged_bytes <= UNLOGGED_BYTES {
+                return true;
+            }
+            let next_look = self.stream.next_look(Instant::now(), &mut pause);
+            self.stream.sleep(next_look).await;
+            if self.stream.is_broken() {
+                return false;
+            }
         }
     }
 

@@ -149,6 +149,7 @@ impl Writing<'_, '_, '_> {
         if let Some(finished) = self.record.finish(self.status, &mut connection.room) {
             // A response that ended within its head has no body.
             let body = self.begins_at.min(to)..to;
+            connection.unlogged_bytes += finished.memory_bytes();
             connection.deliveries.push_back(Delivery { finished, body, is_whole });
         }
         if !connection.deliveries.is_empty()

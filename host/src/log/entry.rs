@@ -60,6 +60,23 @@ impl Draft {
     }
 }
 
+/// Memory of a line that is kept for the next one. Usual lines take less.
+const ROOM_BYTES: usize = 2 << 10;
+
+impl Draft {
+    /// The memory that it takes.
+    pub fn memory_bytes(&self) -> usize {
+        self.text.capacity()
+    }
+
+    /// The same room for another line, or none if it is larger than usual lines need: an idle
+    /// connection would keep it.
+    #[must_use]
+    pub fn usual(self) -> Draft {
+        if self.memory_bytes() > ROOM_BYTES { Draft::default() } else { self }
+    }
+}
+
 impl Format {
     /// Writes what is known of a line, in the room of one that is written.
     pub(super) fn draft(self, mut room: Draft, entry: &Entry) -> Draft {

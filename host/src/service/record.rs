@@ -190,6 +190,11 @@ impl Finished<'_> {
         self.settle(body_bytes, is_aborted).unwrap_or_default()
     }
 
+    /// The memory that it takes until then.
+    pub fn memory_bytes(&self) -> usize {
+        self.draft.as_ref().map_or(0, Draft::memory_bytes)
+    }
+
     fn settle(&mut self, body_bytes: u64, is_aborted: bool) -> Option<Draft> {
         let draft = self.draft.take()?;
         if let Some(metrics) = &self.service.metrics {
