@@ -75,10 +75,12 @@ impl Connection<'_> {
 /// What is known of a head that is malformed, for the log: its line, up to this length, and the
 /// fields that the log has.
 fn known(received: &[u8], line_bytes: usize) -> Received<'_> {
-    let mut lines = received.split(|byte| matches!(byte, b'\r' | b'\n'));
+    let mut lines =
+        received.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
     let mut known = Received { line: &line[..line.len().min(line_bytes)], ..Received::default() };
-    for line in lines {
+    // What follows an empty line is another request's.
+    for line in lines.take_while(|line| !line.is_empty()) {
         let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
         let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
         for (field, known) in
@@ -102,6 +104,8 @@ mod tests {
         let received = known(head, 5);
         assert_eq!((received.line, received.referer), (&b"GET /"[..], None));
         assert_eq!(received.user_agent, Some(&b"one"[..]));
+        let two = b"GET / HTTP/1.1\nHost: a\n\nGET / HTTP/1.1\r\nUser-Agent: another's\r\n\r\n";
+        assert_eq!(known(two, 100).user_agent, None);
         let received = known(b"nonsense", 100);
         assert_eq!((received.line, received.user_agent), (&b"nonsense"[..], None));
         assert_eq!(known(b"", 100).line, b"");
