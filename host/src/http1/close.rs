@@ -15,7 +15,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(10);
 /// The longest pause between two looks.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
-impl Connection<'_> {
+impl Connection<'_, '_> {
     /// Closes our half, and reads and throws away what the client still sends until it closes
     /// its half too (RFC 9112, section 9.6). Otherwise the kernel would answer it with a reset,
     /// which destroys what is not yet read.
@@ -25,16 +25,17 @@ impl Connection<'_> {
     pub(super) async fn close(&mut self) {
         // A client that has said and sent its last needs no time to read its response: only what
         // still arrives would destroy it.
-        let is_done = self.is_last && self.received.is_empty();
-        if is_done && self.stream.is_read() && self.look() == Look::Empty {
+        let is_done = self.is_last && self.accepted.received.is_empty();
+        if is_done && self.accepted.stream.is_read() && self.look() == Look::Empty {
             return;
         }
-        if self.stream.end().is_err() {
+        if self.accepted.stream.end().is_err() {
             return;
         }
         let limits = &self.http1.limits;
         let mut now = Instant::now();
-        let drain = if self.stop.has_begun() { limits.drain_at_stop } else { limits.drain };
+        let drain =
+            if self.accepted.stop.has_begun() { limits.drain_at_stop } else { limits.drain };
         let mut drained_by = now + drain;
         let mut silent_by = now + limits.drain_silence;
         let mut pause = FIRST_LOOK;
@@ -44,25 +45,26 @@ impl Connection<'_> {
             let drains = !has_ended && now < drained_by.min(silent_by);
             match look {
                 Look::Stalled => return self.log_stall(),
-                Look::Empty if !drains || (is_done && self.stream.is_read()) => return,
+                Look::Empty if !drains || (is_done && self.accepted.stream.is_read()) => return,
                 Look::Empty | Look::Left => {}
             }
             let next_look = match look {
                 Look::Empty => drained_by,
                 _ => {
                     pause = pause.min(LAST_LOOK);
-                    self.stream.next_look(now, &mut pause)
+                    self.accepted.stream.next_look(now, &mut pause)
                 }
             };
             if drains {
-                let discard = self.stream.discard(next_look.min(drained_by).min(silent_by));
-                let read = self.stop.unless_begun(discard).await;
+                let discard =
+                    self.accepted.stream.discard(next_look.min(drained_by).min(silent_by));
+                let read = self.accepted.stop.unless_begun(discard).await;
                 now = Instant::now();
                 match read {
                     Some(Read::Data) => {
                         silent_by = now + limits.drain_silence;
                         // A client that sends much goes behind those that ask.
-                        self.stream.slot().await;
+                        self.accepted.stream.slot().await;
                     }
                     Some(Read::Eof) => has_ended = true,
                     Some(Read::Disconnected) => return,
@@ -70,9 +72,9 @@ impl Connection<'_> {
                     None => drained_by = drained_by.min(now + limits.drain_at_stop),
                 }
             } else {
-                self.stream.sleep(next_look).await;
+                self.accepted.stream.sleep(next_look).await;
                 now = Instant::now();
-                if self.stream.is_broken() {
+                if self.accepted.stream.is_broken() {
                     return;
                 }
             }

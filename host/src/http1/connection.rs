@@ -4,23 +4,16 @@ use std::collections::VecDeque;
 
 use super::Http1;
 use super::delivery::Delivery;
-use crate::http::Peer;
 use crate::log::Draft;
 use crate::metrics::WritingConnection;
 use crate::service::Service;
-use crate::transport::stop::Stop;
-use crate::transport::stream::Stream;
+use crate::transport::accepted::Accepted;
 
 /// One connection.
-pub(crate) struct Connection<'a> {
-    pub(crate) stream: Stream<'a>,
-    /// Its client, or a proxy that forwards the requests of several.
-    pub(crate) peer: Peer,
+pub(crate) struct Connection<'c, 'a> {
+    pub(super) accepted: &'c mut Accepted<'a>,
     pub(super) service: &'a Service,
-    pub(crate) http1: &'a Http1,
-    pub(crate) stop: Stop<'a>,
-    /// What has arrived and was not looked at yet.
-    pub(crate) received: Vec<u8>,
+    pub(super) http1: &'a Http1,
     /// Whether the client said that this request is its last, and sent all of it.
     pub(super) is_last: bool,
     /// Whether the client has sent a request before it could have taken the response before.
@@ -47,22 +40,17 @@ pub(super) enum Next {
     Reset,
 }
 
-impl<'a> Connection<'a> {
-    /// A connection on which nothing has arrived.
+impl<'c, 'a> Connection<'c, 'a> {
+    /// Has an accepted connection speak HTTP/1.
     pub(crate) fn new(
-        stream: Stream<'a>,
-        peer: Peer,
+        accepted: &'c mut Accepted<'a>,
         service: &'a Service,
         http1: &'a Http1,
-        stop: Stop<'a>,
-    ) -> Connection<'a> {
+    ) -> Connection<'c, 'a> {
         Connection {
-            stream,
-            peer,
+            accepted,
             service,
             http1,
-            stop,
-            received: Vec::new(),
             is_last: false,
             is_pipelined: false,
             deliveries: VecDeque::new(),

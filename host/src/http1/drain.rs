@@ -30,7 +30,7 @@ impl From<BodyError> for DrainError {
     }
 }
 
-impl Connection<'_> {
+impl Connection<'_, '_> {
     /// Reads the request's body and throws it away, so that what follows it is
     /// the next request.
     ///
@@ -43,7 +43,7 @@ impl Connection<'_> {
         if body.is_done() {
             return Ok(Drained::Whole);
         }
-        if head.expects_continue && self.received.is_empty() {
+        if head.expects_continue && self.accepted.received.is_empty() {
             return Ok(Drained::Withheld);
         }
         // Boxed, as each connection would have room for it while it is idle.
@@ -53,12 +53,12 @@ impl Connection<'_> {
     async fn read_to_end(&mut self, mut body: BodyDrain) -> Result<Drained, DrainError> {
         let deadline = Instant::now() + self.http1.limits.body;
         loop {
-            let taken = body.advance(&self.received)?;
-            self.received.drain(..taken);
+            let taken = body.advance(&self.accepted.received)?;
+            self.accepted.received.drain(..taken);
             if body.is_done() {
                 return Ok(Drained::Whole);
             }
-            match self.stream.read(&mut self.received, deadline).await {
+            match self.accepted.stream.read(&mut self.accepted.received, deadline).await {
                 Read::Data => {}
                 Read::Eof | Read::Disconnected | Read::Stalled => {
                     return Err(DrainError::Disconnected);

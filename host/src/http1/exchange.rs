@@ -10,14 +10,14 @@ use crate::http::Method;
 use crate::http::request::trim;
 use crate::service::record::Received;
 
-impl Connection<'_> {
+impl Connection<'_, '_> {
     /// Reads the request with this head to its end, and responds to it. If the request is the
     /// connection's last, the response says so.
     pub(super) async fn exchange(&mut self, bytes: &[u8], is_last: bool) -> Next {
         if self.http1.print_heads {
-            diagnostics::show_head(self.peer.address, bytes);
+            diagnostics::show_head(self.accepted.peer.address, bytes);
         }
-        let head = match Head::parse(bytes, &self.http1.limits, self.peer) {
+        let head = match Head::parse(bytes, &self.http1.limits, self.accepted.peer) {
             Ok(head) => head,
             Err(error) => {
                 let why = error.to_string();
@@ -40,7 +40,7 @@ impl Connection<'_> {
             }
             Err(DrainError::Disconnected) => return Next::Close,
         };
-        if is_last || self.stop.has_begun() {
+        if is_last || self.accepted.stop.has_begun() {
             persistence = Persistence::Close;
         }
         let is_head = head.request.method == Method::Head;
@@ -49,14 +49,14 @@ impl Connection<'_> {
 
     /// Responds to bytes that are no request.
     pub(super) async fn refuse(&mut self, status: u16, why: &str) -> Next {
-        let received = std::mem::take(&mut self.received);
+        let received = std::mem::take(&mut self.accepted.received);
         // Boxed, as each connection would have room for it while it is idle.
         Box::pin(self.refuse_malformed(&received, status, why)).await
     }
 
     async fn refuse_malformed(&mut self, received: &[u8], status: u16, why: &str) -> Next {
         let received = known(received, self.http1.limits.request.line_bytes);
-        let mut record = self.service.begin_malformed(self.peer, received);
+        let mut record = self.service.begin_malformed(self.accepted.peer, received);
         let response = self.service.refuse(status, why, &record);
         // Also where the rest of the head could not be read (RFC 9110, section 9.3.2).
         let is_head = received.line.starts_with(b"HEAD ");
@@ -65,7 +65,7 @@ impl Connection<'_> {
 
     /// Responds on a connection that is one too many for its client.
     pub(super) async fn refuse_connection(&mut self) -> Next {
-        let mut record = self.service.begin_unread(self.peer, Received::default());
+        let mut record = self.service.begin_unread(self.accepted.peer, Received::default());
         // Which wishes to close.
         let response = self.service.too_many_connections();
         self.write(&response, false, Persistence::KeepAlive, &mut record).await

@@ -25,11 +25,11 @@ pub(super) enum ReadHead {
 /// usual one asks for the next before that.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 
-impl Connection<'_> {
+impl Connection<'_, '_> {
     /// Waits this long for the next request, and then for all of its head.
     pub(super) async fn read_head(&mut self, patience: Duration) -> ReadHead {
         let limits = &self.http1.limits;
-        if self.received.is_empty() {
+        if self.accepted.received.is_empty() {
             match self.first_bytes(patience).await {
                 Read::Data => {}
                 Read::Eof | Read::TimedOut => return ReadHead::Nothing,
@@ -43,10 +43,10 @@ impl Connection<'_> {
         let deadline = Instant::now() + limits.head;
         let mut scanner = Scanner::default();
         loop {
-            match scanner.scan(&self.received, limits) {
+            match scanner.scan(&self.accepted.received, limits) {
                 Ok(Some(extent)) => {
-                    let rest = self.received.split_off(extent.end);
-                    let mut head = std::mem::replace(&mut self.received, rest);
+                    let rest = self.accepted.received.split_off(extent.end);
+                    let mut head = std::mem::replace(&mut self.accepted.received, rest);
                     head.drain(..extent.start);
                     return ReadHead::Head(head);
                 }
@@ -55,7 +55,7 @@ impl Connection<'_> {
                     return ReadHead::Refused { status: error.status(), why: error.to_string() };
                 }
             }
-            match self.stream.read(&mut self.received, deadline).await {
+            match self.accepted.stream.read(&mut self.accepted.received, deadline).await {
                 Read::Data => {}
                 Read::Eof => return ReadHead::Nothing,
                 Read::Disconnected | Read::Stalled => return ReadHead::Lost,
@@ -74,27 +74,30 @@ impl Connection<'_> {
     async fn first_bytes(&mut self, patience: Duration) -> Read {
         let linger = self.http1.limits.linger;
         let mut now = Instant::now();
-        let mut deadline =
-            if self.stop.is_noticed() { now + patience.min(linger) } else { now + patience };
+        let mut deadline = if self.accepted.stop.is_noticed() {
+            now + patience.min(linger)
+        } else {
+            now + patience
+        };
         let mut pause = FIRST_LOOK;
         loop {
-            let until = match self.stream.progress().is_over() {
+            let until = match self.accepted.stream.progress().is_over() {
                 true => deadline,
-                false => self.stream.next_look(now, &mut pause).min(deadline),
+                false => self.accepted.stream.next_look(now, &mut pause).min(deadline),
             };
-            let wake = self.stream.wake(&mut self.received, until);
-            match self.stop.unless_begun(wake).await {
+            let wake = self.accepted.stream.wake(&mut self.accepted.received, until);
+            match self.accepted.stop.unless_begun(wake).await {
                 // The client of a connection that was busy just now may be sending a
                 // request, and would have to guess whether it was answered.
                 None => {
                     now = Instant::now();
                     deadline = deadline.min(now + linger);
                 }
-                Some(Read::TimedOut) if !self.stream.progress().is_over() => {
+                Some(Read::TimedOut) if !self.accepted.stream.progress().is_over() => {
                     now = Instant::now();
                     match self.look() {
-                        Look::Empty => self.stream.rest(),
-                        Look::Left if !self.stop.is_noticed() => deadline = now + patience,
+                        Look::Empty => self.accepted.stream.rest(),
+                        Look::Left if !self.accepted.stop.is_noticed() => deadline = now + patience,
                         Look::Left => {}
                         Look::Stalled => {
                             self.log_stall();

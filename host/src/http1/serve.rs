@@ -9,7 +9,7 @@ use super::connection::{Connection, Next};
 use super::read_head::ReadHead;
 use super::settle::UNLOGGED_BYTES;
 
-impl Connection<'_> {
+impl Connection<'_, '_> {
     /// Serves it until it ends. When the server is about to stop, the request in flight is
     /// finished and the connection closed.
     pub(crate) async fn serve(&mut self) {
@@ -39,10 +39,10 @@ impl Connection<'_> {
             // A client whose next request is always there already must not keep the
             // other connections of this worker waiting: one that sent many at once gets
             // one response a slot. tokio's own budget would give it 128.
-            if self.received.is_empty() {
+            if self.accepted.received.is_empty() {
                 consume_budget().await;
             } else {
-                self.stream.slot().await;
+                self.accepted.stream.slot().await;
             }
         }
     }

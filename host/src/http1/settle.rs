@@ -16,17 +16,17 @@ pub(crate) const UNLOGGED_BYTES: usize = 64 << 10;
 /// From a request that has to wait for that to the first look at what the client took.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 
-impl Connection<'_> {
+impl Connection<'_, '_> {
     /// Looks at what the client took, and logs it.
     pub(super) fn look(&mut self) -> Look {
-        let look = self.stream.look();
+        let look = self.accepted.stream.look();
         if look == Look::Empty {
             self.writing = None;
         } else if let Some(metrics) = &self.service.metrics {
-            let count = || metrics.writing(self.peer.worker);
+            let count = || metrics.writing(self.accepted.peer.worker);
             self.writing.get_or_insert_with(count);
         }
-        self.settle(self.stream.progress().taken());
+        self.settle(self.accepted.stream.progress().taken());
         look
     }
 
@@ -45,10 +45,10 @@ impl Connection<'_> {
             return;
         }
         let is_known = !self.is_pipelined && self.writing.is_none();
-        if !is_known || self.stream.progress().unseen() > UNSCHEDULED_BYTES {
+        if !is_known || self.accepted.stream.progress().unseen() > UNSCHEDULED_BYTES {
             self.look();
         } else {
-            self.settle(self.stream.progress().handed());
+            self.settle(self.accepted.stream.progress().handed());
         }
     }
 
@@ -64,9 +64,9 @@ impl Connection<'_> {
             if self.unlogged_bytes <= UNLOGGED_BYTES {
                 return true;
             }
-            let next_look = self.stream.next_look(Instant::now(), &mut pause);
-            self.stream.sleep(next_look).await;
-            if self.stream.is_broken() {
+            let next_look = self.accepted.stream.next_look(Instant::now(), &mut pause);
+            self.accepted.stream.sleep(next_look).await;
+            if self.accepted.stream.is_broken() {
                 return false;
             }
         }
@@ -77,14 +77,14 @@ impl Connection<'_> {
     }
 }
 
-impl Drop for Connection<'_> {
+impl Drop for Connection<'_, '_> {
     /// Logs responses that the client has not taken to their end.
     fn drop(&mut self) {
         if self.deliveries.is_empty() {
             return;
         }
         self.look();
-        let taken = self.stream.progress().taken();
+        let taken = self.accepted.stream.progress().taken();
         for delivery in self.deliveries.drain(..) {
             delivery.close(taken);
         }

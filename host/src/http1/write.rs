@@ -16,7 +16,7 @@ const HEAD_BYTES: usize = 512;
 /// having the kernel gather two pieces.
 const COPIED_BYTES: usize = 2 << 10;
 
-impl<'a> Connection<'a> {
+impl<'a> Connection<'_, 'a> {
     /// Writes a response, finishes its record and tells what becomes of the connection. If the
     /// method `is_head` the response has no body.
     pub(super) async fn write(
@@ -28,7 +28,7 @@ impl<'a> Connection<'a> {
     ) -> Next {
         let persistence = if response.close { Persistence::Close } else { persistence };
         let body = if is_head { &Body::Empty } else { &response.body };
-        let begins_at = self.stream.progress().handed();
+        let begins_at = self.accepted.stream.progress().handed();
         let mut writing = Writing { connection: self, record, status: response.status, begins_at };
         let written = writing.write(response, body, persistence).await;
         writing.finish(written.is_ok());
@@ -63,15 +63,15 @@ impl<'a> Connection<'a> {
 
 /// A response while it is written. Its record is finished however that ends: a server that stops
 /// drops what takes too long.
-struct Writing<'c, 'a, 'r> {
-    connection: &'c mut Connection<'a>,
-    record: &'c mut Record<'a, 'r>,
+struct Writing<'w, 'c, 'a, 'r> {
+    connection: &'w mut Connection<'c, 'a>,
+    record: &'w mut Record<'a, 'r>,
     status: u16,
     /// Where its body begins in what is sent on the connection.
     begins_at: u64,
 }
 
-impl Writing<'_, '_, '_> {
+impl Writing<'_, '_, '_, '_> {
     async fn write(
         &mut self,
         response: &Response,
@@ -87,7 +87,7 @@ impl Writing<'_, '_, '_> {
         let mut out = Vec::with_capacity(HEAD_BYTES + copied.len());
         response_head::write(response, persistence, &mut out);
         self.begins_at += out.len() as u64;
-        let stream = &mut self.connection.stream;
+        let stream = &mut self.connection.accepted.stream;
         match body {
             Body::Content { content: Content::File(file), range } if range.length > 0 => {
                 stream.send(&out, More::Yes).await?;
@@ -114,7 +114,7 @@ impl Writing<'_, '_, '_> {
         parts: &[(Vec<u8>, ByteRange)],
         tail: &[u8],
     ) -> Result<(), SendError> {
-        let stream = &mut self.connection.stream;
+        let stream = &mut self.connection.accepted.stream;
         // Small pieces of what is large as a whole wait for slots as a large one does.
         let mut since_slot = UNSCHEDULED_BYTES;
         for (text, range) in parts {
@@ -145,7 +145,7 @@ impl Writing<'_, '_, '_> {
     /// Finishes its record, as far as it was sent.
     fn finish(&mut self, is_whole: bool) {
         let connection = &mut *self.connection;
-        let to = connection.stream.progress().handed();
+        let to = connection.accepted.stream.progress().handed();
         if let Some(finished) = self.record.finish(self.status, &mut connection.room) {
             // A response that ended within its head has no body.
             let body = self.begins_at.min(to)..to;
@@ -153,14 +153,14 @@ impl Writing<'_, '_, '_> {
             connection.deliveries.push_back(Delivery { finished, body, is_whole });
         }
         if !connection.deliveries.is_empty()
-            && connection.stream.progress().unseen() > UNSCHEDULED_BYTES
+            && connection.accepted.stream.progress().unseen() > UNSCHEDULED_BYTES
         {
             connection.look();
         }
     }
 }
 
-impl Drop for Writing<'_, '_, '_> {
+impl Drop for Writing<'_, '_, '_, '_> {
     fn drop(&mut self) {
         self.finish(false);
     }

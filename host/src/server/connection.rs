@@ -14,10 +14,11 @@ use crate::clients::allowance::Admission;
 use crate::diagnostics::context::in_connection;
 use crate::guest;
 use crate::http::Peer;
-use crate::http1::Http1;
 use crate::http1::connection::Connection;
+use crate::http1::{self, Http1};
 use crate::service::Service;
 use crate::transport::SendScheduler;
+use crate::transport::accepted::Accepted;
 use crate::transport::proxy_protocol;
 use crate::transport::stop::{Signal, Stop};
 use crate::transport::stream::Stream;
@@ -64,17 +65,23 @@ pub async fn serve(
     let signal: Pin<&mut dyn Signal> = pin!(async move {
         let _ = stop_receiver.wait_for(|stopping| *stopping).await;
     });
-    let stop = Stop::new(signal, &stopping);
-    let stream = Stream::new(socket, scheduler.of(peer.worker), http1.limits.stall);
-    // TLS will tell by ALPN which wire it is.
-    let mut connection = Connection::new(stream, peer, service, http1, stop);
+    let mut accepted = Accepted {
+        stream: Stream::new(socket, scheduler.of(peer.worker), http1.limits.stall),
+        received: Vec::new(),
+        peer,
+        stop: Stop::new(signal, &stopping),
+    };
     if service.clients.proxies.announces(peer.address) {
         // Boxed, as every other connection would have room for it; so is a refusal.
-        let Some(client) = Box::pin(proxied(&mut connection)).await else { return };
-        connection.peer.address = client;
+        let client = Box::pin(proxied(&mut accepted, &http1.limits)).await;
+        let Some(client) = client else { return };
+        accepted.peer.address = client;
     }
-    let client = connection.peer.address;
-    match service.admit(client) {
+    let client = accepted.peer.address;
+    let admission = service.admit(client);
+    // The wire: TLS will tell by ALPN which one it is.
+    let mut connection = Connection::new(&mut accepted, service, http1);
+    match admission {
         Admission::Dropped => {
             tracing::debug!(%client, "connection closed, its client has too many");
         }
@@ -84,13 +91,13 @@ pub async fn serve(
 }
 
 /// The client that a proxy names in a PROXY header.
-async fn proxied(connection: &mut Connection<'_>) -> Option<IpAddr> {
-    let Connection { stream, received, peer, http1, stop, .. } = connection;
-    let deadline = Instant::now() + http1.limits.head;
+async fn proxied(accepted: &mut Accepted<'_>, limits: &http1::Limits) -> Option<IpAddr> {
+    let Accepted { stream, received, peer, stop } = accepted;
+    let deadline = Instant::now() + limits.head;
     let mut header = pin!(proxy_protocol::read(stream, received, peer.address, deadline));
     match stop.unless_begun(header.as_mut()).await {
         Some(client) => client,
         // The proxy may be sending a request, as the client of a busy connection may.
-        None => timeout(http1.limits.linger, header).await.unwrap_or_default(),
+        None => timeout(limits.linger, header).await.unwrap_or_default(),
     }
 }

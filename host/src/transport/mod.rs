@@ -2,6 +2,7 @@
 //!
 //! - `address`: where a server listens.
 //! - [`endpoint`]: a listener on one address, as the administration has; `listener`: sockets that listen, one for each worker.
+//! - `accepted`: a connection, before and after its wire is chosen.
 //! - `stream`: the socket of a connection, with a limit on every wait; `alarm`: its one timer.
 //! - `transfer`: a part of a file on its way to a socket.
 //! - [`send_scheduler`]: the order in which connections send; `unsent`: how much the kernel
@@ -10,6 +11,7 @@
 //! - `proxy_protocol`: what a proxy sends first.
 //! - `stop`: how a connection learns that the server is about to stop.
 
+pub(crate) mod accepted;
 mod address;
 mod alarm;
 pub mod endpoint;

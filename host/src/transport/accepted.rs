@@ -1,0 +1,17 @@
+//! A connection that was accepted, before and after its wire is chosen.
+
+use super::stop::Stop;
+use super::stream::Stream;
+use crate::http::Peer;
+
+/// An accepted connection: what every wire gets.
+pub(crate) struct Accepted<'a> {
+    /// Its socket.
+    pub(crate) stream: Stream<'a>,
+    /// What has arrived and was not looked at yet.
+    pub(crate) received: Vec<u8>,
+    /// Its client, or a proxy that forwards the requests of several.
+    pub(crate) peer: Peer,
+    /// The stop of the server.
+    pub(crate) stop: Stop<'a>,
+}
