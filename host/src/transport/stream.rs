@@ -225,16 +225,15 @@ impl<'a> Stream<'a> {
         self.send(body, More::No).await
     }
 
-    /// Sends part of a file.
+    /// Sends part of a file. The caller boxes it: an idle connection would have room for it.
     pub(crate) async fn send_file(&mut self, mut transfer: Transfer<'_>) -> Result<(), SendError> {
         loop {
             if transfer.is_remote() {
-                // Boxed, as each connection would have room for it while it is idle.
-                return Box::pin(self.send_pieces(transfer)).await;
+                return self.send_pieces(transfer).await;
             }
             if !transfer.is_cached() {
                 // Others would wait for the disk too.
-                Box::pin(transfer.fetch()).await.map_err(SendError::FileFailed)?;
+                transfer.fetch().await.map_err(SendError::FileFailed)?;
             }
             if transfer.left() > UNSCHEDULED_BYTES {
                 self.slot_to_send().await;
@@ -245,7 +244,7 @@ impl<'a> Stream<'a> {
                 Ok(Step::Done) => return Ok(()),
                 Ok(Step::Truncated) => return Err(SendError::FileTruncated),
                 Err(error) if is_of_the_file(&error) => return Err(SendError::FileFailed(error)),
-                Err(error) => Box::pin(self.wait_for_room(error)).await?,
+                Err(error) => self.wait_for_room(error).await?,
             }
         }
     }
