@@ -438,3 +438,18 @@ fn replaced_file_is_never_mixed_with_the_old_one() {
         done.store(true, Relaxed);
     });
 }
+
+#[test]
+fn list_and_ranges_end_at_what_is_set() {
+    let options = Options { list: true, listing_entries: 1, ranges: 1, ..Options::default() };
+    let server = Setup { site: options, ..Setup::default() }.start();
+    write(&server.root().join("bare/second.txt"), b"x");
+    let list = server.get("/bare/");
+    assert!(list.text().contains("more entries than the 1 that are shown"), "{}", list.text());
+    let mut client = server.connect();
+    for (ranges, status) in [("0-1", 206), ("0-1,4-5", 200)] {
+        let fields = format!("Host: test\r\nRange: bytes={ranges}");
+        client.send(format!("GET /range.txt HTTP/1.1\r\n{fields}\r\n\r\n"));
+        assert_eq!(client.reply().status(), status, "{ranges}");
+    }
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use innkeeper::files::conditions::{Conditions, Verdict};
 use innkeeper::files::encodings::preferred;
-use innkeeper::files::ranges::Wanted;
+use innkeeper::files::ranges::{MAX_RANGES, Wanted};
 use innkeeper::files::validators::{Validators, Version};
 
 use super::reference::fields::{Asked, codings, ranges, tags};
@@ -71,7 +71,7 @@ fn replace(line: &[u8], tag: &[u8]) -> Vec<u8> {
 }
 
 fn check_ranges(field: &[u8], length: u64) {
-    let parts = match Wanted::of(field, length) {
+    let parts = match Wanted::of(field, length, MAX_RANGES) {
         Wanted::Whole => {
             assert_eq!(ranges(field, length), Asked::Whole, "of {length}");
             return;

@@ -12,10 +12,6 @@ use super::beneath::{Found, Root};
 use crate::clock;
 use crate::disk::{OpenFile, Place};
 
-/// Entries of one listing. A directory with more is for programs that know its
-/// names; people do not read on.
-const MAX_ENTRIES: usize = 10_000;
-
 /// Bytes of all their names. Ten thousand long ones would make a page of ten megabytes.
 const MAX_NAME_BYTES: usize = 512 << 10;
 
@@ -83,6 +79,7 @@ impl Listing {
         root: &Root,
         directory: &Found,
         path: &str,
+        most: usize,
         on_step: impl Fn(),
     ) -> Result<(Listing, Vec<String>), Errno> {
         let mut listing = Listing { entries: Vec::new(), unnameable: 0, is_cut: false };
@@ -98,7 +95,7 @@ impl Listing {
             }
             name_bytes += name.to_bytes().len();
             let count = listing.entries.len() + elsewhere.len() + listing.unnameable;
-            if count == MAX_ENTRIES || name_bytes > MAX_NAME_BYTES {
+            if count == most || name_bytes > MAX_NAME_BYTES {
                 listing.is_cut = true;
                 break;
             }

@@ -57,7 +57,7 @@ fn to_html(listing: &Listing, directory: &str) -> String {
     let cut = match listing.is_cut {
         true => {
             let shown = listing.entries.len();
-            format!("<p>Only the first {shown} entries found are shown.</p>\n")
+            format!("<p>The directory has more entries than the {shown} that are shown.</p>\n")
         }
         false => String::new(),
     };

@@ -66,6 +66,7 @@ impl Listings {
         (id, root): (RootId, &Arc<Root>),
         directory: &str,
         form: Form,
+        most: usize,
     ) -> Result<SharedBytes, OpenError> {
         let path = if directory.is_empty() { "." } else { directory };
         let found = open(root, path).await?;
@@ -97,7 +98,7 @@ impl Listings {
         };
         let (own_root, own_path) = (Arc::clone(root), path.to_owned());
         let read = move |progress: &Progress| {
-            Listing::read(&own_root, &found, &own_path, || progress.step())
+            Listing::read(&own_root, &found, &own_path, most, || progress.step())
         };
         let read = disk::run_in_background(place, read).await.map_err(OpenError::NoResponse)?;
         let (mut listing, elsewhere) = read.map_err(OpenError::System)?;
@@ -140,7 +141,7 @@ mod tests {
     use super::{AT_A_TIME, LISTING_CACHE_BYTES, Listings, RootId};
     use crate::files::beneath::Root;
     use crate::files::listing_text::Form;
-    use crate::files::options::{Links, Resolver};
+    use crate::files::options::{LISTING_ENTRIES, Links, Resolver};
     use std::fs::write;
     use std::sync::Arc;
 
@@ -154,7 +155,12 @@ mod tests {
         let runtime = runtime.expect("a runtime");
         let make = || {
             runtime
-                .block_on(listings.make((RootId::default(), &root), "", Form::Json))
+                .block_on(listings.make(
+                    (RootId::default(), &root),
+                    "",
+                    Form::Json,
+                    LISTING_ENTRIES,
+                ))
                 .ok()
                 .expect("made")
         };
@@ -182,11 +188,15 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.expect("a runtime");
         let made = Listings::new(LISTING_CACHE_BYTES);
-        let page =
-            runtime.block_on(made.make((RootId::default(), &Arc::new(root)), "", Form::Html));
+        let page = runtime.block_on(made.make(
+            (RootId::default(), &Arc::new(root)),
+            "",
+            Form::Html,
+            LISTING_ENTRIES,
+        ));
         let page = page.ok().expect("a page");
         let page = String::from_utf8_lossy(&page).into_owned();
-        assert!(page.contains("<p>Only the first 2097 entries found are shown.</p>"));
+        assert!(page.contains("more entries than the 2097 that are shown"));
         assert!(page.len() < 4 << 20);
     }
 }

@@ -36,6 +36,8 @@ pub struct Files {
     lists: bool,
     cache_control: Vec<Rule>,
     cache_valid: Duration,
+    listing_entries: usize,
+    ranges: usize,
 }
 
 impl Files {
@@ -50,7 +52,14 @@ impl Files {
             lists: options.list,
             cache_control: options.cache_control,
             cache_valid: options.cache_valid,
+            listing_entries: options.listing_entries,
+            ranges: options.ranges,
         })
+    }
+
+    /// Ranges of one request that are sent as parts.
+    pub fn max_ranges(&self) -> usize {
+        self.ranges
     }
 
     /// The device that the root is on.
@@ -205,7 +214,14 @@ impl Files {
             return Ok(None);
         }
         // Boxed: it is rare, and each connection's task would hold room for it.
-        match Box::pin(self.caches.listings().make((self.id, &self.root), directory, form)).await {
+        match Box::pin(self.caches.listings().make(
+            (self.id, &self.root),
+            directory,
+            form,
+            self.listing_entries,
+        ))
+        .await
+        {
             Ok(text) => Ok(Some(text)),
             Err(error) => match error.lookup() {
                 Lookup::Error(error) => Err(error),

@@ -3,6 +3,11 @@
 use std::time::Duration;
 
 use super::cache_control::Rule;
+use super::ranges::MAX_RANGES;
+
+/// Entries of a list, where no other number is set. A directory with more is for programs that
+/// know its names; people do not read on.
+pub(super) const LISTING_ENTRIES: usize = 10_000;
 
 /// How the files beneath a root are served.
 #[derive(Clone, Debug)]
@@ -17,6 +22,10 @@ pub struct Options {
     pub list: bool,
     /// `Cache-Control` by pattern: the first rule that matches counts.
     pub cache_control: Vec<Rule>,
+    /// Entries of a list; further ones are left out, and it says so.
+    pub listing_entries: usize,
+    /// Ranges of one request; with more the whole file is sent.
+    pub ranges: usize,
     /// How long a busy worker may use a lookup before it looks again.
     pub cache_valid: Duration,
 }
@@ -29,6 +38,8 @@ impl Default for Options {
             compress: true,
             list: false,
             cache_control: Vec::new(),
+            listing_entries: LISTING_ENTRIES,
+            ranges: MAX_RANGES,
             cache_valid: Duration::from_secs(1),
         }
     }

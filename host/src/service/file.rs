@@ -28,7 +28,7 @@ pub(super) async fn respond(
     match is_usual.then(|| again(found, status, added, request)).flatten() {
         Some(response) => response,
         // Boxed, as each connection would have room for it while it is idle.
-        None => Box::pin(make(found, status, added, request)).await,
+        None => Box::pin(make(service, request, found, status, added)).await,
     }
 }
 
@@ -89,7 +89,13 @@ fn keep(response: &mut Response, added: &Fields, found: &FoundFile, next: &OnceL
 /// Conditions and ranges are those of status 200 alone: a page that explains an
 /// error is not what the client has a version of (RFC 9110, sections 13.2.1 and
 /// 14.2).
-async fn make(found: &FoundFile, status: u16, added: &Fields, request: &Request<'_>) -> Response {
+async fn make(
+    service: &Service,
+    request: &Request<'_>,
+    found: &FoundFile,
+    status: u16,
+    added: &Fields,
+) -> Response {
     let content_type = match policy_fields::own_type(added) {
         Some(own) => own.to_vec(),
         None => found.media_type.field_value().into_bytes(),
@@ -124,7 +130,7 @@ async fn make(found: &FoundFile, status: u16, added: &Fields, request: &Request<
         }
         let wanted = match range_field(request) {
             Some(range) if conditions.allow_range(&found.validators) => {
-                Wanted::of(range, found.length)
+                Wanted::of(range, found.length, service.files.max_ranges())
             }
             _ => Wanted::Whole,
         };

@@ -1,7 +1,10 @@
 //! `[files]`: which files of the root are served, and how.
 
+use std::num::NonZeroU32;
+
 use clap::Args;
 
+use crate::cli::values::at_least_one;
 use crate::files::cache_control::Rule;
 use crate::files::{Links, Options};
 
@@ -15,6 +18,20 @@ pub struct FileSettings {
     /// can express.
     #[arg(long)]
     pub listing: bool,
+
+    /// Entries of a list
+    ///
+    /// The list of a larger directory says that it is cut: sorting and sending a million names
+    /// takes seconds.
+    #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = at_least_one, hide_short_help = true)]
+    pub max_listing_entries: NonZeroU32,
+
+    /// Ranges of one request
+    ///
+    /// With more, the whole file is sent (RFC 9110, section 14.2). Players and document readers
+    /// ask for a few.
+    #[arg(long, value_name = "COUNT", default_value = "32", value_parser = at_least_one, hide_short_help = true)]
+    pub max_ranges: NonZeroU32,
 
     /// The Cache-Control of files that match a pattern
     ///
@@ -47,6 +64,8 @@ impl FileSettings {
             compress: !self.no_compress,
             list: self.listing,
             cache_control: self.cache_control.clone(),
+            listing_entries: self.max_listing_entries.get() as usize,
+            ranges: self.max_ranges.get() as usize,
             ..Options::default()
         }
     }
