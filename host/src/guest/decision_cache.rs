@@ -140,22 +140,18 @@ impl fmt::Display for Key<'_> {
 }
 
 fn weigh(key: &[u8], decision: &Decision) -> u64 {
-    let of_fields = |fields: &[Field]| -> usize {
-        let sizes = fields.iter().map(|field| field.name.len() + field.value.len());
-        sizes.sum::<usize>() + size_of_val(fields)
-    };
     let texts = match decision {
         Decision::Serve { candidates, fields, .. } => {
             let paths = candidates.iter().map(|candidate| candidate.path().len());
             paths.sum::<usize>()
                 + size_of_val(candidates.as_slice())
-                + of_fields(fields)
-                // Once more as a wire renders them.
+                + fields.memory_bytes()
+                // Once more, for what a wire may make of the list.
                 + fields.bytes()
         }
         Decision::NotFound => 0,
-        Decision::Redirect { location, fields, .. } => location.len() + of_fields(fields),
-        Decision::Reply { fields, body, .. } => body.len() + of_fields(fields),
+        Decision::Redirect { location, fields, .. } => location.len() + fields.memory_bytes(),
+        Decision::Reply { fields, body, .. } => body.len() + fields.memory_bytes(),
     };
     ENTRY_OVERHEAD + (key.len() + texts) as u64
 }

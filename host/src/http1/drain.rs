@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::head::Head;
 use super::request_body::{BodyDrain, BodyError};
+use super::response_head::Persistence;
 use crate::transport::stream::Read;
 
 /// What became of a request's body.
@@ -14,6 +15,17 @@ pub(super) enum Drained {
     Whole,
     /// The client keeps it back until it is asked for, which it never is.
     Withheld,
+}
+
+impl Drained {
+    /// What becomes of the connection behind the response to the request with this head.
+    pub(super) fn persistence(self, head: &Head<'_>) -> Persistence {
+        match self {
+            Drained::Whole => head.persistence,
+            // Whether the body comes all the same cannot be known.
+            Drained::Withheld => Persistence::Close,
+        }
+    }
 }
 
 /// Why a request's body was not read to its end.

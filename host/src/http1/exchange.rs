@@ -28,10 +28,7 @@ impl Connection<'_, '_> {
         let mut record = service.begin(&head.request);
         let (response, mut persistence) = match self.drain(&head).await {
             Ok(drained) => {
-                let persistence = match drained {
-                    Drained::Whole => head.persistence,
-                    Drained::Withheld => Persistence::Close,
-                };
+                let persistence = drained.persistence(&head);
                 self.is_last = persistence == Persistence::Close && drained == Drained::Whole;
                 (service.respond(&head.request, &mut record).await, persistence)
             }

@@ -1,6 +1,7 @@
 //! A request head that is there as a whole: what a connection would make of it, without one.
 
 use super::Limits;
+use super::drain::Drained;
 use super::error::HeadError;
 use super::head::Head;
 use super::request_body::BodyDrain;
@@ -38,11 +39,11 @@ pub fn read<'a>(
         .map_err(|error| Refusal { status: error.status(), why: error.to_string() })?;
     let body = BodyDrain::new(head.framing, limits.request.body_bytes)
         .map_err(|error| Refusal { status: error.status(), why: error.why().to_owned() })?;
-    let persistence = match head.expects_continue && !body.is_done() {
-        // Whether the body comes all the same cannot be known.
-        true => Persistence::Close,
-        false => head.persistence,
+    let drained = match head.expects_continue && !body.is_done() {
+        true => Drained::Withheld,
+        false => Drained::Whole,
     };
+    let persistence = drained.persistence(&head);
     Ok((head, persistence))
 }
 

@@ -138,11 +138,8 @@ impl<'a> Stream<'a> {
     /// cost as little as possible, and then reads them into a new one.
     pub(crate) async fn wake(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Read {
         loop {
-            let readable = poll_fn(|context| self.socket.poll_read_ready(context));
-            match self.alarm.limit(deadline, readable).await {
-                Some(Ok(())) => {}
-                Some(Err(_)) => return Read::Disconnected,
-                None => return Read::TimedOut,
+            if let Err(read) = self.readable(deadline).await {
+                return read;
             }
             buffer.reserve(READ_BYTES);
             // Beside the task's budget: what it delayed would look like a guess,
@@ -155,6 +152,16 @@ impl<'a> Stream<'a> {
                 // readable until it is tried.
                 None => *buffer = Vec::new(),
             }
+        }
+    }
+
+    /// Waits until the socket may have something to read. `Err` is what came instead.
+    async fn readable(&mut self, deadline: Instant) -> Result<(), Read> {
+        let readable = poll_fn(|context| self.socket.poll_read_ready(context));
+        match self.alarm.limit(deadline, readable).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) => Err(Read::Disconnected),
+            None => Err(Read::TimedOut),
         }
     }
 
@@ -278,11 +285,8 @@ impl<'a> Stream<'a> {
     /// Waits for bytes, and throws them away.
     pub(crate) async fn discard(&mut self, deadline: Instant) -> Read {
         loop {
-            let readable = poll_fn(|context| self.socket.poll_read_ready(context));
-            match self.alarm.limit(deadline, readable).await {
-                Some(Ok(())) => {}
-                Some(Err(_)) => return Read::Disconnected,
-                None => return Read::TimedOut,
+            if let Err(read) = self.readable(deadline).await {
+                return read;
             }
             let discarded = self.socket.try_io(Interest::READABLE, || {
                 Ok(rustix::io::read(&self.socket, &mut [0; DISCARDED_BYTES])?)
