@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use innkeeper::cli::{Configuration, Settings};
 use innkeeper::commands;
 use innkeeper::diagnostics;
@@ -38,11 +39,11 @@ fn main() -> ExitCode {
 }
 
 /// Diagnostics go to standard error.
-fn start_diagnostics(settings: &Settings) -> Result<(), String> {
+fn start_diagnostics(settings: &Settings) -> anyhow::Result<()> {
     let levels = match std::env::var("RUST_LOG") {
         Ok(levels) if !levels.is_empty() => levels
             .parse::<Targets>()
-            .map_err(|error| format!("RUST_LOG: {error}; write as in info or innkeeper=debug"))?,
+            .map_err(|error| anyhow!("RUST_LOG: {error}; write as in info or innkeeper=debug"))?,
         _ => Targets::new().with_default(settings.log.level()),
     };
     diagnostics::start(levels, settings.log.format);

@@ -1,7 +1,9 @@
 //! How long clients may use a file without revalidation: `Cache-Control` (RFC 9111, section 5.2)
 //! by pattern.
 
-use glob::{MatchOptions, Pattern};
+use std::fmt;
+
+use glob::{MatchOptions, Pattern, PatternError};
 
 use super::media_type::MediaType;
 
@@ -47,25 +49,49 @@ pub struct Rule {
     value: String,
 }
 
+/// Why a text is no rule.
+#[derive(Debug)]
+pub enum RuleError {
+    /// It has no `=`.
+    NoValue,
+    /// Its value is empty or not printable ASCII.
+    Value,
+    /// Its pattern is empty.
+    NoPattern,
+    /// Its pattern is malformed.
+    Pattern(PatternError),
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RuleError::NoValue => {
+                f.write_str("there is no `=`; write PATTERN=VALUE, as in '*.css=max-age=3600'")
+            }
+            RuleError::Value => f.write_str("the value is empty or not printable ASCII"),
+            RuleError::NoPattern => f.write_str("the pattern is empty; '*' is for all files"),
+            RuleError::Pattern(error) => write!(f, "the pattern is malformed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RuleError {}
+
 impl Rule {
     /// Reads `PATTERN=VALUE`, as in `assets/**=public, max-age=31536000, immutable`.
     ///
     /// A pattern with a `/` is for the path below the root, any other for the file's
     /// name, wherever it is. `*` stands for anything but `/`, `**` for any folders.
-    /// The error is a sentence for the author of the rule.
-    pub fn parse(text: &str) -> Result<Rule, String> {
-        let (pattern, value) = text
-            .split_once('=')
-            .ok_or("there is no `=`; write PATTERN=VALUE, as in '*.css=max-age=3600'".to_owned())?;
+    pub fn parse(text: &str) -> Result<Rule, RuleError> {
+        let (pattern, value) = text.split_once('=').ok_or(RuleError::NoValue)?;
         if value.is_empty() || !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return Err("the value is empty or not printable ASCII".to_owned());
+            return Err(RuleError::Value);
         }
         if pattern.is_empty() {
-            return Err("the pattern is empty; '*' is for all files".to_owned());
+            return Err(RuleError::NoPattern);
         }
         let is_for_paths = pattern.contains('/');
-        let pattern = Pattern::new(pattern.trim_start_matches('/'))
-            .map_err(|error| format!("the pattern is malformed: {error}"))?;
+        let pattern = Pattern::new(pattern.trim_start_matches('/')).map_err(RuleError::Pattern)?;
         Ok(Rule { pattern, is_for_paths, value: value.to_owned() })
     }
 
@@ -154,7 +180,7 @@ mod tests {
             ("*.css=a\r\nb", "printable"),
             ("[=a", "malformed"),
         ] {
-            let error = Rule::parse(text).expect_err("no rule");
+            let error = Rule::parse(text).expect_err("no rule").to_string();
             assert!(error.contains(part), "{text:?}: {error}");
         }
     }
