@@ -2,7 +2,7 @@
 //! `cargo bench --bench hostile`.
 //!
 //! Eight connections ask for what the guest misbehaves on, each request another, so
-//! that each is decided anew. Meanwhile one honest connection asks for what it does
+//! that each is decided by the guest. Meanwhile one honest connection asks for what it does
 //! not misbehave on. Prints what the first got, how long the honest one waited, and
 //! the server's memory after 1,000 decisions and after all.
 

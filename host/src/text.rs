@@ -44,7 +44,7 @@ pub fn beginning(text: &str, characters: usize) -> String {
     }
 }
 
-/// Characters of an error. Those of wasmtime and its tools have 100 to 300; with a name
+/// Characters of an error. Those of compilers have 100 to 300; with a name
 /// from a guest in it one has as many as the guest likes.
 const ERROR_CHARACTERS: usize = 1_000;
 

@@ -103,11 +103,11 @@ impl Files {
         {
             return found;
         }
-        Box::pin(self.find_anew(&wanted, lookups, now)).await
+        Box::pin(self.find_and_keep(&wanted, lookups, now)).await
     }
 
     /// Looks up what is wanted, and keeps it for the next time.
-    async fn find_anew(
+    async fn find_and_keep(
         &self,
         wanted: &Wanted<'_>,
         lookups: &OpenFileCache,

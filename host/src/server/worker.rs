@@ -95,14 +95,14 @@ impl<S: Serve> Worker<S> {
                 }));
             }
             if let Some(begun) = begun {
-                // Who starts the server waits for it.
+                // The start of the server waits for it.
                 let _ = begun.send(());
             }
             // An error means that the server is gone, which is an end.
             let mut stopping = self.stopping.clone();
             let is_over = async {
                 let _ = stopping.wait_for(|stopping| *stopping).await;
-                // Now clients are to be refused, and not to wait for who will not come.
+                // From now on clients are refused, instead of waiting for an accept that never comes.
                 *listening = None;
                 let _ = over.wait_for(|over| *over).await;
             };
@@ -124,8 +124,8 @@ impl<S: Serve> Worker<S> {
             let next = async {
                 let accepted = listener.accept().await;
                 // At the cap it waits for another one to end, and those behind it in the
-                // backlog. Waiting for a client with a place in hand would keep that from
-                // who has come to another worker. If the server stops meanwhile it is closed.
+                // backlog. Waiting for a client with a place in hand would keep the place
+                // from a client of another worker. If the server stops meanwhile it is closed.
                 let permit = Arc::clone(&self.connections).acquire_owned().await;
                 (permit, accepted)
             };
