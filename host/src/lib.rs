@@ -34,6 +34,7 @@ pub mod guest;
 pub mod helper;
 pub mod http;
 pub mod http1;
+pub mod http2;
 pub mod in_flight;
 pub mod line_writer;
 pub mod log;

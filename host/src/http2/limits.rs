@@ -1,0 +1,75 @@
+//! How many, how large and how long: the bounds on a connection that speaks HTTP/2.
+
+use std::time::Duration;
+
+use crate::http;
+
+/// The bounds on one connection, and on each of its streams.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// What a request may hold. Its head is the field section before compression, and each field
+    /// counts 32 bytes more than its name and value have (RFC 9113, section 6.5.2).
+    pub request: http::Limits,
+    /// Streams at a time (`SETTINGS_MAX_CONCURRENT_STREAMS`). Browsers and nginx have 100 to 128;
+    /// one more is refused, and the client may send it again (RFC 9113, section 5.1.2).
+    pub concurrent_streams: u32,
+    /// Requests of one connection, as HTTP/1 has it: then GOAWAY, and the client opens another.
+    pub requests: u32,
+    /// Streams that the client resets before they were looked at. One more ends the connection
+    /// with `ENHANCE_YOUR_CALM`.
+    pub pending_accept_resets: usize,
+    /// Streams that this side resets for errors of the client. One more ends the connection with
+    /// `ENHANCE_YOUR_CALM`.
+    pub local_resets: usize,
+    /// Bytes of DATA of one connection that are kept until they can be sent, for all of its
+    /// streams: files never sit in memory. The largest window of a stream that clients begin with
+    /// is as large.
+    pub send_buffer: usize,
+    /// Bytes of the table with which the client compresses its fields
+    /// (`SETTINGS_HEADER_TABLE_SIZE`): what RFC 9113 begins with.
+    pub header_table: u32,
+    /// From the start of a connection to its first request. Browsers open connections ahead and
+    /// may not use them at once.
+    pub first_request: Duration,
+    /// From the first byte of a frame to its end, and of a field section to its end.
+    pub head: Duration,
+    /// For the whole of a request's body.
+    pub body: Duration,
+    /// From the last response to the next request: as long as for HTTP/1.
+    pub idle: Duration,
+    /// For the client to take some bytes of what was sent to it, and to open the window of a
+    /// stream that has more to send.
+    pub stall: Duration,
+    /// From the end of the last response, where the connection ends, to the end of the client's
+    /// half. What it still sends meanwhile is thrown away, so that it reads the response and no
+    /// reset.
+    pub drain: Duration,
+    /// The same, when the server stops.
+    pub drain_at_stop: Duration,
+    /// When the server stops or wants no more requests: from the GOAWAY that announces it to the
+    /// one that is final, unless the client has acknowledged the first before. Requests that were
+    /// on their way are answered.
+    pub linger: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            request: http::Limits::default(),
+            concurrent_streams: 100,
+            requests: 100_000,
+            pending_accept_resets: 20,
+            local_resets: 128,
+            send_buffer: 64 << 10,
+            header_table: 4 << 10,
+            first_request: Duration::from_secs(30),
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            idle: Duration::from_secs(75),
+            stall: Duration::from_secs(30),
+            drain: Duration::from_secs(5),
+            drain_at_stop: Duration::from_secs(2),
+            linger: Duration::from_secs(1),
+        }
+    }
+}

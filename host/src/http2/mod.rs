@@ -1,0 +1,20 @@
+//! HTTP/2 on one connection (RFC 9113), over the crate `h2`: frames become requests, responses
+//! become frames.
+//!
+//! - [`limits`]: how much, how many and how long, each with its reason.
+
+pub mod limits;
+
+pub use limits::Limits;
+
+/// How the connections of a server speak HTTP/2.
+#[derive(Clone, Debug, Default)]
+pub struct Http2 {
+    /// The bounds on each connection.
+    pub limits: Limits,
+    /// Whether a listener without TLS speaks it to clients that begin with it (RFC 9113, section
+    /// 3.3: prior knowledge).
+    pub prior_knowledge: bool,
+    /// Whether each request's head is printed among the diagnostics.
+    pub print_heads: bool,
+}
