@@ -7,6 +7,7 @@
 //!   file become settings.
 //! - [`server`]: accepts connections and chooses their wire. [`admin`]: the admin API. [`dev`]:
 //!   `innkeeper dev`.
+//! - [`tls`]: certificates, and TLS between transport and the wires.
 //! - [`http1`]: the wire. Bytes become requests, responses become bytes. [`transport`]: what every
 //!   wire needs of a socket.
 //! - [`service`]: the core. A request becomes a response.
@@ -49,4 +50,5 @@ pub mod service_manager;
 pub mod supervise;
 pub mod text;
 pub mod throttle;
+pub mod tls;
 pub mod transport;

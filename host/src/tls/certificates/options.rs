@@ -1,0 +1,51 @@
+//! Which certificates a server has, and what it does where none fits.
+
+use std::path::PathBuf;
+
+/// The files of one certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairFiles {
+    /// The certificate, followed by its intermediate certificates: PEM.
+    pub certificate: PathBuf,
+    /// Its private key: PEM. Without one the key is in the file of the certificate.
+    pub key: Option<PathBuf>,
+}
+
+/// What a client gets that asks for a name which no certificate has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownName {
+    /// The first certificate.
+    #[default]
+    Default,
+    /// The alert `unrecognized_name` (RFC 6066, section 3).
+    Refuse,
+}
+
+/// Whether a client must have a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientPolicy {
+    /// It is asked for one, and may have none.
+    Wanted,
+    /// Without one the handshake fails.
+    Required,
+}
+
+/// Who may issue certificates of clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAuthorities {
+    /// Their certificates: PEM.
+    pub file: PathBuf,
+    /// Whether a client must have a certificate of one of them.
+    pub policy: ClientPolicy,
+}
+
+/// The certificates of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// At least one. The first is for clients that ask for no name.
+    pub pairs: Vec<PairFiles>,
+    /// For clients that ask for a name which none of them has.
+    pub unknown_name: UnknownName,
+    /// Without them clients are not asked for certificates.
+    pub client_authorities: Option<ClientAuthorities>,
+}
