@@ -12,12 +12,12 @@ use innkeeper::clients::Clients;
 use innkeeper::files::{CacheSizes, Caches, Files, Options};
 use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
-use innkeeper::http1::{Http1, Limits};
+use innkeeper::http1::{self, Http1};
 use innkeeper::in_flight;
 use innkeeper::server::connection::Wires;
 use innkeeper::server::{MAX_CONNECTIONS, Running, Server};
 use innkeeper::service::Service;
-use innkeeper::transport::SendScheduler;
+use innkeeper::transport::{self, SendScheduler};
 use tempfile::TempDir;
 
 /// How long a test waits for bytes before it fails. Nothing takes that long.
@@ -77,7 +77,8 @@ pub struct Setup {
     pub guest: Arc<LoadedGuest>,
     pub failure_policy: FailurePolicy,
     pub clients: Clients,
-    pub limits: Limits,
+    pub limits: transport::Limits,
+    pub http1: http1::Limits,
     pub site: Options,
     pub workers: usize,
 }
@@ -89,7 +90,8 @@ impl Default for Setup {
             guest: default_guest(),
             failure_policy: FailurePolicy::default(),
             clients: Clients::default(),
-            limits: Limits::default(),
+            limits: transport::Limits::default(),
+            http1: http1::Limits::default(),
             site: Options::default(),
             workers: 2,
         }
@@ -107,7 +109,8 @@ impl Setup {
         let wires = Arc::new(Wires {
             service: Arc::new(service),
             scheduler: SendScheduler::new(self.workers),
-            http1: Http1 { limits: self.limits, print_heads: false },
+            limits: self.limits,
+            http1: Http1 { limits: self.http1, print_heads: false },
         });
         (self.folder, wires)
     }

@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use innkeeper::http1::Limits;
+use innkeeper::http1;
+use innkeeper::transport::Limits;
 use socket2::{Domain, Socket, Type};
 
 use crate::fixture::{Setup, TestServer, write};
@@ -148,7 +149,8 @@ fn a_client_that_takes_nothing_is_cut() {
 
 #[test]
 fn a_connection_has_a_last_request() {
-    let server = start(|limits| limits.requests = 3);
+    let http1 = http1::Limits { requests: 3, ..http1::Limits::default() };
+    let server = Setup { http1, ..Setup::default() }.start();
     let mut client = server.connect();
     client.expect_open();
     client.expect_open();

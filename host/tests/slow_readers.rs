@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use innkeeper::clients::{Allowance, Clients, Proxies};
 use innkeeper::http::Peer;
-use innkeeper::http1::Limits;
 use innkeeper::server::Place;
 use innkeeper::server::connection::serve;
+use innkeeper::transport::Limits;
 use rustix::process::Signal;
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

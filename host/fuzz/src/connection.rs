@@ -22,7 +22,7 @@ use innkeeper::in_flight::FILES;
 use innkeeper::server::Place;
 use innkeeper::server::connection::{Wires, serve};
 use innkeeper::service::Service;
-use innkeeper::transport::SendScheduler;
+use innkeeper::transport::{self, SendScheduler};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
@@ -177,15 +177,17 @@ impl World {
         let folder = site();
         let one = NonZeroUsize::MIN;
         let wires = |limits: Limits, options: Options| {
-            let limits = Limits { first_byte: HOUR, head: HOUR, body: HOUR, ..limits };
-            let limits = Limits { idle: HOUR, stall: HOUR, drain: HOUR, ..limits };
-            let limits = Limits { drain_silence: HOUR, ..limits };
+            let times = transport::Limits::default();
+            let times = transport::Limits { first_byte: HOUR, head: HOUR, body: HOUR, ..times };
+            let times = transport::Limits { idle: HOUR, stall: HOUR, drain: HOUR, ..times };
+            let times = transport::Limits { drain_silence: HOUR, ..times };
             let caches = Caches::new(one, CacheSizes::default(), &FILES);
             let files = Files::open(&folder.path().join("root"), options, &caches).expect("a root");
             let guest = ActiveGuest::new(default_guest(), FailurePolicy::default());
             let wires = Wires {
                 service: Arc::new(Service::new(files, Arc::new(guest))),
                 scheduler: SendScheduler::new(1),
+                limits: times,
                 http1: Http1 { limits, print_heads: false },
             };
             (limits, Arc::new(wires))

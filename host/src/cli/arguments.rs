@@ -87,10 +87,10 @@ mod tests {
     use crate::files::CacheSizes;
     use crate::guest::GuestLimits;
     use crate::guest::release::active::Fallback;
-    use crate::http1::Limits;
+    use crate::http1;
     use crate::in_flight;
     use crate::server::MAX_CONNECTIONS;
-    use crate::transport::ListenAddress;
+    use crate::transport::{self, ListenAddress};
     use clap::error::ErrorKind;
     use clap::{CommandFactory, Parser};
     use std::path::Path;
@@ -130,8 +130,8 @@ mod tests {
         let fallback = serving(&["--on-guest-failure", "fallback"]).guest.on_failure;
         assert_eq!(fallback, Fallback::Previous);
         let limits = serving(&["--keepalive-timeout", "5s", "--max-header-fields", "16"]);
-        let limits = limits.limits.connection_limits();
-        assert_eq!((limits.idle, limits.request.fields), (Duration::from_secs(5), 16));
+        let (idle, fields) = (limits.limits.transport().idle, limits.limits.request().fields);
+        assert_eq!((idle, fields), (Duration::from_secs(5), 16));
     }
 
     #[test]
@@ -139,8 +139,8 @@ mod tests {
         let settings = serving(&[]);
         let guest = (settings.guest_limits(), GuestLimits::default());
         assert_eq!(format!("{:?}", guest.0), format!("{:?}", guest.1));
-        let connection = (settings.limits.connection_limits(), Limits::default());
-        assert_eq!(format!("{:?}", connection.0), format!("{:?}", connection.1));
+        assert_eq!(settings.limits.http1(), http1::Limits::default());
+        assert_eq!(settings.limits.transport(), transport::Limits::default());
         assert_eq!(settings.cache.sizes(), CacheSizes::default());
         assert_eq!(settings.limits.max_connections, MAX_CONNECTIONS);
         let responses =

@@ -88,10 +88,8 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let wires = Arc::new(Wires {
         service: Arc::clone(&service),
         scheduler: SendScheduler::new(workers.get()),
-        http1: Http1 {
-            limits: settings.limits.connection_limits(),
-            print_heads: settings.log.verbose,
-        },
+        limits: settings.limits.transport(),
+        http1: Http1 { limits: settings.limits.http1(), print_heads: settings.log.verbose },
     });
     let monitor = service.files.monitor_root(settings.root.clone());
     monitor.context("cannot start the monitor of the root")?;

@@ -32,7 +32,7 @@ impl Connection<'_, '_> {
         if self.accepted.stream.end().is_err() {
             return;
         }
-        let limits = &self.http1.limits;
+        let limits = self.accepted.limits;
         let mut now = Instant::now();
         let drain =
             if self.accepted.stop.has_begun() { limits.drain_at_stop } else { limits.drain };

@@ -63,7 +63,7 @@ impl Connection<'_, '_> {
     }
 
     async fn read_to_end(&mut self, mut body: BodyDrain) -> Result<Drained, DrainError> {
-        let deadline = Instant::now() + self.http1.limits.body;
+        let deadline = Instant::now() + self.accepted.limits.body;
         loop {
             let taken = body.advance(&self.accepted.received)?;
             self.accepted.received.drain(..taken);

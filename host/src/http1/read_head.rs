@@ -40,7 +40,7 @@ impl Connection<'_, '_> {
             // It was there before the response, and tells nothing of what the client takes.
             self.is_pipelined = true;
         }
-        let deadline = Instant::now() + limits.head;
+        let deadline = Instant::now() + self.accepted.limits.head;
         let mut scanner = Scanner::default();
         loop {
             match scanner.scan(&self.accepted.received, limits) {
@@ -72,7 +72,7 @@ impl Connection<'_, '_> {
     /// Waits for the first bytes of a request. Meanwhile it looks, less and less often, whether
     /// the client takes what it was sent: as long as it does not take all, it is not idle.
     async fn first_bytes(&mut self, patience: Duration) -> Read {
-        let linger = self.http1.limits.linger;
+        let linger = self.accepted.limits.linger;
         let mut now = Instant::now();
         let mut deadline = if self.accepted.stop.is_noticed() {
             now + patience.min(linger)

@@ -1,7 +1,8 @@
 //! The life of one HTTP/1.1 connection, from its first request to its last.
 //!
 //! Each turn reads one request head, has the service respond and writes the response. Every
-//! timeout and size limit of a connection is one of its [`Limits`](super::Limits).
+//! timeout of a connection is one of its [`transport::Limits`](crate::transport::Limits), each
+//! other limit one of [`http1::Limits`](super::Limits).
 
 use tokio::task::coop::consume_budget;
 
@@ -13,14 +14,14 @@ impl Connection<'_, '_> {
     /// Serves it until it ends. When the server is about to stop, the request in flight is
     /// finished and the connection closed.
     pub(crate) async fn serve(&mut self) {
-        let limits = &self.http1.limits;
+        let (limits, max_requests) = (self.accepted.limits, self.http1.limits.requests);
         let mut requests = 0;
         let mut patience = limits.first_byte;
         loop {
             let next = match self.read_head(patience).await {
                 ReadHead::Head(head) => {
                     requests += 1;
-                    self.exchange(&head, requests >= limits.requests).await
+                    self.exchange(&head, requests >= max_requests).await
                 }
                 ReadHead::Refused { status, why } => self.refuse(status, &why).await,
                 ReadHead::Nothing => Next::Close,

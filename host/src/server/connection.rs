@@ -14,14 +14,14 @@ use crate::clients::allowance::Admission;
 use crate::diagnostics::context::in_connection;
 use crate::guest;
 use crate::http::Peer;
+use crate::http1::Http1;
 use crate::http1::connection::Connection;
-use crate::http1::{self, Http1};
 use crate::service::Service;
-use crate::transport::SendScheduler;
 use crate::transport::accepted::Accepted;
 use crate::transport::proxy_protocol;
 use crate::transport::stop::{Signal, Stop};
 use crate::transport::stream::Stream;
+use crate::transport::{self, SendScheduler};
 
 /// What the connections of a server are served with.
 pub struct Wires {
@@ -29,6 +29,8 @@ pub struct Wires {
     pub service: Arc<Service>,
     /// The order in which connections send.
     pub scheduler: SendScheduler,
+    /// How long connections are waited for.
+    pub limits: transport::Limits,
     /// How HTTP/1 is spoken.
     pub http1: Http1,
 }
@@ -58,7 +60,7 @@ pub async fn serve(
     stopping: watch::Receiver<bool>,
     _place: Place,
 ) {
-    let Wires { service, scheduler, http1 } = &*wires;
+    let Wires { service, scheduler, limits, http1 } = &*wires;
     let _open = service.metrics.as_ref().map(|metrics| metrics.connection(peer.worker));
     let mut stop_receiver = stopping.clone();
     // The sender lives as long as the server; should it be gone, that is a stop.
@@ -66,14 +68,15 @@ pub async fn serve(
         let _ = stop_receiver.wait_for(|stopping| *stopping).await;
     });
     let mut accepted = Accepted {
-        stream: Stream::new(socket, scheduler.of(peer.worker), http1.limits.stall),
+        stream: Stream::new(socket, scheduler.of(peer.worker), limits.stall),
         received: Vec::new(),
         peer,
+        limits,
         stop: Stop::new(signal, &stopping),
     };
     if service.clients.proxies.announces(peer.address) {
         // Boxed, as every other connection would have room for it; so is a refusal.
-        let client = Box::pin(proxied(&mut accepted, &http1.limits)).await;
+        let client = Box::pin(proxied(&mut accepted)).await;
         let Some(client) = client else { return };
         accepted.peer.address = client;
     }
@@ -91,8 +94,8 @@ pub async fn serve(
 }
 
 /// The client that a proxy names in a PROXY header.
-async fn proxied(accepted: &mut Accepted<'_>, limits: &http1::Limits) -> Option<IpAddr> {
-    let Accepted { stream, received, peer, stop } = accepted;
+async fn proxied(accepted: &mut Accepted<'_>) -> Option<IpAddr> {
+    let Accepted { stream, received, peer, limits, stop } = accepted;
     let deadline = Instant::now() + limits.head;
     let mut header = pin!(proxy_protocol::read(stream, received, peer.address, deadline));
     match stop.unless_begun(header.as_mut()).await {

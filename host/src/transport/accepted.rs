@@ -1,5 +1,6 @@
 //! A connection that was accepted, before and after its wire is chosen.
 
+use super::limits::Limits;
 use super::stop::Stop;
 use super::stream::Stream;
 use crate::http::Peer;
@@ -12,6 +13,8 @@ pub(crate) struct Accepted<'a> {
     pub(crate) received: Vec<u8>,
     /// Its client, or a proxy that forwards the requests of several.
     pub(crate) peer: Peer,
+    /// How long each of its waits may be.
+    pub(crate) limits: &'a Limits,
     /// The stop of the server.
     pub(crate) stop: Stop<'a>,
 }

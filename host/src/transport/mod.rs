@@ -2,7 +2,8 @@
 //!
 //! - `address`: where a server listens.
 //! - [`endpoint`]: a listener on one address, as the administration has; `listener`: sockets that listen, one for each worker.
-//! - `accepted`: a connection, before and after its wire is chosen.
+//! - `accepted`: a connection, before and after its wire is chosen; [`limits`]: how long each
+//!   of its waits may be.
 //! - `stream`: the socket of a connection, with a limit on every wait; `alarm`: its one timer.
 //! - `transfer`: a part of a file on its way to a socket.
 //! - [`send_scheduler`]: the order in which connections send; `unsent`: how much the kernel
@@ -15,6 +16,7 @@ pub(crate) mod accepted;
 mod address;
 mod alarm;
 pub mod endpoint;
+pub mod limits;
 pub(crate) mod listener;
 pub(crate) mod progress;
 pub(crate) mod proxy_protocol;
@@ -26,4 +28,5 @@ pub(crate) mod transfer;
 pub(crate) mod unsent;
 
 pub use address::ListenAddress;
+pub use limits::Limits;
 pub use send_scheduler::SendScheduler;

@@ -1,6 +1,7 @@
 //! `[limits]`: what clients and connections may use.
 //!
-//! The defaults are those of [`Limits`], whose comments have the reasons.
+//! The defaults are those of [`http::Limits`], [`http1::Limits`] and [`transport::Limits`], whose
+//! comments have the reasons.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -10,8 +11,9 @@ use clap::Args;
 
 use crate::cli::values::{at_least_one, connections, size, time};
 use crate::http;
-use crate::http1::Limits;
+use crate::http1;
 use crate::http1::head::MAX_FIELDS;
+use crate::transport;
 
 /// The longest time that any limit can be set to, in milliseconds: an hour. A client that may
 /// hold a connection for longer than that is not limited.
@@ -157,17 +159,29 @@ pub struct LimitSettings {
 }
 
 impl LimitSettings {
-    /// The bounds on one connection.
-    pub fn connection_limits(&self) -> Limits {
+    /// What a request may hold.
+    pub fn request(&self) -> http::Limits {
         let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
-        Limits {
-            request: http::Limits {
-                line_bytes: bytes(self.max_request_line_size),
-                head_bytes: bytes(self.max_header_size),
-                fields: usize::from(self.max_header_fields),
-                body_bytes: self.max_body_size.as_u64(),
-            },
+        http::Limits {
+            line_bytes: bytes(self.max_request_line_size),
+            head_bytes: bytes(self.max_header_size),
+            fields: usize::from(self.max_header_fields),
+            body_bytes: self.max_body_size.as_u64(),
+        }
+    }
+
+    /// The bounds on one connection that speaks HTTP/1.
+    pub fn http1(&self) -> http1::Limits {
+        http1::Limits {
+            request: self.request(),
             empty_lines: usize::from(self.max_empty_lines),
+            requests: self.keepalive_requests.get(),
+        }
+    }
+
+    /// How long a connection is waited for.
+    pub fn transport(&self) -> transport::Limits {
+        transport::Limits {
             first_byte: self.first_byte_timeout,
             head: self.header_timeout,
             body: self.body_timeout,
@@ -177,7 +191,6 @@ impl LimitSettings {
             drain_silence: self.lingering_timeout,
             drain_at_stop: self.stop_lingering_time,
             linger: self.stop_keepalive_timeout,
-            requests: self.keepalive_requests.get(),
         }
     }
 }
