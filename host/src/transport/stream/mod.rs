@@ -1,0 +1,142 @@
+//! The socket of a connection, with a limit on every wait.
+//!
+//! - `receive`: what a client sends. `send`: what is sent to it.
+
+mod receive;
+mod send;
+
+use std::io;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::alarm::Alarm;
+use super::progress::{Look, Progress};
+use super::send_queue;
+use super::send_scheduler::WorkerScheduler;
+use super::unsent::Share;
+pub(crate) use receive::READ_BYTES;
+
+/// The longest pause between two looks at what a client took, as a part of the time in which it
+/// may take nothing.
+const LOOKS_PER_STALL: u32 = 4;
+
+/// A socket and the one timer that bounds its waits. Dropping it closes the connection, and
+/// resets it if the client has not taken all that was sent.
+pub(crate) struct Stream<'a> {
+    socket: TcpStream,
+    alarm: Alarm,
+    scheduler: &'a WorkerScheduler,
+    /// How long a client may take nothing.
+    stall: Duration,
+    progress: Progress,
+    /// What the kernel holds for the client.
+    unsent: Share<'a>,
+}
+
+/// What came of waiting for bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Some bytes, at least one.
+    Data,
+    /// The client has ended its half of the connection.
+    Eof,
+    /// Nothing before the deadline.
+    TimedOut,
+    /// Nothing, and the client takes nothing of what was sent to it.
+    Stalled,
+    /// Nothing: the connection was reset.
+    Disconnected,
+}
+
+/// Whether more follows what is sent: the kernel then waits for it to fill a
+/// packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum More {
+    Yes,
+    No,
+}
+
+/// Why a response could not be sent to its end. The connection is of no more use.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    /// The client took nothing for too long.
+    TimedOut,
+    /// The connection was reset.
+    Disconnected(io::Error),
+    /// The file ended before the promised length.
+    FileTruncated,
+    /// The file could not be read.
+    FileFailed(io::Error),
+}
+
+impl<'a> Stream<'a> {
+    /// Of a client that may take nothing for so long (`stall`).
+    pub(crate) fn new(
+        socket: TcpStream,
+        scheduler: &'a WorkerScheduler,
+        stall: Duration,
+    ) -> Stream<'a> {
+        let progress = Progress::new(stall, Instant::now());
+        let unsent = Share::of(&scheduler.unsent);
+        Stream { socket, alarm: Alarm::new(), scheduler, stall, progress, unsent }
+    }
+
+    /// Waits for a slot, to do more than one response or one piece of a file.
+    pub(crate) async fn slot(&mut self) {
+        self.scheduler.slot().await;
+        self.unsent.yield_to_crowd(&self.socket);
+    }
+
+    /// Waits for a slot, to send a piece of what is large.
+    pub(crate) async fn slot_to_send(&mut self) {
+        self.unsent.count();
+        self.slot().await;
+    }
+
+    /// Looks at what the client has taken of what was sent.
+    pub(crate) fn look(&mut self) -> Look {
+        self.look_at(Instant::now())
+    }
+
+    fn look_at(&mut self, now: Instant) -> Look {
+        self.progress.look(send_queue::unacknowledged(&self.socket), now)
+    }
+
+    /// Gives back what the client was given to be faster, as it took all that was sent and asks
+    /// for no more.
+    pub(crate) fn rest(&mut self) {
+        self.unsent.end(&self.socket);
+    }
+
+    /// When to look again, after this pause or earlier. The pause becomes longer each time.
+    pub(crate) fn next_look(&self, now: Instant, pause: &mut Duration) -> Instant {
+        let next = now + *pause;
+        *pause = (*pause * 2).min(self.stall / LOOKS_PER_STALL);
+        next.min(self.progress.deadline(now))
+    }
+
+    /// How far the client has come with what was sent.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Whether the connection was reset. What it had not taken stays in its queue then.
+    pub(crate) fn is_broken(&self) -> bool {
+        !matches!(self.socket.take_error(), Ok(None))
+    }
+
+    /// Waits until then.
+    pub(crate) async fn sleep(&mut self, until: Instant) {
+        self.alarm.sleep(until).await;
+    }
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        if !self.progress.is_over() && send_queue::unacknowledged(&self.socket) > 0 {
+            send_queue::reset_on_close(&self.socket);
+        }
+    }
+}
