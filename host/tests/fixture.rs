@@ -18,6 +18,8 @@ use innkeeper::server::connection::Wires;
 use innkeeper::server::{MAX_CONNECTIONS, Running, Server};
 use innkeeper::service::Service;
 use innkeeper::transport::{self, SendScheduler};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tempfile::TempDir;
 
 /// How long a test waits for bytes before it fails. Nothing takes that long.
@@ -159,8 +161,84 @@ impl TestServer {
 
 /// A client that sends and receives bytes as they are.
 pub struct Client {
-    socket: TcpStream,
+    stream: Stream,
     received: Vec<u8>,
+}
+
+/// What a client's bytes pass through.
+pub enum Stream {
+    Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    fn connect(address: SocketAddr) -> TcpStream {
+        let socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        socket
+    }
+
+    pub fn tcp(address: SocketAddr) -> Stream {
+        Stream::Tcp(Stream::connect(address))
+    }
+
+    /// The handshake comes with the first bytes.
+    pub fn tls(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> Stream {
+        Stream::tls_over(Stream::connect(address), config, name)
+    }
+
+    /// TLS on a connection that is there.
+    pub fn tls_over(socket: TcpStream, config: &Arc<ClientConfig>, name: &str) -> Stream {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let session = ClientConnection::new(Arc::clone(config), name).unwrap();
+        Stream::Tls(Box::new(StreamOwned::new(session, socket)))
+    }
+
+    pub fn socket(&self) -> &TcpStream {
+        match self {
+            Stream::Tcp(socket) => socket,
+            Stream::Tls(stream) => &stream.sock,
+        }
+    }
+
+    /// Ends our half: over TLS with `close_notify` before the end of the connection's half.
+    pub fn half_close(&mut self) -> io::Result<()> {
+        if let Stream::Tls(stream) = self {
+            stream.conn.send_close_notify();
+            while stream.conn.wants_write() {
+                stream.conn.write_tls(&mut stream.sock)?;
+            }
+        }
+        self.socket().shutdown(Shutdown::Write)
+    }
+}
+
+impl Read for Stream {
+    /// The end is `close_notify` over TLS; without it, it is an error.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(socket) => socket.read(buffer),
+            Stream::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(socket) => socket.write(bytes),
+            Stream::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(socket) => socket.flush(),
+            Stream::Tls(stream) => stream.flush(),
+        }
+    }
 }
 
 /// An answer, taken apart.
@@ -190,25 +268,31 @@ impl Reply {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Client {
-        let socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket.set_write_timeout(Some(PATIENCE)).unwrap();
-        socket.set_nodelay(true).unwrap();
-        Client { socket, received: Vec::new() }
+        Client::over(Stream::tcp(address))
+    }
+
+    pub fn over(stream: Stream) -> Client {
+        Client { stream, received: Vec::new() }
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.socket.write_all(bytes.as_ref()).unwrap();
+        self.stream.write_all(bytes.as_ref()).unwrap();
+        self.stream.flush().unwrap();
     }
 
     /// Sends what can be sent: the server may have closed already.
     pub fn send_if_open(&mut self, bytes: &[u8]) {
-        let _ = self.socket.write_all(bytes);
+        let _ = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
     }
 
     /// Ends our half of the connection.
-    pub fn half_close(&self) {
-        self.socket.shutdown(Shutdown::Write).unwrap();
+    pub fn half_close(&mut self) {
+        self.stream.half_close().unwrap();
+    }
+
+    /// The same, of a connection that the server may have closed.
+    pub fn half_close_if_open(&mut self) {
+        let _ = self.stream.half_close();
     }
 
     /// The next answer, with its body.
@@ -283,7 +367,7 @@ impl Client {
     /// Reads once; gives how many bytes came.
     pub fn receive(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 16 << 10];
-        let count = self.socket.read(&mut buffer)?;
+        let count = self.stream.read(&mut buffer)?;
         self.received.extend_from_slice(&buffer[..count]);
         Ok(count)
     }
@@ -303,7 +387,7 @@ impl Client {
     }
 
     pub fn socket(&self) -> &TcpStream {
-        &self.socket
+        self.stream.socket()
     }
 }
 

@@ -130,8 +130,7 @@ fn ask(server: &TestServer, case: &Case, raw: &[u8], cut: Cut) -> Result<Vec<Ans
     for piece in cut.pieces(raw) {
         client.send_if_open(piece);
     }
-    // It may be closed already.
-    let _ = client.socket().shutdown(std::net::Shutdown::Write);
+    client.half_close_if_open();
     let (came, reset) = client.read_to_end();
     if reset {
         return Err(format!("{cut:?}: the connection was reset behind {}", shown(&came)));

@@ -8,6 +8,7 @@
 //! - `files`: files, and what is never sent. `versions`: what differs between two versions of a
 //!   file. `representations`: conditions, ranges, encodings.
 //! - `limits`: every wait and every size has its bound. `memory`: of crowds that read nothing.
+//! - `over_tls`: what differs over TLS.
 //! - `rude`, `slow_readers`: clients that keep the server busy, reset, or read slowly. `clients`:
 //!   what one client may have, and trusted proxies.
 //!
@@ -33,8 +34,8 @@
 //! - `documents`: links lead somewhere, names exist, and the manual has all of them.
 //! - `fuzz`: the properties of the fuzzers in `host/fuzz`, for some seconds.
 //!
-//! And `fixture`, `running`, `http2_client`, `fuse`, `faulty_calls`, `wat_guest`: what these share;
-//! `skip`: tests that a machine cannot run.
+//! And `authority`, `fixture`, `running`, `http2_client`, `fuse`, `faulty_calls`, `wat_guest`: what
+//! these share; `skip`: tests that a machine cannot run.
 
 #![expect(
     unreachable_pub,
@@ -42,6 +43,7 @@
     reason = "in a test, a panic that names its line is the report"
 )]
 
+mod authority;
 mod faulty_calls;
 mod fixture;
 mod fuse;
@@ -76,6 +78,7 @@ mod limits;
 mod log_events;
 mod memory;
 mod operations;
+mod over_tls;
 mod panics;
 mod program;
 mod representations;
