@@ -44,7 +44,7 @@ fn find_the_end_of_a_head() {
 
 #[divan::bench]
 fn parse_a_head() {
-    let head = Head::parse(black_box(HEAD), &Limits::default(), PEER);
+    let head = Head::parse(black_box(HEAD), &Limits::default(), PEER, None);
     black_box(head.expect("a head"));
 }
 

@@ -12,10 +12,11 @@ use innkeeper::clients::Clients;
 use innkeeper::files::{CacheSizes, Caches, Files, Options};
 use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
+use innkeeper::http::Scheme;
 use innkeeper::http1::{self, Http1};
 use innkeeper::in_flight;
 use innkeeper::server::connection::Wires;
-use innkeeper::server::{MAX_CONNECTIONS, Running, Server};
+use innkeeper::server::{Address, MAX_CONNECTIONS, Running, Server};
 use innkeeper::service::Service;
 use innkeeper::transport::{self, SendScheduler};
 use rustls::pki_types::ServerName;
@@ -120,10 +121,10 @@ impl Setup {
     pub fn start(self) -> TestServer {
         let workers = NonZeroUsize::new(self.workers).unwrap();
         let (folder, wires) = self.wires();
-        let any_port = "127.0.0.1:0".parse().unwrap();
+        let any_port = Address { scheme: Scheme::Http, socket: ([127, 0, 0, 1], 0).into() };
         let server = Server::bind(&[any_port], workers, MAX_CONNECTIONS).unwrap();
         TestServer {
-            address: server.addresses()[0],
+            address: server.addresses()[0].socket,
             folder,
             running: Some(server.start(&wires).unwrap()),
         }

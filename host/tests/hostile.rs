@@ -325,7 +325,7 @@ fn is_asked(line: &[u8]) -> bool {
     let limits = Limits::default();
     let peer = Peer { address: [127, 0, 0, 1].into(), worker: 0 };
     let scanned = Scanner::default().scan(&head, &limits);
-    scanned.is_ok_and(|extent| extent.is_some()) && Head::parse(&head, &limits, peer).is_ok()
+    scanned.is_ok_and(|extent| extent.is_some()) && Head::parse(&head, &limits, peer, None).is_ok()
 }
 
 #[test]

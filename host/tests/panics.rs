@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use innkeeper::http::Peer;
-use innkeeper::server::{MAX_CONNECTIONS, Place, Running, Serve, Server};
+use innkeeper::http::{Peer, Scheme};
+use innkeeper::server::{Address, MAX_CONNECTIONS, Place, Running, Serve, Server};
 use rustix::process::Signal;
 use seccompiler::SeccompCmpOp;
 use tokio::io::AsyncWriteExt;
@@ -37,6 +37,7 @@ impl Serve for Panicking {
         self,
         mut socket: TcpStream,
         _: Peer,
+        _: Scheme,
         _: watch::Receiver<bool>,
         place: Place,
     ) -> impl Future<Output = ()> + Send + 'static {
@@ -52,9 +53,9 @@ impl Serve for Panicking {
 
 /// One worker, so that nobody else can take its place.
 fn start(service: &Panicking) -> (Running, std::net::SocketAddr) {
-    let any_port = "127.0.0.1:0".parse().unwrap();
+    let any_port = Address { scheme: Scheme::Http, socket: ([127, 0, 0, 1], 0).into() };
     let server = Server::bind(&[any_port], NonZeroUsize::MIN, MAX_CONNECTIONS).unwrap();
-    let address = server.addresses()[0];
+    let address = server.addresses()[0].socket;
     (server.start(service).unwrap(), address)
 }
 
@@ -105,14 +106,14 @@ impl Clone for Unready {
 }
 
 impl Serve for Unready {
-    async fn serve(self, _: TcpStream, _: Peer, _: watch::Receiver<bool>, _: Place) {}
+    async fn serve(self, _: TcpStream, _: Peer, _: Scheme, _: watch::Receiver<bool>, _: Place) {}
 }
 
 /// It was told that all is well, while connections waited for a worker that began anew each
 /// second.
 #[test]
 fn worker_that_cannot_start_is_an_error_of_the_start() {
-    let any_port = "127.0.0.1:0".parse().unwrap();
+    let any_port = Address { scheme: Scheme::Http, socket: ([127, 0, 0, 1], 0).into() };
     let server = Server::bind(&[any_port], NonZeroUsize::new(2).unwrap(), MAX_CONNECTIONS).unwrap();
     let error = server.start(&Unready).err().expect("it did not start").to_string();
     assert!(error.contains("worker-1 cannot start"), "{error}");

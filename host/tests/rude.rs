@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use innkeeper::http::Peer;
+use innkeeper::http::{Peer, Scheme};
 use innkeeper::server::Place;
 use innkeeper::server::connection::{Wires, serve};
 use socket2::SockRef;
@@ -53,6 +53,7 @@ fn an_hour(hello: &str, each: Each, limit: Duration) -> Vec<Vec<u8>> {
             let served = tokio::spawn(serve(
                 accepted,
                 peer,
+                Scheme::Http,
                 wires.clone(),
                 stopping.clone(),
                 Place::uncounted(),
@@ -92,7 +93,14 @@ pub(crate) async fn pause_behind_a_request(
     let request = b"HEAD /large.bin HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
     client.write_all(request).await.unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
-    let served = serve(accepted, peer, Arc::clone(wires), stopping.clone(), Place::uncounted());
+    let served = serve(
+        accepted,
+        peer,
+        Scheme::Http,
+        Arc::clone(wires),
+        stopping.clone(),
+        Place::uncounted(),
+    );
     let (_, answer) = tokio::join!(served, rest(client, Vec::new()));
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", answer.escape_ascii());
     tokio::time::pause();

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use innkeeper::clients::{Allowance, Clients, Proxies};
-use innkeeper::http::Peer;
+use innkeeper::http::{Peer, Scheme};
 use innkeeper::server::Place;
 use innkeeper::server::connection::serve;
 use innkeeper::transport::Limits;
@@ -58,7 +58,8 @@ fn on_a_simulated_clock<T>(
         // What is sent arrives at once, as no other clock goes on meanwhile.
         client.set_nodelay(true).unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
-        let served = tokio::spawn(serve(accepted, peer, wires, stopping, Place::uncounted()));
+        let served =
+            tokio::spawn(serve(accepted, peer, Scheme::Http, wires, stopping, Place::uncounted()));
         client.write_all(request.as_bytes()).await.unwrap();
         test(Simulated { client, served, _stop: stop }).await
     })

@@ -27,6 +27,7 @@ fn respond(service: &Service, version: Version, line: &str, fields: &[(String, S
         version,
         fields: lines.collect(),
         peer: Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 },
+        tls: None,
     };
     assert!(request.is_well_formed(), "{request:?}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

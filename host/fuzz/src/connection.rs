@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use innkeeper::files::{CacheSizes, Caches, Files, Options};
 use innkeeper::guest::ActiveGuest;
 use innkeeper::guest::release::active::FailurePolicy;
-use innkeeper::http::Peer;
+use innkeeper::http::{Peer, Scheme};
 use innkeeper::http1::{Http1, Limits};
 use innkeeper::in_flight::FILES;
 use innkeeper::server::Place;
@@ -220,8 +220,14 @@ impl World {
             let mut client = UnixStream::from_std(client).expect("a socket");
             let (_running, stopping) = watch::channel(false);
             let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
-            let serving =
-                tokio::spawn(serve(server, peer, Arc::clone(wires), stopping, Place::uncounted()));
+            let serving = tokio::spawn(serve(
+                server,
+                peer,
+                Scheme::Http,
+                Arc::clone(wires),
+                stopping,
+                Place::uncounted(),
+            ));
             let mut received = Vec::new();
             'sending: for piece in pieces {
                 let mut rest = *piece;

@@ -61,7 +61,7 @@ fn turns_of_innkeeper(pieces: &[&[u8]], limits: &Limits) -> Vec<Turn> {
         };
         let rest = received.split_off(extent.end);
         let bytes = std::mem::replace(&mut received, rest);
-        let (request, framing) = match Head::parse(&bytes[extent.start..], limits, PEER) {
+        let (request, framing) = match Head::parse(&bytes[extent.start..], limits, PEER, None) {
             Ok(head) => (request_of(&head), head.framing),
             Err(fault) => {
                 turns.push(Turn::Refused(fault.status()));

@@ -52,7 +52,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     }
     let head = whole::write(&arguments.line, &fields);
     let mut lines = vec![("line", arguments.line.clone()), ("guest", format!("{name} ({digest})"))];
-    let (response, persistence) = match whole::read(&head, &Limits::default(), peer) {
+    let (response, persistence) = match whole::read(&head, &Limits::default(), peer, None) {
         Err(refusal) => {
             let facts = Facts { client: peer.address, scheme: Scheme::Http };
             let request =

@@ -13,10 +13,11 @@ use crate::cli::Settings;
 use crate::files::{CacheSizes, Caches, Files, Options, Resolver};
 use crate::guest::PreparedEngine;
 use crate::guest::runtime::code_cache::CodeCache;
+use crate::http::Scheme;
 use crate::in_flight;
 use crate::line_writer::{Output, file::LineFile};
 use crate::log::Format;
-use crate::server::Server;
+use crate::server::{Address, Server};
 use crate::service_manager;
 use crate::transport::ListenAddress;
 use crate::transport::endpoint::Bound;
@@ -112,7 +113,9 @@ fn open_sockets(settings: &Settings, workers: NonZeroUsize) -> anyhow::Result<Se
     let inherited = service_manager::inherited_listeners()?;
     let max_connections = settings.limits.max_connections;
     if inherited.is_empty() {
-        Server::bind(&settings.listen, workers, max_connections)
+        let plain = |&socket| Address { scheme: Scheme::Http, socket };
+        let addresses: Vec<_> = settings.listen.iter().map(plain).collect();
+        Server::bind(&addresses, workers, max_connections)
     } else {
         Server::inherit(inherited, workers, max_connections)
     }

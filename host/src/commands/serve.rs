@@ -97,8 +97,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let watching = if is_watched { Watching::On } else { Watching::Off };
     let deployer = Deployer::start(Arc::clone(&engine), Arc::clone(&guest), source, watching);
     let deployer = Arc::new(deployer.context("cannot start the threads that replace guests")?);
-    let listeners: Vec<_> =
-        server.addresses().iter().map(|address| format!("http://{address}")).collect();
+    let listeners: Vec<_> = server.addresses().iter().map(ToString::to_string).collect();
     // What keeps the server from starting is an error here: later, in the runtime, the runtimes
     // of workers could not be dropped.
     let running = server.start(&wires)?;

@@ -3,7 +3,7 @@
 //! - [`request`], [`method`]: what is asked for.
 //! - [`response`], [`status`], [`fields`], [`body`]: how it is answered.
 //! - [`token`], [`host`]: what names and authorities may hold.
-//! - [`peer`]: the other end of a connection; [`limits`]: what a request may hold.
+//! - [`peer`], [`tls`]: the other end of a connection, and what secures it; [`limits`]: what a request may hold.
 
 pub mod body;
 pub mod fields;
@@ -14,6 +14,7 @@ pub mod peer;
 pub mod request;
 pub mod response;
 pub mod status;
+pub mod tls;
 pub mod token;
 
 pub use body::{Body, ByteRange, Content};
@@ -23,3 +24,4 @@ pub use method::Method;
 pub use peer::{Peer, Subnet};
 pub use request::{FieldLine, Request, Scheme, Version};
 pub use response::Response;
+pub use tls::{ClientCertificate, Tls, TlsVersion};

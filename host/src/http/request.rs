@@ -2,7 +2,7 @@
 
 use super::host::is_host;
 use super::token::is_token;
-use super::{Method, Peer};
+use super::{Method, Peer, Tls};
 
 /// A request, without its body and without the bytes that it came in.
 ///
@@ -30,6 +30,8 @@ pub struct Request<'a> {
     pub fields: Vec<FieldLine<'a>>,
     /// The other end of the connection. Behind a proxy it is not the client.
     pub peer: Peer,
+    /// What TLS tells of the connection, if it secures it.
+    pub tls: Option<&'a Tls>,
 }
 
 /// A field line of a request.
@@ -52,6 +54,11 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// That of a connection which TLS secures or not.
+    pub fn of(tls: Option<&Tls>) -> Scheme {
+        if tls.is_some() { Scheme::Https } else { Scheme::Http }
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -164,6 +171,7 @@ mod tests {
                 .map(|(name, value)| FieldLine { name, value: value.as_bytes() })
                 .collect(),
             peer: Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 },
+            tls: None,
         }
     }
 

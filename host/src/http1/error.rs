@@ -32,7 +32,8 @@ pub enum HeadError {
     HostMalformed,
     /// A target in absolute-form whose authority is no host with an optional port.
     Authority,
-    /// A target of the scheme `https`, on a connection that is not secured.
+    /// A target of the scheme `https` on a connection that is not secured, or of `http` on one
+    /// that is.
     Misdirected,
     /// `Content-Length` twice, or no plain number.
     ContentLength,
@@ -76,7 +77,7 @@ impl fmt::Display for HeadError {
             HeadError::HostTwice => "the Host field is there twice",
             HeadError::HostMalformed => "the Host field is malformed",
             HeadError::Authority => "the host in the request target is malformed",
-            HeadError::Misdirected => "https is not spoken here",
+            HeadError::Misdirected => "the scheme of the request target is not spoken here",
             HeadError::ContentLength => "the Content-Length field is malformed or there twice",
             HeadError::Ambiguous => "the length of the body is ambiguous",
             HeadError::TransferCoding => "the only transfer coding spoken here is chunked",

@@ -17,7 +17,10 @@ impl Connection<'_, '_> {
         if self.http1.print_heads {
             diagnostics::show_head(self.accepted.peer.address, bytes);
         }
-        let head = match Head::parse(bytes, &self.http1.limits, self.accepted.peer) {
+        // The parts of the request borrow it, while the connection is used.
+        let tls = self.accepted.tls.clone();
+        let head = match Head::parse(bytes, &self.http1.limits, self.accepted.peer, tls.as_deref())
+        {
             Ok(head) => head,
             Err(error) => {
                 let why = error.to_string();

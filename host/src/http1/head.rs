@@ -12,7 +12,7 @@ use super::response_head::Persistence;
 use crate::http::host::is_host;
 use crate::http::request::{FieldLine, Version, trim};
 use crate::http::token::is_token_byte;
-use crate::http::{Method, Peer, Request, Scheme};
+use crate::http::{Method, Peer, Request, Scheme, Tls};
 
 /// A request's head, taken apart. It borrows from the received bytes.
 #[derive(Debug)]
@@ -32,11 +32,18 @@ pub const MAX_FIELDS: usize = 100;
 
 impl<'a> Head<'a> {
     /// Takes a complete head apart: from the request line to the empty line.
-    pub fn parse(head: &'a [u8], limits: &Limits, peer: Peer) -> Result<Head<'a>, HeadError> {
+    /// The connection has this client, and is secured by TLS or not.
+    pub fn parse(
+        head: &'a [u8],
+        limits: &Limits,
+        peer: Peer,
+        tls: Option<&'a Tls>,
+    ) -> Result<Head<'a>, HeadError> {
+        let scheme = Scheme::of(tls);
         let line_end = memchr::memchr(b'\n', head).ok_or(HeadError::Line)?;
         let (line, block) = head.split_at(line_end + 1);
         let line = line.strip_suffix(b"\r\n").ok_or(HeadError::Line)?;
-        let Line { method, target, authority, minor_version } = parse_line(line)?;
+        let Line { method, target, authority, minor_version } = parse_line(line, scheme)?;
 
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let allowed = &mut fields[..limits.request.fields.min(MAX_FIELDS)];
@@ -48,16 +55,8 @@ impl<'a> Head<'a> {
             httparse::Status::Partial => return Err(HeadError::Field),
         };
         let version = if minor_version == 0 { Version::Http10 } else { Version::Http11 };
-        let request = Request {
-            line,
-            method,
-            scheme: Scheme::Http,
-            authority,
-            target,
-            version,
-            fields,
-            peer,
-        };
+        let request =
+            Request { line, method, scheme, authority, target, version, fields, peer, tls };
         check_host(&request)?;
         debug_assert!(request.is_well_formed(), "{request:?}");
         Ok(Head {
@@ -173,8 +172,8 @@ pub(super) struct Line<'a> {
 }
 
 /// Takes a request line apart (RFC 9112, section 3). What the target's path means is for
-/// the guest to tell.
-pub(super) fn parse_line(line: &[u8]) -> Result<Line<'_>, HeadError> {
+/// the guest to tell. The connection is for targets of this scheme.
+pub(super) fn parse_line(line: &[u8], scheme: Scheme) -> Result<Line<'_>, HeadError> {
     let line = std::str::from_utf8(line).map_err(|_| HeadError::Line)?;
     let mut parts = line.split(' ');
     let (Some(method), Some(target), Some(version), None) =
@@ -195,11 +194,15 @@ pub(super) fn parse_line(line: &[u8]) -> Result<Line<'_>, HeadError> {
         }
         _ => return Err(HeadError::Line),
     };
+    let (own, other) = match scheme {
+        Scheme::Http => ("http://", "https://"),
+        Scheme::Https => ("https://", "http://"),
+    };
     // RFC 9110, section 7.4. A gateway that has ended TLS sends the path alone.
-    if strip_scheme(target, "https://").is_some() {
+    if strip_scheme(target, other).is_some() {
         return Err(HeadError::Misdirected);
     }
-    let authority = strip_scheme(target, "http://").map(|rest| {
+    let authority = strip_scheme(target, own).map(|rest| {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         &rest[..end]
     });
@@ -236,7 +239,8 @@ fn parse_length(value: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Head, HeadError, Limits, Method, Peer, Persistence, parse_length};
+    use super::{Head, HeadError, Limits, Method, Peer, Persistence, Scheme, Tls, parse_length};
+    use crate::http::TlsVersion;
     use crate::http1::request_body::Framing;
 
     const PEER: Peer =
@@ -245,7 +249,7 @@ mod tests {
     /// Parses a head of HTTP/1.1 with these lines behind the first and a host.
     fn parse(lines: &[u8]) -> Result<(Framing, Persistence, bool), HeadError> {
         let head = [b"POST /a HTTP/1.1\r\nHost: h\r\n", lines, b"\r\n"].concat();
-        let head = Head::parse(&head, &Limits::default(), PEER)?;
+        let head = Head::parse(&head, &Limits::default(), PEER, None)?;
         Ok((head.framing, head.persistence, head.expects_continue))
     }
 
@@ -258,7 +262,7 @@ mod tests {
     #[test]
     fn a_head_of_the_rfc() {
         let head = b"GET /hello.txt HTTP/1.1\r\nHost: www.example.com\r\nAccept:  a \r\n\r\n";
-        let head = Head::parse(head, &Limits::default(), PEER).expect("a head");
+        let head = Head::parse(head, &Limits::default(), PEER, None).expect("a head");
         assert_eq!(head.request.line, b"GET /hello.txt HTTP/1.1");
         assert_eq!((head.request.method, head.request.target), (Method::Get, "/hello.txt"));
         assert_eq!((head.framing, head.persistence), (Framing::None, Persistence::KeepAlive));
@@ -299,27 +303,36 @@ mod tests {
     #[test]
     fn a_tunnel_that_is_not_opened_ends_the_connection() {
         let head = b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
-        let head = Head::parse(head, &Limits::default(), PEER).expect("a head");
+        let head = Head::parse(head, &Limits::default(), PEER, None).expect("a head");
         assert_eq!((head.request.method, head.persistence), (Method::Known, Persistence::Close));
     }
 
     #[test]
-    fn https_is_for_a_connection_that_is_secured() {
-        let parse = |target: &str| {
+    fn target_of_the_other_scheme_is_misdirected() {
+        let tls = Tls { version: TlsVersion::Tls13, server_name: None, client: None };
+        let parse = |target: &str, tls| {
             let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
-            Head::parse(head.as_bytes(), &Limits::default(), PEER).map(|head| head.request.method)
+            let head = Head::parse(head.as_bytes(), &Limits::default(), PEER, tls)?;
+            Ok((head.request.scheme, head.request.authority.map(str::to_owned)))
         };
-        assert_eq!(parse("https://h/"), Err(HeadError::Misdirected));
-        assert_eq!(parse("HTTPS://h"), Err(HeadError::Misdirected));
-        assert_eq!(parse("http://h/"), Ok(Method::Get));
-        assert_eq!(parse("/https://h/"), Ok(Method::Get));
+        let (http, https) = (Scheme::Http, Scheme::Https);
+        for target in ["https://h/", "HTTPS://h"] {
+            assert_eq!(parse(target, None), Err(HeadError::Misdirected));
+            assert_eq!(parse(target, Some(&tls)), Ok((https, Some("h".to_owned()))));
+        }
+        for target in ["http://h/", "HTTP://h"] {
+            assert_eq!(parse(target, Some(&tls)), Err(HeadError::Misdirected));
+            assert_eq!(parse(target, None), Ok((http, Some("h".to_owned()))));
+        }
+        assert_eq!(parse("/https://h/", None), Ok((http, None)));
+        assert_eq!(parse("/http://h/", Some(&tls)), Ok((https, None)));
     }
 
     #[test]
     fn an_authority_is_judged_as_host_is() {
         let parse = |target: &str| {
             let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
-            let head = Head::parse(head.as_bytes(), &Limits::default(), PEER);
+            let head = Head::parse(head.as_bytes(), &Limits::default(), PEER, None);
             head.map(|head| head.request.authority.map(str::to_owned))
         };
         for authority in ["h", "h:", "h:80", "[::1]", "[::1]:", "[::ffff:192.0.2.1]:80"] {
@@ -352,7 +365,8 @@ mod tests {
     fn a_guest_is_shown_the_host_of_the_target() {
         let shown = |head: &str| {
             let head = format!("{head}\r\n\r\n");
-            let head = Head::parse(head.as_bytes(), &Limits::default(), PEER).expect("a head");
+            let head =
+                Head::parse(head.as_bytes(), &Limits::default(), PEER, None).expect("a head");
             let shown = head
                 .request
                 .fields_for_guest()
@@ -394,7 +408,8 @@ mod tests {
         assert_eq!(after(b"Connection: keep-alive\r\n"), Ok(Persistence::KeepAlive));
         let old = |lines: &str| {
             let head = format!("GET / HTTP/1.0\r\n{lines}\r\n");
-            Head::parse(head.as_bytes(), &Limits::default(), PEER).map(|head| head.persistence)
+            Head::parse(head.as_bytes(), &Limits::default(), PEER, None)
+                .map(|head| head.persistence)
         };
         assert_eq!(old(""), Ok(Persistence::Close));
         assert_eq!(old("Connection: Keep-Alive\r\n"), Ok(Persistence::KeepAliveSaid));

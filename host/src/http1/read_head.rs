@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::scan::Scanner;
+use crate::http::Scheme;
 use crate::transport::progress::Look;
 use crate::transport::stream::Read;
 
@@ -41,7 +42,7 @@ impl Connection<'_, '_> {
             self.is_pipelined = true;
         }
         let deadline = Instant::now() + self.accepted.limits.head;
-        let mut scanner = Scanner::default();
+        let mut scanner = Scanner::new(Scheme::of(self.accepted.tls.as_deref()));
         loop {
             match scanner.scan(&self.accepted.received, limits) {
                 Ok(Some(extent)) => {

@@ -6,6 +6,7 @@ use memchr::{memchr, memchr_iter};
 use super::error::HeadError;
 use super::head::{check_fields, parse_line};
 use super::limits::Limits;
+use crate::http::Scheme;
 use crate::http::token::is_token_byte;
 
 /// Looks for the end of a head in bytes that arrive piece by piece. No byte is
@@ -29,6 +30,8 @@ pub struct Scanner {
     judged: usize,
     /// Field lines that were judged.
     fields: usize,
+    /// The scheme of targets.
+    scheme: Scheme,
 }
 
 /// Where a head lies in the received bytes.
@@ -47,6 +50,11 @@ struct Shown {
 }
 
 impl Scanner {
+    /// On a connection that is for targets of this scheme.
+    pub fn new(scheme: Scheme) -> Scanner {
+        Scanner { scheme, ..Scanner::default() }
+    }
+
     /// Goes on scanning; `received` is all that has arrived since the last
     /// request. `None` while the head is incomplete.
     ///
@@ -138,7 +146,7 @@ impl Scanner {
         if self.past_line && self.judged == 0 {
             let line = received.get(self.start..).unwrap_or_default();
             let end = memchr(b'\n', line).ok_or(HeadError::Line)?;
-            parse_line(line[..end].strip_suffix(b"\r").ok_or(HeadError::Line)?)?;
+            parse_line(line[..end].strip_suffix(b"\r").ok_or(HeadError::Line)?, self.scheme)?;
             self.judged = self.start + end + 1;
         }
         if self.past_line && self.judged < self.line_start {

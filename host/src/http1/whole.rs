@@ -7,7 +7,7 @@ use super::head::Head;
 use super::request_body::BodyDrain;
 use super::response_head::Persistence;
 use super::scan::Scanner;
-use crate::http::Peer;
+use crate::http::{Peer, Scheme, Tls};
 
 /// Writes the head of a request, as a client would send it. Its parts are not checked.
 pub fn write(line: &str, fields: &[(String, String)]) -> Vec<u8> {
@@ -34,8 +34,9 @@ pub fn read<'a>(
     bytes: &'a [u8],
     limits: &Limits,
     peer: Peer,
+    tls: Option<&'a Tls>,
 ) -> Result<(Head<'a>, Persistence), Refusal> {
-    let head = parse(bytes, limits, peer)
+    let head = parse(bytes, limits, peer, tls)
         .map_err(|error| Refusal { status: error.status(), why: error.to_string() })?;
     let body = BodyDrain::new(head.framing, limits.request.body_bytes)
         .map_err(|error| Refusal { status: error.status(), why: error.why().to_owned() })?;
@@ -47,11 +48,16 @@ pub fn read<'a>(
     Ok((head, persistence))
 }
 
-fn parse<'a>(bytes: &'a [u8], limits: &Limits, peer: Peer) -> Result<Head<'a>, HeadError> {
-    let extent = Scanner::default().scan(bytes, limits)?.ok_or(HeadError::Line)?;
+fn parse<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    peer: Peer,
+    tls: Option<&'a Tls>,
+) -> Result<Head<'a>, HeadError> {
+    let extent = Scanner::new(Scheme::of(tls)).scan(bytes, limits)?.ok_or(HeadError::Line)?;
     if extent.end < bytes.len() {
         // An empty line within what was meant to be one head.
         return Err(HeadError::Line);
     }
-    Head::parse(&bytes[extent.start..extent.end], limits, peer)
+    Head::parse(&bytes[extent.start..extent.end], limits, peer, tls)
 }

@@ -13,7 +13,7 @@ use super::worker::{Place, Serve};
 use crate::clients::allowance::Admission;
 use crate::diagnostics::context::in_connection;
 use crate::guest;
-use crate::http::Peer;
+use crate::http::{Peer, Scheme};
 use crate::http1::Http1;
 use crate::http1::connection::Connection;
 use crate::service::Service;
@@ -44,10 +44,11 @@ impl Serve for Arc<Wires> {
         self,
         socket: TcpStream,
         peer: Peer,
+        scheme: Scheme,
         stopping: watch::Receiver<bool>,
         place: Place,
     ) -> impl Future<Output = ()> + Send + 'static {
-        in_connection(peer.address, peer.worker, serve(socket, peer, self, stopping, place))
+        in_connection(peer.address, peer.worker, serve(socket, peer, scheme, self, stopping, place))
     }
 }
 
@@ -56,6 +57,7 @@ impl Serve for Arc<Wires> {
 pub async fn serve(
     socket: TcpStream,
     peer: Peer,
+    _scheme: Scheme,
     wires: Arc<Wires>,
     stopping: watch::Receiver<bool>,
     _place: Place,
@@ -72,6 +74,7 @@ pub async fn serve(
         received: Vec::new(),
         peer,
         limits,
+        tls: None,
         stop: Stop::new(signal, &stopping),
     };
     if service.clients.proxies.announces(peer.address) {
@@ -95,7 +98,7 @@ pub async fn serve(
 
 /// The client that a proxy names in a PROXY header.
 async fn proxied(accepted: &mut Accepted<'_>) -> Option<IpAddr> {
-    let Accepted { stream, received, peer, limits, stop } = accepted;
+    let Accepted { stream, received, peer, limits, stop, .. } = accepted;
     let deadline = Instant::now() + limits.head;
     let mut header = pin!(proxy_protocol::read(stream, received, peer.address, deadline));
     match stop.unless_begun(header.as_mut()).await {

@@ -7,6 +7,7 @@
 pub mod connection;
 mod worker;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use socket2::Socket;
 use tokio::sync::{Semaphore, watch};
 
 use crate::files::OPEN_FILES;
+use crate::http::Scheme;
 use crate::supervise;
 use crate::transport::listener::{bind_for_all, explain, local_address, prepare};
 pub use worker::{HEARTBEAT, Place, Serve};
@@ -45,11 +47,27 @@ const DESCRIPTORS_PER_LISTENER: u64 = 3;
 /// Descriptors that a connection needs: its socket, and the file it sends.
 const DESCRIPTORS_PER_CONNECTION: u64 = 2;
 
+/// Where a server listens, and for requests of which scheme: for `https` it speaks TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// The address and the port.
+    pub socket: SocketAddr,
+}
+
+impl fmt::Display for Address {
+    /// As a URL without a path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.name(), self.socket)
+    }
+}
+
 /// Sockets that are bound and listen, and from which nothing was accepted yet.
 pub struct Server {
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Address>,
     /// For each worker, one socket for each address.
-    listeners: Vec<Vec<Socket>>,
+    listeners: Vec<Vec<(Scheme, Socket)>>,
     max_connections: usize,
 }
 
@@ -79,22 +97,22 @@ pub struct Places {
 impl Server {
     /// Binds these addresses, for this many workers. Port 0 is any free port.
     pub fn bind(
-        addresses: &[SocketAddr],
+        addresses: &[Address],
         workers: NonZeroUsize,
         max_connections: NonZeroUsize,
     ) -> anyhow::Result<Server> {
         let max_connections = possible_connections(max_connections, workers, addresses.len())?;
         let mut bound = Vec::new();
-        let mut listeners: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
-        for &address in addresses {
+        let mut listeners: Vec<Vec<_>> = (0..workers.get()).map(|_| Vec::new()).collect();
+        for &Address { scheme, socket: address } in addresses {
             let sockets =
                 bind_for_all(address, workers).map_err(|error| explain(address, error))?;
-            bound.push(local_address(&sockets[0])?);
+            bound.push(Address { scheme, socket: local_address(&sockets[0])? });
             for (listeners, socket) in listeners.iter_mut().zip(sockets) {
-                listeners.push(socket);
+                listeners.push((scheme, socket));
             }
         }
-        for socket in listeners.iter().flatten() {
+        for (_, socket) in listeners.iter().flatten() {
             socket.listen(BACKLOG).context("cannot listen")?;
         }
         Ok(Server { addresses: bound, listeners, max_connections })
@@ -110,19 +128,21 @@ impl Server {
     ) -> anyhow::Result<Server> {
         let max_connections = possible_connections(max_connections, workers, inherited.len())?;
         let mut addresses = Vec::new();
-        let mut listeners: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
+        let mut listeners: Vec<Vec<_>> = (0..workers.get()).map(|_| Vec::new()).collect();
+        let scheme = Scheme::Http;
         for socket in inherited.into_iter().map(Socket::from) {
             prepare(&socket).context("cannot use an inherited socket")?;
-            addresses.push(local_address(&socket)?);
+            addresses.push(Address { scheme, socket: local_address(&socket)? });
             for listeners in &mut listeners {
-                listeners.push(socket.try_clone().context("cannot share an inherited socket")?);
+                let socket = socket.try_clone().context("cannot share an inherited socket")?;
+                listeners.push((scheme, socket));
             }
         }
         Ok(Server { addresses, listeners, max_connections })
     }
 
     /// The addresses that are bound, with their real ports, in the given order.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn addresses(&self) -> &[Address] {
         &self.addresses
     }
 

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::http::Peer;
+use crate::http::{Peer, Scheme};
 use crate::supervise;
 use crate::throttle::Throttle;
 
@@ -46,12 +46,13 @@ pub trait Serve: Clone + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Serves one until it ends, and then drops its place. When `stopping` becomes true that
+    /// Serves one, of a listener for this scheme, until it ends, and then drops its place. When `stopping` becomes true that
     /// should be soon.
     fn serve(
         self,
         socket: TcpStream,
         peer: Peer,
+        scheme: Scheme,
         stopping: watch::Receiver<bool>,
         place: Place,
     ) -> impl Future<Output = ()> + Send + 'static;
@@ -59,7 +60,7 @@ pub trait Serve: Clone + Send + Sync + 'static {
 
 /// The sockets that a worker accepts from.
 pub(super) struct Listening {
-    pub(super) sockets: Vec<Socket>,
+    pub(super) sockets: Vec<(Scheme, Socket)>,
     /// Dropped with the last of them, which the stop waits for.
     pub(super) are_open: mpsc::Sender<()>,
 }
@@ -84,14 +85,14 @@ impl<S: Serve> Worker<S> {
         begun: Option<std::sync::mpsc::Sender<()>>,
     ) -> io::Result<()> {
         runtime.block_on(async {
-            for listener in listening.iter().flat_map(|listening| &listening.sockets) {
+            for (scheme, listener) in listening.iter().flat_map(|listening| &listening.sockets) {
                 let listener = Arc::new(TcpListener::from_std(listener.try_clone()?.into())?);
-                let worker = self.clone();
+                let (scheme, worker) = (*scheme, self.clone());
                 let is_open = listening.as_ref().map(|listening| listening.are_open.clone());
                 tokio::spawn(supervise::task("accept", move || {
                     // It goes with the socket.
                     let _is_open = &is_open;
-                    worker.clone().accept_from(Arc::clone(&listener))
+                    worker.clone().accept_from(Arc::clone(&listener), scheme)
                 }));
             }
             if let Some(begun) = begun {
@@ -115,7 +116,7 @@ impl<S: Serve> Worker<S> {
     }
 
     /// Accepts connections until the server stops.
-    async fn accept_from(mut self, listener: Arc<TcpListener>) {
+    async fn accept_from(mut self, listener: Arc<TcpListener>, scheme: Scheme) {
         // Why it cannot accept now is logged once, and not ten times a second.
         let (mut is_short, mut is_logged) = (false, false);
         let throttle = Throttle::new();
@@ -145,7 +146,8 @@ impl<S: Serve> Worker<S> {
                     // The place is dropped by what is spawned: in a task around that, each
                     // connection would have room for it twice.
                     let place = Place(permit.ok());
-                    tokio::spawn(self.service.clone().serve(socket, peer, stopping, place));
+                    let service = self.service.clone();
+                    tokio::spawn(service.serve(socket, peer, scheme, stopping, place));
                 }
                 Err(error) if is_exhaustion(&error) => {
                     if !std::mem::replace(&mut is_short, true) {

@@ -1,9 +1,11 @@
 //! A connection that was accepted, before and after its wire is chosen.
 
+use std::sync::Arc;
+
 use super::limits::Limits;
 use super::stop::Stop;
 use super::stream::Stream;
-use crate::http::Peer;
+use crate::http::{Peer, Tls};
 
 /// An accepted connection: what every wire gets.
 pub(crate) struct Accepted<'a> {
@@ -13,6 +15,8 @@ pub(crate) struct Accepted<'a> {
     pub(crate) received: Vec<u8>,
     /// Its client, or a proxy that forwards the requests of several.
     pub(crate) peer: Peer,
+    /// What TLS tells of it, if it secures the connection.
+    pub(crate) tls: Option<Arc<Tls>>,
     /// How long each of its waits may be.
     pub(crate) limits: &'a Limits,
     /// The stop of the server.
