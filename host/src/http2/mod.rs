@@ -2,8 +2,11 @@
 //! become frames.
 //!
 //! - [`limits`]: how much, how many and how long, each with its reason.
+//! - `meter`: what a client sends beside its requests, and when that is too much.
 
 pub mod limits;
+#[cfg_attr(not(test), expect(dead_code, reason = "the driver that feeds it is still to come"))]
+mod meter;
 
 pub use limits::Limits;
 
