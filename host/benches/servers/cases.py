@@ -16,6 +16,20 @@ class Load(Enum):
     BESIDE_SLOW = auto()
     # The client of paced.rs.
     PACED = auto()
+    # tls-client: a new connection for each request, with a full handshake or a resumed one.
+    HANDSHAKES = auto()
+    # tls-client: a fixed rate of small requests over TLS.
+    TLS_PACED = auto()
+
+
+class Wire(Enum):
+    """What is spoken."""
+
+    HTTP1 = "h1"
+    # HTTP/1.1 over TLS 1.3.
+    TLS = "https"
+    # HTTP/2 over TLS 1.3.
+    HTTP2 = "h2"
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,15 @@ class Case:
     script_arguments: tuple[str, ...] = ()
     threads: int = 2
     connections: int = 64
+    wire: Wire = Wire.HTTP1
+    # Requests at a time on each connection (HTTP/2).
+    streams: int = 1
+    # Whether handshakes resume a session.
+    resumed: bool = False
+    # Downloads beside the small requests, on the same connections over HTTP/2.
+    downloads: int = 0
+    # Servers that this case is about; all, if empty.
+    servers: tuple[str, ...] = ()
     # Connections that are held open beside the load.
     held: int = 0
     # Whether answers are so large that a run ends within many of them: then requests
@@ -46,6 +69,10 @@ class Case:
     # its limit. It is none for large bodies (it has no sendfile) nor for logs.
     canned: bool = True
 
+    @property
+    def tls(self) -> bool:
+        return self.wire is not Wire.HTTP1
+
 
 def idle(held: int) -> Case:
     return Case(
@@ -56,6 +83,32 @@ def idle(held: int) -> Case:
         fresh=True,
     )
 
+
+def idle_tls(wire: Wire) -> Case:
+    held = 2_000
+    name = "h2" if wire is Wire.HTTP2 else "tls"
+    return Case(
+        f"{name}-idle",
+        f"1 KiB over {name.upper()} beside {held:,} idle connections",
+        load=Load.BESIDE_IDLE,
+        wire=wire,
+        held=held,
+        fresh=True,
+        streams=10,
+    )
+
+
+def h2_hot(streams: int) -> Case:
+    return Case(
+        f"h2-hot-{streams}",
+        f"1 KiB over HTTP/2, {streams} requests at a time on each connection",
+        wire=Wire.HTTP2,
+        streams=streams,
+    )
+
+
+# Servers that the connection of a deferred listener makes a difference to.
+CONNECTING = ("innkeeper", "nginx", "nginx-deferred", "h2o")
 
 PIPELINE = 16
 SLOW_READERS = 200
@@ -112,7 +165,90 @@ CASES = [
         fresh=True,
         canned=False,
     ),
+    Case("tls-hot", "1 KiB over TLS", wire=Wire.TLS),
+    Case("tls-mib", "1 MiB over TLS", path=files.MIB, wire=Wire.TLS),
+    Case(
+        "tls-100mib",
+        "100 MiB over TLS, 4 connections",
+        path=files.LARGE,
+        connections=4,
+        by_bytes=True,
+        wire=Wire.TLS,
+    ),
+    Case(
+        "tls-handshake",
+        "1 KiB over TLS, a new connection with a full handshake (X25519) for each request",
+        load=Load.HANDSHAKES,
+        connections=16,
+        wire=Wire.TLS,
+        servers=CONNECTING,
+    ),
+    Case(
+        "tls-resume",
+        "1 KiB over TLS, a new connection with a resumed session for each request",
+        load=Load.HANDSHAKES,
+        connections=16,
+        wire=Wire.TLS,
+        resumed=True,
+        servers=CONNECTING,
+    ),
+    # Nobody else here has it: innkeeper is measured against itself.
+    Case(
+        "tls-mlkem",
+        "1 KiB over TLS, a full handshake with X25519MLKEM768 for each request",
+        load=Load.HANDSHAKES,
+        connections=16,
+        wire=Wire.TLS,
+        servers=("innkeeper", "innkeeper-x25519"),
+    ),
+    h2_hot(1),
+    h2_hot(10),
+    h2_hot(100),
+    Case(
+        "h2-mib",
+        "1 MiB over HTTP/2, 8 connections",
+        path=files.MIB,
+        connections=8,
+        by_bytes=True,
+        wire=Wire.HTTP2,
+    ),
+    Case(
+        "h2-100mib",
+        "100 MiB over HTTP/2, 4 connections",
+        path=files.LARGE,
+        connections=4,
+        by_bytes=True,
+        wire=Wire.HTTP2,
+    ),
+    idle_tls(Wire.TLS),
+    idle_tls(Wire.HTTP2),
+    Case(
+        "h2-paced",
+        "1 KiB over HTTP/2 at a fixed rate, 8 connections",
+        load=Load.TLS_PACED,
+        connections=8,
+        wire=Wire.HTTP2,
+    ),
+    Case(
+        "h2-mixed",
+        "the same, beside a download of 100 MiB on each of the connections",
+        load=Load.TLS_PACED,
+        connections=8,
+        wire=Wire.HTTP2,
+        downloads=1,
+    ),
+    Case(
+        "tls-mixed",
+        "1 KiB over TLS at a fixed rate, 8 connections, beside 8 downloads of 100 MiB",
+        load=Load.TLS_PACED,
+        connections=8,
+        wire=Wire.TLS,
+        downloads=1,
+    ),
 ]
+
+# What --tls takes.
+TLS = [case.name for case in CASES if case.tls]
 
 # What --short takes: of each kind of work one, without the slow ones.
 SHORT = ["hot", "tree", "mib", "unmodified", "connections", "unique"]

@@ -8,7 +8,10 @@ from html import escape
 # Middle tones, which are told apart on white and on black, also without red and green.
 COLORS = {
     "innkeeper": "#d9730d",
+    "innkeeper-x25519": "#e6a15c",
     "nginx": "#3b82c4",
+    "nginx-deferred": "#86b3dd",
+    "h2o": "#4d9a4d",
     "lighttpd": "#7a6fd0",
     "static-web-server": "#b0609f",
     "caddy": "#2f9e8f",

@@ -1,10 +1,13 @@
 """Connections that are held open beside a load."""
 
 import socket
+import subprocess
 import threading
+from pathlib import Path
 
 import ask
 import files
+from cases import Wire
 
 # What a slow reader takes, and how often: 160 KiB a second, a poor mobile connection.
 SLOW_BYTES = 16 << 10
@@ -118,3 +121,36 @@ class Slow(Held):
         if self.reader.is_alive():
             self.reader.join()
         super().close()
+
+
+class IdleOverTls:
+    """Idle connections over TLS, which tls-client holds: Python's would take its time."""
+
+    def __init__(self, client: Path, port: int, count: int, wire: Wire):
+        kind = "h2" if wire is Wire.HTTP2 else "h1"
+        self.command = [str(client), "hold", str(port), files.HOT, str(count), kind]
+
+    def __enter__(self) -> "IdleOverTls":
+        self.client = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        # Returns when all are open.
+        self.held()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.client.kill()
+        self.client.communicate()
+
+    def open(self) -> int:
+        """How many connections are open now."""
+        try:
+            self.client.stdin.write("\n")
+            self.client.stdin.flush()
+        except BrokenPipeError:
+            return 0
+        return self.held()
+
+    def held(self) -> int:
+        line = self.client.stdout.readline()
+        return int(line.removeprefix("HELD ")) if line else 0

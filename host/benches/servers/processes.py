@@ -77,3 +77,17 @@ def memory_kib(root: int, field: str) -> int:
             if line.startswith(field + ":"):
                 total += int(line.split()[1])
     return total
+
+
+def proportional_kib(root: int) -> int:
+    """Resident memory, of which a page that n processes share counts for a n-th (PSS)."""
+    total = 0
+    for pid in tree(root):
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        for line in text.splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total

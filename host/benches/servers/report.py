@@ -29,6 +29,7 @@ COMPARED = [
     ("cpu_us_per_request", "CPU time for a request", False),
     ("p99_us", "p99 latency", False),
     ("peak_memory_kib", "peak memory", False),
+    ("kib_per_connection", "memory of a connection that is held", False),
 ]
 
 
@@ -137,7 +138,7 @@ def table(results: dict) -> str:
         lines += ["", f"{case}: {DESCRIPTIONS.get(case, case)}", *case_table(servers)]
     others = [name for name in results["versions"] if name != SUBJECT]
     for field, title, more_is_better in COMPARED:
-        lines += ratio_table(found, others, field, title, more_is_better)
+        lines += ratio_table(results, others, field, title, more_is_better)
     if any(one["problems"] for servers in found.values() for one in servers.values()):
         lines += ["", "! some runs are doubtful: see their problems in the file"]
     return "\n".join(lines)
@@ -166,7 +167,7 @@ def case_table(servers: dict[str, dict]) -> list[str]:
 
 
 def ratio_table(
-    found: dict[str, dict[str, dict]],
+    results: dict,
     others: list[str],
     field: str,
     title: str,
@@ -178,17 +179,26 @@ def ratio_table(
         f"{title}, {SUBJECT} / other ({better} is better for {SUBJECT})",
         f"  {'':14}" + "".join(f"{name:>{width(name)}}" for name in others),
     ]
-    for case, servers in found.items():
-        if SUBJECT not in servers:
-            continue
-        line = f"  {case:14}"
-        for name in others:
-            ratio = "–"
-            if name in servers and servers[name].get(field):
-                ratio = f"{servers[SUBJECT][field] / servers[name][field]:.2f}"
-            line += f"{ratio:>{width(name)}}"
-        lines.append(line)
+    by_case: dict[str, list[dict]] = {}
+    for run in results["runs"]:
+        by_case.setdefault(run["case"], []).append(run)
+    for case, runs in by_case.items():
+        ratios = [paired(runs, name, field) for name in others]
+        if any(ratios):
+            told = [f"{ratio:.2f}" if ratio else "–" for ratio in ratios]
+            columns = (f"{one:>{width(name)}}" for one, name in zip(told, others))
+            lines.append(f"  {case:14}" + "".join(columns))
     return lines if len(lines) > 3 and others else []
+
+
+def paired(runs: list[dict], other: str, field: str) -> float | None:
+    """The median of the ratios within each round: what disturbs a round disturbs both alike."""
+    rounds: dict[int, dict[str, float]] = {}
+    for run in runs:
+        if run.get(field):
+            rounds.setdefault(run["round"], {})[run["server"]] = run[field]
+    ratios = [one[SUBJECT] / one[other] for one in rounds.values() if {SUBJECT, other} <= one.keys()]
+    return median(ratios) if ratios else None
 
 
 def width(name: str) -> int:

@@ -20,31 +20,15 @@ import ask
 import cases
 import files
 import report
+import tls
 from cases import Case, Load
 from load import Loader, LoadFailed, WrongAnswer
-from servers import (
-    Bare,
-    Caddy,
-    Died,
-    Innkeeper,
-    Lighttpd,
-    Nginx,
-    Running,
-    Server,
-    Setting,
-    StaticWebServer,
-    Unavailable,
-    WasmtimeServe,
-    free_port,
-)
+from server import Died, Running, Server, Setting, Unavailable, free_port
+from servers import NAMES, Bare, all_servers
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
 
-SERVER_NAMES = [
-    server.name
-    for server in [Innkeeper, Nginx, Lighttpd, StaticWebServer, Caddy, WasmtimeServe, Bare]
-]
 # The servers of --short: those that innkeeper is measured against first.
 SHORT_SERVERS = ["innkeeper", "nginx", "lighttpd", "bare"]
 
@@ -98,6 +82,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--short", action="store_true", help="some cases and servers, in under two minutes")
+    add("--tls", action="store_true", help="the cases of TLS and HTTP/2")
     add("--cases", type=names, metavar="A,B", help="only these cases")
     add("--servers", type=names, metavar="A,B", help="only these servers")
     add("--rounds", type=positive, metavar="N", help="runs of each case for each server (5)")
@@ -115,6 +100,7 @@ def parse_arguments() -> argparse.Namespace:
         default=str(REPOSITORY / "target/release/innkeeper"),
         help="the program (target/release/innkeeper of this repository)",
     )
+    add("--tls-client", type=Path, metavar="PATH", help="the program (made by cargo, if it is needed)")
     add("--wasmtime", metavar="PATH", help="the program (wasmtime of the search path)")
     add(
         "--wasmtime-component",
@@ -129,24 +115,28 @@ def parse_arguments() -> argparse.Namespace:
     if arguments.list:
         for case in cases.CASES:
             print(f"{case.name:12} {case.description}")
-        print(f"\nservers: {', '.join(SERVER_NAMES)}")
+        print(f"\nservers: {', '.join(NAMES)}")
         sys.exit(0)
 
     known = [case.name for case in cases.CASES]
     short = arguments.short
+    if arguments.tls and not arguments.cases:
+        arguments.cases = cases.TLS
     arguments.cases = arguments.cases or (cases.SHORT if short else known)
-    arguments.servers = arguments.servers or (SHORT_SERVERS if short else SERVER_NAMES)
+    arguments.servers = arguments.servers or (SHORT_SERVERS if short else NAMES)
     arguments.rounds = arguments.rounds or (3 if short else 5)
     arguments.seconds = arguments.seconds or (1 if short else 4)
     for kind, chosen, there in [
         ("case", arguments.cases, known),
-        ("server", arguments.servers, SERVER_NAMES),
+        ("server", arguments.servers, NAMES),
     ]:
         for name in chosen:
             if name not in there:
                 parser.error(f"there is no {kind} {name}; there are {', '.join(there)}")
     # Servers run in folders of their own.
     arguments.innkeeper = os.path.abspath(arguments.innkeeper)
+    if arguments.tls_client:
+        arguments.tls_client = arguments.tls_client.absolute()
     if arguments.wasmtime and os.sep in arguments.wasmtime:
         arguments.wasmtime = os.path.abspath(arguments.wasmtime)
     arguments.wasmtime_component = arguments.wasmtime_component.absolute()
@@ -180,7 +170,9 @@ class Comparison:
             if case.name in arguments.cases
         ]
         self.starts = 0
-        self.loader = Loader(arguments.seconds, arguments.paced_rate, folder / "paced")
+        self.loader = Loader(
+            arguments.seconds, arguments.paced_rate, folder, arguments.tls_client
+        )
         self.servers: list[Server] = []
         self.runs: list[dict] = []
         self.left_out: list[dict] = []
@@ -206,16 +198,17 @@ class Comparison:
         files.generate(self.site)
         if any(case.load is Load.PACED for case in self.cases):
             compile_rust("paced", self.folder)
+        if any(case.tls for case in self.cases):
+            tls.prepare(self.folder)
+            if not self.loader.tls_client and any(needs_tls_client(case) for case in self.cases):
+                self.loader.tls_client = build_tls_client(self.folder)
         arguments = self.arguments
-        for server in [
-            Innkeeper(arguments.innkeeper),
-            Nginx(),
-            Lighttpd(),
-            StaticWebServer(),
-            Caddy(),
-            WasmtimeServe(arguments.wasmtime, arguments.wasmtime_component),
-            Bare(str(self.folder / "bare")),
-        ]:
+        for server in all_servers(
+            arguments.innkeeper,
+            arguments.wasmtime,
+            arguments.wasmtime_component,
+            self.folder / "bare",
+        ):
             if server.name not in arguments.servers:
                 continue
             try:
@@ -341,6 +334,22 @@ def within(case: Case, descriptors: int) -> Case:
         held=held,
         description=case.description.replace(f"{case.held:,}", f"{held:,}"),
     )
+
+
+def needs_tls_client(case: Case) -> bool:
+    return case.tls and case.load in (Load.BESIDE_IDLE, Load.HANDSHAKES, Load.TLS_PACED)
+
+
+def build_tls_client(folder: Path) -> Path:
+    """Builds the clients over TLS; the first time takes a minute."""
+    source = HERE.parent / "clients/tls"
+    command = ["cargo", "build", "--release", "--quiet", "--locked"]
+    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")) / "tls-client"
+    command += ["--target-dir", str(target), "--manifest-path", str(source / "Cargo.toml")]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    if result.returncode:
+        raise Unavailable(f"tls-client does not build:\n{result.stderr[-2000:]}")
+    return target / "release/tls-client"
 
 
 def compile_rust(name: str, folder: Path) -> None:

@@ -1,222 +1,49 @@
-"""The servers: how each is configured, started, checked and stopped."""
+"""The servers, and how each is configured."""
 
 import os
 import pwd
-import shutil
-import signal
-import socket
-import subprocess
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
-import ask
 import files
+import tls
 from cases import Case, Load
-
-# As many as the machine has cores, on the machine that the harness was written for;
-# bare.rs has the same number of threads.
-WORKERS = 2
-
-# Long enough that no connection of a run is closed for being idle.
-IDLE_SECONDS = 600
-
-START_SECONDS = 15
-STOP_SECONDS = 3
-
-# Ports are taken below the range that the kernel takes clients' ports from (32768 and
-# up by default): a client would else now and then hold the port of a server to come.
-FIRST_PORT = 20_000
-LAST_PORT = 32_000
-
-
-class Unavailable(Exception):
-    """A server cannot be measured; the message says why and what to do."""
-
-
-class Died(Exception):
-    """A server ended, or does not answer."""
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    for port in range(FIRST_PORT, LAST_PORT):
-        with socket.socket() as probe:
-            # Connections of earlier runs that linger are in nobody's way.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-                probe.listen(1)
-            except OSError:
-                continue
-            return port
-    raise Unavailable(f"no port between {FIRST_PORT} and {LAST_PORT} is free; free one")
-
-
-@dataclass
-class Setting:
-    """What a server is started for."""
-
-    case: Case
-    site: Path
-    # A folder for this start alone.
-    folder: Path
-    port: int
-    descriptors: int
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "access.log"
-
-    @property
-    def connections(self) -> int:
-        """Connections that one worker must be able to hold, all of them in the worst case."""
-        return max(1024, self.case.held + 2 * self.case.connections)
-
-
-class Server:
-    """One kind of server. Subclasses say how it is found and configured."""
-
-    name = ""
-    install = ""
-    logs = True
-
-    def __init__(self, program: str | None = None):
-        self.program = program
-
-    def find(self) -> str:
-        """The program's path."""
-        # Debian keeps servers where only root looks.
-        path = f"{os.environ.get('PATH', '')}:/usr/sbin"
-        found = shutil.which(self.program or self.name, path=path)
-        if not found:
-            raise Unavailable(f"{self.name} is not installed; {self.install}")
-        return found
-
-    def version(self) -> str:
-        """One line, as the program says it."""
-        result = subprocess.run(
-            [self.find(), *self.version_arguments()],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=10,
-        )
-        return result.stdout.strip().splitlines()[0] if result.stdout.strip() else "unknown"
-
-    def version_arguments(self) -> list[str]:
-        return ["--version"]
-
-    def serves(self, case: Case) -> bool:
-        """Whether the case can be tried with this server."""
-        return self.logs or not case.logged
-
-    def command(self, setting: Setting) -> list[str]:
-        """The command line, for which files may be written into the setting's folder."""
-        raise NotImplementedError
-
-    def environment(self, setting: Setting) -> dict[str, str]:
-        """Variables beside those of the harness."""
-        return {}
-
-    def start(self, setting: Setting) -> "Running":
-        setting.folder.mkdir()
-        command = self.command(setting)
-        # Standard output is the access log of the servers that write it there. It is
-        # opened to append, as the servers open their logs: it is emptied between runs.
-        with (
-            (setting.folder / "errors").open("ab") as errors,
-            setting.log.open("ab") as log,
-        ):
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=errors,
-                env={**os.environ, **self.environment(setting)},
-                cwd=setting.folder,
-                # A group of its own: Ctrl-C is for the harness, which then stops the
-                # server, and what the server started can be ended with it.
-                start_new_session=True,
-            )
-        return Running(self, setting, process)
-
-
-class Running:
-    """A server that was started."""
-
-    def __init__(self, server: Server, setting: Setting, process: subprocess.Popen):
-        self.server = server
-        self.setting = setting
-        self.process = process
-
-    @property
-    def name(self) -> str:
-        return self.server.name
-
-    @property
-    def port(self) -> int:
-        return self.setting.port
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def wait_until_ready(self) -> None:
-        """Returns when it answers."""
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            self.check()
-            try:
-                ask.ask(self.port, files.HOT)
-                return
-            except (OSError, ask.BadAnswer) as error:
-                if time.monotonic() > deadline:
-                    raise Died(
-                        f"{self.name} gave no answer within {START_SECONDS} s ({error})"
-                        f"{self.last_words()}"
-                    ) from error
-            time.sleep(0.05)
-
-    def check(self) -> None:
-        """Raises Died if it has ended."""
-        code = self.process.poll()
-        if code is not None:
-            raise Died(f"{self.name} ended with exit code {code}{self.last_words()}")
-
-    def last_words(self) -> str:
-        lines = (self.setting.folder / "errors").read_text(errors="replace").splitlines()
-        return "; its last lines:\n    " + "\n    ".join(lines[-5:]) if lines else ""
-
-    def stop(self) -> None:
-        """Ends it and all that it started."""
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
+from server import IDLE_SECONDS, WORKERS, Server, Setting
 
 
 class Innkeeper(Server):
     name = "innkeeper"
     install = "build it with `cargo build --release`, or say --innkeeper PATH"
+    tls = True
 
     def command(self, setting: Setting) -> list[str]:
+        address = f"127.0.0.1:{setting.port}"
+        listen = ["--listen", address]
+        if setting.case.tls:
+            listen = ["--listen-tls", address]
+            listen += ["--tls-certificate", str(setting.certificate)]
+            listen += ["--tls-key", str(setting.key)]
+        log = "combined" if setting.case.logged else "off"
         return [
             self.find(),
             str(setting.site),
-            "--listen",
-            f"127.0.0.1:{setting.port}",
+            *listen,
             "--workers",
             str(WORKERS),
             "--access-log",
-            "combined" if setting.case.logged else "off",
+            log,
         ]
+
+
+class InnkeeperX25519(Innkeeper):
+    """innkeeper for clients without the post-quantum group, beside itself."""
+
+    name = "innkeeper-x25519"
+
+    def serves(self, case: Case) -> bool:
+        return super().serves(case) and self.name in case.servers
+
+    def group(self, case: Case) -> str:
+        return tls.X25519
 
 
 class Nginx(Server):
@@ -224,6 +51,9 @@ class Nginx(Server):
 
     name = "nginx"
     install = "for example `apt-get install nginx-light`"
+    tls = True
+    # More of the line `listen`.
+    listen = ""
 
     def version_arguments(self) -> list[str]:
         return ["-v"]
@@ -233,6 +63,15 @@ class Nginx(Server):
         log = f"{setting.log} combined buffer=64k flush=1s" if setting.case.logged else "off"
         # Started by root, its workers would be a user that cannot read the site.
         user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
+        over_tls = certificate = ""
+        if setting.case.tls:
+            over_tls = "ssl http2"
+            certificate = f"""\
+    ssl_certificate {setting.certificate};
+    ssl_certificate_key {setting.key};
+    ssl_protocols TLSv1.3;
+    output_buffers 2 512k;
+    http2_chunk_size 16k;"""
         bodies = "\n".join(
             f"  {kind}_temp_path {folder}/{kind};"
             for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -266,7 +105,8 @@ http {{
   open_file_cache_errors on;
   log_not_found off;
   server {{
-    listen 127.0.0.1:{setting.port} reuseport backlog=4096;
+    listen 127.0.0.1:{setting.port} {over_tls} reuseport backlog=4096 {self.listen};
+{certificate}
     root {setting.site};
     index index.html;
     location /large/ {{
@@ -276,6 +116,60 @@ http {{
 }}
 """)
         return [self.find(), "-p", str(folder), "-c", str(configuration)]
+
+
+class NginxDeferred(Nginx):
+    """nginx that is given a connection when its first bytes are there."""
+
+    name = "nginx-deferred"
+    listen = "deferred"
+
+    def __init__(self):
+        super().__init__("nginx")
+
+    def serves(self, case: Case) -> bool:
+        connecting = case.name == "connections" or self.name in case.servers
+        return super().serves(case) and connecting
+
+
+class H2o(Server):
+    """h2o, with keys in its own process: its helper for them takes CPU time."""
+
+    name = "h2o"
+    install = "for example `apt-get install h2o`"
+    tls = True
+    logs = False
+
+    def serves(self, case: Case) -> bool:
+        # HTTP/1 in the clear has enough others here.
+        return super().serves(case) and case.tls
+
+    def command(self, setting: Setting) -> list[str]:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        configuration = setting.folder / "h2o.conf"
+        configuration.write_text(f"""\
+user: {user}
+num-threads: {WORKERS}
+max-connections: {2 * setting.connections}
+http1-request-timeout: {IDLE_SECONDS}
+http2-idle-timeout: {IDLE_SECONDS}
+error-log: {setting.folder}/errors
+listen:
+  host: 127.0.0.1
+  port: {setting.port}
+  ssl:
+    certificate-file: {setting.certificate}
+    key-file: {setting.key}
+    neverbleed: OFF
+ssl-session-resumption:
+  mode: ticket
+hosts:
+  default:
+    paths:
+      /:
+        file.dir: {setting.site}
+""")
+        return [self.find(), "--conf", str(configuration)]
 
 
 class Lighttpd(Server):
@@ -441,7 +335,7 @@ class Bare(Server):
         return "bare.rs"
 
     def serves(self, case: Case) -> bool:
-        return case.canned
+        return case.canned and super().serves(case)
 
     def command(self, setting: Setting) -> list[str]:
         answer = setting.folder / "answer"
@@ -474,3 +368,22 @@ def canned(case: Case, site: Path) -> bytes:
     fields |= case.fields
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"HTTP/1.1 {status} Bare\r\n{head}\r\n".encode() + body
+
+
+def all_servers(innkeeper: str, wasmtime: str | None, component: Path, bare: Path) -> list[Server]:
+    """Every server that there is, in the order of the tables."""
+    return [
+        Innkeeper(innkeeper),
+        InnkeeperX25519(innkeeper),
+        Nginx(),
+        NginxDeferred(),
+        H2o(),
+        Lighttpd(),
+        StaticWebServer(),
+        Caddy(),
+        WasmtimeServe(wasmtime, component),
+        Bare(str(bare)),
+    ]
+
+
+NAMES = [server.name for server in all_servers("", None, Path(), Path())]
