@@ -33,6 +33,15 @@ pub fn is_host(value: &[u8]) -> bool {
     is_host && is_port
 }
 
+/// The host of an authority, without its port: of `[::1]:80` it is `[::1]`.
+pub fn without_port(authority: &str) -> &str {
+    match authority.rfind(':') {
+        // The colons of an address are within brackets.
+        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
+        _ => authority,
+    }
+}
+
 /// Whether the byte may stand in a host's name (RFC 3986, section 3.2.2), without two
 /// that no name has which can be looked up: the comma would make a list of two hosts,
 /// and behind a `%` anything can hide.
@@ -42,7 +51,21 @@ fn is_name_byte(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_host;
+    use super::{is_host, without_port};
+
+    #[test]
+    fn port_is_taken_from_an_authority() {
+        for (authority, host) in [
+            ("h", "h"),
+            ("h:", "h"),
+            ("h:80", "h"),
+            ("[::1]", "[::1]"),
+            ("[::1]:80", "[::1]"),
+            ("192.0.2.1:80", "192.0.2.1"),
+        ] {
+            assert_eq!(without_port(authority), host);
+        }
+    }
 
     #[test]
     fn hosts() {

@@ -109,6 +109,13 @@ impl<'a> Request<'a> {
             })
     }
 
+    /// The authority that the request is for, as the client names it, with its port if it has
+    /// one: that of the target, or else the value of `Host`. `None` where HTTP/1.0 names none.
+    pub fn host(&self) -> Option<&'a str> {
+        let field = || self.values("host").next().and_then(|host| std::str::from_utf8(host).ok());
+        self.authority.or_else(field)
+    }
+
     /// The values of the fields with this name, in order of arrival.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.fields
