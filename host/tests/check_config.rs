@@ -144,7 +144,7 @@ fn invalid_configuration_is_2() {
     let folder = site();
     let path = folder.path();
     fs::write(path.join("no.toml"), "workers =\n").unwrap();
-    fs::write(path.join("two.toml"), "workers = 0\n[tls]\na = 1\n[log]\nformat = 'x'\n").unwrap();
+    fs::write(path.join("two.toml"), "workers = 0\n[ssl]\na = 1\n[log]\nformat = 'x'\n").unwrap();
     for (flags, told) in [
         (&["--workers", "0"][..], &["write a number from 1"][..]),
         (&["--no-such-flag"], &["unexpected argument"]),
@@ -152,7 +152,7 @@ fn invalid_configuration_is_2() {
         (&["--config", "no.toml"], &["no.toml is not valid TOML: line 1"]),
         (
             &["--config", "two.toml"],
-            &["there is no table [tls]", "workers: invalid value \"0\"", "[log] format: invalid"],
+            &["there is no table [ssl]", "workers: invalid value \"0\"", "[log] format: invalid"],
         ),
     ] {
         let checked = check(path, flags);

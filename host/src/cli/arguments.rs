@@ -87,10 +87,11 @@ mod tests {
     use crate::files::CacheSizes;
     use crate::guest::GuestLimits;
     use crate::guest::release::active::Fallback;
-    use crate::http1;
+    use crate::http::Scheme;
     use crate::in_flight;
     use crate::server::MAX_CONNECTIONS;
     use crate::transport::{self, ListenAddress};
+    use crate::{http1, http2, tls};
     use clap::error::ErrorKind;
     use clap::{CommandFactory, Parser};
     use std::path::Path;
@@ -109,7 +110,8 @@ mod tests {
     fn nothing_typed_serves_the_site_on_this_machine() {
         let settings = serving(&[]);
         assert_eq!(settings.root, Path::new("html"));
-        assert_eq!(settings.listen, ["127.0.0.1:7890".parse().expect("an address")]);
+        let address = "127.0.0.1:7890".parse().expect("an address");
+        assert_eq!(settings.listen(), [(Scheme::Http, address)]);
         assert_eq!((settings.guest.file, settings.log.verbose), (None, false));
         assert_eq!(settings.log.access, AccessLog::Combined);
     }
@@ -120,6 +122,27 @@ mod tests {
         let listen: Vec<_> = settings.listen.iter().map(ToString::to_string).collect();
         assert_eq!(listen, ["0.0.0.0:80", "[::]:80"]);
         assert_eq!(settings.root, Path::new("site"));
+    }
+
+    #[test]
+    fn default_address_is_for_tls_where_there_is_a_certificate() {
+        let listen = |typed: &[&str]| {
+            let listen = serving(typed).listen().into_iter();
+            listen.map(|(scheme, address)| format!("{}://{address}", scheme.name())).collect()
+        };
+        let check = |typed: &[&str], expected: &[&str]| {
+            let listen: Vec<String> = listen(typed);
+            assert_eq!(listen, expected, "{typed:?}");
+        };
+        check(&[], &["http://127.0.0.1:7890"]);
+        check(&["--self-signed"], &["https://127.0.0.1:7890"]);
+        check(&["--tls-certificate", "a.pem"], &["https://127.0.0.1:7890"]);
+        check(&["--listen-tls", "[::1]:443"], &["https://[::1]:443"]);
+        check(&["--self-signed", "--listen", "[::1]:80"], &["http://[::1]:80"]);
+        check(
+            &["--listen-tls", "[::1]:443", "--listen", "[::1]:80", "--listen", "0.0.0.0:80"],
+            &["http://[::1]:80", "http://0.0.0.0:80", "https://[::1]:443"],
+        );
     }
 
     #[test]
@@ -141,6 +164,9 @@ mod tests {
         assert_eq!(format!("{:?}", guest.0), format!("{:?}", guest.1));
         assert_eq!(settings.limits.http1(), http1::Limits::default());
         assert_eq!(settings.limits.transport(), transport::Limits::default());
+        assert_eq!(settings.tls.limits(), tls::Limits::default());
+        let http2 = (settings.http2().limits, http2::Limits::default());
+        assert_eq!(format!("{:?}", http2.0), format!("{:?}", http2.1));
         assert_eq!(settings.cache.sizes(), CacheSizes::default());
         assert_eq!(settings.limits.max_connections, MAX_CONNECTIONS);
         let responses =

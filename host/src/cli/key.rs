@@ -9,7 +9,8 @@
 //!   main setting of the table: `--guest` is `file`, `--admin` is `listen`.
 //! - The variable is the flag in capitals, behind `INNKEEPER_`: `INNKEEPER_LOG_FORMAT`.
 //! - A switch `--no-x` is the setting `x`, and sets it to `false`: `compress = false`,
-//!   `INNKEEPER_COMPRESS=false`. `--no-sandbox` is `enabled` in `[sandbox]`.
+//!   `INNKEEPER_COMPRESS=false`. `--no-sandbox` is `enabled` in `[sandbox]`, `--no-http2` in
+//!   `[http2]`.
 
 use std::fmt;
 
@@ -63,7 +64,7 @@ pub(super) fn key(setting: &Arg) -> Key {
     let name = match (words.is_empty(), table.as_deref()) {
         (false, _) => words.join("-"),
         (true, Some("admin")) => "listen".to_owned(),
-        (true, Some("sandbox")) => "enabled".to_owned(),
+        (true, Some("sandbox" | "http2")) => "enabled".to_owned(),
         (true, _) => "file".to_owned(),
     };
     Key { table, name }
@@ -125,6 +126,12 @@ mod tests {
             ("admin", Some("admin"), "listen", "INNKEEPER_ADMIN"),
             ("sandbox", Some("sandbox"), "enabled", "INNKEEPER_SANDBOX"),
             ("rate-limit", Some("limits"), "rate-limit", "INNKEEPER_RATE_LIMIT"),
+            ("listen-tls", None, "listen-tls", "INNKEEPER_LISTEN_TLS"),
+            ("tls-certificate", Some("tls"), "certificate", "INNKEEPER_TLS_CERTIFICATE"),
+            ("max-tls-handshakes", Some("tls"), "max-handshakes", "INNKEEPER_MAX_TLS_HANDSHAKES"),
+            ("self-signed", Some("tls"), "self-signed", "INNKEEPER_SELF_SIGNED"),
+            ("http2", Some("http2"), "enabled", "INNKEEPER_HTTP2"),
+            ("http2-max-streams", Some("http2"), "max-streams", "INNKEEPER_HTTP2_MAX_STREAMS"),
             ("build", Some("dev"), "build", "INNKEEPER_BUILD"),
         ] {
             let setting = all.iter().find(|setting| flag(setting) == named).expect(named);
@@ -140,7 +147,7 @@ mod tests {
         let command = Arguments::command();
         for setting in settings(&command) {
             let heading = setting.get_help_heading().unwrap_or_default();
-            assert!(heading.chars().all(|c| c.is_ascii_alphabetic()), "{heading}");
+            assert!(heading.chars().all(|c| c.is_ascii_alphanumeric()), "{heading}");
         }
     }
 }

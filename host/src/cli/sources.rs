@@ -338,7 +338,8 @@ mod tests {
         file("no-compress = true", &["did you mean `compress` in [files]?"]);
         file("config = 'a'", &["there is no setting `config`"]);
         file("zzz = 1", &["`innkeeper --print-config` shows all of them"]);
-        file("[tls]\na = 1", &["there is no table [tls]; the tables are [admin], [cache], [dev]"]);
+        file("[ssl]\na = 1", &["there is no table [ssl]; the tables are [admin], [cache], [dev]"]);
+        file("[tls]\na = 1", &["there is no setting `a` in [tls]"]);
         file("[[site]]\na = 1", &["there is no table [site]"]);
         file("guest = 'a'", &["`guest` is a table: write [guest], and its settings beneath"]);
         file("[root]\na = 1", &["there is no table [root]"]);

@@ -4,28 +4,34 @@
 //!
 //! - [`files`], [`guest`], [`cache`]: what is served, and what decides.
 //! - [`limits`], [`proxy`]: what clients may use, and which proxies are trusted.
+//! - [`tls`], [`http2`]: certificates, and the other wire.
 //! - [`log`], [`admin`], [`sandbox`]: how the server is run.
 
 pub mod admin;
 pub mod cache;
 pub mod files;
 pub mod guest;
+pub mod http2;
 pub mod limits;
 pub mod log;
 pub mod proxy;
 pub mod sandbox;
+pub mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::ArgPredicate;
 
 use super::values::{MAX_WORKERS, address, workers};
 use crate::clients::{Allowance, Clients, Proxies};
 use crate::files::Options;
 use crate::guest::GuestLimits;
 use crate::guest::release::active::FailurePolicy;
+use crate::http::Scheme;
+use crate::http2::Http2;
 
 /// The port of the notes that the project began with, for this machine alone.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7890);
@@ -40,9 +46,29 @@ pub struct Settings {
     /// An address to listen on
     ///
     /// May be given several times. Port 0 means any free port. IPv6 addresses stand in brackets:
-    /// `[::1]:7890`. Sockets that systemd passes are used instead.
-    #[arg(long, value_name = "ADDR:PORT", default_values_t = [DEFAULT_ADDRESS], value_parser = address)]
+    /// `[::1]:7890`. With --listen-tls alone the server has no such address; with a certificate,
+    /// and neither of both, the default address speaks TLS. Sockets that systemd passes are used
+    /// instead.
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        default_values_t = [DEFAULT_ADDRESS],
+        default_value_ifs = [
+            ("listen_tls", ArgPredicate::IsPresent, None::<&str>),
+            ("tls_certificate", ArgPredicate::IsPresent, None),
+            ("self_signed", ArgPredicate::Equals("true".into()), None),
+        ],
+        value_parser = address
+    )]
     pub listen: Vec<SocketAddr>,
+
+    /// An address to listen on for TLS
+    ///
+    /// Clients choose HTTP/2 or HTTP/1.1. May be given several times. Needs --tls-certificate or
+    /// --self-signed. Of the sockets that systemd passes, those are for TLS that are called https
+    /// (FileDescriptorName=).
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    pub listen_tls: Vec<SocketAddr>,
 
     /// Number of worker threads [default: one per core]
     #[arg(long, value_name = "COUNT", value_parser = workers)]
@@ -81,6 +107,14 @@ pub struct Settings {
     #[command(flatten)]
     pub cache: cache::CacheSettings,
 
+    /// `[tls]`
+    #[command(flatten)]
+    pub tls: tls::TlsSettings,
+
+    /// `[http2]`
+    #[command(flatten)]
+    pub http2: http2::Http2Settings,
+
     /// `[limits]`
     #[command(flatten)]
     pub limits: limits::LimitSettings,
@@ -108,6 +142,24 @@ impl Settings {
     pub fn worker_count(&self) -> NonZeroUsize {
         let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         self.workers.unwrap_or_else(|| cores().min(MAX_WORKERS))
+    }
+
+    /// The addresses to listen on, each with what is spoken there.
+    pub fn listen(&self) -> Vec<(Scheme, SocketAddr)> {
+        if self.listen.is_empty() && self.listen_tls.is_empty() {
+            return vec![(Scheme::Https, DEFAULT_ADDRESS)];
+        }
+        let plain = self.listen.iter().map(|&address| (Scheme::Http, address));
+        plain.chain(self.listen_tls.iter().map(|&address| (Scheme::Https, address))).collect()
+    }
+
+    /// How HTTP/2 is spoken.
+    pub fn http2(&self) -> Http2 {
+        Http2 {
+            limits: self.http2.limits(&self.limits),
+            prior_knowledge: self.http2.prior_knowledge,
+            print_heads: self.log.verbose,
+        }
     }
 
     /// How files are served.

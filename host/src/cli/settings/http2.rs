@@ -1,0 +1,79 @@
+//! `[http2]`: whether HTTP/2 is spoken, and what its connections and streams may use.
+//!
+//! The defaults are those of [`Limits`], whose comments have the reasons.
+
+use bytesize::ByteSize;
+use clap::Args;
+
+use super::limits::LimitSettings;
+use crate::cli::values::size;
+use crate::http2::Limits;
+
+/// Whether HTTP/2 is spoken, and what its connections and streams may use.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "HTTP2")]
+pub struct Http2Settings {
+    /// Speak HTTP/1.1 alone, also over TLS
+    ///
+    /// By default the client chooses by ALPN.
+    #[arg(id = "no_http2", long = "no-http2", hide_short_help = true)]
+    pub disabled: bool,
+
+    /// Speak HTTP/2 without TLS, too, to clients that begin with it
+    ///
+    /// For proxies and tools that are told so (prior knowledge; h2c): browsers never do.
+    #[arg(id = "http2_prior_knowledge", long = "http2-prior-knowledge", hide_short_help = true)]
+    pub prior_knowledge: bool,
+
+    /// Streams at a time of one connection
+    ///
+    /// Further ones are refused, and the client may send them again.
+    #[arg(id = "http2_max_streams", long = "http2-max-streams", value_name = "COUNT", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=10_000), hide_short_help = true)]
+    pub max_streams: u32,
+
+    /// Streams that a client may open and reset before the server gets to them
+    ///
+    /// More end the connection (ENHANCE_YOUR_CALM).
+    #[arg(id = "http2_max_pending_resets", long = "http2-max-pending-resets", value_name = "COUNT", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=10_000), hide_short_help = true)]
+    pub max_pending_resets: u16,
+
+    /// Streams that the server may reset for mistakes of a client
+    ///
+    /// More end the connection (ENHANCE_YOUR_CALM).
+    #[arg(id = "http2_max_local_resets", long = "http2-max-local-resets", value_name = "COUNT", default_value = "128", value_parser = clap::value_parser!(u16).range(1..=10_000), hide_short_help = true)]
+    pub max_local_resets: u16,
+
+    /// Memory for responses of one connection that wait to be sent
+    ///
+    /// Files are read as their client takes them.
+    #[arg(id = "http2_send_buffer_size", long = "http2-send-buffer-size", value_name = "SIZE", default_value = "64KiB", value_parser = size::<{ 16 << 10 }, { 16 << 20 }>, hide_short_help = true)]
+    pub send_buffer_size: ByteSize,
+
+    /// Memory for the header fields that a client refers to (HPACK); 0: none
+    #[arg(id = "http2_header_table_size", long = "http2-header-table-size", value_name = "SIZE", default_value = "4KiB", value_parser = size::<0, { 64 << 10 }>, hide_short_help = true)]
+    pub header_table_size: ByteSize,
+}
+
+impl Http2Settings {
+    /// The bounds on one connection, beside those that apply to each protocol.
+    pub fn limits(&self, common: &LimitSettings) -> Limits {
+        let times = common.transport();
+        Limits {
+            request: common.request(),
+            concurrent_streams: self.max_streams,
+            requests: common.keepalive_requests.get(),
+            pending_accept_resets: usize::from(self.max_pending_resets),
+            local_resets: usize::from(self.max_local_resets),
+            send_buffer: usize::try_from(self.send_buffer_size.as_u64()).unwrap_or(usize::MAX),
+            header_table: u32::try_from(self.header_table_size.as_u64()).unwrap_or(u32::MAX),
+            first_request: times.first_byte,
+            head: times.head,
+            body: times.body,
+            idle: times.idle,
+            stall: times.stall,
+            drain: times.drain_silence,
+            drain_at_stop: times.drain_at_stop,
+            linger: times.linger,
+        }
+    }
+}
