@@ -2,7 +2,18 @@
 //! replaced in one step when the files change.
 //!
 //! - [`options`]: which files there are, and what applies to them.
+//! - [`pair`]: loads a certificate and its key, by `pem`; [`leaf`] is what a certificate says,
+//!   [`name`] a name that it is for, [`chain`] what is wrong with the certificates behind it.
+//! - [`error`]: why a file is not used.
 
+pub mod chain;
+pub mod error;
+pub mod leaf;
+pub mod name;
 pub mod options;
+pub mod pair;
+mod pem;
 
+pub use error::CertificateError;
 pub use options::{ClientAuthorities, ClientPolicy, Options, PairFiles, UnknownName};
+pub use pair::Pair;

@@ -1,0 +1,179 @@
+//! Loads a certificate and its private key, and holds one against the other.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::CertificateDer;
+use rustls::sign::{CertifiedKey, SigningKey};
+use sha2::{Digest, Sha256};
+use x509_parser::prelude::X509Certificate;
+
+use super::chain::{self, ChainProblem};
+use super::error::{CertificateError, FileRole, Problem};
+use super::leaf::{self, Leaf, Lifetime};
+use super::options::PairFiles;
+use super::pem::Contents;
+use crate::clock;
+use crate::named_file;
+
+/// Bytes of a file. A chain has some 6 KiB, all public authorities together 230.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Certificates of a chain. Those of public authorities have two to four, and each handshake
+/// sends all of them.
+const MAX_CHAIN: usize = 10;
+
+/// How long files that do not fit are read again: programs that renew certificates write one file
+/// after the other.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The pause before they are read again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A certificate with its private key.
+pub struct Pair {
+    /// Where it comes from.
+    pub files: PairFiles,
+    /// What the certificate says.
+    pub leaf: Leaf,
+    /// What is wrong with its chain.
+    pub problems: Vec<ChainProblem>,
+    /// What a handshake needs.
+    pub(super) key: Arc<CertifiedKey>,
+    /// SHA-256 of both files.
+    pub(super) content: [u8; 32],
+}
+
+impl fmt::Debug for Pair {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pair").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl Pair {
+    /// Reads the files once.
+    pub fn load(files: &PairFiles) -> Result<Pair, CertificateError> {
+        let (role, key_path) = match &files.key {
+            Some(key) => (FileRole::Certificate, key),
+            None => (FileRole::Combined, &files.certificate),
+        };
+        let path = &files.certificate;
+        let bytes = read(role, path)?;
+        let contents = parse(role, path, &bytes)?;
+        let error = |problem| CertificateError { role, path: path.clone(), problem };
+        let chain = contents.certificates().map_err(error)?;
+        if chain.len() > MAX_CHAIN {
+            return Err(error(Problem::TooManyCertificates(chain.len())));
+        }
+        let certificates = parse_chain(chain).map_err(error)?;
+        let mut content = Sha256::new_with_prefix(&bytes);
+        let separate = files.key.as_ref().map(|path| read(FileRole::Key, path)).transpose()?;
+        let key_role = if separate.is_some() { FileRole::Key } else { role };
+        let key_error =
+            |problem| CertificateError { role: key_role, path: key_path.clone(), problem };
+        let key = match &separate {
+            Some(bytes) => {
+                content.update(bytes);
+                parse(key_role, key_path, bytes)?.key()
+            }
+            None => contents.key(),
+        };
+        let key = any_supported_type(&key.map_err(key_error)?)
+            .map_err(|_| key_error(Problem::UnusableKey))?;
+        match certificates.iter().position(|certificate| is_key_of(&*key, certificate)) {
+            Some(0) => {}
+            Some(index) => return Err(error(Problem::LeafNotFirst(index + 1))),
+            None => return Err(key_error(Problem::KeyMismatch(path.clone()))),
+        }
+        let leaf = Leaf::new(&certificates[0], &chain[0]);
+        let problems = chain::problems(&certificates, &leaf, SystemTime::now());
+        Ok(Pair {
+            files: files.clone(),
+            leaf,
+            problems,
+            key: Arc::new(CertifiedKey::new(chain.to_vec(), key)),
+            content: content.finalize().into(),
+        })
+    }
+
+    /// Reads the files until they fit, or until it took too long: they may be being replaced.
+    pub fn load_patiently(files: &PairFiles) -> Result<Pair, CertificateError> {
+        let began = Instant::now();
+        loop {
+            match Pair::load(files) {
+                Err(_) if began.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                loaded => return loaded,
+            }
+        }
+    }
+
+    /// One line for people: names, expiry, kind of key.
+    pub fn summary(&self, now: SystemTime) -> String {
+        let names: Vec<_> = self.leaf.names.iter().map(ToString::to_string).collect();
+        let names = if names.is_empty() { self.leaf.subject.clone() } else { names.join(", ") };
+        let days = |time: Duration| time.as_secs() / 86_400;
+        let time = match self.leaf.lifetime(now) {
+            Lifetime::Early => {
+                format!("not valid before {}", clock::rfc3339_of(self.leaf.not_before))
+            }
+            Lifetime::Valid(left) | Lifetime::Due(left) => {
+                format!(
+                    "expires {} (in {} days)",
+                    clock::rfc3339_of(self.leaf.not_after),
+                    days(left)
+                )
+            }
+            Lifetime::Expired(since) => format!(
+                "EXPIRED {} ({} days ago)",
+                clock::rfc3339_of(self.leaf.not_after),
+                days(since)
+            ),
+        };
+        format!("{names}; {time}; {}", self.leaf.key.name())
+    }
+}
+
+/// Reads a file that may be replaced meanwhile.
+pub(super) fn read(role: FileRole, path: &Path) -> Result<Vec<u8>, CertificateError> {
+    let error = |problem| CertificateError { role, path: path.to_owned(), problem };
+    let cannot = |cause| error(Problem::File(cause));
+    let (file, metadata) = named_file::open(path).map_err(cannot)?;
+    let bytes = named_file::read_all(&file, MAX_BYTES).map_err(cannot)?;
+    let after = file.metadata().map_err(|cause| cannot(cause.into()))?;
+    // Written in place: half of it may be of the one and half of the other.
+    if metadata.len() != after.len() || metadata.modified().ok() != after.modified().ok() {
+        return Err(error(Problem::Changed));
+    }
+    Ok(bytes)
+}
+
+pub(super) fn parse(
+    role: FileRole,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<Contents, CertificateError> {
+    Contents::parse(bytes).map_err(|problem| CertificateError {
+        role,
+        path: PathBuf::from(path),
+        problem,
+    })
+}
+
+fn parse_chain<'a>(
+    chain: &'a [CertificateDer<'static>],
+) -> Result<Vec<X509Certificate<'a>>, Problem> {
+    let parsed = chain.iter().enumerate().map(|(index, der)| {
+        leaf::parse(der).map_err(|why| Problem::MalformedCertificate(index + 1, why))
+    });
+    parsed.collect()
+}
+
+/// As `CertifiedKey::keys_match`, which takes no certificates of version 1.
+fn is_key_of(key: &dyn SigningKey, certificate: &X509Certificate<'_>) -> bool {
+    // All kinds that are supported tell their public key.
+    key.public_key().is_none_or(|public| *public == *certificate.public_key().raw)
+}
