@@ -85,6 +85,20 @@ pub enum Binary {
 }
 
 impl Problem {
+    /// Whether it is what a file looks like while it, or the other of its pair, is being written.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Problem::Changed
+            | Problem::Empty
+            | Problem::MalformedPem(_)
+            | Problem::OnlySections(_)
+            | Problem::KeyMismatch(_) => true,
+            // A link is replaced by removing it.
+            Problem::File(error) => error.kind() == ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     /// Its code in the JSON of the administration.
     pub fn code(&self) -> &'static str {
         match self {
@@ -155,6 +169,11 @@ impl fmt::Display for CertificateError {
             Problem::SeveralKeys(count) => {
                 write!(f, "it has {count} private keys; leave the one of the certificate")
             }
+            Problem::TooManyCertificates(count) if *role == FileRole::ClientAuthorities => write!(
+                f,
+                "it has {count} certificates; leave the authorities that issue certificates of \
+                 clients"
+            ),
             Problem::TooManyCertificates(count) => write!(
                 f,
                 "it has {count} certificates; leave the server's own, followed by the \

@@ -105,7 +105,9 @@ impl Pair {
         let began = Instant::now();
         loop {
             match Pair::load(files) {
-                Err(_) if began.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                Err(error) if error.problem.may_pass() && began.elapsed() < PATIENCE => {
+                    std::thread::sleep(PAUSE);
+                }
                 loaded => return loaded,
             }
         }

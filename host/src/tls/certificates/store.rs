@@ -1,0 +1,194 @@
+//! The certificates that serve, for all workers and listeners: one for each handshake.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::client::ClientAuth;
+use super::error::CertificateError;
+use super::index::Index;
+use super::options::{Options, UnknownName};
+use super::pair::Pair;
+use crate::text::{beginning, short_name};
+use crate::throttle::Throttle;
+
+/// Characters of a list of names in the log.
+const NAMES: usize = 500;
+
+/// The certificates of a server.
+pub struct Store {
+    options: Options,
+    /// What serves. All of it is replaced in one step.
+    pub(super) active: ArcSwap<Active>,
+    pub(super) client_auth: ArcSwap<ClientAuth>,
+    unknown_names: Throttle,
+}
+
+/// The certificates that serve, in the order of the settings.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) pairs: Vec<Arc<Pair>>,
+    index: Index,
+}
+
+/// A certificate of the settings, also when its file is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PairId(usize);
+
+/// A client asked for a name that no certificate has, and gets none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnrecognizedName;
+
+impl fmt::Display for UnrecognizedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no certificate has the name that the client asks for")
+    }
+}
+
+impl std::error::Error for UnrecognizedName {}
+
+impl Store {
+    /// Loads all certificates. Files that are being replaced are waited for, for
+    /// [some seconds](super::pair::PATIENCE).
+    pub fn load(options: Options) -> Result<Store, CertificateError> {
+        let pairs = options.pairs.iter().map(|files| Pair::load_patiently(files).map(Arc::new));
+        let pairs = pairs.collect::<Result<_, _>>()?;
+        let client_auth = match &options.client_authorities {
+            Some(authorities) => ClientAuth::load(authorities)?,
+            None => ClientAuth::none(),
+        };
+        Ok(Store {
+            options,
+            active: ArcSwap::from_pointee(Active::new(pairs)),
+            client_auth: ArcSwap::from_pointee(client_auth),
+            unknown_names: Throttle::new(),
+        })
+    }
+
+    /// What it was loaded by.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The certificates that serve, in the order of the settings.
+    pub fn pairs(&self) -> Vec<Arc<Pair>> {
+        self.active.load().pairs.clone()
+    }
+
+    /// Which certificates of clients are accepted, for new connections.
+    pub fn client_auth(&self) -> Arc<ClientAuth> {
+        self.client_auth.load_full()
+    }
+
+    /// Whether a client that asks for this name gets a certificate. To be called once for each
+    /// handshake: a name that is unknown is logged.
+    pub fn recognize(&self, server_name: Option<&str>) -> Result<(), UnrecognizedName> {
+        let Some(name) = server_name else { return Ok(()) };
+        let active = self.active.load();
+        if !active.index.find(name).is_empty() {
+            return Ok(());
+        }
+        let is_refused = self.options.unknown_name == UnknownName::Refuse;
+        self.unknown_names.log(|suppressed| {
+            let (server_name, names) =
+                (short_name(name), beginning(&active.names().join(", "), NAMES));
+            if is_refused {
+                tracing::warn!(
+                    server_name,
+                    names,
+                    suppressed,
+                    "handshake refused: no certificate for server name"
+                );
+            } else {
+                tracing::warn!(
+                    server_name,
+                    names,
+                    suppressed,
+                    "default certificate sent: no certificate for server name"
+                );
+            }
+        });
+        if is_refused { Err(UnrecognizedName) } else { Ok(()) }
+    }
+
+    /// The certificate that a client gets which asks for this host: without a port, in any case,
+    /// with or without brackets and a dot at the end. `None` if it would be refused.
+    ///
+    /// A client that has one connection may ask for another host by it: it gets that host's
+    /// content if the certificate is the same (RFC 9113, section 9.1.1), and a 421 if not.
+    pub fn certificate_for(&self, host: &str) -> Option<PairId> {
+        match self.active.load().index.find(host) {
+            [first, ..] => Some(PairId(*first)),
+            [] if self.options.unknown_name == UnknownName::Refuse => None,
+            [] => Some(PairId(0)),
+        }
+    }
+
+    /// Whether a certificate is for this host: one that has its name. The default is not.
+    pub fn has_name(&self, host: &str) -> bool {
+        !self.active.load().index.find(host).is_empty()
+    }
+
+    /// All names that certificates are for, each once.
+    pub fn names(&self) -> Vec<String> {
+        self.active.load().names()
+    }
+
+    /// Replaces all certificates, in one step.
+    pub(super) fn replace(&self, pairs: Vec<Arc<Pair>>) {
+        self.active.store(Arc::new(Active::new(pairs)));
+    }
+}
+
+impl Active {
+    fn new(pairs: Vec<Arc<Pair>>) -> Active {
+        let index = Index::of(&pairs);
+        Active { pairs, index }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for name in self.pairs.iter().flat_map(|pair| &pair.leaf.names) {
+            let name = name.to_string();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// The pairs that a client gets which asks for no name, or for one that is unknown: the first,
+    /// and those of its names that have keys of another kind.
+    fn default_numbers(&self) -> &[usize] {
+        let first = self.pairs.first().and_then(|pair| pair.leaf.names.first());
+        let numbers = first.map_or(&[][..], |name| self.index.of_name(name));
+        if numbers.first() == Some(&0) { numbers } else { &[0] }
+    }
+}
+
+impl ResolvesServerCert for Store {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let active = self.active.load();
+        let found = hello.server_name().map_or(&[][..], |name| active.index.find(name));
+        let is_known = hello.server_name().is_none() || !found.is_empty();
+        if !is_known && self.options.unknown_name == UnknownName::Refuse {
+            return None;
+        }
+        let numbers = if found.is_empty() { active.default_numbers() } else { found };
+        let pairs = || numbers.iter().filter_map(|&number| active.pairs.get(number));
+        // Of several kinds of keys the first that the client can verify.
+        let fits = |pair: &&Arc<Pair>| {
+            numbers.len() == 1 || pair.key.key.choose_scheme(hello.signature_schemes()).is_some()
+        };
+        pairs().find(fits).or(pairs().next()).map(|pair| Arc::clone(&pair.key))
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("options", &self.options).finish_non_exhaustive()
+    }
+}
