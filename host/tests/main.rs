@@ -43,6 +43,7 @@
     reason = "in a test, a panic that names its line is the report"
 )]
 
+mod as_http2;
 mod authority;
 mod faulty_calls;
 mod fixture;
