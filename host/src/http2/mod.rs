@@ -3,10 +3,15 @@
 //!
 //! - [`limits`]: how much, how many and how long, each with its reason.
 //! - `meter`: what a client sends beside its requests, and when that is too much.
+//! - `priority`: how urgent a client finds a response; `turns`: which stream sends next.
 
 pub mod limits;
-#[cfg_attr(not(test), expect(dead_code, reason = "the driver that feeds it is still to come"))]
+#[allow(dead_code, reason = "the driver that feeds it is still to come")]
 mod meter;
+#[allow(dead_code, reason = "the driver that asks is still to come")]
+mod priority;
+#[allow(dead_code, reason = "the driver that asks is still to come")]
+mod turns;
 
 pub use limits::Limits;
 
