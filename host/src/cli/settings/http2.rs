@@ -74,6 +74,8 @@ impl Http2Settings {
             drain: times.drain_silence,
             drain_at_stop: times.drain_at_stop,
             linger: times.linger,
+            // The rest has no settings yet.
+            ..Limits::default()
         }
     }
 }
