@@ -26,10 +26,12 @@ impl Connection<'_, '_> {
         // A client that has said and sent its last needs no time to read its response: only what
         // still arrives would destroy it.
         let is_done = self.is_last && self.accepted.received.is_empty();
-        if is_done && self.accepted.stream.is_read() && self.look() == Look::Empty {
+        // Of TLS it is told that it ends.
+        let is_secure = self.accepted.stream.is_secure();
+        if is_done && !is_secure && self.accepted.stream.is_read() && self.look() == Look::Empty {
             return;
         }
-        if self.accepted.stream.end().is_err() {
+        if self.accepted.stream.end().await.is_err() {
             return;
         }
         let limits = self.accepted.limits;

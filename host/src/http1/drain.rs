@@ -72,7 +72,7 @@ impl Connection<'_, '_> {
             }
             match self.accepted.stream.read(&mut self.accepted.received, deadline).await {
                 Read::Data => {}
-                Read::Eof | Read::Disconnected | Read::Stalled => {
+                Read::Eof | Read::Truncated | Read::Disconnected | Read::Stalled => {
                     return Err(DrainError::Disconnected);
                 }
                 Read::TimedOut => {

@@ -33,7 +33,7 @@ impl Connection<'_, '_> {
         if self.accepted.received.is_empty() {
             match self.first_bytes(patience).await {
                 Read::Data => {}
-                Read::Eof | Read::TimedOut => return ReadHead::Nothing,
+                Read::Eof | Read::Truncated | Read::TimedOut => return ReadHead::Nothing,
                 Read::Disconnected | Read::Stalled => return ReadHead::Lost,
             }
             self.settle_before_next();
@@ -58,7 +58,8 @@ impl Connection<'_, '_> {
             }
             match self.accepted.stream.read(&mut self.accepted.received, deadline).await {
                 Read::Data => {}
-                Read::Eof => return ReadHead::Nothing,
+                // Half a head gets no response, whether the client meant its end or not.
+                Read::Eof | Read::Truncated => return ReadHead::Nothing,
                 Read::Disconnected | Read::Stalled => return ReadHead::Lost,
                 Read::TimedOut => {
                     return ReadHead::Refused {

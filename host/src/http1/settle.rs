@@ -26,7 +26,7 @@ impl Connection<'_, '_> {
             let count = || metrics.writing(self.accepted.peer.worker);
             self.writing.get_or_insert_with(count);
         }
-        self.settle(self.accepted.stream.progress().taken());
+        self.settle(self.accepted.stream.taken());
         look
     }
 
@@ -48,7 +48,7 @@ impl Connection<'_, '_> {
         if !is_known || self.accepted.stream.progress().unseen() > UNSCHEDULED_BYTES {
             self.look();
         } else {
-            self.settle(self.accepted.stream.progress().handed());
+            self.settle(self.accepted.stream.handed());
         }
     }
 
@@ -84,7 +84,7 @@ impl Drop for Connection<'_, '_> {
             return;
         }
         self.look();
-        let taken = self.accepted.stream.progress().taken();
+        let taken = self.accepted.stream.taken();
         for delivery in self.deliveries.drain(..) {
             delivery.close(taken);
         }

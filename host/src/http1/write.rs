@@ -28,7 +28,7 @@ impl<'a> Connection<'_, 'a> {
     ) -> Next {
         let persistence = if response.close { Persistence::Close } else { persistence };
         let body = if is_head { &Body::Empty } else { &response.body };
-        let begins_at = self.accepted.stream.progress().handed();
+        let begins_at = self.accepted.stream.handed();
         let mut writing = Writing { connection: self, record, status: response.status, begins_at };
         let written = writing.write(response, body, persistence).await;
         writing.finish(written.is_ok());
@@ -145,7 +145,7 @@ impl Writing<'_, '_, '_, '_> {
     /// Finishes its record, as far as it was sent.
     fn finish(&mut self, is_whole: bool) {
         let connection = &mut *self.connection;
-        let to = connection.accepted.stream.progress().handed();
+        let to = connection.accepted.stream.handed();
         if let Some(finished) = self.record.finish(self.status, &mut connection.room) {
             // A response that ended within its head has no body.
             let body = self.begins_at.min(to)..to;

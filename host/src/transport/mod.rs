@@ -5,6 +5,7 @@
 //! - `accepted`: a connection, before and after its wire is chosen; [`limits`]: how long each
 //!   of its waits may be.
 //! - `stream`: the socket of a connection, with a limit on every wait; `alarm`: its one timer.
+//! - `session`: TLS on a connection; `ledger`: which content is in which bytes of its wire.
 //! - `transfer`: a part of a file on its way to a socket.
 //! - [`send_scheduler`]: the order in which connections send; `unsent`: how much the kernel
 //!   holds for each; `progress`: what a client takes of what is sent to it; `send_queue`: what
@@ -16,12 +17,14 @@ pub(crate) mod accepted;
 mod address;
 mod alarm;
 pub mod endpoint;
+pub(crate) mod ledger;
 pub mod limits;
 pub(crate) mod listener;
 pub(crate) mod progress;
 pub(crate) mod proxy_protocol;
 pub(crate) mod send_queue;
 pub mod send_scheduler;
+pub(crate) mod session;
 pub(crate) mod stop;
 pub(crate) mod stream;
 pub(crate) mod transfer;

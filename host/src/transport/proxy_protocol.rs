@@ -55,7 +55,13 @@ pub(crate) async fn read(
             Header::Incomplete => match stream.read(received, deadline).await {
                 Read::Data => continue,
                 // Some look whether the server is there, and send nothing.
-                Read::Eof | Read::TimedOut | Read::Disconnected | Read::Stalled => return None,
+                Read::Eof
+                | Read::Truncated
+                | Read::TimedOut
+                | Read::Disconnected
+                | Read::Stalled => {
+                    return None;
+                }
             },
             Header::Malformed => {
                 MISSING.log(|suppressed| {

@@ -99,6 +99,11 @@ impl<'a> Share<'a> {
         }
     }
 
+    /// How much to make ready for the client at a time, before the kernel says whether it takes it.
+    pub(super) fn piece_bytes(&self) -> usize {
+        self.all.least() as usize
+    }
+
     /// Whether more could be given.
     pub(super) fn may_grow(&self) -> bool {
         self.bytes < MOST_BYTES

@@ -15,6 +15,7 @@ use super::alarm::Alarm;
 use super::progress::{Look, Progress};
 use super::send_queue;
 use super::send_scheduler::WorkerScheduler;
+use super::session::Session;
 use super::unsent::Share;
 pub(crate) use receive::READ_BYTES;
 
@@ -33,6 +34,8 @@ pub(crate) struct Stream<'a> {
     progress: Progress,
     /// What the kernel holds for the client.
     unsent: Share<'a>,
+    /// Its TLS, once the handshake is complete.
+    session: Option<Box<Session>>,
 }
 
 /// What came of waiting for bytes.
@@ -46,8 +49,11 @@ pub(crate) enum Read {
     TimedOut,
     /// Nothing, and the client takes nothing of what was sent to it.
     Stalled,
-    /// Nothing: the connection was reset.
+    /// Nothing: the connection was reset, or the client broke the TLS of it.
     Disconnected,
+    /// The connection ended before its TLS did: what arrived may be a part of what was sent
+    /// (RFC 8446, section 6.1).
+    Truncated,
 }
 
 /// Whether more follows what is sent: the kernel then waits for it to fill a
@@ -80,7 +86,17 @@ impl<'a> Stream<'a> {
     ) -> Stream<'a> {
         let progress = Progress::new(stall, Instant::now());
         let unsent = Share::of(&scheduler.unsent);
-        Stream { socket, alarm: Alarm::new(), scheduler, stall, progress, unsent }
+        Stream { socket, alarm: Alarm::new(), scheduler, stall, progress, unsent, session: None }
+    }
+
+    /// Has all that follows be TLS.
+    pub(crate) fn secure(&mut self, session: Session) {
+        self.session = Some(Box::new(session));
+    }
+
+    /// Whether it is TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.session.is_some()
     }
 
     /// Waits for a slot, to do more than one response or one piece of a file.
@@ -101,7 +117,21 @@ impl<'a> Stream<'a> {
     }
 
     fn look_at(&mut self, now: Instant) -> Look {
-        self.progress.look(send_queue::unacknowledged(&self.socket), now)
+        let look = self.progress.look(send_queue::unacknowledged(&self.socket), now);
+        if let Some(session) = &mut self.session {
+            session.acknowledge(self.progress.taken());
+        }
+        look
+    }
+
+    /// Bytes of content that were given to be sent since the connection began.
+    pub(crate) fn handed(&self) -> u64 {
+        self.session.as_ref().map_or(self.progress.handed(), |session| session.handed())
+    }
+
+    /// How many of them the client had taken at the last look.
+    pub(crate) fn taken(&self) -> u64 {
+        self.session.as_ref().map_or(self.progress.taken(), |session| session.taken())
     }
 
     /// Gives back what the client was given to be faster, as it took all that was sent and asks
@@ -117,7 +147,7 @@ impl<'a> Stream<'a> {
         next.min(self.progress.deadline(now))
     }
 
-    /// How far the client has come with what was sent.
+    /// How far the client has come with what was sent, in bytes of the wire.
     pub(crate) fn progress(&self) -> &Progress {
         &self.progress
     }

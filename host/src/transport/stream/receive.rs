@@ -1,19 +1,32 @@
 //! What a client sends: waits for it, reads it, or throws it away.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncReadExt, Interest};
+use tokio::io::{AsyncRead, AsyncReadExt, Interest, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
+use super::send::write_records;
 use super::{Read, Stream};
+use crate::transport::progress::Progress;
+use crate::transport::session::Session;
 
 /// Bytes to make room for when something has arrived: a request head of a
 /// browser, or a few of a load generator's, in one system call.
 pub(crate) const READ_BYTES: usize = 4 << 10;
+
+/// Bytes of records to read at a time: the longest record and a little more.
+const RECORDS_BYTES: usize = 17 << 10;
+
+thread_local! {
+    /// Records between the kernel and the TLS of a connection: no connection keeps room for them.
+    static RECORDS: RefCell<Box<[u8]>> = RefCell::new(vec![0; RECORDS_BYTES].into());
+}
 
 /// Bytes to throw away at a time.
 const DISCARDED_BYTES: usize = 16 << 10;
@@ -22,6 +35,9 @@ impl Stream<'_> {
     /// Waits for bytes without a buffer to read them into, so that idle connections
     /// cost as little as possible, and then reads them into a new one.
     pub(crate) async fn wake(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Read {
+        if self.is_secure() {
+            return self.read_content(buffer, deadline).await;
+        }
         loop {
             if let Err(read) = self.readable(deadline).await {
                 return read;
@@ -52,6 +68,9 @@ impl Stream<'_> {
 
     /// Appends what arrives to `buffer`.
     pub(crate) async fn read(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Read {
+        if self.is_secure() {
+            return self.read_content(buffer, deadline).await;
+        }
         buffer.reserve(READ_BYTES);
         match self.alarm.limit(deadline, self.socket.read_buf(buffer)).await {
             Some(Ok(0)) => Read::Eof,
@@ -61,13 +80,24 @@ impl Stream<'_> {
         }
     }
 
+    /// Appends the content of records that arrive to `buffer`.
+    async fn read_content(&mut self, buffer: &mut Vec<u8>, deadline: Instant) -> Read {
+        let Stream { socket, alarm, progress, session, .. } = self;
+        let Some(session) = session else { return Read::Disconnected };
+        let read = poll_fn(|context| poll_content(context, socket, session, progress, buffer));
+        alarm.limit(deadline, read).await.unwrap_or(Read::TimedOut)
+    }
+
     /// Whether all that has arrived was read.
     pub(crate) fn is_read(&self) -> bool {
         rustix::io::ioctl_fionread(&self.socket).is_ok_and(|unread| unread == 0)
     }
 
-    /// Waits for bytes, and throws them away.
+    /// Waits for bytes, and throws them away. Under TLS nobody looks at what is in them.
     pub(crate) async fn discard(&mut self, deadline: Instant) -> Read {
+        if self.session.as_ref().is_some_and(|session| session.has_ended()) {
+            return Read::Eof;
+        }
         loop {
             if let Err(read) = self.readable(deadline).await {
                 return read;
@@ -81,6 +111,53 @@ impl Stream<'_> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return Read::Disconnected,
             }
+        }
+    }
+}
+
+/// Appends the content of records that arrive to `buffer`. What is to be sent about them, and
+/// waited for something else, goes before anything is waited for.
+pub(super) fn poll_content(
+    context: &mut Context<'_>,
+    socket: &mut TcpStream,
+    session: &mut Session,
+    progress: &mut Progress,
+    buffer: &mut Vec<u8>,
+) -> Poll<Read> {
+    let before = buffer.len();
+    // The client may have sent it with the end of its handshake.
+    session.open(&[], buffer);
+    loop {
+        if buffer.len() > before {
+            return Poll::Ready(Read::Data);
+        }
+        if session.has_ended() {
+            return Poll::Ready(Read::Eof);
+        }
+        if session.has_failed() {
+            // An alert, if there is room for it.
+            let _ = write_records(socket, session, progress);
+            return Poll::Ready(Read::Disconnected);
+        }
+        let received = RECORDS.with_borrow_mut(|records| {
+            let mut records = ReadBuf::new(records);
+            match Pin::new(&mut *socket).poll_read(context, &mut records) {
+                Poll::Ready(Ok(())) if records.filled().is_empty() => Some(Read::Truncated),
+                Poll::Ready(Ok(())) => {
+                    session.open(records.filled(), buffer);
+                    None
+                }
+                Poll::Ready(Err(_)) => Some(Read::Disconnected),
+                Poll::Pending => Some(Read::TimedOut),
+            }
+        });
+        match received {
+            None => {}
+            Some(Read::TimedOut) => {
+                let _ = write_records(socket, session, progress);
+                return Poll::Pending;
+            }
+            Some(read) => return Poll::Ready(read),
         }
     }
 }

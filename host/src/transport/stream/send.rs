@@ -1,38 +1,42 @@
 //! What is sent to a client: from memory and from files.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown};
 use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::{LOOKS_PER_STALL, More, SendError, Stream};
-use crate::transport::progress::Look;
+use crate::transport::progress::{Look, Progress};
 use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
+use crate::transport::session::{SEALED_BYTES, Session};
 use crate::transport::transfer::{Step, Transfer};
 
 /// How long a client has to make room for more before it is taken for slow.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
 
+/// Content of a file that becomes records with one slot. Two pieces take some 100 µs.
+const SLOT_BYTES: usize = 2 * SEALED_BYTES;
+
+thread_local! {
+    /// A piece of a file on its way into records: no connection keeps room for it.
+    static PIECE: RefCell<Box<[u8]>> = RefCell::new(vec![0; SEALED_BYTES].into());
+}
+
 impl Stream<'_> {
     /// Sends bytes.
     pub(crate) async fn send(&mut self, mut bytes: &[u8], more: More) -> Result<(), SendError> {
-        let flags = match more {
-            More::Yes => SendFlags::NOSIGNAL | SendFlags::MORE,
-            More::No => SendFlags::NOSIGNAL,
-        };
-        while !bytes.is_empty() {
-            let sent = self
-                .socket
-                .try_io(Interest::WRITABLE, || Ok(rustix::net::send(&self.socket, bytes, flags)?));
-            match sent {
-                Ok(sent) => {
-                    self.progress.hand_over(sent);
-                    bytes = &bytes[sent..];
-                }
+        if more == More::Yes && self.session.as_mut().is_some_and(|session| session.hold(bytes)) {
+            return Ok(());
+        }
+        while !bytes.is_empty() || self.is_unsent() {
+            match self.step(bytes, &[], more) {
+                Ok(sent) => bytes = &bytes[sent..],
                 Err(error) => Box::pin(self.wait_for_room(error)).await?,
             }
         }
@@ -48,16 +52,9 @@ impl Stream<'_> {
         if body.len() as u64 > UNSCHEDULED_BYTES {
             self.slot_to_send().await;
         }
-        while !head.is_empty() && !body.is_empty() {
-            let sent = self.socket.try_io(Interest::WRITABLE, || {
-                let pieces = [IoSlice::new(head), IoSlice::new(body)];
-                let mut none = SendAncillaryBuffer::default();
-                let flags = SendFlags::NOSIGNAL;
-                Ok(rustix::net::sendmsg(&self.socket, &pieces, &mut none, flags)?)
-            });
-            match sent {
+        while !head.is_empty() || !body.is_empty() || self.is_unsent() {
+            match self.step(head, body, More::No) {
                 Ok(sent) => {
-                    self.progress.hand_over(sent);
                     let of_head = sent.min(head.len());
                     head = &head[of_head..];
                     body = &body[sent - of_head..];
@@ -65,8 +62,31 @@ impl Stream<'_> {
                 Err(error) => Box::pin(self.wait_for_room(error)).await?,
             }
         }
-        self.send(head, More::No).await?;
-        self.send(body, More::No).await
+        Ok(())
+    }
+
+    /// Whether something that was taken to be sent was not handed to the kernel: records, or
+    /// what was held back for more.
+    fn is_unsent(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_unsent())
+    }
+
+    /// Sends some bytes of two pieces. Returns how many of them need not be sent again.
+    fn step(&mut self, head: &[u8], body: &[u8], more: More) -> io::Result<usize> {
+        let flags = match more {
+            More::Yes => SendFlags::NOSIGNAL | SendFlags::MORE,
+            More::No => SendFlags::NOSIGNAL,
+        };
+        if let Some(session) = &mut self.session {
+            // Those of before, so that there are never more.
+            write_records(&self.socket, session, &mut self.progress)?;
+            let sealed = session.seal(head, body, self.unsent.piece_bytes())?;
+            // What comes of it, the next step tells.
+            let _ = write_records(&self.socket, session, &mut self.progress);
+            return Ok(sealed);
+        }
+        let sent = self.socket.try_io(Interest::WRITABLE, || send(&self.socket, head, body, flags));
+        sent.inspect(|&sent| self.progress.hand_over(sent))
     }
 
     /// Sends part of a file. The caller boxes it: an idle connection would have room for it.
@@ -74,6 +94,9 @@ impl Stream<'_> {
         loop {
             if transfer.is_remote() {
                 return self.send_pieces(transfer).await;
+            }
+            if self.is_secure() {
+                return self.send_sealed(transfer).await;
             }
             if !transfer.is_cached() {
                 // Others would wait for the disk too.
@@ -110,13 +133,67 @@ impl Stream<'_> {
         Ok(())
     }
 
+    /// The same under TLS: a piece is read from the kernel's memory when all before it was handed
+    /// over. It is not mapped: a file that became shorter would end the process.
+    async fn send_sealed(&mut self, mut transfer: Transfer<'_>) -> Result<(), SendError> {
+        let mut since_slot = SLOT_BYTES;
+        loop {
+            while self.session.as_ref().is_some_and(|session| session.has_records()) {
+                if let Err(error) = self.flush_records() {
+                    self.wait_for_room(error).await?;
+                }
+            }
+            if transfer.left() == 0 {
+                return Ok(());
+            }
+            if !transfer.is_cached() {
+                transfer.fetch().await.map_err(SendError::FileFailed)?;
+            }
+            if transfer.left() > UNSCHEDULED_BYTES && since_slot >= SLOT_BYTES {
+                self.slot_to_send().await;
+                since_slot = 0;
+            }
+            let piece_bytes = self.unsent.piece_bytes();
+            let Some(session) = &mut self.session else { return Ok(()) };
+            let sealed = PIECE.with_borrow_mut(|piece| {
+                let piece = &mut piece[..piece_bytes];
+                let read = transfer.read_chunk(piece).map_err(SendError::FileFailed)?;
+                if read == 0 {
+                    return Err(SendError::FileTruncated);
+                }
+                session.seal(&piece[..read], &[], piece_bytes).map_err(SendError::Disconnected)
+            })?;
+            transfer.advance(sealed);
+            since_slot += sealed;
+        }
+    }
+
+    /// Hands records to the kernel, all that it takes.
+    pub(super) fn flush_records(&mut self) -> io::Result<()> {
+        let Some(session) = &mut self.session else { return Ok(()) };
+        write_records(&self.socket, session, &mut self.progress)
+    }
+
     /// Ends our half of the connection. The client reads what was sent, and its end.
-    pub(crate) fn end(&mut self) -> io::Result<()> {
+    pub(crate) async fn end(&mut self) -> Result<(), SendError> {
+        if self.is_secure() {
+            Box::pin(self.end_session()).await?;
+        }
         // tokio's takes a connection that was reset for one that was ended.
-        rustix::net::shutdown(&self.socket, Shutdown::Write)?;
+        rustix::net::shutdown(&self.socket, Shutdown::Write)
+            .map_err(|error| SendError::Disconnected(error.into()))?;
         // The end is acknowledged as a byte is.
         self.progress.hand_over(1);
         Ok(())
+    }
+
+    /// Says that nothing more is sent, behind all that was to be.
+    async fn end_session(&mut self) -> Result<(), SendError> {
+        self.send(&[], More::No).await?;
+        if let Some(session) = &mut self.session {
+            session.close();
+        }
+        self.send(&[], More::No).await
     }
 
     /// Waits for room in the socket's buffer, if that is what sending failed for, for as long
@@ -156,6 +233,52 @@ impl Stream<'_> {
             let taken = self.progress.taken() - before;
             self.unsent.grow(&self.socket, taken, now - began);
         }
+        Ok(())
+    }
+}
+
+/// Sends some bytes of two pieces, in one system call.
+fn send(socket: &TcpStream, head: &[u8], body: &[u8], flags: SendFlags) -> io::Result<usize> {
+    Ok(match (head, body) {
+        (one, []) | ([], one) => rustix::net::send(socket, one, flags)?,
+        (head, body) => {
+            let pieces = [IoSlice::new(head), IoSlice::new(body)];
+            rustix::net::sendmsg(socket, &pieces, &mut SendAncillaryBuffer::default(), flags)?
+        }
+    })
+}
+
+/// Hands records to the kernel, all that it takes. `WouldBlock` if some are left.
+pub(super) fn write_records(
+    socket: &TcpStream,
+    session: &mut Session,
+    progress: &mut Progress,
+) -> io::Result<()> {
+    while session.has_records() {
+        let written = socket.try_io(Interest::WRITABLE, || session.write_records(&mut Out(socket)));
+        progress.hand_over(written?);
+    }
+    session.note_sent(progress.handed());
+    Ok(())
+}
+
+/// A socket that records are written to, several in one system call.
+struct Out<'s>(&'s TcpStream);
+
+impl Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(self.0, bytes, SendFlags::NOSIGNAL)?)
+    }
+
+    fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let [one] = records {
+            return self.write(one);
+        }
+        let mut none = SendAncillaryBuffer::default();
+        Ok(rustix::net::sendmsg(self.0, records, &mut none, SendFlags::NOSIGNAL)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
