@@ -2,11 +2,13 @@
 //!
 //! The defaults are those of [`Limits`], whose comments have the reasons.
 
+use std::time::Duration;
+
 use bytesize::ByteSize;
 use clap::Args;
 
 use super::limits::LimitSettings;
-use crate::cli::values::size;
+use crate::cli::values::{size, time};
 use crate::http2::Limits;
 
 /// Whether HTTP/2 is spoken, and what its connections and streams may use.
@@ -33,9 +35,26 @@ pub struct Http2Settings {
 
     /// Streams that a client may open and reset before the server gets to them
     ///
-    /// More end the connection (ENHANCE_YOUR_CALM).
-    #[arg(id = "http2_max_pending_resets", long = "http2-max-pending-resets", value_name = "COUNT", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=10_000), hide_short_help = true)]
+    /// More end the connection (ENHANCE_YOUR_CALM). As many as streams at a time, as a browser
+    /// that leaves a page cancels all of them at once.
+    #[arg(id = "http2_max_pending_resets", long = "http2-max-pending-resets", value_name = "COUNT", default_value = "100", value_parser = clap::value_parser!(u16).range(1..=10_000), hide_short_help = true)]
     pub max_pending_resets: u16,
+
+    /// Streams that a client may reset while no response is finished, within --http2-reset-window
+    ///
+    /// More end the connection (ENHANCE_YOUR_CALM; CVE-2023-44487).
+    #[arg(id = "http2_max_resets", long = "http2-max-resets", value_name = "COUNT", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1_000_000), hide_short_help = true)]
+    pub max_resets: u32,
+
+    /// The time in which streams that a client resets are counted
+    #[arg(id = "http2_reset_window", long = "http2-reset-window", value_name = "TIME", default_value = "10s", value_parser = time::<1_000, 3_600_000>, hide_short_help = true)]
+    pub reset_window: Duration,
+
+    /// Frames of a client that are no request and bring none, such as PING and SETTINGS
+    ///
+    /// More end the connection (ENHANCE_YOUR_CALM). A request makes 20 of them good, a second 10.
+    #[arg(id = "http2_max_control_frames", long = "http2-max-control-frames", value_name = "COUNT", default_value = "1000", value_parser = clap::value_parser!(u32).range(100..=1_000_000), hide_short_help = true)]
+    pub max_control_frames: u32,
 
     /// Streams that the server may reset for mistakes of a client
     ///
@@ -63,6 +82,9 @@ impl Http2Settings {
             concurrent_streams: self.max_streams,
             requests: common.keepalive_requests.get(),
             pending_accept_resets: usize::from(self.max_pending_resets),
+            resets: self.max_resets,
+            resets_within: self.reset_window,
+            control_frames: self.max_control_frames,
             local_resets: usize::from(self.max_local_resets),
             send_buffer: usize::try_from(self.send_buffer_size.as_u64()).unwrap_or(usize::MAX),
             header_table: u32::try_from(self.header_table_size.as_u64()).unwrap_or(u32::MAX),
