@@ -7,6 +7,7 @@
 mod answers;
 mod case;
 mod cut;
+mod over_http2;
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;

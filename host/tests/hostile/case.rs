@@ -24,6 +24,8 @@
 //! unasked 400                        the same, and the host refuses the line itself
 //! see RFC 9112 6.1                   where it stands
 //! peers nginx 400 closed, …          what others answer; `waits` is for more to come
+//! only HTTP/1: line ends, …          why it has no meaning in HTTP/2; with `for` some of these
+//!                                    hold for some of the cases
 //! ```
 //!
 //! Cases are parted by empty lines.
@@ -42,6 +44,8 @@ pub struct Case {
     pub lacks_body: bool,
     pub bytes: usize,
     pub guest: Option<Guest>,
+    /// Why it has no meaning in HTTP/2.
+    pub own: Vec<String>,
 }
 
 /// The answers that must come, and what follows them.
@@ -132,6 +136,7 @@ impl Case {
             lacks_body: false,
             bytes: MOST_BYTES,
             guest: None,
+            own: Vec::new(),
         }
     }
 
@@ -164,6 +169,10 @@ impl Case {
             "bytes" => self.bytes = rest.parse().map_err(|_| "that is no number")?,
             "guest" | "unasked" => {
                 self.guest = Some(Guest { decision: rest.to_owned(), is_asked: word == "guest" });
+            }
+            "only" if self.own.is_empty() => {
+                let why = rest.strip_prefix("HTTP/1: ").ok_or("only what?")?;
+                self.own = why.split(", ").map(str::to_owned).collect();
             }
             _ => return Err("this begins with no word that is known, or is there twice"),
         }
