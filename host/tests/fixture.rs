@@ -114,6 +114,7 @@ impl Setup {
             scheduler: SendScheduler::new(self.workers),
             limits: self.limits,
             http1: Http1 { limits: self.http1, print_heads: false },
+            tls: None,
         });
         (self.folder, wires)
     }

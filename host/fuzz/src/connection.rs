@@ -189,6 +189,7 @@ impl World {
                 scheduler: SendScheduler::new(1),
                 limits: times,
                 http1: Http1 { limits, print_heads: false },
+                tls: None,
             };
             (limits, Arc::new(wires))
         };

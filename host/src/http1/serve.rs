@@ -48,6 +48,14 @@ impl Connection<'_, '_> {
         }
     }
 
+    /// Tells the client, which speaks HTTP without TLS, that it is the other way here, and closes.
+    pub(crate) async fn serve_cleartext(&mut self) {
+        let why = "this port speaks HTTPS, and the request came without TLS: use https://";
+        if let Next::Close = self.refuse(400, why).await {
+            Box::pin(self.close()).await;
+        }
+    }
+
     /// Tells the client that it has one connection too many, whatever it asks for, and closes.
     pub(crate) async fn serve_refusal(&mut self) {
         if let Next::Close = self.refuse_connection().await {

@@ -1,4 +1,5 @@
-//! Values of labels: which decision a response follows, and how a guest failed.
+//! Values of labels: which decision a response follows, how a guest failed, and what became of a
+//! TLS handshake.
 
 /// What a response follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,43 @@ pub enum FailureKind {
     Trap,
     /// Its decision was refused.
     Refused,
+}
+
+/// What became of a TLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// The connection is secured, with new keys.
+    Full,
+    /// It is secured, and resumed an earlier session.
+    Resumed,
+    /// Client and server have nothing in common, or one of them has no trust in the other.
+    Failed,
+    /// It was not complete in time.
+    TimedOut,
+    /// The client left.
+    Disconnected,
+    /// Another one needed its place.
+    TooMany,
+    /// The client spoke HTTP without TLS.
+    Cleartext,
+}
+
+impl Handshake {
+    /// The names, in the order of their numbers.
+    pub(super) const NAMES: [&str; 7] =
+        ["full", "resumed", "failed", "timed-out", "disconnected", "too-many", "cleartext"];
+
+    pub(super) fn number(self) -> usize {
+        match self {
+            Handshake::Full => 0,
+            Handshake::Resumed => 1,
+            Handshake::Failed => 2,
+            Handshake::TimedOut => 3,
+            Handshake::Disconnected => 4,
+            Handshake::TooMany => 5,
+            Handshake::Cleartext => 6,
+        }
+    }
 }
 
 impl Decision {

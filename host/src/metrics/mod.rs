@@ -21,7 +21,7 @@ use crate::in_flight::{FILES, REPLIES};
 use counter::Counter;
 use exposition::histogram;
 pub use exposition::{counter, gauge, write};
-pub use labels::{Decision, FailureKind};
+pub use labels::{Decision, FailureKind, Handshake};
 pub use worker::{ActiveRequest, OpenConnection, Sample, WritingConnection};
 use worker::{CLASSES, DECISION_BOUNDS, RESPONSE_BOUNDS, Worker};
 
@@ -58,6 +58,11 @@ impl Metrics {
         let worker = self.worker(worker);
         worker.accepted.add(1);
         OpenConnection(worker)
+    }
+
+    /// Counts a TLS handshake.
+    pub fn handshake(&self, worker: usize, outcome: Handshake) {
+        self.worker(worker).handshakes[outcome.number()].add(1);
     }
 
     /// Counts a request as active, until the result is dropped.
@@ -122,6 +127,9 @@ impl Metrics {
         let failures = FailureKind::NAMES.iter().enumerate().map(|(number, name)| {
             (vec![("kind", *name)], self.sum(|worker| &worker.failures[number]))
         });
+        let handshakes = Handshake::NAMES.iter().enumerate().map(|(number, name)| {
+            (vec![("outcome", *name)], self.sum(|worker| &worker.handshakes[number]))
+        });
         let Connections { idle, active, writing } = self.connections();
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         vec![
@@ -151,6 +159,7 @@ impl Metrics {
                 "Accepted connections.",
                 [(vec![], self.sum(|worker| &worker.accepted))],
             ),
+            counter("innkeeper_tls_handshakes_total", "TLS handshakes, by outcome.", handshakes),
             gauge(
                 "innkeeper_connections",
                 "Open connections, by state: idle waits for a request, active handles one, writing \

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::counter::{Counter, Histogram};
-use super::labels::{Decision, FailureKind};
+use super::labels::{Decision, FailureKind, Handshake};
 
 /// Classes of statuses: 2xx to 5xx. There are no others.
 pub(super) const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
@@ -51,6 +51,7 @@ pub(super) struct Worker {
     pub(super) body_bytes: Counter,
     pub(super) aborted: Counter,
     pub(super) cache_hits: Counter,
+    pub(super) handshakes: [Counter; Handshake::NAMES.len()],
     pub(super) response_time: Histogram<{ RESPONSE_BOUNDS.len() }>,
     pub(super) compute_time: Histogram<{ DECISION_BOUNDS.len() }>,
 }

@@ -16,7 +16,10 @@ use crate::guest;
 use crate::http::{Peer, Scheme};
 use crate::http1::Http1;
 use crate::http1::connection::Connection;
+use crate::metrics::Handshake;
 use crate::service::Service;
+use crate::tls::handshake::{Protocol, Secured};
+use crate::tls::{self, Failure};
 use crate::transport::accepted::Accepted;
 use crate::transport::proxy_protocol;
 use crate::transport::stop::{Signal, Stop};
@@ -33,6 +36,8 @@ pub struct Wires {
     pub limits: transport::Limits,
     /// How HTTP/1 is spoken.
     pub http1: Http1,
+    /// What secures connections, where there is a listener for them.
+    pub tls: Option<tls::Server>,
 }
 
 impl Serve for Arc<Wires> {
@@ -57,12 +62,12 @@ impl Serve for Arc<Wires> {
 pub async fn serve(
     socket: TcpStream,
     peer: Peer,
-    _scheme: Scheme,
+    scheme: Scheme,
     wires: Arc<Wires>,
     stopping: watch::Receiver<bool>,
     _place: Place,
 ) {
-    let Wires { service, scheduler, limits, http1 } = &*wires;
+    let Wires { service, scheduler, limits, http1, tls } = &*wires;
     let _open = service.metrics.as_ref().map(|metrics| metrics.connection(peer.worker));
     let mut stop_receiver = stopping.clone();
     // The sender lives as long as the server; should it be gone, that is a stop.
@@ -84,15 +89,62 @@ pub async fn serve(
         accepted.peer.address = client;
     }
     let client = accepted.peer.address;
+    // Before the handshake, which costs more than all that follows.
     let admission = service.admit(client);
-    // The wire: TLS will tell by ALPN which one it is.
+    if let Admission::Dropped = admission {
+        tracing::debug!(%client, "connection closed, its client has too many");
+        return;
+    }
+    let mut protocol = Protocol::Http1;
+    if scheme == Scheme::Https {
+        match Box::pin(secure(&mut accepted, tls.as_ref(), service)).await {
+            Ok(agreed) => protocol = agreed,
+            Err(Some(Failure::Cleartext)) => {
+                let mut connection = Connection::new(&mut accepted, service, http1);
+                return Box::pin(connection.serve_cleartext()).await;
+            }
+            Err(_) => return,
+        }
+    }
+    let Protocol::Http1 = protocol else { return };
     let mut connection = Connection::new(&mut accepted, service, http1);
     match admission {
-        Admission::Dropped => {
-            tracing::debug!(%client, "connection closed, its client has too many");
-        }
+        Admission::Dropped => {}
         Admission::Refused(_place) => Box::pin(connection.serve_refusal()).await,
         Admission::Served(_place) => connection.serve().await,
+    }
+}
+
+/// Has a connection be secured, and tells which wire is spoken on it.
+async fn secure(
+    accepted: &mut Accepted<'_>,
+    tls: Option<&tls::Server>,
+    service: &Service,
+) -> Result<Protocol, Option<Failure>> {
+    let Some(tls) = tls else { return Err(None) };
+    let Accepted { stream, received, peer, limits, stop, .. } = accepted;
+    let mut handshake = pin!(tls.secure(stream, received, peer.worker));
+    let secured = match stop.unless_begun(handshake.as_mut()).await {
+        Some(secured) => secured,
+        // The client may send a request behind it, as that of a busy connection may.
+        None => timeout(limits.linger, handshake).await.unwrap_or(Err(Failure::TimedOut)),
+    };
+    let count = |outcome| {
+        if let Some(metrics) = &service.metrics {
+            metrics.handshake(peer.worker, outcome);
+        }
+    };
+    match secured {
+        Ok(Secured { tls, protocol, is_resumed }) => {
+            count(if is_resumed { Handshake::Resumed } else { Handshake::Full });
+            accepted.tls = Some(tls);
+            Ok(protocol)
+        }
+        Err(failure) => {
+            count(failure.outcome());
+            tracing::debug!(why = %failure, "TLS handshake failed");
+            Err(Some(failure))
+        }
     }
 }
 

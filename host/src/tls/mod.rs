@@ -2,9 +2,19 @@
 //!
 //! - [`certificates`]: certificates and keys from files, chosen by name, replaced while the server
 //!   serves; authorities of clients.
+//! - [`config`]: what connections are secured with.
+//! - [`handshake`]: the handshake of a connection; `places`: how many are in progress; `failure`:
+//!   why one fails.
 //! - [`limits`]: how much, how many and how long, each with its reason.
 
 pub mod certificates;
+pub mod config;
+mod failure;
+pub mod handshake;
 pub mod limits;
+mod places;
 
+pub use config::Config;
+pub(crate) use failure::Failure;
+pub use handshake::Server;
 pub use limits::Limits;
