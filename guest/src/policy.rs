@@ -8,9 +8,11 @@ use crate::{Decision, Request};
 /// calls, and equal requests must get equal decisions: there is no `self`.
 pub trait Policy {
     /// What the policy reads besides the request line: names of header fields, in
-    /// any letter case, and the facts `:client-address` and `:scheme`. Other fields
-    /// do not reach it. Few are best: the host caches decisions, and two requests
-    /// are equal if their lines and all of these are.
+    /// any letter case, and facts: `:client-address`, `:scheme`, `:protocol`,
+    /// `:tls-version`, `:tls-server-name`, `:client-certificate` and `:client-name`,
+    /// which `wit/policy.wit` explains. Other fields do not reach it. Few are best:
+    /// the host caches decisions, and two requests are equal if their lines and all
+    /// of these are.
     const INTERESTS: &'static [&'static str] = &[];
 
     /// Decides how to respond to one request. It should not panic: before a guest

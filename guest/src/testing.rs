@@ -10,31 +10,37 @@ mod lend;
 
 pub use cases::check_cases;
 
-use innkeeper_cases::{CLIENT_ADDRESS, SCHEME};
+use innkeeper_cases::{Fact, Facts};
 
 use crate::{Decision, Field, Policy, Request};
 use lend::lend;
 
-/// The facts of a request for which the test states none.
-const FACTS: [(&str, &str); 2] = [(CLIENT_ADDRESS, "127.0.0.1"), (SCHEME, "http")];
-
 /// The decision of the policy on a request with this line and these fields and facts.
 ///
 /// As in service, the policy sees only the fields and facts that are among its interests:
-/// facts first, and names in lower case.
+/// facts first, and names in lower case. A request is a plain one of HTTP/1.1 from 127.0.0.1,
+/// unless facts state something else. With a fact of TLS, such as `:client-name`, it is one over
+/// TLS: `:scheme` is `https`.
+///
+/// Panics if there is no such fact, or if it never has this value.
+#[track_caller]
 pub fn decide<P: Policy>(line: impl AsRef<[u8]>, fields: &[(&str, &str)]) -> Decision {
-    let given = |name: &str| fields.iter().find(|(given, _)| *given == name);
-    let facts = P::INTERESTS.iter().filter_map(|&interest| {
-        let fact = FACTS.iter().find(|(name, _)| *name == interest)?;
-        Some(given(interest).unwrap_or(fact))
+    let mut facts = Facts::default();
+    for (name, value) in fields.iter().filter(|(name, _)| name.starts_with(':')) {
+        let fact = Fact::from_name(name).unwrap_or_else(|| panic!("{name:?} is not a fact"));
+        facts.state(fact, value).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let facts = P::INTERESTS.iter().filter_map(|&name| {
+        let value = facts.value(Fact::from_name(name)?)?;
+        Some((name, value))
     });
-    let read = fields.iter().filter(|(name, _)| {
+    let read = fields.iter().copied().filter(|(name, _)| {
         let is_read = |interest: &&str| interest.eq_ignore_ascii_case(name);
         !name.starts_with(':') && P::INTERESTS.iter().any(is_read)
     });
     let fields = facts
         .chain(read)
-        .map(|&(name, value)| Field::new(name.to_ascii_lowercase(), value))
+        .map(|(name, value)| Field::new(name.to_ascii_lowercase(), value))
         .collect();
     P::decide(&Request::new(line.as_ref(), fields))
 }
@@ -88,6 +94,8 @@ mod tests {
         check::<Echo>(line, &fields, Reply::text(200, seen));
         let seen = ":scheme=http :client-address=192.0.2.1 ";
         check::<Echo>(line, &[(":client-address", "192.0.2.1")], Reply::text(200, seen));
+        let seen = ":scheme=https :client-address=127.0.0.1 ";
+        check::<Echo>(line, &[(":client-name", "alice")], Reply::text(200, seen));
     }
 
     #[test]
@@ -97,6 +105,12 @@ mod tests {
     )]
     fn another_decision_is_shown() {
         check::<Echo>("GET / HTTP/1.1", &[("accept", "a")], Decision::NotFound);
+    }
+
+    #[test]
+    #[should_panic(expected = "`:scheme` is \"ftp\"; write \"http\" or \"https\"")]
+    fn value_that_a_fact_never_has_is_refused() {
+        decide::<Echo>("GET / HTTP/1.1", &[(":scheme", "ftp")]);
     }
 
     #[test]

@@ -14,7 +14,6 @@ use serde_json::json;
 use support::keep;
 
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest};
-use innkeeper::http::Scheme;
 
 #[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod support;
@@ -27,7 +26,7 @@ const LINES: [&[u8]; 4] = [
 ];
 const ROUNDS: usize = 51;
 const CALLS: u32 = 2_000;
-const FACTS: Facts = Facts { client: IpAddr::V4(Ipv4Addr::LOCALHOST), scheme: Scheme::Http };
+const FACTS: Facts<'static> = Facts::plain(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 fn main() {
     let engine = Arc::new(Engine::new(GuestLimits::default(), 1).expect("an engine"));

@@ -30,7 +30,7 @@ const LINE: &[u8] = b"GET /notes/index.html?v=1 HTTP/1.1";
 /// Where all heads come from.
 const PEER: Peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
 
-const FACTS: Facts = Facts { client: IpAddr::V4(Ipv4Addr::LOCALHOST), scheme: Scheme::Http };
+const FACTS: Facts<'static> = Facts::plain(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 fn main() {
     divan::main();

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use innkeeper::clients::{Clients, Proxies};
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest};
-use innkeeper::http::Scheme;
 use innkeeper::http1::Limits;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -25,7 +24,7 @@ fn start(guest: &[u8]) -> TestServer {
 
 /// What asking a guest for a decision on `GET /x` gives, in the words of the log.
 fn failure(guest: &LoadedGuest) -> String {
-    let facts = Facts { client: "127.0.0.1".parse().unwrap(), scheme: Scheme::Http };
+    let facts = Facts::plain("127.0.0.1".parse().unwrap());
     match guest.decide_uncached(b"GET /x HTTP/1.1", [].into_iter(), facts) {
         Ok(decision) => panic!("it decided: {decision:?}"),
         Err(failure) => on_one_line(failure.to_string()),
@@ -158,7 +157,7 @@ fn a_flood_of_slow_decisions_leaves_what_is_remembered_alone() {
 fn the_built_in_guest_is_fast_on_any_line() {
     let engine = Arc::new(Engine::counting(GuestLimits::default()).unwrap());
     let guest = LoadedGuest::load(&engine, DEFAULT_GUEST).unwrap();
-    let facts = Facts { client: [127, 0, 0, 1].into(), scheme: Scheme::Http };
+    let facts = Facts::plain([127, 0, 0, 1].into());
     let room = Limits::default().request.line_bytes - "GET / HTTP/1.1".len();
     for unit in [
         "a", "/", "a/", "./", "../", "a/../", "%41", "%41/", "%2e/", "%2f", "%C3%A9", ".a/", "?",

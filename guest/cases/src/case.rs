@@ -1,10 +1,10 @@
 //! One case: a request, the expected decision, and how a decision is judged.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use crate::decision::{Decision, SHOWN_OF_BODIES};
 use crate::expected::Expected;
+use crate::facts::Facts;
 use crate::text::Plain;
 
 /// One case.
@@ -18,8 +18,8 @@ pub struct Case {
     pub line: Vec<u8>,
     /// The header fields of the request, in order of their names.
     pub fields: Vec<(String, String)>,
-    /// The client's address: the fact `:client-address`.
-    pub client: IpAddr,
+    /// What is known of the request besides its head.
+    pub facts: Facts,
     /// What the table states of the decision.
     pub expected: Expected,
 }
@@ -65,11 +65,13 @@ impl Case {
     }
 }
 
-/// The request: its line, and its fields in parentheses.
+/// The request: its line, and its stated facts and its fields in parentheses.
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.line.escape_ascii())?;
-        for (name, value) in &self.fields {
+        let facts = self.facts.stated().map(|(fact, value)| (fact.name(), value));
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in facts.chain(fields) {
             write!(f, " ({}: {})", Plain(name.as_bytes()), Plain(value.as_bytes()))?;
         }
         Ok(())

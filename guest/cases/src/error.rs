@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::facts::{Fact, FactError};
 use crate::text::Plain;
 use crate::toml_1_0::Newer;
 
@@ -34,11 +35,13 @@ pub enum Problem {
     Escape,
     /// `candidates` is empty.
     NoCandidates,
-    /// `:client-address` is this text, which is no address.
-    ClientAddress(String),
+    /// This fact never has this value.
+    FactValue(FactError),
+    /// This fact has several values.
+    ManyValues(Fact),
     /// This field has an empty list of values.
     NoValues(String),
-    /// This name begins like a fact, but there is no such fact, or not with that value.
+    /// This name begins like a fact, but there is no such fact.
     Fact(String),
 }
 
@@ -65,17 +68,17 @@ impl fmt::Display for Problem {
             Problem::NoCandidates => {
                 f.write_str("`candidates` is empty; name those that the guest decides on")
             }
-            Problem::ClientAddress(value) => {
-                write!(f, "`:client-address` is {value:?}; write an address, as \"192.0.2.1\"")
+            Problem::FactValue(error) => error.fmt(f),
+            Problem::ManyValues(fact) => {
+                write!(f, "`{}` has several values; a fact has one", fact.name())
             }
             Problem::NoValues(name) => {
                 write!(f, "the field {name:?} has an empty list of values; leave the field out")
             }
-            Problem::Fact(name) => write!(
-                f,
-                "{name:?} is not a fact with that value; the facts are `:client-address`, with \
-                 one address, and `:scheme`, which is \"http\""
-            ),
+            Problem::Fact(name) => {
+                let known = Fact::ALL.map(|fact| format!("`{}`", fact.name())).join(", ");
+                write!(f, "{name:?} is not a fact; the facts are {known}")
+            }
         }
     }
 }

@@ -24,7 +24,8 @@
 //!
 //! A case has a `line`, or an `escaped-line` with `\xHH` for bytes that are no text; a
 //! `decision` in the names of `wit/policy.wit`; and perhaps a `name`, and `fields`: header
-//! fields, each with one value or a list, and facts (`":client-address" = "192.0.2.1"`).
+//! fields, each with one value or a list, and facts (`":client-address" = "192.0.2.1"`). A fact
+//! of TLS, such as `":client-name" = "alice"`, makes the case one over TLS: `:scheme` is `https`.
 //!
 //! Only the stated parts of a decision are compared. A status that is not stated is 200, as
 //! in the contract's short forms.
@@ -34,6 +35,7 @@
 //! - [`table`]: the file, parsed into cases; [`toml_1_0`]: refuses additions of
 //!   TOML 1.1; [`error`]: why a table is refused.
 //! - [`case`]: a request and its expected decision, and how a decision is judged.
+//! - [`facts`]: what is known of a request besides its head.
 //! - [`expected`]: what a case states of a decision.
 //! - [`decision`]: a decision, in the words in which both sides print it.
 //! - `text`: bytes and text as one printable line.
@@ -46,6 +48,7 @@ pub mod case;
 pub mod decision;
 pub mod error;
 pub mod expected;
+pub mod facts;
 pub mod table;
 mod text;
 pub mod toml_1_0;
@@ -53,4 +56,5 @@ pub mod toml_1_0;
 pub use case::{Case, Failure, Mismatch};
 pub use decision::{Candidate, Decision, Field};
 pub use error::{Problem, TableError};
-pub use table::{CLIENT_ADDRESS, SCHEME, parse};
+pub use facts::{Fact, FactError, Facts};
+pub use table::parse;

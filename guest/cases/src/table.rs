@@ -1,7 +1,6 @@
 //! A table of cases, parsed.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -9,19 +8,8 @@ use toml::Spanned;
 use crate::case::Case;
 use crate::error::{Problem, TableError};
 use crate::expected::Expected;
+use crate::facts::{Fact, Facts};
 use crate::toml_1_0;
-
-/// The fact that is the client's address.
-pub const CLIENT_ADDRESS: &str = ":client-address";
-
-/// The fact that is the scheme of the URL.
-pub const SCHEME: &str = ":scheme";
-
-/// The client's address in a case that does not state one.
-pub const DEFAULT_CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-/// The scheme of every case.
-pub const DEFAULT_SCHEME: &str = "http";
 
 /// The file, as TOML has it.
 #[derive(Deserialize)]
@@ -114,7 +102,7 @@ impl Row {
             name: self.name,
             line,
             fields: Vec::new(),
-            client: DEFAULT_CLIENT,
+            facts: Facts::default(),
             expected: self.decision,
         };
         for (name, values) in self.fields {
@@ -122,14 +110,13 @@ impl Row {
                 OneOrMany::One(value) => vec![value],
                 OneOrMany::Many(values) => values,
             };
-            match (name.as_str(), values.as_slice()) {
-                (CLIENT_ADDRESS, [address]) => {
-                    case.client =
-                        address.parse().map_err(|_| Problem::ClientAddress(address.clone()))?;
-                }
-                (SCHEME, [scheme]) if scheme == DEFAULT_SCHEME => {}
+            match (Fact::from_name(&name), values.as_slice()) {
                 (_, []) => return Err(Problem::NoValues(name)),
-                _ if name.starts_with(':') => return Err(Problem::Fact(name)),
+                (Some(fact), [value]) => {
+                    case.facts.state(fact, value).map_err(Problem::FactValue)?;
+                }
+                (Some(fact), _) => return Err(Problem::ManyValues(fact)),
+                (None, _) if name.starts_with(':') => return Err(Problem::Fact(name)),
                 _ => case.fields.extend(values.into_iter().map(|value| (name.clone(), value))),
             }
         }
@@ -176,9 +163,10 @@ mod tests {
         assert_eq!(cases[1].line, "é".as_bytes());
         let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(cases[0].fields, [field("a", "z"), field("b", "x"), field("b", "y")]);
-        assert_eq!(cases[0].client.to_string(), "192.0.2.1");
-        assert_eq!(cases[1].client.to_string(), "127.0.0.1");
-        assert_eq!(cases[0].to_string(), r"a\xff\\x41A (a: z) (b: x) (b: y)");
+        assert_eq!(cases[0].facts.client().to_string(), "192.0.2.1");
+        assert_eq!(cases[1].facts.client().to_string(), "127.0.0.1");
+        let shown = r"a\xff\\x41A (:client-address: 192.0.2.1) (a: z) (b: x) (b: y)";
+        assert_eq!(cases[0].to_string(), shown);
     }
 
     /// One case with these entries.
@@ -264,7 +252,11 @@ mod tests {
             ("line = '', fields = { ':x' = '' }, decision = 'not-found'", "\":x\" is not a fact"),
             (
                 "line = '', fields = { ':scheme' = 'ftp' }, decision = 'not-found'",
-                "`:scheme`, which is",
+                "`:scheme` is \"ftp\"; write \"http\" or \"https\"",
+            ),
+            (
+                "line = '', fields = { ':protocol' = ['h2', 'h2'] }, decision = 'not-found'",
+                "`:protocol` has several values",
             ),
             (
                 "line = '', fields = { ':client-address' = 'x' }, decision = 'not-found'",

@@ -1,6 +1,6 @@
 //! Runs a table of cases, the one of `innkeeper test`, against a policy natively.
 
-use innkeeper_cases::{CLIENT_ADDRESS, Case, Failure, parse};
+use innkeeper_cases::{Case, Failure, parse};
 
 use super::decide;
 use super::lend::lend;
@@ -39,9 +39,9 @@ pub fn check_cases<P: Policy>(table: &str) -> usize {
 
 /// What is printed of a case that the policy fails.
 fn failure<P: Policy>(case: &Case) -> Option<String> {
-    let client = case.client.to_string();
     let fields = case.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let fields: Vec<_> = fields.chain([(CLIENT_ADDRESS, client.as_str())]).collect();
+    let facts = case.facts.stated().map(|(fact, value)| (fact.name(), value));
+    let fields: Vec<_> = fields.chain(facts).collect();
     let mismatch = case.judge(&lend(&decide::<P>(&case.line, &fields))).err()?;
     let failure = Failure {
         place: &format!("line {}", case.line_number),

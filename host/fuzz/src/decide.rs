@@ -8,13 +8,12 @@ use std::sync::{Arc, OnceLock};
 use innkeeper::guest::{
     Candidate, DEFAULT_GUEST, Decision, Engine, Facts, Failure, GuestLimits, LoadedGuest,
 };
-use innkeeper::http::{Field, Fields, Scheme};
+use innkeeper::http::{Field, Fields};
 use innkeeper_guest::Decision as Native;
 use tokio::runtime::Runtime;
 
 /// Where all requests come from.
-pub const FACTS: Facts =
-    Facts { client: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), scheme: Scheme::Http };
+pub const FACTS: Facts<'static> = Facts::plain(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
 
 /// Bytes of the longest line that the host asks about.
 const LINE_BYTES: usize = 8 << 10;

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
+use crate::http::Scheme;
+
 /// The proxies that are believed.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
@@ -27,29 +29,57 @@ impl Proxies {
     }
 
     /// The client of a request: it came from `peer`, and these are the values of its
-    /// `X-Forwarded-For` fields in their order, to each of which a proxy appended who asked
-    /// it. The last address that is no proxy of ours; what stands before it, any client may
-    /// have written.
+    /// `X-Forwarded-For` and `X-Forwarded-Proto` fields in their order, to each of which a proxy
+    /// appended what it knows of its client.
+    ///
+    /// The address is the last one that is no proxy of ours; what stands before it, any client may
+    /// have written. The scheme is the one that the proxy of that client tells. Where fewer are
+    /// told than there are proxies, they passed on the first.
     pub fn client<'a>(
         &self,
         peer: IpAddr,
         forwarded_for: impl Iterator<Item = &'a [u8]>,
-    ) -> IpAddr {
+        forwarded_proto: impl Iterator<Item = &'a [u8]>,
+    ) -> Forwarded {
         if !self.forwards(peer) {
-            return peer;
+            return Forwarded { client: peer, scheme: None };
         }
-        let hops: Vec<_> =
-            forwarded_for.flat_map(|value| value.split(|&byte| byte == b',')).collect();
         let mut client = peer;
-        for hop in hops.into_iter().rev() {
+        let mut hops = 0_usize;
+        for hop in members(forwarded_for).into_iter().rev() {
             let Some(address) = address(hop) else { break };
             client = address;
+            hops += 1;
             if !self.forwards(client) {
                 break;
             }
         }
-        client
+        let schemes = members(forwarded_proto);
+        // The peer told the last one. Each further hop is one proxy more.
+        let further = hops.saturating_sub(1);
+        let told = schemes.len().checked_sub(1).map(|last| last.saturating_sub(further));
+        Forwarded { client, scheme: told.and_then(|at| scheme(schemes[at])) }
     }
+}
+
+/// What proxies tell of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// The client.
+    pub client: IpAddr,
+    /// The scheme that it uses, if a trusted proxy tells it.
+    pub scheme: Option<Scheme>,
+}
+
+/// The members of fields that are lists, in their order.
+fn members<'a>(values: impl Iterator<Item = &'a [u8]>) -> Vec<&'a [u8]> {
+    values.flat_map(|value| value.split(|&byte| byte == b',')).collect()
+}
+
+fn scheme(name: &[u8]) -> Option<Scheme> {
+    let name = name.trim_ascii();
+    let is = |scheme: &Scheme| name.eq_ignore_ascii_case(scheme.name().as_bytes());
+    [Scheme::Http, Scheme::Https].into_iter().find(is)
 }
 
 fn contain(networks: &[IpNet], address: IpAddr) -> bool {
@@ -65,15 +95,21 @@ fn address(hop: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::Proxies;
+    use super::{Forwarded, Proxies};
 
-    fn client(forwarded_for: &[&str]) -> String {
+    fn client(forwarded_for: &[&'static str]) -> String {
+        told(forwarded_for, &[]).client.to_string()
+    }
+
+    fn told(forwarded_for: &[&'static str], forwarded_proto: &[&'static str]) -> Forwarded {
         let networks =
             |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a network")).collect();
         let trusted = networks(&["10.0.0.0/8", "fd00::/8"]);
         let proxies = Proxies { trusted, ..Proxies::default() };
         let peer = "10.0.0.1".parse().expect("an address");
-        proxies.client(peer, forwarded_for.iter().map(|value| value.as_bytes())).to_string()
+        let bytes = |value: &&'static str| value.as_bytes();
+        let (forwarded_for, forwarded_proto) = (forwarded_for.iter(), forwarded_proto.iter());
+        proxies.client(peer, forwarded_for.map(bytes), forwarded_proto.map(bytes))
     }
 
     #[test]
@@ -103,9 +139,41 @@ mod tests {
     }
 
     #[test]
+    fn scheme_is_the_one_that_the_proxy_of_the_client_tells() {
+        let direct = &["192.0.2.1"][..];
+        let twice = &["192.0.2.1, 10.0.0.2"][..];
+        for (forwarded_for, forwarded_proto, expected) in [
+            (direct, &["https"][..], Some("https")),
+            (direct, &["HTTP"], Some("http")),
+            (&[], &[" https "], Some("https")),
+            (direct, &[], None),
+            (direct, &["wss"], None),
+            (direct, &[""], None),
+            // The client may have written what stands before.
+            (direct, &["https, http"], Some("http")),
+            (direct, &["https", "http"], Some("http")),
+            (&["10.0.0.9, 192.0.2.1"], &["https, http, http"], Some("http")),
+            // The outer proxy's, where there are two.
+            (twice, &["https, http"], Some("https")),
+            (twice, &["http, https, http"], Some("https")),
+            // The inner one passed on what the outer one told.
+            (twice, &["https"], Some("https")),
+            (twice, &["https, unknown"], Some("https")),
+            (twice, &["unknown, https"], None),
+            // Only proxies: the first of them is the client.
+            (&["10.0.0.3, 10.0.0.2"], &["http, https, http"], Some("https")),
+            (&["unknown, 10.0.0.2"], &["https, http"], Some("http")),
+        ] {
+            let scheme = told(forwarded_for, forwarded_proto).scheme.map(|scheme| scheme.name());
+            assert_eq!(scheme, expected, "{forwarded_for:?} {forwarded_proto:?}");
+        }
+    }
+
+    #[test]
     fn a_stranger_is_not_believed() {
         let peer = "192.0.2.7".parse().expect("an address");
-        let told = [&b"127.0.0.1"[..]];
-        assert_eq!(Proxies::default().client(peer, told.into_iter()), peer);
+        let told = |value: &'static [u8]| [value].into_iter();
+        let client = Proxies::default().client(peer, told(b"127.0.0.1"), told(b"https"));
+        assert_eq!(client, Forwarded { client: peer, scheme: None });
     }
 }

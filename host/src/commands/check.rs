@@ -111,7 +111,7 @@ fn sample(guest: &LoadedGuest) -> Result<Vec<Cost>, crate::guest::Failure> {
     let began = Instant::now();
     let mut samples = Vec::new();
     while samples.is_empty() || samples.len() < SAMPLES && began.elapsed() < SAMPLING {
-        samples.push(guest.measure(MEASURED_LINE, [].into_iter(), FACTS)?);
+        samples.push(guest.measure(MEASURED_LINE, [].into_iter(), FACTS.lend())?);
     }
     Ok(samples)
 }
@@ -126,5 +126,8 @@ fn count_instructions(
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))?;
     let engine = with_helpers(engine, &arguments.limits, helpers);
     let guest = LoadedGuest::load(&engine.into(), bytes).map_err(|error| anyhow!(error))?;
-    Ok(guest.measure(MEASURED_LINE, [].into_iter(), FACTS).ok().and_then(|cost| cost.instructions))
+    Ok(guest
+        .measure(MEASURED_LINE, [].into_iter(), FACTS.lend())
+        .ok()
+        .and_then(|cost| cost.instructions))
 }

@@ -15,8 +15,8 @@ use crate::cli::ExplainArguments;
 use crate::files::CacheSizes;
 use crate::guest::release::active::FailurePolicy;
 use crate::guest::validation::cases::GuestRequest;
-use crate::guest::{ActiveGuest, Decision, Facts};
-use crate::http::{Peer, Scheme};
+use crate::guest::{ActiveGuest, Decision, StatedFacts};
+use crate::http::Peer;
 use crate::http1::response_head::{self, Persistence};
 use crate::http1::{Limits, whole};
 use crate::service::Response;
@@ -54,7 +54,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let mut lines = vec![("line", arguments.line.clone()), ("guest", format!("{name} ({digest})"))];
     let (response, persistence) = match whole::read(&head, &Limits::default(), peer, None) {
         Err(refusal) => {
-            let facts = Facts { client: peer.address, scheme: Scheme::Http };
+            let facts = StatedFacts::plain(peer.address);
             let request =
                 GuestRequest { line: arguments.line.as_bytes(), fields: &arguments.fields, facts };
             let why = &refusal.why;

@@ -135,7 +135,7 @@ impl LoadedGuest {
         worker: usize,
         line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
-        facts: Facts,
+        facts: Facts<'_>,
     ) -> Decided {
         let fields = self.interests.select(fields, facts);
         let key = Key::new(line, &fields);
@@ -175,7 +175,7 @@ impl LoadedGuest {
         &self,
         line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
-        facts: Facts,
+        facts: Facts<'_>,
     ) -> Result<Decision, Failure> {
         self.program.run_with_retries(&self.request(line, fields, facts))
     }
@@ -185,7 +185,7 @@ impl LoadedGuest {
         &self,
         line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
-        facts: Facts,
+        facts: Facts<'_>,
     ) -> Result<Cost, Failure> {
         self.program.measure(&self.request(line, fields, facts))
     }
@@ -194,7 +194,7 @@ impl LoadedGuest {
         &self,
         line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
-        facts: Facts,
+        facts: Facts<'_>,
     ) -> Request {
         Request { line: line.to_vec(), fields: self.interests.select(fields, facts) }
     }

@@ -23,7 +23,7 @@ pub mod release;
 pub mod runtime;
 pub mod validation;
 
-pub use decision::request::Facts;
+pub use decision::request::{Facts, StatedFacts};
 pub use decision::{Candidate, Decision};
 pub use default_guest::DEFAULT_GUEST;
 pub use digest::Digest;

@@ -92,6 +92,18 @@ impl Version {
     }
 }
 
+impl Version {
+    /// The name that a client chooses it by (IANA, TLS ALPN Protocol IDs).
+    pub fn alpn_name(self) -> &'static str {
+        match self {
+            Version::Http10 => "http/1.0",
+            Version::Http11 => "http/1.1",
+            Version::Http2 => "h2",
+            Version::Http3 => "h3",
+        }
+    }
+}
+
 impl<'a> Request<'a> {
     /// Whether it keeps the rules that the core relies on: a line and a target in visible ASCII,
     /// names that are tokens, values without CR, LF and NUL (RFC 9110, section 5.5). A wire whose

@@ -21,6 +21,9 @@ const IN_NO_URL: &AsciiSet = &CONTROLS
 /// And what may stand neither in a path nor in a query (sections 3.3 and 3.4).
 const IN_NO_PATH: &AsciiSet = &IN_NO_URL.add(b'#').add(b'[').add(b']');
 
+/// And what may not stand in what is both, sent as it came: a `#` would end it.
+const IN_NO_TARGET: &AsciiSet = &IN_NO_URL.add(b'#');
+
 /// Where a directory is that was asked for without the `/` at its end: the last name of
 /// the path, with it, and the query. `None` if the path has it already.
 ///
@@ -52,9 +55,14 @@ pub(super) fn escaped(location: &str) -> Cow<'_, str> {
     utf8_percent_encode(location, IN_NO_URL).into()
 }
 
+/// A path with its query as it came, with what may not stand in them escaped.
+pub(super) fn escaped_target(target: &str) -> Cow<'_, str> {
+    utf8_percent_encode(target, IN_NO_TARGET).into()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{escaped, with_slash};
+    use super::{escaped, escaped_target, with_slash};
 
     #[test]
     fn directory_gets_slash_relative_to_what_was_asked_for() {
@@ -102,6 +110,9 @@ mod tests {
         );
         assert_eq!(escaped("/a?\"<b>\\"), "/a?%22%3Cb%3E%5C");
         assert_eq!(escaped("/\\evil.example"), "/%5Cevil.example");
+        let target = "/a%20b//c/../[d]?e=[f]&g='h'%23";
+        assert_eq!(escaped_target(target), target);
+        assert_eq!(escaped_target("/a#b?<c>\\"), "/a%23b?%3Cc%3E%5C");
         let plain = "https://u@[::1]:80/a%20b;c,d?e=[f]&g='h'#i";
         assert_eq!(escaped(plain), plain);
     }

@@ -10,6 +10,7 @@
 //! - `response`: what a response is made of.
 //! - `policy_fields`: the guest's fields among the host's; [`page_script`]: what `innkeeper dev`
 //!   adds to pages.
+//! - [`https`]: how clients are brought to `https`, and kept there.
 //! - [`admission`]: how much of the server a client may have.
 //! - [`record`]: one request and its response, for log and metrics.
 //! - [`explain`]: the same road, with its reasons.
@@ -20,6 +21,7 @@ mod directory;
 mod error_page;
 pub mod explain;
 mod file;
+pub mod https;
 mod location;
 mod multipart;
 pub mod page_script;
@@ -31,6 +33,7 @@ mod selection;
 
 use std::sync::Arc;
 
+pub use https::Https;
 pub use page_script::PageScript;
 pub use record::Record;
 pub use response::{Body, Content, Response};
@@ -53,6 +56,8 @@ pub struct Service {
     pub log: Option<AccessLog>,
     /// The metrics, if there are any.
     pub metrics: Option<Arc<Metrics>>,
+    /// How clients are brought to `https`.
+    pub https: Https,
     /// What is appended to pages, if anything.
     pub page_script: Option<PageScript>,
 }
@@ -60,7 +65,7 @@ pub struct Service {
 impl Service {
     /// Serves these files as this guest decides: to all clients alike, without log and metrics.
     pub fn new(files: Files, guest: Arc<ActiveGuest>) -> Service {
-        let clients = Clients::default();
-        Service { files, guest, clients, log: None, metrics: None, page_script: None }
+        let (clients, https) = (Clients::default(), Https::default());
+        Service { files, guest, clients, log: None, metrics: None, https, page_script: None }
     }
 }

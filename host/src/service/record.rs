@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::Service;
 use super::explain::Trace;
+use crate::clients::proxies::Forwarded;
 use crate::diagnostics::context;
 use crate::guest::decision::Kind;
 use crate::guest::{self, Failure};
-use crate::http::{Peer, Request};
+use crate::http::{Peer, Request, Scheme};
 use crate::log::{Draft, Entry};
 use crate::metrics::{ActiveRequest, Decision, FailureKind, Sample};
 
@@ -19,6 +20,8 @@ pub struct Record<'s, 'r> {
     service: &'s Service,
     /// The client, once it is known.
     peer: Peer,
+    /// The scheme that the client uses, unless only a proxy could tell.
+    scheme: Option<Scheme>,
     received: Received<'r>,
     request: Option<&'r Request<'r>>,
     /// How long the client is to wait, which has asked too often.
@@ -58,8 +61,20 @@ impl Service {
         let mut record =
             self.begin_unread(request.peer, Received { line: request.line, ..Received::default() });
         record.request = Some(request);
-        let forwarded_for = request.values("x-forwarded-for");
-        record.set_client(self.clients.proxies.client(request.peer.address, forwarded_for));
+        let (forwarded_for, forwarded_proto) =
+            (request.values("x-forwarded-for"), request.values("x-forwarded-proto"));
+        let proxies = &self.clients.proxies;
+        let Forwarded { client, scheme } =
+            proxies.client(request.peer.address, forwarded_for, forwarded_proto);
+        record.set_client(client);
+        record.scheme = match scheme {
+            // The proxy may end TLS, and not tell it.
+            None if request.scheme == Scheme::Http && proxies.forwards(request.peer.address) => {
+                None
+            }
+            None => Some(request.scheme),
+            told => told,
+        };
         record.over_limit = self.clients.allowance.request(record.client()).err();
         record
     }
@@ -81,6 +96,7 @@ impl Service {
         Record {
             service: self,
             peer,
+            scheme: None,
             received,
             request: None,
             over_limit: None,
@@ -93,10 +109,21 @@ impl Service {
     }
 }
 
-impl<'s> Record<'s, '_> {
+impl<'s, 'r> Record<'s, 'r> {
     /// The client: the other end of the connection, or the one that a trusted proxy names.
     pub fn client(&self) -> IpAddr {
         self.peer.address
+    }
+
+    /// The request, if it is one.
+    pub(super) fn request(&self) -> Option<&'r Request<'r>> {
+        self.request
+    }
+
+    /// The scheme that the client uses: what a trusted proxy tells, or else the connection. `None`
+    /// where such a proxy does not tell it.
+    pub(super) fn scheme(&self) -> Option<Scheme> {
+        self.scheme
     }
 
     fn set_client(&mut self, client: IpAddr) {

@@ -18,10 +18,23 @@ const ALLOW: Field = Field::fixed("Allow", "GET, HEAD, OPTIONS");
 impl Service {
     /// Responds to a request. The record notes the decision.
     pub async fn respond(&self, request: &Request<'_>, record: &mut Record<'_, '_>) -> Response {
-        if let Some(wait) = record.over_limit() {
-            return admission::too_many("requests", wait);
-        }
-        let facts = Facts { client: record.client(), scheme: request.scheme };
+        let scheme = record.scheme();
+        let response = match (record.over_limit(), self.https.redirect(request, scheme)) {
+            (Some(wait), _) => admission::too_many("requests", wait),
+            (None, Some(redirect)) => redirect,
+            (None, None) => self.decide(request, record).await,
+        };
+        self.https.secure(response, request, scheme)
+    }
+
+    /// Responds as the guest decides.
+    async fn decide(&self, request: &Request<'_>, record: &mut Record<'_, '_>) -> Response {
+        let facts = Facts {
+            client: record.client(),
+            scheme: record.scheme().unwrap_or(request.scheme),
+            version: request.version,
+            tls: request.tls,
+        };
         let (worker, fields) = (request.peer.worker, request.fields_for_guest());
         let decided = self.guest.decide(worker, request.line, fields, facts).await;
         let response = match &decided.decision {
@@ -37,9 +50,13 @@ impl Service {
 
     /// Responds to what a wire refuses: with this status, and this sentence about it.
     pub fn refuse(&self, status: u16, why: &str, record: &Record<'_, '_>) -> Response {
-        match record.over_limit() {
+        let response = match record.over_limit() {
             None => Response::text(status, why),
             Some(wait) => admission::too_many("requests", wait),
+        };
+        match record.request() {
+            Some(request) => self.https.secure(response, request, record.scheme()),
+            None => response,
         }
     }
 

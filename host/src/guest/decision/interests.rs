@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use innkeeper_cases::Fact;
+
 use super::Field;
 use super::request::Facts;
 use crate::guest::failure::Failure;
@@ -15,12 +17,6 @@ const MAX_INTERESTS: usize = 64;
 /// Characters that a message has of a name.
 const SHOWN: usize = 100;
 
-/// The fact that names the client's address.
-pub(in crate::guest) const CLIENT_ADDRESS: &str = ":client-address";
-
-/// The fact that names the URL's scheme.
-pub(in crate::guest) const SCHEME: &str = ":scheme";
-
 /// The fields and facts that a guest reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::guest) struct Interests(Vec<Interest>);
@@ -29,10 +25,8 @@ pub(in crate::guest) struct Interests(Vec<Interest>);
 enum Interest {
     /// The header fields of this name, in lower case.
     Field(String),
-    /// `:client-address`
-    ClientAddress,
-    /// `:scheme`
-    Scheme,
+    /// A fact.
+    Fact(Fact),
 }
 
 /// Why a guest's interests are not accepted.
@@ -52,12 +46,15 @@ impl fmt::Display for InterestsError {
             InterestsError::TooMany(count) => {
                 write!(f, "the guest is interested in {count} fields; {MAX_INTERESTS} are allowed")
             }
-            InterestsError::Name(name) => write!(
-                f,
-                "the guest is interested in {:?}, which is neither a field name nor one of the \
-                 facts `{CLIENT_ADDRESS}` and `{SCHEME}`",
-                text::beginning(name, SHOWN)
-            ),
+            InterestsError::Name(name) => {
+                let facts = Fact::ALL.map(|fact| format!("`{}`", fact.name())).join(", ");
+                write!(
+                    f,
+                    "the guest is interested in {:?}, which is neither a field name nor one of \
+                     the facts {facts}",
+                    text::beginning(name, SHOWN)
+                )
+            }
             InterestsError::Failed(failure) => {
                 write!(f, "the guest fails when it is asked for its interests: {failure}")
             }
@@ -73,11 +70,10 @@ impl Interests {
         if names.len() > MAX_INTERESTS {
             return Err(InterestsError::TooMany(names.len()));
         }
-        let interest = |name: String| match name.as_str() {
-            CLIENT_ADDRESS => Ok(Interest::ClientAddress),
-            SCHEME => Ok(Interest::Scheme),
-            _ if is_token(&name) => Ok(Interest::Field(name.to_ascii_lowercase())),
-            _ => Err(InterestsError::Name(name)),
+        let interest = |name: String| match Fact::from_name(&name) {
+            Some(fact) => Ok(Interest::Fact(fact)),
+            None if is_token(&name) => Ok(Interest::Field(name.to_ascii_lowercase())),
+            None => Err(InterestsError::Name(name)),
         };
         names.into_iter().map(interest).collect::<Result<_, _>>().map(Interests)
     }
@@ -86,8 +82,7 @@ impl Interests {
     pub(in crate::guest) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|interest| match interest {
             Interest::Field(name) => name,
-            Interest::ClientAddress => CLIENT_ADDRESS,
-            Interest::Scheme => SCHEME,
+            Interest::Fact(fact) => fact.name(),
         })
     }
 
@@ -96,18 +91,16 @@ impl Interests {
     pub(in crate::guest) fn select<'a>(
         &self,
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
-        facts: Facts,
+        facts: Facts<'_>,
     ) -> Vec<Field> {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let fact = |name: &str, value: String| Field {
-            name: name.to_owned().into(),
-            value: value.into_bytes().into(),
-        };
         let facts = self.0.iter().filter_map(|interest| match interest {
-            Interest::ClientAddress => Some(fact(CLIENT_ADDRESS, facts.client.to_string())),
-            Interest::Scheme => Some(fact(SCHEME, facts.scheme.name().to_owned())),
+            Interest::Fact(fact) => {
+                let value = facts.value(*fact)?.into_owned().into_bytes();
+                Some(Field { name: fact.name().into(), value: value.into() })
+            }
             Interest::Field(_) => None,
         });
         let read = fields.filter_map(|(name, value)| {

@@ -1,9 +1,12 @@
 //! The request that a guest is shown.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
+use innkeeper_cases::Fact;
+
 use super::Field;
-use crate::http::Scheme;
+use crate::http::{ClientCertificate, Scheme, Tls, TlsVersion, Version};
 
 /// A request, as far as the guest reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +19,120 @@ pub(in crate::guest) struct Request {
 
 /// What is known of a request besides its head.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts {
+pub struct Facts<'a> {
     /// The client's address.
     pub client: IpAddr,
-    /// The scheme of the target URI.
+    /// The scheme that the client uses.
     pub scheme: Scheme,
+    /// The version of HTTP.
+    pub version: Version,
+    /// What TLS tells of the connection, if it has TLS.
+    pub tls: Option<&'a Tls>,
+}
+
+impl Facts<'static> {
+    /// Those of a request by HTTP/1.1 on a plain connection.
+    pub const fn plain(client: IpAddr) -> Facts<'static> {
+        Facts { client, scheme: Scheme::Http, version: Version::Http11, tls: None }
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// The value of a fact, as `wit/policy.wit` has it; `None` if this request does not have it.
+    pub(super) fn value(&self, fact: Fact) -> Option<Cow<'a, str>> {
+        let client = || self.tls?.client.as_ref();
+        Some(match fact {
+            Fact::ClientAddress => self.client.to_string().into(),
+            Fact::Scheme => self.scheme.name().into(),
+            Fact::Protocol => self.version.alpn_name().into(),
+            Fact::TlsVersion => self.tls?.version.name().into(),
+            Fact::TlsServerName => self.tls?.server_name.as_deref()?.into(),
+            Fact::ClientCertificate => (&*client()?.sha256).into(),
+            Fact::ClientName => client()?.name.as_deref()?.into(),
+        })
+    }
+}
+
+/// The facts of a request that is made up.
+#[derive(Clone, Debug)]
+pub struct StatedFacts {
+    client: IpAddr,
+    scheme: Scheme,
+    version: Version,
+    tls: Option<Tls>,
+}
+
+impl StatedFacts {
+    /// Those of a request by HTTP/1.1 on a plain connection.
+    pub const fn plain(client: IpAddr) -> StatedFacts {
+        StatedFacts { client, scheme: Scheme::Http, version: Version::Http11, tls: None }
+    }
+
+    /// As they are lent to a guest.
+    pub fn lend(&self) -> Facts<'_> {
+        let &StatedFacts { client, scheme, version, ref tls } = self;
+        Facts { client, scheme, version, tls: tls.as_ref() }
+    }
+}
+
+impl From<&innkeeper_cases::Facts> for StatedFacts {
+    fn from(facts: &innkeeper_cases::Facts) -> StatedFacts {
+        let text = |fact| facts.value(fact).map(Box::from);
+        let tls = facts.is_tls().then(|| Tls {
+            version: match facts.value(Fact::TlsVersion) {
+                Some("1.2") => TlsVersion::Tls12,
+                _ => TlsVersion::Tls13,
+            },
+            server_name: text(Fact::TlsServerName),
+            client: text(Fact::ClientCertificate)
+                .map(|sha256| ClientCertificate { sha256, name: text(Fact::ClientName) }),
+        });
+        StatedFacts {
+            client: facts.client(),
+            scheme: match facts.value(Fact::Scheme) {
+                Some("https") => Scheme::Https,
+                _ => Scheme::Http,
+            },
+            version: match facts.value(Fact::Protocol) {
+                Some("http/1.0") => Version::Http10,
+                Some("h2") => Version::Http2,
+                _ => Version::Http11,
+            },
+            tls,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use innkeeper_cases::Fact;
+
+    use super::StatedFacts;
+
+    /// What a case states is what a guest gets.
+    #[test]
+    fn stated_facts_have_the_values_that_are_stated() {
+        let hex = "0123456789abcdef".repeat(4);
+        let mut stated = innkeeper_cases::Facts::default();
+        let check = |stated: &innkeeper_cases::Facts| {
+            let facts = StatedFacts::from(stated);
+            for fact in Fact::ALL {
+                assert_eq!(facts.lend().value(fact).as_deref(), stated.value(fact), "{fact:?}");
+            }
+        };
+        check(&stated);
+        for (fact, value) in [
+            (Fact::ClientAddress, "2001:db8::1"),
+            (Fact::Scheme, "https"),
+            (Fact::Protocol, "http/1.0"),
+            (Fact::Protocol, "h2"),
+            (Fact::TlsVersion, "1.2"),
+            (Fact::TlsServerName, "a.example"),
+            (Fact::ClientName, "alice"),
+            (Fact::ClientCertificate, hex.as_str()),
+        ] {
+            stated.state(fact, value).expect("a fact");
+            check(&stated);
+        }
+    }
 }

@@ -86,7 +86,7 @@ impl ActiveGuest {
         worker: usize,
         line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
-        facts: Facts,
+        facts: Facts<'_>,
     ) -> Decided {
         let guest = self.current.load_full();
         let decided = guest.decide(worker, line, fields.clone(), facts).await;

@@ -157,8 +157,7 @@ mod tests {
         let [kept] = &files(&cache)[..] else { panic!("one file") };
         let written = fs::metadata(kept).expect("metadata").modified().expect("a time");
         let again = load(&cache);
-        let facts =
-            Facts { client: std::net::Ipv4Addr::LOCALHOST.into(), scheme: Default::default() };
+        let facts = Facts::plain(std::net::Ipv4Addr::LOCALHOST.into());
         assert!(again.decide_uncached(b"GET /a HTTP/1.1", std::iter::empty(), facts).is_ok());
         let still = fs::metadata(kept).expect("metadata").modified().expect("a time");
         assert_eq!(written, still);
@@ -255,8 +254,7 @@ mod tests {
             let engine = engine.start().expect("threads");
             let engine = engine.keeping_code(CodeCache::open(folder.path()).expect("a cache"));
             let guest = LoadedGuest::load(&Arc::new(engine), &edited(text)).expect("a guest");
-            let facts =
-                Facts { client: std::net::Ipv4Addr::LOCALHOST.into(), scheme: Default::default() };
+            let facts = Facts::plain(std::net::Ipv4Addr::LOCALHOST.into());
             let decision = guest
                 .decide_uncached(b"( / HTTP/1.1", std::iter::empty(), facts)
                 .expect("a decision");

@@ -16,14 +16,13 @@ use super::cases::{CaseFile, GuestRequest};
 use super::error::{FailedCases, ValidationError};
 use super::request_lines::request_lines;
 use super::warnings::{self, Warning};
-use crate::guest::decision::request::Facts;
+use crate::guest::decision::request::StatedFacts;
 use crate::guest::decision::{Decision, Kind};
 use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::runtime::decision_cost::cpu_time;
 use crate::helper::CancelToken;
-use crate::http::Scheme;
 use crate::text;
 
 /// Characters that a message has of a decision.
@@ -36,7 +35,7 @@ const SHOWN_OF_LINES: usize = 60;
 pub const MEASURED_LINE: &[u8] = b"GET /index.html HTTP/1.1";
 
 /// The facts of all requests of a check.
-pub const FACTS: Facts = Facts { client: IpAddr::V4(Ipv4Addr::LOCALHOST), scheme: Scheme::Http };
+pub const FACTS: StatedFacts = StatedFacts::plain(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 /// What a guest passed.
 #[derive(Clone, Debug, Default)]

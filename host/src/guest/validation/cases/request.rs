@@ -3,25 +3,24 @@
 use innkeeper_cases::Case;
 
 use crate::guest::decision::Decision;
-use crate::guest::decision::request::Facts;
+use crate::guest::decision::request::StatedFacts;
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::LoadedGuest;
 
 /// A request, as far as a guest may see it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct GuestRequest<'a> {
     /// The request line.
     pub line: &'a [u8],
     /// The header fields.
     pub fields: &'a [(String, String)],
     /// What is known of the request besides its head.
-    pub facts: Facts,
+    pub facts: StatedFacts,
 }
 
 impl<'a> From<&'a Case> for GuestRequest<'a> {
     fn from(case: &'a Case) -> GuestRequest<'a> {
-        let facts = Facts { client: case.client, scheme: Default::default() };
-        GuestRequest { line: &case.line, fields: &case.fields, facts }
+        GuestRequest { line: &case.line, fields: &case.fields, facts: (&case.facts).into() }
     }
 }
 
@@ -29,6 +28,6 @@ impl GuestRequest<'_> {
     /// Has the guest decide, as [`LoadedGuest::decide_uncached`] does.
     pub fn decide(&self, guest: &LoadedGuest) -> Result<Decision, Failure> {
         let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        guest.decide_uncached(self.line, fields, self.facts)
+        guest.decide_uncached(self.line, fields, self.facts.lend())
     }
 }
