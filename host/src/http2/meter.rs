@@ -23,12 +23,16 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// Bytes that weigh as much as one frame: fewer are overhead, as `h2` has it for DATA.
 const BYTES_PER_FRAME: u32 = 256;
+
+/// Bytes of content for which there is room on a connection that begins (RFC 9113, section 6.9.2).
+const FIRST_WINDOW: u64 = 65_535;
 
 /// Frames that SETTINGS weigh as much as: they are applied to each stream.
 const SETTINGS_WEIGHT: u32 = 10;
@@ -53,6 +57,12 @@ pub(crate) struct Meter {
     header: [u8; HEADER_BYTES],
     header_length: usize,
     is_in_field_section: bool,
+    /// Bytes of content for which the client has made room on the connection since it began, and
+    /// that were given to `h2`.
+    window: u64,
+    sent: u64,
+    /// What came of the number in a WINDOW_UPDATE for the connection.
+    increment: Option<u32>,
     /// When the frame or field section began that is not whole.
     begun: Option<Instant>,
     /// Frames that were sent and not made good.
@@ -86,6 +96,9 @@ impl Meter {
             header: [0; HEADER_BYTES],
             header_length: 0,
             is_in_field_section: false,
+            window: FIRST_WINDOW,
+            sent: 0,
+            increment: None,
             begun: None,
             spent: 0,
             made_good: now,
@@ -108,6 +121,7 @@ impl Meter {
             } else if self.payload_left > 0 {
                 let skipped = bytes.len().min(self.payload_left as usize);
                 self.payload_left -= skipped as u32;
+                self.note_increment(&bytes[..skipped]);
                 bytes = &bytes[skipped..];
                 self.payload_left == 0
             } else {
@@ -128,9 +142,10 @@ impl Meter {
     /// Counts the frame with this header. True if it has no payload.
     fn begin_frame(&mut self, now: Instant) -> Result<bool, Flood> {
         self.header_length = 0;
-        let [high, middle, low, kind, flags, ..] = self.header;
+        let [high, middle, low, kind, flags, stream @ ..] = self.header;
         let length = u32::from_be_bytes([0, high, middle, low]);
         self.payload_left = length;
+        self.increment = (kind == WINDOW_UPDATE && stream == [0; 4]).then_some(0);
         match kind {
             DATA => {
                 // How long a body may take is bounded elsewhere, and no stream has two ends.
@@ -151,6 +166,17 @@ impl Meter {
             _ => self.spend(1 + length / BYTES_PER_FRAME)?,
         }
         Ok(length == 0)
+    }
+
+    /// Notes a part of a payload, and at its end the room that it makes.
+    fn note_increment(&mut self, part: &[u8]) {
+        if let Some(increment) = self.increment {
+            let increment = part.iter().fold(increment, |sum, &byte| sum << 8 | u32::from(byte));
+            self.increment = Some(increment);
+            if self.payload_left == 0 {
+                self.window += u64::from(increment & 0x7fff_ffff);
+            }
+        }
     }
 
     fn count_reset(&mut self, now: Instant) -> Result<(), Flood> {
@@ -182,8 +208,9 @@ impl Meter {
         self.make_good(FRAMES_PER_REQUEST);
     }
 
-    /// Notes bytes of a response's content, for which the client had made room.
+    /// Notes bytes of a response's content that `h2` was given, as the client had made room.
     pub(crate) fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
         // A client that makes room for a few at a time is not honest.
         let frames = u32::try_from(bytes).unwrap_or(u32::MAX) / BYTES_PER_FRAME;
         self.make_good(frames);
@@ -192,6 +219,16 @@ impl Meter {
     /// Notes that a response was sent to its end.
     pub(crate) fn finished(&mut self) {
         self.resets = 0;
+    }
+
+    /// Bytes of content that `h2` was given since the connection began.
+    pub(crate) fn all_sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Whether the client has room for no more content, whatever its stream.
+    pub(crate) fn is_window_full(&self) -> bool {
+        self.sent >= self.window
     }
 
     /// When the preface, a frame or a field section began that is not whole yet. DATA is none of
@@ -207,13 +244,14 @@ mod tests {
 
     use tokio::time::{Instant, advance};
 
-    use super::{CONTINUATION, DATA, END_HEADERS, END_STREAM, Flood, HEADERS, Meter, RST_STREAM};
+    use super::{
+        CONTINUATION, DATA, END_HEADERS, END_STREAM, FIRST_WINDOW, Flood, HEADERS, Meter,
+        RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    };
     use crate::http2::limits::Limits;
 
     const PRIORITY: u8 = 2;
-    const SETTINGS: u8 = 4;
     const PING: u8 = 6;
-    const WINDOW_UPDATE: u8 = 8;
     /// Its text is nothing to the meter.
     const PREFACE: &[u8] = &[b'P'; 24];
 
@@ -328,6 +366,29 @@ mod tests {
         let mut meter = begun();
         advance(Duration::from_secs(3600)).await;
         assert_eq!(most(&mut meter, &ping), (1000, Some(Flood::Frames)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn room_of_the_connection_is_counted_however_it_is_split() {
+        let more = b"\0\0\x04\x08\0\0\0\0\0\x80\x01\x02\x03";
+        let of_a_stream = b"\0\0\x04\x08\0\0\0\0\x01\0\0\0\x01";
+        for size in 1..=more.len() {
+            let mut meter = begun();
+            meter.sent(FIRST_WINDOW as usize - 1);
+            assert!(!meter.is_window_full());
+            meter.sent(1);
+            assert!(meter.is_window_full());
+            meter.read(of_a_stream).expect("WINDOW_UPDATE");
+            assert!(meter.is_window_full());
+            for piece in more.chunks(size) {
+                meter.read(piece).expect("WINDOW_UPDATE");
+            }
+            meter.sent(0x0001_0203 - 1);
+            assert!(!meter.is_window_full(), "pieces of {size} bytes");
+            meter.sent(1);
+            assert!(meter.is_window_full(), "pieces of {size} bytes");
+            assert_eq!(meter.all_sent(), FIRST_WINDOW + 0x0001_0203);
+        }
     }
 
     #[tokio::test(start_paused = true)]

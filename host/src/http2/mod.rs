@@ -3,11 +3,14 @@
 //!
 //! - [`limits`]: how much, how many and how long, each with its reason.
 //! - `meter`: what a client sends beside its requests, and when that is too much.
+//! - `patience`: how long a stream may wait for its client to make room.
 //! - `priority`: how urgent a client finds a response; `turns`: which stream sends next.
 
 pub mod limits;
 #[allow(dead_code, reason = "the driver that feeds it is still to come")]
 mod meter;
+#[allow(dead_code, reason = "the driver that asks is still to come")]
+mod patience;
 #[allow(dead_code, reason = "the driver that asks is still to come")]
 mod priority;
 #[allow(dead_code, reason = "the driver that asks is still to come")]
