@@ -28,8 +28,11 @@ const MAX_INHERITED: usize = 128;
 /// make none later. There is one service manager for a process.
 static MANAGER: OnceLock<(UnixDatagram, SocketAddr)> = OnceLock::new();
 
-/// Takes the sockets that listen already, if there are any.
-pub fn inherited_listeners() -> anyhow::Result<Vec<TcpListener>> {
+/// Takes the sockets that listen already, if there are any, each with its name
+/// (`FileDescriptorName=`). One that has none is called as its unit.
+pub fn inherited_listeners() -> anyhow::Result<Vec<(String, TcpListener)>> {
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let names: Vec<_> = names.split(':').collect();
     let is_given = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if is_given("LISTEN_FDS") {
         let count = std::env::var("LISTEN_FDS").ok().and_then(|text| text.parse::<usize>().ok());
@@ -55,7 +58,7 @@ pub fn inherited_listeners() -> anyhow::Result<Vec<TcpListener>> {
                 .ok_or_else(|| anyhow!("it is gone"))
                 .with_context(cannot)?;
             check_that_it_listens(&listener).with_context(cannot)?;
-            Ok(listener)
+            Ok((names.get(number).copied().unwrap_or_default().to_owned(), listener))
         })
         .collect()
 }

@@ -94,6 +94,14 @@ fn what_the_configuration_names_and_is_wrong_is_1() {
     let long = format!("unix:{}", "a".repeat(110));
     for (flags, told) in [
         (&["--listen", "192.0.2.1:80"][..], "this machine does not have that address"),
+        (&["--listen-tls", "127.0.0.1:0"], "--listen-tls 127.0.0.1:0 needs a certificate: set"),
+        (&["--self-signed"], "no address is for TLS: add --listen-tls ADDR:PORT, as in"),
+        (&["--tls-client-ca", "ca.pem"], "--tls-client-ca is set, and no address is for TLS"),
+        (
+            &["--self-signed", "--listen-tls", "[::]:1", "--listen", "[::1]:1"],
+            "--listen-tls [::]:1 is the address of --listen [::1]:1; choose another port",
+        ),
+        (&["--listen", "[::]:1", "--listen", "[::]:1"], "--listen [::]:1 is set twice"),
         (&["--guest", "none.wasm"], "cannot read the guest none.wasm: No such file"),
         (&["--guest", "file"], "file is rejected: not WebAssembly"),
         (&["--cases", "none.toml"], "cannot read the cases none.toml: No such file"),

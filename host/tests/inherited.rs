@@ -72,6 +72,19 @@ fn one_that_is_wrong_among_others_is_named() {
 }
 
 #[test]
+fn socket_named_https_is_for_tls_and_another_is_not() {
+    for (environment, why) in [
+        ("LISTEN_FDS=1 LISTEN_FDNAMES=https", "and needs a certificate: set --tls-certificate"),
+        ("LISTEN_FDS=1 INNKEEPER_SELF_SIGNED=1", "name one https (FileDescriptorName=https in"),
+        ("LISTEN_FDS=1 LISTEN_FDNAMES=http INNKEEPER_SELF_SIGNED=1", "leave out --self-signed"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let said = refused(environment, listener.into());
+        assert!(said.contains(why), "{environment}: {said}");
+    }
+}
+
+#[test]
 fn number_of_sockets_that_makes_no_sense_is_refused() {
     for count in ["x", "-1", "1000000000", "99999999999999999999"] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -89,7 +89,7 @@ mod tests {
     use crate::guest::release::active::Fallback;
     use crate::http::Scheme;
     use crate::in_flight;
-    use crate::server::MAX_CONNECTIONS;
+    use crate::server::{Address, MAX_CONNECTIONS};
     use crate::transport::{self, ListenAddress};
     use crate::{http1, http2, tls};
     use clap::error::ErrorKind;
@@ -111,7 +111,7 @@ mod tests {
         let settings = serving(&[]);
         assert_eq!(settings.root, Path::new("html"));
         let address = "127.0.0.1:7890".parse().expect("an address");
-        assert_eq!(settings.listen(), [(Scheme::Http, address)]);
+        assert_eq!(settings.listen(), [Address { scheme: Scheme::Http, socket: address }]);
         assert_eq!((settings.guest.file, settings.log.verbose), (None, false));
         assert_eq!(settings.log.access, AccessLog::Combined);
     }
@@ -126,10 +126,8 @@ mod tests {
 
     #[test]
     fn default_address_is_for_tls_where_there_is_a_certificate() {
-        let listen = |typed: &[&str]| {
-            let listen = serving(typed).listen().into_iter();
-            listen.map(|(scheme, address)| format!("{}://{address}", scheme.name())).collect()
-        };
+        let listen =
+            |typed: &[&str]| serving(typed).listen().iter().map(ToString::to_string).collect();
         let check = |typed: &[&str], expected: &[&str]| {
             let listen: Vec<String> = listen(typed);
             assert_eq!(listen, expected, "{typed:?}");

@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use anyhow::{Context, anyhow};
 
 use super::engine::{self, Compilation};
 use super::guest::read_or_default;
+use super::listeners::{self, Listeners, overlap};
 use super::open::{open_root, read_access, token_has_an_address};
 use super::stdout::print;
 use super::worst_case;
@@ -26,8 +26,7 @@ use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::validation::cases::{CaseFile, read_cases};
 use crate::guest::validation::validate::{Validated, validate};
 use crate::named_file;
-use crate::server;
-use crate::service_manager;
+use crate::server::{self, Address};
 use crate::text::escaped;
 use crate::transport::ListenAddress;
 use crate::transport::endpoint::Bound;
@@ -85,44 +84,50 @@ fn check_root(settings: &Settings) -> anyhow::Result<String> {
     Ok(absolute.as_ref().unwrap_or(&settings.root).display().to_string())
 }
 
-/// Sockets that systemd passes take the place of the addresses. Gives the addresses that count.
-fn check_addresses(
-    settings: &Settings,
-    findings: &mut Findings,
-) -> anyhow::Result<Vec<SocketAddr>> {
-    let inherited = match service_manager::inherited_listeners() {
-        Ok(inherited) => inherited,
+/// Gives the addresses that count.
+fn check_addresses(settings: &Settings, findings: &mut Findings) -> anyhow::Result<Vec<Address>> {
+    let listeners = match Listeners::find(settings) {
+        Ok(listeners) => listeners,
         Err(error) => {
             findings.note("listen", Err(error))?;
             return Ok(Vec::new());
         }
     };
-    if inherited.is_empty() {
-        for &address in &settings.listen {
-            findings.note("listen", check_address(address))?;
+    let addresses = listeners.addresses();
+    match &listeners {
+        Listeners::Set(_) => {
+            for &address in &addresses {
+                findings.note("listen", check_address(address))?;
+            }
         }
-        return Ok(settings.listen.clone());
+        Listeners::Passed(_) => {
+            for address in &addresses {
+                let passed = format!("{address}, which the service manager passes");
+                findings.note("listen", Ok(passed))?;
+            }
+        }
     }
-    let passed = format!("{} sockets are passed by the service manager", inherited.len());
-    findings.note("listen", Ok(passed))?;
-    Ok(inherited.iter().filter_map(|socket| socket.local_addr().ok()).collect())
+    for problem in listeners.problems(settings) {
+        findings.note("listen", Err(problem))?;
+    }
+    Ok(addresses)
 }
 
 /// An address that is in use is no problem: maybe the server that this one is to replace has it.
 /// nginx -t does the same.
-fn check_address(address: SocketAddr) -> anyhow::Result<String> {
-    match try_bind(address) {
-        Ok(()) => Ok(format!("http://{address}")),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(format!(
-            "http://{address}, which is in use: its server must stop before this one starts"
-        )),
-        Err(error) => Err(explain(address, error)),
+fn check_address(address: Address) -> anyhow::Result<String> {
+    match try_bind(address.socket) {
+        Ok(()) => Ok(address.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Ok(format!("{address}, which is in use: its server must stop before this one starts"))
+        }
+        Err(error) => Err(explain(address.socket, error)),
     }
 }
 
 fn possible_connections(settings: &Settings) -> anyhow::Result<usize> {
     let wanted = settings.limits.max_connections;
-    server::possible_connections(wanted, settings.worker_count(), settings.listen.len())
+    server::possible_connections(wanted, settings.worker_count(), settings.listen().len())
 }
 
 fn describe_connections(possible: usize, wanted: usize) -> String {
@@ -191,7 +196,7 @@ fn check_access_log(settings: &Settings) -> anyhow::Result<String> {
 
 fn check_admin(
     settings: &Settings,
-    addresses: &[SocketAddr],
+    addresses: &[Address],
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
     let Some(address) = &settings.admin.listen else {
@@ -204,9 +209,10 @@ fn check_admin(
     });
     findings.note("admin", access.map(|access| format!("{address}: {access}")))?;
     if let ListenAddress::Tcp(admin) = address
-        && let Some(other) = addresses.iter().find(|other| overlap(other, admin))
+        && let Some(other) = addresses.iter().find(|other| overlap(other.socket, *admin))
     {
-        let problem = anyhow!("--admin {admin} is the address of --listen {other}; choose another");
+        let (flag, other) = (listeners::flag(other), other.socket);
+        let problem = anyhow!("--admin {admin} is the address of {flag} {other}; choose another");
         return findings.note("admin", Err(problem));
     }
     match Bound::check(address) {
@@ -217,14 +223,6 @@ fn check_admin(
         ),
         Err(error) => findings.note("admin", Err(anyhow!(error).context("--admin"))),
     }
-}
-
-/// Whether one of two sockets would keep the other from listening.
-fn overlap(one: &SocketAddr, other: &SocketAddr) -> bool {
-    let all = |address: &SocketAddr| address.ip().is_unspecified();
-    let same_ip =
-        one.ip() == other.ip() || one.is_ipv4() == other.is_ipv4() && (all(one) || all(other));
-    one.port() != 0 && one.port() == other.port() && same_ip
 }
 
 fn check_sandbox(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {

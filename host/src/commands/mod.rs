@@ -24,6 +24,7 @@ pub mod explain;
 mod guest;
 pub mod health;
 mod lifecycle;
+mod listeners;
 pub mod new;
 mod open;
 mod sandbox;

@@ -8,16 +8,16 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail};
 
 use super::engine::{self, Compilation};
+use super::listeners::Listeners;
 use crate::admin::access::Access;
 use crate::cli::Settings;
 use crate::files::{CacheSizes, Caches, Files, Options, Resolver};
 use crate::guest::PreparedEngine;
 use crate::guest::runtime::code_cache::CodeCache;
-use crate::http::Scheme;
 use crate::in_flight;
 use crate::line_writer::{Output, file::LineFile};
 use crate::log::Format;
-use crate::server::{Address, Server};
+use crate::server::Server;
 use crate::service_manager;
 use crate::transport::ListenAddress;
 use crate::transport::endpoint::Bound;
@@ -49,7 +49,7 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     let engine = engine::prepare(settings.guest_limits(), workers, compilation)?;
     let log = open_log(settings)?;
     let code_cache = open_code_cache(settings)?;
-    let server = open_sockets(settings, workers)?;
+    let server = Listeners::find(settings)?.open(settings, workers)?;
     let admin = open_admin(settings, is_dev)?;
     Ok(Opened { workers, files, server, admin, log, engine, code_cache })
 }
@@ -105,19 +105,6 @@ fn open_code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
             tracing::warn!(error = %problem, "code cache is off, guests are compiled at each start");
             Ok(None)
         }
-    }
-}
-
-/// Binds the addresses, or takes over the sockets that systemd passes.
-fn open_sockets(settings: &Settings, workers: NonZeroUsize) -> anyhow::Result<Server> {
-    let inherited = service_manager::inherited_listeners()?;
-    let max_connections = settings.limits.max_connections;
-    if inherited.is_empty() {
-        let plain = |&socket| Address { scheme: Scheme::Http, socket };
-        let addresses: Vec<_> = settings.listen.iter().map(plain).collect();
-        Server::bind(&addresses, workers, max_connections)
-    } else {
-        Server::inherit(inherited, workers, max_connections)
     }
 }
 

@@ -7,7 +7,6 @@
 pub mod connection;
 mod worker;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -23,6 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::files::OPEN_FILES;
 use crate::http::Scheme;
 use crate::supervise;
+pub use crate::transport::Address;
 use crate::transport::listener::{bind_for_all, explain, local_address, prepare};
 pub use worker::{HEARTBEAT, Place, Serve};
 use worker::{Listening, Worker, new_runtime};
@@ -46,22 +46,6 @@ const DESCRIPTORS_PER_LISTENER: u64 = 3;
 
 /// Descriptors that a connection needs: its socket, and the file it sends.
 const DESCRIPTORS_PER_CONNECTION: u64 = 2;
-
-/// Where a server listens, and for requests of which scheme: for `https` it speaks TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// The scheme.
-    pub scheme: Scheme,
-    /// The address and the port.
-    pub socket: SocketAddr,
-}
-
-impl fmt::Display for Address {
-    /// As a URL without a path.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.name(), self.socket)
-    }
-}
 
 /// Sockets that are bound and listen, and from which nothing was accepted yet.
 pub struct Server {
@@ -122,15 +106,15 @@ impl Server {
     /// service manager keeps while one server goes and the next one comes. All workers
     /// accept from each of them.
     pub fn inherit(
-        inherited: Vec<std::net::TcpListener>,
+        inherited: Vec<(Scheme, std::net::TcpListener)>,
         workers: NonZeroUsize,
         max_connections: NonZeroUsize,
     ) -> anyhow::Result<Server> {
         let max_connections = possible_connections(max_connections, workers, inherited.len())?;
         let mut addresses = Vec::new();
         let mut listeners: Vec<Vec<_>> = (0..workers.get()).map(|_| Vec::new()).collect();
-        let scheme = Scheme::Http;
-        for socket in inherited.into_iter().map(Socket::from) {
+        for (scheme, socket) in inherited {
+            let socket = Socket::from(socket);
             prepare(&socket).context("cannot use an inherited socket")?;
             addresses.push(Address { scheme, socket: local_address(&socket)? });
             for listeners in &mut listeners {

@@ -1,10 +1,29 @@
-//! Where a server listens: an address, or a socket in the file system.
+//! Where a server listens: an address with a scheme, or for the administration a socket in the
+//! file system.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Where a server listens.
+use crate::http::Scheme;
+
+/// Where a server listens, and for requests of which scheme: for `https` it speaks TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// The address and the port.
+    pub socket: SocketAddr,
+}
+
+impl fmt::Display for Address {
+    /// As a URL without a path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.name(), self.socket)
+    }
+}
+
+/// Where an administration listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
     /// An address and a port.

@@ -30,6 +30,6 @@ pub(crate) mod stream;
 pub(crate) mod transfer;
 pub(crate) mod unsent;
 
-pub use address::ListenAddress;
+pub use address::{Address, ListenAddress};
 pub use limits::Limits;
 pub use send_scheduler::SendScheduler;

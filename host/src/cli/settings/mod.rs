@@ -32,6 +32,7 @@ use crate::guest::GuestLimits;
 use crate::guest::release::active::FailurePolicy;
 use crate::http::Scheme;
 use crate::http2::Http2;
+use crate::transport::Address;
 
 /// The port of the notes that the project began with, for this machine alone.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7890);
@@ -145,12 +146,13 @@ impl Settings {
     }
 
     /// The addresses to listen on, each with what is spoken there.
-    pub fn listen(&self) -> Vec<(Scheme, SocketAddr)> {
+    pub fn listen(&self) -> Vec<Address> {
+        let over = |scheme| move |&socket| Address { scheme, socket };
         if self.listen.is_empty() && self.listen_tls.is_empty() {
-            return vec![(Scheme::Https, DEFAULT_ADDRESS)];
+            return vec![over(Scheme::Https)(&DEFAULT_ADDRESS)];
         }
-        let plain = self.listen.iter().map(|&address| (Scheme::Http, address));
-        plain.chain(self.listen_tls.iter().map(|&address| (Scheme::Https, address))).collect()
+        let plain = self.listen.iter().map(over(Scheme::Http));
+        plain.chain(self.listen_tls.iter().map(over(Scheme::Https))).collect()
     }
 
     /// How HTTP/2 is spoken.

@@ -1,0 +1,185 @@
+//! Where a server listens: the addresses that are set, or the sockets that the service manager
+//! passes. Each is for `http` or for `https`.
+
+use std::fmt;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+
+use anyhow::anyhow;
+
+use crate::cli::Settings;
+use crate::http::Scheme;
+use crate::server::{Address, Server};
+use crate::service_manager;
+
+/// What the sockets for TLS are called that the service manager passes (`FileDescriptorName=`).
+const TLS_SOCKET: &str = "https";
+
+/// Where a server listens.
+pub(super) enum Listeners {
+    /// At these addresses, once they are bound.
+    Set(Vec<Address>),
+    /// On these sockets, which the service manager passes.
+    Passed(Vec<(Scheme, TcpListener)>),
+}
+
+/// Why a server cannot listen there.
+#[derive(Debug)]
+enum Problem {
+    /// A certificate that no listener has a use for, by the setting that names it.
+    UnusedCertificate { setting: &'static str, example: SocketAddr },
+    /// The same, with sockets of the service manager.
+    UnnamedSockets { setting: &'static str },
+    /// A listener for TLS, without a certificate.
+    NoCertificate(Address),
+    /// The same, with a socket of the service manager.
+    NoCertificateForSocket(SocketAddr),
+    /// Two listeners that keep each other from listening.
+    SameAddress(Address, Address),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::UnusedCertificate { setting, example } => write!(
+                f,
+                "{setting} is set, and no address is for TLS: add --listen-tls ADDR:PORT, as in \
+                 --listen-tls {example}, or leave out {setting}"
+            ),
+            Problem::UnnamedSockets { setting } => write!(
+                f,
+                "{setting} is set, and no socket that the service manager passes is for TLS: name \
+                 one {TLS_SOCKET} (FileDescriptorName={TLS_SOCKET} in its unit), or leave out \
+                 {setting}"
+            ),
+            Problem::NoCertificate(address) => write!(
+                f,
+                "--listen-tls {} needs a certificate: set --tls-certificate and --tls-key, or \
+                 --self-signed for development",
+                address.socket
+            ),
+            Problem::NoCertificateForSocket(address) => write!(
+                f,
+                "the socket {address} is for TLS, as it is named {TLS_SOCKET}, and needs a \
+                 certificate: set --tls-certificate and --tls-key"
+            ),
+            Problem::SameAddress(one, other) if one == other => {
+                write!(f, "{} {} is set twice; leave one out", flag(one), one.socket)
+            }
+            Problem::SameAddress(one, other) => write!(
+                f,
+                "{} {} is the address of {} {}; choose another port",
+                flag(other),
+                other.socket,
+                flag(one),
+                one.socket
+            ),
+        }
+    }
+}
+
+impl Listeners {
+    /// Those that count: sockets that are passed, or else the addresses that are set.
+    pub(super) fn find(settings: &Settings) -> anyhow::Result<Listeners> {
+        let passed = service_manager::inherited_listeners()?;
+        if passed.is_empty() {
+            return Ok(Listeners::Set(settings.listen()));
+        }
+        let scheme = |name: &str| if name == TLS_SOCKET { Scheme::Https } else { Scheme::Http };
+        let passed = passed.into_iter().map(|(name, socket)| (scheme(&name), socket));
+        Ok(Listeners::Passed(passed.collect()))
+    }
+
+    /// The addresses. Those that are set may have port 0.
+    pub(super) fn addresses(&self) -> Vec<Address> {
+        match self {
+            Listeners::Set(addresses) => addresses.clone(),
+            Listeners::Passed(sockets) => {
+                let address = |(scheme, socket): &(_, TcpListener)| {
+                    let socket = socket.local_addr().ok()?;
+                    Some(Address { scheme: *scheme, socket })
+                };
+                sockets.iter().filter_map(address).collect()
+            }
+        }
+    }
+
+    /// All that keeps a server from listening there, before it is tried.
+    pub(super) fn problems(&self, settings: &Settings) -> Vec<anyhow::Error> {
+        let addresses = self.addresses();
+        let mut problems = Vec::new();
+        let setting = certificate_setting(settings);
+        match (self, addresses.iter().find(|address| is_for_tls(address)), setting) {
+            (Listeners::Set(_), None, Some(setting)) => {
+                let mut example = addresses[0].socket;
+                example.set_port(if example.port() < 1024 { 443 } else { 8443 });
+                problems.push(Problem::UnusedCertificate { setting, example });
+            }
+            (Listeners::Passed(_), None, Some(setting)) => {
+                problems.push(Problem::UnnamedSockets { setting });
+            }
+            (_, Some(_), _) if settings.tls.has_certificate() => {}
+            (Listeners::Set(_), Some(address), _) => {
+                problems.push(Problem::NoCertificate(*address));
+            }
+            (Listeners::Passed(_), Some(address), _) => {
+                problems.push(Problem::NoCertificateForSocket(address.socket));
+            }
+            (_, None, None) => {}
+        }
+        if let Listeners::Set(addresses) = self {
+            for (number, address) in addresses.iter().enumerate() {
+                let other =
+                    addresses[..number].iter().find(|other| overlap(other.socket, address.socket));
+                problems.extend(other.map(|other| Problem::SameAddress(*other, *address)));
+            }
+        }
+        problems.into_iter().map(|problem| anyhow!("{problem}")).collect()
+    }
+
+    /// Binds the addresses, or takes the sockets over.
+    pub(super) fn open(self, settings: &Settings, workers: NonZeroUsize) -> anyhow::Result<Server> {
+        if let Some(problem) = self.problems(settings).into_iter().next() {
+            return Err(problem);
+        }
+        let max_connections = settings.limits.max_connections;
+        match self {
+            Listeners::Set(addresses) => Server::bind(&addresses, workers, max_connections),
+            Listeners::Passed(sockets) => Server::inherit(sockets, workers, max_connections),
+        }
+    }
+}
+
+fn is_for_tls(address: &Address) -> bool {
+    address.scheme == Scheme::Https
+}
+
+/// The flag that an address is set by.
+pub(super) fn flag(address: &Address) -> &'static str {
+    match address.scheme {
+        Scheme::Http => "--listen",
+        Scheme::Https => "--listen-tls",
+    }
+}
+
+/// The setting that only a listener for TLS has a use for. A server that seems to ask its
+/// clients for certificates must not serve all.
+fn certificate_setting(settings: &Settings) -> Option<&'static str> {
+    let tls = &settings.tls;
+    [
+        (!tls.certificates.is_empty(), "--tls-certificate"),
+        (tls.self_signed, "--self-signed"),
+        (!tls.keys.is_empty(), "--tls-key"),
+        (tls.client_ca.is_some(), "--tls-client-ca"),
+    ]
+    .into_iter()
+    .find_map(|(is_set, setting)| is_set.then_some(setting))
+}
+
+/// Whether one of two sockets would keep the other from listening.
+pub(super) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = |address: SocketAddr| address.ip().is_unspecified();
+    let same_ip =
+        one.ip() == other.ip() || one.is_ipv4() == other.is_ipv4() && (all(one) || all(other));
+    one.port() != 0 && one.port() == other.port() && same_ip
+}
