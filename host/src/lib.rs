@@ -18,7 +18,7 @@
 //!   process gives up.
 //! - Leaves, which all others may use and which use none of them: [`log`], [`metrics`],
 //!   [`diagnostics`], [`line_writer`], [`panics`], [`supervise`], [`throttle`], [`disk`],
-//!   [`in_flight`], [`cache`], [`clock`], [`named_file`], [`priority`],
+//!   [`in_flight`], [`cache`], [`clock`], [`file_watch`], [`named_file`], [`priority`],
 //!   [`service_manager`], [`text`].
 
 pub mod admin;
@@ -30,6 +30,7 @@ pub mod commands;
 pub mod dev;
 pub mod diagnostics;
 pub mod disk;
+pub mod file_watch;
 pub mod files;
 pub mod guest;
 pub mod helper;

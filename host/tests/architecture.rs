@@ -47,6 +47,7 @@ const LEAVES: &[&str] = &[
     "clock",
     "diagnostics",
     "disk",
+    "file_watch",
     "in_flight",
     "line_writer",
     "log",

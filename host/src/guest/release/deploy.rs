@@ -18,7 +18,7 @@ use super::active::ActiveGuest;
 use super::file_deployer::{Command, FileDeployer, Known};
 use super::source::{Source, Watching};
 use super::upload::{Upload, UploadDeployer};
-use super::watch::Watch;
+use crate::file_watch::Watch;
 use crate::guest::digest::Digest;
 use crate::guest::runtime::engine::Engine;
 use crate::guest::validation::report::ValidationReport;
@@ -95,7 +95,7 @@ impl Deployer {
         };
         let watch = match (watching, source.guest.as_deref()) {
             (Watching::Off, _) | (_, None) => None,
-            (Watching::On, Some(file)) => match Watch::new(file, on_change) {
+            (Watching::On, Some(file)) => match Watch::new([file], on_change) {
                 Ok(watch) => Some(watch),
                 Err(error) => {
                     let file = file.display();

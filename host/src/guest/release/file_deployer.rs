@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 
 use super::activate::Activator;
 use super::history::Outcome;
-use super::source::{Source, SourceError, Stamps, Watching, read_guest};
-use super::watch::{Change, Watch};
+use super::source::{Source, SourceError, Watching, read_guest};
+use crate::file_watch::{Change, LOOK, Stamps, Watch};
 use crate::guest::digest::Digest;
 use crate::guest::origin::Origin;
 use crate::guest::runtime::engine::Engine;
@@ -25,19 +25,8 @@ use crate::guest::validation::error::ValidationError;
 use crate::guest::validation::validate::{Validated, check_beside, digest_with_cases};
 use crate::helper::CancelToken;
 
-/// How long a file that was closed, renamed or linked must stay as it is before it
-/// is read. Deployments make several changes at once.
-const SETTLED: Duration = Duration::from_millis(20);
-
-/// How long a file that was not closed must be left unwritten before it is read.
-const UNCLOSED: Duration = Duration::from_millis(500);
-
 /// A file that keeps changing for longer is read all the same; the check rejects half a guest.
 const UNSETTLED: Duration = Duration::from_secs(5);
-
-/// How often a watched file is looked at without a notification of a change: there is none on
-/// network file systems, or when the file is written through another hard link.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// A command to the thread.
 pub(super) enum Command {
@@ -212,20 +201,12 @@ fn settle(
     commands: &mpsc::Receiver<Command>,
     later: &mut VecDeque<Command>,
 ) {
-    let mut wait = settles_in(change);
+    let mut wait = change.settles_in();
     while began.elapsed() < UNSETTLED {
         match commands.recv_timeout(wait) {
-            Ok(Command::Change(change)) => wait = settles_in(change),
+            Ok(Command::Change(change)) => wait = change.settles_in(),
             Ok(command) => return later.push_back(command),
             Err(_) => return,
         }
-    }
-}
-
-/// How long to wait for more of a change.
-fn settles_in(change: Change) -> Duration {
-    match change {
-        Change::Done => SETTLED,
-        Change::Begun => UNCLOSED,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`active`]: the guest that serves, replaced in one step.
 //! - [`deploy`]: the entrance: reload, upload, roll back.
-//!   - [`source`], `watch` and `file_deployer`: from a file that changes to a guest in service.
+//!   - [`source`] and `file_deployer`: from a file that changes to a guest in service.
 //!   - `upload`: from uploaded bytes to a guest in service.
 //!   - `activate`: one guest takes the place of another, which is freed.
 //! - [`history`]: the latest deployments; [`rejected`]: guests that are not tried again.
@@ -15,4 +15,3 @@ pub mod history;
 pub mod rejected;
 pub mod source;
 mod upload;
-mod watch;

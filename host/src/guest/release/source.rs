@@ -1,11 +1,10 @@
 //! The file of a guest, and the files of cases that it must pass.
 
 use std::fmt;
-use std::fs::Metadata;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::file_watch::{Stamps, stamp_of, stamps};
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::guest::validation::cases::CaseFileError;
 use crate::named_file::{self, NamedFileError};
@@ -40,7 +39,7 @@ impl Source {
 
     /// What the files are like now.
     pub(in crate::guest) fn stamps(&self) -> Stamps {
-        self.guest.iter().chain(&self.cases).map(|path| stamp(path)).collect()
+        stamps(self.guest.iter().chain(&self.cases).map(PathBuf::as_path))
     }
 }
 
@@ -125,24 +124,6 @@ pub fn read_guest(path: &Path) -> Result<Vec<u8>, GuestFileError> {
         return Err(error(GuestFileProblem::Changed));
     }
     Ok(bytes)
-}
-
-/// Those of several files; `None` for one that is not there.
-pub(in crate::guest) type Stamps = Vec<Option<Stamp>>;
-
-/// What changes when a file does, or when its path leads to another: device, inode,
-/// length, and the times of modification and change in seconds and nanoseconds.
-type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
-
-/// Of the file at this path, or of none.
-fn stamp(path: &Path) -> Option<Stamp> {
-    std::fs::metadata(path).ok().map(|file| stamp_of(&file))
-}
-
-fn stamp_of(file: &Metadata) -> Stamp {
-    let (modified, changed) =
-        ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
-    (file.dev(), file.ino(), file.len(), modified, changed)
 }
 
 #[cfg(test)]

@@ -3,12 +3,17 @@
 //! All that the path leads through is watched, directories and links: a
 //! deployment may write the file, rename another over it, or point a link higher
 //! up at another directory, as Kubernetes does with its volumes.
+//!
+//! A notification is not to be relied upon: there is none on network file systems, or when a file
+//! is written through another hard link. So [`Stamps`] are looked at as well, every [`LOOK`].
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -16,31 +21,52 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 /// Links that a path may lead through, as on Linux (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
+/// How long a file that was closed, renamed or linked must stay as it is before it
+/// is read. Deployments make several changes at once.
+pub const SETTLED: Duration = Duration::from_millis(20);
+
+/// How long a file that was not closed must be left unwritten before it is read.
+pub const UNCLOSED: Duration = Duration::from_millis(500);
+
+/// How often a watched file is looked at without a notification of a change.
+pub const LOOK: Duration = Duration::from_secs(2);
+
 /// What may have happened to the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::guest) enum Change {
+pub enum Change {
     /// It is being written.
     Begun,
     /// It was closed after writing, or is another one.
     Done,
 }
 
+impl Change {
+    /// How long to wait for more of it.
+    pub fn settles_in(self) -> Duration {
+        match self {
+            Change::Done => SETTLED,
+            Change::Begun => UNCLOSED,
+        }
+    }
+}
+
 /// A watch that lasts until it is dropped.
-pub(in crate::guest) struct Watch {
+pub struct Watch {
     watcher: RecommendedWatcher,
-    path: PathBuf,
+    paths: Vec<PathBuf>,
     directories: BTreeSet<PathBuf>,
-    /// The entries on the way to the file: events of others do not matter.
+    /// The entries on the way to the files: events of others do not matter.
     entries: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Watch {
-    /// Watches the file at this path, whether or not it is there now.
-    pub(in crate::guest) fn new(
-        path: &Path,
+    /// Watches the files at these paths, whether or not they are there now.
+    pub fn new<'a>(
+        paths: impl IntoIterator<Item = &'a Path>,
         mut on_change: impl FnMut(Change) + Send + 'static,
     ) -> notify::Result<Watch> {
-        let path = std::path::absolute(path).map_err(notify::Error::io)?;
+        let paths = paths.into_iter().map(std::path::absolute);
+        let paths = paths.collect::<Result<Vec<_>, _>>().map_err(notify::Error::io)?;
         let entries = Arc::new(Mutex::new(BTreeSet::new()));
         let watcher = notify::recommended_watcher({
             let entries = Arc::clone(&entries);
@@ -58,16 +84,16 @@ impl Watch {
                 Err(_) => on_change(Change::Done),
             }
         })?;
-        let mut watch =
-            Watch { watcher, path: path.clone(), directories: BTreeSet::new(), entries };
+        let mut watch = Watch { watcher, paths, directories: BTreeSet::new(), entries };
         watch.renew()?;
         Ok(watch)
     }
 
-    /// Finds out again what the path leads through. What is read after that is
+    /// Finds out again what the paths lead through. What is read after that is
     /// what the next change is a change of.
-    pub(in crate::guest) fn renew(&mut self) -> notify::Result<()> {
-        let entries = entries_on_the_way(&self.path);
+    pub fn renew(&mut self) -> notify::Result<()> {
+        let entries: BTreeSet<_> =
+            self.paths.iter().flat_map(|path| entries_on_the_way(path)).collect();
         for directory in std::mem::take(&mut self.directories) {
             // It may be gone.
             let _ = self.watcher.unwatch(&directory);
@@ -84,6 +110,25 @@ impl Watch {
         // Higher up there may be directories that we may pass and not watch.
         if self.directories.is_empty() { last } else { Ok(()) }
     }
+}
+
+/// Those of several files; `None` for one that is not there.
+pub type Stamps = Vec<Option<Stamp>>;
+
+/// What changes when a file does, or when its path leads to another: device, inode,
+/// length, and the times of modification and change in seconds and nanoseconds.
+pub type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
+
+/// Those of the files at these paths.
+pub fn stamps<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Stamps {
+    paths.into_iter().map(|path| fs::metadata(path).ok().map(|file| stamp_of(&file))).collect()
+}
+
+/// That of an open file.
+pub fn stamp_of(file: &Metadata) -> Stamp {
+    let (modified, changed) =
+        ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
+    (file.dev(), file.ino(), file.len(), modified, changed)
 }
 
 /// What an event means for the file that it is about; `None` if it only was read.
