@@ -1,6 +1,7 @@
 //! Which certificates a server has, and what it does where none fits.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 /// The files of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,4 +49,20 @@ pub struct Options {
     pub unknown_name: UnknownName,
     /// Without them clients are not asked for certificates.
     pub client_authorities: Option<ClientAuthorities>,
+}
+
+impl Options {
+    /// All files, each once: what is read while the server serves.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let mut files: Vec<&Path> = Vec::new();
+        for pair in &self.pairs {
+            files.push(&pair.certificate);
+            files.extend(pair.key.as_deref());
+        }
+        files
+            .extend(self.client_authorities.as_ref().map(|authorities| authorities.file.as_path()));
+        let mut seen = HashSet::new();
+        files.retain(|file| seen.insert(*file));
+        files.into_iter()
+    }
 }

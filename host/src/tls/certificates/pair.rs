@@ -18,6 +18,7 @@ use super::options::PairFiles;
 use super::pem::Contents;
 use crate::clock;
 use crate::named_file;
+use crate::text::beginning;
 
 /// Bytes of a file. A chain has some 6 KiB, all public authorities together 230.
 const MAX_BYTES: u64 = 1 << 20;
@@ -26,12 +27,15 @@ const MAX_BYTES: u64 = 1 << 20;
 /// sends all of them.
 const MAX_CHAIN: usize = 10;
 
+/// Characters of a list of names, for people.
+pub(super) const NAMES: usize = 500;
+
 /// How long files that do not fit are read again: programs that renew certificates write one file
 /// after the other.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The pause before they are read again.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// A certificate with its private key.
 pub struct Pair {
@@ -113,10 +117,18 @@ impl Pair {
         }
     }
 
+    /// Its names, for people: not all of a long list.
+    pub fn names(&self) -> String {
+        let names: Vec<_> = self.leaf.names.iter().map(ToString::to_string).collect();
+        match names.is_empty() {
+            true => self.leaf.subject.clone(),
+            false => beginning(&names.join(", "), NAMES),
+        }
+    }
+
     /// One line for people: names, expiry, kind of key.
     pub fn summary(&self, now: SystemTime) -> String {
-        let names: Vec<_> = self.leaf.names.iter().map(ToString::to_string).collect();
-        let names = if names.is_empty() { self.leaf.subject.clone() } else { names.join(", ") };
+        let names = self.names();
         let days = |time: Duration| time.as_secs() / 86_400;
         let time = match self.leaf.lifetime(now) {
             Lifetime::Early => {

@@ -11,12 +11,11 @@ use super::client::ClientAuth;
 use super::error::CertificateError;
 use super::index::Index;
 use super::options::{Options, UnknownName};
-use super::pair::Pair;
+use super::pair::{NAMES, Pair};
+use super::reloads::Reloads;
+use crate::file_watch::{Stamps, stamps};
 use crate::text::{beginning, short_name};
 use crate::throttle::Throttle;
-
-/// Characters of a list of names in the log.
-const NAMES: usize = 500;
 
 /// The certificates of a server.
 pub struct Store {
@@ -25,6 +24,10 @@ pub struct Store {
     pub(super) active: ArcSwap<Active>,
     pub(super) client_auth: ArcSwap<ClientAuth>,
     unknown_names: Throttle,
+    /// What became of files that changed.
+    pub(super) reloads: Reloads,
+    /// What the files were like before they were read for the first time.
+    pub(super) first_seen: Stamps,
 }
 
 /// The certificates that serve, in the order of the settings.
@@ -54,6 +57,7 @@ impl Store {
     /// Loads all certificates. Files that are being replaced are waited for, for
     /// [some seconds](super::pair::PATIENCE).
     pub fn load(options: Options) -> Result<Store, CertificateError> {
+        let first_seen = stamps(options.files());
         let pairs = options.pairs.iter().map(|files| Pair::load_patiently(files).map(Arc::new));
         let pairs = pairs.collect::<Result<_, _>>()?;
         let client_auth = match &options.client_authorities {
@@ -61,6 +65,8 @@ impl Store {
             None => ClientAuth::none(),
         };
         Ok(Store {
+            reloads: Reloads::new(options.pairs.len()),
+            first_seen,
             options,
             active: ArcSwap::from_pointee(Active::new(pairs)),
             client_auth: ArcSwap::from_pointee(client_auth),
@@ -135,6 +141,11 @@ impl Store {
     /// All names that certificates are for, each once.
     pub fn names(&self) -> Vec<String> {
         self.active.load().names()
+    }
+
+    /// What the files are like now.
+    pub(super) fn stamps(&self) -> Stamps {
+        stamps(self.options.files())
     }
 
     /// Replaces all certificates, in one step.

@@ -1,0 +1,300 @@
+//! Replaces certificates when their files change, while they serve.
+//!
+//! Certificate and key are read together and held against each other. While they do not fit, as
+//! between the writing of one and the other, they are read again for [some seconds](PATIENCE); if
+//! they still do not, what is active goes on serving, and the log and `/status` say why. Each
+//! further change of the files is another attempt.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::oneshot;
+
+use super::client::ClientAuth;
+use super::error::{CertificateError, FileRole, Problem};
+use super::expiry::Expiry;
+use super::pair::{PATIENCE, PAUSE, Pair};
+use super::store::Store;
+use crate::clock;
+use crate::file_watch::{Change, LOOK, Stamps, Watch};
+use crate::supervise;
+
+/// Files that keep changing for longer are read all the same: those that do not fit are not used.
+const UNSETTLED: Duration = Duration::from_secs(5);
+
+/// A command to the thread.
+enum Command {
+    /// Something happened to a file.
+    Change(Change),
+    /// Read the files, and notify the caller when that is done.
+    Reload { done: oneshot::Sender<()> },
+    /// The server is about to stop.
+    Stop,
+}
+
+/// The thread that replaces certificates. Dropping this ends it; nothing waits for that.
+pub struct Keeper {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Keeper {
+    /// Starts to look after the certificates that serve, and logs what is wrong with them now.
+    pub fn start(store: Arc<Store>) -> io::Result<Keeper> {
+        let (commands, receiver) = mpsc::channel();
+        let on_change = {
+            let commands = commands.clone();
+            move |change| {
+                // If the receiver is gone, so is the server.
+                let _ = commands.send(Command::Change(change));
+            }
+        };
+        let watch = match Watch::new(store.options().files(), on_change) {
+            Ok(watch) => Some(watch),
+            Err(error) => {
+                tracing::warn!(%error, "certificates cannot be watched; they are looked at every 2 s");
+                None
+            }
+        };
+        let pairs = store.pairs();
+        pairs.iter().for_each(|pair| log_problems(pair));
+        let mut work = Work {
+            watch,
+            seen: store.first_seen.clone(),
+            failures: vec![None; pairs.len() + 1],
+            retry_at: None,
+            expiry: Expiry::default(),
+            store,
+        };
+        work.expiry.look(&pairs, SystemTime::now());
+        thread::Builder::new().name("certificates".to_owned()).spawn(move || {
+            supervise::thread("certificates", || {
+                work.work(&receiver);
+                Ok(())
+            });
+        })?;
+        Ok(Keeper { commands })
+    }
+
+    /// Has all files read again, and waits until they serve or are rejected.
+    pub async fn reload(&self) {
+        let (done, is_done) = oneshot::channel();
+        // The thread ends only on command.
+        let _ = self.commands.send(Command::Reload { done });
+        // An error means that it was canceled: the server is about to stop, or reading the files
+        // panicked, which is logged.
+        let _ = is_done.await;
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let _ = self.commands.send(Command::Stop);
+    }
+}
+
+struct Work {
+    store: Arc<Store>,
+    watch: Option<Watch>,
+    /// What the files were like when they were read last.
+    seen: Stamps,
+    /// The last failure of each certificate that is in the log, and that of the authorities.
+    failures: Vec<Option<String>>,
+    /// When a certificate that is not valid yet will be.
+    retry_at: Option<SystemTime>,
+    expiry: Expiry,
+}
+
+impl Work {
+    /// Works until it has to stop.
+    fn work(&mut self, commands: &mpsc::Receiver<Command>) {
+        loop {
+            let command = match commands.recv_timeout(LOOK) {
+                Ok(Command::Change(change)) => settle(change, commands),
+                Ok(command) => Some(command),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.look();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            match command {
+                Some(Command::Stop) => return,
+                Some(Command::Reload { done }) => {
+                    self.reload(true);
+                    // The caller may have gone meanwhile.
+                    let _ = done.send(());
+                }
+                Some(Command::Change(_)) | None => self.reload(false),
+            }
+        }
+    }
+
+    /// What happens without a notification.
+    fn look(&mut self) {
+        let is_time = self.retry_at.is_some_and(|at| SystemTime::now() >= at);
+        if is_time || self.store.stamps() != self.seen {
+            self.reload(false);
+        }
+        self.expiry.look(&self.store.pairs(), SystemTime::now());
+    }
+
+    /// Reads all files until they fit, and replaces what is new in one step.
+    fn reload(&mut self, is_command: bool) {
+        if let Some(watch) = &mut self.watch
+            && let Err(error) = watch.renew()
+        {
+            tracing::warn!(%error, "certificates cannot be watched; they are looked at every 2 s");
+        }
+        self.retry_at = None;
+        let began = Instant::now();
+        let mut numbers: Vec<usize> = (0..self.failures.len()).collect();
+        loop {
+            self.seen = self.store.stamps();
+            let errors = self.attempt(&numbers, is_command);
+            if errors.is_empty() {
+                break;
+            }
+            if began.elapsed() >= PATIENCE {
+                for (number, error) in errors {
+                    self.reject(number, &error, is_command);
+                }
+                break;
+            }
+            numbers = errors.into_iter().map(|(number, _)| number).collect();
+            thread::sleep(PAUSE);
+        }
+        self.expiry.look(&self.store.pairs(), SystemTime::now());
+    }
+
+    /// Reads these files once, and replaces what is new and fits. Gives what does not.
+    fn attempt(&mut self, numbers: &[usize], is_command: bool) -> Vec<(usize, CertificateError)> {
+        let before = self.store.pairs();
+        let mut pairs = before.clone();
+        let (mut errors, mut replaced) = (Vec::new(), Vec::new());
+        for &number in numbers {
+            let Some(active) = before.get(number) else {
+                errors.extend(self.reload_authorities(is_command).err().map(|e| (number, e)));
+                continue;
+            };
+            match Pair::load(&active.files).and_then(|pair| fits(pair, active)) {
+                Ok(pair) if pair.content == active.content => self.settled(number, is_command),
+                Ok(pair) => {
+                    pairs[number] = Arc::new(pair);
+                    replaced.push(number);
+                }
+                Err(error) => errors.push((number, error)),
+            }
+        }
+        if !replaced.is_empty() {
+            self.store.replace(pairs.clone());
+        }
+        for number in replaced {
+            self.failures[number] = None;
+            self.store.reloads.replaced(number);
+            log_replaced(&before[number], &pairs[number]);
+        }
+        errors
+    }
+
+    /// The files have the content that is active.
+    fn settled(&mut self, number: usize, is_command: bool) {
+        let path = self.store.options().pairs[number].certificate.display();
+        if self.failures[number].take().is_some() {
+            tracing::info!(%path, "certificate files are those of the active certificate again");
+        } else if is_command {
+            tracing::info!(%path, "certificate unchanged");
+        }
+        self.store.reloads.settled(number);
+    }
+
+    fn reload_authorities(&mut self, is_command: bool) -> Result<(), CertificateError> {
+        let Some(authorities) = self.store.options().client_authorities.clone() else {
+            return Ok(());
+        };
+        let number = self.failures.len() - 1;
+        let path = authorities.file.display();
+        let loaded = ClientAuth::load(&authorities)?;
+        self.failures[number] = None;
+        if loaded.content == self.store.client_auth().content {
+            if is_command {
+                tracing::info!(%path, "client authorities unchanged");
+            }
+            self.store.reloads.settled(number);
+            return Ok(());
+        }
+        let authorities = loaded.authorities;
+        self.store.client_auth.store(Arc::new(loaded));
+        self.store.reloads.replaced(number);
+        tracing::info!(%path, authorities, "client authorities replaced");
+        Ok(())
+    }
+
+    fn reject(&mut self, number: usize, error: &CertificateError, is_command: bool) {
+        if let Problem::NotYetValid(at) = error.problem {
+            self.retry_at = Some(self.retry_at.map_or(at, |before| before.min(at)));
+        }
+        let text = error.to_string();
+        if self.failures[number].as_ref() == Some(&text) && !is_command {
+            return;
+        }
+        self.failures[number] = Some(text);
+        self.store.reloads.rejected(number, error);
+        let (path, code) = (error.path.display(), error.problem.code());
+        if error.role == FileRole::ClientAuthorities {
+            tracing::error!(%path, code, %error, "client authorities not replaced, those before stay");
+        } else {
+            tracing::error!(%path, code, %error, "certificate not replaced, the one before serves on");
+        }
+    }
+}
+
+/// A certificate takes the place of a valid one only if it is valid itself.
+fn fits(pair: Pair, active: &Pair) -> Result<Pair, CertificateError> {
+    let now = SystemTime::now();
+    if pair.leaf.is_valid(now) || !active.leaf.is_valid(now) || pair.content == active.content {
+        return Ok(pair);
+    }
+    let problem = match now < pair.leaf.not_before {
+        true => Problem::NotYetValid(pair.leaf.not_before),
+        false => Problem::Expired(pair.leaf.not_after),
+    };
+    Err(CertificateError { role: FileRole::Certificate, path: pair.files.certificate, problem })
+}
+
+fn log_replaced(before: &Pair, pair: &Pair) {
+    let (path, names) = (pair.files.certificate.display(), pair.names());
+    let expires = clock::rfc3339_of(pair.leaf.not_after);
+    tracing::info!(%path, names, expires, "certificate replaced");
+    let lost = before.leaf.names.iter().filter(|name| !pair.leaf.names.contains(name));
+    let lost: Vec<_> = lost.map(ToString::to_string).collect();
+    if !lost.is_empty() {
+        let names = lost.join(", ");
+        tracing::warn!(%path, names, "certificate lacks names that the one before had");
+    }
+    log_problems(pair);
+}
+
+fn log_problems(pair: &Pair) {
+    let path = pair.files.certificate.display();
+    for problem in &pair.problems {
+        tracing::warn!(%path, reason = %problem, "certificate has a problem");
+    }
+}
+
+/// Waits until files that change have settled, or have changed for long. Gives another command, if
+/// one comes first.
+fn settle(change: Change, commands: &mpsc::Receiver<Command>) -> Option<Command> {
+    let began = Instant::now();
+    let mut wait = change.settles_in();
+    while began.elapsed() < UNSETTLED {
+        match commands.recv_timeout(wait) {
+            Ok(Command::Change(change)) => wait = change.settles_in(),
+            Ok(command) => return Some(command),
+            Err(_) => break,
+        }
+    }
+    None
+}
