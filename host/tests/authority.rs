@@ -73,6 +73,24 @@ impl Authority {
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
+    /// A certificate of this key and of what these parameters say, and nothing else.
+    pub fn certify(&self, params: &CertificateParams, key: &KeyPair) -> Certificate {
+        params.clone().signed_by(key, &self.issuer).unwrap()
+    }
+
+    /// Clients that trust this authority alone and have a certificate.
+    pub fn client_config_with(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.der().clone()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        builder.with_root_certificates(roots).with_client_auth_cert(chain, key).unwrap()
+    }
+
     /// Clients that trust this authority alone and offer these protocols.
     pub fn client_config(&self, protocols: &[&str]) -> Arc<ClientConfig> {
         Arc::new(self.new_client_config(protocols))

@@ -11,6 +11,7 @@
 //! - `over_tls`: what differs over TLS.
 //! - `rude`, `slow_readers`: clients that keep the server busy, reset, or read slowly. `clients`:
 //!   what one client may have, and trusted proxies.
+//! - `certificates`: certificates from files, and how they are replaced.
 //!
 //! Guests:
 //!
@@ -57,6 +58,7 @@ mod wat_guest;
 mod admin;
 mod architecture;
 mod cases;
+mod certificates;
 mod check_config;
 mod clients;
 mod commands;
