@@ -14,6 +14,7 @@ use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
 use innkeeper::http::Scheme;
 use innkeeper::http1::{self, Http1};
+use innkeeper::http2::Http2;
 use innkeeper::in_flight;
 use innkeeper::server::connection::Wires;
 use innkeeper::server::{Address, MAX_CONNECTIONS, Running, Server};
@@ -82,6 +83,7 @@ pub struct Setup {
     pub clients: Clients,
     pub limits: transport::Limits,
     pub http1: http1::Limits,
+    pub http2: Http2,
     pub site: Options,
     pub workers: usize,
 }
@@ -95,6 +97,7 @@ impl Default for Setup {
             clients: Clients::default(),
             limits: transport::Limits::default(),
             http1: http1::Limits::default(),
+            http2: Http2::default(),
             site: Options::default(),
             workers: 2,
         }
@@ -115,6 +118,7 @@ impl Setup {
             limits: self.limits,
             http1: Http1 { limits: self.http1, print_heads: false },
             tls: None,
+            http2: self.http2,
         });
         (self.folder, wires)
     }

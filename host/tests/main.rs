@@ -75,6 +75,7 @@ mod files;
 mod fuzz;
 mod guests;
 mod hostile;
+mod http2;
 mod inherited;
 
 mod limits;

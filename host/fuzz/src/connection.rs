@@ -18,6 +18,7 @@ use innkeeper::guest::ActiveGuest;
 use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::http::{Peer, Scheme};
 use innkeeper::http1::{Http1, Limits};
+use innkeeper::http2::Http2;
 use innkeeper::in_flight::FILES;
 use innkeeper::server::Place;
 use innkeeper::server::connection::{Wires, serve};
@@ -190,6 +191,7 @@ impl World {
                 limits: times,
                 http1: Http1 { limits, print_heads: false },
                 tls: None,
+                http2: Http2::default(),
             };
             (limits, Arc::new(wires))
         };

@@ -91,6 +91,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         limits: settings.limits.transport(),
         http1: Http1 { limits: settings.limits.http1(), print_heads: settings.log.verbose },
         tls: None,
+        http2: settings.http2(),
     });
     let monitor = service.files.monitor_root(settings.root.clone());
     monitor.context("cannot start the monitor of the root")?;

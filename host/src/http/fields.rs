@@ -1,5 +1,6 @@
 //! The header fields of a response.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -27,7 +28,7 @@ impl Field {
 
 /// A list of fields: one response's own, or one that many responses share.
 ///
-/// A shared list keeps what a wire made of it, so that it is rendered once and then copied.
+/// A shared list keeps what each wire made of it, so that it is rendered once and then copied.
 #[derive(Clone, Debug)]
 pub struct Fields(List);
 
@@ -41,6 +42,7 @@ enum List {
 struct Shared {
     fields: Box<[Field]>,
     rendered: OnceLock<Box<[u8]>>,
+    kept: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl Fields {
@@ -65,7 +67,11 @@ impl Fields {
             List::Own(fields) if fields.is_empty() => Fields::new(),
             List::Own(fields) => {
                 let fields = fields.into_boxed_slice();
-                Fields(List::Shared(Arc::new(Shared { fields, rendered: OnceLock::new() })))
+                Fields(List::Shared(Arc::new(Shared {
+                    fields,
+                    rendered: OnceLock::new(),
+                    kept: OnceLock::new(),
+                })))
             }
             shared @ List::Shared(_) => Fields(shared),
         }
@@ -92,6 +98,13 @@ impl Fields {
                 rendered.into_boxed_slice()
             })),
         }
+    }
+
+    /// What `make` makes of a shared list, for a wire whose fields are no bytes. It is made once:
+    /// all callers give the same function. `None` of an own list.
+    pub fn kept<T: Any + Send + Sync>(&self, make: impl FnOnce(&[Field]) -> T) -> Option<&T> {
+        let List::Shared(shared) = &self.0 else { return None };
+        shared.kept.get_or_init(|| Box::new(make(&shared.fields))).downcast_ref()
     }
 
     /// Changes the list, which is an own one afterwards.

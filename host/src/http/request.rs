@@ -163,6 +163,17 @@ impl<'a> Request<'a> {
     }
 }
 
+/// The line of a request that came without one, in a version that has none.
+pub fn request_line(method: &str, target: &str) -> Vec<u8> {
+    [method, " ", target, " HTTP/1.1"].concat().into_bytes()
+}
+
+/// The members of a comma-separated list; empty ones do not count (RFC 9110,
+/// section 5.6.1).
+pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(trim).filter(|member| !member.is_empty())
+}
+
 /// Without the white space around a field's value (RFC 9110, section 5.5).
 pub fn trim(value: &[u8]) -> &[u8] {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');

@@ -14,6 +14,8 @@ pub(crate) struct Connection<'c, 'a> {
     pub(super) accepted: &'c mut Accepted<'a>,
     pub(super) service: &'a Service,
     pub(super) http1: &'a Http1,
+    /// Whether the client may begin with HTTP/2 instead.
+    pub(super) takes_http2: bool,
     /// Whether the client said that this request is its last, and sent all of it.
     pub(super) is_last: bool,
     /// Whether the client has sent a request before it could have taken the response before.
@@ -51,6 +53,7 @@ impl<'c, 'a> Connection<'c, 'a> {
             accepted,
             service,
             http1,
+            takes_http2: false,
             is_last: false,
             is_pipelined: false,
             deliveries: VecDeque::new(),
@@ -58,5 +61,11 @@ impl<'c, 'a> Connection<'c, 'a> {
             room: Draft::default(),
             writing: None,
         }
+    }
+
+    /// Lets the client begin with HTTP/2 instead, or not.
+    pub(crate) fn taking_http2(mut self, takes_http2: bool) -> Connection<'c, 'a> {
+        self.takes_http2 = takes_http2;
+        self
     }
 }

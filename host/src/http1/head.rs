@@ -10,7 +10,7 @@ use super::limits::Limits;
 use super::request_body::Framing;
 use super::response_head::Persistence;
 use crate::http::host::is_host;
-use crate::http::request::{FieldLine, Version, trim};
+use crate::http::request::{FieldLine, Version, list};
 use crate::http::token::is_token_byte;
 use crate::http::{Method, Peer, Request, Scheme, Tls};
 
@@ -216,12 +216,6 @@ pub(super) fn parse_line(line: &[u8], scheme: Scheme) -> Result<Line<'_>, HeadEr
 fn strip_scheme<'a>(target: &'a str, scheme: &str) -> Option<&'a str> {
     let (start, rest) = target.split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)
-}
-
-/// The members of a comma-separated list; empty ones do not count (RFC 9110,
-/// section 5.6.1).
-fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&byte| byte == b',').map(trim).filter(|member| !member.is_empty())
 }
 
 /// `1*DIGIT` and nothing else (RFC 9110, section 8.6). More than fits into 64

@@ -25,7 +25,7 @@ mod read_head;
 pub mod request_body;
 pub mod response_head;
 pub mod scan;
-mod serve;
+pub(crate) mod serve;
 mod settle;
 pub mod whole;
 mod write;

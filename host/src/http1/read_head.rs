@@ -16,6 +16,8 @@ pub(super) enum ReadHead {
     Head(Vec<u8>),
     /// Bytes that are no head. They get a response.
     Refused { status: u16, why: String },
+    /// The preface of HTTP/2, or its beginning, which this listener takes.
+    Http2,
     /// No request: the client has ended or is idle, or the server is about to stop.
     Nothing,
     /// The client is gone, or does not take the response that it was sent.
@@ -25,6 +27,9 @@ pub(super) enum ReadHead {
 /// From the end of a response to the first look at whether the client took it. The client of a
 /// usual one asks for the next before that.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
+
+/// The line with which the preface of HTTP/2 begins.
+const HTTP2_LINE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 impl Connection<'_, '_> {
     /// Waits this long for the next request, and then for all of its head.
@@ -44,6 +49,9 @@ impl Connection<'_, '_> {
         let deadline = Instant::now() + self.accepted.limits.head;
         let mut scanner = Scanner::new(Scheme::of(self.accepted.tls.as_deref()));
         loop {
+            if self.is_http2() {
+                return ReadHead::Http2;
+            }
             match scanner.scan(&self.accepted.received, limits) {
                 Ok(Some(extent)) => {
                     let rest = self.accepted.received.split_off(extent.end);
@@ -69,6 +77,12 @@ impl Connection<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Whether a client begins with what only one of HTTP/2 sends (RFC 9113, section 3.4), and may:
+    /// the first line of it.
+    fn is_http2(&self) -> bool {
+        self.takes_http2 && self.accepted.received.starts_with(HTTP2_LINE)
     }
 
     /// Waits for the first bytes of a request. Meanwhile it looks, less and less often, whether

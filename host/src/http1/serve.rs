@@ -7,13 +7,23 @@
 use tokio::task::coop::consume_budget;
 
 use super::connection::{Connection, Next};
+use super::error::HeadError;
 use super::read_head::ReadHead;
 use super::settle::UNLOGGED_BYTES;
+
+/// How the service of a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// It is over.
+    Whole,
+    /// The client speaks HTTP/2, from the first byte on: nothing was taken of what it sent.
+    Http2,
+}
 
 impl Connection<'_, '_> {
     /// Serves it until it ends. When the server is about to stop, the request in flight is
     /// finished and the connection closed.
-    pub(crate) async fn serve(&mut self) {
+    pub(crate) async fn serve(&mut self) -> Served {
         let (limits, max_requests) = (self.accepted.limits, self.http1.limits.requests);
         let mut requests = 0;
         let mut patience = limits.first_byte;
@@ -26,15 +36,23 @@ impl Connection<'_, '_> {
                 ReadHead::Refused { status, why } => self.refuse(status, &why).await,
                 ReadHead::Nothing => Next::Close,
                 ReadHead::Lost => Next::Reset,
+                ReadHead::Http2 if requests == 0 => return Served::Http2,
+                ReadHead::Http2 => {
+                    let error = HeadError::Version;
+                    self.refuse(error.status(), &error.to_string()).await
+                }
             };
             match next {
                 Next::Request => {}
-                Next::Close => return Box::pin(self.close()).await,
-                Next::Reset => return,
+                Next::Close => {
+                    Box::pin(self.close()).await;
+                    return Served::Whole;
+                }
+                Next::Reset => return Served::Whole,
             }
             if self.unlogged_bytes > UNLOGGED_BYTES && !Box::pin(self.wait_for_room_to_log()).await
             {
-                return;
+                return Served::Whole;
             }
             patience = limits.idle;
             // A client whose next request is always there already must not keep the

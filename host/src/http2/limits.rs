@@ -1,4 +1,5 @@
-//! How many, how large and how long: the bounds on a connection that speaks HTTP/2.
+//! How many and how large: the bounds on a connection that speaks HTTP/2. How long its waits may be
+//! is in [`transport::Limits`](crate::transport::Limits).
 
 use std::time::Duration;
 
@@ -40,28 +41,6 @@ pub struct Limits {
     /// Bytes of the table with which the client compresses its fields
     /// (`SETTINGS_HEADER_TABLE_SIZE`): what RFC 9113 begins with.
     pub header_table: u32,
-    /// From the start of a connection to its first request. Browsers open connections ahead and
-    /// may not use them at once.
-    pub first_request: Duration,
-    /// From the first byte of a frame to its end, and of a field section to its end.
-    pub head: Duration,
-    /// For the whole of a request's body.
-    pub body: Duration,
-    /// From the last response to the next request: as long as for HTTP/1.
-    pub idle: Duration,
-    /// For the client to take some bytes of what was sent to it, and to open the window of a
-    /// stream that has more to send.
-    pub stall: Duration,
-    /// From the end of the last response, where the connection ends, to the end of the client's
-    /// half. What it still sends meanwhile is thrown away, so that it reads the response and no
-    /// reset.
-    pub drain: Duration,
-    /// The same, when the server stops.
-    pub drain_at_stop: Duration,
-    /// When the server stops or wants no more requests: from the GOAWAY that announces it to the
-    /// one that is final, unless the client has acknowledged the first before. Requests that were
-    /// on their way are answered.
-    pub linger: Duration,
 }
 
 impl Default for Limits {
@@ -77,14 +56,6 @@ impl Default for Limits {
             local_resets: 128,
             send_buffer: 64 << 10,
             header_table: 4 << 10,
-            first_request: Duration::from_secs(30),
-            head: Duration::from_secs(10),
-            body: Duration::from_secs(30),
-            idle: Duration::from_secs(75),
-            stall: Duration::from_secs(30),
-            drain: Duration::from_secs(5),
-            drain_at_stop: Duration::from_secs(2),
-            linger: Duration::from_secs(1),
         }
     }
 }

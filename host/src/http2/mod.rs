@@ -1,20 +1,40 @@
 //! HTTP/2 on one connection (RFC 9113), over the crate `h2`: frames become requests, responses
 //! become frames.
 //!
+//! - [`connection`]: the life of a connection; `drive`: its driver, over `nudge`, `streams` and
+//!   `timers`; `shared`: what that and the streams share; `close`: its end.
+//! - `wire`, `io`: the bytes between `h2` and the socket, with a cork.
+//! - `exchange`: one request and its response. `request`: the request; `drain`: its body.
+//!   `response`: the head of the response; `body`, `piece`: its body.
+//! - `settle`: what the client took of responses.
 //! - [`limits`]: how much, how many and how long, each with its reason.
 //! - `meter`: what a client sends beside its requests, and when that is too much.
 //! - `patience`: how long a stream may wait for its client to make room.
 //! - `priority`: how urgent a client finds a response; `turns`: which stream sends next.
 
+mod body;
+mod close;
+pub(crate) mod connection;
+mod drain;
+mod drive;
+mod exchange;
+mod io;
 pub mod limits;
-#[allow(dead_code, reason = "the driver that feeds it is still to come")]
+#[allow(dead_code, reason = "a part is for patience")]
 mod meter;
+mod nudge;
 #[allow(dead_code, reason = "the driver that asks is still to come")]
 mod patience;
-#[allow(dead_code, reason = "the driver that asks is still to come")]
+mod piece;
 mod priority;
-#[allow(dead_code, reason = "the driver that asks is still to come")]
+mod request;
+mod response;
+mod settle;
+mod shared;
+mod streams;
+mod timers;
 mod turns;
+mod wire;
 
 pub use limits::Limits;
 

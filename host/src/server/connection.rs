@@ -16,6 +16,8 @@ use crate::guest;
 use crate::http::{Peer, Scheme};
 use crate::http1::Http1;
 use crate::http1::connection::Connection;
+use crate::http1::serve::Served;
+use crate::http2::{self, Http2};
 use crate::metrics::Handshake;
 use crate::service::Service;
 use crate::tls::handshake::{Protocol, Secured};
@@ -38,6 +40,8 @@ pub struct Wires {
     pub http1: Http1,
     /// What secures connections, where there is a listener for them.
     pub tls: Option<tls::Server>,
+    /// How HTTP/2 is spoken.
+    pub http2: Http2,
 }
 
 impl Serve for Arc<Wires> {
@@ -67,7 +71,7 @@ pub async fn serve(
     stopping: watch::Receiver<bool>,
     _place: Place,
 ) {
-    let Wires { service, scheduler, limits, http1, tls } = &*wires;
+    let Wires { service, scheduler, limits, http1, http2, tls } = &*wires;
     let _open = service.metrics.as_ref().map(|metrics| metrics.connection(peer.worker));
     let mut stop_receiver = stopping.clone();
     // The sender lives as long as the server; should it be gone, that is a stop.
@@ -106,12 +110,23 @@ pub async fn serve(
             Err(_) => return,
         }
     }
-    let Protocol::Http1 = protocol else { return };
-    let mut connection = Connection::new(&mut accepted, service, http1);
+    if protocol == Protocol::Http2 {
+        // Boxed, as every connection of HTTP/1 would have room for it.
+        return Box::pin(serve_http2(&mut accepted, service, http2, admission)).await;
+    }
+    let connection = Connection::new(&mut accepted, service, http1);
+    let takes_http2 = http2.prior_knowledge && scheme == Scheme::Http;
+    let mut connection = connection.taking_http2(takes_http2);
     match admission {
         Admission::Dropped => {}
         Admission::Refused(_place) => Box::pin(connection.serve_refusal()).await,
-        Admission::Served(_place) => connection.serve().await,
+        Admission::Served(place) => {
+            if connection.serve().await == Served::Http2 {
+                drop(connection);
+                let admission = Admission::Served(place);
+                Box::pin(serve_http2(&mut accepted, service, http2, admission)).await;
+            }
+        }
     }
 }
 
@@ -145,6 +160,21 @@ async fn secure(
             tracing::debug!(why = %failure, "TLS handshake failed");
             Err(Some(failure))
         }
+    }
+}
+
+/// Serves a connection whose client speaks HTTP/2.
+async fn serve_http2<'a>(
+    accepted: &mut Accepted<'a>,
+    service: &'a Service,
+    http2: &'a Http2,
+    admission: Admission<'_>,
+) {
+    let mut connection = http2::connection::Connection::new(accepted, service, http2);
+    match admission {
+        Admission::Dropped => {}
+        Admission::Refused(_place) => connection.serve_refusal().await,
+        Admission::Served(_place) => connection.serve().await,
     }
 }
 

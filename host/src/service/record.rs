@@ -157,6 +157,11 @@ impl<'s, 'r> Record<'s, 'r> {
         self.trace
     }
 
+    /// Whether log or metrics want to know what the client takes of the response.
+    pub fn is_wanted(&self) -> bool {
+        self.began.is_some()
+    }
+
     /// Notes that the first bytes of the response are sent, and others follow.
     pub fn first_byte(&mut self) {
         if self.began.is_some() && self.first_byte.is_none() {

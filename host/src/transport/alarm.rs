@@ -37,7 +37,7 @@ impl Alarm {
     }
 
     /// Whether it is past the deadline. If not, the task is woken when it is.
-    fn poll(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
         if self.sleep.deadline() > deadline {
             self.sleep.as_mut().reset(deadline);
         }

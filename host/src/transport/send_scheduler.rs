@@ -45,7 +45,7 @@ impl SendScheduler {
 
 impl WorkerScheduler {
     /// Waits for a slot, which lasts until the task waits again.
-    pub(super) async fn slot(&self) {
+    pub(crate) async fn slot(&self) {
         // An error would mean that the semaphore was closed, which never happens.
         let _one = self.slots.acquire().await;
         // tokio goes on with this when nothing else can be done, after a look at the sockets.

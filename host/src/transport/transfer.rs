@@ -157,8 +157,12 @@ impl<'a> Transfer<'a> {
     /// Reads the next piece on a thread that may wait for the disk. Nothing when all is moved,
     /// or the file has become shorter.
     pub(crate) async fn read(&mut self) -> io::Result<Vec<u8>> {
+        self.read_at_most(FETCH_BYTES).await
+    }
+
+    async fn read_at_most(&mut self, most: usize) -> io::Result<Vec<u8>> {
         let file = Arc::clone(self.file);
-        let (position, count) = (self.position, self.next_count().unwrap_or(0).min(FETCH_BYTES));
+        let (position, count) = (self.position, self.next_count().unwrap_or(0).min(most));
         let read = move |_: &Progress| {
             let mut piece = vec![0; count];
             loop {
@@ -174,6 +178,29 @@ impl<'a> Transfer<'a> {
         };
         let piece = disk::run(self.file.place(), read).await.map_err(io::Error::from)??;
         self.position += piece.len() as u64;
+        Ok(piece)
+    }
+
+    /// Reads at most this many bytes, for a wire that sends from memory. What is not in the kernel's
+    /// memory is fetched beside the worker. Nothing when all is moved, or the file has become
+    /// shorter.
+    pub(crate) async fn piece(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        if self.is_remote() {
+            return self.read_at_most(most).await;
+        }
+        if !self.is_cached() {
+            // Others would wait for the disk too.
+            self.fetch().await?;
+        }
+        let mut piece = vec![0; most.min(self.next_count().unwrap_or(0))];
+        let read = loop {
+            match self.read_chunk(&mut piece) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        piece.truncate(read);
+        self.advance(read);
         Ok(piece)
     }
 

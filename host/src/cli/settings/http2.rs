@@ -76,7 +76,6 @@ pub struct Http2Settings {
 impl Http2Settings {
     /// The bounds on one connection, beside those that apply to each protocol.
     pub fn limits(&self, common: &LimitSettings) -> Limits {
-        let times = common.transport();
         Limits {
             request: common.request(),
             concurrent_streams: self.max_streams,
@@ -88,14 +87,6 @@ impl Http2Settings {
             local_resets: usize::from(self.max_local_resets),
             send_buffer: usize::try_from(self.send_buffer_size.as_u64()).unwrap_or(usize::MAX),
             header_table: u32::try_from(self.header_table_size.as_u64()).unwrap_or(u32::MAX),
-            first_request: times.first_byte,
-            head: times.head,
-            body: times.body,
-            idle: times.idle,
-            stall: times.stall,
-            drain: times.drain_silence,
-            drain_at_stop: times.drain_at_stop,
-            linger: times.linger,
             // The rest has no settings yet.
             ..Limits::default()
         }

@@ -1,7 +1,9 @@
 //! The socket of a connection, with a limit on every wait.
 //!
-//! - `receive`: what a client sends. `send`: what is sent to it.
+//! - `receive`: what a client sends. `send`: what is sent to it. `poll`: both, for a wire that does
+//!   several things at a time.
 
+mod poll;
 mod receive;
 mod send;
 
@@ -32,6 +34,8 @@ pub(crate) struct Stream<'a> {
     /// How long a client may take nothing.
     stall: Duration,
     progress: Progress,
+    /// A wait for room, if there is one.
+    room_wait: Option<Box<poll::RoomWait>>,
     /// What the kernel holds for the client.
     unsent: Share<'a>,
     /// Its TLS, once the handshake is complete.
@@ -86,7 +90,16 @@ impl<'a> Stream<'a> {
     ) -> Stream<'a> {
         let progress = Progress::new(stall, Instant::now());
         let unsent = Share::of(&scheduler.unsent);
-        Stream { socket, alarm: Alarm::new(), scheduler, stall, progress, unsent, session: None }
+        Stream {
+            socket,
+            alarm: Alarm::new(),
+            scheduler,
+            stall,
+            progress,
+            room_wait: None,
+            unsent,
+            session: None,
+        }
     }
 
     /// Has all that follows be TLS.

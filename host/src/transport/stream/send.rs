@@ -3,22 +3,17 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Write};
-use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
-use super::{LOOKS_PER_STALL, More, SendError, Stream};
-use crate::transport::progress::{Look, Progress};
+use super::{More, SendError, Stream};
+use crate::transport::progress::Progress;
 use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
 use crate::transport::session::{SEALED_BYTES, Session};
 use crate::transport::transfer::{Step, Transfer};
-
-/// How long a client has to make room for more before it is taken for slow.
-const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// Content of a file that becomes records with one slot. Two pieces take some 100 µs.
 const SLOT_BYTES: usize = 2 * SEALED_BYTES;
@@ -67,12 +62,12 @@ impl Stream<'_> {
 
     /// Whether something that was taken to be sent was not handed to the kernel: records, or
     /// what was held back for more.
-    fn is_unsent(&self) -> bool {
+    pub(super) fn is_unsent(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.is_unsent())
     }
 
     /// Sends some bytes of two pieces. Returns how many of them need not be sent again.
-    fn step(&mut self, head: &[u8], body: &[u8], more: More) -> io::Result<usize> {
+    pub(super) fn step(&mut self, head: &[u8], body: &[u8], more: More) -> io::Result<usize> {
         let flags = match more {
             More::Yes => SendFlags::NOSIGNAL | SendFlags::MORE,
             More::No => SendFlags::NOSIGNAL,
@@ -198,42 +193,15 @@ impl Stream<'_> {
 
     /// Waits for room in the socket's buffer, if that is what sending failed for, for as long
     /// as the client takes something now and then.
-    ///
-    /// That there is room tells too little: the kernel tells so only when a third of a buffer
-    /// of megabytes is free, for which a slow client needs minutes.
     async fn wait_for_room(&mut self, error: io::Error) -> Result<(), SendError> {
         match error.kind() {
-            io::ErrorKind::Interrupted => return Ok(()),
-            io::ErrorKind::WouldBlock => {}
-            _ => return Err(SendError::Disconnected(error)),
-        }
-        self.unsent.count();
-        let began = Instant::now();
-        self.look_at(began);
-        let before = self.progress.taken();
-        let (mut now, mut pause) = (began, SLOW_AFTER.min(self.stall / LOOKS_PER_STALL));
-        loop {
-            let next = self.next_look(now, &mut pause);
-            let writable = poll_fn(|context| self.socket.poll_write_ready(context));
-            match self.alarm.limit(next, writable).await {
-                Some(Ok(())) => break,
-                Some(Err(error)) => return Err(SendError::Disconnected(error)),
-                None => {}
+            io::ErrorKind::Interrupted => Ok(()),
+            io::ErrorKind::WouldBlock => {
+                self.room_wait = None;
+                poll_fn(|context| self.poll_room(context)).await
             }
-            now = Instant::now();
-            if self.look_at(now) == Look::Stalled {
-                return Err(SendError::TimedOut);
-            }
-            let held = self.progress.handed() - self.progress.taken();
-            self.unsent.shrink(&self.socket, held);
+            _ => Err(SendError::Disconnected(error)),
         }
-        if self.unsent.may_grow() {
-            now = Instant::now();
-            self.look_at(now);
-            let taken = self.progress.taken() - before;
-            self.unsent.grow(&self.socket, taken, now - began);
-        }
-        Ok(())
     }
 }
 

@@ -1,0 +1,190 @@
+//! The body of a response, given to `h2` in pieces, each when the client has room for it: so files
+//! never sit in memory.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Buf;
+use h2::SendStream;
+use tokio::time::timeout;
+
+use super::io::lock;
+use super::piece::{Piece, Tally};
+use super::priority::Priority;
+use super::shared::Shared;
+use super::turns::Place;
+use crate::disk::OpenFile;
+use crate::http::ByteRange;
+use crate::in_flight::Sending;
+use crate::service::{Body, Content};
+use crate::transport::transfer::Transfer;
+
+/// Bytes of a piece at most: what a stream may send at first, where its client did not say else.
+const PIECE_BYTES: u64 = 64 << 10;
+
+/// Bytes that wait for no other stream.
+const SMALL_BYTES: u64 = 16 << 10;
+
+/// Why a body was not given to `h2` to its end.
+#[derive(Debug)]
+pub(super) enum BodyError {
+    /// The client, or `h2` for a fault of it, has reset the stream, or the connection is gone.
+    Reset,
+    /// The client opens no window for too long.
+    Stalled,
+    /// The file ended before the promised length.
+    FileTruncated,
+    /// The file could not be read.
+    FileFailed(io::Error),
+}
+
+/// A body on its way.
+pub(super) struct Sender<'e, 's, 'c, 'a> {
+    shared: &'s Shared<'c, 'a>,
+    stream: &'e mut SendStream<Piece<'s>>,
+    tally: Option<Arc<Tally>>,
+    place: Place<'s>,
+    /// Bytes that were not given to `h2`.
+    left: u64,
+}
+
+impl<'e, 's, 'c, 'a> Sender<'e, 's, 'c, 'a> {
+    pub(super) fn new(
+        shared: &'s Shared<'c, 'a>,
+        stream: &'e mut SendStream<Piece<'s>>,
+        tally: Option<Arc<Tally>>,
+        priority: Priority,
+        length: u64,
+    ) -> Self {
+        let place = shared.turns.place(stream.stream_id().as_u32(), priority);
+        Sender { shared, stream, tally, place, left: length }
+    }
+
+    /// Sends a body that is in memory, if it is small and the client has room for all of it. If not
+    /// gives it back.
+    pub(super) fn send_at_once(&mut self, body: Body) -> Result<Option<Body>, BodyError> {
+        if self.left > SMALL_BYTES {
+            return Ok(Some(body));
+        }
+        let length = usize::try_from(self.left).unwrap_or(usize::MAX);
+        self.stream.reserve_capacity(length);
+        if self.stream.capacity() < length {
+            return Ok(Some(body));
+        }
+        let buffered = &self.shared.buffered;
+        let tally = self.tally.clone();
+        let piece = match body {
+            Body::Bytes(bytes) => Piece::own(bytes, buffered, tally),
+            Body::Content { content: Content::Memory(content), range } => {
+                Piece::shared(content, range, buffered, tally)
+            }
+            body => return Ok(Some(body)),
+        };
+        self.give(piece).map(|()| None)
+    }
+
+    /// Sends a body.
+    pub(super) async fn send(&mut self, body: &Body) -> Result<(), BodyError> {
+        match body {
+            Body::Empty => Ok(()),
+            Body::Bytes(bytes) => self.send_bytes(bytes).await,
+            Body::Content { content, range } => self.send_content(content, *range).await,
+            Body::Parts { content, parts, tail } => {
+                for (text, range) in parts {
+                    self.send_bytes(text).await?;
+                    self.send_content(content, *range).await?;
+                }
+                self.send_bytes(tail).await
+            }
+        }
+    }
+
+    async fn send_bytes(&mut self, mut bytes: &[u8]) -> Result<(), BodyError> {
+        while !bytes.is_empty() {
+            let count = self.wait_for_room(bytes.len() as u64).await?;
+            let (piece, rest) = bytes.split_at(count.min(bytes.len()));
+            bytes = rest;
+            let buffered = &self.shared.buffered;
+            self.give(Piece::own(piece.to_vec(), buffered, self.tally.clone()))?;
+        }
+        Ok(())
+    }
+
+    async fn send_content(&mut self, content: &Content, range: ByteRange) -> Result<(), BodyError> {
+        match content {
+            Content::File(file) => self.send_file(file, range).await,
+            Content::Memory(content) => self.send_memory(content, range).await,
+        }
+    }
+
+    async fn send_memory(
+        &mut self,
+        content: &Sending,
+        ByteRange { mut first, mut length }: ByteRange,
+    ) -> Result<(), BodyError> {
+        while length > 0 {
+            let count = self.wait_for_room(length).await? as u64;
+            let piece = ByteRange { first, length: count.min(length) };
+            first += piece.length;
+            length -= piece.length;
+            let buffered = &self.shared.buffered;
+            self.give(Piece::shared(content.clone(), piece, buffered, self.tally.clone()))?;
+        }
+        Ok(())
+    }
+
+    async fn send_file(&mut self, file: &Arc<OpenFile>, range: ByteRange) -> Result<(), BodyError> {
+        let mut transfer = Transfer::new(file, range);
+        while transfer.left() > 0 {
+            let count = self.wait_for_room(transfer.left()).await?;
+            let piece = transfer.piece(count).await.map_err(BodyError::FileFailed)?;
+            if piece.is_empty() {
+                return Err(BodyError::FileTruncated);
+            }
+            self.give(Piece::own(piece, &self.shared.buffered, self.tally.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the client and the connection have room for some of so many bytes, and tells for
+    /// how many.
+    async fn wait_for_room(&mut self, bytes: u64) -> Result<usize, BodyError> {
+        let wanted = usize::try_from(bytes.min(PIECE_BYTES)).unwrap_or(usize::MAX);
+        loop {
+            self.stream.reserve_capacity(wanted);
+            let capacity = self.stream.capacity().min(wanted);
+            if capacity == 0 {
+                let more = poll_fn(|context| self.stream.poll_capacity(context));
+                match timeout(self.shared.limits.stall, more).await {
+                    Ok(Some(Ok(_))) => {}
+                    Ok(Some(Err(_)) | None) => return Err(BodyError::Reset),
+                    Err(_) => return Err(BodyError::Stalled),
+                }
+                continue;
+            }
+            let mut turn = pin!(self.place.turn(capacity));
+            let stream = &mut *self.stream;
+            poll_fn(|context| match stream.poll_reset(context) {
+                Poll::Ready(_) => Poll::Ready(Err(BodyError::Reset)),
+                Poll::Pending => turn.as_mut().poll(context).map(Ok),
+            })
+            .await?;
+            // The client may have taken some of its room back.
+            let capacity = self.stream.capacity().min(wanted);
+            if capacity > 0 {
+                return Ok(capacity);
+            }
+        }
+    }
+
+    fn give(&mut self, piece: Piece<'s>) -> Result<(), BodyError> {
+        let count = piece.remaining();
+        self.left -= count as u64;
+        self.stream.send_data(piece, self.left == 0).map_err(|_| BodyError::Reset)?;
+        lock(&self.shared.wire).meter.sent(count);
+        Ok(())
+    }
+}

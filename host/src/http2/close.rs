@@ -1,0 +1,46 @@
+//! The end of a connection, in the way that lets the client read the last response.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use crate::transport::progress::Look;
+use crate::transport::stream::Read;
+
+/// From the end of the last response to the first look at whether the client took it.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+
+impl Connection<'_, '_> {
+    /// Closes our half, and reads and throws away what the client still sends until it closes
+    /// its half too. Otherwise the kernel would answer it with a reset, which destroys what is not
+    /// yet read. The connection keeps its place until then, or until the client takes nothing for
+    /// too long.
+    pub(super) async fn close(&mut self) {
+        if self.shared.wire().stream.end().await.is_err() {
+            return;
+        }
+        let limits = self.shared.limits;
+        let drain = if self.stop.has_begun() { limits.drain_at_stop } else { limits.drain_silence };
+        let mut now = Instant::now();
+        let drained_by = now + drain;
+        let mut pause = FIRST_LOOK;
+        loop {
+            let look = self.shared.look();
+            let next_look = self.shared.wire().stream.next_look(now, &mut pause);
+            match look {
+                Look::Stalled => return self.shared.log_stall(),
+                Look::Empty if now >= drained_by => return,
+                Look::Empty | Look::Left => {}
+            }
+            let until = if now < drained_by { next_look.min(drained_by) } else { next_look };
+            match self.shared.wire().stream.discard(until).await {
+                Read::Eof | Read::Truncated | Read::Disconnected => return,
+                // A client that sends much goes behind those that ask.
+                Read::Data => self.shared.wire().stream.slot().await,
+                _ => {}
+            }
+            now = Instant::now();
+        }
+    }
+}

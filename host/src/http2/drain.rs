@@ -1,0 +1,80 @@
+//! The body of a request, read to be discarded: a server of files has no use for one.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use ::http::HeaderMap;
+use ::http::header::CONTENT_LENGTH;
+use h2::RecvStream;
+use tokio::time::timeout;
+
+/// Why a request's body was not read to its end.
+#[derive(Debug)]
+pub(super) enum DrainError {
+    /// The request gets a response with an error.
+    Refused { status: u16, why: &'static str },
+    /// The stream was reset, by the client or for a fault of it.
+    Reset,
+}
+
+const TOO_LARGE: DrainError =
+    DrainError::Refused { status: 413, why: "the request body is too large" };
+
+const LATE: DrainError =
+    DrainError::Refused { status: 408, why: "the request body did not arrive in time" };
+
+/// Reads the body and throws it away.
+///
+/// A client that waits for `100 Continue` gets its final response instead, and keeps its body: no
+/// response here depends on one (RFC 9110, section 10.1.1).
+pub(super) async fn drain(
+    body: &mut RecvStream,
+    head: &HeaderMap,
+    expects_continue: bool,
+    allowance: u64,
+    time: Duration,
+) -> Result<(), DrainError> {
+    if body.is_end_stream() {
+        return Ok(());
+    }
+    // `h2` has read it, and holds the body against it.
+    let declared = head.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: u64| length > allowance) {
+        return Err(TOO_LARGE);
+    }
+    // Boxed, as other streams would have room for it.
+    let read = Box::pin(read_to_end(body, expects_continue, allowance));
+    timeout(time, read).await.unwrap_or(Err(LATE))
+}
+
+async fn read_to_end(
+    body: &mut RecvStream,
+    expects_continue: bool,
+    mut allowance: u64,
+) -> Result<(), DrainError> {
+    let mut may_wait = !expects_continue;
+    loop {
+        let next = poll_fn(|context| match body.poll_data(context) {
+            Poll::Ready(data) => Poll::Ready(Some(data)),
+            Poll::Pending if may_wait => Poll::Pending,
+            Poll::Pending => Poll::Ready(None),
+        });
+        match next.await {
+            // The client keeps it back.
+            None => return Ok(()),
+            Some(Some(Ok(data))) => {
+                may_wait = true;
+                // It is counted as given back at the end of the stream, if not here.
+                let _ = body.flow_control().release_capacity(data.len());
+                allowance = allowance.checked_sub(data.len() as u64).ok_or(TOO_LARGE)?;
+            }
+            Some(Some(Err(_))) => return Err(DrainError::Reset),
+            Some(None) => break,
+        }
+    }
+    match body.trailers().await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(DrainError::Reset),
+    }
+}

@@ -1,0 +1,160 @@
+//! One stream: a request becomes a response.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+
+use super::body::{BodyError, Sender};
+use super::drain::{DrainError, drain};
+use super::io::lock;
+use super::piece::{Piece, Tally};
+use super::priority::Priority;
+use super::request::{Fault, Head, read_expectation};
+use super::response;
+use super::settle::Delivery;
+use super::shared::Shared;
+use crate::diagnostics;
+use crate::http::Method;
+use crate::service::record::Received;
+use crate::service::{Body, Record, Response};
+
+/// Responds to the request of a stream.
+pub(super) async fn exchange<'s>(
+    shared: &'s Shared<'_, '_>,
+    request: ::http::Request<RecvStream>,
+    stream: SendResponse<Piece<'s>>,
+) {
+    let (parts, mut body) = request.into_parts();
+    let head = Head::new(parts);
+    let Shared { service, http2, peer, limits, .. } = *shared;
+    let body_bytes = http2.limits.request.body_bytes;
+    if http2.print_heads {
+        diagnostics::show_head(peer.address, &head.shown());
+    }
+    let mut out = Out { shared, stream };
+    if shared.is_refused {
+        let mut record = service.begin_unread(peer, Received::default());
+        let response = service.too_many_connections();
+        return out.send(response, head.is_head(), Priority::UNKNOWN, &mut record).await;
+    }
+    let checked = head.request(&http2.limits, peer, shared.tls);
+    let checked = checked.and_then(|request| Ok((read_expectation(&request)?, request)));
+    let (expects_continue, request) = match checked {
+        Ok(checked) => checked,
+        Err(Fault::Malformed) => return out.stream.send_reset(Reason::PROTOCOL_ERROR),
+        Err(Fault::Refused { status, why }) => {
+            let mut record = service.begin_malformed(peer, head.received());
+            let response = service.refuse(status, why, &record);
+            return out.send(response, head.is_head(), Priority::UNKNOWN, &mut record).await;
+        }
+    };
+    let mut record = service.begin(&request);
+    // What follows the head of a CONNECT would be of another protocol, for which no tunnel is
+    // opened here.
+    let drained = match head.is_connect() {
+        true => Ok(()),
+        false => drain(&mut body, head.fields(), expects_continue, body_bytes, limits.body).await,
+    };
+    let response = match drained {
+        Ok(()) => service.respond(&request, &mut record).await,
+        Err(DrainError::Refused { status, why }) => service.refuse(status, why, &record),
+        Err(DrainError::Reset) => return,
+    };
+    let is_head = request.method == Method::Head;
+    out.send(response, is_head, Priority::of(&request), &mut record).await;
+}
+
+/// The way out of a response.
+struct Out<'s, 'c, 'a> {
+    shared: &'s Shared<'c, 'a>,
+    stream: SendResponse<Piece<'s>>,
+}
+
+impl<'a> Out<'_, '_, 'a> {
+    /// Sends a response, and finishes its record. If the method `is_head` the response has no
+    /// body.
+    async fn send(
+        &mut self,
+        mut response: Response,
+        is_head: bool,
+        priority: Priority,
+        record: &mut Record<'a, '_>,
+    ) {
+        if response.close {
+            self.shared.closes.store(true, Ordering::Relaxed);
+        }
+        let head = response::head(&response);
+        let body =
+            if is_head { Body::Empty } else { std::mem::replace(&mut response.body, Body::Empty) };
+        let length = body.length();
+        let tally = (length > 0 && record.is_wanted()).then(Arc::default);
+        let status = response.status;
+        let mut giving = Giving { shared: self.shared, record, status, tally, length };
+        let Ok(mut stream) = self.stream.send_response(head, length == 0) else { return };
+        let sent = match length {
+            0 => Ok(()),
+            length => {
+                let mut sender =
+                    Sender::new(self.shared, &mut stream, giving.tally.clone(), priority, length);
+                match sender.send_at_once(body) {
+                    Ok(None) => Ok(()),
+                    Ok(Some(body)) => {
+                        giving.record.first_byte();
+                        // Boxed, as other streams would have room for it.
+                        Box::pin(sender.send(&body)).await
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        giving.finish(sent.is_ok());
+        if sent.is_ok() {
+            lock(&self.shared.wire).meter.finished();
+        }
+        drop(giving);
+        match sent {
+            Ok(()) | Err(BodyError::Reset) => {}
+            Err(BodyError::Stalled) => {
+                tracing::debug!("client takes no response");
+                stream.send_reset(Reason::CANCEL);
+            }
+            // The client is to see that it is not all.
+            Err(BodyError::FileTruncated) => {
+                tracing::warn!("file was truncated while it was sent, stream reset");
+                stream.send_reset(Reason::INTERNAL_ERROR);
+            }
+            Err(BodyError::FileFailed(error)) => {
+                tracing::error!(%error, "cannot read file to its end, stream reset");
+                stream.send_reset(Reason::INTERNAL_ERROR);
+            }
+        }
+    }
+}
+
+/// A response while it is given to `h2`. Its record is finished however that ends: a server that
+/// stops drops what takes too long.
+struct Giving<'w, 'c, 'a, 'r> {
+    shared: &'w Shared<'c, 'a>,
+    record: &'w mut Record<'a, 'r>,
+    status: u16,
+    tally: Option<Arc<Tally>>,
+    length: u64,
+}
+
+impl Giving<'_, '_, '_, '_> {
+    fn finish(&mut self, is_whole: bool) {
+        let mut deliveries = lock(&self.shared.deliveries);
+        if let Some(finished) = self.record.finish(self.status, &mut deliveries.room) {
+            let (tally, length) = (self.tally.take(), self.length);
+            deliveries.push(Delivery { finished, tally, length, is_whole });
+        }
+    }
+}
+
+impl Drop for Giving<'_, '_, '_, '_> {
+    fn drop(&mut self) {
+        self.finish(false);
+    }
+}

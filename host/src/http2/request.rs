@@ -1,0 +1,210 @@
+//! A request of HTTP/2: its pseudo-fields become the line that guests are asked with, and what
+//! HTTP/1 is strict about is checked here too.
+
+use ::http::request::Parts;
+use ::http::{HeaderMap, Method as Name, header};
+
+use super::Limits;
+use crate::http::host::is_host;
+use crate::http::request::{FieldLine, Version, list, request_line};
+use crate::http::{Method, Peer, Request, Scheme, Tls};
+use crate::service::record::Received;
+
+/// Bytes that each field counts beside its name and value (RFC 9113, section 6.5.2).
+const FIELD_OVERHEAD: usize = 32;
+
+/// A request that gets a response with an error, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// No message of HTTP: the stream is reset (RFC 9113, section 8.1.1).
+    Malformed,
+    /// A response with this status, and this sentence.
+    Refused { status: u16, why: &'static str },
+}
+
+const fn refused(status: u16, why: &'static str) -> Fault {
+    Fault::Refused { status, why }
+}
+
+/// What is read of a request before its fields are looked at: the parts that it borrows from.
+#[derive(Debug)]
+pub(super) struct Head {
+    parts: Parts,
+    /// `METHOD SP target SP HTTP/1.1`.
+    line: Vec<u8>,
+    /// `cookie`, if it came in several fields (RFC 9113, section 8.2.3).
+    cookie: Option<Vec<u8>>,
+}
+
+impl Head {
+    pub(super) fn new(parts: Parts) -> Head {
+        let line = request_line(parts.method.as_str(), target(&parts));
+        Head { cookie: joined_cookie(&parts.headers), line, parts }
+    }
+
+    /// What is known of it, for the log.
+    pub(super) fn received(&self) -> Received<'_> {
+        let value = |name| self.parts.headers.get(name).map(header::HeaderValue::as_bytes);
+        Received {
+            line: &self.line,
+            referer: value(header::REFERER),
+            user_agent: value(header::USER_AGENT),
+        }
+    }
+
+    /// Its lines, as a client of HTTP/1 would send them.
+    pub(super) fn shown(&self) -> Vec<u8> {
+        let mut shown = self.line.clone();
+        let authority = self.parts.uri.authority();
+        let authority = authority.map(|authority| (":authority", authority.as_str().as_bytes()));
+        let fields = self.parts.headers.iter();
+        let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
+        for (name, value) in authority.into_iter().chain(fields) {
+            for part in [b"\n", name.as_bytes(), b": ", value] {
+                shown.extend_from_slice(part);
+            }
+        }
+        shown
+    }
+
+    /// Whether the response has no body.
+    pub(super) fn is_head(&self) -> bool {
+        self.parts.method == Name::HEAD
+    }
+
+    /// Whether a tunnel is asked for.
+    pub(super) fn is_connect(&self) -> bool {
+        self.parts.method == Name::CONNECT
+    }
+
+    /// Its fields.
+    pub(super) fn fields(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// The request, if it is one that is responded to as it is.
+    pub(super) fn request<'r>(
+        &'r self,
+        limits: &Limits,
+        peer: Peer,
+        tls: Option<&'r Tls>,
+    ) -> Result<Request<'r>, Fault> {
+        let Parts { method, uri, headers, .. } = &self.parts;
+        if method != Name::CONNECT && uri.path().is_empty() {
+            return Err(Fault::Malformed);
+        }
+        // The other way round a proxy says what its client asked for.
+        if tls.is_some() && uri.scheme() == Some(&::http::uri::Scheme::HTTP) {
+            return Err(refused(421, "http is not spoken here"));
+        }
+        if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
+            return Err(refused(400, "the Content-Length field is there twice"));
+        }
+        if self.line.len() > limits.request.line_bytes {
+            return Err(refused(414, "the request line is too long"));
+        }
+        if self.bytes() > limits.request.head_bytes {
+            return Err(refused(431, "the request head is too large"));
+        }
+        if headers.len() > limits.request.fields {
+            return Err(refused(431, "too many header fields"));
+        }
+        let request = Request {
+            line: &self.line,
+            method: Method::from_name(method.as_str()),
+            scheme: Scheme::of(tls),
+            authority: uri.authority().map(|authority| authority.as_str()),
+            target: target(&self.parts),
+            version: Version::Http2,
+            fields: self.field_lines(),
+            peer,
+            tls,
+        };
+        check_host(&request)?;
+        if !request.is_well_formed() {
+            return Err(refused(400, "the request is malformed"));
+        }
+        Ok(request)
+    }
+
+    /// The size of the field section, as RFC 9113 counts it.
+    fn bytes(&self) -> usize {
+        let field = |name: usize, value: usize| name + value + FIELD_OVERHEAD;
+        let Parts { method, uri, headers, .. } = &self.parts;
+        let authority =
+            uri.authority().map_or(0, |one| field(":authority".len(), one.as_str().len()));
+        let pseudo = field(":method".len(), method.as_str().len())
+            + field(":path".len(), target(&self.parts).len())
+            + field(":scheme".len(), "https".len());
+        let fields = headers.iter().map(|(name, value)| field(name.as_str().len(), value.len()));
+        authority + pseudo + fields.sum::<usize>()
+    }
+
+    fn field_lines(&self) -> Vec<FieldLine<'_>> {
+        let mut fields = Vec::with_capacity(self.parts.headers.len());
+        let mut has_cookie = false;
+        for (name, value) in &self.parts.headers {
+            let value = match &self.cookie {
+                Some(cookie) if name == header::COOKIE => {
+                    if std::mem::replace(&mut has_cookie, true) {
+                        continue;
+                    }
+                    cookie
+                }
+                _ => value.as_bytes(),
+            };
+            fields.push(FieldLine { name: name.as_str(), value });
+        }
+        fields
+    }
+}
+
+/// What is asked for: the path, or the authority of a tunnel.
+fn target(parts: &Parts) -> &str {
+    match (parts.uri.path_and_query(), parts.uri.authority()) {
+        (Some(path), _) => path.as_str(),
+        (None, Some(authority)) => authority.as_str(),
+        (None, None) => "",
+    }
+}
+
+fn joined_cookie(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let mut values = headers.get_all(header::COOKIE).iter();
+    let (first, second) = (values.next()?, values.next()?);
+    let mut joined = first.as_bytes().to_vec();
+    for value in [second].into_iter().chain(values) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(value.as_bytes());
+    }
+    Some(joined)
+}
+
+/// Whom it is for is said once (RFC 9113, section 8.3.1).
+fn check_host(request: &Request<'_>) -> Result<(), Fault> {
+    if request.authority.is_some_and(|authority| !is_host(authority.as_bytes())) {
+        return Err(refused(400, "the host in the request target is malformed"));
+    }
+    let mut hosts = request.values("host");
+    match (hosts.next(), hosts.next(), request.authority) {
+        (None, _, Some(_)) => Ok(()),
+        (None, _, None) => Err(refused(400, "the Host field is missing")),
+        (Some(_), Some(_), _) => Err(refused(400, "the Host field is there twice")),
+        (Some(host), None, _) if !is_host(host) => Err(refused(400, "the Host field is malformed")),
+        (Some(host), None, Some(authority)) if !host.eq_ignore_ascii_case(authority.as_bytes()) => {
+            Err(refused(400, "the Host field and :authority name different hosts"))
+        }
+        (Some(_), None, _) => Ok(()),
+    }
+}
+
+/// Whether the client waits for a word before it sends its body (RFC 9110, section 10.1.1).
+pub(super) fn read_expectation(request: &Request<'_>) -> Result<bool, Fault> {
+    let mut expects = false;
+    for expectation in request.values("expect").flat_map(list) {
+        if !expectation.eq_ignore_ascii_case(b"100-continue") {
+            return Err(refused(417, "the only expectation met here is 100-continue"));
+        }
+        expects = true;
+    }
+    Ok(expects)
+}

@@ -1,0 +1,54 @@
+//! The streams of a connection that are being responded to.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+/// Such streams, each polled when it can go on.
+pub(super) struct Streams<F> {
+    waiting: FuturesUnordered<Pin<Box<F>>>,
+    /// Memory of one that is over, for the next.
+    spare: Option<Pin<Box<F>>>,
+}
+
+impl<F: Future<Output = ()>> Streams<F> {
+    pub(super) fn new() -> Streams<F> {
+        Streams { waiting: FuturesUnordered::new(), spare: None }
+    }
+
+    /// Begins one. Most are over at once.
+    pub(super) fn begin(&mut self, stream: F, context: &mut Context<'_>) {
+        let mut stream = match self.spare.take() {
+            Some(mut spare) => {
+                spare.set(stream);
+                spare
+            }
+            None => Box::pin(stream),
+        };
+        match stream.as_mut().poll(context) {
+            Poll::Ready(()) => self.spare = Some(stream),
+            Poll::Pending => self.waiting.push(stream),
+        }
+    }
+
+    /// Goes on with those that can. Whether one was finished.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> bool {
+        let before = self.waiting.len();
+        if before > 0 {
+            while let Poll::Ready(Some(())) = self.waiting.poll_next_unpin(context) {}
+        }
+        self.waiting.len() < before
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Gives back the memory that an idle connection does not need.
+    pub(super) fn shrink(&mut self) {
+        self.spare = None;
+    }
+}

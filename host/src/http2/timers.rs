@@ -1,0 +1,132 @@
+//! How long a connection may do nothing.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::io::lock;
+use super::shared::Shared;
+use crate::transport::{Limits, progress::Look};
+
+/// From the end of a response to the first look at whether the client took it. The client of a
+/// usual one asks for the next before that.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+
+/// The deadlines of a connection.
+pub(super) struct Timers {
+    limits: Limits,
+    /// When it was last found to be doing something.
+    last_active: Instant,
+    had_request: bool,
+    /// When the client was told to send no more requests.
+    leaves_since: Option<Instant>,
+    /// Bytes that were written when bodies were last seen to wait, and since when that is so.
+    written: (u64, Instant),
+    pause: Duration,
+    alarm: Instant,
+}
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Nothing.
+    Nothing,
+    /// It is idle, and nothing more is to be expected: it ends.
+    End,
+    /// The client takes nothing for too long: it is reset.
+    Stalled,
+}
+
+impl Timers {
+    pub(super) fn new(limits: Limits, now: Instant) -> Timers {
+        Timers {
+            limits,
+            last_active: now,
+            had_request: false,
+            leaves_since: None,
+            written: (0, now),
+            pause: FIRST_LOOK,
+            alarm: now + limits.first_byte,
+        }
+    }
+
+    /// When to look at what is due.
+    pub(super) fn alarm(&self) -> Instant {
+        self.alarm
+    }
+
+    /// The connection was doing something.
+    pub(super) fn active(&mut self, served: bool) {
+        let now = Instant::now();
+        self.had_request |= served;
+        if self.had_request {
+            self.last_active = now;
+        }
+        self.pause = FIRST_LOOK;
+        self.alarm = self.alarm.min(now + FIRST_LOOK);
+    }
+
+    /// The client was told to send no more requests.
+    pub(super) fn leave(&mut self) {
+        let now = Instant::now();
+        self.leaves_since = Some(now);
+        self.alarm = self.alarm.min(now + self.limits.linger);
+    }
+
+    /// Whether it was.
+    pub(super) fn leaves(&self) -> bool {
+        self.leaves_since.is_some()
+    }
+
+    /// Looks at what is due. It is idle where no stream `is_open`.
+    pub(super) fn look(&mut self, shared: &Shared<'_, '_>, is_open: bool) -> Due {
+        let now = Instant::now();
+        let is_over = {
+            let wire = lock(&shared.wire);
+            wire.is_flushed() && wire.stream.progress().is_over()
+        };
+        let look = if is_over { Look::Empty } else { shared.look() };
+        let buffered = shared.buffered.bytes();
+        let mut wire = lock(&shared.wire);
+        if buffered == 0 || wire.written() != self.written.0 {
+            self.written = (wire.written(), now);
+        }
+        let begun = wire.meter.begun();
+        if let Some(begun) = begun
+            && now >= begun + self.limits.head
+        {
+            tracing::debug!("frame or field section did not arrive in time");
+            return Due::End;
+        }
+        if look == Look::Stalled || now >= self.written.1 + self.limits.stall {
+            return Due::Stalled;
+        }
+        let is_idle = !is_open && buffered == 0;
+        if look == Look::Left || !is_idle {
+            self.last_active = now;
+        }
+        let patience = if self.had_request { self.limits.idle } else { self.limits.first_byte };
+        let mut end = self.last_active + patience;
+        if let Some(since) = self.leaves_since {
+            end = end.min(since + self.limits.linger);
+        }
+        if is_idle && now >= end {
+            return Due::End;
+        }
+        if is_idle && look == Look::Empty {
+            wire.stream.rest();
+            wire.shrink();
+        }
+        self.alarm = match look {
+            Look::Empty => end.max(now + FIRST_LOOK),
+            _ => wire.stream.next_look(now, &mut self.pause),
+        };
+        if let Some(begun) = begun {
+            self.alarm = self.alarm.min(begun + self.limits.head);
+        }
+        if buffered > 0 {
+            self.alarm = self.alarm.min(self.written.1 + self.limits.stall);
+        }
+        Due::Nothing
+    }
+}
