@@ -28,7 +28,7 @@ const HEAD: &[u8] = b"GET /notes/index.html?v=1 HTTP/1.1\r\n\
     Priority: u=0, i\r\n\r\n";
 const LINE: &[u8] = b"GET /notes/index.html?v=1 HTTP/1.1";
 /// Where all heads come from.
-const PEER: Peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+const PEER: Peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 const FACTS: Facts<'static> = Facts::plain(IpAddr::V4(Ipv4Addr::LOCALHOST));
 

@@ -324,7 +324,7 @@ fn told(decision: &Decision) -> Result<String, String> {
 fn is_asked(line: &[u8]) -> bool {
     let head = [line, b"\r\nHost: h\r\n\r\n"].concat();
     let limits = Limits::default();
-    let peer = Peer { address: [127, 0, 0, 1].into(), worker: 0 };
+    let peer = Peer::new([127, 0, 0, 1].into(), 0);
     let scanned = Scanner::default().scan(&head, &limits);
     scanned.is_ok_and(|extent| extent.is_some()) && Head::parse(&head, &limits, peer, None).is_ok()
 }

@@ -39,7 +39,7 @@ fn an_hour(hello: &str, each: Each, limit: Duration) -> Vec<Vec<u8>> {
     let got = runtime.enable_all().build().unwrap().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (_stop, stopping) = watch::channel(false);
-        let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+        let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         pause_behind_a_request(&listener, peer, &wires, &stopping).await;
         let began = Instant::now();
         let mut got = Vec::new();

@@ -50,7 +50,7 @@ fn on_a_simulated_clock<T>(
     runtime.enable_all().build().unwrap().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (stop, stopping) = watch::channel(false);
-        let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+        let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         pause_behind_a_request(&listener, peer, &wires, &stopping).await;
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(u32::try_from(SMALL_WINDOW).unwrap()).unwrap();

@@ -26,7 +26,7 @@ fn respond(service: &Service, version: Version, line: &str, fields: &[(String, S
         target,
         version,
         fields: lines.collect(),
-        peer: Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 },
+        peer: Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
         tls: None,
     };
     assert!(request.is_well_formed(), "{request:?}");

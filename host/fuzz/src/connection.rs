@@ -222,7 +222,7 @@ impl World {
             let server = TcpStream::from_std(server).expect("a socket");
             let mut client = UnixStream::from_std(client).expect("a socket");
             let (_running, stopping) = watch::channel(false);
-            let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+            let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
             let serving = tokio::spawn(serve(
                 server,
                 peer,

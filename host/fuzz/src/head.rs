@@ -15,7 +15,7 @@ use super::reference::body::Framing;
 use super::reference::request::{After, Body, Request, Turn, turns};
 
 /// Where all heads come from.
-const PEER: Peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+const PEER: Peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Runs the target.
 pub fn run(input: &[u8]) {

@@ -41,7 +41,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let digest = generation.digest();
     let guest = ActiveGuest::new(Arc::new(generation), FailurePolicy::default());
     let service = Service::new(files, Arc::new(guest));
-    let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 };
+    let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,6 +1,6 @@
 //! What every version of HTTP has in common: no I/O, no wire, no policy.
 //!
-//! - [`request`], [`method`]: what is asked for.
+//! - [`request`], [`method`], [`scheme`]: what is asked for.
 //! - [`response`], [`status`], [`fields`], [`body`]: how it is answered.
 //! - [`token`], [`host`]: what names and authorities may hold.
 //! - [`peer`], [`tls`]: the other end of a connection, and what secures it; [`limits`]: what a request may hold.
@@ -13,6 +13,7 @@ pub mod method;
 pub mod peer;
 pub mod request;
 pub mod response;
+pub mod scheme;
 pub mod status;
 pub mod tls;
 pub mod token;
@@ -22,6 +23,7 @@ pub use fields::{Field, Fields};
 pub use limits::Limits;
 pub use method::Method;
 pub use peer::{Peer, Subnet};
-pub use request::{FieldLine, Request, Scheme, Version};
+pub use request::{FieldLine, Request, Version};
 pub use response::Response;
+pub use scheme::Scheme;
 pub use tls::{ClientCertificate, Tls, TlsVersion};

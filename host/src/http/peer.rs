@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::Scheme;
+
 /// The client of a request, and the worker that serves it.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
@@ -9,6 +11,15 @@ pub struct Peer {
     pub address: IpAddr,
     /// The number of the worker, from 0.
     pub worker: usize,
+    /// The scheme that a proxy tells before the first request; `http` without one.
+    pub scheme: Scheme,
+}
+
+impl Peer {
+    /// A client without a proxy.
+    pub const fn new(address: IpAddr, worker: usize) -> Peer {
+        Peer { address, worker, scheme: Scheme::Http }
+    }
 }
 
 /// An address of IPv4, or the network of an IPv6 address: its 2^64 addresses are given out

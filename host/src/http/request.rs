@@ -2,7 +2,7 @@
 
 use super::host::is_host;
 use super::token::is_token;
-use super::{Method, Peer, Tls};
+use super::{Method, Peer, Scheme, Tls};
 
 /// A request, without its body and without the bytes that it came in.
 ///
@@ -43,28 +43,10 @@ pub struct FieldLine<'a> {
     pub value: &'a [u8],
 }
 
-/// The scheme of a target URI (RFC 9110, section 4.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scheme {
-    /// `http`
-    #[default]
-    Http,
-    /// `https`
-    Https,
-}
-
 impl Scheme {
-    /// That of a connection which TLS secures or not.
-    pub fn of(tls: Option<&Tls>) -> Scheme {
-        if tls.is_some() { Scheme::Https } else { Scheme::Http }
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        }
+    /// That of a connection: TLS secures it, or a proxy says that TLS secures its client's.
+    pub fn of(peer: &Peer, tls: Option<&Tls>) -> Scheme {
+        if tls.is_some() { Scheme::Https } else { peer.scheme }
     }
 }
 
@@ -200,7 +182,7 @@ mod tests {
             fields: fields
                 .map(|(name, value)| FieldLine { name, value: value.as_bytes() })
                 .collect(),
-            peer: Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 },
+            peer: Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             tls: None,
         }
     }

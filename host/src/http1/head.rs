@@ -39,7 +39,7 @@ impl<'a> Head<'a> {
         peer: Peer,
         tls: Option<&'a Tls>,
     ) -> Result<Head<'a>, HeadError> {
-        let scheme = Scheme::of(tls);
+        let scheme = Scheme::of(&peer, tls);
         let line_end = memchr::memchr(b'\n', head).ok_or(HeadError::Line)?;
         let (line, block) = head.split_at(line_end + 1);
         let line = line.strip_suffix(b"\r\n").ok_or(HeadError::Line)?;
@@ -237,8 +237,7 @@ mod tests {
     use crate::http::TlsVersion;
     use crate::http1::request_body::Framing;
 
-    const PEER: Peer =
-        Peer { address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), worker: 0 };
+    const PEER: Peer = Peer::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
     /// Parses a head of HTTP/1.1 with these lines behind the first and a host.
     fn parse(lines: &[u8]) -> Result<(Framing, Persistence, bool), HeadError> {

@@ -47,7 +47,8 @@ impl Connection<'_, '_> {
             self.is_pipelined = true;
         }
         let deadline = Instant::now() + self.accepted.limits.head;
-        let mut scanner = Scanner::new(Scheme::of(self.accepted.tls.as_deref()));
+        let mut scanner =
+            Scanner::new(Scheme::of(&self.accepted.peer, self.accepted.tls.as_deref()));
         loop {
             if self.is_http2() {
                 return ReadHead::Http2;

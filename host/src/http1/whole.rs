@@ -54,7 +54,8 @@ fn parse<'a>(
     peer: Peer,
     tls: Option<&'a Tls>,
 ) -> Result<Head<'a>, HeadError> {
-    let extent = Scanner::new(Scheme::of(tls)).scan(bytes, limits)?.ok_or(HeadError::Line)?;
+    let extent =
+        Scanner::new(Scheme::of(&peer, tls)).scan(bytes, limits)?.ok_or(HeadError::Line)?;
     if extent.end < bytes.len() {
         // An empty line within what was meant to be one head.
         return Err(HeadError::Line);

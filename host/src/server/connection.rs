@@ -1,9 +1,9 @@
 //! One accepted connection: what precedes its first request, and the wire that serves it.
 
 use std::future::Future;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::{io, net::IpAddr};
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -23,7 +23,7 @@ use crate::service::Service;
 use crate::tls::handshake::{Protocol, Secured};
 use crate::tls::{self, Failure};
 use crate::transport::accepted::Accepted;
-use crate::transport::proxy_protocol;
+use crate::transport::proxy_protocol::{self, Proxied};
 use crate::transport::stop::{Signal, Stop};
 use crate::transport::stream::Stream;
 use crate::transport::{self, SendScheduler};
@@ -89,8 +89,8 @@ pub async fn serve(
     if service.clients.proxies.announces(peer.address) {
         // Boxed, as every other connection would have room for it; so is a refusal.
         let client = Box::pin(proxied(&mut accepted)).await;
-        let Some(client) = client else { return };
-        accepted.peer.address = client;
+        let Some(Proxied { address, scheme }) = client else { return };
+        accepted.peer = Peer { address, scheme, ..accepted.peer };
     }
     let client = accepted.peer.address;
     // Before the handshake, which costs more than all that follows.
@@ -179,7 +179,7 @@ async fn serve_http2<'a>(
 }
 
 /// The client that a proxy names in a PROXY header.
-async fn proxied(accepted: &mut Accepted<'_>) -> Option<IpAddr> {
+async fn proxied(accepted: &mut Accepted<'_>) -> Option<Proxied> {
     let Accepted { stream, received, peer, limits, stop, .. } = accepted;
     let deadline = Instant::now() + limits.head;
     let mut header = pin!(proxy_protocol::read(stream, received, peer.address, deadline));

@@ -142,7 +142,7 @@ impl<S: Serve> Worker<S> {
                     }
                     // An inherited socket may be one for both versions of IP.
                     let client = client.ip().to_canonical();
-                    let peer = Peer { address: client, worker: self.number };
+                    let peer = Peer::new(client, self.number);
                     // The place is dropped by what is spawned: in a task around that, each
                     // connection would have room for it twice.
                     let place = Place(permit.ok());

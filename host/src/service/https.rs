@@ -122,7 +122,7 @@ mod tests {
             target,
             version: Version::Http11,
             fields: vec![FieldLine { name: "Host", value: host.as_bytes() }],
-            peer: Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), worker: 0 },
+            peer: Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             tls: None,
         }
     }

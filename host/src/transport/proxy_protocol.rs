@@ -7,6 +7,7 @@ use proxy_header::{Error, ParseConfig, ProxyHeader};
 use tokio::time::Instant;
 
 use super::stream::{Read, Stream};
+use crate::http::Scheme;
 use crate::text::Bytes;
 use crate::throttle::Throttle;
 
@@ -26,11 +27,21 @@ const LINE_START: &[u8] = b"PROXY ";
 /// And one of version 2; its version, its family and the number of bytes that follow come next.
 const HEADER_START: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
+/// The client of a connection, as the proxy names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Proxied {
+    /// Its address.
+    pub(crate) address: IpAddr,
+    /// `https` if the proxy tells that TLS secures its connection (PP2_TYPE_SSL, section 2.2.5).
+    /// Version 1 cannot tell it.
+    pub(crate) scheme: Scheme,
+}
+
 /// What a connection of a proxy that sends the PROXY protocol begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Header {
     /// A header of this many bytes, with this client.
-    Client { address: IpAddr, bytes: usize },
+    Client { client: Proxied, bytes: usize },
     /// A header of this many bytes, without a client: the proxy itself wants to know whether the
     /// server is well, or cannot tell.
     Local { bytes: usize },
@@ -40,18 +51,18 @@ enum Header {
     Malformed,
 }
 
-/// Reads the header of a connection from the proxy `peer`, and gives the client's address. What
-/// has arrived behind the header is left in `received`. `None` if the proxy sends none in time.
+/// Reads the header of a connection from the proxy `peer`, and gives the client. What has arrived
+/// behind the header is left in `received`. `None` if the proxy sends none in time.
 pub(crate) async fn read(
     stream: &mut Stream<'_>,
     received: &mut Vec<u8>,
     peer: IpAddr,
     deadline: Instant,
-) -> Option<IpAddr> {
+) -> Option<Proxied> {
     loop {
         let (client, bytes) = match parse(received) {
-            Header::Client { address, bytes } => (address, bytes),
-            Header::Local { bytes } => (peer, bytes),
+            Header::Client { client, bytes } => (client, bytes),
+            Header::Local { bytes } => (Proxied { address: peer, scheme: Scheme::Http }, bytes),
             Header::Incomplete => match stream.read(received, deadline).await {
                 Read::Data => continue,
                 // Some look whether the server is there, and send nothing.
@@ -83,7 +94,12 @@ pub(crate) async fn read(
 fn parse(received: &[u8]) -> Header {
     match ProxyHeader::parse(received, ParseConfig::default()) {
         Ok((header, bytes)) => match header.proxied_address() {
-            Some(proxied) => Header::Client { address: proxied.source.ip().to_canonical(), bytes },
+            Some(proxied) => {
+                let is_secured = header.ssl().is_some_and(|tls| tls.client_ssl());
+                let scheme = if is_secured { Scheme::Https } else { Scheme::Http };
+                let address = proxied.source.ip().to_canonical();
+                Header::Client { client: Proxied { address, scheme }, bytes }
+            }
             None => Header::Local { bytes },
         },
         Err(Error::BufferTooShort) if may_go_on(received) => Header::Incomplete,
@@ -113,7 +129,7 @@ fn may_go_on(received: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Header, parse};
+    use super::{Header, Proxied, Scheme, parse};
 
     #[test]
     fn headers_of_both_versions_are_read() {
@@ -126,10 +142,18 @@ mod tests {
         ]
         .concat();
         let address = |text: &str| text.parse().expect("an address");
-        for (bytes, client, length) in
-            [(&v1[..], address("192.0.2.1"), 40), (&v2, address("2001:db8::1"), 52)]
-        {
-            assert_eq!(parse(bytes), Header::Client { address: client, bytes: length });
+        // One tells of TLS and its version, the other that there is no TLS.
+        let tls =
+            [&v2[..14], b"\0\x30", &v2[16..52], b"\x20\0\x09\x01\0\0\0\0\x21\0\x01x"].concat();
+        let no_tls = [&v2[..14], b"\0\x2c", &v2[16..52], b"\x20\0\x05\0\0\0\0\0"].concat();
+        for (bytes, client, scheme, length) in [
+            (&v1[..], "192.0.2.1", Scheme::Http, 40),
+            (&v2, "2001:db8::1", Scheme::Http, 52),
+            (&tls, "2001:db8::1", Scheme::Https, 64),
+            (&no_tls, "2001:db8::1", Scheme::Http, 60),
+        ] {
+            let client = Proxied { address: address(client), scheme };
+            assert_eq!(parse(bytes), Header::Client { client, bytes: length });
             for cut in 0..length {
                 assert_eq!(parse(&bytes[..cut]), Header::Incomplete, "{cut}");
             }
