@@ -128,6 +128,19 @@ fn pseudo_fields(method: &[u8], target: &[u8]) -> (Fields, Option<Vec<u8>>) {
     (fields, Some(authority.to_vec()))
 }
 
+/// The same text for a server that speaks TLS: the schemes that a request line may name, `http` and
+/// `https`, change places.
+pub fn for_tls(text: &[u8]) -> Vec<u8> {
+    let end = text.iter().position(|&byte| byte == b'\n').unwrap_or(text.len());
+    let Some(at) = find(&text[..end].to_ascii_lowercase(), b" http") else { return text.to_vec() };
+    let (before, behind) = text.split_at(at + 5);
+    match behind {
+        [b's' | b'S', rest @ ..] if rest.starts_with(b"://") => [before, rest].concat(),
+        rest if rest.starts_with(b"://") => [before, b"s", rest].concat(),
+        _ => text.to_vec(),
+    }
+}
+
 fn trimmed(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
@@ -144,11 +157,12 @@ pub fn send(client: &mut Http2Client<Stream>, message: &Message) -> u32 {
     let stream = client.next_stream();
     let is_tls = matches!(client.stream(), Stream::Tls(_));
     let mut fields = message.fields.clone();
-    if is_tls {
-        let is_scheme = |field: &&mut (Vec<u8>, Vec<u8>)| field.0 == b":scheme";
-        if let Some(scheme) = fields.iter_mut().find(is_scheme).filter(|field| field.1 == b"http") {
-            scheme.1 = b"https".to_vec();
-        }
+    if is_tls && let Some(scheme) = fields.iter_mut().find(|(name, _)| name == b":scheme") {
+        scheme.1 = match &scheme.1[..] {
+            b"http" => b"https".to_vec(),
+            b"https" => b"http".to_vec(),
+            other => other.to_vec(),
+        };
     }
     client.send_headers(stream, &fields, message.content.is_none() && message.is_whole);
     if let Some(content) = &message.content {
@@ -242,6 +256,18 @@ impl Wire for Http2Wire {
         }
         let goaway = self.client.goaway.as_ref().map_or(0, |(code, ..)| *code);
         assert_eq!(ERRORS[goaway as usize], "NO_ERROR");
+    }
+}
+
+#[test]
+fn schemes_change_places_for_tls() {
+    for (text, expected) in [
+        ("GET http://a/ HTTP/1.1\r\nX: http://b\r\n", "GET https://a/ HTTP/1.1\r\nX: http://b\r\n"),
+        ("GET HTTPS://a HTTP/1.1", "GET HTTP://a HTTP/1.1"),
+        ("GET / HTTP/1.1\r\nX: http://b\r\n", "GET / HTTP/1.1\r\nX: http://b\r\n"),
+        ("GET http:/a HTTP/1.1\r\n", "GET http:/a HTTP/1.1\r\n"),
+    ] {
+        assert_eq!(for_tls(text.as_bytes()), expected.as_bytes());
     }
 }
 

@@ -19,10 +19,14 @@ use innkeeper::in_flight;
 use innkeeper::server::connection::Wires;
 use innkeeper::server::{Address, MAX_CONNECTIONS, Running, Server};
 use innkeeper::service::Service;
+use innkeeper::tls;
+use innkeeper::tls::certificates::{self, PairFiles, Store};
 use innkeeper::transport::{self, SendScheduler};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tempfile::TempDir;
+
+use crate::authority::Authority;
 
 /// How long a test waits for bytes before it fails. Nothing takes that long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -71,12 +75,18 @@ pub fn write(path: &Path, content: &[u8]) {
 /// A server that runs until it is dropped.
 pub struct TestServer {
     pub address: SocketAddr,
+    /// Where it speaks TLS.
+    pub tls_address: SocketAddr,
+    /// One that trusts it and speaks HTTP/1. Sessions are resumed.
+    http1_over_tls: Arc<ClientConfig>,
+    http2_over_tls: Arc<ClientConfig>,
     pub folder: TempDir,
     running: Option<Running>,
 }
 
 /// What a test server is made of.
 pub struct Setup {
+    pub tls: tls::Limits,
     pub folder: TempDir,
     pub guest: Arc<LoadedGuest>,
     pub failure_policy: FailurePolicy,
@@ -91,6 +101,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Setup {
         Setup {
+            tls: tls::Limits::default(),
             folder: site(),
             guest: default_guest(),
             failure_policy: FailurePolicy::default(),
@@ -104,6 +115,20 @@ impl Default for Setup {
     }
 }
 
+/// A certificate for localhost, by the authority that all tests share.
+pub fn certificates() -> Arc<Store> {
+    static STORE: OnceLock<Arc<Store>> = OnceLock::new();
+    let load = || {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = Authority::shared().leaf(&["localhost", "127.0.0.1"]);
+        let file = folder.path().join("pair.pem");
+        write(&file, format!("{}{}", pair.certificate, pair.key).as_bytes());
+        let pairs = vec![PairFiles { certificate: file, key: None }];
+        Arc::new(Store::load(certificates::Options { pairs, ..Default::default() }).unwrap())
+    };
+    Arc::clone(STORE.get_or_init(load))
+}
+
 impl Setup {
     /// What connections share, and its folder.
     pub fn wires(self) -> (TempDir, Arc<Wires>) {
@@ -112,12 +137,13 @@ impl Setup {
         let files = Files::open(&self.folder.path().join("root"), self.site, &caches).unwrap();
         let guest = Arc::new(ActiveGuest::new(self.guest, self.failure_policy));
         let service = Service { clients: self.clients, ..Service::new(files, guest) };
+        let tls = tls::Config::new(certificates(), true).unwrap();
         let wires = Arc::new(Wires {
             service: Arc::new(service),
             scheduler: SendScheduler::new(self.workers),
             limits: self.limits,
             http1: Http1 { limits: self.http1, print_heads: false },
-            tls: None,
+            tls: Some(tls::Server::new(tls, self.tls, self.workers)),
             http2: self.http2,
         });
         (self.folder, wires)
@@ -126,10 +152,14 @@ impl Setup {
     pub fn start(self) -> TestServer {
         let workers = NonZeroUsize::new(self.workers).unwrap();
         let (folder, wires) = self.wires();
-        let any_port = Address { scheme: Scheme::Http, socket: ([127, 0, 0, 1], 0).into() };
-        let server = Server::bind(&[any_port], workers, MAX_CONNECTIONS).unwrap();
+        let any_port = |scheme| Address { scheme, socket: ([127, 0, 0, 1], 0).into() };
+        let both = [Scheme::Http, Scheme::Https].map(any_port);
+        let server = Server::bind(&both, workers, MAX_CONNECTIONS).unwrap();
         TestServer {
             address: server.addresses()[0].socket,
+            tls_address: server.addresses()[1].socket,
+            http1_over_tls: Authority::shared().client_config(&["http/1.1"]),
+            http2_over_tls: Authority::shared().client_config(&["h2"]),
             folder,
             running: Some(server.start(&wires).unwrap()),
         }
@@ -144,6 +174,16 @@ impl TestServer {
 
     pub fn connect(&self) -> Client {
         Client::connect(self.address)
+    }
+
+    /// HTTP/1 over TLS.
+    pub fn connect_tls(&self) -> Client {
+        Client::over(Stream::tls(self.tls_address, &self.http1_over_tls, "localhost"))
+    }
+
+    /// What HTTP/2 is spoken over: TLS.
+    pub fn http2_stream(&self) -> Stream {
+        Stream::tls(self.tls_address, &self.http2_over_tls, "localhost")
     }
 
     /// The answer to one GET on a connection of its own.
@@ -212,6 +252,10 @@ impl Stream {
     /// Ends our half: over TLS with `close_notify` before the end of the connection's half.
     pub fn half_close(&mut self) -> io::Result<()> {
         if let Stream::Tls(stream) = self {
+            // A handshake comes before its end.
+            while stream.conn.is_handshaking() {
+                stream.conn.complete_io(&mut stream.sock)?;
+            }
             stream.conn.send_close_notify();
             while stream.conn.wants_write() {
                 stream.conn.write_tls(&mut stream.sock)?;
@@ -394,6 +438,10 @@ impl Client {
 
     pub fn socket(&self) -> &TcpStream {
         self.stream.socket()
+    }
+
+    pub fn is_tls(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
     }
 }
 

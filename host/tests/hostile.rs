@@ -24,7 +24,8 @@ use innkeeper::http1::head::Head;
 use innkeeper::http1::scan::Scanner;
 use innkeeper_guest::Decision;
 
-use crate::fixture::{Setup, TestServer, site, write};
+use crate::as_http2::for_tls;
+use crate::fixture::{Client, Setup, TestServer, site, write};
 use answers::{Answer, take_apart};
 use case::{Case, Then};
 use cut::Cut;
@@ -127,7 +128,11 @@ fn shown(bytes: &[u8]) -> String {
 /// Sends bytes, ends our half, and gives the answers. The error tells what is wrong
 /// with their form.
 fn ask(server: &TestServer, case: &Case, raw: &[u8], cut: Cut) -> Result<Vec<Answer>, String> {
-    let mut client = server.connect();
+    ask_over(server.connect(), case, raw, cut)
+}
+
+/// The same over a client's connection.
+fn ask_over(mut client: Client, case: &Case, raw: &[u8], cut: Cut) -> Result<Vec<Answer>, String> {
     for piece in cut.pieces(raw) {
         client.send_if_open(piece);
     }
@@ -233,6 +238,29 @@ fn every_hostile_request_gets_its_answer() {
             }
         }
         client.expect_closed();
+        Ok(())
+    });
+}
+
+/// Each is sent whole, and in pieces that are records of their own.
+#[test]
+fn every_hostile_request_gets_its_answer_over_tls() {
+    let server = start();
+    check_each(&corpus(), |case| {
+        for (cut, behind) in [(Cut::Whole, &b""[..]), (Cut::Random(7), b""), (Cut::Whole, HONEST)] {
+            let client = server.connect_tls();
+            let mut answers = ask_over(client, case, &[&for_tls(&case.raw), behind].concat(), cut)?;
+            let at = case.expected.answers.len();
+            if answers.get(at).is_some_and(|answer| answer.content == HONEST_CONTENT) {
+                // That it is there where it must be is shown without TLS.
+                answers.truncate(at);
+            }
+            let is_rest = case.expected.answers.is_empty() || case.lacks_body;
+            if behind.is_empty() || !is_rest {
+                judge(case, &answers).map_err(|what| format!("{cut:?}: {what}"))?;
+                judge_content(&server, case, &answers)?;
+            }
+        }
         Ok(())
     });
 }

@@ -23,6 +23,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::as_http2::for_tls;
 use crate::fixture::{Client, Reply, TestServer};
 
 /// Fields that an answer may have. A new one is thought about before it is added.
@@ -76,7 +77,10 @@ pub trait Wire {
 impl Wire for Client {
     fn send(&mut self, bytes: &[u8]) {
         // A response may be there before all lines are.
-        self.send_if_open(bytes);
+        match self.is_tls() {
+            true => self.send_if_open(&for_tls(bytes)),
+            false => self.send_if_open(bytes),
+        }
     }
 
     fn reply(&mut self, is_head: bool) -> Option<Reply> {
@@ -123,6 +127,12 @@ fn play_all<W: Wire>(wire: impl Fn() -> W) -> Count {
 fn every_conversation_goes_as_written() {
     let server = TestServer::start();
     assert_eq!(play_all(|| server.connect()).left_out, 0);
+}
+
+#[test]
+fn every_conversation_goes_as_written_over_tls() {
+    let server = TestServer::start();
+    assert_eq!(play_all(|| server.connect_tls()).left_out, 0);
 }
 
 fn folder() -> PathBuf {
