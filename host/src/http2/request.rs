@@ -112,7 +112,7 @@ impl Head {
         let request = Request {
             line: &self.line,
             method: Method::from_name(method.as_str()),
-            scheme: Scheme::of(tls),
+            scheme: Scheme::of(&peer, tls),
             authority: uri.authority().map(|authority| authority.as_str()),
             target: target(&self.parts),
             version: Version::Http2,
