@@ -32,6 +32,7 @@ pub mod serve;
 mod signals;
 mod stdout;
 pub mod test;
+mod tls;
 mod worst_case;
 
 use std::process::ExitCode;

@@ -4,11 +4,13 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 
 use super::engine::{self, Compilation};
 use super::listeners::Listeners;
+use super::tls;
 use crate::admin::access::Access;
 use crate::cli::Settings;
 use crate::files::{CacheSizes, Caches, Files, Options, Resolver};
@@ -19,6 +21,7 @@ use crate::line_writer::{Output, file::LineFile};
 use crate::log::Format;
 use crate::server::Server;
 use crate::service_manager;
+use crate::tls::certificates::Store;
 use crate::transport::ListenAddress;
 use crate::transport::endpoint::Bound;
 
@@ -29,6 +32,7 @@ pub(super) struct Opened {
     pub(super) workers: NonZeroUsize,
     pub(super) files: Files,
     pub(super) server: Server,
+    pub(super) certificates: Option<Arc<Store>>,
     pub(super) admin: Option<(ListenAddress, Bound, Access)>,
     pub(super) log: Option<(Box<dyn Output>, Format)>,
     pub(super) engine: PreparedEngine,
@@ -51,7 +55,8 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     let code_cache = open_code_cache(settings)?;
     let server = Listeners::find(settings)?.open(settings, workers)?;
     let admin = open_admin(settings, is_dev)?;
-    Ok(Opened { workers, files, server, admin, log, engine, code_cache })
+    let certificates = tls::load(settings)?;
+    Ok(Opened { workers, files, server, certificates, admin, log, engine, code_cache })
 }
 
 /// Opens the directory to serve.

@@ -14,6 +14,7 @@ use super::lifecycle::{Lifecycle, Stopped};
 use super::open::{Opened, open};
 use super::sandbox;
 use super::signals::Starting;
+use super::tls;
 use crate::admin::status::Subject;
 use crate::admin::{self, Admin, PageEvents};
 use crate::cli::Settings;
@@ -57,7 +58,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let sandbox = has_sandbox.then(|| sandbox::enter(settings, code_cache)).transpose()?;
     diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
-    let Opened { workers, files, server, admin, log, engine, code_cache } = opened;
+    let Opened { workers, files, server, certificates, admin, log, engine, code_cache } = opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -85,13 +86,14 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
             .map(|(address, bound, _)| PageScript::new(&bound.address(address).to_string())),
         ..Service::new(files, Arc::clone(&guest))
     });
+    let tls = certificates.map(|store| tls::server(settings, store, workers.get())).transpose()?;
     let wires = Arc::new(Wires {
         service: Arc::clone(&service),
         scheduler: SendScheduler::new(workers.get()),
         limits: settings.limits.transport(),
         http1: Http1 { limits: settings.limits.http1(), print_heads: settings.log.verbose },
-        tls: None,
         http2: settings.http2(),
+        tls,
     });
     let monitor = service.files.monitor_root(settings.root.clone());
     monitor.context("cannot start the monitor of the root")?;
