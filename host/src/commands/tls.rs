@@ -25,8 +25,7 @@ pub(super) fn server(
     store: Arc<Store>,
     workers: usize,
 ) -> anyhow::Result<tls::Server> {
-    // Without HTTP/2 until its connections are served.
-    let config = Config::new(store, false).context("cannot use TLS")?;
+    let config = Config::new(store, !settings.http2.disabled).context("cannot use TLS")?;
     Ok(tls::Server::new(config, settings.tls.limits(), workers))
 }
 
