@@ -7,6 +7,7 @@ use super::delivery::Delivery;
 use crate::log::Draft;
 use crate::metrics::WritingConnection;
 use crate::service::Service;
+use crate::tls::Hosts;
 use crate::transport::accepted::Accepted;
 
 /// One connection.
@@ -16,6 +17,8 @@ pub(crate) struct Connection<'c, 'a> {
     pub(super) http1: &'a Http1,
     /// Whether the client may begin with HTTP/2 instead.
     pub(super) takes_http2: bool,
+    /// The hosts that the connection is for, if TLS secures it.
+    pub(super) hosts: Option<&'a Hosts>,
     /// Whether the client said that this request is its last, and sent all of it.
     pub(super) is_last: bool,
     /// Whether the client has sent a request before it could have taken the response before.
@@ -48,12 +51,14 @@ impl<'c, 'a> Connection<'c, 'a> {
         accepted: &'c mut Accepted<'a>,
         service: &'a Service,
         http1: &'a Http1,
+        hosts: Option<&'a Hosts>,
     ) -> Connection<'c, 'a> {
         Connection {
             accepted,
             service,
             http1,
             takes_http2: false,
+            hosts,
             is_last: false,
             is_pipelined: false,
             deliveries: VecDeque::new(),

@@ -9,6 +9,7 @@ use crate::diagnostics;
 use crate::http::Method;
 use crate::http::request::trim;
 use crate::service::record::Received;
+use crate::tls::MISDIRECTED;
 
 impl Connection<'_, '_> {
     /// Reads the request with this head to its end, and responds to it. If the request is the
@@ -30,6 +31,9 @@ impl Connection<'_, '_> {
         let service = self.service;
         let mut record = service.begin(&head.request);
         let (response, mut persistence) = match self.drain(&head).await {
+            Ok(_) if self.hosts.is_some_and(|hosts| hosts.are_others(&head.request)) => {
+                (service.refuse(421, MISDIRECTED, &record), Persistence::Close)
+            }
             Ok(drained) => {
                 let persistence = drained.persistence(&head);
                 self.is_last = persistence == Persistence::Close && drained == Drained::Whole;

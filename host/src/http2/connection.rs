@@ -10,6 +10,7 @@ use super::shared::Shared;
 use super::turns::Turns;
 use super::wire::Wire;
 use crate::service::Service;
+use crate::tls::Hosts;
 use crate::transport::accepted::Accepted;
 use crate::transport::stop::Stop;
 
@@ -35,6 +36,7 @@ impl<'c, 'a> Connection<'c, 'a> {
         accepted: &'c mut Accepted<'a>,
         service: &'a Service,
         http2: &'a Http2,
+        hosts: Option<&'a Hosts>,
     ) -> Connection<'c, 'a> {
         let Accepted { stream, received, peer, tls, limits, stop } = accepted;
         let shared = Shared {
@@ -42,6 +44,7 @@ impl<'c, 'a> Connection<'c, 'a> {
             http2,
             peer: *peer,
             tls: tls.as_deref(),
+            hosts,
             limits,
             wire: Mutex::new(Wire::new(stream, received, &http2.limits)),
             is_refused: false,

@@ -19,6 +19,7 @@ use crate::diagnostics;
 use crate::http::Method;
 use crate::service::record::Received;
 use crate::service::{Body, Record, Response};
+use crate::tls::MISDIRECTED;
 
 /// Responds to the request of a stream.
 pub(super) async fn exchange<'s>(
@@ -57,7 +58,9 @@ pub(super) async fn exchange<'s>(
         true => Ok(()),
         false => drain(&mut body, head.fields(), expects_continue, body_bytes, limits.body).await,
     };
+    let is_others = shared.hosts.is_some_and(|hosts| hosts.are_others(&request));
     let response = match drained {
+        Ok(()) if is_others => service.refuse(421, MISDIRECTED, &record),
         Ok(()) => service.respond(&request, &mut record).await,
         Err(DrainError::Refused { status, why }) => service.refuse(status, why, &record),
         Err(DrainError::Reset) => return,

@@ -12,6 +12,7 @@ use super::turns::Turns;
 use super::wire::{Broken, Wire};
 use crate::http::{Peer, Tls};
 use crate::service::Service;
+use crate::tls::Hosts;
 use crate::transport::{self, progress::Look};
 
 /// What they share. All of it is used by one task.
@@ -20,6 +21,8 @@ pub(super) struct Shared<'c, 'a> {
     pub(super) http2: &'a Http2,
     pub(super) peer: Peer,
     pub(super) tls: Option<&'c Tls>,
+    /// The hosts that the connection is for, if TLS secures it.
+    pub(super) hosts: Option<&'a Hosts>,
     /// How long each wait may be.
     pub(super) limits: &'a transport::Limits,
     pub(super) wire: Mutex<Wire<'c, 'a>>,

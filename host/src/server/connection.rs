@@ -21,7 +21,7 @@ use crate::http2::{self, Http2};
 use crate::metrics::Handshake;
 use crate::service::Service;
 use crate::tls::handshake::{Protocol, Secured};
-use crate::tls::{self, Failure};
+use crate::tls::{self, Failure, Hosts};
 use crate::transport::accepted::Accepted;
 use crate::transport::proxy_protocol::{self, Proxied};
 use crate::transport::stop::{Signal, Stop};
@@ -78,6 +78,8 @@ pub async fn serve(
     let signal: Pin<&mut dyn Signal> = pin!(async move {
         let _ = stop_receiver.wait_for(|stopping| *stopping).await;
     });
+    // Boxed, as plain connections have room for it, too.
+    let mut hosts: Option<Box<Hosts>> = None;
     let mut accepted = Accepted {
         stream: Stream::new(socket, scheduler.of(peer.worker), limits.stall),
         received: Vec::new(),
@@ -102,9 +104,9 @@ pub async fn serve(
     let mut protocol = Protocol::Http1;
     if scheme == Scheme::Https {
         match Box::pin(secure(&mut accepted, tls.as_ref(), service)).await {
-            Ok(agreed) => protocol = agreed,
+            Ok((agreed, its_hosts)) => (protocol, hosts) = (agreed, Some(its_hosts)),
             Err(Some(Failure::Cleartext)) => {
-                let mut connection = Connection::new(&mut accepted, service, http1);
+                let mut connection = Connection::new(&mut accepted, service, http1, None);
                 return Box::pin(connection.serve_cleartext()).await;
             }
             Err(_) => return,
@@ -112,9 +114,10 @@ pub async fn serve(
     }
     if protocol == Protocol::Http2 {
         // Boxed, as every connection of HTTP/1 would have room for it.
-        return Box::pin(serve_http2(&mut accepted, service, http2, admission)).await;
+        return Box::pin(serve_http2(&mut accepted, service, http2, hosts.as_deref(), admission))
+            .await;
     }
-    let connection = Connection::new(&mut accepted, service, http1);
+    let connection = Connection::new(&mut accepted, service, http1, hosts.as_deref());
     let takes_http2 = http2.prior_knowledge && scheme == Scheme::Http;
     let mut connection = connection.taking_http2(takes_http2);
     match admission {
@@ -124,18 +127,18 @@ pub async fn serve(
             if connection.serve().await == Served::Http2 {
                 drop(connection);
                 let admission = Admission::Served(place);
-                Box::pin(serve_http2(&mut accepted, service, http2, admission)).await;
+                Box::pin(serve_http2(&mut accepted, service, http2, None, admission)).await;
             }
         }
     }
 }
 
-/// Has a connection be secured, and tells which wire is spoken on it.
+/// Has a connection be secured, and tells which wire is spoken on it, and its hosts.
 async fn secure(
     accepted: &mut Accepted<'_>,
     tls: Option<&tls::Server>,
     service: &Service,
-) -> Result<Protocol, Option<Failure>> {
+) -> Result<(Protocol, Box<Hosts>), Option<Failure>> {
     let Some(tls) = tls else { return Err(None) };
     let Accepted { stream, received, peer, limits, stop, .. } = accepted;
     let mut handshake = pin!(tls.secure(stream, received, peer.worker));
@@ -150,10 +153,10 @@ async fn secure(
         }
     };
     match secured {
-        Ok(Secured { tls, protocol, is_resumed }) => {
+        Ok(Secured { tls, protocol, hosts, is_resumed }) => {
             count(if is_resumed { Handshake::Resumed } else { Handshake::Full });
             accepted.tls = Some(tls);
-            Ok(protocol)
+            Ok((protocol, Box::new(hosts)))
         }
         Err(failure) => {
             count(failure.outcome());
@@ -168,9 +171,10 @@ async fn serve_http2<'a>(
     accepted: &mut Accepted<'a>,
     service: &'a Service,
     http2: &'a Http2,
+    hosts: Option<&'a Hosts>,
     admission: Admission<'_>,
 ) {
-    let mut connection = http2::connection::Connection::new(accepted, service, http2);
+    let mut connection = http2::connection::Connection::new(accepted, service, http2, hosts);
     match admission {
         Admission::Dropped => {}
         Admission::Refused(_place) => connection.serve_refusal().await,

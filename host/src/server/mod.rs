@@ -7,7 +7,6 @@
 pub mod connection;
 mod worker;
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

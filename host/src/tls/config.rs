@@ -46,16 +46,17 @@ impl Config {
     /// The configuration of a new connection. When the authorities of clients are others than
     /// before it is made again, with new keys of tickets: no session is resumed in which the
     /// client was verified by the ones before, or not at all.
-    pub(crate) fn current(&self) -> Result<Arc<rustls::ServerConfig>, rustls::Error> {
+    /// With it comes the number of the rule for client certificates.
+    pub(crate) fn current(&self) -> Result<(Arc<rustls::ServerConfig>, u64), rustls::Error> {
         let client_auth = self.store.client_auth();
         let current = self.current.load();
         if current.client_auth == client_auth.id {
-            return Ok(Arc::clone(&current.rustls));
+            return Ok((Arc::clone(&current.rustls), current.client_auth));
         }
         // Two workers may do so at a time: the tickets of one of them are of no use then.
         let new = Arc::new(build(&self.store, &client_auth, &self.protocols)?);
         self.current.store(Arc::clone(&new));
-        Ok(Arc::clone(&new.rustls))
+        Ok((Arc::clone(&new.rustls), new.client_auth))
     }
 }
 

@@ -16,6 +16,7 @@ use super::certificates::client::identify;
 use super::config::{Config, H2};
 use super::failure::Failure;
 use super::limits::Limits;
+use super::misdirected::Hosts;
 use super::places::Places;
 use crate::http::{Tls, TlsVersion};
 use crate::transport::session::Session;
@@ -42,6 +43,8 @@ pub(crate) struct Secured {
     pub(crate) tls: Arc<Tls>,
     /// What is spoken on it.
     pub(crate) protocol: Protocol,
+    /// The hosts that the connection is for.
+    pub(crate) hosts: Hosts,
     /// Whether an earlier session was resumed.
     pub(crate) is_resumed: bool,
 }
@@ -81,8 +84,15 @@ impl Server {
         let Ok(mut place) = tokio::time::timeout_at(deadline, place).await else {
             return Err(Failure::TooMany);
         };
-        let mut handshake =
-            Handshake { server: self, stream, received, read: 0, bytes: 0, deadline };
+        let mut handshake = Handshake {
+            server: self,
+            stream,
+            received,
+            read: 0,
+            bytes: 0,
+            deadline,
+            client_auth: 0,
+        };
         tokio::select! {
             biased;
             secured = handshake.complete() => secured,
@@ -101,6 +111,8 @@ struct Handshake<'h, 's> {
     /// All bytes that arrived before these.
     bytes: usize,
     deadline: Instant,
+    /// The rule for client certificates that it goes by.
+    client_auth: u64,
 }
 
 impl Handshake<'_, '_> {
@@ -168,8 +180,9 @@ impl Handshake<'_, '_> {
             .await?;
             return Err(Failure::UnrecognizedName);
         }
-        let connection = hello.into_connection(config.current().map_err(Failure::Tls)?);
-        match connection {
+        let (rustls, client_auth) = config.current().map_err(Failure::Tls)?;
+        self.client_auth = client_auth;
+        match hello.into_connection(rustls) {
             Ok(connection) => Ok(connection),
             Err((error, alert)) => Err(self.refuse(error, alert).await),
         }
@@ -250,6 +263,8 @@ impl Handshake<'_, '_> {
         self.read = 0;
         self.stream.secure(session);
         let tls = Arc::new(Tls { version, server_name, client });
-        Secured { tls, protocol, is_resumed }
+        let certificates = Arc::clone(self.server.config.store());
+        let hosts = Hosts::new(certificates, self.client_auth);
+        Secured { tls, protocol, hosts, is_resumed }
     }
 }

@@ -5,6 +5,7 @@
 //! - [`config`]: what connections are secured with.
 //! - [`handshake`]: the handshake of a connection; `places`: how many are in progress; `failure`:
 //!   why one fails.
+//! - [`misdirected`]: the hosts that a connection is for.
 //! - [`limits`]: how much, how many and how long, each with its reason.
 
 pub mod certificates;
@@ -12,9 +13,11 @@ pub mod config;
 mod failure;
 pub mod handshake;
 pub mod limits;
+pub mod misdirected;
 mod places;
 
 pub use config::Config;
 pub(crate) use failure::Failure;
 pub use handshake::Server;
 pub use limits::Limits;
+pub use misdirected::{Hosts, MISDIRECTED};
