@@ -6,6 +6,7 @@
 //! - [`peer`], [`tls`]: the other end of a connection, and what secures it; [`limits`]: what a request may hold.
 
 pub mod body;
+pub mod fault;
 pub mod fields;
 pub mod host;
 pub mod limits;
@@ -19,6 +20,7 @@ pub mod tls;
 pub mod token;
 
 pub use body::{Body, ByteRange, Content};
+pub use fault::Fault;
 pub use fields::{Field, Fields};
 pub use limits::Limits;
 pub use method::Method;

@@ -9,10 +9,11 @@ use super::error::HeadError;
 use super::limits::Limits;
 use super::request_body::Framing;
 use super::response_head::Persistence;
+use crate::http::fault::{check_host, read_expectation};
 use crate::http::host::is_host;
 use crate::http::request::{FieldLine, Version, list};
 use crate::http::token::is_token_byte;
-use crate::http::{Method, Peer, Request, Scheme, Tls};
+use crate::http::{Fault, Method, Peer, Request, Scheme, Tls};
 
 /// A request's head, taken apart. It borrows from the received bytes.
 #[derive(Debug)]
@@ -68,18 +69,6 @@ impl<'a> Head<'a> {
     }
 }
 
-/// RFC 9112, section 3.2.
-fn check_host(request: &Request<'_>) -> Result<(), HeadError> {
-    let mut hosts = request.values("host");
-    match (hosts.next(), hosts.next()) {
-        (None, _) if request.version == Version::Http10 => Ok(()),
-        (None, _) => Err(HeadError::HostMissing),
-        (Some(_), Some(_)) => Err(HeadError::HostTwice),
-        (Some(host), None) if is_host(host) => Ok(()),
-        (Some(_), None) => Err(HeadError::HostMalformed),
-    }
-}
-
 /// RFC 9112, section 6.3, without its leniencies.
 fn read_framing(request: &Request<'_>) -> Result<Framing, HeadError> {
     let mut codings = request.values("transfer-encoding");
@@ -103,11 +92,13 @@ fn read_framing(request: &Request<'_>) -> Result<Framing, HeadError> {
     }
     match (lengths.next(), lengths.next()) {
         (None, _) => Ok(Framing::None),
-        (Some(length), None) => match parse_length(length).ok_or(HeadError::ContentLength)? {
-            0 => Ok(Framing::None),
-            length => Ok(Framing::Length(length)),
-        },
-        (Some(_), Some(_)) => Err(HeadError::ContentLength),
+        (Some(length), None) => {
+            match parse_length(length).ok_or(HeadError::Request(Fault::ContentLength))? {
+                0 => Ok(Framing::None),
+                length => Ok(Framing::Length(length)),
+            }
+        }
+        (Some(_), Some(_)) => Err(HeadError::Request(Fault::ContentLength)),
     }
 }
 
@@ -132,18 +123,6 @@ fn read_connection(request: &Request<'_>) -> Persistence {
     }
 }
 
-/// RFC 9110, section 10.1.1: an expectation of a 1.0 client is ignored.
-fn read_expectation(request: &Request<'_>) -> Result<bool, HeadError> {
-    let mut expects = false;
-    for expectation in request.values("expect").flat_map(list) {
-        if !expectation.eq_ignore_ascii_case(b"100-continue") {
-            return Err(HeadError::Expectation);
-        }
-        expects = true;
-    }
-    Ok(expects && request.version > Version::Http10)
-}
-
 /// Takes field lines apart, and the empty line that ends them. `Partial` where it has not
 /// arrived.
 fn parse_fields<'h, 'b: 'h>(
@@ -151,7 +130,7 @@ fn parse_fields<'h, 'b: 'h>(
     fields: &'h mut [httparse::Header<'b>],
 ) -> Result<httparse::Status<(usize, &'h [httparse::Header<'b>])>, HeadError> {
     httparse::parse_headers(lines, fields).map_err(|error| match error {
-        httparse::Error::TooManyHeaders => HeadError::ManyFields,
+        httparse::Error::TooManyHeaders => HeadError::Request(Fault::ManyFields),
         _ => HeadError::Field,
     })
 }
@@ -200,14 +179,14 @@ pub(super) fn parse_line(line: &[u8], scheme: Scheme) -> Result<Line<'_>, HeadEr
     };
     // RFC 9110, section 7.4. A gateway that has ended TLS sends the path alone.
     if strip_scheme(target, other).is_some() {
-        return Err(HeadError::Misdirected);
+        return Err(HeadError::Request(Fault::Misdirected));
     }
     let authority = strip_scheme(target, own).map(|rest| {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         &rest[..end]
     });
     if authority.is_some_and(|authority| !is_host(authority.as_bytes())) {
-        return Err(HeadError::Authority);
+        return Err(HeadError::Request(Fault::Authority));
     }
     Ok(Line { method: Method::from_name(method), target, authority, minor_version })
 }
@@ -233,7 +212,9 @@ fn parse_length(value: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Head, HeadError, Limits, Method, Peer, Persistence, Scheme, Tls, parse_length};
+    use super::{
+        Fault, Head, HeadError, Limits, Method, Peer, Persistence, Scheme, Tls, parse_length,
+    };
     use crate::http::TlsVersion;
     use crate::http1::request_body::Framing;
 
@@ -271,9 +252,15 @@ mod tests {
         check("Transfer-Encoding: Chunked\r\n", Ok(Framing::Chunked));
         check("Transfer-Encoding:chunked\t\r\n", Ok(Framing::Chunked));
         for value in ["", "+5", "-1", "0x5", "5x", "5.0", "5e0", "5,", "5, 5", "5 5"] {
-            check(&format!("Content-Length: {value}\r\n"), Err(HeadError::ContentLength));
+            check(
+                &format!("Content-Length: {value}\r\n"),
+                Err(HeadError::Request(Fault::ContentLength)),
+            );
         }
-        check("Content-Length: 5\r\nContent-Length: 5\r\n", Err(HeadError::ContentLength));
+        check(
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            Err(HeadError::Request(Fault::ContentLength)),
+        );
         check("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", Err(HeadError::Ambiguous));
         check("Transfer-Encoding: chunked, chunked\r\n", Err(HeadError::Ambiguous));
         check("Transfer-Encoding: identity\r\n", Err(HeadError::TransferCoding));
@@ -310,11 +297,11 @@ mod tests {
         };
         let (http, https) = (Scheme::Http, Scheme::Https);
         for target in ["https://h/", "HTTPS://h"] {
-            assert_eq!(parse(target, None), Err(HeadError::Misdirected));
+            assert_eq!(parse(target, None), Err(HeadError::Request(Fault::Misdirected)));
             assert_eq!(parse(target, Some(&tls)), Ok((https, Some("h".to_owned()))));
         }
         for target in ["http://h/", "HTTP://h"] {
-            assert_eq!(parse(target, Some(&tls)), Err(HeadError::Misdirected));
+            assert_eq!(parse(target, Some(&tls)), Err(HeadError::Request(Fault::Misdirected)));
             assert_eq!(parse(target, None), Ok((http, Some("h".to_owned()))));
         }
         assert_eq!(parse("/https://h/", None), Ok((http, None)));
@@ -349,7 +336,7 @@ mod tests {
             "h,g",
         ] {
             let parsed = parse(&format!("http://{authority}/"));
-            assert_eq!(parsed, Err(HeadError::Authority), "{authority:?}");
+            assert_eq!(parsed, Err(HeadError::Request(Fault::Authority)), "{authority:?}");
         }
         assert_eq!(parse("/http://u@h/"), Ok(None));
     }
@@ -408,14 +395,14 @@ mod tests {
         assert_eq!(old("Connection: Keep-Alive\r\n"), Ok(Persistence::KeepAliveSaid));
         assert_eq!(old("Connection: keep-alive, close\r\n"), Ok(Persistence::Close));
         assert_eq!(old("Transfer-Encoding: chunked\r\n"), Err(HeadError::Ambiguous));
-        assert_eq!(old("Host: a\r\nHost: a\r\n"), Err(HeadError::HostTwice));
+        assert_eq!(old("Host: a\r\nHost: a\r\n"), Err(HeadError::Request(Fault::HostTwice)));
     }
 
     #[test]
     fn expectations() {
         let expects = |lines: &[u8]| parse(lines).map(|(_, _, expects)| expects);
         assert_eq!(expects(b"Expect: 100-Continue\r\n"), Ok(true));
-        assert_eq!(expects(b"Expect: 200-maybe\r\n"), Err(HeadError::Expectation));
+        assert_eq!(expects(b"Expect: 200-maybe\r\n"), Err(HeadError::Request(Fault::Expectation)));
         assert_eq!(expects(b""), Ok(false));
     }
 

@@ -6,6 +6,7 @@ use memchr::{memchr, memchr_iter};
 use super::error::HeadError;
 use super::head::{check_fields, parse_line};
 use super::limits::Limits;
+use crate::http::Fault;
 use crate::http::Scheme;
 use crate::http::token::is_token_byte;
 
@@ -122,7 +123,7 @@ impl Scanner {
             _ if line.len() > limits.request.line_bytes => {
                 let may_end = line[limits.request.line_bytes] == b'\r';
                 let at = self.start + limits.request.line_bytes + if may_end { 2 } else { 1 };
-                Err(Shown { error: HeadError::LongLine, at })
+                Err(Shown { error: HeadError::Request(Fault::LongLine), at })
             }
             _ => Ok(()),
         }
@@ -132,7 +133,7 @@ impl Scanner {
     fn check_size(&self, end: usize, limits: &Limits) -> Result<(), Shown> {
         if end - self.start > limits.request.head_bytes {
             return Err(Shown {
-                error: HeadError::LargeHead,
+                error: HeadError::Request(Fault::LargeHead),
                 at: self.start + limits.request.head_bytes + 1,
             });
         }
@@ -171,7 +172,7 @@ impl Scanner {
 mod tests {
     use crate::http;
 
-    use super::{Extent, HeadError, Limits, Scanner};
+    use super::{Extent, Fault, HeadError, Limits, Scanner};
 
     /// Scans the bytes as they would arrive one by one, and all at once.
     fn scan(received: &[u8]) -> Result<Option<Extent>, HeadError> {
@@ -209,10 +210,10 @@ mod tests {
         assert_eq!(scan(b"\n"), Err(HeadError::BareLf));
         assert_eq!(scan(b"\x16\x03\x01"), Err(HeadError::NotHttp));
         assert_eq!(scan(b" /"), Err(HeadError::NotHttp));
-        assert_eq!(scan(b"GET /aaaaaaaaaaaaaaaaa"), Err(HeadError::LongLine));
+        assert_eq!(scan(b"GET /aaaaaaaaaaaaaaaaa"), Err(HeadError::Request(Fault::LongLine)));
         assert_eq!(scan(b"\r\n\r\n\r\n\r\n\r\n"), Err(HeadError::EmptyLines));
         let large = b"GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
-        assert_eq!(scan(large), Err(HeadError::LargeHead));
+        assert_eq!(scan(large), Err(HeadError::Request(Fault::LargeHead)));
     }
 
     #[test]
@@ -246,7 +247,10 @@ mod tests {
         let head = [&b"GET / HTTP/1.1\r\n"[..], &b"A:\r\n".repeat(4)].concat();
         assert_eq!(scan(&head), Ok(None));
         assert_eq!(scan(&[&head[..], b"A:"].concat()), Ok(None));
-        assert_eq!(scan(&[&head[..], b"A:\r\n"].concat()), Err(HeadError::ManyFields));
+        assert_eq!(
+            scan(&[&head[..], b"A:\r\n"].concat()),
+            Err(HeadError::Request(Fault::ManyFields))
+        );
         assert_eq!(scan(&[&head[..], b"A \r\n"].concat()), Err(HeadError::Field));
     }
 
@@ -256,14 +260,17 @@ mod tests {
         let line = b"GET /aaaaaa HTTP/1.1";
         let head = [&line[..], b"\r\n\r\n"].concat();
         assert_eq!(scan(&head), Ok(Some(Extent { start: 0, end: 24 })));
-        assert_eq!(scan(b"GET /aaaaaaa HTTP/1.1\r\n\r\n"), Err(HeadError::LongLine));
-        assert_eq!(scan(b"GET /aaaaaa HTTP/1.1\r\r\n"), Err(HeadError::LongLine));
+        assert_eq!(
+            scan(b"GET /aaaaaaa HTTP/1.1\r\n\r\n"),
+            Err(HeadError::Request(Fault::LongLine))
+        );
+        assert_eq!(scan(b"GET /aaaaaa HTTP/1.1\r\r\n"), Err(HeadError::Request(Fault::LongLine)));
     }
 
     #[test]
     fn what_is_wrong_first_is_what_is_told() {
         assert_eq!(scan(b"\x16\x03\n"), Err(HeadError::NotHttp));
-        assert_eq!(scan(b"GET /aaaaaaaaaaaaaaaaa\n"), Err(HeadError::LongLine));
+        assert_eq!(scan(b"GET /aaaaaaaaaaaaaaaaa\n"), Err(HeadError::Request(Fault::LongLine)));
         assert_eq!(scan(b"GET /a\raaaaaaaaaaaaaaaa\n"), Err(HeadError::Line));
         assert_eq!(scan(b"GET /\r HTTP/1.1\n"), Err(HeadError::Line));
         let large = b"GET / HTTP/1.1\r\nA \r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbb\n";
@@ -271,14 +278,14 @@ mod tests {
         let large = b"GET / HTTP/2.0\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n";
         assert_eq!(scan(large), Err(HeadError::Version));
         let large = b"GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n";
-        assert_eq!(scan(large), Err(HeadError::LargeHead));
+        assert_eq!(scan(large), Err(HeadError::Request(Fault::LargeHead)));
         assert_eq!(
             scan(b"GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbb\r\n\r\n"),
             Ok(Some(Extent { start: 0, end: 40 }))
         );
         assert_eq!(
             scan(b"GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbbb\r\n\r\n"),
-            Err(HeadError::LargeHead)
+            Err(HeadError::Request(Fault::LargeHead))
         );
     }
 }

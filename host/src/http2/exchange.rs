@@ -11,12 +11,13 @@ use super::drain::{DrainError, drain};
 use super::io::lock;
 use super::piece::{Piece, Tally};
 use super::priority::Priority;
-use super::request::{Fault, Head, read_expectation};
+use super::request::{Head, Refusal};
 use super::response;
 use super::settle::Delivery;
 use super::shared::Shared;
 use crate::diagnostics;
 use crate::http::Method;
+use crate::http::fault::read_expectation;
 use crate::service::record::Received;
 use crate::service::{Body, Record, Response};
 use crate::tls::MISDIRECTED;
@@ -44,10 +45,10 @@ pub(super) async fn exchange<'s>(
     let checked = checked.and_then(|request| Ok((read_expectation(&request)?, request)));
     let (expects_continue, request) = match checked {
         Ok(checked) => checked,
-        Err(Fault::Malformed) => return out.stream.send_reset(Reason::PROTOCOL_ERROR),
-        Err(Fault::Refused { status, why }) => {
+        Err(Refusal::Malformed) => return out.stream.send_reset(Reason::PROTOCOL_ERROR),
+        Err(Refusal::Response(fault)) => {
             let mut record = service.begin_malformed(peer, head.received());
-            let response = service.refuse(status, why, &record);
+            let response = service.refuse(fault.status(), fault.why(), &record);
             return out.send(response, head.is_head(), Priority::UNKNOWN, &mut record).await;
         }
     };

@@ -5,25 +5,28 @@ use ::http::request::Parts;
 use ::http::{HeaderMap, Method as Name, header};
 
 use super::Limits;
+use crate::http::fault::check_host;
 use crate::http::host::is_host;
-use crate::http::request::{FieldLine, Version, list, request_line};
-use crate::http::{Method, Peer, Request, Scheme, Tls};
+use crate::http::request::{FieldLine, Version, request_line};
+use crate::http::{Fault, Method, Peer, Request, Scheme, Tls};
 use crate::service::record::Received;
 
 /// Bytes that each field counts beside its name and value (RFC 9113, section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
 
-/// A request that gets a response with an error, or none.
+/// What becomes of a request that is not responded to as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// No message of HTTP: the stream is reset (RFC 9113, section 8.1.1).
+pub(super) enum Refusal {
+    /// It is no message of HTTP: its stream is reset (RFC 9113, section 8.1.1).
     Malformed,
-    /// A response with this status, and this sentence.
-    Refused { status: u16, why: &'static str },
+    /// It gets a response with an error.
+    Response(Fault),
 }
 
-const fn refused(status: u16, why: &'static str) -> Fault {
-    Fault::Refused { status, why }
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Refusal {
+        Refusal::Response(fault)
+    }
 }
 
 /// What is read of a request before its fields are looked at: the parts that it borrows from.
@@ -88,26 +91,26 @@ impl Head {
         limits: &Limits,
         peer: Peer,
         tls: Option<&'r Tls>,
-    ) -> Result<Request<'r>, Fault> {
+    ) -> Result<Request<'r>, Refusal> {
         let Parts { method, uri, headers, .. } = &self.parts;
         if method != Name::CONNECT && uri.path().is_empty() {
-            return Err(Fault::Malformed);
+            return Err(Refusal::Malformed);
         }
         // The other way round a proxy says what its client asked for.
         if tls.is_some() && uri.scheme() == Some(&::http::uri::Scheme::HTTP) {
-            return Err(refused(421, "http is not spoken here"));
+            return Err(Fault::Misdirected.into());
         }
         if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
-            return Err(refused(400, "the Content-Length field is there twice"));
+            return Err(Fault::ContentLength.into());
         }
         if self.line.len() > limits.request.line_bytes {
-            return Err(refused(414, "the request line is too long"));
+            return Err(Fault::LongLine.into());
         }
         if self.bytes() > limits.request.head_bytes {
-            return Err(refused(431, "the request head is too large"));
+            return Err(Fault::LargeHead.into());
         }
         if headers.len() > limits.request.fields {
-            return Err(refused(431, "too many header fields"));
+            return Err(Fault::ManyFields.into());
         }
         let request = Request {
             line: &self.line,
@@ -121,8 +124,9 @@ impl Head {
             tls,
         };
         check_host(&request)?;
+        check_authority(&request)?;
         if !request.is_well_formed() {
-            return Err(refused(400, "the request is malformed"));
+            return Err(Refusal::Malformed);
         }
         Ok(request)
     }
@@ -180,31 +184,13 @@ fn joined_cookie(headers: &HeaderMap) -> Option<Vec<u8>> {
 }
 
 /// Whom it is for is said once (RFC 9113, section 8.3.1).
-fn check_host(request: &Request<'_>) -> Result<(), Fault> {
-    if request.authority.is_some_and(|authority| !is_host(authority.as_bytes())) {
-        return Err(refused(400, "the host in the request target is malformed"));
+fn check_authority(request: &Request<'_>) -> Result<(), Fault> {
+    let Some(authority) = request.authority else { return Ok(()) };
+    if !is_host(authority.as_bytes()) {
+        return Err(Fault::Authority);
     }
-    let mut hosts = request.values("host");
-    match (hosts.next(), hosts.next(), request.authority) {
-        (None, _, Some(_)) => Ok(()),
-        (None, _, None) => Err(refused(400, "the Host field is missing")),
-        (Some(_), Some(_), _) => Err(refused(400, "the Host field is there twice")),
-        (Some(host), None, _) if !is_host(host) => Err(refused(400, "the Host field is malformed")),
-        (Some(host), None, Some(authority)) if !host.eq_ignore_ascii_case(authority.as_bytes()) => {
-            Err(refused(400, "the Host field and :authority name different hosts"))
-        }
-        (Some(_), None, _) => Ok(()),
+    match request.values("host").next() {
+        Some(host) if !host.eq_ignore_ascii_case(authority.as_bytes()) => Err(Fault::HostDiffers),
+        _ => Ok(()),
     }
-}
-
-/// Whether the client waits for a word before it sends its body (RFC 9110, section 10.1.1).
-pub(super) fn read_expectation(request: &Request<'_>) -> Result<bool, Fault> {
-    let mut expects = false;
-    for expectation in request.values("expect").flat_map(list) {
-        if !expectation.eq_ignore_ascii_case(b"100-continue") {
-            return Err(refused(417, "the only expectation met here is 100-continue"));
-        }
-        expects = true;
-    }
-    Ok(expects)
 }
