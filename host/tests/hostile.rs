@@ -28,7 +28,7 @@ use crate::as_http2::for_tls;
 use crate::fixture::{Client, Setup, TestServer, site, write};
 use answers::{Answer, take_apart};
 use case::{Case, Then};
-use cut::Cut;
+pub use cut::Cut;
 
 /// A request that is answered unless the one before it took it away. It names a file
 /// that no case names.

@@ -116,7 +116,7 @@ impl Response {
         found.next().map(|(_, value)| value.as_str())
     }
 
-    fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.is_whole || self.reset.is_some()
     }
 }
@@ -243,21 +243,23 @@ impl<S: Read + Write> Http2Client<S> {
         stream
     }
 
-    /// The next frame, or `None` at the end of the connection, however it ends.
-    pub fn read_frame(&mut self) -> Option<Frame> {
+    /// The next frame, or `None` at the end of the connection, however it ends. An error tells that
+    /// nothing comes.
+    pub fn read_frame(&mut self) -> io::Result<Option<Frame>> {
         while !self.has_frame() {
             let mut buffer = [0; 16 << 10];
             match self.stream.read(&mut buffer) {
-                Ok(0) => return None,
+                Ok(0) => return Ok(None),
                 Ok(count) => self.received.extend_from_slice(&buffer[..count]),
-                Err(error) if is_end(&error) => return None,
-                Err(error) => panic!("the server neither sends nor closes: {error}"),
+                Err(error) if is_end(&error) => return Ok(None),
+                Err(error) => return Err(error),
             }
         }
         let end = 9 + self.length();
         let bytes: Vec<_> = self.received.drain(..end).collect();
         let stream = u32::from_be_bytes(bytes[5..9].try_into().unwrap()) & 0x7fff_ffff;
-        Some(Frame { kind: bytes[3], flags: bytes[4], stream, payload: bytes[9..].to_vec() })
+        let (kind, flags, payload) = (bytes[3], bytes[4], bytes[9..].to_vec());
+        Ok(Some(Frame { kind, flags, stream, payload }))
     }
 
     fn length(&self) -> usize {
@@ -270,8 +272,15 @@ impl<S: Read + Write> Http2Client<S> {
     }
 
     /// Reads a frame and does what it asks for; gives it. `None` at the end of the connection.
+    #[track_caller]
     pub fn step(&mut self) -> Option<Frame> {
-        let frame = self.read_frame()?;
+        let step = self.try_step();
+        step.unwrap_or_else(|error| panic!("the server neither sends nor closes: {error}"))
+    }
+
+    /// The same. An error tells that nothing comes.
+    pub fn try_step(&mut self) -> io::Result<Option<Frame>> {
+        let Some(frame) = self.read_frame()? else { return Ok(None) };
         match frame.kind {
             kind::SETTINGS if frame.has(flag::ACK) => self.acknowledged += 1,
             kind::SETTINGS => {
@@ -295,7 +304,7 @@ impl<S: Read + Write> Http2Client<S> {
             }
             _ => {}
         }
-        Some(frame)
+        Ok(Some(frame))
     }
 
     fn collect(&mut self, frame: &Frame) {

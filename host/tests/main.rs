@@ -4,7 +4,8 @@
 //!
 //! - `wire`: conversations in `wire/*.txt`, which everyone can read and add to; `without_wire`: the
 //!   same with the service alone.
-//! - `hostile`: requests in `hostile/*.txt` that could be misread, and the response to each.
+//! - `hostile`: requests in `hostile/*.txt` that could be misread, and the response to each;
+//!   `hostile_http2`: frames that only HTTP/2 can express.
 //! - `files`: files, and what is never sent. `versions`: what differs between two versions of a
 //!   file. `representations`: conditions, ranges, encodings.
 //! - `limits`: every wait and every size has its bound. `memory`: of crowds that read nothing.
@@ -75,6 +76,7 @@ mod files;
 mod fuzz;
 mod guests;
 mod hostile;
+mod hostile_http2;
 mod http2;
 mod inherited;
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::limits::Limits;
 
 /// Bytes of the preface (RFC 9113, section 3.4). `h2` says what is wrong with them.
-const PREFACE_BYTES: usize = 24;
+pub(super) const PREFACE_BYTES: usize = 24;
 
 /// Bytes in front of a frame's payload (RFC 9113, section 4.1).
 const HEADER_BYTES: usize = 9;

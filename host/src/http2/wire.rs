@@ -8,7 +8,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use super::Limits;
-use super::meter::Meter;
+use super::meter::{Meter, PREFACE_BYTES};
 use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
 use crate::transport::stream::{Read, SendError, Stream};
 
@@ -38,6 +38,8 @@ pub(super) struct Wire<'c, 'a> {
     received: &'c mut Vec<u8>,
     /// How much of it `h2` has.
     passed: usize,
+    /// Bytes of the preface that it has not. Without them it has no way to say what is wrong.
+    preface_left: usize,
     /// Bytes that may be read before others get their turn.
     readable: usize,
     /// What is to be handed over.
@@ -73,6 +75,7 @@ impl<'c, 'a> Wire<'c, 'a> {
             stream,
             received,
             passed: 0,
+            preface_left: PREFACE_BYTES,
             readable: READ_BYTES_A_TURN,
             cork: Vec::new(),
             sent: 0,
@@ -127,7 +130,7 @@ impl<'c, 'a> Wire<'c, 'a> {
         context: &mut Context<'_>,
         room: usize,
     ) -> Poll<io::Result<&[u8]>> {
-        if self.is_flooded {
+        if self.is_flooded && self.preface_left == 0 {
             return Poll::Pending;
         }
         if self.passed == self.received.len() {
@@ -143,7 +146,9 @@ impl<'c, 'a> Wire<'c, 'a> {
                     if let Err(flood) = self.meter.read(self.received) {
                         tracing::debug!(?flood, "HTTP/2 client sends too many frames");
                         self.is_flooded = true;
-                        return Poll::Pending;
+                        if self.preface_left == 0 {
+                            return Poll::Pending;
+                        }
                     }
                 }
                 Read::Eof => {}
@@ -154,7 +159,9 @@ impl<'c, 'a> Wire<'c, 'a> {
             }
         }
         let from = self.passed;
+        let room = if self.is_flooded { room.min(self.preface_left) } else { room };
         self.passed += room.min(self.received.len() - from);
+        self.preface_left = self.preface_left.saturating_sub(self.passed - from);
         Poll::Ready(Ok(&self.received[from..self.passed]))
     }
 

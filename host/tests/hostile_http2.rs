@@ -1,0 +1,164 @@
+//! Sends the frames in `hostile_http2/*.txt` to a server, and judges all that comes.
+//!
+//! Each is something that only HTTP/2 can express: frames that break its rules, states of streams
+//! that are not to be, header blocks that do not decode, requests that no other version can hold;
+//! and a few that look like it and are honest. What a text may hold is told in [`case`].
+
+mod case;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use innkeeper::http2::Http2;
+
+use crate::fixture::{Setup, Stream, TestServer, site, write};
+use crate::hostile::Cut;
+use crate::http2_client::{ERRORS, Http2Client, PREFACE, Response, frame, kind, setting, settings};
+use case::{Case, End, Expected, Outcome};
+
+/// A request that is responded to unless what came before it took the connection away.
+const HONEST: &str = "/honest.txt";
+const HONEST_CONTENT: &[u8] = b"honest\n";
+
+/// After which nothing more is to come.
+const SILENCE: Duration = Duration::from_secs(4);
+
+fn corpus() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile_http2");
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            let file = path.file_name().unwrap().to_string_lossy().into_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            cases.extend(case::read(&file, &text).unwrap_or_else(|error| panic!("{error}")));
+        }
+    }
+    assert!(cases.len() >= 150, "only {} cases were found", cases.len());
+    let mut names: Vec<_> = cases.iter().map(|case| case.name.split(' ').nth(1)).collect();
+    names.sort_unstable();
+    for pair in names.windows(2) {
+        assert_ne!(pair[0], pair[1], "a name is there twice");
+    }
+    cases
+}
+
+fn start() -> TestServer {
+    let folder = site();
+    write(&folder.path().join("root").join(HONEST.trim_start_matches('/')), HONEST_CONTENT);
+    let http2 = Http2 { prior_knowledge: true, ..Http2::default() };
+    Setup { folder, http2, ..Setup::default() }.start()
+}
+
+/// Sends a case, cut so, and gives what came.
+fn send(server: &TestServer, case: &Case, cut: Cut) -> Result<Expected, String> {
+    let mut client = Http2Client::silent(Stream::tcp(server.address));
+    let settings = settings(&[(setting::HEADER_TABLE_SIZE, 0)]);
+    let raw = [PREFACE, &frame(kind::SETTINGS, 0, 0, &settings), &case.raw].concat();
+    for piece in cut.pieces(&raw) {
+        client.send(piece);
+    }
+    client.stream().socket().set_read_timeout(Some(SILENCE)).unwrap();
+    let honest = (case.last_stream + 1) | 1;
+    let is_open = case.expected.end == End::Open;
+    if is_open {
+        let fields =
+            [(":method", "GET"), (":scheme", "http"), (":authority", "honest"), (":path", HONEST)];
+        client.send_headers(honest, &fields, true);
+    }
+    let is_over = |client: &Http2Client<_>| {
+        let is_there = |stream: &u32| client.responses.get(stream).is_some_and(Response::is_over);
+        let mut streams = case.expected.streams.iter().filter(|(_, (_, must_come))| *must_come);
+        is_open && is_there(&honest) && streams.all(|(stream, _)| is_there(stream))
+    };
+    let mut end = End::Open;
+    while !is_over(&client) {
+        match client.try_step() {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                end = End::Closed;
+                break;
+            }
+            Err(_) => break,
+        }
+    }
+    if let Some(response) = client.responses.remove(&honest)
+        && (response.status != 200 || response.body != HONEST_CONTENT)
+    {
+        return Err(format!("the next request gets {response:?}"));
+    }
+    if let Some((code, _, _)) = &client.goaway {
+        end = End::Goaway(ERRORS[*code as usize].to_owned());
+    }
+    let streams = client.responses.into_iter().filter_map(outcome).collect();
+    Ok(Expected { streams, end })
+}
+
+fn outcome((stream, response): (u32, Response)) -> Option<(u32, (Outcome, bool))> {
+    let outcome = match (response.status, response.reset) {
+        // A response that ends so lets the client stop to send (RFC 9113, section 8.1).
+        (status @ 1.., None | Some(0)) if response.is_whole => Outcome::Status(status),
+        (_, Some(code)) => Outcome::Reset(ERRORS[code as usize].to_owned()),
+        // It does not end, as the connection does.
+        _ => return None,
+    };
+    Some((stream, (outcome, true)))
+}
+
+/// Whether what came is what the case expects.
+fn judge(case: &Case, came: &Expected) -> Result<(), String> {
+    let mut wanted = BTreeMap::new();
+    for (stream, (outcome, must_come)) in &case.expected.streams {
+        if *must_come || came.streams.contains_key(stream) {
+            wanted.insert(*stream, (outcome.clone(), true));
+        }
+    }
+    let wanted = Expected { streams: wanted, end: case.expected.end.clone() };
+    match *came == wanted {
+        true => Ok(()),
+        false => Err(format!("expected {wanted:?}\n  came     {came:?}")),
+    }
+}
+
+/// Checks all cases, several at a time, and tells of all that do not hold.
+fn check_each(check: impl Fn(&Case) -> Result<(), String> + Sync) {
+    let cases = corpus();
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(what) = check(case) {
+                        failures.lock().unwrap().push(format!("{}\n  {what}", case.name));
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort_unstable();
+    let (failed, all) = (failures.len(), cases.len());
+    assert!(failures.is_empty(), "{failed} of {all} cases fail\n\n{}", failures.join("\n\n"));
+}
+
+#[test]
+fn hostile_frames_get_what_http2_says() {
+    let server = start();
+    check_each(|case| judge(case, &send(&server, case, Cut::Whole)?));
+}
+
+#[test]
+fn hostile_frames_get_the_same_however_they_are_split() {
+    let server = start();
+    check_each(|case| {
+        for cut in [Cut::Bytes, Cut::Random(1), Cut::Random(0x9e37_79b9)] {
+            judge(case, &send(&server, case, cut)?).map_err(|what| format!("{cut:?}: {what}"))?;
+        }
+        Ok(())
+    });
+}
