@@ -168,3 +168,6 @@ impl Session {
         self.ledger.taken()
     }
 }
+
+#[cfg(test)]
+mod tests;
