@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::certificates::TlsBody;
 use crate::clock;
 use crate::guest::LoadedGuest;
 use crate::guest::decision::Kind;
@@ -141,6 +142,7 @@ pub(super) struct StatusBody {
     pub(super) workers: usize,
     pub(super) sandbox: SandboxBody,
     pub(super) compiler: &'static str,
+    pub(super) tls: Option<TlsBody>,
     pub(super) guest: GuestBody,
     pub(super) previous: Option<String>,
     pub(super) history: Vec<EventBody>,

@@ -2,6 +2,7 @@
 
 use prometheus::proto::MetricFamily;
 
+use super::certificates;
 use super::status::{Subject, disks};
 use crate::diagnostics;
 use crate::disk::DeviceLoad;
@@ -18,6 +19,7 @@ impl Subject {
             Outcome::ALL.map(|outcome| (vec![("outcome", outcome.name())], history.count(outcome)));
         let mut families: Vec<MetricFamily> = self.metrics.families();
         families.extend(disk_families());
+        families.extend(certificates::families(self.certificates.as_deref()));
         families.extend([
             metrics::counter(
                 "innkeeper_guest_deployments_total",

@@ -8,11 +8,12 @@
 //!   `patience`: how long a client may take nothing.
 //! - `routes`: the paths; [`access`]: what a client may do.
 //! - `guest`: requests that check or replace the guest; [`status`] and `metrics`: the state of
-//!   the server.
+//!   the server; `certificates`: what they tell of those.
 //! - `response`: responses; `api`: their JSON.
 
 pub mod access;
 mod api;
+mod certificates;
 pub mod context;
 mod guest;
 mod metrics;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::api::{
     ConnectionsBody, DiskBody, EventBody, GuestBody, LimitsBody, SandboxBody, StatusBody,
 };
+use super::certificates::TlsBody;
 use crate::clock;
 use crate::disk::{self, DeviceLoad, place};
 use crate::guest::GuestLimits;
@@ -18,6 +19,7 @@ use crate::http1;
 use crate::metrics::{self, Metrics};
 use crate::sandbox::Sandbox;
 use crate::service::Service;
+use crate::tls::certificates::Store;
 
 /// The server that is administered.
 pub struct Subject {
@@ -45,6 +47,8 @@ pub struct Subject {
     pub guest_file: Option<String>,
     /// What it gave up, unless that was not wanted.
     pub sandbox: Option<Sandbox>,
+    /// The certificates of its listeners for TLS, if there are any.
+    pub certificates: Option<Arc<Store>>,
     /// What compiles guests, if others than the built-in one can come.
     pub helpers: Option<Helpers>,
 }
@@ -148,6 +152,7 @@ impl Subject {
                 Some(false) => "unavailable",
                 None => "off",
             },
+            tls: self.certificates.as_deref().map(TlsBody::new),
             guest: GuestBody::new(&active.current(), self.guest_file.clone()),
             previous: active.previous().map(|previous| format!("{:#}", previous.digest())),
             history: active.history().events().into_iter().map(EventBody::from).collect(),

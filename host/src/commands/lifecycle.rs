@@ -14,6 +14,7 @@ use crate::log::AccessLog;
 use crate::server::{HEARTBEAT, Running};
 use crate::service_manager;
 use crate::throttle::Throttle;
+use crate::tls::certificates::Keeper;
 
 /// Time for workers to reset their connections when a second signal comes.
 const RESET_GRACE: Duration = Duration::from_secs(1);
@@ -34,6 +35,8 @@ pub(super) enum Stopped {
 pub(super) struct Lifecycle<'a> {
     pub(super) running: Running,
     pub(super) deployer: Arc<Deployer>,
+    /// What replaces certificates, where there are any.
+    pub(super) certificates: Option<Arc<Keeper>>,
     pub(super) log: Option<&'a AccessLog>,
     /// What the service manager shows.
     pub(super) status: String,
@@ -70,8 +73,14 @@ impl Lifecycle<'_> {
                 Asked::Reload => {
                     service_manager::reloading();
                     let (deployer, status) = (Arc::clone(&self.deployer), self.status.clone());
+                    let certificates = self.certificates.clone();
                     tokio::spawn(async move {
-                        deployer.reload().await;
+                        let certificates = async {
+                            if let Some(certificates) = certificates {
+                                certificates.reload().await;
+                            }
+                        };
+                        tokio::join!(deployer.reload(), certificates);
                         service_manager::ready(&status);
                     });
                 }

@@ -133,6 +133,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
                 limits: engine.limits(),
                 guest_file: settings.guest.file.as_ref().map(|guest| guest.display().to_string()),
                 sandbox,
+                certificates: None,
                 helpers,
             };
             let uploads = Arc::new(Semaphore::new(1));
@@ -148,6 +149,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         let lifecycle = Lifecycle {
             running,
             deployer,
+            certificates: None,
             log: service.log.as_ref(),
             status: format!("serving {} at {}", settings.root.display(), listeners.join(", ")),
             readiness,
