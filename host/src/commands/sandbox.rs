@@ -6,19 +6,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
+use super::tls;
 use crate::cli::Settings;
 use crate::cli::settings::log::AccessLog;
 use crate::helper;
 use crate::sandbox::opener::{How, Named};
 use crate::sandbox::{self, Needs, Refusals, Role, Sandbox, SandboxError};
 
-/// The files that are opened again by their names: the guest and its cases, which others
-/// replace, and the log, which is moved away.
+/// The files that are opened again by their names: the guest and its cases, and certificates with
+/// their keys, which others replace, and the log, which is moved away.
 fn named(settings: &Settings) -> Vec<Named> {
-    let read = settings.guest.file.iter().chain(&settings.guest.cases);
+    let certificates = tls::options(settings);
+    let certificates = certificates.files().map(Path::to_owned);
+    let read = settings.guest.file.iter().chain(&settings.guest.cases).cloned();
+    let read = read.chain(certificates);
     let has_log = settings.log.access != AccessLog::Off;
     let append = settings.log.access_file.iter().filter(|_| has_log);
-    let read = read.map(|path| (path.clone(), How::Read));
+    let read = read.map(|path| (path, How::Read));
     read.chain(append.map(|path| (path.clone(), How::Append))).collect()
 }
 

@@ -35,6 +35,7 @@ use crate::log::AccessLog;
 use crate::metrics::Metrics;
 use crate::server::connection::Wires;
 use crate::service::{PageScript, Service};
+use crate::tls::certificates::Keeper;
 use crate::transport::SendScheduler;
 
 /// Serves until a signal says to stop.
@@ -86,7 +87,10 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
             .map(|(address, bound, _)| PageScript::new(&bound.address(address).to_string())),
         ..Service::new(files, Arc::clone(&guest))
     });
-    let tls = certificates.map(|store| tls::server(settings, store, workers.get())).transpose()?;
+    let keeper = certificates.clone().map(Keeper::start).transpose();
+    let keeper = keeper.context("cannot start the thread that replaces certificates")?;
+    let tls = certificates.clone();
+    let tls = tls.map(|store| tls::server(settings, store, workers.get())).transpose()?;
     let wires = Arc::new(Wires {
         service: Arc::clone(&service),
         scheduler: SendScheduler::new(workers.get()),
@@ -133,7 +137,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
                 limits: engine.limits(),
                 guest_file: settings.guest.file.as_ref().map(|guest| guest.display().to_string()),
                 sandbox,
-                certificates: None,
+                certificates,
                 helpers,
             };
             let uploads = Arc::new(Semaphore::new(1));
@@ -149,7 +153,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         let lifecycle = Lifecycle {
             running,
             deployer,
-            certificates: None,
+            certificates: keeper.map(Arc::new),
             log: service.log.as_ref(),
             status: format!("serving {} at {}", settings.root.display(), listeners.join(", ")),
             readiness,

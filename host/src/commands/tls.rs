@@ -15,8 +15,7 @@ pub(super) fn load(settings: &Settings) -> anyhow::Result<Option<Arc<Store>>> {
     if options.pairs.is_empty() {
         return Ok(None);
     }
-    let store = Store::load(options).context("cannot use the certificates")?;
-    Ok(Some(Arc::new(store)))
+    Ok(Some(Arc::new(Store::load(options)?)))
 }
 
 /// Secures connections with these certificates.
@@ -29,7 +28,8 @@ pub(super) fn server(
     Ok(tls::Server::new(config, settings.tls.limits(), workers))
 }
 
-fn options(settings: &Settings) -> Options {
+/// The certificates, and the authorities of clients.
+pub(super) fn options(settings: &Settings) -> Options {
     let tls = &settings.tls;
     let pair = |(number, certificate): (usize, &std::path::PathBuf)| PairFiles {
         certificate: certificate.clone(),
