@@ -16,6 +16,7 @@ use crate::cli::Settings;
 use crate::files::{CacheSizes, Caches, Files, Options, Resolver};
 use crate::guest::PreparedEngine;
 use crate::guest::runtime::code_cache::CodeCache;
+use crate::http::Scheme;
 use crate::in_flight;
 use crate::line_writer::{Output, file::LineFile};
 use crate::log::Format;
@@ -32,6 +33,7 @@ pub(super) struct Opened {
     pub(super) workers: NonZeroUsize,
     pub(super) files: Files,
     pub(super) server: Server,
+    /// The certificates, where there is a listener for TLS.
     pub(super) certificates: Option<Arc<Store>>,
     pub(super) admin: Option<(ListenAddress, Bound, Access)>,
     pub(super) log: Option<(Box<dyn Output>, Format)>,
@@ -54,8 +56,9 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     let log = open_log(settings)?;
     let code_cache = open_code_cache(settings)?;
     let server = Listeners::find(settings)?.open(settings, workers)?;
+    let has_tls = server.addresses().iter().any(|address| address.scheme == Scheme::Https);
+    let certificates = has_tls.then(|| tls::load(settings)).transpose()?;
     let admin = open_admin(settings, is_dev)?;
-    let certificates = tls::load(settings)?;
     Ok(Opened { workers, files, server, certificates, admin, log, engine, code_cache })
 }
 

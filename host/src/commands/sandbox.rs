@@ -6,20 +6,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
-use super::tls;
 use crate::cli::Settings;
 use crate::cli::settings::log::AccessLog;
 use crate::helper;
 use crate::sandbox::opener::{How, Named};
 use crate::sandbox::{self, Needs, Refusals, Role, Sandbox, SandboxError};
+use crate::tls::certificates::Store;
 
 /// The files that are opened again by their names: the guest and its cases, and certificates with
 /// their keys, which others replace, and the log, which is moved away.
-fn named(settings: &Settings) -> Vec<Named> {
-    let certificates = tls::options(settings);
-    let certificates = certificates.files().map(Path::to_owned);
+fn named(settings: &Settings, certificates: Option<&Store>) -> Vec<Named> {
+    let certificates = certificates.into_iter().flat_map(|store| store.options().files());
     let read = settings.guest.file.iter().chain(&settings.guest.cases).cloned();
-    let read = read.chain(certificates);
+    let read = read.chain(certificates.map(Path::to_owned));
     let has_log = settings.log.access != AccessLog::Off;
     let append = settings.log.access_file.iter().filter(|_| has_log);
     let read = read.map(|path| (path, How::Read));
@@ -27,8 +26,12 @@ fn named(settings: &Settings) -> Vec<Named> {
 }
 
 /// Enters the sandbox: to be called when all is open, and before there are threads.
-pub(super) fn enter(settings: &Settings, code_cache: Option<&Path>) -> anyhow::Result<Sandbox> {
-    let files = named(settings);
+pub(super) fn enter(
+    settings: &Settings,
+    certificates: Option<&Store>,
+    code_cache: Option<&Path>,
+) -> anyhow::Result<Sandbox> {
+    let files = named(settings, certificates);
     let by_name = files.iter().map(|(path, _)| path.clone()).collect();
     if !files.is_empty() {
         helper::start_opener(files).context(

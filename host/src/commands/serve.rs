@@ -56,7 +56,9 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     // A build runs programs.
     let has_sandbox = !settings.sandbox.disabled && dev.is_none();
     let code_cache = opened.code_cache.as_ref().map(CodeCache::path);
-    let sandbox = has_sandbox.then(|| sandbox::enter(settings, code_cache)).transpose()?;
+    let sandbox = has_sandbox
+        .then(|| sandbox::enter(settings, opened.certificates.as_deref(), code_cache))
+        .transpose()?;
     diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
     let Opened { workers, files, server, certificates, admin, log, engine, code_cache } = opened;

@@ -1,21 +1,18 @@
-//! What secures the connections of a server, as the settings have it.
+//! What secures the connections of a server: the certificates that the settings name, or the one
+//! that it makes.
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::cli::Settings;
 use crate::cli::settings::tls::ClientAuth;
 use crate::tls::certificates::{ClientAuthorities, ClientPolicy, Options, PairFiles, Store};
 use crate::tls::{self, Config};
 
-/// Loads the certificates, if there are any.
-pub(super) fn load(settings: &Settings) -> anyhow::Result<Option<Arc<Store>>> {
-    let options = options(settings);
-    if options.pairs.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Arc::new(Store::load(options)?)))
+/// Loads the certificates.
+pub(super) fn load(settings: &Settings) -> anyhow::Result<Arc<Store>> {
+    Ok(Arc::new(Store::load(options(settings)?)?))
 }
 
 /// Secures connections with these certificates.
@@ -28,18 +25,51 @@ pub(super) fn server(
     Ok(tls::Server::new(config, settings.tls.limits(), workers))
 }
 
-/// The certificates, and the authorities of clients.
-pub(super) fn options(settings: &Settings) -> Options {
-    let tls = &settings.tls;
-    let pair = |(number, certificate): (usize, &std::path::PathBuf)| PairFiles {
-        certificate: certificate.clone(),
-        key: tls.keys.get(number).cloned(),
-    };
-    let policy = tls.client_auth.map_or(Some(ClientPolicy::Required), ClientAuth::policy);
-    let authorities = tls.client_ca.clone().zip(policy);
-    Options {
-        pairs: tls.certificates.iter().enumerate().map(pair).collect(),
-        unknown_name: tls.unknown_name.into(),
-        client_authorities: authorities.map(|(file, policy)| ClientAuthorities { file, policy }),
+/// Which files there are, and what applies to them.
+pub(super) fn options(settings: &Settings) -> anyhow::Result<Options> {
+    Ok(Options {
+        pairs: pairs(settings)?,
+        unknown_name: settings.tls.unknown_name.into(),
+        client_authorities: client_authorities(settings)?,
+    })
+}
+
+/// The certificates, each with its key.
+fn pairs(settings: &Settings) -> anyhow::Result<Vec<PairFiles>> {
+    let (certificates, keys) = (&settings.tls.certificates, &settings.tls.keys);
+    let key = |number: usize| keys.get(number).cloned();
+    match (certificates.len(), keys.len()) {
+        (0, 0) => bail!("--self-signed is not made yet: set --tls-certificate and --tls-key"),
+        (0, _) => bail!(
+            "--tls-key {} is set, and no --tls-certificate; name the certificate, too",
+            keys[0].display()
+        ),
+        (all, given) if given != 0 && given != all => bail!(
+            "--tls-certificate is set {all} times, and --tls-key {given}: the first key is for \
+             the first certificate, and so on; a file that holds both is named by both"
+        ),
+        _ => {}
     }
+    let pairs = certificates.iter().enumerate();
+    let pairs = pairs.map(|(number, certificate)| PairFiles {
+        certificate: certificate.clone(),
+        key: key(number).filter(|key| key != certificate),
+    });
+    Ok(pairs.collect())
+}
+
+/// Who issues certificates of clients, if they are asked for one.
+fn client_authorities(settings: &Settings) -> anyhow::Result<Option<ClientAuthorities>> {
+    let auth = settings.tls.client_auth;
+    let Some(file) = &settings.tls.client_ca else {
+        return match auth {
+            None | Some(ClientAuth::None) => Ok(None),
+            Some(_) => bail!(
+                "--tls-client-auth needs the authorities that issue certificates of clients: set \
+                 --tls-client-ca"
+            ),
+        };
+    };
+    let policy = auth.map_or(Some(ClientPolicy::Required), ClientAuth::policy);
+    Ok(policy.map(|policy| ClientAuthorities { file: file.clone(), policy }))
 }
