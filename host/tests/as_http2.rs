@@ -5,8 +5,6 @@
 //! out as it stands, so that it is the server that refuses it. What it cannot express is
 //! HTTP/1's own, and told so with the reason.
 
-#![allow(dead_code, reason = "the server's side of HTTP/2 is not there yet")]
-
 use std::collections::VecDeque;
 
 use innkeeper::http::status::reason;
@@ -212,6 +210,12 @@ impl Http2Wire {
 }
 
 impl Http2Wire {
+    /// Asks for `hello.txt`.
+    fn probe(&mut self) -> u32 {
+        let mut text = &b"GET /hello.txt HTTP/1.1\r\nHost: probe\r\n\r\n"[..];
+        send(&mut self.client, &next_message(&mut text).unwrap().unwrap())
+    }
+
     /// Sends what the text has, and gives what comes on the first stream without a response.
     fn response(&mut self) -> Option<Response> {
         let text = std::mem::take(&mut self.text);
@@ -235,13 +239,20 @@ impl Wire for Http2Wire {
         self.response().map(reply)
     }
 
-    fn is_reset_by(&mut self, error: &str) -> bool {
-        let response = self.response().expect("a reset of the stream, not the end");
-        response.status == 0 && response.reset.is_some_and(|code| ERRORS[code as usize] == error)
+    fn expect_error(&mut self, expected: &str) {
+        let came = match self.response() {
+            Some(Response { reset: Some(code), status: 0, .. }) => {
+                self.expect_open();
+                format!("reset by {}", ERRORS[code as usize])
+            }
+            Some(other) => format!("{other:?}"),
+            None => format!("ended by {}", self.client.ended_by().unwrap_or("nothing")),
+        };
+        assert_eq!(came, expected);
     }
 
     fn expect_open(&mut self) {
-        let stream = self.client.get("/hello.txt");
+        let stream = self.probe();
         assert_eq!(reply(self.client.response(stream)).body, b"hello\n");
         assert_eq!(self.client.goaway, None);
     }
@@ -249,7 +260,7 @@ impl Wire for Http2Wire {
     /// What ends a connection of HTTP/1 ends a stream here, or the connection in peace.
     fn expect_closed(&mut self) {
         if self.client.goaway.is_none() {
-            let stream = self.client.get("/hello.txt");
+            let stream = self.probe();
             if let Some(response) = self.client.try_response(stream) {
                 assert_eq!(reply(response).body, b"hello\n");
             }

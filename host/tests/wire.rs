@@ -15,6 +15,7 @@
 //! = end                          we end our half of the connection
 //! only HTTP/1: why               what this shows has no meaning in HTTP/2
 //! HTTP/2: reset by NAME          instead of a response the stream is reset with this error
+//! HTTP/2: ended by NAME          and here the connection ends with it
 //! ```
 //!
 //! Each is held over every wire. In HTTP/2 each request has a stream of its own, responses have no
@@ -23,8 +24,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::as_http2::for_tls;
-use crate::fixture::{Client, Reply, TestServer};
+use innkeeper::http2::Http2;
+
+use crate::as_http2::{Http2Wire, for_tls};
+use crate::fixture::{Client, Reply, Setup, Stream, TestServer};
 
 /// Fields that an answer may have. A new one is thought about before it is added.
 const ALLOWED_FIELDS: [&str; 14] = [
@@ -57,9 +60,9 @@ pub trait Wire {
         false
     }
 
-    /// `HTTP/2: reset by NAME`, where it is spoken: whether the request's stream is reset so.
-    fn is_reset_by(&mut self, _error: &str) -> bool {
-        panic!("streams are reset in HTTP/2 alone");
+    /// `HTTP/2: reset by NAME` and `ended by`, where it is spoken.
+    fn expect_error(&mut self, _expected: &str) {
+        panic!("errors have names in HTTP/2 alone");
     }
 
     /// `= open`
@@ -135,6 +138,19 @@ fn every_conversation_goes_as_written_over_tls() {
     assert_eq!(play_all(|| server.connect_tls()).left_out, 0);
 }
 
+/// What has no meaning in HTTP/2, all of it marked with the reason.
+const OF_HTTP1: usize = 26;
+
+#[test]
+fn every_conversation_goes_as_written_over_http2() {
+    let http2 = Http2 { prior_knowledge: true, ..Http2::default() };
+    let server = Setup { http2, ..Setup::default() }.start();
+    let plain = play_all(|| Http2Wire::over(Stream::tcp(server.address)));
+    assert_eq!(plain.left_out, OF_HTTP1);
+    let tls = play_all(|| Http2Wire::over(server.http2_stream()));
+    assert_eq!(tls, plain);
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire")
 }
@@ -173,9 +189,9 @@ impl<'a> Conversation<'a> {
         self.lines.iter().any(|(_, line)| line.starts_with("only HTTP/1: "))
     }
 
-    /// The error of the stream in HTTP/2, where that has no response.
-    fn reset_by(&self) -> Option<&'a str> {
-        self.lines.iter().find_map(|(_, line)| line.strip_prefix("HTTP/2: reset by "))
+    /// What comes in HTTP/2 where it has no response.
+    fn error(&self) -> Option<&'a str> {
+        self.lines.iter().find_map(|(_, line)| line.strip_prefix("HTTP/2: "))
     }
 
     /// Tells whether it could be held over this wire.
@@ -199,10 +215,8 @@ impl<'a> Conversation<'a> {
                     self.note_request(text);
                     wire.send(&unescape(text));
                 }
-                ("<", _) if self.reset_by().is_some() && !wire.is_http1() => {
-                    let error = self.reset_by().unwrap_or_default();
-                    assert!(wire.is_reset_by(error), "{place}: no reset by {error}");
-                    wire.expect_open();
+                ("<", _) if self.error().is_some() && !wire.is_http1() => {
+                    wire.expect_error(self.error().unwrap_or_default());
                     break;
                 }
                 ("<", status_line) => {
@@ -216,7 +230,7 @@ impl<'a> Conversation<'a> {
                 ("=", "closed") => wire.expect_closed(),
                 ("=", "end") => wire.end(),
                 ("only", why) if why.starts_with("HTTP/1: ") => {}
-                ("HTTP/2:", what) if what.starts_with("reset by ") => {}
+                ("HTTP/2:", what) if what.contains(" by ") => {}
                 _ => panic!("{place}: what is {line:?}?"),
             }
         }
