@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::fixture::{Client, site, write};
+use crate::fixture::{Client, Stream, site, write};
+use crate::http2_client::Http2Client;
 use crate::running::{PROGRAM, Program, serving, until};
 
 /// How long something may take that happens at once on a machine with nothing else to do.
@@ -364,21 +365,46 @@ fn ask_all_the_time(address: SocketAddr, answered: &AtomicUsize, stop: &AtomicBo
     }
 }
 
+/// The same with HTTP/2: several requests at a time. Also those that crossed with the word that the
+/// server leaves are to be answered.
+fn ask_all_the_time_by_http2(address: SocketAddr, answered: &AtomicUsize, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let mut client = Http2Client::new(Stream::tcp(address));
+        while client.goaway.is_none() && !stop.load(Ordering::Relaxed) {
+            let streams: Vec<_> = (0..10).map(|_| client.get("/hello.txt")).collect();
+            for stream in streams {
+                assert_eq!(client.response(stream).body, b"hello\n");
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 #[test]
 fn restart_with_an_inherited_socket_loses_no_request() {
+    restarts(&[], ask_all_the_time);
+}
+
+#[test]
+fn restart_with_an_inherited_socket_loses_no_stream() {
+    restarts(&["--http2-prior-knowledge"], ask_all_the_time_by_http2);
+}
+
+fn restarts(arguments: &[&str], ask: fn(SocketAddr, &AtomicUsize, &AtomicBool)) {
     const RESTARTS: usize = 5;
     const CLIENTS: usize = 8;
     let folder = site();
     let root = folder.path().join("root");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let start = || activated(&root, &listener, &["--access-log", "off"]);
+    let arguments = [&["--access-log", "off"], arguments].concat();
+    let start = || activated(&root, &listener, &arguments);
     let mut program = start();
     assert_eq!(program.addresses, [address]);
     let (answered, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         for _ in 0..CLIENTS {
-            scope.spawn(|| ask_all_the_time(address, &answered, &stop));
+            scope.spawn(|| ask(address, &answered, &stop));
         }
         for _ in 0..RESTARTS {
             let before = answered.load(Ordering::Relaxed);

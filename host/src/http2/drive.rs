@@ -57,6 +57,7 @@ impl Connection<'_, '_> {
             served: 0,
             requests: 0,
             is_quiet: true,
+            leaves: false,
             is_calmed: false,
         };
         driver.run(stop).await
@@ -72,6 +73,9 @@ async fn shake_hands<'s, 'c, 'a>(
     timers: &mut Timers,
 ) -> Result<H2<'s, 'c, 'a>, End> {
     let mut handshake = builder(shared).handshake(Io(&shared.wire));
+    if stop.is_noticed() {
+        timers.leave();
+    }
     loop {
         let shaken = poll_fn(|context| {
             let shaken = Pin::new(&mut handshake).poll(context);
@@ -139,6 +143,8 @@ struct Driver<'s, 'c, 'a, E, F> {
     requests: u32,
     /// Whether all requests had been responded to when it last waited.
     is_quiet: bool,
+    /// Whether the client was told to send no more requests.
+    leaves: bool,
     /// Whether the client was told that it sends too much.
     is_calmed: bool,
 }
@@ -190,7 +196,7 @@ where
             let is_due = self.requests >= limits.requests
                 || stop.is_noticed()
                 || self.shared.closes.load(Ordering::Relaxed);
-            if is_due && !self.timers.leaves() {
+            if is_due && !std::mem::replace(&mut self.leaves, true) {
                 self.h2.graceful_shutdown();
                 self.timers.leave();
                 self.nudge.set();
@@ -259,7 +265,7 @@ where
         if wire.wants_slot || self.served >= REQUESTS_A_TURN {
             return Poll::Ready(Event::Slot);
         }
-        if shared.closes.load(Ordering::Relaxed) && !self.timers.leaves() {
+        if shared.closes.load(Ordering::Relaxed) && !self.leaves {
             return Poll::Ready(Event::Alarm);
         }
         self.is_quiet = !self.is_open() && wire.is_flushed();

@@ -73,11 +73,6 @@ impl Timers {
         self.alarm = self.alarm.min(now + self.limits.linger);
     }
 
-    /// Whether it was.
-    pub(super) fn leaves(&self) -> bool {
-        self.leaves_since.is_some()
-    }
-
     /// Looks at what is due. It is idle where no stream `is_open`.
     pub(super) fn look(&mut self, shared: &Shared<'_, '_>, is_open: bool) -> Due {
         let now = Instant::now();
