@@ -440,6 +440,10 @@ impl Client {
         self.stream.socket()
     }
 
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
     pub fn is_tls(&self) -> bool {
         matches!(self.stream, Stream::Tls(_))
     }

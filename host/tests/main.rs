@@ -18,6 +18,7 @@
 //!
 //! - `guests`: guests that misbehave, each in its way. `examples`: guests that do not.
 //! - `cases`, `tables`: tables of cases, and that each table in the repository is TOML 1.0.
+//! - `handshakes`: what TLS handshakes are bounded by. `tls_stream`: content over TLS.
 //! - `contract`: guests of every published version of the contract go on working.
 //! - `swaps`: guests that are replaced while they serve. `compiler`: the processes that compile
 //!   them. `dev`: `innkeeper dev`.
@@ -75,6 +76,7 @@ mod failing_memory;
 mod files;
 mod fuzz;
 mod guests;
+mod handshakes;
 mod hostile;
 mod hostile_http2;
 mod http2;
@@ -92,6 +94,7 @@ mod rude;
 mod slow_readers;
 mod swaps;
 mod tables;
+mod tls_stream;
 mod versions;
 mod waiting_disk;
 mod wire;
