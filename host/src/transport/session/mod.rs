@@ -111,13 +111,16 @@ impl Session {
         let most = most.min(SEALED_BYTES);
         let first = &first[..first.len().min(most)];
         let second = &second[..second.len().min(most - first.len())];
+        if first.is_empty() && second.is_empty() && self.held.is_empty() {
+            return Ok(0);
+        }
         let mut held = std::mem::take(&mut self.held);
         let all = [IoSlice::new(&held), IoSlice::new(first), IoSlice::new(second)];
         let sealed = match (held.is_empty(), second.is_empty()) {
             (true, true) => self.connection.writer().write(first)?,
             _ => self.connection.writer().write_vectored(&all)?,
         };
-        if sealed == 0 && !(held.is_empty() && first.is_empty() && second.is_empty()) {
+        if sealed == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
         let of_pieces = sealed.saturating_sub(held.len());

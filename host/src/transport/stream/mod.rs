@@ -53,10 +53,10 @@ pub(crate) enum Read {
     TimedOut,
     /// Nothing, and the client takes nothing of what was sent to it.
     Stalled,
-    /// Nothing: the connection was reset, or the client broke the TLS of it.
+    /// Nothing: the connection was reset.
     Disconnected,
-    /// The connection ended before its TLS did: what arrived may be a part of what was sent
-    /// (RFC 8446, section 6.1).
+    /// The connection ended before its TLS did, or the client broke that: what arrived may be a
+    /// part of what was sent (RFC 8446, section 6.1).
     Truncated,
 }
 

@@ -135,9 +135,9 @@ pub(super) fn poll_content(
             return Poll::Ready(Read::Eof);
         }
         if session.has_failed() {
-            // An alert, if there is room for it.
+            // There is an alert for it, which goes now or with the end.
             let _ = write_records(socket, session, progress);
-            return Poll::Ready(Read::Disconnected);
+            return Poll::Ready(Read::Truncated);
         }
         let received = RECORDS.with_borrow_mut(|records| {
             let mut records = ReadBuf::new(records);
