@@ -100,6 +100,9 @@ impl Writing<'_, '_, '_, '_> {
             }
             Body::Empty | Body::Bytes(_) | Body::Content { .. } => {
                 out.extend_from_slice(copied);
+                if persistence == Persistence::Close {
+                    stream.end_with_next();
+                }
                 stream.send_both(&out, &in_memory[copied.len()..]).await
             }
         }

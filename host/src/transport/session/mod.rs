@@ -28,6 +28,10 @@ pub(crate) struct Session {
     /// Content that was given to be sent.
     handed: u64,
     ledger: Ledger,
+    /// Whether records of content were made and not all handed to the kernel.
+    has_content: bool,
+    /// Whether the content that is sent next is the last.
+    is_last: bool,
     /// Whether the client said that it sends no more (`close_notify`).
     has_ended: bool,
     /// Whether what it sent is no TLS. It was sent an alert.
@@ -43,6 +47,8 @@ impl Session {
             held: Vec::new(),
             handed: 0,
             ledger: Ledger::default(),
+            has_content: false,
+            is_last: false,
             has_ended: false,
             has_failed: false,
         }
@@ -108,6 +114,7 @@ impl Session {
     /// Makes records of what is held back and of two pieces, [`SEALED_BYTES`] of them or `most`
     /// at most. Returns how much of the pieces it was.
     pub(crate) fn seal(&mut self, first: &[u8], second: &[u8], most: usize) -> io::Result<usize> {
+        let first_and_second = first.len() + second.len();
         let most = most.min(SEALED_BYTES);
         let first = &first[..first.len().min(most)];
         let second = &second[..second.len().min(most - first.len())];
@@ -123,17 +130,32 @@ impl Session {
         if sealed == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        self.has_content |= sealed > 0;
         let of_pieces = sealed.saturating_sub(held.len());
         self.handed += of_pieces as u64;
         // A record may take less before the keys are updated.
         held.drain(..sealed.min(held.len()));
         self.held = held;
+        if self.is_last && of_pieces == first_and_second && self.held.is_empty() {
+            self.close();
+        }
         Ok(of_pieces)
     }
 
     /// Whether something is to be sent: records, or what is held back.
     pub(crate) fn is_unsent(&self) -> bool {
         self.connection.wants_write() || !self.held.is_empty()
+    }
+
+    /// Whether records of content are to be sent, and not only what comes beside it.
+    pub(crate) fn has_content(&self) -> bool {
+        self.has_content
+    }
+
+    /// Has the client be told that nothing more is sent with the content that is sent next, in
+    /// the same system call (`close_notify`).
+    pub(crate) fn end_with_next(&mut self) {
+        self.is_last = true;
     }
 
     /// Whether there are records to be sent.
@@ -148,6 +170,7 @@ impl Session {
 
     /// Notes that all records were handed to the kernel, as bytes of the wire up to there.
     pub(crate) fn note_sent(&mut self, wire: u64) {
+        self.has_content = false;
         self.ledger.note(wire, self.handed - self.held.len() as u64);
     }
 

@@ -73,11 +73,16 @@ impl Stream<'_> {
             More::No => SendFlags::NOSIGNAL,
         };
         if let Some(session) = &mut self.session {
-            // Those of before, so that there are never more.
-            write_records(&self.socket, session, &mut self.progress)?;
+            // Those of before, so that there are never more. Tickets leave with content.
+            if session.has_content() {
+                write_records(&self.socket, session, &mut self.progress)?;
+            }
             let sealed = session.seal(head, body, self.unsent.piece_bytes())?;
-            // What comes of it, the next step tells.
-            let _ = write_records(&self.socket, session, &mut self.progress);
+            let written = write_records(&self.socket, session, &mut self.progress);
+            if sealed == 0 {
+                written?;
+            }
+            // What else comes of it, the next step tells.
             return Ok(sealed);
         }
         let sent = self.socket.try_io(Interest::WRITABLE, || send(&self.socket, head, body, flags));
@@ -167,6 +172,13 @@ impl Stream<'_> {
     pub(super) fn flush_records(&mut self) -> io::Result<()> {
         let Some(session) = &mut self.session else { return Ok(()) };
         write_records(&self.socket, session, &mut self.progress)
+    }
+
+    /// Has the end of TLS be told with what is sent next, which must be the last.
+    pub(crate) fn end_with_next(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.end_with_next();
+        }
     }
 
     /// Ends our half of the connection. The client reads what was sent, and its end.
