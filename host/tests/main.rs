@@ -10,6 +10,7 @@
 //!   file. `representations`: conditions, ranges, encodings.
 //! - `limits`: every wait and every size has its bound. `memory`: of crowds that read nothing.
 //! - `over_tls`: what differs over TLS.
+//! - `http2_patience`: slow and greedy clients of HTTP/2, and what comes first.
 //! - `rude`, `slow_readers`: clients that keep the server busy, reset, or read slowly. `clients`:
 //!   what one client may have, and trusted proxies.
 //! - `certificates`: certificates from files, and how they are replaced.
@@ -80,6 +81,7 @@ mod handshakes;
 mod hostile;
 mod hostile_http2;
 mod http2;
+mod http2_patience;
 mod inherited;
 
 mod limits;

@@ -5,13 +5,15 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use bytes::Buf;
 use h2::SendStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::io::lock;
+use super::patience::Patience;
 use super::piece::{Piece, Tally};
 use super::priority::Priority;
 use super::shared::Shared;
@@ -39,6 +41,25 @@ pub(super) enum BodyError {
     FileTruncated,
     /// The file could not be read.
     FileFailed(io::Error),
+}
+
+/// Room for a piece, which a stream holds until it has given it to `h2`.
+struct Room<'s> {
+    bytes: usize,
+    holders: &'s AtomicUsize,
+}
+
+impl<'s> Room<'s> {
+    fn new(holders: &'s AtomicUsize) -> Room<'s> {
+        holders.fetch_add(1, Ordering::Relaxed);
+        Room { bytes: 0, holders }
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.holders.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A body on its way.
@@ -104,8 +125,8 @@ impl<'e, 's, 'c, 'a> Sender<'e, 's, 'c, 'a> {
 
     async fn send_bytes(&mut self, mut bytes: &[u8]) -> Result<(), BodyError> {
         while !bytes.is_empty() {
-            let count = self.wait_for_room(bytes.len() as u64).await?;
-            let (piece, rest) = bytes.split_at(count.min(bytes.len()));
+            let room = self.wait_for_room(bytes.len() as u64).await?;
+            let (piece, rest) = bytes.split_at(room.bytes.min(bytes.len()));
             bytes = rest;
             let buffered = &self.shared.buffered;
             self.give(Piece::own(piece.to_vec(), buffered, self.tally.clone()))?;
@@ -126,8 +147,8 @@ impl<'e, 's, 'c, 'a> Sender<'e, 's, 'c, 'a> {
         ByteRange { mut first, mut length }: ByteRange,
     ) -> Result<(), BodyError> {
         while length > 0 {
-            let count = self.wait_for_room(length).await? as u64;
-            let piece = ByteRange { first, length: count.min(length) };
+            let room = self.wait_for_room(length).await?;
+            let piece = ByteRange { first, length: length.min(room.bytes as u64) };
             first += piece.length;
             length -= piece.length;
             let buffered = &self.shared.buffered;
@@ -139,8 +160,8 @@ impl<'e, 's, 'c, 'a> Sender<'e, 's, 'c, 'a> {
     async fn send_file(&mut self, file: &Arc<OpenFile>, range: ByteRange) -> Result<(), BodyError> {
         let mut transfer = Transfer::new(file, range);
         while transfer.left() > 0 {
-            let count = self.wait_for_room(transfer.left()).await?;
-            let piece = transfer.piece(count).await.map_err(BodyError::FileFailed)?;
+            let room = self.wait_for_room(transfer.left()).await?;
+            let piece = transfer.piece(room.bytes).await.map_err(BodyError::FileFailed)?;
             if piece.is_empty() {
                 return Err(BodyError::FileTruncated);
             }
@@ -149,22 +170,17 @@ impl<'e, 's, 'c, 'a> Sender<'e, 's, 'c, 'a> {
         Ok(())
     }
 
-    /// Waits until the client and the connection have room for some of so many bytes, and tells for
-    /// how many.
-    async fn wait_for_room(&mut self, bytes: u64) -> Result<usize, BodyError> {
+    /// Waits until the client and the connection have room for some of so many bytes.
+    async fn wait_for_room(&mut self, bytes: u64) -> Result<Room<'s>, BodyError> {
         let wanted = usize::try_from(bytes.min(PIECE_BYTES)).unwrap_or(usize::MAX);
         loop {
             self.stream.reserve_capacity(wanted);
             let capacity = self.stream.capacity().min(wanted);
             if capacity == 0 {
-                let more = poll_fn(|context| self.stream.poll_capacity(context));
-                match timeout(self.shared.limits.stall, more).await {
-                    Ok(Some(Ok(_))) => {}
-                    Ok(Some(Err(_)) | None) => return Err(BodyError::Reset),
-                    Err(_) => return Err(BodyError::Stalled),
-                }
+                self.wait_for_window().await?;
                 continue;
             }
+            let mut room = Room::new(&self.shared.holders);
             let mut turn = pin!(self.place.turn(capacity));
             let stream = &mut *self.stream;
             poll_fn(|context| match stream.poll_reset(context) {
@@ -173,9 +189,26 @@ impl<'e, 's, 'c, 'a> Sender<'e, 's, 'c, 'a> {
             })
             .await?;
             // The client may have taken some of its room back.
-            let capacity = self.stream.capacity().min(wanted);
-            if capacity > 0 {
-                return Ok(capacity);
+            room.bytes = self.stream.capacity().min(wanted);
+            if room.bytes > 0 {
+                return Ok(room);
+            }
+        }
+    }
+
+    /// Waits until the client makes room, for as long as it is not to blame that there is none.
+    async fn wait_for_window(&mut self) -> Result<(), BodyError> {
+        let stall = self.shared.limits.stall;
+        let mut patience = Patience::new(stall, self.shared.flow(), Instant::now());
+        loop {
+            let more = poll_fn(|context| self.stream.poll_capacity(context));
+            match timeout_at(patience.next_look(), more).await {
+                Ok(Some(Ok(_))) => return Ok(()),
+                Ok(Some(Err(_)) | None) => return Err(BodyError::Reset),
+                Err(_) if patience.look(self.shared.flow(), Instant::now()) => {
+                    return Err(BodyError::Stalled);
+                }
+                Err(_) => {}
             }
         }
     }

@@ -1,7 +1,7 @@
 //! One HTTP/2 connection.
 
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use super::Http2;
 use super::piece::Buffered;
@@ -50,6 +50,7 @@ impl<'c, 'a> Connection<'c, 'a> {
             is_refused: false,
             buffered: Buffered::default(),
             turns: Turns::default(),
+            holders: AtomicUsize::new(0),
             deliveries: Mutex::new(Deliveries::default()),
             closes: AtomicBool::new(false),
         };

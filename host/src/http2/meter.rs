@@ -57,10 +57,8 @@ pub(crate) struct Meter {
     header: [u8; HEADER_BYTES],
     header_length: usize,
     is_in_field_section: bool,
-    /// Bytes of content for which the client has made room on the connection since it began, and
-    /// that were given to `h2`.
+    /// Bytes of content for which the client has made room on the connection since it began.
     window: u64,
-    sent: u64,
     /// What came of the number in a WINDOW_UPDATE for the connection.
     increment: Option<u32>,
     /// When the frame or field section began that is not whole.
@@ -97,7 +95,6 @@ impl Meter {
             header_length: 0,
             is_in_field_section: false,
             window: FIRST_WINDOW,
-            sent: 0,
             increment: None,
             begun: None,
             spent: 0,
@@ -210,7 +207,6 @@ impl Meter {
 
     /// Notes bytes of a response's content that `h2` was given, as the client had made room.
     pub(crate) fn sent(&mut self, bytes: usize) {
-        self.sent += bytes as u64;
         // A client that makes room for a few at a time is not honest.
         let frames = u32::try_from(bytes).unwrap_or(u32::MAX) / BYTES_PER_FRAME;
         self.make_good(frames);
@@ -221,14 +217,9 @@ impl Meter {
         self.resets = 0;
     }
 
-    /// Bytes of content that `h2` was given since the connection began.
-    pub(crate) fn all_sent(&self) -> u64 {
-        self.sent
-    }
-
-    /// Whether the client has room for no more content, whatever its stream.
-    pub(crate) fn is_window_full(&self) -> bool {
-        self.sent >= self.window
+    /// Bytes of content for which the client has made room on the connection since it began.
+    pub(crate) fn window(&self) -> u64 {
+        self.window
     }
 
     /// When the preface, a frame or a field section began that is not whole yet. DATA is none of
@@ -374,20 +365,12 @@ mod tests {
         let of_a_stream = b"\0\0\x04\x08\0\0\0\0\x01\0\0\0\x01";
         for size in 1..=more.len() {
             let mut meter = begun();
-            meter.sent(FIRST_WINDOW as usize - 1);
-            assert!(!meter.is_window_full());
-            meter.sent(1);
-            assert!(meter.is_window_full());
             meter.read(of_a_stream).expect("WINDOW_UPDATE");
-            assert!(meter.is_window_full());
+            assert_eq!(meter.window(), FIRST_WINDOW);
             for piece in more.chunks(size) {
                 meter.read(piece).expect("WINDOW_UPDATE");
             }
-            meter.sent(0x0001_0203 - 1);
-            assert!(!meter.is_window_full(), "pieces of {size} bytes");
-            meter.sent(1);
-            assert!(meter.is_window_full(), "pieces of {size} bytes");
-            assert_eq!(meter.all_sent(), FIRST_WINDOW + 0x0001_0203);
+            assert_eq!(meter.window(), FIRST_WINDOW + 0x0001_0203, "pieces of {size} bytes");
         }
     }
 

@@ -20,10 +20,8 @@ mod drive;
 mod exchange;
 mod io;
 pub mod limits;
-#[allow(dead_code, reason = "a part is for patience")]
 mod meter;
 mod nudge;
-#[allow(dead_code, reason = "the driver that asks is still to come")]
 mod patience;
 mod piece;
 mod priority;

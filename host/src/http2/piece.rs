@@ -22,9 +22,13 @@ enum Bytes {
     Shared(Sending),
 }
 
-/// Bytes of all bodies of a connection that `h2` has and has not written yet.
+/// Bytes of all bodies of a connection that `h2` has, and has not written yet.
 #[derive(Default)]
-pub(super) struct Buffered(AtomicUsize);
+pub(super) struct Buffered {
+    bytes: AtomicUsize,
+    /// Those that it has written since the connection began.
+    written: AtomicU64,
+}
 
 /// How much of one body was written.
 #[derive(Default)]
@@ -33,7 +37,12 @@ pub(super) struct Tally(AtomicU64);
 impl Buffered {
     /// How many there are.
     pub(super) fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many were written since the connection began.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 }
 
@@ -74,7 +83,7 @@ impl<'g> Piece<'g> {
         buffered: &'g Buffered,
         tally: Option<Arc<Tally>>,
     ) -> Piece<'g> {
-        buffered.0.fetch_add(to - from, Ordering::Relaxed);
+        buffered.bytes.fetch_add(to - from, Ordering::Relaxed);
         Piece { bytes, from, to, buffered, tally }
     }
 }
@@ -94,7 +103,8 @@ impl Buf for Piece<'_> {
 
     fn advance(&mut self, count: usize) {
         self.from += count;
-        self.buffered.0.fetch_sub(count, Ordering::Relaxed);
+        self.buffered.bytes.fetch_sub(count, Ordering::Relaxed);
+        self.buffered.written.fetch_add(count as u64, Ordering::Relaxed);
         if let Some(tally) = &self.tally {
             tally.0.fetch_add(count as u64, Ordering::Relaxed);
         }
@@ -103,6 +113,6 @@ impl Buf for Piece<'_> {
 
 impl Drop for Piece<'_> {
     fn drop(&mut self) {
-        self.buffered.0.fetch_sub(self.remaining(), Ordering::Relaxed);
+        self.buffered.bytes.fetch_sub(self.remaining(), Ordering::Relaxed);
     }
 }

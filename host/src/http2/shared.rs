@@ -1,11 +1,12 @@
 //! What the driver of a connection and its streams share.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::Http2;
 use super::connection::End;
 use super::io::lock;
+use super::patience::Flow;
 use super::piece::Buffered;
 use super::settle::Deliveries;
 use super::turns::Turns;
@@ -31,6 +32,8 @@ pub(super) struct Shared<'c, 'a> {
     /// Bytes of bodies that `h2` has, and which stream gives it more next.
     pub(super) buffered: Buffered,
     pub(super) turns: Turns,
+    /// Streams that have room for content, and have not given it to `h2` yet.
+    pub(super) holders: AtomicUsize,
     pub(super) deliveries: Mutex<Deliveries<'a>>,
     /// Whether a response wishes that the connection ends.
     pub(super) closes: AtomicBool,
@@ -40,6 +43,18 @@ impl<'c, 'a> Shared<'c, 'a> {
     /// The wire, where nothing else has it.
     pub(super) fn wire(&mut self) -> &mut Wire<'c, 'a> {
         self.wire.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it sends, for the patience with its streams.
+    pub(super) fn flow(&self) -> Flow {
+        let wire = lock(&self.wire);
+        let (written, buffered) = (self.buffered.written(), self.buffered.bytes());
+        Flow {
+            is_sending: buffered > 0 || !wire.is_flushed(),
+            has_holders: self.holders.load(Ordering::Relaxed) > 0,
+            is_window_full: written + buffered as u64 >= wire.meter.window(),
+            sent: written,
+        }
     }
 
     /// Looks at what the client took, and logs it.

@@ -20,7 +20,8 @@ pub(super) struct Timers {
     had_request: bool,
     /// When the client was told to send no more requests.
     leaves_since: Option<Instant>,
-    /// Bytes that were written when bodies were last seen to wait, and since when that is so.
+    /// Bytes of bodies that had been written, and when the client was last found to take some, or
+    /// to have nothing to take.
     written: (u64, Instant),
     pause: Duration,
     alarm: Instant,
@@ -58,8 +59,9 @@ impl Timers {
     /// The connection was doing something.
     pub(super) fn active(&mut self, served: bool) {
         let now = Instant::now();
-        self.had_request |= served;
-        if self.had_request {
+        // What is no request keeps no connection.
+        if served {
+            self.had_request = true;
             self.last_active = now;
         }
         self.pause = FIRST_LOOK;
@@ -83,8 +85,12 @@ impl Timers {
         let look = if is_over { Look::Empty } else { shared.look() };
         let buffered = shared.buffered.bytes();
         let mut wire = lock(&shared.wire);
-        if buffered == 0 || wire.written() != self.written.0 {
-            self.written = (wire.written(), now);
+        let written = shared.buffered.written();
+        // What the line has is a matter of acknowledgements. Beyond it content waits for a window
+        // that was made smaller.
+        let is_line_idle = look == Look::Empty && wire.is_flushed();
+        if buffered == 0 || written != self.written.0 || !is_line_idle {
+            self.written = (written, now);
         }
         let begun = wire.meter.begun();
         if let Some(begun) = begun
