@@ -13,7 +13,8 @@
 //! - `http2_patience`: slow and greedy clients of HTTP/2, and what comes first.
 //! - `rude`, `slow_readers`: clients that keep the server busy, reset, or read slowly. `clients`:
 //!   what one client may have, and trusted proxies.
-//! - `certificates`: certificates from files, and how they are replaced.
+//! - `certificates`: certificates from files, and how they are replaced; `rotations`: under load, in
+//!   the sandbox.
 //!
 //! Guests:
 //!
@@ -92,6 +93,7 @@ mod over_tls;
 mod panics;
 mod program;
 mod representations;
+mod rotations;
 mod rude;
 mod slow_readers;
 mod swaps;

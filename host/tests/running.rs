@@ -54,7 +54,7 @@ pub fn until(holds: impl Fn() -> bool) {
 
 /// The address in a line, which may be one of JSON.
 pub fn address(line: &str) -> SocketAddr {
-    let (_, behind) = line.split_once("http://").unwrap();
+    let (_, behind) = line.split_once("://").unwrap();
     behind.split(['/', '"']).next().unwrap().trim_end().parse().unwrap()
 }
 

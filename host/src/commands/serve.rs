@@ -155,6 +155,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         let lifecycle = Lifecycle {
             running,
             deployer,
+            has_guest_file: settings.guest.file.is_some(),
             certificates: keeper.map(Arc::new),
             log: service.log.as_ref(),
             status: format!("serving {} at {}", settings.root.display(), listeners.join(", ")),
