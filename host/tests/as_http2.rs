@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use innkeeper::http::status::reason;
 
 use crate::fixture::{Reply, Stream};
-use crate::http2_client::{ERRORS, Http2Client, Response};
+use crate::http2_client::{ERRORS, Http2Client, Response, kind};
 use crate::wire::Wire;
 
 /// One request.
@@ -28,17 +28,25 @@ pub struct Message {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Own(pub &'static str);
 
+/// Empty lines that are passed over before a request (RFC 9112, section 2.2).
+const EMPTY_LINES: usize = 4;
+
 /// Takes the next request from the front. `None` where nothing is left.
 pub fn next_message(raw: &mut &[u8]) -> Result<Option<Message>, Own> {
+    let before = raw.len();
     while let Some(rest) = raw.strip_prefix(b"\r\n") {
         *raw = rest;
+    }
+    if before - raw.len() > 2 * EMPTY_LINES {
+        return Err(Own("empty lines"));
     }
     if raw.is_empty() {
         return Ok(None);
     }
     let end = find(raw, b"\r\n\r\n").ok_or(Own("no end of the head"))?;
     let (head, mut rest) = (&raw[..end + 2], &raw[end + 4..]);
-    if head.windows(2).any(|two| (two[0] == b'\r') != (two[1] == b'\n')) {
+    if head.starts_with(b"\n") || head.windows(2).any(|two| (two[0] == b'\r') != (two[1] == b'\n'))
+    {
         return Err(Own("line ends"));
     }
     let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r"));
@@ -50,8 +58,8 @@ pub fn next_message(raw: &mut &[u8]) -> Result<Option<Message>, Own> {
     if version != b"HTTP/1.1" {
         return Err(Own("version"));
     }
-    let (mut fields, mut authority) = pseudo_fields(method, target);
-    let (mut length, mut is_framed_otherwise) = (None, false);
+    let (mut fields, authority) = pseudo_fields(method, target);
+    let (mut length, mut is_framed_otherwise, mut has_host) = (None, false, false);
     for line in lines {
         if line.starts_with(b" ") || line.starts_with(b"\t") {
             return Err(Own("folded line"));
@@ -59,14 +67,11 @@ pub fn next_message(raw: &mut &[u8]) -> Result<Option<Message>, Own> {
         let colon = line.iter().position(|&byte| byte == b':').ok_or(Own("line without colon"))?;
         let (name, value) = (line[..colon].to_ascii_lowercase(), trimmed(&line[colon + 1..]));
         match &name[..] {
-            b"host" if authority.as_deref().is_none_or(|other| other == value) => {
-                let is_first = authority.is_none();
-                authority = Some(value.to_vec());
-                match is_first {
-                    true => fields.insert(1, (b":authority".to_vec(), value.to_vec())),
-                    // Equal ones are allowed there, beside `:authority`.
-                    false => fields.push((name, value.to_vec())),
-                }
+            // That of the target is the one that counts (RFC 9112, section 3.2.2).
+            b"host" if authority.is_some() => continue,
+            b"host" if !has_host => {
+                fields.insert(1, (b":authority".to_vec(), value.to_vec()));
+                has_host = true;
                 continue;
             }
             b"content-length" if length.is_none() => {
@@ -163,16 +168,53 @@ pub fn send(client: &mut Http2Client<Stream>, message: &Message) -> u32 {
         };
     }
     client.send_headers(stream, &fields, message.content.is_none() && message.is_whole);
-    if let Some(content) = &message.content {
-        let pieces: Vec<_> = content.chunks(16 << 10).collect();
-        for (nth, piece) in pieces.iter().enumerate() {
-            client.send_data(stream, piece, message.is_whole && nth + 1 == pieces.len());
-        }
-        if pieces.is_empty() && message.is_whole {
-            client.send_data(stream, b"", true);
-        }
+    let Some(content) = &message.content else { return stream };
+    let mut windows = Windows::new();
+    let mut rest = &content[..];
+    while !rest.is_empty() && windows.wait(client, stream) {
+        let (piece, behind) = rest.split_at(rest.len().min(windows.room()));
+        rest = behind;
+        windows.sent(piece.len());
+        client.send_data(stream, piece, message.is_whole && rest.is_empty());
+    }
+    if content.is_empty() && message.is_whole {
+        client.send_data(stream, b"", true);
     }
     stream
+}
+
+/// Bytes that a client may send on a new connection: on it, and on its only stream with a body.
+struct Windows([i64; 2]);
+
+impl Windows {
+    /// With what a connection begins with (RFC 9113, section 6.9.2). The server's settings may
+    /// make that of a stream larger, which is not made use of.
+    fn new() -> Windows {
+        Windows([65_535; 2])
+    }
+
+    fn room(&self) -> usize {
+        usize::try_from(self.0[0].min(self.0[1])).unwrap_or(0).min(16 << 10)
+    }
+
+    fn sent(&mut self, count: usize) {
+        self.0.iter_mut().for_each(|window| *window -= i64::try_from(count).unwrap());
+    }
+
+    /// Waits for room. Tells whether there is any, and not a response already, or the end.
+    fn wait(&mut self, client: &mut Http2Client<Stream>, stream: u32) -> bool {
+        while self.room() == 0 {
+            let Some(frame) = client.step() else { return false };
+            if frame.kind == kind::WINDOW_UPDATE {
+                let which = if frame.stream == 0 { 0 } else { 1 };
+                self.0[which] += i64::from(frame.number(0));
+            }
+            if client.responses.get(&stream).is_some_and(|it| it.is_whole || it.reset.is_some()) {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 /// A response in the form of HTTP/1, to be compared. It has nothing that HTTP/2 forbids.
@@ -303,12 +345,12 @@ fn text_of_http1_becomes_messages_of_http2() {
         ("GET /a HTTP/1.1\r\nHost: b\r\n\r\n", ":method=GET :authority=b :scheme=http :path=/a"),
         (
             "\r\nGET HTTPS://a?b HTTP/1.1\r\nHost: c\r\n\r\n",
-            ":method=GET :authority=a :scheme=https :path=/?b host=c",
+            ":method=GET :authority=a :scheme=https :path=/?b",
         ),
-        ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", ":method=CONNECT :authority=a:1 host=a:1"),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", ":method=CONNECT :authority=a:1"),
         (
-            "OPTIONS * HTTP/1.1\r\nHost: a\r\nhost: a\r\nX-A : \t b \r\n\r\n",
-            ":method=OPTIONS :authority=a :scheme=http :path=* host=a x-a =b",
+            "OPTIONS * HTTP/1.1\r\nHost: a\r\nhost: b\r\nX-A : \t b \r\n\r\n",
+            ":method=OPTIONS :authority=a :scheme=http :path=* host=b x-a =b",
         ),
         (
             "A / HTTP/1.1\r\nContent-Length: 2\r\n\r\nabB / HTTP/1.1\r\n\r\n",
@@ -331,6 +373,8 @@ fn text_of_http1_becomes_messages_of_http2() {
         ("GET /\r\n\r\n", "request line"),
         ("GET / HTTP/1.1\r\nA: b\r\n", "no end of the head"),
         ("GET / HTTP/1.1\r\nA: b\n\r\n\r\n", "line ends"),
+        ("\nGET / HTTP/1.1\r\n\r\n", "line ends"),
+        ("\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\n\r\n", "empty lines"),
         ("GET / HTTP/1.1\r\nA: \rb\r\n\r\n", "line ends"),
         ("GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", "folded line"),
         ("GET / HTTP/1.1\r\nA\r\n\r\n", "line without colon"),

@@ -22,6 +22,7 @@ use innkeeper::http::Peer;
 use innkeeper::http1::Limits;
 use innkeeper::http1::head::Head;
 use innkeeper::http1::scan::Scanner;
+use innkeeper::http2::Http2;
 use innkeeper_guest::Decision;
 
 use crate::as_http2::for_tls;
@@ -61,6 +62,11 @@ fn corpus() -> Vec<Case> {
 /// A server with links that lead out of its root, when its files are old enough to
 /// have tags.
 fn start() -> TestServer {
+    start_with(Http2::default())
+}
+
+/// The same, with HTTP/2 as told.
+fn start_with(http2: Http2) -> TestServer {
     let folder = site();
     let root = folder.path().join("root");
     write(&root.join("honest.txt"), HONEST_CONTENT);
@@ -68,7 +74,7 @@ fn start() -> TestServer {
     symlink(folder.path().join("outside.txt"), root.join("absolute-link.txt")).unwrap();
     symlink("..", root.join("up")).unwrap();
     make_old(&root);
-    let server = Setup { folder, ..Setup::default() }.start();
+    let server = Setup { folder, http2, ..Setup::default() }.start();
     let began = Instant::now();
     while server.get("/honest.txt").field("etag").is_none() {
         assert!(began.elapsed() < Duration::from_secs(20), "it gets no tag");

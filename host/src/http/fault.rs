@@ -27,6 +27,8 @@ pub enum Fault {
     Authority,
     /// A target of another scheme than the connection's.
     Misdirected,
+    /// A target of a scheme that is neither `http` nor `https`.
+    Scheme,
     /// `Content-Length` twice, or no plain number.
     ContentLength,
     /// `Expect` with anything but `100-continue`.
@@ -57,6 +59,7 @@ impl Fault {
             Fault::HostDiffers => "the Host field and :authority name different hosts",
             Fault::Authority => "the host in the request target is malformed",
             Fault::Misdirected => "the scheme of the request target is not spoken here",
+            Fault::Scheme => "the scheme is neither http nor https",
             Fault::ContentLength => "the Content-Length field is malformed or there twice",
             Fault::Expectation => "the only expectation met here is 100-continue",
         }

@@ -96,9 +96,13 @@ impl Head {
         if method != Name::CONNECT && uri.path().is_empty() {
             return Err(Refusal::Malformed);
         }
-        // The other way round a proxy says what its client asked for.
-        if tls.is_some() && uri.scheme() == Some(&::http::uri::Scheme::HTTP) {
-            return Err(Fault::Misdirected.into());
+        // In any letter case (RFC 3986, section 3.1). `h2` takes whatever it is, even nothing.
+        let scheme_is = |name| uri.scheme_str().is_none_or(|it| it.eq_ignore_ascii_case(name));
+        match (scheme_is("http"), scheme_is("https")) {
+            (false, false) => return Err(Fault::Scheme.into()),
+            // The other way round a proxy says what its client asked for.
+            (true, false) if tls.is_some() => return Err(Fault::Misdirected.into()),
+            _ => {}
         }
         if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
             return Err(Fault::ContentLength.into());

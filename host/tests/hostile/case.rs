@@ -26,6 +26,7 @@
 //! peers nginx 400 closed, …          what others answer; `waits` is for more to come
 //! only HTTP/1: line ends, …          why it has no meaning in HTTP/2; with `for` some of these
 //!                                    hold for some of the cases
+//! HTTP/2: 200, reset by NAME, …      what comes there for the first request, if it is another
 //! ```
 //!
 //! Cases are parted by empty lines.
@@ -46,6 +47,8 @@ pub struct Case {
     pub guest: Option<Guest>,
     /// Why it has no meaning in HTTP/2.
     pub own: Vec<String>,
+    /// What comes in HTTP/2 for the first request: one of these.
+    pub http2: Vec<String>,
 }
 
 /// The answers that must come, and what follows them.
@@ -137,6 +140,7 @@ impl Case {
             bytes: MOST_BYTES,
             guest: None,
             own: Vec::new(),
+            http2: Vec::new(),
         }
     }
 
@@ -173,6 +177,9 @@ impl Case {
             "only" if self.own.is_empty() => {
                 let why = rest.strip_prefix("HTTP/1: ").ok_or("only what?")?;
                 self.own = why.split(", ").map(str::to_owned).collect();
+            }
+            "HTTP/2:" if self.http2.is_empty() => {
+                self.http2 = rest.split(", ").map(str::to_owned).collect();
             }
             _ => return Err("this begins with no word that is known, or is there twice"),
         }
