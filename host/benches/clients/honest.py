@@ -100,15 +100,15 @@ def ask_steadily(connections, files, rate, seconds):
     }
 
 
-def obey(port, files, pipe):
-    """Connects so many clients, or measures for so many seconds, as it is told."""
+def obey(kind, port, files, pipe):
+    """Connects so many clients of a kind, or measures for so many seconds, as it is told."""
     gc.disable()
     connections = []
     while True:
         what, number = pipe.recv()
         if what == "connect":
             try:
-                connections += [Connection(port) for _ in range(number)]
+                connections += [kind(port) for _ in range(number)]
                 pipe.send(None)
             except OSError as error:
                 pipe.send(f"connecting: {error}")
@@ -121,10 +121,10 @@ def obey(port, files, pipe):
 class Honest:
     """Clients of one server, for use in `with`."""
 
-    def __init__(self, port, files):
+    def __init__(self, port, files, kind=Connection):
         self.pipe, theirs = multiprocessing.Pipe()
         self.process = multiprocessing.Process(
-            target=obey, args=(port, files, theirs), daemon=True
+            target=obey, args=(kind, port, files, theirs), daemon=True
         )
 
     def __enter__(self):

@@ -33,7 +33,7 @@ http {{
   reset_timedout_connection on;
   open_file_cache max=1000;
   server {{
-    listen 127.0.0.1:{port} reuseport backlog=4096;
+    listen 127.0.0.1:{port} reuseport backlog=4096{options};
     root {site};
   }}
 }}
@@ -48,7 +48,7 @@ def find():
 class Nginx:
     """nginx on a site, until it is stopped."""
 
-    def __init__(self, site, folder, workers=2):
+    def __init__(self, site, folder, workers=2, options=""):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -60,7 +60,7 @@ class Nginx:
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         configuration.write_text(CONFIGURATION.format(
             user=user, descriptors=descriptors, workers=workers, folder=folder, paths=paths,
-            port=self.port, site=site))
+            port=self.port, site=site, options=options))
         self.process = subprocess.Popen([find(), "-p", str(folder), "-c", str(configuration)])
         until = time.monotonic() + START_SECONDS
         while socket.socket().connect_ex(("127.0.0.1", self.port)):
