@@ -57,7 +57,9 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     let code_cache = open_code_cache(settings)?;
     let server = Listeners::find(settings)?.open(settings, workers)?;
     let has_tls = server.addresses().iter().any(|address| address.scheme == Scheme::Https);
-    let certificates = has_tls.then(|| tls::load(settings)).transpose()?;
+    let keeping = code_cache.as_ref().map(CodeCache::path);
+    let certificates = has_tls.then(|| tls::load(settings, server.addresses(), keeping));
+    let certificates = certificates.transpose()?;
     let admin = open_admin(settings, is_dev)?;
     Ok(Opened { workers, files, server, certificates, admin, log, engine, code_cache })
 }

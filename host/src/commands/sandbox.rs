@@ -104,9 +104,14 @@ fn warn_of_others_in(folder: &Path) {
 fn has_others(folder: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
-        if !name.to_string_lossy().contains(".cwasm") {
+        if !is_ours(&name.to_string_lossy()) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Whether a file of this name is a compiled guest, or a certificate that the server made.
+fn is_ours(name: &str) -> bool {
+    name.contains(".cwasm") || name.starts_with("self-signed")
 }

@@ -117,6 +117,9 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
             sandbox::report(sandbox.as_ref());
         }
         greet(settings, &listeners);
+        if let (true, Some(store)) = (settings.tls.self_signed, &certificates) {
+            tls::announce_self_signed(store);
+        }
         if let (Some(sources), Some(dev)) = (sources, &dev) {
             sources.watch(Arc::clone(dev))?;
             tokio::spawn(Arc::clone(dev).follow(guest));

@@ -1,18 +1,55 @@
 //! What secures the connections of a server: the certificates that the settings name, or the one
 //! that it makes.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
 use crate::cli::Settings;
 use crate::cli::settings::tls::ClientAuth;
+use crate::http::Scheme;
 use crate::tls::certificates::{ClientAuthorities, ClientPolicy, Options, PairFiles, Store};
-use crate::tls::{self, Config};
+use crate::tls::{self, Config, SelfSigned};
+use crate::transport::Address;
 
-/// Loads the certificates.
-pub(super) fn load(settings: &Settings) -> anyhow::Result<Arc<Store>> {
-    Ok(Arc::new(Store::load(options(settings)?)?))
+/// Loads the certificates of a server that listens at these addresses. One that it makes is kept
+/// among the compiled guests.
+pub(super) fn load(
+    settings: &Settings,
+    addresses: &[Address],
+    code_cache: Option<&Path>,
+) -> anyhow::Result<Arc<Store>> {
+    let mut options = options(settings)?;
+    if settings.tls.self_signed {
+        options.pairs = vec![self_signed(addresses, code_cache)?.make()?];
+    }
+    Ok(Arc::new(Store::load(options)?))
+}
+
+/// The certificate that the server makes.
+pub(super) fn self_signed(
+    addresses: &[Address],
+    code_cache: Option<&Path>,
+) -> anyhow::Result<SelfSigned> {
+    let directory = code_cache.context(
+        "the certificate of --self-signed is kept in the directory of compiled guests, and there \
+         is none: name one with --code-cache",
+    )?;
+    let secured = addresses.iter().filter(|address| address.scheme == Scheme::Https);
+    Ok(SelfSigned::new(directory, secured.map(|address| address.socket.ip())))
+}
+
+/// Tells of the certificate that the server made, so that a client can be told to trust it.
+pub(super) fn announce_self_signed(store: &Store) {
+    for pair in store.pairs() {
+        let digits = pair.leaf.fingerprint_hex().to_ascii_uppercase();
+        let bytes = digits.as_bytes().chunks(2).map(String::from_utf8_lossy);
+        let sha256 = bytes.collect::<Vec<_>>().join(":");
+        let names: Vec<_> = pair.leaf.names.iter().map(ToString::to_string).collect();
+        let (names, path) = (names.join(", "), pair.files.certificate.display());
+        tracing::info!(names, sha256, %path, "self-signed certificate");
+    }
 }
 
 /// Secures connections with these certificates.
@@ -39,7 +76,11 @@ fn pairs(settings: &Settings) -> anyhow::Result<Vec<PairFiles>> {
     let (certificates, keys) = (&settings.tls.certificates, &settings.tls.keys);
     let key = |number: usize| keys.get(number).cloned();
     match (certificates.len(), keys.len()) {
-        (0, 0) => bail!("--self-signed is not made yet: set --tls-certificate and --tls-key"),
+        (0, 0) => {}
+        _ if settings.tls.self_signed => bail!(
+            "--self-signed and {} are both set; leave one out",
+            if certificates.is_empty() { "--tls-key" } else { "--tls-certificate" }
+        ),
         (0, _) => bail!(
             "--tls-key {} is set, and no --tls-certificate; name the certificate, too",
             keys[0].display()

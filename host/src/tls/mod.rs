@@ -5,6 +5,7 @@
 //! - [`config`]: what connections are secured with.
 //! - [`handshake`]: the handshake of a connection; `places`: how many are in progress; `failure`:
 //!   why one fails.
+//! - [`self_signed`]: a certificate for development, which the server makes.
 //! - [`misdirected`]: the hosts that a connection is for.
 //! - [`limits`]: how much, how many and how long, each with its reason.
 
@@ -15,9 +16,11 @@ pub mod handshake;
 pub mod limits;
 pub mod misdirected;
 mod places;
+pub mod self_signed;
 
 pub use config::Config;
 pub(crate) use failure::Failure;
 pub use handshake::Server;
 pub use limits::Limits;
 pub use misdirected::{Hosts, MISDIRECTED};
+pub use self_signed::SelfSigned;
