@@ -27,6 +27,7 @@ struct Context {
 }
 
 /// The beginning of a request line.
+#[derive(Clone)]
 struct RequestLine {
     bytes: [u8; LINE_BYTES],
     /// The length of the line, which may be more than was kept.
@@ -53,6 +54,29 @@ pub fn set_request(client: IpAddr, line: &[u8]) {
         let kept = line.len().min(LINE_BYTES);
         request.bytes[..kept].copy_from_slice(&line[..kept]);
         request.length = line.len();
+    });
+}
+
+/// What a task works for, kept while it works for another request of the same connection.
+pub struct Kept {
+    client: IpAddr,
+    request: RequestLine,
+}
+
+/// Keeps what the task works for. `None` outside of a connection.
+pub fn keep() -> Option<Box<Kept>> {
+    let kept = |context: &Box<Context>| {
+        Box::new(Kept { client: context.client.get(), request: context.request.borrow().clone() })
+    };
+    CONTEXT.try_with(kept).ok()
+}
+
+/// The task goes on to work for that.
+pub fn go_on(kept: &Kept) {
+    // Outside of a connection nothing was kept.
+    let _ = CONTEXT.try_with(|context| {
+        context.client.set(kept.client);
+        context.request.borrow_mut().clone_from(&kept.request);
     });
 }
 

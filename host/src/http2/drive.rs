@@ -20,7 +20,6 @@ use super::piece::Piece;
 use super::shared::Shared;
 use super::streams::Streams;
 use super::timers::{Due, Timers};
-use crate::diagnostics::context::in_connection;
 use crate::transport::progress::Look;
 use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
 use crate::transport::stop::Stop;
@@ -41,10 +40,7 @@ impl Connection<'_, '_> {
             Err(end) => return end,
         };
         let (nudge, waker) = Nudge::new();
-        let exchange = |request, respond| {
-            let peer = shared.peer;
-            in_connection(peer.address, peer.worker, exchange(shared, request, respond))
-        };
+        let exchange = |request, respond| exchange(shared, request, respond);
         let streams = Streams::new();
         let mut driver = Driver {
             shared,
@@ -339,6 +335,8 @@ where
             if self.served >= REQUESTS_A_TURN {
                 return Poll::Pending;
             }
+            // What streams gave it since the last time it takes now.
+            self.nudge.take();
             match self.h2.poll_accept(context_of_h2) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     self.served += 1;
@@ -351,6 +349,7 @@ where
                 Poll::Pending => return Poll::Pending,
             }
         }
+        self.nudge.take();
         self.h2.poll_closed(context_of_h2)
     }
 }

@@ -129,9 +129,11 @@ impl Head {
         };
         check_host(&request)?;
         check_authority(&request)?;
-        if !request.is_well_formed() {
+        // Fields are those of HTTP, or `h2` would not have passed them on.
+        if !request.target.bytes().all(|byte| matches!(byte, b'!'..=b'~')) {
             return Err(Refusal::Malformed);
         }
+        debug_assert!(request.is_well_formed(), "{request:?}");
         Ok(request)
     }
 

@@ -6,11 +6,30 @@ use std::task::{Context, Poll};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use crate::diagnostics::context;
+
 /// Such streams, each polled when it can go on.
 pub(super) struct Streams<F> {
-    waiting: FuturesUnordered<Pin<Box<F>>>,
+    waiting: FuturesUnordered<Waiting<F>>,
     /// Memory of one that is over, for the next.
     spare: Option<Pin<Box<F>>>,
+}
+
+/// One of them, and what its events are to tell: the task works for others meanwhile.
+struct Waiting<F> {
+    stream: Pin<Box<F>>,
+    context: Option<Box<context::Kept>>,
+}
+
+impl<F: Future<Output = ()>> Future for Waiting<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<()> {
+        if let Some(kept) = &self.context {
+            context::go_on(kept);
+        }
+        self.stream.as_mut().poll(task)
+    }
 }
 
 impl<F: Future<Output = ()>> Streams<F> {
@@ -19,7 +38,7 @@ impl<F: Future<Output = ()>> Streams<F> {
     }
 
     /// Begins one. Most are over at once.
-    pub(super) fn begin(&mut self, stream: F, context: &mut Context<'_>) {
+    pub(super) fn begin(&mut self, stream: F, task: &mut Context<'_>) {
         let mut stream = match self.spare.take() {
             Some(mut spare) => {
                 spare.set(stream);
@@ -27,17 +46,17 @@ impl<F: Future<Output = ()>> Streams<F> {
             }
             None => Box::pin(stream),
         };
-        match stream.as_mut().poll(context) {
+        match stream.as_mut().poll(task) {
             Poll::Ready(()) => self.spare = Some(stream),
-            Poll::Pending => self.waiting.push(stream),
+            Poll::Pending => self.waiting.push(Waiting { stream, context: context::keep() }),
         }
     }
 
     /// Goes on with those that can. Whether one was finished.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> bool {
+    pub(super) fn poll(&mut self, task: &mut Context<'_>) -> bool {
         let before = self.waiting.len();
         if before > 0 {
-            while let Poll::Ready(Some(())) = self.waiting.poll_next_unpin(context) {}
+            while let Poll::Ready(Some(())) = self.waiting.poll_next_unpin(task) {}
         }
         self.waiting.len() < before
     }
