@@ -87,6 +87,7 @@ pub struct TestServer {
 /// What a test server is made of.
 pub struct Setup {
     pub tls: tls::Limits,
+    pub certificates: Arc<Store>,
     pub folder: TempDir,
     pub guest: Arc<LoadedGuest>,
     pub failure_policy: FailurePolicy,
@@ -102,6 +103,7 @@ impl Default for Setup {
     fn default() -> Setup {
         Setup {
             tls: tls::Limits::default(),
+            certificates: certificates(),
             folder: site(),
             guest: default_guest(),
             failure_policy: FailurePolicy::default(),
@@ -137,7 +139,7 @@ impl Setup {
         let files = Files::open(&self.folder.path().join("root"), self.site, &caches).unwrap();
         let guest = Arc::new(ActiveGuest::new(self.guest, self.failure_policy));
         let service = Service { clients: self.clients, ..Service::new(files, guest) };
-        let tls = tls::Config::new(certificates(), true).unwrap();
+        let tls = tls::Config::new(self.certificates, true).unwrap();
         let wires = Arc::new(Wires {
             service: Arc::new(service),
             scheduler: SendScheduler::new(self.workers),

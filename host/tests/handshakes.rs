@@ -3,13 +3,18 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use innkeeper::clients::{Allowance, Clients, Proxies};
 use innkeeper::tls;
-use rustls::HandshakeKind;
+use innkeeper::tls::certificates::{
+    ClientAuthorities, ClientPolicy, Keeper, Options, PairFiles, Store, UnknownName,
+};
+use rustls::{ClientConfig, HandshakeKind, StreamOwned};
 
 use crate::authority::Authority;
-use crate::fixture::{Client, Setup, Stream, TestServer};
+use crate::fixture::{Client, Setup, Stream, TestServer, write};
 
 const REQUEST: &[u8] = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -189,4 +194,84 @@ fn session_is_resumed_by_any_worker() {
         .collect();
     assert_eq!(kinds[0], Some(HandshakeKind::Full));
     assert!(kinds[1..].iter().all(|&kind| kind == Some(HandshakeKind::Resumed)), "{kinds:?}");
+}
+
+#[test]
+fn session_is_not_resumed_when_the_authorities_of_clients_are_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (ours, other) = (Authority::shared(), Authority::new());
+    let pair = ours.leaf(&["localhost"]);
+    write(&path("pair.pem"), format!("{}{}", pair.certificate, pair.key).as_bytes());
+    write(&path("ca.pem"), ours.pem().as_bytes());
+    let policy = ClientPolicy::Wanted;
+    let store = Store::load(Options {
+        pairs: vec![PairFiles { certificate: path("pair.pem"), key: None }],
+        unknown_name: UnknownName::Default,
+        client_authorities: Some(ClientAuthorities { file: path("ca.pem"), policy }),
+    });
+    let store = Arc::new(store.unwrap());
+    let _keeper = Keeper::start(Arc::clone(&store)).unwrap();
+    let server = Setup { certificates: Arc::clone(&store), ..Setup::default() }.start();
+    let (chain, key) = ours.leaf(&["alice"]).der();
+    let known = Arc::new(ours.client_config_with(chain, key));
+    let unknown = ours.client_config(&[]);
+    let kind = |config: &Arc<ClientConfig>| {
+        let mut stream = Stream::tls(server.tls_address, config, "localhost");
+        stream.write_all(REQUEST).map_err(|error| error.to_string())?;
+        let mut client = Client::over(stream);
+        // A client of TLS 1.3 learns with the response that its certificate is refused.
+        client.receive().map_err(|error| error.to_string())?;
+        assert!(client.reply().status() == 200);
+        let Stream::Tls(stream) = client.stream() else { panic!("it is TLS") };
+        Ok::<_, String>(stream.conn.handshake_kind().unwrap())
+    };
+    for config in [&known, &unknown] {
+        assert_eq!(kind(config), Ok(HandshakeKind::Full));
+        assert_eq!(kind(config), Ok(HandshakeKind::Resumed));
+    }
+    let before = store.client_auth().id;
+    write(&path("new.pem"), other.pem().as_bytes());
+    std::fs::rename(path("new.pem"), path("ca.pem")).unwrap();
+    let began = Instant::now();
+    while store.client_auth().id == before {
+        assert!(began.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let refused = kind(&known);
+    assert!(refused.as_ref().is_err_and(|why| why.contains("fatal alert")), "{refused:?}");
+    assert_eq!(kind(&unknown), Ok(HandshakeKind::Full));
+    assert_eq!(kind(&unknown), Ok(HandshakeKind::Resumed));
+}
+
+#[test]
+fn proxy_header_precedes_the_handshake() {
+    let proxy_protocol = vec!["127.0.0.0/8".parse().unwrap()];
+    let proxies = Proxies { trusted: Vec::new(), proxy_protocol };
+    let clients = Clients { proxies, ..Clients::default() };
+    let server = Setup { clients, ..Setup::default() }.start();
+    let config = Authority::shared().client_config(&["http/1.1"]);
+    let mut session =
+        rustls::ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
+    // In one segment with what is TLS.
+    let mut first = b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 443\r\n".to_vec();
+    session.write_tls(&mut first).unwrap();
+    let mut socket = TcpStream::connect(server.tls_address).unwrap();
+    socket.write_all(&first).unwrap();
+    let stream = Stream::Tls(Box::new(StreamOwned::new(session, socket)));
+    Client::over(stream).expect_open();
+}
+
+#[test]
+fn half_open_handshake_counts_as_a_connection_of_its_client() {
+    let allowance = Allowance::new(Some(NonZeroU32::new(1).unwrap()), None);
+    let clients = Clients { allowance, ..Clients::default() };
+    let server = Setup { clients, ..Setup::default() }.start();
+    let mut half_open = TcpStream::connect(server.tls_address).unwrap();
+    half_open.write_all(HALF_HELLO).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let mut client = server.connect_tls();
+    client.send(REQUEST);
+    assert_eq!(client.reply().status(), 429);
+    drop(half_open);
 }
