@@ -11,6 +11,10 @@ use crate::transport::stream::Read;
 /// From the end of the last response to the first look at whether the client took it.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 
+/// Reads, of 16 KiB at most, of what a client sends meanwhile. What honest ones had on its way is
+/// no more: the window of the connection bounds their content, and few have megabytes of fields.
+const MOST_READS: u32 = 256;
+
 impl Connection<'_, '_> {
     /// Closes our half, and reads and throws away what the client still sends until it closes
     /// its half too. Otherwise the kernel would answer it with a reset, which destroys what is not
@@ -24,7 +28,7 @@ impl Connection<'_, '_> {
         let drain = if self.stop.has_begun() { limits.drain_at_stop } else { limits.drain_silence };
         let mut now = Instant::now();
         let drained_by = now + drain;
-        let mut pause = FIRST_LOOK;
+        let (mut pause, mut reads) = (FIRST_LOOK, 0);
         loop {
             let look = self.shared.look();
             let next_look = self.shared.wire().stream.next_look(now, &mut pause);
@@ -36,8 +40,12 @@ impl Connection<'_, '_> {
             let until = if now < drained_by { next_look.min(drained_by) } else { next_look };
             match self.shared.wire().stream.discard(until).await {
                 Read::Eof | Read::Truncated | Read::Disconnected => return,
+                Read::Data if reads == MOST_READS => return,
                 // A client that sends much goes behind those that ask.
-                Read::Data => self.shared.wire().stream.slot().await,
+                Read::Data => {
+                    reads += 1;
+                    self.shared.wire().stream.slot().await;
+                }
                 _ => {}
             }
             now = Instant::now();

@@ -81,6 +81,16 @@ pub(crate) enum Flood {
     Resets,
 }
 
+impl Flood {
+    /// For the log.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Flood::Frames => "control frames",
+            Flood::Resets => "resets of streams",
+        }
+    }
+}
+
 impl Meter {
     /// Of a connection that begins now.
     pub(crate) fn new(limits: &Limits) -> Meter {

@@ -144,7 +144,10 @@ impl<'c, 'a> Wire<'c, 'a> {
                 Read::Data => {
                     self.readable = self.readable.saturating_sub(self.received.len());
                     if let Err(flood) = self.meter.read(self.received) {
-                        tracing::debug!(?flood, "HTTP/2 client sends too many frames");
+                        tracing::debug!(
+                            reason = flood.reason(),
+                            "client sends too much that is no request"
+                        );
                         self.is_flooded = true;
                         if self.preface_left == 0 {
                             return Poll::Pending;
