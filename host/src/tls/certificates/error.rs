@@ -87,16 +87,10 @@ pub enum Binary {
 impl Problem {
     /// Whether it is what a file looks like while it, or the other of its pair, is being written.
     pub fn may_pass(&self) -> bool {
-        match self {
-            Problem::Changed
-            | Problem::Empty
-            | Problem::MalformedPem(_)
-            | Problem::OnlySections(_)
-            | Problem::KeyMismatch(_) => true,
-            // A link is replaced by removing it.
-            Problem::File(error) => error.kind() == ErrorKind::NotFound,
-            _ => false,
-        }
+        matches!(
+            self,
+            Problem::Changed | Problem::Empty | Problem::MalformedPem(_) | Problem::KeyMismatch(_)
+        )
     }
 
     /// Its code in the JSON of the administration.
@@ -159,7 +153,7 @@ impl fmt::Display for CertificateError {
                 f.write_str("it is not PEM, which has lines such as -----BEGIN CERTIFICATE-----")
             }
             Problem::MalformedPem(why) => write!(f, "its PEM is malformed: {why}"),
-            Problem::OnlySections(sections) => write_missing(f, *role, sections),
+            Problem::OnlySections(sections) => write_missing(f, *role, sections, &path),
             Problem::EncryptedKey => write!(
                 f,
                 "its key is encrypted, and a server cannot ask for the passphrase; decrypt it \
@@ -251,7 +245,12 @@ fn write_conversion(
 }
 
 /// What it lacks, and what it has instead.
-fn write_missing(f: &mut fmt::Formatter<'_>, role: FileRole, sections: &[String]) -> fmt::Result {
+fn write_missing(
+    f: &mut fmt::Formatter<'_>,
+    role: FileRole,
+    sections: &[String],
+    path: &impl fmt::Display,
+) -> fmt::Result {
     let has = |name: &str| sections.iter().any(|section| section.contains(name));
     let found = sections.join(", ");
     match role {
