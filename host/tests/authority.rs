@@ -84,10 +84,20 @@ impl Authority {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> ClientConfig {
+        self.client_config_of(&rustls::version::TLS13, chain, key)
+    }
+
+    /// The same, that speak this version.
+    pub fn client_config_of(
+        &self,
+        version: &'static rustls::SupportedProtocolVersion,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.der().clone()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let builder = builder.with_protocol_versions(&[version]).unwrap();
         builder.with_root_certificates(roots).with_client_auth_cert(chain, key).unwrap()
     }
 

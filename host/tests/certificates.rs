@@ -288,6 +288,12 @@ fn every_fault_names_the_file_and_what_to_do() {
             "site.crt",
             "the end of section CERTIFICATE is missing; is the file truncated?",
         ),
+        (
+            pem("-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\n"),
+            Some(pem(&one.key)),
+            "site.crt",
+            "openssl pkcs7 -print_certs -in ",
+        ),
         (pem("hello"), Some(pem(&one.key)), "site.crt", "it is not PEM"),
         (
             pem("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),

@@ -312,3 +312,54 @@ fn server_without_a_usable_certificate_does_not_start() {
     assert!(said.contains("it is not the key of the certificate"), "{said}");
     assert_eq!(said.trim_end().lines().count(), 1, "{said}");
 }
+
+/// Whoever was verified by authorities that are no longer trusted is verified again, and not
+/// resumed; nor may it ask for more on a connection that it has.
+#[test]
+fn change_of_client_authorities_ends_what_the_former_ones_verified() {
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let (server, one, other) = (Authority::shared(), Authority::new(), Authority::new());
+        let place = Place::new(&server.leaf(&["localhost"]));
+        let authorities = place.folder.path().join("certs/clients.pem");
+        write(&authorities, one.pem().as_bytes());
+        let mut program = place.serve(&["--tls-client-ca", authorities.to_str().unwrap()]);
+        let address = program.addresses[1];
+        let client = |authority: &Authority| {
+            let (chain, key) = authority.leaf(&["client"]).der();
+            Arc::new(server.client_config_of(version, chain, key))
+        };
+        let (of_one, of_other) = (client(&one), client(&other));
+        let resumes = |config| {
+            let mut stream = connect(address, config);
+            let kind = stream.conn.handshake_kind();
+            get(&mut stream);
+            (kind == Some(rustls::HandshakeKind::Resumed), stream)
+        };
+        assert!(!resumes(&of_one).0);
+        let (is_resumed, mut kept) = resumes(&of_one);
+        assert!(is_resumed, "{version:?}: a session is resumed as long as nothing changes");
+        assert!(!is_accepted(address, &of_other));
+        let new = authorities.with_extension("new");
+        write(&new, other.pem().as_bytes());
+        fs::rename(new, &authorities).unwrap();
+        program.wait_for("client authorities replaced");
+        assert!(!is_accepted(address, &of_one), "{version:?}");
+        assert!(is_accepted(address, &of_other), "{version:?}");
+        kept.write_all(b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut received = vec![0; 12];
+        kept.read_exact(&mut received).unwrap();
+        assert_eq!(received.escape_ascii().to_string(), "HTTP/1.1 421");
+    }
+}
+
+/// Whether a client gets a response. With TLS 1.3 it learns after its handshake that it does not.
+fn is_accepted(address: SocketAddr, config: &Arc<ClientConfig>) -> bool {
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream =
+        StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), socket);
+    let asked = stream.write_all(b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut byte = [0; 1];
+    asked.and_then(|()| stream.read_exact(&mut byte)).is_ok()
+}

@@ -270,9 +270,15 @@ fn write_missing(
             f,
             "it has no certificate but {found}; an authority issues a certificate for a request"
         ),
-        _ if has("PKCS7") => {
-            write!(f, "it has no certificate but {found}; convert it: openssl pkcs7 -print_certs")
-        }
+        _ if has("PKCS7") => write!(
+            f,
+            "it has no certificate but {found}; convert it: openssl pkcs7 -print_certs -in {path} \
+             -out NEW"
+        ),
+        _ if has("TRUSTED") => write!(
+            f,
+            "it has no certificate but {found}; convert it: openssl x509 -in {path} -out NEW"
+        ),
         _ => write!(f, "it has no certificate but {found}"),
     }
 }

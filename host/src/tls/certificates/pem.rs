@@ -124,7 +124,7 @@ fn binary(bytes: &[u8]) -> Binary {
         [0x30, 0x81, _, body @ ..]
         | [0x30, 0x82, _, _, body @ ..]
         | [0x30, 0x83, _, _, _, body @ ..]
-        | [0x30, 0x80 | 0..=0x7f, body @ ..] => body,
+        | [0x30, 0..=0x80, body @ ..] => body,
         _ => return Binary::Unknown,
     };
     match body {
