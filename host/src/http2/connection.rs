@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use super::Http2;
+use super::end::End;
 use super::piece::Buffered;
 use super::settle::Deliveries;
 use super::shared::Shared;
@@ -18,16 +19,6 @@ use crate::transport::stop::Stop;
 pub(crate) struct Connection<'c, 'a> {
     pub(super) shared: Shared<'c, 'a>,
     pub(super) stop: &'c mut Stop<'a>,
-}
-
-/// How a connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// It is closed, so that the client has time to read what was sent.
-    Close,
-    /// It is dropped, and reset if the client has not taken all that was sent: it does not take
-    /// it, or is gone.
-    Reset,
 }
 
 impl<'c, 'a> Connection<'c, 'a> {

@@ -12,7 +12,8 @@ use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream, server};
 use tokio::time::Instant;
 
-use super::connection::{Connection, End};
+use super::connection::Connection;
+use super::end::End;
 use super::exchange::exchange;
 use super::io::{Io, lock};
 use super::nudge::Nudge;

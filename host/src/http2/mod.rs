@@ -2,7 +2,8 @@
 //! become frames.
 //!
 //! - [`connection`]: the life of a connection; `drive`: its driver, over `nudge`, `streams` and
-//!   `timers`; `shared`: what that and the streams share; `close`: its end.
+//!   `timers`; `shared`: what that and the streams share; `close`,
+//!   `end`: its end.
 //! - `wire`, `io`: the bytes between `h2` and the socket, with a cork.
 //! - `exchange`: one request and its response. `request`: the request; `drain`: its body.
 //!   `response`: the head of the response; `body`, `piece`: its body.
@@ -17,6 +18,7 @@ mod close;
 pub(crate) mod connection;
 mod drain;
 mod drive;
+mod end;
 mod exchange;
 mod io;
 pub mod limits;

@@ -1,5 +1,5 @@
-//! A request of HTTP/2: its pseudo-fields become the line that guests are asked with, and what
-//! HTTP/1 is strict about is checked here too.
+//! A request of HTTP/2: its pseudo-fields become the line that guests are asked with. Its target,
+//! its host and its fields are held to the rules that those of the other wire keep.
 
 use ::http::request::Parts;
 use ::http::{HeaderMap, Method as Name, header};
@@ -33,7 +33,7 @@ impl From<Fault> for Refusal {
 #[derive(Debug)]
 pub(super) struct Head {
     parts: Parts,
-    /// `METHOD SP target SP HTTP/1.1`.
+    /// The line that guests are asked with.
     line: Vec<u8>,
     /// `cookie`, if it came in several fields (RFC 9113, section 8.2.3).
     cookie: Option<Vec<u8>>,

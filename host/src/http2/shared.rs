@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::Http2;
-use super::connection::End;
+use super::end::End;
 use super::io::lock;
 use super::patience::Flow;
 use super::piece::Buffered;
