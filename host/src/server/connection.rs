@@ -160,7 +160,7 @@ async fn secure(
         }
         Err(failure) => {
             count(failure.outcome());
-            tracing::debug!(why = %failure, "TLS handshake failed");
+            tracing::debug!(reason = %failure, "TLS handshake failed");
             Err(Some(failure))
         }
     }

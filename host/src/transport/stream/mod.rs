@@ -19,7 +19,10 @@ use super::send_queue;
 use super::send_scheduler::WorkerScheduler;
 use super::session::Session;
 use super::unsent::Share;
-pub(crate) use receive::READ_BYTES;
+
+/// Bytes to make room for when something has arrived: a request head of a
+/// browser, or a few of a load generator's, in one system call.
+pub(crate) const READ_BYTES: usize = 4 << 10;
 
 /// The longest pause between two looks at what a client took, as a part of the time in which it
 /// may take nothing.
@@ -35,11 +38,20 @@ pub(crate) struct Stream<'a> {
     stall: Duration,
     progress: Progress,
     /// A wait for room, if there is one.
-    room_wait: Option<Box<poll::RoomWait>>,
+    room_wait: Option<Box<RoomWait>>,
     /// What the kernel holds for the client.
     unsent: Share<'a>,
     /// Its TLS, once the handshake is complete.
     session: Option<Box<Session>>,
+}
+
+/// A wait for room in the socket's buffer.
+struct RoomWait {
+    began: Instant,
+    /// What the client had taken by then.
+    before: u64,
+    next_look: Instant,
+    pause: Duration,
 }
 
 /// What came of waiting for bytes.

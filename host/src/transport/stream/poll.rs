@@ -10,21 +10,12 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::receive::poll_content;
-use super::{LOOKS_PER_STALL, More, READ_BYTES, Read, SendError, Stream};
+use super::{LOOKS_PER_STALL, More, READ_BYTES, Read, RoomWait, SendError, Stream};
 use crate::transport::progress::Look;
 use crate::transport::send_scheduler::WorkerScheduler;
 
 /// How long a client has to make room for more before it is taken for slow.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
-
-/// A wait for room in the socket's buffer.
-pub(super) struct RoomWait {
-    began: Instant,
-    /// What the client had taken by then.
-    before: u64,
-    next_look: Instant,
-    pause: Duration,
-}
 
 impl<'a> Stream<'a> {
     /// Appends what arrives to `buffer`. As long as there is nothing it gets no room, so that idle

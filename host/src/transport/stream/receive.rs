@@ -12,13 +12,9 @@ use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::send::write_records;
-use super::{Read, Stream};
+use super::{READ_BYTES, Read, Stream};
 use crate::transport::progress::Progress;
 use crate::transport::session::Session;
-
-/// Bytes to make room for when something has arrived: a request head of a
-/// browser, or a few of a load generator's, in one system call.
-pub(crate) const READ_BYTES: usize = 4 << 10;
 
 /// Bytes of records to read at a time: the longest record and a little more.
 const RECORDS_BYTES: usize = 17 << 10;
