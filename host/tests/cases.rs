@@ -20,7 +20,7 @@ use crate::fixture::engine;
 mod tour;
 
 /// Requests on which the example makes every kind of decision.
-const REQUESTS: [&str; 10] = [
+const REQUESTS: [&str; 11] = [
     "line = 'GET / HTTP/1.1'",
     "line = 'GET /hello HTTP/1.1'",
     "line = 'GET /nowhere HTTP/1.1'",
@@ -30,11 +30,12 @@ const REQUESTS: [&str; 10] = [
     "line = 'GET /old HTTP/1.1'",
     "line = 'GET /whoami HTTP/1.1', fields = { user-agent = ['\u{e9}', 'b'], cookie = 'c' }",
     "line = 'GET /whoami HTTP/1.1', fields = { ':client-address' = '2001:DB8:0::1' }",
+    "line = 'GET /whoami HTTP/1.1', fields = { ':client-name' = 'a', ':protocol' = 'h2' }",
     r"name = 'no request line', escaped-line = '\xff\x1b\\'",
 ];
 
 /// Those decisions, and similar ones.
-const DECISIONS: [&str; 16] = [
+const DECISIONS: [&str; 17] = [
     "{ index = '' }",
     "{ index = '/' }",
     "{ file = 'hello.txt' }",
@@ -49,7 +50,8 @@ const DECISIONS: [&str; 16] = [
     "{ redirect = { status = 301, location = '/new?from=old' } }",
     "{ reply = {} }",
     "{ reply = { status = 204, body = '' } }",
-    r#"{ reply = { body = ":client-address=2001:db8::1\n:scheme=http\n" } }"#,
+    r#"{ reply = { body = ":client-address=2001:db8::1\n:scheme=http\n:protocol=http/1.1\n" } }"#,
+    r#"{ reply = { body = ":client-address=127.0.0.1\n:scheme=https\n:protocol=h2\n:tls-version=1.3\n:client-certificate=0000000000000000000000000000000000000000000000000000000000000000\n:client-name=a\n" } }"#,
     "{ reply = { body = 'a', fields = { vary = 'user-agent' } } }",
 ];
 

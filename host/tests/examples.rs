@@ -152,7 +152,8 @@ fn guest_sees_its_interests_and_nothing_else() {
         client.send(format!(
             "GET /whoami HTTP/1.1\r\nHost: test\r\nCookie: secret\r\nuser-AGENT: {agent}\r\n\r\n"
         ));
-        let told = format!(":client-address=127.0.0.1\n:scheme=http\nuser-agent={agent}\n");
+        let facts = ":client-address=127.0.0.1\n:scheme=http\n:protocol=http/1.1\n";
+        let told = format!("{facts}user-agent={agent}\n");
         assert_eq!(client.reply().text(), told);
     }
 }

@@ -18,7 +18,7 @@ use innkeeper::http2::Http2;
 use innkeeper::in_flight;
 use innkeeper::server::connection::Wires;
 use innkeeper::server::{Address, MAX_CONNECTIONS, Running, Server};
-use innkeeper::service::Service;
+use innkeeper::service::{Https, Service};
 use innkeeper::tls;
 use innkeeper::tls::certificates::{self, PairFiles, Store};
 use innkeeper::transport::{self, SendScheduler};
@@ -95,6 +95,8 @@ pub struct Setup {
     pub limits: transport::Limits,
     pub http1: http1::Limits,
     pub http2: Http2,
+    pub https: Https,
+    pub certificates: Arc<Store>,
     pub site: Options,
     pub workers: usize,
 }
@@ -111,6 +113,8 @@ impl Default for Setup {
             limits: transport::Limits::default(),
             http1: http1::Limits::default(),
             http2: Http2::default(),
+            https: Https::default(),
+            certificates: certificates(),
             site: Options::default(),
             workers: 2,
         }
@@ -138,7 +142,8 @@ impl Setup {
         let caches = Caches::new(workers, CacheSizes::default(), &in_flight::FILES);
         let files = Files::open(&self.folder.path().join("root"), self.site, &caches).unwrap();
         let guest = Arc::new(ActiveGuest::new(self.guest, self.failure_policy));
-        let service = Service { clients: self.clients, ..Service::new(files, guest) };
+        let (clients, https) = (self.clients, self.https);
+        let service = Service { clients, https, ..Service::new(files, guest) };
         let tls = tls::Config::new(self.certificates, true).unwrap();
         let wires = Arc::new(Wires {
             service: Arc::new(service),

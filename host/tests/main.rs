@@ -9,8 +9,9 @@
 //! - `files`: files, and what is never sent. `versions`: what differs between two versions of a
 //!   file. `representations`: conditions, ranges, encodings.
 //! - `limits`: every wait and every size has its bound. `memory`: of crowds that read nothing.
-//! - `over_tls`: what differs over TLS.
 //! - `http2_patience`: slow and greedy clients of HTTP/2, and what comes first.
+//! - `over_tls`: what differs over TLS. `https`: what policies learn of it, and how clients are
+//!   brought to it.
 //! - `rude`, `slow_readers`: clients that keep the server busy, reset, or read slowly. `clients`:
 //!   what one client may have, and trusted proxies.
 //! - `certificates`: certificates from files, and how they are replaced; `rotations`: under load, in
@@ -83,6 +84,7 @@ mod hostile;
 mod hostile_http2;
 mod http2;
 mod http2_patience;
+mod https;
 mod inherited;
 
 mod limits;

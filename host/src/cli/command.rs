@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use innkeeper_cases::{Fact, Facts};
 
 use super::settings::Settings;
 use super::settings::cache::CodeCache;
 use super::settings::files::FileSettings;
 use super::settings::guest::GuestLimitSettings;
-use super::values::{field, project_name};
+use super::values::{fact, field, project_name};
 
 /// `innkeeper test`
 #[derive(Debug, Args)]
@@ -131,6 +132,22 @@ pub struct ExplainArguments {
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field)]
     pub fields: Vec<(String, String)>,
 
+    /// The request comes over TLS
+    #[arg(long)]
+    pub https: bool,
+
+    /// The request comes by HTTP/2
+    #[arg(long)]
+    pub http2: bool,
+
+    /// A fact of the request, as in client-name=alice; may be given several times
+    ///
+    /// wit/policy.wit explains them: client-address, scheme, protocol, tls-version,
+    /// tls-server-name, client-certificate and client-name. One of TLS makes the request one
+    /// over TLS.
+    #[arg(long = "fact", value_name = "NAME=VALUE", value_parser = fact)]
+    pub facts: Vec<(Fact, String)>,
+
     /// The directory that would be served
     #[arg(long, value_name = "DIR", default_value = "html")]
     pub root: PathBuf,
@@ -142,6 +159,21 @@ pub struct ExplainArguments {
     /// What the guest may use
     #[command(flatten)]
     pub limits: GuestLimitSettings,
+}
+
+impl ExplainArguments {
+    /// The facts of the request.
+    pub fn request_facts(&self) -> Facts {
+        let mut facts = Facts::default();
+        let secured = self.https.then_some((Fact::TlsVersion, "1.3"));
+        let http2 = self.http2.then_some((Fact::Protocol, "h2"));
+        let stated = self.facts.iter().map(|(fact, value)| (*fact, value.as_str()));
+        for (fact, value) in secured.into_iter().chain(http2).chain(stated) {
+            let is_stated = facts.state(fact, value);
+            debug_assert!(is_stated.is_ok(), "{value:?} was checked");
+        }
+        facts
+    }
 }
 
 /// The format of the outcome of cases.

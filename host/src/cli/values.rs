@@ -5,10 +5,12 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use innkeeper_cases::{Fact, Facts};
 use ipnet::IpNet;
 
 use super::error::Mistake;
 use crate::http::token::is_token;
+use crate::service::hsts::{Hsts, HstsError};
 use crate::transport::ListenAddress;
 
 /// More threads than any machine has cores for; each has room for instances of
@@ -93,6 +95,23 @@ pub(super) fn field(text: &str) -> Result<(String, String), Mistake> {
         Some((name, value)) if is_token(name) => Ok((name.to_owned(), value.trim().to_owned())),
         _ => Err("write 'Name: value'".into()),
     }
+}
+
+/// Reads a fact: its name, with or without its colon, and its value.
+pub(super) fn fact(text: &str) -> Result<(Fact, String), Mistake> {
+    let known = || Fact::ALL.map(|fact| fact.name().trim_start_matches(':')).join(", ");
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| Mistake::from("write NAME=VALUE, as in scheme=https"))?;
+    let fact = Fact::from_name(&format!(":{}", name.trim_start_matches(':')));
+    let fact = fact.ok_or_else(|| Mistake::from(format!("the facts are {}", known())))?;
+    let stated = Facts::default().state(fact, value);
+    stated.map(|()| (fact, value.to_owned())).map_err(|error| error.to_string().into())
+}
+
+/// Reads the value of `Strict-Transport-Security`.
+pub(super) fn hsts(text: &str) -> Result<Hsts, Mistake> {
+    text.parse().map_err(|error: HstsError| error.to_string().into())
 }
 
 /// Reads an address to listen on.

@@ -1,12 +1,12 @@
 //! `innkeeper explain [GUEST] LINE`: the response to one request, and its reasons.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use innkeeper_cases::{Fact, Facts};
 
 use super::engine::{start_for_trial, start_helpers};
 use super::guest::{load, read_or_default};
@@ -16,9 +16,10 @@ use crate::files::CacheSizes;
 use crate::guest::release::active::FailurePolicy;
 use crate::guest::validation::cases::GuestRequest;
 use crate::guest::{ActiveGuest, Decision, StatedFacts};
-use crate::http::Peer;
+use crate::http::{Peer, Version};
 use crate::http1::response_head::{self, Persistence};
 use crate::http1::{Limits, whole};
+use crate::http2;
 use crate::service::Response;
 use crate::service::Service;
 use crate::service::explain::Explanation;
@@ -41,7 +42,9 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let digest = generation.digest();
     let guest = ActiveGuest::new(Arc::new(generation), FailurePolicy::default());
     let service = Service::new(files, Arc::new(guest));
-    let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    let stated = arguments.request_facts();
+    let facts = StatedFacts::from(&stated);
+    let peer = Peer { scheme: facts.scheme, ..Peer::new(facts.client, 0) };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -50,13 +53,17 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         fields.insert(0, ("Host".to_owned(), "localhost".to_owned()));
     }
-    let head = whole::write(&arguments.line, &fields);
-    let mut lines = vec![("line", arguments.line.clone()), ("guest", format!("{name} ({digest})"))];
-    let (response, persistence) = match whole::read(&head, &Limits::default(), peer, None) {
+    let line = line(&arguments.line, facts.version);
+    let head = whole::write(&line, &fields);
+    let mut lines = vec![("line", line.clone()), ("guest", format!("{name} ({digest})"))];
+    if stated.stated().next().is_some() {
+        lines.push(("protocol", protocol(&stated)));
+    }
+    let read = whole::read(&head, &Limits::default(), peer, facts.tls.as_ref());
+    let (response, persistence) = match read {
         Err(refusal) => {
-            let facts = StatedFacts::plain(peer.address);
-            let request =
-                GuestRequest { line: arguments.line.as_bytes(), fields: &arguments.fields, facts };
+            let facts = facts.clone();
+            let request = GuestRequest { line: line.as_bytes(), fields: &arguments.fields, facts };
             let why = &refusal.why;
             lines.push(("refused", format!("by the host, without asking the guest: {why}")));
             lines.push(match request.decide(&service.guest.current()) {
@@ -65,7 +72,10 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
             });
             (Response::text(refusal.status, why), Persistence::Close)
         }
-        Ok((head, persistence)) => {
+        Ok((mut head, persistence)) => {
+            // A proxy may tell another scheme than the connection has.
+            head.request.scheme = facts.scheme;
+            head.request.version = facts.version.max(head.request.version);
             let explanation = runtime
                 .block_on(service.explain(&head.request))
                 .context("the guest was not asked")?;
@@ -73,11 +83,8 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
             (explanation.response, persistence)
         }
     };
-    let mut bytes = Vec::new();
-    response_head::write(&response, persistence, &mut bytes);
-    let head = String::from_utf8_lossy(&bytes);
-    for (number, line) in head.trim_end().lines().enumerate() {
-        lines.push((if number == 0 { "response" } else { "" }, line.to_owned()));
+    for (number, line) in head_lines(&response, persistence, facts.version).iter().enumerate() {
+        lines.push((if number == 0 { "response" } else { "" }, line.clone()));
     }
     let mut out = io::stdout().lock();
     lines
@@ -85,6 +92,44 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         .try_for_each(|(what, value)| writeln!(out, "{what:<9} {}", escaped(value)))
         .context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The line that a guest gets. A client of HTTP/2 sends none, and its version may be typed.
+fn line(typed: &str, version: Version) -> String {
+    let Some(name) = version.name() else { return typed.to_owned() };
+    match typed.rsplit_once(' ') {
+        Some((rest, end)) if end == name || Some(end) == name.strip_suffix(".0") => {
+            whole::line(rest)
+        }
+        _ => typed.to_owned(),
+    }
+}
+
+/// What carries the request: `h2, https, tls-version 1.3`.
+fn protocol(facts: &Facts) -> String {
+    let value = |fact| facts.value(fact).unwrap_or_default();
+    let more = Fact::ALL[3..].iter().filter_map(|&fact| {
+        let name = fact.name().trim_start_matches(':');
+        Some(format!(", {name} {}", facts.value(fact)?))
+    });
+    let more = more.collect::<String>();
+    format!("{}, {}{more}", value(Fact::Protocol), value(Fact::Scheme))
+}
+
+/// The head of a response, as its version of HTTP has it.
+fn head_lines(response: &Response, persistence: Persistence, version: Version) -> Vec<String> {
+    if let Some(name) = version.name() {
+        let head = http2::response::head(response);
+        let status = format!("{name} {}", head.status().as_str());
+        let fields = head
+            .headers()
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+        return [status].into_iter().chain(fields).collect();
+    }
+    let mut bytes = Vec::new();
+    response_head::write(response, persistence, &mut bytes);
+    String::from_utf8_lossy(&bytes).trim_end().lines().map(str::to_owned).collect()
 }
 
 /// Adds the decision, and the outcome of its candidates.

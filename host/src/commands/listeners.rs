@@ -34,6 +34,8 @@ enum Problem {
     NoCertificate(Address),
     /// The same, with a socket of the service manager.
     NoCertificateForSocket(SocketAddr),
+    /// A redirect to https, and no listener for it.
+    UnusedRedirect,
     /// Two listeners that keep each other from listening.
     SameAddress(Address, Address),
 }
@@ -62,6 +64,11 @@ impl fmt::Display for Problem {
                 f,
                 "the socket {address} is for TLS, as it is named {TLS_SOCKET}, and needs a \
                  certificate: set --tls-certificate and --tls-key"
+            ),
+            Problem::UnusedRedirect => f.write_str(
+                "--redirect-to-https is set, and nothing listens for TLS: plain requests are \
+                 redirected to hosts that a certificate of this server is for; add --listen-tls \
+                 ADDR:PORT with a certificate, or leave it out",
             ),
             Problem::SameAddress(one, other) if one == other => {
                 write!(f, "{} {} is set twice; leave one out", flag(one), one.socket)
@@ -126,6 +133,9 @@ impl Listeners {
                 problems.push(Problem::NoCertificateForSocket(address.socket));
             }
             (_, None, None) => {}
+        }
+        if settings.https.redirect_to_https && !addresses.iter().any(is_for_tls) {
+            problems.push(Problem::UnusedRedirect);
         }
         if let Listeners::Set(addresses) = self {
             for (number, address) in addresses.iter().enumerate() {

@@ -85,6 +85,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         clients: settings.clients(),
         log: log.context("cannot start the access log")?,
         metrics: metrics.clone(),
+        https: tls::https(settings, certificates.as_ref()),
         page_script: pages
             .map(|(address, bound, _)| PageScript::new(&bound.address(address).to_string())),
         ..Service::new(files, Arc::clone(&guest))

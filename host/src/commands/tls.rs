@@ -9,6 +9,8 @@ use anyhow::{Context, bail};
 use crate::cli::Settings;
 use crate::cli::settings::tls::ClientAuth;
 use crate::http::Scheme;
+use crate::service::Https;
+use crate::service::https::HasCertificate;
 use crate::tls::certificates::{ClientAuthorities, ClientPolicy, Options, PairFiles, Store};
 use crate::tls::{self, Config, SelfSigned};
 use crate::transport::Address;
@@ -60,6 +62,14 @@ pub(super) fn server(
 ) -> anyhow::Result<tls::Server> {
     let config = Config::new(store, !settings.http2.disabled).context("cannot use TLS")?;
     Ok(tls::Server::new(config, settings.tls.limits(), workers))
+}
+
+/// How clients are brought to `https`: to hosts that these certificates are for.
+pub(super) fn https(settings: &Settings, certificates: Option<&Arc<Store>>) -> Https {
+    settings.https.https(certificates.cloned().map(|store| {
+        let has_certificate: HasCertificate = Box::new(move |host| store.has_name(host));
+        has_certificate
+    }))
 }
 
 /// Which files there are, and what applies to them.

@@ -9,6 +9,11 @@ use super::response_head::Persistence;
 use super::scan::Scanner;
 use crate::http::{Peer, Scheme, Tls};
 
+/// The line of a request of HTTP/1.1 for this method and target: `GET /`.
+pub fn line(method_and_target: &str) -> String {
+    format!("{method_and_target} HTTP/1.1")
+}
+
 /// Writes the head of a request, as a client would send it. Its parts are not checked.
 pub fn write(line: &str, fields: &[(String, String)]) -> Vec<u8> {
     let mut head = format!("{line}\r\n");

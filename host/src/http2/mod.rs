@@ -28,7 +28,7 @@ mod patience;
 mod piece;
 mod priority;
 mod request;
-mod response;
+pub(crate) mod response;
 mod settle;
 mod shared;
 mod streams;

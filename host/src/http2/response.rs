@@ -17,7 +17,7 @@ const OF_THE_CONNECTION: [&str; 5] =
 ///
 /// `content-length` is there whenever the status allows a body, also in responses to HEAD, where
 /// it tells what GET would have sent.
-pub(super) fn head(response: &Response) -> ::http::Response<()> {
+pub(crate) fn head(response: &Response) -> ::http::Response<()> {
     let mut head = ::http::Response::new(());
     *head.status_mut() = StatusCode::from_u16(response.status).unwrap_or_default();
     *head.version_mut() = ::http::Version::HTTP_2;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::hsts::Hsts;
 use super::{Response, location};
 use crate::http::host::without_port;
 use crate::http::{Field, Request, Scheme};
@@ -19,8 +20,11 @@ pub struct Https {
     /// Where plain requests are redirected to, if they are.
     pub redirect: Option<Redirect>,
     /// The value of `Strict-Transport-Security` over TLS, if it is sent.
-    pub hsts: Option<String>,
+    pub hsts: Option<Hsts>,
 }
+
+/// Tells whether there is a certificate for a host.
+pub type HasCertificate = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// The redirect of plain requests.
 pub struct Redirect {
@@ -28,7 +32,7 @@ pub struct Redirect {
     pub port: u16,
     /// Whether there is a certificate for this host, a name or an address without a port. Clients
     /// are sent to no other.
-    pub has_certificate: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    pub has_certificate: HasCertificate,
 }
 
 impl fmt::Debug for Redirect {
@@ -81,7 +85,7 @@ impl Https {
             && request.host().is_some_and(|host| is_name(without_port(host)))
             && !response.fields.iter().any(|field| field.name.eq_ignore_ascii_case(NAME))
         {
-            response.fields.push(Field::new(NAME, hsts.clone()));
+            response.fields.push(Field::new(NAME, hsts.value()));
         }
         response
     }
@@ -131,7 +135,7 @@ mod tests {
         let names = ["a.example", "127.0.0.1", "[::1]"];
         let has_certificate = Box::new(move |host: &str| names.contains(&host));
         let redirect = Some(Redirect { port, has_certificate });
-        Https { redirect, hsts: Some("max-age=60".to_owned()) }
+        Https { redirect, hsts: "max-age=60".parse().ok() }
     }
 
     fn location(port: u16, target: &str, host: &str) -> Option<String> {

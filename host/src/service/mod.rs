@@ -10,7 +10,7 @@
 //! - `response`: what a response is made of.
 //! - `policy_fields`: the guest's fields among the host's; [`page_script`]: what `innkeeper dev`
 //!   adds to pages.
-//! - [`https`]: how clients are brought to `https`, and kept there.
+//! - [`https`]: how clients are brought to `https`, and kept there; [`hsts`]: for how long.
 //! - [`admission`]: how much of the server a client may have.
 //! - [`record`]: one request and its response, for log and metrics.
 //! - [`explain`]: the same road, with its reasons.
@@ -21,6 +21,7 @@ mod directory;
 mod error_page;
 pub mod explain;
 mod file;
+pub mod hsts;
 pub mod https;
 mod location;
 mod multipart;

@@ -8,7 +8,16 @@ use innkeeper_guest::{Candidate, Decision, Policy, Redirect, Reply, Request, Ser
 pub struct Tour;
 
 impl Policy for Tour {
-    const INTERESTS: &'static [&'static str] = &["User-Agent", ":client-address", ":scheme"];
+    const INTERESTS: &'static [&'static str] = &[
+        "User-Agent",
+        ":client-address",
+        ":scheme",
+        ":protocol",
+        ":tls-version",
+        ":tls-server-name",
+        ":client-certificate",
+        ":client-name",
+    ];
 
     fn decide(request: &Request) -> Decision {
         let path = match request.parse().map(|line| line.target) {

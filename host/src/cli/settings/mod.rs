@@ -12,6 +12,7 @@ pub mod cache;
 pub mod files;
 pub mod guest;
 pub mod http2;
+pub mod https;
 pub mod limits;
 pub mod log;
 pub mod proxy;
@@ -111,6 +112,10 @@ pub struct Settings {
     /// `[tls]`
     #[command(flatten)]
     pub tls: tls::TlsSettings,
+
+    /// `[tls]`, too
+    #[command(flatten)]
+    pub https: https::HttpsSettings,
 
     /// `[http2]`
     #[command(flatten)]

@@ -9,10 +9,10 @@ use crate::cli::values::network;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Proxy")]
 pub struct ProxySettings {
-    /// A proxy whose X-Forwarded-For names the client
+    /// A proxy whose X-Forwarded-For names the client, and X-Forwarded-Proto the scheme
     ///
     /// An address or a network, as in 10.0.0.0/8. May be given several times. The proxy must not
-    /// pass on an X-Forwarded-For of its client unchanged.
+    /// pass on these fields of its client unchanged.
     #[arg(id = "trusted_proxy", long = "trusted-proxy", value_name = "NETWORK", value_parser = network, hide_short_help = true)]
     pub trusted: Vec<IpNet>,
 

@@ -56,10 +56,14 @@ impl<'a> Facts<'a> {
 /// The facts of a request that is made up.
 #[derive(Clone, Debug)]
 pub struct StatedFacts {
-    client: IpAddr,
-    scheme: Scheme,
-    version: Version,
-    tls: Option<Tls>,
+    /// The client's address.
+    pub client: IpAddr,
+    /// The scheme that the client uses.
+    pub scheme: Scheme,
+    /// The version of HTTP.
+    pub version: Version,
+    /// What TLS tells of the connection, if it has TLS.
+    pub tls: Option<Tls>,
 }
 
 impl StatedFacts {
