@@ -93,7 +93,7 @@ fn status_and_metrics_are_those_of_the_server() {
     });
     let metrics = place.get("/metrics");
     for line in [
-        r#"innkeeper_http_requests_total{status="2xx",decision="file"} 2"#,
+        r#"innkeeper_http_requests_total{status="2xx",decision="file",protocol="http/1.1"} 2"#,
         "innkeeper_http_response_body_bytes_total 12",
         "innkeeper_panics_total 0",
         &format!("innkeeper_guest_info{{digest=\"{}\"}} 1", Digest::of(DEFAULT_GUEST)),

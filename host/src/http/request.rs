@@ -51,11 +51,12 @@ impl Scheme {
 }
 
 /// A version of HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// 1.0
     Http10,
     /// 1.1, and later ones of version 1.
+    #[default]
     Http11,
     /// 2
     Http2,

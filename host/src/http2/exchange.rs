@@ -16,8 +16,8 @@ use super::response;
 use super::settle::Delivery;
 use super::shared::Shared;
 use crate::diagnostics;
-use crate::http::Method;
 use crate::http::fault::read_expectation;
+use crate::http::{Method, Version};
 use crate::service::record::Received;
 use crate::service::{Body, Record, Response};
 use crate::tls::MISDIRECTED;
@@ -37,7 +37,8 @@ pub(super) async fn exchange<'s>(
     }
     let mut out = Out { shared, stream };
     if shared.is_refused {
-        let mut record = service.begin_unread(peer, Received::default());
+        let received = Received { version: Version::Http2, ..Received::default() };
+        let mut record = service.begin_unread(peer, received);
         let response = service.too_many_connections();
         return out.send(response, head.is_head(), Priority::UNKNOWN, &mut record).await;
     }

@@ -50,6 +50,7 @@ impl Head {
         let value = |name| self.parts.headers.get(name).map(header::HeaderValue::as_bytes);
         Received {
             line: &self.line,
+            version: Version::Http2,
             referer: value(header::REFERER),
             user_agent: value(header::USER_AGENT),
         }

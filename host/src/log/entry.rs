@@ -24,6 +24,14 @@ pub struct Entry<'a> {
     pub client: IpAddr,
     /// The request line, as far as it was received.
     pub request: &'a [u8],
+    /// The version of HTTP, by its ALPN name.
+    pub protocol: &'static str,
+    /// The version of TLS, if the connection has TLS.
+    pub tls_version: Option<&'static str>,
+    /// The host name that the client asked for in its TLS handshake.
+    pub server_name: Option<&'a str>,
+    /// The name in the client's certificate.
+    pub client_name: Option<&'a str>,
     /// The status of the response.
     pub status: u16,
     /// `Referer`, if there was one.
@@ -138,6 +146,8 @@ fn write_json(text: &mut Vec<u8>, entry: &Entry) -> usize {
     put_address(text, entry.client);
     text.extend_from_slice(b"\",\"request\":\"");
     escape_for_json(text, entry.request);
+    text.extend_from_slice(b"\",\"protocol\":\"");
+    text.extend_from_slice(entry.protocol.as_bytes());
     text.extend_from_slice(b"\",\"status\":");
     put_number(text, u64::from(entry.status));
     text.extend_from_slice(b",\"body_bytes\":");
@@ -160,7 +170,13 @@ fn write_json(text: &mut Vec<u8>, entry: &Entry) -> usize {
         text.extend_from_slice(b",\"compute_us\":");
         put_micros(text, compute_time);
     }
-    for (name, field) in [("referer", entry.referer), ("user_agent", entry.user_agent)] {
+    for (name, field) in [
+        ("tls_version", entry.tls_version.map(str::as_bytes)),
+        ("server_name", entry.server_name.map(str::as_bytes)),
+        ("client_name", entry.client_name.map(str::as_bytes)),
+        ("referer", entry.referer),
+        ("user_agent", entry.user_agent),
+    ] {
         if let Some(field) = field {
             text.extend_from_slice(b",\"");
             text.extend_from_slice(name.as_bytes());
@@ -228,6 +244,10 @@ mod tests {
         Entry {
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
             request: line,
+            protocol: "http/1.1",
+            tls_version: None,
+            server_name: None,
+            client_name: None,
             status: 200,
             referer: None,
             user_agent: Some(b"a\"b"),
@@ -290,13 +310,26 @@ mod tests {
         assert_eq!(time.len(), "{\"timestamp\":\"2026-01-02T03:04:05.678Z\"".len());
         assert_eq!(
             rest,
-            ",\"client\":\"127.0.0.1\",\"request\":\"GET /\\\\xff\\\\\\\\ HTTP/1.1\",\"status\":200,\
+            ",\"client\":\"127.0.0.1\",\"request\":\"GET /\\\\xff\\\\\\\\ HTTP/1.1\",\
+             \"protocol\":\"http/1.1\",\"status\":200,\
              \"body_bytes\":12,\"first_byte_us\":5,\"total_us\":7,\"decision\":\"serve\",\
              \"guest\":\"abababababab\",\"compute_us\":9,\"user_agent\":\"a\\\"b\"}\n"
         );
         let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(read["request"], r"GET /\xff\\ HTTP/1.1");
         assert_eq!(read["user_agent"], "a\"b");
+    }
+
+    #[test]
+    fn json_tells_of_tls() {
+        let (tls_version, server_name) = (Some("1.3"), Some("a.example"));
+        let secured =
+            Entry { tls_version, server_name, client_name: Some("\u{e9}\""), ..entry(b"") };
+        let read: serde_json::Value =
+            serde_json::from_str(&written(Format::Json, &secured)).expect("JSON");
+        let values =
+            ["protocol", "tls_version", "server_name", "client_name"].map(|key| &read[key]);
+        assert_eq!(values, ["http/1.1", "1.3", "a.example", r#"\xc3\xa9""#]);
     }
 
     #[test]

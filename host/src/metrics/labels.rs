@@ -112,3 +112,27 @@ impl FailureKind {
         }
     }
 }
+
+/// The version of HTTP that a request came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// 1.0
+    Http10,
+    /// 1.1
+    Http11,
+    /// 2
+    Http2,
+}
+
+impl Protocol {
+    /// The names, in the order of their numbers: those of ALPN.
+    pub(super) const NAMES: [&str; 3] = ["http/1.0", "http/1.1", "h2"];
+
+    pub(super) fn number(self) -> usize {
+        match self {
+            Protocol::Http10 => 0,
+            Protocol::Http11 => 1,
+            Protocol::Http2 => 2,
+        }
+    }
+}

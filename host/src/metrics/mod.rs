@@ -21,7 +21,7 @@ use crate::in_flight::{FILES, REPLIES};
 use counter::Counter;
 use exposition::histogram;
 pub use exposition::{counter, gauge, write};
-pub use labels::{Decision, FailureKind, Handshake};
+pub use labels::{Decision, FailureKind, Handshake, Protocol};
 pub use worker::{ActiveRequest, OpenConnection, Sample, WritingConnection};
 use worker::{CLASSES, DECISION_BOUNDS, RESPONSE_BOUNDS, Worker};
 
@@ -117,11 +117,17 @@ impl Metrics {
     /// All metrics, as the `prometheus` crate has them.
     pub fn families(&self) -> Vec<MetricFamily> {
         let mut responses = Vec::new();
-        for (class, class_name) in CLASSES.iter().enumerate() {
-            for (decision, decision_name) in Decision::NAMES.iter().enumerate() {
-                let count = self.sum(|worker| &worker.responses[class][decision]);
-                responses
-                    .push((vec![("status", *class_name), ("decision", *decision_name)], count));
+        for (protocol, protocol_name) in Protocol::NAMES.iter().enumerate() {
+            for (class, class_name) in CLASSES.iter().enumerate() {
+                for (decision, decision_name) in Decision::NAMES.iter().enumerate() {
+                    let count = self.sum(|worker| &worker.responses[protocol][class][decision]);
+                    let labels = vec![
+                        ("status", *class_name),
+                        ("decision", *decision_name),
+                        ("protocol", *protocol_name),
+                    ];
+                    responses.push((labels, count));
+                }
             }
         }
         let failures = FailureKind::NAMES.iter().enumerate().map(|(number, name)| {
@@ -135,7 +141,8 @@ impl Metrics {
         vec![
             counter(
                 "innkeeper_http_requests_total",
-                "Responses, by class of their status and by the decision that they follow.",
+                "Responses, by class of their status, the decision that they follow and the version of \
+                 HTTP.",
                 responses,
             ),
             histogram(
@@ -214,12 +221,13 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use super::{Connections, Decision, FailureKind, Metrics, Sample, write};
+    use super::{Connections, Decision, FailureKind, Metrics, Protocol, Sample, write};
     use std::time::Duration;
 
     fn sample(status: u16, decision: Decision, micros: u64) -> Sample {
         let duration = Duration::from_micros(micros);
-        Sample { status, decision, masked_failure: None, compute_time: None, duration }
+        let protocol = if status == 500 { Protocol::Http2 } else { Protocol::Http11 };
+        Sample { protocol, status, decision, masked_failure: None, compute_time: None, duration }
     }
 
     #[test]
@@ -238,9 +246,9 @@ mod tests {
         assert_eq!(metrics.connections(), Connections { idle: 1, active: 1, writing: 1 });
         let text = write(&metrics.families());
         for line in [
-            r#"innkeeper_http_requests_total{status="2xx",decision="serve"} 2"#,
-            r#"innkeeper_http_requests_total{status="5xx",decision="failed"} 1"#,
-            r#"innkeeper_http_requests_total{status="4xx",decision="host"} 0"#,
+            r#"innkeeper_http_requests_total{status="2xx",decision="serve",protocol="http/1.1"} 2"#,
+            r#"innkeeper_http_requests_total{status="5xx",decision="failed",protocol="h2"} 1"#,
+            r#"innkeeper_http_requests_total{status="4xx",decision="host",protocol="http/1.0"} 0"#,
             r#"innkeeper_http_request_duration_seconds_bucket{le="0.00005"} 2"#,
             r#"innkeeper_http_request_duration_seconds_bucket{le="10"} 3"#,
             r#"innkeeper_http_request_duration_seconds_bucket{le="+Inf"} 4"#,

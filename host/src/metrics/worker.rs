@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::counter::{Counter, Histogram};
-use super::labels::{Decision, FailureKind, Handshake};
+use super::labels::{Decision, FailureKind, Handshake, Protocol};
 
 /// Classes of statuses: 2xx to 5xx. There are no others.
 pub(super) const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
@@ -21,6 +21,8 @@ pub(super) const DECISION_BOUNDS: [u64; 10] =
 /// One response, as it was sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
+    /// The version of HTTP.
+    pub protocol: Protocol,
     /// Its status.
     pub status: u16,
     /// What it follows.
@@ -46,7 +48,8 @@ pub(super) struct Worker {
     /// gone.
     pub(super) untaken: Counter,
     pub(super) taken: Counter,
-    pub(super) responses: [[Counter; Decision::NAMES.len()]; CLASSES.len()],
+    pub(super) responses:
+        [[[Counter; Decision::NAMES.len()]; CLASSES.len()]; Protocol::NAMES.len()],
     pub(super) failures: [Counter; FailureKind::NAMES.len()],
     pub(super) body_bytes: Counter,
     pub(super) aborted: Counter,
@@ -60,7 +63,7 @@ impl Worker {
     /// Counts a response.
     pub(super) fn observe(&self, sample: &Sample) {
         let class = usize::from(sample.status / 100).clamp(2, 5) - 2;
-        self.responses[class][sample.decision.number()].add(1);
+        self.responses[sample.protocol.number()][class][sample.decision.number()].add(1);
         self.response_time.observe(sample.duration, &RESPONSE_BOUNDS);
         if let Some(kind) = sample.masked_failure {
             self.failures[kind.number()].add(1);

@@ -10,9 +10,9 @@ use crate::clients::proxies::Forwarded;
 use crate::diagnostics::context;
 use crate::guest::decision::Kind;
 use crate::guest::{self, Failure};
-use crate::http::{Peer, Request, Scheme};
+use crate::http::{Peer, Request, Scheme, Version};
 use crate::log::{Draft, Entry};
-use crate::metrics::{ActiveRequest, Decision, FailureKind, Sample};
+use crate::metrics::{ActiveRequest, Decision, FailureKind, Protocol, Sample};
 
 /// The record of one request while it is served. Where neither log nor metrics want one it does
 /// not even look at the clock. Dropped before it is finished, it leaves no line.
@@ -39,6 +39,8 @@ pub struct Record<'s, 'r> {
 pub struct Received<'a> {
     /// The request line.
     pub line: &'a [u8],
+    /// The version of HTTP that the connection speaks, if the line does not tell it.
+    pub version: Version,
     /// `Referer`, if there was one.
     pub referer: Option<&'a [u8]>,
     /// `User-Agent`, if there was one.
@@ -58,8 +60,9 @@ impl Service {
     /// Begins the record of a request, and counts it as one of its client's. It counts however
     /// it ends: before its body is read, and also where it is refused.
     pub fn begin<'s, 'r>(&'s self, request: &'r Request<'r>) -> Record<'s, 'r> {
-        let mut record =
-            self.begin_unread(request.peer, Received { line: request.line, ..Received::default() });
+        let Request { line, version, .. } = *request;
+        let received = Received { line, version, ..Received::default() };
+        let mut record = self.begin_unread(request.peer, received);
         record.request = Some(request);
         let (forwarded_for, forwarded_proto) =
             (request.values("x-forwarded-for"), request.values("x-forwarded-proto"));
@@ -181,15 +184,22 @@ impl<'s, 'r> Record<'s, 'r> {
         if let Some(metrics) = &self.service.metrics {
             let masked = decided.and_then(|decided| decided.masked_failure.as_ref());
             let masked_failure = masked.map(failure_kind);
-            let sample = Sample { status, decision, masked_failure, compute_time, duration: total };
+            let (protocol, duration) = (protocol(self.received.version), total);
+            let sample =
+                Sample { protocol, status, decision, masked_failure, compute_time, duration };
             metrics.observe(self.peer.worker, &sample);
         }
         let draft = self.service.log.as_ref().map_or_else(Draft::default, |log| {
             let field = |name| self.request.and_then(|request| request.values(name).next());
+            let tls = self.request.and_then(|request| request.tls);
             let first_byte = self.first_byte.map_or(total, |first| first - began);
             let entry = Entry {
                 client: self.peer.address,
                 request: &self.log_line(),
+                protocol: self.received.version.alpn_name(),
+                tls_version: tls.map(|tls| tls.version.name()),
+                server_name: tls.and_then(|tls| tls.server_name.as_deref()),
+                client_name: tls.and_then(|tls| tls.client.as_ref()?.name.as_deref()),
                 status,
                 referer: field("referer").or(self.received.referer),
                 user_agent: field("user-agent").or(self.received.user_agent),
@@ -207,9 +217,11 @@ impl<'s, 'r> Record<'s, 'r> {
 
     /// The line with the version that the client spoke.
     fn log_line(&self) -> std::borrow::Cow<'_, [u8]> {
-        let version = self.request.and_then(|request| request.version.name());
-        let Some(version) = version else { return self.received.line.into() };
         let line = self.received.line;
+        let Some(version) = self.received.version.name() else { return line.into() };
+        if line.is_empty() {
+            return line.into();
+        }
         let before = line.iter().rposition(|&byte| byte == b' ').map_or(0, |at| at + 1);
         [&line[..before], version.as_bytes()].concat().into()
     }
@@ -257,6 +269,14 @@ fn decision(decided: Option<&guest::Decided>) -> Decision {
             Kind::Reply => Decision::Reply,
         },
         Err(failure) => Decision::Failed(failure_kind(failure)),
+    }
+}
+
+fn protocol(version: Version) -> Protocol {
+    match version {
+        Version::Http10 => Protocol::Http10,
+        Version::Http11 => Protocol::Http11,
+        Version::Http2 | Version::Http3 => Protocol::Http2,
     }
 }
 
