@@ -96,7 +96,6 @@ pub struct Setup {
     pub http1: http1::Limits,
     pub http2: Http2,
     pub https: Https,
-    pub certificates: Arc<Store>,
     pub site: Options,
     pub workers: usize,
 }
@@ -114,7 +113,6 @@ impl Default for Setup {
             http1: http1::Limits::default(),
             http2: Http2::default(),
             https: Https::default(),
-            certificates: certificates(),
             site: Options::default(),
             workers: 2,
         }
