@@ -16,6 +16,8 @@ pub(super) enum DrainError {
     Refused { status: u16, why: &'static str },
     /// The stream was reset, by the client or for a fault of it.
     Reset,
+    /// The trailers have fields that they may not have: the stream is reset.
+    Malformed,
 }
 
 const TOO_LARGE: DrainError =
@@ -27,13 +29,15 @@ const LATE: DrainError =
 /// Reads the body and throws it away.
 ///
 /// A client that waits for `100 Continue` gets its final response instead, and keeps its body: no
-/// response here depends on one (RFC 9110, section 10.1.1).
+/// response here depends on one (RFC 9110, section 10.1.1). Trailers that do not have as many fields
+/// as came (`has_trailers`) had pseudo-fields, which `h2` drops.
 pub(super) async fn drain(
     body: &mut RecvStream,
     head: &HeaderMap,
     expects_continue: bool,
     allowance: u64,
     time: Duration,
+    has_trailers: impl Fn(usize) -> bool,
 ) -> Result<(), DrainError> {
     if body.is_end_stream() {
         return Ok(());
@@ -44,7 +48,7 @@ pub(super) async fn drain(
         return Err(TOO_LARGE);
     }
     // Boxed, as other streams would have room for it.
-    let read = Box::pin(read_to_end(body, expects_continue, allowance));
+    let read = Box::pin(read_to_end(body, expects_continue, allowance, has_trailers));
     timeout(time, read).await.unwrap_or(Err(LATE))
 }
 
@@ -52,6 +56,7 @@ async fn read_to_end(
     body: &mut RecvStream,
     expects_continue: bool,
     mut allowance: u64,
+    has_trailers: impl Fn(usize) -> bool,
 ) -> Result<(), DrainError> {
     let mut may_wait = !expects_continue;
     loop {
@@ -74,7 +79,10 @@ async fn read_to_end(
         }
     }
     match body.trailers().await {
-        Ok(_) => Ok(()),
+        Ok(trailers) => match has_trailers(trailers.map_or(0, |fields| fields.len())) {
+            true => Ok(()),
+            false => Err(DrainError::Malformed),
+        },
         Err(_) => Err(DrainError::Reset),
     }
 }

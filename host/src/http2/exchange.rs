@@ -56,15 +56,22 @@ pub(super) async fn exchange<'s>(
     let mut record = service.begin(&request);
     // What follows the head of a CONNECT would be of another protocol, for which no tunnel is
     // opened here.
+    let stream = out.stream.stream_id().as_u32();
+    let has_trailers = |fields| lock(&shared.wire).meter.had_trailers(stream, fields);
+    let fields = head.fields();
     let drained = match head.is_connect() {
         true => Ok(()),
-        false => drain(&mut body, head.fields(), expects_continue, body_bytes, limits.body).await,
+        false => {
+            let time = limits.body;
+            drain(&mut body, fields, expects_continue, body_bytes, time, has_trailers).await
+        }
     };
     let is_others = shared.hosts.is_some_and(|hosts| hosts.are_others(&request));
     let response = match drained {
         Ok(()) if is_others => service.refuse(421, MISDIRECTED, &record),
         Ok(()) => service.respond(&request, &mut record).await,
         Err(DrainError::Refused { status, why }) => service.refuse(status, why, &record),
+        Err(DrainError::Malformed) => return out.stream.send_reset(Reason::PROTOCOL_ERROR),
         Err(DrainError::Reset) => return,
     };
     let is_head = request.method == Method::Head;

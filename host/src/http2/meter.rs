@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::flood::Flood;
 use super::limits::Limits;
+use super::trailers::Trailers;
 
 /// Bytes of the preface (RFC 9113, section 3.4). `h2` says what is wrong with them.
 pub(super) const PREFACE_BYTES: usize = 24;
@@ -61,6 +63,7 @@ pub(crate) struct Meter {
     window: u64,
     /// What came of the number in a WINDOW_UPDATE for the connection.
     increment: Option<u32>,
+    trailers: Trailers,
     /// When the frame or field section began that is not whole.
     begun: Option<Instant>,
     /// Frames that were sent and not made good.
@@ -70,25 +73,6 @@ pub(crate) struct Meter {
     /// Streams that were reset since a response was last finished, and when that count began.
     resets: u32,
     resets_since: Instant,
-}
-
-/// What a client sent too much of. The connection ends with `ENHANCE_YOUR_CALM`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flood {
-    /// Frames that are no request, and bring none.
-    Frames,
-    /// Resets of streams, and no response was finished meanwhile (CVE-2023-44487).
-    Resets,
-}
-
-impl Flood {
-    /// For the log.
-    pub(super) fn reason(self) -> &'static str {
-        match self {
-            Flood::Frames => "control frames",
-            Flood::Resets => "resets of streams",
-        }
-    }
 }
 
 impl Meter {
@@ -106,6 +90,7 @@ impl Meter {
             is_in_field_section: false,
             window: FIRST_WINDOW,
             increment: None,
+            trailers: Trailers::default(),
             begun: None,
             spent: 0,
             made_good: now,
@@ -129,6 +114,9 @@ impl Meter {
                 let skipped = bytes.len().min(self.payload_left as usize);
                 self.payload_left -= skipped as u32;
                 self.note_increment(&bytes[..skipped]);
+                if matches!(self.header[3], HEADERS | CONTINUATION) {
+                    self.trailers.read(&bytes[..skipped]);
+                }
                 bytes = &bytes[skipped..];
                 self.payload_left == 0
             } else {
@@ -162,6 +150,11 @@ impl Meter {
             }
             // How much they hold is bounded by `h2`.
             HEADERS | CONTINUATION => {
+                let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
+                match kind {
+                    HEADERS => self.trailers.begin(stream, flags, length),
+                    _ => self.trailers.go_on(flags, length),
+                }
                 self.is_in_field_section = flags & END_HEADERS == 0;
                 self.spend(1)?;
             }
@@ -225,6 +218,11 @@ impl Meter {
     /// Notes that a response was sent to its end.
     pub(crate) fn finished(&mut self) {
         self.resets = 0;
+    }
+
+    /// Whether the trailers of this stream had so many fields and no others.
+    pub(crate) fn had_trailers(&mut self, stream: u32, fields: usize) -> bool {
+        self.trailers.had(stream, fields)
     }
 
     /// Bytes of content for which the client has made room on the connection since it began.

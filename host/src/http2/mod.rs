@@ -20,6 +20,8 @@ mod drain;
 mod drive;
 mod end;
 mod exchange;
+mod field_count;
+mod flood;
 mod io;
 pub mod limits;
 mod meter;
@@ -33,6 +35,7 @@ mod settle;
 mod shared;
 mod streams;
 mod timers;
+mod trailers;
 mod turns;
 mod wire;
 

@@ -130,8 +130,11 @@ impl Head {
         };
         check_host(&request)?;
         check_authority(&request)?;
-        // Fields are those of HTTP, or `h2` would not have passed them on.
-        if !request.target.bytes().all(|byte| matches!(byte, b'!'..=b'~')) {
+        // Fields are those of HTTP, or `h2` would not have passed them on, but for one byte that it
+        // takes for part of a name.
+        let is_name = |field: &FieldLine<'_>| !field.name.as_bytes().contains(&b'"');
+        let is_visible = |byte| matches!(byte, b'!'..=b'~');
+        if !request.target.bytes().all(is_visible) || !request.fields.iter().all(is_name) {
             return Err(Refusal::Malformed);
         }
         debug_assert!(request.is_well_formed(), "{request:?}");
