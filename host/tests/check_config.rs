@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
+use crate::authority::Authority;
 use crate::fixture::site;
 use crate::running::PROGRAM;
 
@@ -83,6 +84,59 @@ fn what_the_configuration_names_and_is_wrong_is_1() {
     let folder = site();
     let path = folder.path();
     fs::write(path.join("file"), "text").unwrap();
+    let authority = Authority::new();
+    fs::write(path.join("ca.pem"), authority.pem()).unwrap();
+    for name in ["one", "two"] {
+        let pair = authority.leaf(&["localhost"]);
+        fs::write(path.join(format!("{name}.pem")), &pair.certificate).unwrap();
+        fs::write(path.join(format!("{name}.key")), &pair.key).unwrap();
+    }
+    let tls = ["--listen-tls", "127.0.0.1:0"];
+    for (flags, told) in [
+        (&["--tls-certificate", "none.pem"][..], "none.pem: No such file"),
+        (&["--tls-certificate", "one.pem", "--tls-key", "none.key"], "key none.key: No such file"),
+        (&["--tls-certificate", "file"], "cannot use the certificate file: "),
+        (&["--tls-certificate", "one.pem"], "cannot use the certificate one.pem: "),
+        (&["--tls-certificate", "one.pem", "--tls-key", "one.pem"], "certificate one.pem: "),
+        (&["--tls-certificate", "one.key", "--tls-key", "one.pem"], "one.key"),
+        (&["--tls-certificate", "one.pem", "--tls-key", "two.key"], "key two.key: "),
+        (
+            &[
+                "--tls-certificate",
+                "one.pem",
+                "--tls-certificate",
+                "two.pem",
+                "--tls-key",
+                "one.key",
+            ],
+            "--tls-certificate is set 2 times, and --tls-key 1: the first key is for the first",
+        ),
+        (&["--self-signed"], "there is none: name one with --code-cache"),
+        (
+            &["--self-signed", "--tls-certificate", "one.pem", "--tls-key", "one.key"],
+            "--self-signed and --tls-certificate are both set; leave one out",
+        ),
+        (
+            &["--tls-certificate", "one.pem", "--tls-key", "one.key", "--tls-client-ca", "one.key"],
+            "one.key",
+        ),
+        (
+            &[
+                "--tls-certificate",
+                "one.pem",
+                "--tls-key",
+                "one.key",
+                "--tls-client-auth",
+                "wanted",
+            ],
+            "set --tls-client-ca",
+        ),
+    ] {
+        let checked = check(path, &[&tls, flags].concat());
+        assert_eq!(checked.code, Some(1), "{flags:?}: {}", checked.errors);
+        assert!(checked.errors.contains(told), "{flags:?}: {}", checked.errors);
+        assert_eq!(checked.errors.lines().count(), 1, "{flags:?}: {}", checked.errors);
+    }
     fs::write(path.join("wrong.toml"), "[[case]]\nline = 'GET / HTTP/1.1'\ndecision = 'found'\n")
         .unwrap();
     fs::write(
@@ -132,6 +186,35 @@ fn what_the_configuration_names_and_is_wrong_is_1() {
         assert!(checked.out.ends_with("verdict     1 problem\n"), "{}", checked.out);
     }
     assert!(!path.join("no").exists());
+}
+
+#[test]
+fn certificates_are_described_and_what_clients_refuse_is_no_problem() {
+    let folder = site();
+    let path = folder.path();
+    let authority = Authority::new();
+    let pair = authority.leaf(&["localhost", "*.example.org"]);
+    fs::write(path.join("ca.pem"), authority.pem()).unwrap();
+    fs::write(path.join("both.pem"), pair.certificate + &pair.key).unwrap();
+    fs::create_dir(path.join("cache")).unwrap();
+    let before = files(path);
+    let flags = ["--listen-tls", "127.0.0.1:0", "--tls-certificate", "both.pem"];
+    let checked = check(path, &[&flags[..], &["--tls-client-ca", "ca.pem"]].concat());
+    assert_eq!((checked.code, checked.errors.as_str()), (Some(0), ""), "{}", checked.out);
+    for told in [
+        "listen      https://127.0.0.1:0\n",
+        "certificate both.pem: localhost, *.example.org; expires ",
+        "client CA   ca.pem: 1 authority, a client must have a certificate of one\n",
+        " connections × (8.0 KiB idle TLS + ",
+    ] {
+        assert!(checked.out.contains(told), "{told}: {}", checked.out);
+    }
+    let flags = ["--listen-tls", "127.0.0.1:0", "--self-signed", "--code-cache", "cache"];
+    let checked = check(path, &flags);
+    assert_eq!((checked.code, checked.errors.as_str()), (Some(0), ""), "{}", checked.out);
+    let told = "certificate self-signed, to be made at the start: localhost, 127.0.0.1, ::1\n";
+    assert!(checked.out.contains(told), "{}", checked.out);
+    assert_eq!(files(path), before);
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 
+use super::check_tls;
 use super::engine::{self, Compilation};
+use super::findings::Findings;
 use super::guest::read_or_default;
 use super::listeners::{self, Listeners, overlap};
 use super::open::{open_root, read_access, token_has_an_address};
@@ -19,7 +21,6 @@ use super::stdout::print;
 use super::worst_case;
 use crate::admin::access::Access;
 use crate::cli::Settings;
-use crate::diagnostics;
 use crate::guest::Engine;
 use crate::guest::origin::Origin;
 use crate::guest::runtime::code_cache::CodeCache;
@@ -27,7 +28,6 @@ use crate::guest::validation::cases::{CaseFile, read_cases};
 use crate::guest::validation::validate::{Validated, validate};
 use crate::named_file;
 use crate::server::{self, Address};
-use crate::text::escaped;
 use crate::transport::ListenAddress;
 use crate::transport::endpoint::Bound;
 use crate::transport::listener::{explain, try_bind};
@@ -37,6 +37,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let mut findings = Findings::default();
     findings.note("root", check_root(settings))?;
     let addresses = check_addresses(settings, &mut findings)?;
+    check_tls::check(settings, &addresses, &mut findings)?;
     let connections = possible_connections(settings);
     let all = settings.limits.max_connections.get();
     let possible = connections.as_ref().copied().unwrap_or(all);
@@ -56,25 +57,6 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         count => findings.note("verdict", Ok(format!("{count} problems")))?,
     }
     Ok(if findings.problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Prints findings: facts to standard output, problems to standard error.
-#[derive(Default)]
-struct Findings {
-    problems: usize,
-}
-
-impl Findings {
-    fn note(&mut self, what: &str, found: anyhow::Result<String>) -> anyhow::Result<()> {
-        match found {
-            Ok(fact) => print(format_args!("{what:<11} {}\n", escaped(&fact))),
-            Err(problem) => {
-                self.problems += 1;
-                diagnostics::error(&format_args!("{problem:#}"));
-                Ok(())
-            }
-        }
-    }
 }
 
 fn check_root(settings: &Settings) -> anyhow::Result<String> {

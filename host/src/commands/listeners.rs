@@ -119,7 +119,7 @@ impl Listeners {
         match (self, addresses.iter().find(|address| is_for_tls(address)), setting) {
             (Listeners::Set(_), None, Some(setting)) => {
                 let mut example = addresses[0].socket;
-                example.set_port(if example.port() < 1024 { 443 } else { 8443 });
+                example.set_port(if (1..1024).contains(&example.port()) { 443 } else { 8443 });
                 problems.push(Problem::UnusedCertificate { setting, example });
             }
             (Listeners::Passed(_), None, Some(setting)) => {

@@ -16,11 +16,13 @@
 
 pub mod check;
 pub mod check_config;
+mod check_tls;
 pub mod compile;
 pub mod dev;
 mod documentation;
 mod engine;
 pub mod explain;
+mod findings;
 mod guest;
 pub mod health;
 mod lifecycle;

@@ -12,7 +12,10 @@ use crate::cli::Settings;
 use crate::guest::DEFAULT_GUEST;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::guest::runtime::engine::instances;
+use crate::http::Scheme;
 use crate::http1::UNLOGGED_BYTES;
+use crate::http2::{CORK_BYTES, SMALL_BYTES};
+use crate::transport::session;
 use crate::transport::stream::READ_BYTES;
 use crate::transport::unsent::{CROWD, CROWD_LOW_WATERMARK, SHARED_BYTES, UNSENT_LOW_WATERMARK};
 use crate::{clients, diagnostics, disk, files, in_flight, log};
@@ -22,6 +25,13 @@ const IDLE_CONNECTION_BYTES: u64 = 4 << 10;
 
 /// Bytes of the head of a response: fields that a guest adds, and a Location.
 const RESPONSE_HEAD_BYTES: u64 = 32 << 10;
+
+/// Memory of the TLS of an idle connection, and of its HTTP/2, measured: benches/README.md.
+const IDLE_TLS_BYTES: u64 = 8 << 10;
+const IDLE_HTTP2_BYTES: u64 = 24 << 10;
+
+/// Bytes of the longest record of TLS (RFC 8446, section 5.2).
+const RECORD_BYTES: u64 = (16 << 10) + 256 + 5;
 
 /// Stack of a thread, where nothing else is said: that of the standard library.
 const STACK_BYTES: u64 = 2 << 20;
@@ -113,6 +123,46 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
             (if logs { UNLOGGED_BYTES as u64 + 5 * head } else { 0 }, "unlogged lines"),
         ],
     );
+    if settings.listen().iter().any(|address| address.scheme == Scheme::Https) {
+        part(
+            server,
+            &[(connections, "connections")],
+            &[
+                (IDLE_TLS_BYTES, "idle TLS"),
+                // A record that has not arrived whole, and its content.
+                (2 * RECORD_BYTES, "received records"),
+                (session::BUFFER_BYTES as u64, "records to send"),
+            ],
+        );
+        let limits = settings.tls.limits();
+        part(
+            server,
+            &[(connections.min(u64::from(limits.handshakes.get())), "TLS handshakes")],
+            &[(limits.handshake_bytes as u64, "received")],
+        );
+    }
+    if http2_is_spoken(settings) {
+        let limits = settings.http2().limits;
+        part(
+            server,
+            &[(connections, "connections")],
+            &[
+                (IDLE_HTTP2_BYTES, "idle HTTP/2"),
+                (2 * u64::from(limits.header_table), "header tables"),
+                (CORK_BYTES as u64 + limits.send_buffer as u64, "to send"),
+            ],
+        );
+        part(
+            server,
+            &[(connections, "connections"), (u64::from(limits.concurrent_streams), "streams")],
+            &[
+                // The list of fields, and the lines that a guest and the log get.
+                (2 * head, "request head"),
+                (RESPONSE_HEAD_BYTES, "response head"),
+                (SMALL_BYTES, "small body"),
+            ],
+        );
+    }
     part(
         server,
         &[],
@@ -194,6 +244,15 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
     parts
 }
 
+/// Whether HTTP/2 is spoken on one of the addresses.
+fn http2_is_spoken(settings: &Settings) -> bool {
+    let is_spoken = |scheme| match scheme {
+        Scheme::Https => true,
+        Scheme::Http => settings.http2.prior_knowledge,
+    };
+    !settings.http2.disabled && settings.listen().iter().any(|address| is_spoken(address.scheme))
+}
+
 /// Describes the parts, and their sums: a line for each.
 pub(super) fn describe(parts: &[Part]) -> String {
     let mut text = String::new();
@@ -241,6 +300,19 @@ mod tests {
         assert!(many.contains("= 1 compilation × 2.0 GiB of memory"), "{many}");
         assert!(many.contains("= 9744 more connections × 32.0 KiB unsent"), "{many}");
         assert!(!many.contains("cached decisions"), "{many}");
+    }
+
+    #[test]
+    fn tls_and_http2_have_their_parts_where_they_are_spoken() {
+        let has = |flags: &[&str], expected: [bool; 2]| {
+            let text = described(flags, 10);
+            let told = ["= 10 connections × (8.0 KiB idle TLS", "× 7 streams × (64.0 KiB request"];
+            assert_eq!(told.map(|part| text.contains(part)), expected, "{flags:?}: {text}");
+        };
+        has(&["--http2-max-streams", "7"], [false, false]);
+        has(&["--self-signed", "--http2-max-streams", "7"], [true, true]);
+        has(&["--self-signed", "--http2-max-streams", "7", "--no-http2"], [true, false]);
+        has(&["--http2-prior-knowledge", "--http2-max-streams", "7"], [false, true]);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::transport::transfer::Transfer;
 const PIECE_BYTES: u64 = 64 << 10;
 
 /// Bytes that wait for no other stream.
-const SMALL_BYTES: u64 = 16 << 10;
+pub(crate) const SMALL_BYTES: u64 = 16 << 10;
 
 /// Why a body was not given to `h2` to its end.
 #[derive(Debug)]

@@ -39,7 +39,9 @@ mod trailers;
 mod turns;
 mod wire;
 
+pub(crate) use body::SMALL_BYTES;
 pub use limits::Limits;
+pub(crate) use wire::CORK_BYTES;
 
 /// How the connections of a server speak HTTP/2.
 #[derive(Clone, Debug, Default)]

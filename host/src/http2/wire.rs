@@ -13,7 +13,7 @@ use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
 use crate::transport::stream::{Read, SendError, Stream};
 
 /// Bytes that are collected before some are handed over.
-const CORK_BYTES: usize = 64 << 10;
+pub(crate) const CORK_BYTES: usize = 64 << 10;
 
 /// Room that is kept from one burst to the next, while requests follow one another.
 const KEPT_BYTES: usize = 16 << 10;

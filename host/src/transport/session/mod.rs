@@ -20,6 +20,9 @@ const OTHER_BYTES: usize = 8 << 10;
 /// Content that is held back for more, at most: heads of responses and of their parts.
 const HELD_BYTES: usize = 8 << 10;
 
+/// Records that wait to be sent, of one connection.
+pub(crate) const BUFFER_BYTES: usize = HELD_BYTES + SEALED_BYTES + OTHER_BYTES;
+
 /// The TLS of one connection.
 pub(crate) struct Session {
     connection: ServerConnection,
@@ -41,7 +44,7 @@ pub(crate) struct Session {
 impl Session {
     /// On a connection whose handshake is complete.
     pub(crate) fn new(mut connection: ServerConnection) -> Session {
-        connection.set_buffer_limit(Some(HELD_BYTES + SEALED_BYTES + OTHER_BYTES));
+        connection.set_buffer_limit(Some(BUFFER_BYTES));
         Session {
             connection,
             held: Vec::new(),
