@@ -12,10 +12,11 @@ use rustls::server::danger::ClientCertVerifier;
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 
+use super::content::read;
 use super::error::{CertificateError, FileRole, Problem};
 use super::leaf::{self, alternative_names, hex};
 use super::options::{ClientAuthorities, ClientPolicy};
-use super::pair::{parse, read};
+use super::pem::Contents;
 use crate::http::ClientCertificate;
 
 /// Authorities of clients. The name of each is in every handshake.
@@ -49,7 +50,7 @@ impl ClientAuth {
         let role = FileRole::ClientAuthorities;
         let error = |problem| CertificateError { role, path: path.clone(), problem };
         let bytes = read(role, path)?;
-        let contents = parse(role, path, &bytes)?;
+        let contents = Contents::parse(&bytes).map_err(error)?;
         let certificates = contents.certificates().map_err(error)?;
         if certificates.len() > MAX_AUTHORITIES {
             return Err(error(Problem::TooManyCertificates(certificates.len())));

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::oneshot;
 
 use super::client::ClientAuth;
+use super::content::Content;
 use super::error::{CertificateError, FileRole, Problem};
 use super::expiry::Expiry;
 use super::pair::{PATIENCE, PAUSE, Pair};
@@ -179,9 +180,9 @@ impl Work {
                 errors.extend(self.reload_authorities(is_command).err().map(|e| (number, e)));
                 continue;
             };
-            match Pair::load(&active.files).and_then(|pair| fits(pair, active)) {
-                Ok(pair) if pair.content == active.content => self.settled(number, is_command),
-                Ok(pair) => {
+            match load(active) {
+                Ok(None) => self.settled(number, is_command),
+                Ok(Some(pair)) => {
                     pairs[number] = Arc::new(pair);
                     replaced.push(number);
                 }
@@ -251,17 +252,24 @@ impl Work {
     }
 }
 
-/// A certificate takes the place of a valid one only if it is valid itself.
-fn fits(pair: Pair, active: &Pair) -> Result<Pair, CertificateError> {
+/// The pair in the files of an active one, if it is another and fits. It takes the place of a
+/// valid one only if it is valid itself.
+fn load(active: &Pair) -> Result<Option<Pair>, CertificateError> {
+    let content = Content::read(&active.files)?;
+    if content.digest == active.content {
+        return Ok(None);
+    }
+    let pair = Pair::parse(&active.files, &content)?;
     let now = SystemTime::now();
-    if pair.leaf.is_valid(now) || !active.leaf.is_valid(now) || pair.content == active.content {
-        return Ok(pair);
+    if pair.leaf.is_valid(now) || !active.leaf.is_valid(now) {
+        return Ok(Some(pair));
     }
     let problem = match now < pair.leaf.not_before {
         true => Problem::NotYetValid(pair.leaf.not_before),
         false => Problem::Expired(pair.leaf.not_after),
     };
-    Err(CertificateError { role: FileRole::Certificate, path: pair.files.certificate, problem })
+    let (role, path) = (active.files.certificate_role(), active.files.certificate.clone());
+    Err(CertificateError { role, path, problem })
 }
 
 fn log_replaced(before: &Pair, pair: &Pair) {

@@ -2,7 +2,7 @@
 //! replaced in one step when the files change.
 //!
 //! - [`options`]: which files there are, and what applies to them.
-//! - [`pair`]: loads a certificate and its key, by `pem`; [`leaf`] is what a certificate says,
+//! - [`pair`]: loads a certificate and its key, by `content` and `pem`; [`leaf`] is what a certificate says,
 //!   [`name`] a name that it is for, [`chain`] what is wrong with the certificates behind it.
 //! - [`store`]: the certificates that serve; `index` finds those for a name.
 //! - [`keeper`]: replaces them when their files change; [`reloads`] is what became of that, `expiry`
@@ -13,6 +13,7 @@
 
 pub mod chain;
 pub mod client;
+mod content;
 pub mod error;
 mod expiry;
 mod index;

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::error::FileRole;
+
 /// The files of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairFiles {
@@ -10,6 +12,16 @@ pub struct PairFiles {
     pub certificate: PathBuf,
     /// Its private key: PEM. Without one the key is in the file of the certificate.
     pub key: Option<PathBuf>,
+}
+
+impl PairFiles {
+    /// What the file of the certificate is for.
+    pub(super) fn certificate_role(&self) -> FileRole {
+        match self.key {
+            Some(_) => FileRole::Certificate,
+            None => FileRole::Combined,
+        }
+    }
 }
 
 /// What a client gets that asks for a name which no certificate has.

@@ -1,27 +1,22 @@
 //! Loads a certificate and its private key, and holds one against the other.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SigningKey};
-use sha2::{Digest, Sha256};
 use x509_parser::prelude::X509Certificate;
 
 use super::chain::{self, ChainProblem};
+use super::content::Content;
 use super::error::{CertificateError, FileRole, Problem};
 use super::leaf::{self, Leaf, Lifetime};
 use super::options::PairFiles;
 use super::pem::Contents;
 use crate::clock;
-use crate::named_file;
 use crate::text::beginning;
-
-/// Bytes of a file. A chain has some 6 KiB, all public authorities together 230.
-const MAX_BYTES: u64 = 1 << 20;
 
 /// Certificates of a chain. Those of public authorities have two to four, and each handshake
 /// sends all of them.
@@ -61,29 +56,25 @@ impl fmt::Debug for Pair {
 impl Pair {
     /// Reads the files once.
     pub fn load(files: &PairFiles) -> Result<Pair, CertificateError> {
-        let (role, key_path) = match &files.key {
-            Some(key) => (FileRole::Certificate, key),
-            None => (FileRole::Combined, &files.certificate),
-        };
-        let path = &files.certificate;
-        let bytes = read(role, path)?;
-        let contents = parse(role, path, &bytes)?;
+        Pair::parse(files, &Content::read(files)?)
+    }
+
+    /// Holds the certificate and the key in these files against each other.
+    pub(super) fn parse(files: &PairFiles, content: &Content) -> Result<Pair, CertificateError> {
+        let (role, path) = (files.certificate_role(), &files.certificate);
         let error = |problem| CertificateError { role, path: path.clone(), problem };
+        let contents = Contents::parse(&content.certificate).map_err(error)?;
         let chain = contents.certificates().map_err(error)?;
         if chain.len() > MAX_CHAIN {
             return Err(error(Problem::TooManyCertificates(chain.len())));
         }
         let certificates = parse_chain(chain).map_err(error)?;
-        let mut content = Sha256::new_with_prefix(&bytes);
-        let separate = files.key.as_ref().map(|path| read(FileRole::Key, path)).transpose()?;
-        let key_role = if separate.is_some() { FileRole::Key } else { role };
-        let key_error =
-            |problem| CertificateError { role: key_role, path: key_path.clone(), problem };
-        let key = match &separate {
-            Some(bytes) => {
-                content.update(bytes);
-                parse(key_role, key_path, bytes)?.key()
-            }
+        let key_error = |problem| match &files.key {
+            Some(path) => CertificateError { role: FileRole::Key, path: path.clone(), problem },
+            None => error(problem),
+        };
+        let key = match &content.key {
+            Some(bytes) => Contents::parse(bytes).and_then(|contents| contents.key()),
             None => contents.key(),
         };
         let key = any_supported_type(&key.map_err(key_error)?)
@@ -100,7 +91,7 @@ impl Pair {
             leaf,
             problems,
             key: Arc::new(CertifiedKey::new(chain.to_vec(), key)),
-            content: content.finalize().into(),
+            content: content.digest,
         })
     }
 
@@ -149,32 +140,6 @@ impl Pair {
         };
         format!("{names}; {time}; {}", self.leaf.key.name())
     }
-}
-
-/// Reads a file that may be replaced meanwhile.
-pub(super) fn read(role: FileRole, path: &Path) -> Result<Vec<u8>, CertificateError> {
-    let error = |problem| CertificateError { role, path: path.to_owned(), problem };
-    let cannot = |cause| error(Problem::File(cause));
-    let (file, metadata) = named_file::open(path).map_err(cannot)?;
-    let bytes = named_file::read_all(&file, MAX_BYTES).map_err(cannot)?;
-    let after = file.metadata().map_err(|cause| cannot(cause.into()))?;
-    // Written in place: half of it may be of the one and half of the other.
-    if metadata.len() != after.len() || metadata.modified().ok() != after.modified().ok() {
-        return Err(error(Problem::Changed));
-    }
-    Ok(bytes)
-}
-
-pub(super) fn parse(
-    role: FileRole,
-    path: &Path,
-    bytes: &[u8],
-) -> Result<Contents, CertificateError> {
-    Contents::parse(bytes).map_err(|problem| CertificateError {
-        role,
-        path: PathBuf::from(path),
-        problem,
-    })
 }
 
 fn parse_chain<'a>(
