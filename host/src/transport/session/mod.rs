@@ -35,6 +35,8 @@ pub(crate) struct Session {
     has_content: bool,
     /// Whether the content that is sent next is the last.
     is_last: bool,
+    /// Whether the client was told that nothing more is sent.
+    is_closed: bool,
     /// Whether the client said that it sends no more (`close_notify`).
     has_ended: bool,
     /// Whether what it sent is no TLS. It was sent an alert.
@@ -52,6 +54,7 @@ impl Session {
             ledger: Ledger::default(),
             has_content: false,
             is_last: false,
+            is_closed: false,
             has_ended: false,
             has_failed: false,
         }
@@ -185,6 +188,12 @@ impl Session {
     /// Says that nothing more is sent (`close_notify`).
     pub(crate) fn close(&mut self) {
         self.connection.send_close_notify();
+        self.is_closed = true;
+    }
+
+    /// Whether nothing follows what is to be sent but the end of the connection.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
     }
 
     /// Content that was given to be sent.

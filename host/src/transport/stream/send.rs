@@ -234,8 +234,11 @@ pub(super) fn write_records(
     session: &mut Session,
     progress: &mut Progress,
 ) -> io::Result<()> {
+    // The end of the connection follows at once, and goes in the same packet.
+    let more = if session.is_closed() { SendFlags::MORE } else { SendFlags::empty() };
+    let mut out = Out { socket, flags: SendFlags::NOSIGNAL | more };
     while session.has_records() {
-        let written = socket.try_io(Interest::WRITABLE, || session.write_records(&mut Out(socket)));
+        let written = socket.try_io(Interest::WRITABLE, || session.write_records(&mut out));
         progress.hand_over(written?);
     }
     session.note_sent(progress.handed());
@@ -243,11 +246,14 @@ pub(super) fn write_records(
 }
 
 /// A socket that records are written to, several in one system call.
-struct Out<'s>(&'s TcpStream);
+struct Out<'s> {
+    socket: &'s TcpStream,
+    flags: SendFlags,
+}
 
 impl Write for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(rustix::net::send(self.0, bytes, SendFlags::NOSIGNAL)?)
+        Ok(rustix::net::send(self.socket, bytes, self.flags)?)
     }
 
     fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -255,7 +261,7 @@ impl Write for Out<'_> {
             return self.write(one);
         }
         let mut none = SendAncillaryBuffer::default();
-        Ok(rustix::net::sendmsg(self.0, records, &mut none, SendFlags::NOSIGNAL)?)
+        Ok(rustix::net::sendmsg(self.socket, records, &mut none, self.flags)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {
