@@ -152,7 +152,15 @@ fn what_the_configuration_names_and_is_wrong_is_1() {
         (&["--self-signed"], "no address is for TLS: add --listen-tls ADDR:PORT, as in"),
         (&["--tls-client-ca", "ca.pem"], "--tls-client-ca is set, and no address is for TLS"),
         (
-            &["--self-signed", "--listen-tls", "[::]:1", "--listen", "[::1]:1"],
+            &[
+                "--self-signed",
+                "--code-cache",
+                "later",
+                "--listen-tls",
+                "[::]:1",
+                "--listen",
+                "[::1]:1",
+            ],
             "--listen-tls [::]:1 is the address of --listen [::1]:1; choose another port",
         ),
         (&["--listen", "[::]:1", "--listen", "[::]:1"], "--listen [::]:1 is set twice"),
