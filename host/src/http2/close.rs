@@ -15,6 +15,10 @@ const FIRST_LOOK: Duration = Duration::from_millis(10);
 /// no more: the window of the connection bounds their content, and few have megabytes of fields.
 const MOST_READS: u32 = 256;
 
+/// The same of a client that sent too much that is no request: what it had on its way when it was
+/// told so, and not what it goes on with.
+const MOST_READS_OF_A_FLOOD: u32 = 16;
+
 impl Connection<'_, '_> {
     /// Closes our half, and reads and throws away what the client still sends until it closes
     /// its half too. Otherwise the kernel would answer it with a reset, which destroys what is not
@@ -29,6 +33,8 @@ impl Connection<'_, '_> {
         let mut now = Instant::now();
         let drained_by = now + drain;
         let (mut pause, mut reads) = (FIRST_LOOK, 0);
+        let is_flooded = self.shared.wire().is_flooded;
+        let most_reads = if is_flooded { MOST_READS_OF_A_FLOOD } else { MOST_READS };
         loop {
             let look = self.shared.look();
             let next_look = self.shared.wire().stream.next_look(now, &mut pause);
@@ -40,7 +46,7 @@ impl Connection<'_, '_> {
             let until = if now < drained_by { next_look.min(drained_by) } else { next_look };
             match self.shared.wire().stream.discard(until).await {
                 Read::Eof | Read::Truncated | Read::Disconnected => return,
-                Read::Data if reads == MOST_READS => return,
+                Read::Data if reads == most_reads => return,
                 // A client that sends much goes behind those that ask.
                 Read::Data => {
                     reads += 1;
