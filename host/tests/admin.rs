@@ -249,6 +249,7 @@ fn json_has_these_keys() {
             "sandbox.system_calls",
             "sandbox.writes",
             "started",
+            "tls",
             "uptime_s",
             "version",
             "workers",

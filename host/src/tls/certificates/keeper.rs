@@ -154,11 +154,13 @@ impl Work {
         let mut numbers: Vec<usize> = (0..self.failures.len()).collect();
         loop {
             self.seen = self.store.stamps();
+            // Also on a busy machine there is an attempt after all of that time.
+            let is_last = began.elapsed() >= PATIENCE;
             let errors = self.attempt(&numbers, is_command);
             if errors.is_empty() {
                 break;
             }
-            if began.elapsed() >= PATIENCE {
+            if is_last {
                 for (number, error) in errors {
                     self.reject(number, &error, is_command);
                 }
