@@ -1,7 +1,5 @@
 //! A certificate authority of the tests: what it signs, and clients that trust it alone.
 
-#![allow(dead_code, reason = "the tests that use the rest come with the server's side")]
-
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

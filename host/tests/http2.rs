@@ -1,9 +1,10 @@
 //! HTTP/2 with prior knowledge: what the driver of a connection does.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use innkeeper::http2::{self, Http2};
+use innkeeper::transport;
 
 use crate::fixture::{Setup, Stream, TestServer, write};
 use crate::http2_client::{Http2Client, Response, kind};
@@ -31,6 +32,11 @@ fn get(server: &TestServer, path: &str) -> Response {
 #[test]
 fn response_is_that_of_http1() {
     let server = setup().start();
+    // Files that were written just now have no tag.
+    let began = Instant::now();
+    while server.get("/hello.txt").field("etag").is_none() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it gets no tag");
+    }
     for path in ["/hello.txt", "/docs/", "/docs", "/missing", "/empty.txt", "/range.txt"] {
         let (response, expected) = (get(&server, path), server.get(path));
         assert_eq!(response.status, expected.status(), "{path}");
@@ -144,4 +150,35 @@ fn stop_announces_itself_and_waits_for_requests_in_flight() {
     assert_eq!(client.goaway.as_ref().map(|goaway| goaway.1), Some(stream));
     drop(client);
     assert_eq!(stop.join().unwrap(), 0);
+}
+
+/// curl 7.88 sees no response if both arrive at once.
+#[test]
+fn reset_of_an_unfinished_request_comes_some_time_after_its_response() {
+    let linger = Duration::from_millis(300);
+    let setup = setup();
+    let limits = transport::Limits { linger, ..setup.limits };
+    let server = Setup { limits, ..setup }.start();
+    for expect in [&[][..], &[("expect", "100-continue")]] {
+        let mut client = connect(&server);
+        let stream = client.next_stream();
+        let fields = [
+            (":method", "POST"),
+            (":path", "/hello.txt"),
+            (":scheme", "http"),
+            (":authority", "test"),
+            ("content-length", "3000000"),
+        ];
+        client.send_headers(stream, &[&fields, expect].concat(), false);
+        let response = client.response(stream);
+        assert_eq!((response.status, response.reset), (413, None));
+        let since = Instant::now();
+        let other = client.get("/hello.txt");
+        assert_eq!(client.response(other).body, b"hello\n");
+        while client.responses.get(&stream).is_none_or(|it| it.reset.is_none()) {
+            client.step().expect("a reset of the stream, not the end");
+        }
+        assert_eq!(client.responses[&stream].reset, Some(0));
+        assert!(since.elapsed() > linger / 2, "{:?}", since.elapsed());
+    }
 }

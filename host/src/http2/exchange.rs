@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
+use tokio::time::timeout;
 
 use super::body::{BodyError, Sender};
 use super::drain::{DrainError, drain};
@@ -29,13 +31,29 @@ pub(super) async fn exchange<'s>(
     stream: SendResponse<Piece<'s>>,
 ) {
     let (parts, mut body) = request.into_parts();
-    let head = Head::new(parts);
+    let mut out = Out { shared, stream };
+    respond(&Head::new(parts), &mut body, &mut out).await;
+    if !body.is_end_stream() {
+        // Boxed, as other streams would have room for it.
+        Box::pin(linger(&mut body, shared.limits.linger)).await;
+    }
+}
+
+/// Lets the client read a response that came before the end of its request: then the stream is
+/// dropped, and with it goes RST_STREAM (RFC 9113, section 8.1). curl 7.88 sees no response where
+/// both arrive at once. What it sends meanwhile, its window at most, is thrown away.
+async fn linger(body: &mut RecvStream, time: Duration) {
+    let _ = timeout(time, async { while let Some(Ok(_)) = body.data().await {} }).await;
+}
+
+/// Responds, without waiting for the rest of the request.
+async fn respond<'s>(head: &Head, body: &mut RecvStream, out: &mut Out<'s, '_, '_>) {
+    let shared = out.shared;
     let Shared { service, http2, peer, limits, .. } = *shared;
     let body_bytes = http2.limits.request.body_bytes;
     if http2.print_heads {
         diagnostics::show_head(peer.address, &head.shown());
     }
-    let mut out = Out { shared, stream };
     if shared.is_refused {
         let received = Received { version: Version::Http2, ..Received::default() };
         let mut record = service.begin_unread(peer, received);
@@ -63,7 +81,7 @@ pub(super) async fn exchange<'s>(
         true => Ok(()),
         false => {
             let time = limits.body;
-            drain(&mut body, fields, expects_continue, body_bytes, time, has_trailers).await
+            drain(body, fields, expects_continue, body_bytes, time, has_trailers).await
         }
     };
     let is_others = shared.hosts.is_some_and(|hosts| hosts.are_others(&request));

@@ -87,8 +87,6 @@ impl Http2Settings {
             local_resets: usize::from(self.max_local_resets),
             send_buffer: usize::try_from(self.send_buffer_size.as_u64()).unwrap_or(usize::MAX),
             header_table: u32::try_from(self.header_table_size.as_u64()).unwrap_or(u32::MAX),
-            // The rest has no settings yet.
-            ..Limits::default()
         }
     }
 }
