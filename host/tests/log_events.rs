@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Signal};
 
+use crate::authority::Authority;
 use crate::failing_machine::limit;
-use crate::fixture::{Client, site};
+use crate::fixture::{Client, Stream, site, write};
+use crate::http2_client::Http2Client;
 use crate::running::{Program, serving, until, workspace};
 use crate::wat_guest::{importing, module, replying};
 
@@ -229,7 +232,49 @@ fn json_access_log_has_the_documented_fields() {
         assert_eq!(fields.contains_key("aborted"), line.contains("large.bin"), "{line}");
         used.extend(fields.into_iter().map(|(name, _)| name));
     }
+    // The test below has them.
+    used.extend(OF_TLS.map(str::to_owned));
     assert_eq!(used, documented);
+}
+
+/// Fields of the JSON access log that only connections with TLS have.
+const OF_TLS: [&str; 3] = ["tls_version", "server_name", "client_name"];
+
+#[test]
+fn access_log_has_the_protocol_and_what_tls_tells() {
+    let folder = site();
+    let (root, pair) = (folder.path().join("root"), folder.path().join("pair.pem"));
+    let certificate = Authority::shared().leaf(&["localhost"]);
+    write(&pair, format!("{}{}", certificate.certificate, certificate.key).as_bytes());
+    let clients = folder.path().join("clients.pem");
+    write(&clients, Authority::shared().pem().as_bytes());
+    let lines = ["json", "combined"].map(|format| {
+        let [pair, clients] = [&pair, &clients].map(|path| path.to_str().unwrap());
+        let arguments = ["--access-log", format, "--listen-tls", "127.0.0.1:0"];
+        let tls = ["--tls-certificate", pair, "--tls-client-ca", clients];
+        let mut program = Program::start(serving(&root, &[&arguments[..], &tls].concat()), 1);
+        let line = program.wait_for("listening on https://");
+        let address = line.split("https://").nth(1).unwrap().trim().parse().unwrap();
+        let (chain, key) = Authority::shared().leaf(&["alice.example"]).der();
+        let mut config = Authority::shared().client_config_with(chain, key);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let mut client = Http2Client::new(Stream::tls(address, &Arc::new(config), "localhost"));
+        let stream = client.next_stream();
+        let fields = [(":method", "GET"), (":scheme", "https"), (":path", "/hello.txt")];
+        let fields = [&fields[..], &[(":authority", "localhost")]].concat();
+        client.send_headers(stream, &fields, true);
+        assert_eq!(client.response(stream).status, 200);
+        drop(client);
+        program.signal(Signal::TERM);
+        program.finish().1
+    });
+    let logged: serde_json::Value = serde_json::from_str(&lines[0]).expect(&lines[0]);
+    assert_eq!(OF_TLS.map(|name| &logged[name]), ["1.3", "localhost", "alice.example"]);
+    assert_eq!(
+        (&logged["protocol"], &logged["request"]),
+        (&"h2".into(), &"GET /hello.txt HTTP/2.0".into())
+    );
+    assert!(lines[1].contains(" \"GET /hello.txt HTTP/2.0\" 200 6 "), "{}", lines[1]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::any::TypeId;
 use std::fmt;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches};
@@ -104,6 +104,7 @@ fn is_number(setting: &Arg) -> bool {
     let parsed = setting.get_value_parser().type_id();
     [
         TypeId::of::<u16>(),
+        TypeId::of::<NonZeroU16>(),
         TypeId::of::<u32>(),
         TypeId::of::<NonZeroU32>(),
         TypeId::of::<NonZeroUsize>(),

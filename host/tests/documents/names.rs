@@ -13,10 +13,12 @@ use crate::running::{PROGRAM, Program, serving, told, workspace};
 const COMMANDS: [&str; 8] = ["", "new", "test", "check", "explain", "compile", "dev", "health"];
 
 /// Programs whose flags documents name beside ours.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 12] = [
     "cargo ",
+    "certbot ",
     "curl ",
     "git ",
+    "lego ",
     "kubernetes-validate ",
     "prlimit ",
     "rsync ",
