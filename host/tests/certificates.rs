@@ -469,6 +469,32 @@ fn folders_of_certbot_are_followed() {
     }
 }
 
+/// lego truncates the certificate, its issuer, a description and then the key, and writes each.
+#[test]
+fn folder_of_lego_is_followed() {
+    let authority = Authority::shared();
+    let renew = |folder: &Path| {
+        let pair = authority.leaf(&["a.example"]);
+        for (end, content) in [
+            ("crt", &pair.certificate),
+            ("issuer.crt", &authority.pem()),
+            ("json", &"{}".to_owned()),
+            ("key", &pair.key),
+        ] {
+            fs::write(folder.join(format!("a.example.{end}")), content).unwrap();
+        }
+        pair
+    };
+    let kept = Kept::start(|folder| {
+        renew(folder);
+        let path = |end: &str| folder.join(format!("a.example.{end}"));
+        options(vec![PairFiles { certificate: path("crt"), key: Some(path("key")) }])
+    });
+    for _ in 0..3 {
+        kept.wait_for(&renew(kept.folder.path()));
+    }
+}
+
 #[test]
 fn folder_that_is_gone_and_comes_back_is_followed() {
     let authority = Authority::shared();

@@ -367,3 +367,20 @@ fn is_accepted(address: SocketAddr, config: &Arc<ClientConfig>) -> bool {
     let mut byte = [0; 1];
     asked.and_then(|()| stream.read_exact(&mut byte)).is_ok()
 }
+
+#[test]
+fn unknown_name_gets_an_alert_where_that_is_set_and_is_logged() {
+    let authority = Authority::shared();
+    let place = Place::new(&authority.leaf(&["localhost"]));
+    let mut program = place.serve(&["--tls-unknown-name", "refuse"]);
+    let client = authority.client_config(&["http/1.1"]);
+    let socket = TcpStream::connect(program.addresses[1]).unwrap();
+    let name = ServerName::try_from("other.example").unwrap();
+    let mut stream =
+        StreamOwned::new(ClientConnection::new(Arc::clone(&client), name).unwrap(), socket);
+    let error = stream.conn.complete_io(&mut stream.sock).unwrap_err().to_string();
+    assert!(error.contains("UnrecognisedName"), "{error}");
+    let said = program.wait_for("no certificate for server name");
+    assert!(said.contains("server_name=other.example names=localhost"), "{said}");
+    get(&mut connect(program.addresses[1], &client));
+}

@@ -120,23 +120,20 @@ impl Pair {
     /// One line for people: names, expiry, kind of key.
     pub fn summary(&self, now: SystemTime) -> String {
         let names = self.names();
-        let days = |time: Duration| time.as_secs() / 86_400;
+        let days = |time: Duration| match time.as_secs() / 86_400 {
+            1 => "1 day".to_owned(),
+            days => format!("{days} days"),
+        };
         let time = match self.leaf.lifetime(now) {
             Lifetime::Early => {
                 format!("not valid before {}", clock::rfc3339_of(self.leaf.not_before))
             }
             Lifetime::Valid(left) | Lifetime::Due(left) => {
-                format!(
-                    "expires {} (in {} days)",
-                    clock::rfc3339_of(self.leaf.not_after),
-                    days(left)
-                )
+                format!("expires {} (in {})", clock::rfc3339_of(self.leaf.not_after), days(left))
             }
-            Lifetime::Expired(since) => format!(
-                "EXPIRED {} ({} days ago)",
-                clock::rfc3339_of(self.leaf.not_after),
-                days(since)
-            ),
+            Lifetime::Expired(since) => {
+                format!("EXPIRED {} ({} ago)", clock::rfc3339_of(self.leaf.not_after), days(since))
+            }
         };
         format!("{names}; {time}; {}", self.leaf.key.name())
     }
