@@ -162,3 +162,27 @@ fn hostile_frames_get_the_same_however_they_are_split() {
         Ok(())
     });
 }
+
+/// The judge is tried on itself: what goes wrong is noticed.
+#[test]
+fn case_that_goes_wrong_is_noticed() {
+    let server = start();
+    let judged = |text: &str| {
+        let cases = case::read("test", text).unwrap();
+        judge(&cases[0], &send(&server, &cases[0], Cut::Whole)?)
+    };
+    let get = "# case\n> GET 1 /hello.txt\n";
+    assert_eq!(judged(&format!("{get}= 1:200 open")), Ok(()));
+    assert_eq!(judged(&format!("{get}= 1:200 3:404? open")), Ok(()));
+    for wrong in ["= 1:404 open", "= open", "= 1:200 3:200 open", "= 1:CANCEL open", "= closed"] {
+        assert!(judged(&format!("{get}{wrong}")).is_err(), "{wrong}");
+    }
+    let bad = "# case\n> PING 1 - 12345678\n";
+    assert_eq!(judged(&format!("{bad}= goaway PROTOCOL_ERROR")), Ok(()));
+    for wrong in ["= open", "= closed", "= goaway NO_ERROR", "= 1:200 goaway PROTOCOL_ERROR"] {
+        assert!(judged(&format!("{bad}{wrong}")).is_err(), "{wrong}");
+    }
+    for text in ["# case\n> GET", "# case\n> NONE 1\n= open", "# case\n= 1:WHAT open"] {
+        assert!(case::read("test", text).is_err(), "{text}");
+    }
+}

@@ -9,7 +9,8 @@
 //! - `files`: files, and what is never sent. `versions`: what differs between two versions of a
 //!   file. `representations`: conditions, ranges, encodings.
 //! - `limits`: every wait and every size has its bound. `memory`: of crowds that read nothing.
-//! - `http2_patience`: slow and greedy clients of HTTP/2, and what comes first.
+//! - `http2_patience`, `http2_floods`: slow and greedy clients of HTTP/2, what comes first, and what
+//!   is too much.
 //! - `over_tls`: what differs over TLS. `https`: what policies learn of it, and how clients are
 //!   brought to it.
 //! - `rude`, `slow_readers`: clients that keep the server busy, reset, or read slowly. `clients`:
@@ -83,6 +84,7 @@ mod handshakes;
 mod hostile;
 mod hostile_http2;
 mod http2;
+mod http2_floods;
 mod http2_patience;
 mod https;
 mod inherited;

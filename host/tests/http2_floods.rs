@@ -1,0 +1,125 @@
+//! Honest clients of HTTP/2 that do much at once, and those that do too much.
+
+use innkeeper::http2::Http2;
+
+use crate::fixture::{Setup, Stream, TestServer, write};
+use crate::http2_client::{Http2Client, flag, frame, hpack, kind, setting};
+
+/// Codes of errors (RFC 9113, section 7).
+const REFUSED_STREAM: u32 = 7;
+const CANCEL: [u8; 4] = [0, 0, 0, 8];
+
+fn start() -> TestServer {
+    let http2 = Http2 { prior_knowledge: true, ..Http2::default() };
+    let server = Setup { http2, workers: 1, ..Setup::default() }.start();
+    write(&server.root().join("picture.bin"), &vec![b'x'; 1 << 20]);
+    server
+}
+
+fn connect(server: &TestServer) -> Http2Client<Stream> {
+    Http2Client::new(Stream::tcp(server.address))
+}
+
+/// HEADERS of a GET.
+fn get(stream: u32, path: &str) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in
+        [(":method", "GET"), (":scheme", "http"), (":authority", "test"), (":path", path)]
+    {
+        hpack::literal(&mut block, name, value);
+    }
+    frame(kind::HEADERS, flag::END_STREAM | flag::END_HEADERS, stream, &block)
+}
+
+fn reset(stream: u32) -> Vec<u8> {
+    frame(kind::RST_STREAM, 0, stream, &CANCEL)
+}
+
+/// So many streams from this one on.
+fn streams(first: u32, count: u32) -> impl Iterator<Item = u32> + Clone {
+    (0..count).map(move |nth| first + 2 * nth)
+}
+
+/// A user who leaves page after page, each with 100 pictures, before any has come: in one write, or
+/// after their first bytes.
+#[test]
+fn pages_of_a_hundred_pictures_that_are_left_keep_the_connection() {
+    let server = start();
+    for is_at_once in [true, false] {
+        let mut client = connect(&server);
+        for page in 0..20 {
+            let pictures = streams(1 + page * 202, 100);
+            let asked: Vec<_> = pictures.clone().flat_map(|one| get(one, "/picture.bin")).collect();
+            let left: Vec<_> = pictures.clone().flat_map(reset).collect();
+            match is_at_once {
+                true => client.send([asked, left].concat()),
+                false => {
+                    client.send(asked);
+                    client.step().expect("it is not closed");
+                    client.send(left);
+                }
+            }
+            // The page that follows.
+            let next = 1 + page * 202 + 200;
+            client.send(get(next, "/hello.txt"));
+            assert_eq!(client.response(next).body, b"hello\n", "page {page}");
+        }
+        assert_eq!(client.goaway, None);
+    }
+}
+
+#[test]
+fn resets_without_a_finished_response_end_the_connection() {
+    let server = start();
+    let mut client = connect(&server);
+    for stream in streams(1, 101) {
+        client.send([get(stream, "/picture.bin"), reset(stream)].concat());
+    }
+    assert_eq!(client.ended_by(), Some("ENHANCE_YOUR_CALM"));
+}
+
+#[test]
+fn streams_beyond_the_limit_are_refused_and_the_others_are_served() {
+    let server = start();
+    let mut client = Http2Client::with_settings(
+        Stream::tcp(server.address),
+        &[(setting::INITIAL_WINDOW_SIZE, 0)],
+    );
+    client.send(streams(1, 120).flat_map(|one| get(one, "/hello.txt")).collect::<Vec<_>>());
+    for stream in streams(201, 20) {
+        assert_eq!(client.response(stream).reset, Some(REFUSED_STREAM));
+    }
+    for stream in streams(1, 100) {
+        client.send_frame(kind::WINDOW_UPDATE, 0, stream, &[0, 0, 1, 0]);
+        assert_eq!(client.response(stream).body, b"hello\n");
+    }
+    assert_eq!(client.goaway, None);
+}
+
+/// MadeYouReset (CVE-2025-8671): the client has the server reset its streams.
+#[test]
+fn streams_that_the_server_is_made_to_reset_are_bounded() {
+    let server = start();
+    let mut client = connect(&server);
+    for stream in streams(1, 1000) {
+        client.send(get(stream, "/picture.bin"));
+        client.send_frame(kind::WINDOW_UPDATE, 0, stream, &0x7fff_ffff_u32.to_be_bytes());
+    }
+    assert_eq!(client.ended_by(), Some("ENHANCE_YOUR_CALM"));
+    let count = client.responses.values().filter(|one| one.reset.is_some()).count();
+    assert!(count <= 129, "{count} were reset");
+}
+
+/// Twice the usual room for each DATA frame, one PING for each response.
+#[test]
+fn client_that_makes_room_often_is_served() {
+    let server = start();
+    write(&server.root().join("small.bin"), &vec![b'x'; 20_000]);
+    let mut client = connect(&server);
+    for nth in 0..300_u64 {
+        client.send_frame(kind::PING, 0, 0, &nth.to_be_bytes());
+        let stream = client.get("/small.bin");
+        assert_eq!(client.response(stream).body.len(), 20_000);
+    }
+    assert_eq!(client.goaway, None);
+}
