@@ -1,9 +1,10 @@
 //! HTTP/2 with prior knowledge: what the driver of a connection does.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use innkeeper::http2::{self, Http2};
+use innkeeper::http2::{self, Http2, Places};
 use innkeeper::transport;
 
 use crate::fixture::{Setup, Stream, TestServer, write};
@@ -181,4 +182,31 @@ fn reset_of_an_unfinished_request_comes_some_time_after_its_response() {
         assert_eq!(client.responses[&stream].reset, Some(0));
         assert!(since.elapsed() > linger / 2, "{:?}", since.elapsed());
     }
+}
+
+#[test]
+fn stream_without_a_place_is_refused_and_the_first_of_a_connection_needs_none() {
+    let mut setup = setup();
+    setup.http2.places = Arc::new(Places::new(1));
+    let server = setup.start();
+    let fields = |path: &'static str| {
+        [(":method", "POST"), (":scheme", "http"), (":authority", "test"), (":path", path)]
+    };
+    let mut client = connect(&server);
+    // Their bodies are still to come.
+    let [first, second, third] = [(); 3].map(|()| {
+        let stream = client.next_stream();
+        client.send_headers(stream, &fields("/hello.txt"), false);
+        stream
+    });
+    assert_eq!(client.response(third).reset, Some(7), "REFUSED_STREAM");
+    let mut other = connect(&server);
+    let stream = other.get("/hello.txt");
+    assert_eq!(other.response(stream).status, 200);
+    for stream in [first, second] {
+        client.send_data(stream, b"", true);
+        assert_eq!(client.response(stream).status, 405);
+    }
+    let stream = client.get("/hello.txt");
+    assert_eq!(client.response(stream).status, 200);
 }

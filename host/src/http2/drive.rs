@@ -339,11 +339,22 @@ where
             // What streams gave it since the last time it takes now.
             self.nudge.take();
             match self.h2.poll_accept(context_of_h2) {
-                Poll::Ready(Some(Ok((request, respond)))) => {
+                Poll::Ready(Some(Ok((request, mut respond)))) => {
                     self.served += 1;
                     lock(&self.shared.wire).meter.accepted();
+                    let place = match self.is_open() {
+                        false => None,
+                        true => self.shared.http2.places.take(),
+                    };
+                    if self.is_open() && place.is_none() {
+                        respond.send_reset(Reason::REFUSED_STREAM);
+                        if let Some(metrics) = &self.shared.service.metrics {
+                            metrics.refused_stream(self.shared.peer.worker);
+                        }
+                        continue;
+                    }
                     let stream = (self.exchange)(request, respond);
-                    self.streams.begin(stream, context);
+                    self.streams.begin(stream, place, context);
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
                 Poll::Ready(None) => return Poll::Ready(Ok(())),

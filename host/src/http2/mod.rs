@@ -7,6 +7,7 @@
 //! - `wire`, `io`: the bytes between `h2` and the socket, with a cork.
 //! - `exchange`: one request and its response. `request`: the request; `drain`: its body.
 //!   `response`: the head of the response; `body`, `piece`: its body.
+//! - [`places`]: how many requests all connections may have in hand.
 //! - `settle`: what the client took of responses.
 //! - [`limits`]: how much, how many and how long, each with its reason.
 //! - `meter`: what a client sends beside its requests, and when that is too much.
@@ -28,6 +29,7 @@ mod meter;
 mod nudge;
 mod patience;
 mod piece;
+pub mod places;
 mod priority;
 mod request;
 pub(crate) mod response;
@@ -39,8 +41,11 @@ mod trailers;
 mod turns;
 mod wire;
 
+use std::sync::Arc;
+
 pub(crate) use body::SMALL_BYTES;
 pub use limits::Limits;
+pub use places::Places;
 pub(crate) use wire::CORK_BYTES;
 
 /// How the connections of a server speak HTTP/2.
@@ -53,4 +58,6 @@ pub struct Http2 {
     pub prior_knowledge: bool,
     /// Whether each request's head is printed among the diagnostics.
     pub print_heads: bool,
+    /// How many streams all connections may be responding to at a time.
+    pub places: Arc<Places>,
 }

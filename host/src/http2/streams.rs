@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use super::places::Place;
 use crate::diagnostics::context;
 
 /// Such streams, each polled when it can go on.
@@ -19,6 +20,8 @@ pub(super) struct Streams<F> {
 struct Waiting<F> {
     stream: Pin<Box<F>>,
     context: Option<Box<context::Kept>>,
+    /// Its place among those of the server, unless it was the first of its connection.
+    _place: Option<Place>,
 }
 
 impl<F: Future<Output = ()>> Future for Waiting<F> {
@@ -38,7 +41,7 @@ impl<F: Future<Output = ()>> Streams<F> {
     }
 
     /// Begins one. Most are over at once.
-    pub(super) fn begin(&mut self, stream: F, task: &mut Context<'_>) {
+    pub(super) fn begin(&mut self, stream: F, place: Option<Place>, task: &mut Context<'_>) {
         let mut stream = match self.spare.take() {
             Some(mut spare) => {
                 spare.set(stream);
@@ -48,7 +51,9 @@ impl<F: Future<Output = ()>> Streams<F> {
         };
         match stream.as_mut().poll(task) {
             Poll::Ready(()) => self.spare = Some(stream),
-            Poll::Pending => self.waiting.push(Waiting { stream, context: context::keep() }),
+            Poll::Pending => {
+                self.waiting.push(Waiting { stream, context: context::keep(), _place: place })
+            }
         }
     }
 

@@ -94,6 +94,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a stream of HTTP/2 for which there was no place.
+    pub fn refused_stream(&self, worker: usize) {
+        self.worker(worker).refused_streams.add(1);
+    }
+
     fn sum(&self, counter: impl Fn(&Worker) -> &Counter) -> u64 {
         self.workers.iter().map(|worker| counter(worker).get()).sum()
     }
@@ -160,6 +165,11 @@ impl Metrics {
                 "innkeeper_http_responses_aborted_total",
                 "Responses of which the client did not take all.",
                 [(vec![], self.sum(|worker| &worker.aborted))],
+            ),
+            counter(
+                "innkeeper_http2_refused_streams_total",
+                "Streams of HTTP/2 that were refused, as too many were being responded to.",
+                [(vec![], self.sum(|worker| &worker.refused_streams))],
             ),
             counter(
                 "innkeeper_connections_accepted_total",

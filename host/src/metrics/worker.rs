@@ -53,6 +53,8 @@ pub(super) struct Worker {
     pub(super) failures: [Counter; FailureKind::NAMES.len()],
     pub(super) body_bytes: Counter,
     pub(super) aborted: Counter,
+    /// Streams of HTTP/2 for which there was no place.
+    pub(super) refused_streams: Counter,
     pub(super) cache_hits: Counter,
     pub(super) handshakes: [Counter; Handshake::NAMES.len()],
     pub(super) response_time: Histogram<{ RESPONSE_BOUNDS.len() }>,

@@ -166,6 +166,7 @@ impl Settings {
             limits: self.http2.limits(&self.limits),
             prior_knowledge: self.http2.prior_knowledge,
             print_heads: self.log.verbose,
+            ..Http2::default()
         }
     }
 
