@@ -13,10 +13,12 @@ mod targets {
     pub mod connection;
     pub mod decide;
     pub mod fields;
+    pub mod frames;
     pub mod head;
     pub mod load;
     pub mod path;
     pub mod pieces;
+    pub mod records;
     pub mod reference;
 
     pub mod smith {
@@ -61,6 +63,16 @@ fn what_is_loaded_keeps_its_limits_or_is_refused_in_one_sentence() {
 #[test]
 fn connections_are_answered_the_same_however_they_are_split() {
     replay("connection", "http", targets::connection::run, 150);
+}
+
+#[test]
+fn records_of_any_size_carry_the_same() {
+    replay("records", "http", targets::records::run, 150);
+}
+
+#[test]
+fn frames_of_any_client_leave_the_next_one_served() {
+    replay("frames", "frames", targets::frames::run, 400);
 }
 
 /// Runs a target on all that is kept for it, and on so many mutations.

@@ -23,17 +23,20 @@ use innkeeper::in_flight::FILES;
 use innkeeper::server::Place;
 use innkeeper::server::connection::{Wires, serve};
 use innkeeper::service::Service;
+use innkeeper::tls;
 use innkeeper::transport::{self, SendScheduler};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::task::yield_now;
 
 use super::decide::{ATTEMPTS, default_guest, runtime};
 use super::head::narrow;
 use super::pieces::{Numbers, split};
+use super::records;
 use super::reference::answers::{Answer, Asks, answers};
 use super::reference::body::Framing;
 use super::reference::request::{After, Body, Request, Turn, turns};
@@ -55,17 +58,19 @@ const SETTLING: Duration = Duration::from_millis(150);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What stands outside the root, and in no answer.
-const SECRET: &[u8] = b"outside-secret";
+pub(super) const SECRET: &[u8] = b"outside-secret";
 
-struct World {
-    runtime: Runtime,
+pub(super) struct World {
+    pub(super) runtime: Runtime,
     _folder: TempDir,
     /// With the usual limits, and with narrow ones.
     wires: [(Limits, Arc<Wires>); 2],
+    /// With the usual ones, TLS and HTTP/2 with prior knowledge.
+    pub(super) others: Arc<Wires>,
 }
 
 thread_local! {
-    static WORLD: World = World::new();
+    pub(super) static WORLD: World = World::new();
 }
 
 /// Runs the target.
@@ -90,14 +95,14 @@ pub fn run(input: &[u8]) {
 }
 
 /// Whether the client would wait for `100 Continue` before it sends the body.
-fn is_patient(turn: &Turn) -> bool {
+pub(super) fn is_patient(turn: &Turn) -> bool {
     matches!(turn, Turn::Request(request, _)
         if request.expects_continue && request.framing != Framing::None)
 }
 
 /// Takes the answers apart and holds them against the turns. What differs from one time to
 /// the next is left out of what is given.
-fn check(received: &[u8], turns: &[Turn]) -> Vec<Answer> {
+pub(super) fn check(received: &[u8], turns: &[Turn]) -> Vec<Answer> {
     assert!(!received.windows(SECRET.len()).any(|window| window == SECRET), "the secret is out");
     assert!(!tells_failure(received), "it fails: {}", received.escape_ascii());
     let asks = |index: usize| match turns.get(index) {
@@ -152,7 +157,7 @@ fn check(received: &[u8], turns: &[Turn]) -> Vec<Answer> {
 }
 
 /// Whether an answer tells that the guest failed, or that there is no time for it.
-fn tells_failure(received: &[u8]) -> bool {
+pub(super) fn tells_failure(received: &[u8]) -> bool {
     let failures = [b"HTTP/1.1 500 ", b"HTTP/1.1 503 "];
     failures.iter().any(|failure| received.windows(failure.len()).any(|part| part == *failure))
 }
@@ -177,7 +182,7 @@ impl World {
     fn new() -> World {
         let folder = site();
         let one = NonZeroUsize::MIN;
-        let wires = |limits: Limits, options: Options| {
+        let wires = |limits: Limits, options: Options, tls: Option<tls::Server>| {
             let times = transport::Limits::default();
             let times = transport::Limits { first_byte: HOUR, head: HOUR, body: HOUR, ..times };
             let times = transport::Limits { idle: HOUR, stall: HOUR, drain: HOUR, ..times };
@@ -190,18 +195,20 @@ impl World {
                 scheduler: SendScheduler::new(1),
                 limits: times,
                 http1: Http1 { limits, print_heads: false },
-                tls: None,
-                http2: Http2::default(),
+                http2: Http2 { prior_knowledge: tls.is_some(), ..Http2::default() },
+                tls,
             };
             (limits, Arc::new(wires))
         };
         let listing = Options { list: true, compress: false, ..Options::default() };
-        let wires = [wires(Limits::default(), Options::default()), wires(narrow(), listing)];
-        World { runtime: runtime(), _folder: folder, wires }
+        let (_, others) = wires(Limits::default(), Options::default(), Some(records::server()));
+        let wires =
+            [wires(Limits::default(), Options::default(), None), wires(narrow(), listing, None)];
+        World { runtime: runtime(), _folder: folder, wires, others }
     }
 
     /// Gives all that comes back for these pieces, once the machine has time for it.
-    fn talk(&self, wires: &Arc<Wires>, pieces: &[&[u8]]) -> Vec<u8> {
+    pub(super) fn talk(&self, wires: &Arc<Wires>, pieces: &[&[u8]]) -> Vec<u8> {
         for _ in 1..ATTEMPTS {
             let received = self.talk_once(wires, pieces);
             if !tells_failure(&received) {
@@ -214,23 +221,7 @@ impl World {
     /// Sends these pieces, one after the other, and gives all that comes back.
     fn talk_once(&self, wires: &Arc<Wires>, pieces: &[&[u8]]) -> Vec<u8> {
         self.runtime.block_on(async {
-            let (client, server) = std::os::unix::net::UnixStream::pair().expect("a pair");
-            client.set_nonblocking(true).expect("a socket");
-            server.set_nonblocking(true).expect("a socket");
-            // A pair of Unix sockets does all that the server asks of TCP.
-            let server = std::net::TcpStream::from(OwnedFd::from(server));
-            let server = TcpStream::from_std(server).expect("a socket");
-            let mut client = UnixStream::from_std(client).expect("a socket");
-            let (_running, stopping) = watch::channel(false);
-            let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-            let serving = tokio::spawn(serve(
-                server,
-                peer,
-                Scheme::Http,
-                Arc::clone(wires),
-                stopping,
-                Place::uncounted(),
-            ));
+            let (mut client, serving) = connect(wires, Scheme::Http);
             let mut received = Vec::new();
             'sending: for piece in pieces {
                 let mut rest = *piece;
@@ -260,6 +251,25 @@ impl World {
             received
         })
     }
+}
+
+/// A client, and the task that serves it.
+pub(super) fn connect(wires: &Arc<Wires>, scheme: Scheme) -> (UnixStream, JoinHandle<()>) {
+    let (client, server) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    client.set_nonblocking(true).expect("a socket");
+    server.set_nonblocking(true).expect("a socket");
+    // A pair of Unix sockets does all that the server asks of TCP.
+    let server = std::net::TcpStream::from(OwnedFd::from(server));
+    let server = TcpStream::from_std(server).expect("a socket");
+    let client = UnixStream::from_std(client).expect("a socket");
+    let (running, stopping) = watch::channel(false);
+    let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    let wires = Arc::clone(wires);
+    let serving = tokio::spawn(async move {
+        let _running = running;
+        serve(server, peer, scheme, wires, stopping, Place::uncounted()).await;
+    });
+    (client, serving)
 }
 
 /// A site that has been left alone for long enough to have tags and dates.

@@ -7,6 +7,8 @@
 //! - [`decide`]: the default policy, natively and as wasm.
 //! - [`load`]: bytes that are, or are not, a guest.
 //! - [`connection`]: whole connections, however their bytes are split.
+//! - [`records`]: the same over TLS, in records of any size.
+//! - [`frames`]: HTTP/2.
 //!
 //! They are also run by `host/tests/fuzz.rs`, on stable Rust and for some seconds: so
 //! everything here is named by `super` and needs no fuzzer, and what needs wasm-smith is in a
@@ -15,9 +17,11 @@
 pub mod connection;
 pub mod decide;
 pub mod fields;
+pub mod frames;
 pub mod head;
 pub mod load;
 pub mod path;
 pub mod pieces;
+pub mod records;
 pub mod reference;
 pub mod smith;
