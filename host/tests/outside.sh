@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # Holds the server against clients that we did not write: curl, wget, aria2c, git
-# over plain HTTP, pip, apt, zsync, casync, ostree and Chromium, and behind nginx. Those that are not
-# installed are left out, and said to be; with INNKEEPER_TEST_STRICT=1 that is a failure, unless
-# INNKEEPER_TEST_LACKS names them. Run it on a built binary, and where there is room for a few
-# hundred MiB:
+# over plain HTTP, pip, apt, zsync, casync, ostree and Chromium, and behind nginx; and over TLS and
+# HTTP/2 (outside/tls.sh) many of these again, nghttp, h2load, httpx, Node, Firefox, and scanners of
+# TLS. Those that are not installed are left out, and said to be; with INNKEEPER_TEST_STRICT=1 that
+# is a failure, unless INNKEEPER_TEST_LACKS names them. Run it on a built binary, and where there is
+# room for a few hundred MiB; with names of checks, for these alone:
 #
-#     host/tests/outside.sh target/release/innkeeper
+#     host/tests/outside.sh target/release/innkeeper [CHECK...]
 set -euo pipefail
 
 program=$(realpath "${1:?name the program: host/tests/outside.sh target/release/innkeeper}")
+shift
+only=" $* "
+repository=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 server=
 cleanup() {
@@ -25,28 +29,38 @@ for _ in $(seq 400); do echo "the same line of text, again and again"; done >"$s
 touch -d '2020-01-02 03:04:05Z' "$site/page.txt"
 echo written >"$site/written.txt"
 
-"$program" "$site" --listen 127.0.0.1:0 --listing >"$work/access.log" 2>"$work/errors.log" &
+python3 -B "$repository/host/tests/outside/site.py" "$site"
+
+. "$repository/host/tests/outside/tls.sh"
+"$program" "$site" --listing --listen 127.0.0.1:0 --http2-prior-knowledge --listen-tls 127.0.0.1:0 \
+    --tls-certificate "$tls/chain.pem" --tls-key "$tls/leaf.key" \
+    >"$work/access.log" 2>"$work/errors.log" &
 server=$!
-url=
 for _ in $(seq 100); do
-    url=$(sed -n 's/^listening on //p' "$work/errors.log")
-    [ -z "$url" ] || break
+    http=$(sed -n 's/^listening on \(http:.*\)$/\1/p' "$work/errors.log")
+    https=$(sed -n 's/^listening on \(https:.*\)$/\1/p' "$work/errors.log")
+    [ -z "$https" ] || break
     sleep 0.1
 done
-[ -n "$url" ] || { cat "$work/errors.log"; exit 1; }
+[ -n "$https" ] || { cat "$work/errors.log"; exit 1; }
+# The name that the certificate has, and that browsers send.
+https=${https/127.0.0.1/localhost}
+url=$http
 
 failed=0
 # Runs a check, given as a function of the same name, in a folder of its own.
 check() { # tool, what it shows
     local name=$1 tool=${1%%-*} outcome
+    case "$only" in "  " | *" $name "*) ;; *) return ;; esac
     if ! command -v "$tool" >/dev/null; then
-        printf '%-16s left out: %s is not installed\n' "$name" "$tool"
+        printf '%-22s left out: %s is not installed\n' "$name" "$tool"
         case "${INNKEEPER_TEST_STRICT:-0}, ${INNKEEPER_TEST_LACKS:-} " in
         0,* | *" $tool "*) ;;
         *) failed=1 ;;
         esac
         return
     fi
+    rm -rf "$work/got/$name"
     mkdir -p "$work/got/$name"
     # Not as a condition: bash ignores `set -e` inside one, and with it all but the last step.
     set +e
@@ -54,9 +68,9 @@ check() { # tool, what it shows
     outcome=$?
     set -e
     if [ "$outcome" = 0 ]; then
-        printf '%-16s %s\n' "$name" "$2"
+        printf '%-22s %s\n' "$name" "$2"
     else
-        printf '%-16s FAILED: %s\n' "$name" "$2"
+        printf '%-22s FAILED: %s\n' "$name" "$2"
         sed 's/^/    /' "$work/got/$name.log"
         failed=1
     fi
@@ -120,7 +134,7 @@ git-clone() {
     git init -q repo && cd repo
     git config user.email test@example.org && git config user.name Test
     for n in $(seq 20); do echo "$n" >file && git add file && git commit -qm "commit $n"; done
-    cd .. && git clone -q --bare repo "$site/repo.git"
+    cd .. && rm -rf "$site/repo.git" && git clone -q --bare repo "$site/repo.git"
     git --git-dir="$site/repo.git" update-server-info
     git clone -q "$url/repo.git" copy && [ "$(git -C copy rev-list --count HEAD)" = 20 ]
 }
@@ -278,4 +292,32 @@ check zsync-delta "fetches what changed, by ranges"
 check casync-extract "from a static chunk store"
 check ostree-pull "from a static repository"
 check chromium-seek "seeks in a sound file, by ranges"
+
+echo "over TLS and HTTP/2:"
+url=$https
+trust
+check curl-http2 "h2 and http/1.1, TLS 1.2 and 1.3, uploads, and what is refused"
+check curl-prior-knowledge "HTTP/2 without TLS"
+check curl-parallel "36 files over one connection"
+check curl-wrong-port "HTTP on the port of TLS, and TLS on that of HTTP"
+check curl-resume "goes on with a download that was cut"
+check curl-ranges "one range, a suffix, two ranges"
+check curl-date "asks by date (-z)"
+check curl-etag "asks by entity tag"
+check curl-compressed "gets gzip, br and zstd, and decodes them"
+check openssl-resumes "sessions of TLS 1.2 and 1.3, without early data"
+check wget-continue "goes on with a download (-c)"
+check aria2c-https "200 MiB in eight parts at a time, the same bytes"
+check git-clone "over dumb HTTP"
+check pip-download "from a static simple index"
+check nghttp-page "a page with all that it names"
+check nghttp-upload "bodies with trailers, and Expect"
+check h2load-streams "1, 10 and 100 streams at a time, small and large windows, no failure"
+check httpx-http2 "300 responses at a time, conditions, ranges, uploads"
+check node-http2 "300 streams at a time, trailers, streams that are given up"
+check chromium-h2 "a page with all that it names, again, a sound, downloads that are given up"
+check firefox-h2 "a page with all that it names"
+check sslyze-intermediate "Mozilla's intermediate configuration"
+check sslscan-ciphers "versions, ciphers, nothing vulnerable"
+check testssl-findings "no finding above LOW"
 exit "$failed"

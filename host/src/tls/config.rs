@@ -76,6 +76,8 @@ fn build(
     };
     let mut config = builder.with_cert_resolver(Arc::clone(store) as _);
     config.alpn_protocols = protocols.to_vec();
+    // Scanners (testssl.sh) call it a fault where the client chooses among the suites.
+    config.ignore_client_order = true;
     // Keys for six hours, tickets for twelve.
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     // One for each connection, which then brings the next: a second would cost 3 % of a handshake,
