@@ -275,3 +275,23 @@ fn half_open_handshake_counts_as_a_connection_of_its_client() {
     assert_eq!(client.reply().status(), 429);
     drop(half_open);
 }
+
+#[test]
+fn alert_reaches_a_client_that_goes_on_sending() {
+    let server = TestServer::start();
+    let mut socket = TcpStream::connect(server.tls_address).unwrap();
+    let config = Authority::shared().client_config(&["imap"]);
+    let mut session =
+        rustls::ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
+    let mut hello = Vec::new();
+    session.write_tls(&mut hello).unwrap();
+    // As a client does that sends its request with its certificate.
+    hello.resize(hello.len() + 200_000, 0);
+    socket.write_all(&hello).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    let mut came = Vec::new();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.read_to_end(&mut came).expect("an end, and no reset");
+    // Its last record is the alert, encrypted: two bytes, their type and a tag.
+    assert_eq!(came[came.len() - 24..][..5], *b"\x17\x03\x03\x00\x13");
+}

@@ -25,6 +25,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Whether the client was sent an alert about it.
+    pub(crate) fn has_alert(&self) -> bool {
+        matches!(self, Failure::UnrecognizedName | Failure::Tls(_))
+    }
+
     /// How it is counted.
     pub(crate) fn outcome(&self) -> Handshake {
         match self {

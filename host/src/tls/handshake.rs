@@ -6,6 +6,7 @@
 //! does not keep those waiting that are served.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
@@ -28,6 +29,9 @@ const HANDSHAKE: u8 = 22;
 /// A fatal alert in a record: `unrecognized_name` (RFC 6066, section 3). `rustls` has no way to
 /// send it.
 const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];
+
+/// How long a client has to read why its handshake failed.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// What secures the connections of a server.
 pub struct Server {
@@ -95,7 +99,7 @@ impl Server {
         };
         tokio::select! {
             biased;
-            secured = handshake.complete() => secured,
+            secured = handshake.run() => secured,
             () = place.is_wanted() => Err(Failure::TooMany),
         }
     }
@@ -116,6 +120,26 @@ struct Handshake<'h, 's> {
 }
 
 impl Handshake<'_, '_> {
+    async fn run(&mut self) -> Result<Secured, Failure> {
+        let secured = self.complete().await;
+        if secured.as_ref().is_err_and(Failure::has_alert) {
+            self.part().await;
+        }
+        secured
+    }
+
+    /// Lets the client read why its handshake failed. Were the connection closed at once, what
+    /// still arrives would reset it, and the alert be lost.
+    async fn part(&mut self) {
+        if self.stream.end().await.is_err() {
+            return;
+        }
+        let deadline = self.deadline.min(Instant::now() + PARTING);
+        while self.stream.discard(deadline).await == Read::Data {
+            self.stream.slot().await;
+        }
+    }
+
     async fn complete(&mut self) -> Result<Secured, Failure> {
         let hello = self.hello().await?;
         self.stream.slot().await;

@@ -69,7 +69,8 @@ pub struct TlsSettings {
 
     /// TLS handshakes at a time
     ///
-    /// Further ones wait, as long as a handshake may take. One takes up to 64 KiB.
+    /// For a further one that ends which has been in progress for longest, if that is more than a
+    /// second. One takes up to 64 KiB.
     #[arg(id = "max_tls_handshakes", long = "max-tls-handshakes", value_name = "COUNT", default_value = "4096", value_parser = at_least_one, hide_short_help = true)]
     pub max_handshakes: NonZeroU32,
 
