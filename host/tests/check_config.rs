@@ -163,6 +163,7 @@ fn what_the_configuration_names_and_is_wrong_is_1() {
             ],
             "--listen-tls [::]:1 is the address of --listen [::1]:1; choose another port",
         ),
+        (&["--no-http2", "--http2-prior-knowledge"], "which switches HTTP/2 off; leave one out"),
         (&["--listen", "[::]:1", "--listen", "[::]:1"], "--listen [::]:1 is set twice"),
         (&["--guest", "none.wasm"], "cannot read the guest none.wasm: No such file"),
         (&["--guest", "file"], "file is rejected: not WebAssembly"),

@@ -6,10 +6,13 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::Arc;
 
 use rustix::process::Signal;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
-use crate::fixture::{Client, site, write};
+use crate::fixture::{Client, Stream, site, write};
 use crate::running::{PROGRAM, Program, serving, workspace};
 
 /// Runs it with arguments that it refuses, and gives exit code and message.
@@ -54,6 +57,44 @@ fn every_link_of_the_site_leads_somewhere() {
         }
     }
     assert!(followed > 10, "only {followed} links were found");
+}
+
+#[test]
+fn self_signed_is_tls_by_a_certificate_that_is_kept() {
+    let folder = site();
+    let cache = folder.path().join("cache");
+    let start = || {
+        let mut command = Command::new(PROGRAM);
+        command.arg(folder.path().join("root")).args(["--self-signed", "--code-cache"]).arg(&cache);
+        Program::start(
+            {
+                command.args(["--listen-tls", "127.0.0.1:0"]);
+                command
+            },
+            1,
+        )
+    };
+    let told = |program: &mut Program| {
+        let line = program.wait_for("self-signed certificate");
+        line[line.find("sha256=").unwrap()..].to_owned()
+    };
+    let mut program = start();
+    assert!(program.said.contains("listening on https://127.0.0.1:"), "{}", program.said);
+    let first = told(&mut program);
+    let file = cache.join("self-signed.pem");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let certificate = CertificateDer::from_pem_file(&file).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots);
+    let config = Arc::new(config.with_no_client_auth());
+    for name in ["localhost", "127.0.0.1"] {
+        let mut client = Client::over(Stream::tls(program.addresses[0], &config, name));
+        client.send(format!("GET / HTTP/1.1\r\nHost: {name}\r\n\r\n"));
+        assert_eq!(client.reply().status(), 200, "{name}");
+    }
+    drop(program);
+    assert_eq!(told(&mut start()), first);
 }
 
 #[test]

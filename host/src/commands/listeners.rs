@@ -36,6 +36,8 @@ enum Problem {
     NoCertificateForSocket(SocketAddr),
     /// A redirect to https, and no listener for it.
     UnusedRedirect,
+    /// HTTP/2 without TLS where there is to be no HTTP/2.
+    NoHttp2,
     /// Two listeners that keep each other from listening.
     SameAddress(Address, Address),
 }
@@ -69,6 +71,10 @@ impl fmt::Display for Problem {
                 "--redirect-to-https is set, and nothing listens for TLS: plain requests are \
                  redirected to hosts that a certificate of this server is for; add --listen-tls \
                  ADDR:PORT with a certificate, or leave it out",
+            ),
+            Problem::NoHttp2 => f.write_str(
+                "--http2-prior-knowledge is set, and --no-http2, which switches HTTP/2 off; leave \
+                 one out",
             ),
             Problem::SameAddress(one, other) if one == other => {
                 write!(f, "{} {} is set twice; leave one out", flag(one), one.socket)
@@ -136,6 +142,9 @@ impl Listeners {
         }
         if settings.https.redirect_to_https && !addresses.iter().any(is_for_tls) {
             problems.push(Problem::UnusedRedirect);
+        }
+        if settings.http2.disabled && settings.http2.prior_knowledge {
+            problems.push(Problem::NoHttp2);
         }
         if let Listeners::Set(addresses) = self {
             for (number, address) in addresses.iter().enumerate() {
