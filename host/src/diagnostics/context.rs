@@ -65,10 +65,12 @@ pub struct Kept {
 
 /// Keeps what the task works for. `None` outside of a connection.
 pub fn keep() -> Option<Box<Kept>> {
-    let kept = |context: &Box<Context>| {
-        Box::new(Kept { client: context.client.get(), request: context.request.borrow().clone() })
-    };
-    CONTEXT.try_with(kept).ok()
+    CONTEXT
+        .try_with(|context| {
+            let (client, request) = (context.client.get(), context.request.borrow().clone());
+            Box::new(Kept { client, request })
+        })
+        .ok()
 }
 
 /// The task goes on to work for that.

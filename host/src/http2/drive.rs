@@ -164,21 +164,17 @@ where
                     self.served = 0;
                     self.nudge.set();
                 }
-                Some(Event::Unlogged) => {
-                    if !self.wait_for_room_to_log().await {
-                        return self.shared.end(None);
-                    }
-                }
+                Some(Event::Unlogged) => match self.wait_for_room_to_log().await {
+                    true => {}
+                    false => return self.shared.end(None),
+                },
                 Some(Event::Flood) => {
                     self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                     self.nudge.set();
                 }
                 Some(Event::Alarm) => match self.timers.look(self.shared, self.is_open()) {
-                    Due::Nothing => {
-                        if !self.is_open() {
-                            self.streams.shrink();
-                        }
-                    }
+                    Due::Nothing if self.is_open() => {}
+                    Due::Nothing => self.streams.shrink(),
                     Due::End => {
                         self.h2.abrupt_shutdown(Reason::NO_ERROR);
                         self.nudge.set();
