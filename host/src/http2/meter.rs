@@ -54,7 +54,7 @@ pub(crate) struct Meter {
     resets_within: Duration,
     /// Bytes that are to come of the preface, and of a payload.
     preface_left: usize,
-    payload_left: u32,
+    payload_left: usize,
     /// What came of a frame's header.
     header: [u8; HEADER_BYTES],
     header_length: usize,
@@ -111,8 +111,8 @@ impl Meter {
                 bytes = &bytes[skipped..];
                 self.preface_left == 0
             } else if self.payload_left > 0 {
-                let skipped = bytes.len().min(self.payload_left as usize);
-                self.payload_left -= skipped as u32;
+                let skipped = bytes.len().min(self.payload_left);
+                self.payload_left -= skipped;
                 self.note_increment(&bytes[..skipped]);
                 if matches!(self.header[3], HEADERS | CONTINUATION) {
                     self.trailers.read(&bytes[..skipped]);
@@ -139,7 +139,7 @@ impl Meter {
         self.header_length = 0;
         let [high, middle, low, kind, flags, stream @ ..] = self.header;
         let length = u32::from_be_bytes([0, high, middle, low]);
-        self.payload_left = length;
+        self.payload_left = length as usize;
         self.increment = (kind == WINDOW_UPDATE && stream == [0; 4]).then_some(0);
         match kind {
             DATA => {

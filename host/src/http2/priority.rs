@@ -4,7 +4,7 @@ use crate::http::Request;
 
 /// The urgency of a request that says nothing else, and the least one (RFC 9218, section 4.1).
 const DEFAULT_URGENCY: u8 = 3;
-const LEAST_URGENCY: u64 = 7;
+const LEAST_URGENCY: u8 = 7;
 
 /// How urgent a response is beside others of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Priority {
     fn read(value: &[u8]) -> Priority {
         let mut priority = Priority { urgency: DEFAULT_URGENCY, is_incremental: false };
         let is_well_formed = dictionary(value, |key, item| match (key, item) {
-            (b"u", Item::Integer(urgency @ 0..=LEAST_URGENCY)) => priority.urgency = urgency as u8,
+            (b"u", Item::Integer(urgency @ 0..=LEAST_URGENCY)) => priority.urgency = urgency,
             (b"i", Item::Boolean(is_incremental)) => priority.is_incremental = is_incremental,
             // Others are to come, and values of another type or range count as none.
             (b"u", _) => priority.urgency = DEFAULT_URGENCY,
@@ -51,7 +51,7 @@ impl Priority {
 
 /// A value of a structured field, as far as it matters here.
 enum Item {
-    Integer(u64),
+    Integer(u8),
     Boolean(bool),
     Other,
 }

@@ -9,7 +9,7 @@ use super::field_count::FieldCount;
 const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 32;
-const PRIORITY_BYTES: u32 = 5;
+const PRIORITY_BYTES: usize = 5;
 
 /// Trailers that wait to be asked for: more than streams of any honest client have at a time.
 const MOST_WAITING: usize = 128;
@@ -22,8 +22,8 @@ pub(super) struct Trailers {
     /// Those that are being read, by their stream.
     reading: Option<(u32, FieldCount)>,
     /// Bytes of the frame that come before the block, and those that are left of the block.
-    skipped: u32,
-    block_left: u32,
+    skipped: usize,
+    block_left: usize,
     is_padded: bool,
     ends: bool,
     /// Streams whose trailers have come, and the number of their fields.
@@ -41,13 +41,13 @@ impl Trailers {
         self.reading = Some((stream, FieldCount::default()));
         self.is_padded = flags & PADDED != 0;
         self.skipped = if flags & PRIORITY != 0 { PRIORITY_BYTES } else { 0 };
-        self.block_left = length.saturating_sub(self.skipped);
+        self.block_left = (length as usize).saturating_sub(self.skipped);
         self.end_frame(flags);
     }
 
     /// Notes the header of CONTINUATION.
     pub(super) fn go_on(&mut self, flags: u8, length: u32) {
-        (self.is_padded, self.skipped, self.block_left) = (false, 0, length);
+        (self.is_padded, self.skipped, self.block_left) = (false, 0, length as usize);
         self.end_frame(flags);
     }
 
@@ -65,14 +65,14 @@ impl Trailers {
             && let Some((&padding, rest)) = part.split_first()
         {
             self.is_padded = false;
-            self.block_left = self.block_left.saturating_sub(u32::from(padding) + 1);
+            self.block_left = self.block_left.saturating_sub(usize::from(padding) + 1);
             part = rest;
         }
-        let skipped = part.len().min(self.skipped as usize);
-        self.skipped -= skipped as u32;
+        let skipped = part.len().min(self.skipped);
+        self.skipped -= skipped;
         part = &part[skipped..];
-        let block = &part[..part.len().min(self.block_left as usize)];
-        self.block_left -= block.len() as u32;
+        let block = &part[..part.len().min(self.block_left)];
+        self.block_left -= block.len();
         fields.read(block);
         if self.block_left == 0 {
             self.end_block();
@@ -128,9 +128,9 @@ mod tests {
     #[test]
     fn padding_priority_and_continuation_are_no_fields() {
         let mut trailers = begun();
-        let payload = b"\x03\x00\x00\x00\x01\x10\x82\x86\x00\x00\x00";
+        let payload: [u8; 11] = *b"\x03\x00\x00\x00\x01\x10\x82\x86\x00\x00\x00";
         for size in 1..=payload.len() {
-            trailers.begin(1, PADDED | PRIORITY, payload.len() as u32);
+            trailers.begin(1, PADDED | PRIORITY, 11);
             payload.chunks(size).for_each(|part| trailers.read(part));
             trailers.go_on(0, 0);
             trailers.go_on(0, 2);

@@ -175,7 +175,8 @@ fn kind_of(name: &str) -> Result<u8, &'static str> {
         "WINDOW_UPDATE",
         "CONTINUATION",
     ];
-    let at = names.iter().position(|one| *one == name).map(|at| at as u8);
+    let at = names.iter().position(|one| *one == name);
+    let at = at.and_then(|at| u8::try_from(at).ok());
     at.or_else(|| number(name)).ok_or("that is no kind")
 }
 

@@ -82,18 +82,19 @@ pub fn literal(block: &mut Vec<u8>, name: impl AsRef<[u8]>, value: impl AsRef<[u
 /// Appends a number with so many bits in its first byte, behind these others (RFC 7541, section
 /// 5.1).
 pub fn integer(block: &mut Vec<u8>, first: u8, bits: u32, number: usize) {
+    let byte = |number: usize| u8::try_from(number).unwrap();
     let most = (1 << bits) - 1;
     if number < most {
-        block.push(first | number as u8);
+        block.push(first | byte(number));
         return;
     }
-    block.push(first | most as u8);
+    block.push(first | byte(most));
     let mut rest = number - most;
     while rest >= 128 {
-        block.push(rest as u8 | 128);
-        rest >>= 7;
+        block.push(byte(rest % 128) | 128);
+        rest /= 128;
     }
-    block.push(rest as u8);
+    block.push(byte(rest));
 }
 
 /// The fields of a block. Panics if it is malformed, or uses a dynamic table.

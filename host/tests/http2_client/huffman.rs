@@ -33,12 +33,13 @@ pub fn decode(coded: &[u8]) -> Vec<u8> {
             };
             (code, length, first) = (code << 1 | u32::from(bit), length + 1, first << 1);
             let count = order[at..].iter().take_while(|&&one| LENGTHS[one] == length).count();
-            if let Some(offset) = code.checked_sub(first).filter(|&offset| offset < count as u32) {
+            let codes = u32::try_from(count).unwrap();
+            if let Some(offset) = code.checked_sub(first).filter(|&offset| offset < codes) {
                 let symbol = order[at + offset as usize];
                 decoded.push(u8::try_from(symbol).expect("no end of a string within it"));
                 break;
             }
-            (first, at) = (first + count as u32, at + count);
+            (first, at) = (first + codes, at + count);
         }
     }
 }
