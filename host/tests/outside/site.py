@@ -56,8 +56,8 @@ def main(folder):
         sound.setsampwidth(2)
         sound.setframerate(48000)
         sound.writeframes(bytes(48000 * 4 * 120))
-    (site / "seek.html").write_text(
-        """<!doctype html><html lang="en"><title>seek</title><link rel="icon" href="data:,">
+    (site / "sound.html").write_text(
+        """<!doctype html><html lang="en"><title>sound</title><link rel="icon" href="data:,">
 <audio src="tone.wav" preload="metadata"></audio><script>
 const audio = document.querySelector("audio");
 audio.onloadedmetadata = () => { audio.currentTime = 100; };
