@@ -314,22 +314,36 @@ pub fn unescape(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The client of this file is tried on itself: a conversation that goes wrong is
-/// noticed.
+/// The clients of this file are tried on themselves: a conversation that goes wrong is noticed,
+/// over each wire.
 #[test]
 fn a_conversation_that_goes_wrong_is_noticed() {
+    const REQUEST: &str = "# a\n> GET /hello.txt HTTP/1.1\n> Host: a\n>\n";
     let server = TestServer::start();
-    for text in [
-        "# a\n> GET /hello.txt HTTP/1.1\n> Host: a\n>\n< HTTP/1.1 404 Not Found\n< ...\n<",
-        "# a\n> GET /hello.txt HTTP/1.1\n> Host: a\n>\n< HTTP/1.1 200 OK\n<",
-        "# a\n> GET /hello.txt HTTP/1.1\n> Host: a\n>\n< HTTP/1.1 200 OK\n< ...\n<\n<< other\\n",
-        "# a\n> GET /hello.txt HTTP/1.0\n>\n< HTTP/1.1 200 OK\n< !Date\n< ...\n<",
-    ] {
+    let notices = |text: &str, play: &dyn Fn(Conversation<'_>) -> bool| {
         let lines: Vec<_> = text.lines().enumerate().collect();
-        let play = || Conversation::new("itself", &lines).play(server.connect());
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(play));
-        assert!(outcome.is_err(), "nothing was noticed in {text:?}");
+        let play = || play(Conversation::new("itself", &lines));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(play)).is_err()
+    };
+    let wires: [&dyn Fn(Conversation<'_>) -> bool; 3] = [
+        &|conversation| conversation.play(server.connect()),
+        &|conversation| conversation.play(server.connect_tls()),
+        &|conversation| conversation.play(Http2Wire::over(server.http2_stream())),
+    ];
+    for (nth, wire) in wires.into_iter().enumerate() {
+        let right = format!("{REQUEST}< HTTP/1.1 200 OK\n< ...\n<\n<< hello\\n\n= open");
+        assert!(!notices(&right, wire), "wire {nth}");
+        for answer in [
+            "< HTTP/1.1 404 Not Found\n< ...\n<",
+            "< HTTP/1.1 200 OK\n<",
+            "< HTTP/1.1 200 OK\n< ...\n<\n<< other\\n",
+            "< HTTP/1.1 200 OK\n< !Date\n< ...\n<",
+            "< HTTP/1.1 200 OK\n< Content-Length: 7\n< ...\n<",
+        ] {
+            assert!(notices(&format!("{REQUEST}{answer}"), wire), "wire {nth}: {answer:?}");
+        }
     }
-    let mut client: Client = server.connect();
-    client.expect_open();
+    let reset = "HTTP/2: reset by PROTOCOL_ERROR\n< HTTP/1.1 200 OK\n< ...\n<";
+    assert!(notices(&format!("{REQUEST}{reset}"), wires[2]), "a response instead of a reset");
+    server.connect().expect_open();
 }
