@@ -142,7 +142,8 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
         );
     }
     if http2_is_spoken(settings) {
-        let limits = settings.http2().limits;
+        let limits = settings.http2.limits(&settings.limits);
+        let most = connections * u64::from(limits.concurrent_streams);
         part(
             server,
             &[(connections, "connections")],
@@ -154,7 +155,8 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
         );
         part(
             server,
-            &[(connections, "connections"), (u64::from(limits.concurrent_streams), "streams")],
+            // One of each connection, and the places of all.
+            &[(most.min(connections + u64::from(settings.http2.max_requests)), "streams")],
             &[
                 // The list of fields, and the lines that a guest and the log get.
                 (2 * head, "request head"),
@@ -306,13 +308,13 @@ mod tests {
     fn tls_and_http2_have_their_parts_where_they_are_spoken() {
         let has = |flags: &[&str], expected: [bool; 2]| {
             let text = described(flags, 10);
-            let told = ["= 10 connections × (8.0 KiB idle TLS", "× 7 streams × (64.0 KiB request"];
+            let told = ["= 10 connections × (8.0 KiB idle TLS", "= 17 streams × (64.0 KiB request"];
             assert_eq!(told.map(|part| text.contains(part)), expected, "{flags:?}: {text}");
         };
-        has(&["--http2-max-streams", "7"], [false, false]);
-        has(&["--self-signed", "--http2-max-streams", "7"], [true, true]);
-        has(&["--self-signed", "--http2-max-streams", "7", "--no-http2"], [true, false]);
-        has(&["--http2-prior-knowledge", "--http2-max-streams", "7"], [false, true]);
+        has(&["--http2-max-requests", "7"], [false, false]);
+        has(&["--self-signed", "--http2-max-requests", "7"], [true, true]);
+        has(&["--self-signed", "--http2-max-requests", "7", "--no-http2"], [true, false]);
+        has(&["--http2-prior-knowledge", "--http2-max-requests", "7"], [false, true]);
     }
 
     #[test]

@@ -33,6 +33,13 @@ pub struct Http2Settings {
     #[arg(id = "http2_max_streams", long = "http2-max-streams", value_name = "COUNT", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=10_000), hide_short_help = true)]
     pub max_streams: u32,
 
+    /// Streams at a time of all connections, beside one of each
+    ///
+    /// Further ones are refused, and the client may send them again. Most responses are over at
+    /// once, and need no place among these.
+    #[arg(id = "http2_max_requests", long = "http2-max-requests", value_name = "COUNT", default_value = "16384", value_parser = clap::value_parser!(u32).range(1..=10_000_000), hide_short_help = true)]
+    pub max_requests: u32,
+
     /// Streams that a client may open and reset before the server gets to them
     ///
     /// More end the connection (ENHANCE_YOUR_CALM). As many as streams at a time, as a browser

@@ -22,6 +22,7 @@ pub mod tls;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::ArgPredicate;
@@ -32,7 +33,7 @@ use crate::files::Options;
 use crate::guest::GuestLimits;
 use crate::guest::release::active::FailurePolicy;
 use crate::http::Scheme;
-use crate::http2::Http2;
+use crate::http2::{Http2, Places};
 use crate::transport::Address;
 
 /// The port of the notes that the project began with, for this machine alone.
@@ -166,7 +167,7 @@ impl Settings {
             limits: self.http2.limits(&self.limits),
             prior_knowledge: self.http2.prior_knowledge,
             print_heads: self.log.verbose,
-            ..Http2::default()
+            places: Arc::new(Places::new(self.http2.max_requests as usize)),
         }
     }
 
