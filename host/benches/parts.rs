@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use divan::{Bencher, black_box};
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest};
-use innkeeper::http::{Field, Peer, Response, Scheme};
+use innkeeper::http::{Field, Peer, Response};
 use innkeeper::http1::Limits;
 use innkeeper::http1::head::Head;
 use innkeeper::http1::response_head::{self, Persistence};

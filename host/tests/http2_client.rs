@@ -16,10 +16,8 @@ pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub mod kind {
     pub const DATA: u8 = 0;
     pub const HEADERS: u8 = 1;
-    pub const PRIORITY: u8 = 2;
     pub const RST_STREAM: u8 = 3;
     pub const SETTINGS: u8 = 4;
-    pub const PUSH_PROMISE: u8 = 5;
     pub const PING: u8 = 6;
     pub const GOAWAY: u8 = 7;
     pub const WINDOW_UPDATE: u8 = 8;
@@ -32,17 +30,13 @@ pub mod flag {
     pub const END_STREAM: u8 = 1;
     pub const END_HEADERS: u8 = 4;
     pub const PADDED: u8 = 8;
-    pub const PRIORITY: u8 = 32;
+    pub const PRIORITY: u8 = 0x20;
 }
 
 /// Settings (RFC 9113, section 6.5.2).
 pub mod setting {
     pub const HEADER_TABLE_SIZE: u16 = 1;
-    pub const ENABLE_PUSH: u16 = 2;
-    pub const MAX_CONCURRENT_STREAMS: u16 = 3;
     pub const INITIAL_WINDOW_SIZE: u16 = 4;
-    pub const MAX_FRAME_SIZE: u16 = 5;
-    pub const MAX_HEADER_LIST_SIZE: u16 = 6;
 }
 
 /// Codes of errors (RFC 9113, section 7), by their numbers.

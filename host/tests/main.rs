@@ -55,7 +55,6 @@ mod authority;
 mod faulty_calls;
 mod fixture;
 mod fuse;
-#[allow(dead_code, reason = "a part is for tests that are still to come")]
 mod http2_client;
 mod running;
 mod skip;

@@ -157,11 +157,14 @@ fn check(server: &TestServer, case: &Case, stream: Stream) -> Result<String, Str
     }
 }
 
+/// What a place in the corpus tells that may come, and what came.
+type Outcomes = (BTreeSet<String>, BTreeSet<String>);
+
 #[test]
 fn every_hostile_request_gets_its_response_over_http2() {
     let http2 = Http2 { prior_knowledge: true, ..Http2::default() };
     let server = start_with(http2);
-    let used: Mutex<BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>> = Mutex::default();
+    let used: Mutex<BTreeMap<String, Outcomes>> = Mutex::default();
     check_each(&corpus(), |case| {
         let first = check(&server, case, server.http2_stream())?;
         if !case.http2.is_empty() {
