@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use x509_parser::prelude::X509Certificate;
+use x509_parser::public_key::PublicKey;
 
 use super::leaf::{Leaf, alternative_names};
 use crate::text::short_name;
@@ -26,7 +27,13 @@ pub enum ChainProblem {
     UselessNames,
     /// Its extended key usage has no `serverAuth`.
     NotForServers,
+    /// Its RSA key has this many bits.
+    LargeKey(usize),
 }
+
+/// Bits of an RSA key whose signature takes a worker no longer than dozens of requests do: a handshake
+/// takes 0.6 ms with 2,048 bits, 1.9 ms with 4,096, and eight times as long with twice as many.
+const USUAL_RSA_BITS: usize = 4096;
 
 impl fmt::Display for ChainProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,6 +61,11 @@ impl fmt::Display for ChainProblem {
             ChainProblem::NotForServers => {
                 f.write_str("its extended key usage lacks serverAuth: clients refuse it")
             }
+            ChainProblem::LargeKey(bits) => write!(
+                f,
+                "its RSA key has {bits} bits: each handshake keeps a worker busy for as long as \
+                 hundreds of requests do (2,048 bits, or ECDSA, are enough)"
+            ),
         }
     }
 }
@@ -77,6 +89,11 @@ pub(super) fn problems(
     {
         problems.push(ChainProblem::NotForServers);
     }
+    if let Ok(key @ PublicKey::RSA(_)) = first.public_key().parsed()
+        && key.key_size() > USUAL_RSA_BITS
+    {
+        problems.push(ChainProblem::LargeKey(key.key_size()));
+    }
     if chain.len() == 1 && first.issuer().as_raw() != first.subject().as_raw() {
         let issuer = short_name(&first.issuer().to_string());
         problems.push(ChainProblem::NoIntermediate { issuer });
@@ -92,4 +109,27 @@ pub(super) fn problems(
         }
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+
+    use super::{ChainProblem, problems};
+    use crate::tls::certificates::leaf::{Leaf, parse};
+
+    /// Made by openssl, as it takes seconds.
+    const LARGE: &[u8] = include_bytes!("../../../tests/certificates/rsa-8192.pem");
+
+    #[test]
+    fn rsa_key_of_unusual_size_is_a_problem() {
+        let der = CertificateDer::from_pem_slice(LARGE).expect("a certificate");
+        let certificate = parse(&der).expect("a certificate");
+        let leaf = Leaf::new(&certificate, &der);
+        let found = problems(&[certificate], &leaf, SystemTime::now());
+        assert_eq!(found, [ChainProblem::LargeKey(8192)]);
+    }
 }
