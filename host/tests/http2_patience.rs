@@ -9,6 +9,7 @@ use socket2::SockRef;
 
 use crate::fixture::{Setup, Stream, TestServer, write};
 use crate::http2_client::{Http2Client, flag, kind, setting};
+use crate::running::{Program, serving};
 
 /// How long a client may take nothing in these tests.
 const STALL: Duration = Duration::from_secs(2);
@@ -17,6 +18,7 @@ const MIB: usize = 1 << 20;
 
 /// Codes of errors (RFC 9113, section 7).
 const CANCEL: u32 = 8;
+const REFUSED_STREAM: u32 = 7;
 
 fn start(change: impl FnOnce(&mut transport::Limits)) -> TestServer {
     let http2 = Http2 { prior_knowledge: true, ..Http2::default() };
@@ -125,7 +127,8 @@ fn streams_of_a_slow_reader_are_not_reset() {
     let began = Instant::now();
     while began.elapsed() < 5 * STALL {
         client.step().expect("it is not closed");
-        sleep(Duration::from_millis(200));
+        // Slow, but within each stall on a busy machine, too.
+        sleep(Duration::from_millis(50));
     }
     assert!(streams.iter().all(|stream| client.responses[stream].reset.is_none()));
     assert_eq!(client.goaway, None);
@@ -168,6 +171,52 @@ fn header_block_that_does_not_end_ends_the_connection() {
         let took = began.elapsed();
         assert!((Duration::from_secs(1)..4 * STALL).contains(&took), "it took {took:?}");
     }
+}
+
+/// It has to be told, and takes nothing.
+#[test]
+fn client_that_is_to_be_told_of_the_end_and_takes_nothing_costs_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    write(&root.path().join("large.bin"), &vec![b'x'; 8 * MIB]);
+    let options = ["--http2-prior-knowledge", "--header-timeout", "200ms", "--send-timeout", "6s"];
+    let program = Program::start(serving(root.path(), &options), 1);
+    let stream = Stream::tcp(program.addresses[0]);
+    SockRef::from(stream.socket()).set_recv_buffer_size(4096).unwrap();
+    let most = (1 << 30) - 1;
+    let mut client = Http2Client::with_settings(stream, &[(setting::INITIAL_WINDOW_SIZE, most)]);
+    make_room(&mut client, 0, most);
+    client.get("/large.bin");
+    // The first byte of a frame that never comes.
+    client.send(b"\0");
+    sleep(STALL / 2);
+    let before = program.cpu_time();
+    sleep(STALL);
+    let spent = program.cpu_time() - before;
+    assert!(spent < STALL / 4, "it took {spent:?} of {STALL:?}");
+}
+
+#[test]
+fn client_that_never_acknowledges_the_end_is_refused_more() {
+    let server = start(|limits| limits.linger = Duration::from_millis(300));
+    let mut client = connect(&server, &[(setting::INITIAL_WINDOW_SIZE, 0)]);
+    // It stays open.
+    let open = client.get("/large.bin");
+    let served = client.get("/hello.txt");
+    make_room(&mut client, served, 100);
+    assert_eq!(client.response(served).status, 200);
+    client.acknowledges = false;
+    let stopping = std::thread::spawn(move || server.stop(4 * STALL));
+    while client.goaway.is_none() {
+        client.step().expect("it is told of the end first");
+    }
+    sleep(Duration::from_millis(500));
+    let late = client.get("/hello.txt");
+    make_room(&mut client, late, 100);
+    assert_eq!(client.response(late).reset, Some(REFUSED_STREAM));
+    client.send_frame(kind::RST_STREAM, 0, open, &CANCEL.to_be_bytes());
+    assert!(client.ended_by().is_some());
+    drop(client);
+    assert_eq!(stopping.join().unwrap(), 0);
 }
 
 #[test]

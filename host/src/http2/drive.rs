@@ -166,7 +166,7 @@ where
                 }
                 Some(Event::Unlogged) => match self.wait_for_room_to_log().await {
                     true => {}
-                    false => return self.shared.end(None),
+                    false => return End::Reset,
                 },
                 Some(Event::Flood) => {
                     self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -342,7 +342,9 @@ where
                         false => None,
                         true => self.shared.http2.places.take(),
                     };
-                    if self.is_open() && place.is_none() {
+                    // `h2` takes streams until the client has acknowledged that it is to send no
+                    // more, which one may never do.
+                    if self.timers.has_left() || (self.is_open() && place.is_none()) {
                         respond.send_reset(Reason::REFUSED_STREAM);
                         if let Some(metrics) = &self.shared.service.metrics {
                             metrics.refused_stream(self.shared.peer.worker);

@@ -25,6 +25,8 @@ pub(super) struct Timers {
     written: (u64, Instant),
     pause: Duration,
     alarm: Instant,
+    /// Whether it was told that the connection ends.
+    is_ending: bool,
 }
 
 /// What is due.
@@ -48,6 +50,7 @@ impl Timers {
             written: (0, now),
             pause: FIRST_LOOK,
             alarm: now + limits.first_byte,
+            is_ending: false,
         }
     }
 
@@ -75,7 +78,14 @@ impl Timers {
         self.alarm = self.alarm.min(now + self.limits.linger);
     }
 
-    /// Looks at what is due. It is idle where no stream `is_open`.
+    /// Whether it was told so long ago that a client which goes on does so on purpose: it had the
+    /// time of a round trip to acknowledge that.
+    pub(super) fn has_left(&self) -> bool {
+        self.leaves_since.is_some_and(|since| since.elapsed() >= self.limits.linger)
+    }
+
+    /// Looks at what is due. It is idle where no stream `is_open`. The end is told once: what is
+    /// left to send by then takes as long as the client does, if it takes something.
     pub(super) fn look(&mut self, shared: &Shared<'_, '_>, is_open: bool) -> Due {
         let now = Instant::now();
         let is_over = {
@@ -92,17 +102,24 @@ impl Timers {
         if buffered == 0 || written != self.written.0 || !is_line_idle {
             self.written = (written, now);
         }
+        if look == Look::Stalled || now >= self.written.1 + self.limits.stall {
+            return Due::Stalled;
+        }
+        if self.is_ending {
+            self.alarm = match look {
+                Look::Empty => now + FIRST_LOOK,
+                _ => wire.stream.next_look(now, &mut self.pause),
+            };
+            return Due::Nothing;
+        }
         let begun = wire.meter.begun();
         if let Some(begun) = begun
             && now >= begun + self.limits.head
         {
             tracing::debug!("frame or field section did not arrive in time");
-            return Due::End;
+            return self.end(now);
         }
-        if look == Look::Stalled || now >= self.written.1 + self.limits.stall {
-            return Due::Stalled;
-        }
-        let is_idle = !is_open && buffered == 0;
+        let is_idle = !is_open && buffered == 0 && wire.is_flushed();
         if look == Look::Left || !is_idle {
             self.last_active = now;
         }
@@ -112,7 +129,7 @@ impl Timers {
             end = end.min(since + self.limits.linger);
         }
         if is_idle && now >= end {
-            return Due::End;
+            return self.end(now);
         }
         if is_idle && look == Look::Empty {
             wire.stream.rest();
@@ -129,5 +146,11 @@ impl Timers {
             self.alarm = self.alarm.min(self.written.1 + self.limits.stall);
         }
         Due::Nothing
+    }
+
+    fn end(&mut self, now: Instant) -> Due {
+        self.is_ending = true;
+        self.alarm = now + FIRST_LOOK;
+        Due::End
     }
 }
