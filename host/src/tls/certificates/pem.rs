@@ -9,8 +9,12 @@ use super::error::{Binary, Problem};
 /// Names of sections that an error shows.
 const SHOWN: usize = 5;
 
-/// The characters of each.
-const SHOWN_CHARACTERS: usize = 40;
+/// Characters of the longest name of a section. Those that are in use have fewer.
+const MAX_NAME: usize = 40;
+
+/// What the first line of a section begins with, and ends with (RFC 7468, section 2).
+const BEGIN: &[u8] = b"-----BEGIN ";
+const DASHES: &[u8] = b"-----";
 
 /// What a file of PEM holds.
 #[derive(Debug, Default)]
@@ -44,7 +48,8 @@ impl Contents {
             return Ok(contents);
         }
         for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes) {
-            let (kind, der) = section.map_err(|error| Problem::MalformedPem(explain(&error)))?;
+            let (kind, der) =
+                section.map_err(|error| Problem::MalformedPem(explain(&error, bytes)))?;
             if kind == SectionKind::Certificate {
                 contents.certificates.push(der.into());
             } else if let Some(key) = PrivateKeyDer::from_pem(kind, der) {
@@ -90,27 +95,55 @@ impl Contents {
 /// The names of the sections that begin in it.
 fn sections(bytes: &[u8]) -> Vec<String> {
     let lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
-    let names = lines.filter_map(|line| {
-        let name = line.strip_prefix(b"-----BEGIN ")?.trim_ascii_end();
-        let name = String::from_utf8_lossy(name.strip_suffix(b"-----").unwrap_or(name));
-        Some(name.chars().take(SHOWN_CHARACTERS).collect())
-    });
-    names.collect()
+    let rests = lines.filter_map(|line| line.strip_prefix(BEGIN));
+    rests.map(|rest| name(rest).unwrap_or("a section with a malformed name").to_owned()).collect()
 }
 
-/// For an operator: what an editor or an interrupted copy does to a file.
-fn explain(error: &pem::Error) -> String {
+/// The name of a section (RFC 7468, section 2) that this is the rest of the first line of. Where
+/// line ends are lost the key follows, and that is shown to no one: not even a part of what only
+/// looks like a name.
+fn name(rest: &[u8]) -> Option<&str> {
+    let name = &rest[..memchr::memmem::find(rest, DASHES)?];
+    let is_of_a_name = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b' ');
+    let is_name = name.len() <= MAX_NAME && name.iter().all(is_of_a_name);
+    is_name.then(|| str::from_utf8(name).ok()).flatten()
+}
+
+/// For an operator: what an editor or an interrupted copy does to a file. No byte of a section's
+/// content is in it, which may be a key.
+fn explain(error: &pem::Error, bytes: &[u8]) -> String {
     match error {
-        pem::Error::MissingSectionEnd { end_marker } => format!(
-            "the end of section {} is missing; is the file truncated?",
-            String::from_utf8_lossy(end_marker)
-        ),
-        pem::Error::IllegalSectionStart { line } => {
-            format!("the line {} is incomplete", String::from_utf8_lossy(line))
+        pem::Error::MissingSectionEnd { .. } | pem::Error::IllegalSectionStart { .. } => {
+            unfinished(bytes)
         }
         pem::Error::Base64Decode(_) => "a section is not base64; is the file damaged?".to_owned(),
-        other => other.to_string(),
+        pem::Error::SectionTooLarge => "a section is too large".to_owned(),
+        _ => "it cannot be read".to_owned(),
     }
+}
+
+/// Says which section does not begin or end as it should.
+fn unfinished(bytes: &[u8]) -> String {
+    let lines: Vec<_> = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).collect();
+    let begins = lines.iter().enumerate();
+    let begins = begins.filter_map(|(at, line)| Some((at, line.strip_prefix(BEGIN)?)));
+    let begins: Vec<_> = begins.collect();
+    for (number, &(at, rest)) in begins.iter().enumerate() {
+        let Some(name) = name(rest) else {
+            return format!("line {} of it, a BEGIN line, is malformed", at + 1);
+        };
+        if !rest[name.len() + DASHES.len()..].trim_ascii().is_empty() {
+            return format!(
+                "more follows in the line of BEGIN {name}; were line ends lost, or written as \\n?"
+            );
+        }
+        let next = begins.get(number + 1).map_or(lines.len(), |(next, _)| *next);
+        let end = format!("-----END {name}-----");
+        if !lines[at..next].iter().any(|line| line.starts_with(end.as_bytes())) {
+            return format!("the end of section {name} is missing; is the file truncated?");
+        }
+    }
+    "a section has no end; is the file truncated?".to_owned()
 }
 
 /// What a file holds that is not text.
@@ -136,6 +169,7 @@ fn binary(bytes: &[u8]) -> Binary {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::{CertificateError, FileRole};
     use super::Contents;
     use rcgen::{CertificateParams, KeyPair};
 
@@ -188,6 +222,59 @@ mod tests {
             ),
         ] {
             assert_eq!(problem(bytes), expected, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn no_byte_of_a_key_is_in_a_message() {
+        let pem = KeyPair::generate().expect("a key").serialize_pem();
+        let content: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let lost = pem.replace('\n', "");
+        let shapes = [
+            (lost.clone(), "more follows in the line of BEGIN PRIVATE KEY; were line ends lost"),
+            (pem.replace('\n', "\\n"), "more follows in the line of BEGIN PRIVATE KEY"),
+            (pem.replace('\n', "\\r\\n"), "more follows in the line of BEGIN PRIVATE KEY"),
+            (pem.replace('\n', " "), "more follows in the line of BEGIN PRIVATE KEY"),
+            (lost.replace("-----END PRIVATE KEY-----", ""), "more follows in the line of BEGIN"),
+            (lost.replace("KEY-----M", "KEY M"), "line 1 of it, a BEGIN line, is malformed"),
+            (lost.replace("KEY-----M", "KEY----M"), "line 1 of it, a BEGIN line, is malformed"),
+            (lost.replace("PRIVATE KEY-----", ""), "line 1 of it, a BEGIN line, is malformed"),
+            (format!("-----BEGIN {content}-----\n"), "line 1 of it, a BEGIN line, is malformed"),
+            (pem.replace("KEY-----\n", "KEY--\n"), "line 1 of it, a BEGIN line, is malformed"),
+            (pem.replace("-----END", "-----and"), "the end of section PRIVATE KEY is missing"),
+            (pem[..pem.len() / 2].to_owned(), "the end of section PRIVATE KEY is missing"),
+            (pem.replacen("\nM", "\n!", 1), "a section is not base64"),
+            (lost.replace("PRIVATE", "ENCRYPTED PRIVATE"), "its key is encrypted"),
+            // None of these begins a section.
+            (format!(" {lost}"), "it is not PEM"),
+            (content.clone(), "it is not PEM"),
+            (format!("key: {lost}"), "it is not PEM"),
+            // It is not looked into, as one is encrypted.
+            (
+                format!("{lost}\n-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n"),
+                "its key is encrypted",
+            ),
+        ];
+        for (text, expected) in shapes {
+            for role in [FileRole::Key, FileRole::Combined, FileRole::ClientAuthorities] {
+                let read = Contents::parse(text.as_bytes()).and_then(|contents| match role {
+                    FileRole::Key => contents.key().map(|_| ()),
+                    _ => contents.certificates().map(|_| ()),
+                });
+                let problem = read.expect_err("no key and no certificate");
+                let error = CertificateError { role, path: "k".into(), problem };
+                let message = format!("{error:?} {error}");
+                // Not even four of its characters: names are in upper case and have no such.
+                let shown = content.as_bytes().windows(4).filter(|part| {
+                    part.iter().any(u8::is_ascii_lowercase)
+                        && part.iter().any(u8::is_ascii_uppercase)
+                        && memchr::memmem::find(message.as_bytes(), part).is_some()
+                });
+                assert_eq!(shown.count(), 0, "{message}");
+                if role == FileRole::Key {
+                    assert!(message.contains(expected), "{message}, not {expected}");
+                }
+            }
         }
     }
 
