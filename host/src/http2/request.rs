@@ -7,7 +7,7 @@ use ::http::{HeaderMap, Method as Name, header};
 use super::Limits;
 use crate::http::fault::check_host;
 use crate::http::host::is_host;
-use crate::http::request::{FieldLine, Version, request_line};
+use crate::http::request::{FieldLine, Version, request_line, trim};
 use crate::http::{Fault, Method, Peer, Request, Scheme, Tls};
 use crate::service::record::Received;
 
@@ -105,7 +105,11 @@ impl Head {
             (true, false) if tls.is_some() => return Err(Fault::Misdirected.into()),
             _ => {}
         }
-        if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
+        let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+        let is_number = |length: &header::HeaderValue| {
+            !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit)
+        };
+        if lengths.next().is_some_and(|length| !is_number(length)) || lengths.next().is_some() {
             return Err(Fault::ContentLength.into());
         }
         if self.line.len() > limits.request.line_bytes {
@@ -114,7 +118,9 @@ impl Head {
         if self.bytes() > limits.request.head_bytes {
             return Err(Fault::LargeHead.into());
         }
-        if headers.len() > limits.request.fields {
+        // Browsers send each cookie in a field of its own.
+        let fields = self.field_lines();
+        if fields.len() > limits.request.fields {
             return Err(Fault::ManyFields.into());
         }
         let request = Request {
@@ -124,7 +130,7 @@ impl Head {
             authority: uri.authority().map(|authority| authority.as_str()),
             target: target(&self.parts),
             version: Version::Http2,
-            fields: self.field_lines(),
+            fields,
             peer,
             tls,
         };
@@ -133,8 +139,11 @@ impl Head {
         // Fields are those of HTTP, or `h2` would not have passed them on, but for one byte that it
         // takes for part of a name.
         let is_name = |field: &FieldLine<'_>| !field.name.as_bytes().contains(&b'"');
+        // RFC 9113, section 8.2.1.
+        let is_trimmed = |field: &FieldLine<'_>| trim(field.value).len() == field.value.len();
+        let is_field = |field: &FieldLine<'_>| is_name(field) && is_trimmed(field);
         let is_visible = |byte| matches!(byte, b'!'..=b'~');
-        if !request.target.bytes().all(is_visible) || !request.fields.iter().all(is_name) {
+        if !request.target.bytes().all(is_visible) || !request.fields.iter().all(is_field) {
             return Err(Refusal::Malformed);
         }
         debug_assert!(request.is_well_formed(), "{request:?}");
