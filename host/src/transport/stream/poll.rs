@@ -57,6 +57,7 @@ impl<'a> Stream<'a> {
         bytes: &[u8],
     ) -> Poll<Result<usize, SendError>> {
         loop {
+            ready!(self.poll_begun_wait(context))?;
             match self.step(bytes, &[], More::No) {
                 Ok(sent) => return Poll::Ready(Ok(sent)),
                 Err(error) => ready!(self.poll_after(error, context))?,
@@ -67,12 +68,22 @@ impl<'a> Stream<'a> {
     /// Hands over what was taken to be sent and is still here: records of TLS.
     pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         while self.is_unsent() {
+            ready!(self.poll_begun_wait(context))?;
             match self.step(&[], &[], More::No) {
                 Ok(_) => {}
                 Err(error) => ready!(self.poll_after(error, context))?,
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Goes on with a wait for room, if one has begun: what the client took meanwhile tells how
+    /// fast it is.
+    fn poll_begun_wait(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        match self.room_wait {
+            Some(_) => self.poll_room(context),
+            None => Poll::Ready(Ok(())),
+        }
     }
 
     /// Waits until it is worth another try, if there is one after this error.
@@ -154,5 +165,55 @@ impl<'a> Stream<'a> {
     pub(crate) fn has_slot(&mut self) {
         self.unsent.count();
         self.unsent.yield_to_crowd(&self.socket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::task::{Context, Poll};
+    use std::time::Duration;
+
+    use socket2::SockRef;
+    use tokio::net::TcpStream;
+
+    use super::Stream;
+    use crate::transport::send_scheduler::SendScheduler;
+    use crate::transport::unsent::UNSENT_LOW_WATERMARK;
+
+    #[test]
+    fn client_that_is_fast_is_given_more_in_advance() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+            let address = listener.local_addr().expect("an address");
+            let socket = TcpStream::connect(address).await.expect("a socket");
+            let (mut client, _) = listener.accept().expect("a connection");
+            let low_watermark = |stream: &Stream<'_>| {
+                SockRef::from(&stream.socket).tcp_notsent_lowat().expect("a value")
+            };
+            SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_LOW_WATERMARK).expect("set");
+            let scheduler = SendScheduler::new(1);
+            let mut stream = Stream::new(socket, scheduler.of(0), Duration::from_secs(30));
+
+            let content = vec![0; 64 << 10];
+            let fill = |context: &mut Context<'_>| {
+                while let Poll::Ready(sent) = stream.poll_send(context, &content) {
+                    sent.expect("sent");
+                }
+                Poll::Ready(())
+            };
+            poll_fn(fill).await;
+            assert_eq!(low_watermark(&stream), UNSENT_LOW_WATERMARK);
+
+            std::thread::spawn(
+                move || while client.read(&mut [0; 64 << 10]).is_ok_and(|n| n > 0) {},
+            );
+            poll_fn(|context| stream.poll_send(context, &content)).await.expect("sent");
+            assert!(stream.room_wait.is_none(), "the wait is over");
+            assert!(low_watermark(&stream) > UNSENT_LOW_WATERMARK, "{}", low_watermark(&stream));
+        });
     }
 }
