@@ -33,8 +33,9 @@ impl Proxies {
     /// appended what it knows of its client.
     ///
     /// The address is the last one that is no proxy of ours; what stands before it, any client may
-    /// have written. The scheme is the one that the proxy of that client tells. Where fewer are
-    /// told than there are proxies, they passed on the first.
+    /// have written. The scheme is the one that the proxy of that client tells. The proxies behind
+    /// it may each have appended one more, or passed it on as it was: then what stands before it is
+    /// the client's own. So it is known only if all that may be that proxy's are the same.
     pub fn client<'a>(
         &self,
         peer: IpAddr,
@@ -54,11 +55,12 @@ impl Proxies {
                 break;
             }
         }
-        let schemes = members(forwarded_proto);
-        // The peer told the last one. Each further hop is one proxy more.
-        let further = hops.saturating_sub(1);
-        let told = schemes.len().checked_sub(1).map(|last| last.saturating_sub(further));
-        Forwarded { client, scheme: told.and_then(|at| scheme(schemes[at])) }
+        let told = members(forwarded_proto);
+        // The peer's is the last one at the latest. Each further hop is one proxy more.
+        let may_be = &told[told.len().saturating_sub(hops.max(1))..];
+        let first = may_be.first().and_then(|name| scheme(name));
+        let is_certain = may_be.iter().all(|name| scheme(name) == first);
+        Forwarded { client, scheme: first.filter(|_| is_certain) }
     }
 }
 
@@ -67,7 +69,7 @@ impl Proxies {
 pub struct Forwarded {
     /// The client.
     pub client: IpAddr,
-    /// The scheme that it uses, if a trusted proxy tells it.
+    /// The scheme that it uses, if a trusted proxy tells it and the client cannot have written it.
     pub scheme: Option<Scheme>,
 }
 
@@ -139,9 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn scheme_is_the_one_that_the_proxy_of_the_client_tells() {
+    fn scheme_is_the_one_that_only_the_proxy_of_the_client_can_have_told() {
         let direct = &["192.0.2.1"][..];
         let twice = &["192.0.2.1, 10.0.0.2"][..];
+        let thrice = &["192.0.2.1, 10.0.0.3, 10.0.0.2"][..];
         for (forwarded_for, forwarded_proto, expected) in [
             (direct, &["https"][..], Some("https")),
             (direct, &["HTTP"], Some("http")),
@@ -153,15 +156,29 @@ mod tests {
             (direct, &["https, http"], Some("http")),
             (direct, &["https", "http"], Some("http")),
             (&["10.0.0.9, 192.0.2.1"], &["https, http, http"], Some("http")),
-            // The outer proxy's, where there are two.
-            (twice, &["https, http"], Some("https")),
-            (twice, &["http, https, http"], Some("https")),
+            // The outer proxy's, where there are two, if it is known which of them that is: the
+            // inner one may have passed on what the client wrote and the outer one appended to.
+            (twice, &["https, https"], Some("https")),
+            (twice, &["http", "http"], Some("http")),
+            (twice, &["https, http"], None),
+            (twice, &["http, https"], None),
+            (twice, &["http, https, https"], Some("https")),
+            (twice, &["https, http, http"], Some("http")),
+            (twice, &["http, https, http"], None),
             // The inner one passed on what the outer one told.
             (twice, &["https"], Some("https")),
-            (twice, &["https, unknown"], Some("https")),
+            (twice, &["https, unknown"], None),
             (twice, &["unknown, https"], None),
+            (twice, &["unknown"], None),
+            (twice, &[], None),
+            // Three, and fewer that tell.
+            (thrice, &["https, http"], None),
+            (thrice, &["http, https, http"], None),
+            (thrice, &["http, https, https, https"], Some("https")),
+            (thrice, &["https"], Some("https")),
             // Only proxies: the first of them is the client.
-            (&["10.0.0.3, 10.0.0.2"], &["http, https, http"], Some("https")),
+            (&["10.0.0.3, 10.0.0.2"], &["http, https, https"], Some("https")),
+            (&["10.0.0.3, 10.0.0.2"], &["https, http"], None),
             (&["unknown, 10.0.0.2"], &["https, http"], Some("http")),
         ] {
             let scheme = told(forwarded_for, forwarded_proto).scheme.map(|scheme| scheme.name());
