@@ -1,11 +1,17 @@
 //! Honest clients of HTTP/2 that do much at once, and those that do too much.
 
 use innkeeper::http2::Http2;
+use rustix::process::Signal;
 
-use crate::fixture::{Setup, Stream, TestServer, write};
+use crate::fixture::{Setup, Stream, TestServer, site, write};
 use crate::http2_client::{Http2Client, flag, frame, hpack, kind, setting};
+use crate::running::{Program, serving, told, until};
+
+/// A kind of frames (RFC 9113, section 6.3).
+const PRIORITY: u8 = 2;
 
 /// Codes of errors (RFC 9113, section 7).
+const PROTOCOL_ERROR: u32 = 1;
 const REFUSED_STREAM: u32 = 7;
 const CANCEL: [u8; 4] = [0, 0, 0, 8];
 
@@ -122,4 +128,68 @@ fn client_that_makes_room_often_is_served() {
         assert_eq!(client.response(stream).body.len(), 20_000);
     }
     assert_eq!(client.goaway, None);
+}
+
+/// A request that `h2` takes and that is none: a name has a byte that no name has.
+fn malformed(client: &mut Http2Client<Stream>) -> u32 {
+    client.request("GET", "/hello.txt", &[("a\"b", "")])
+}
+
+/// What is read of a request before its end shows that it is malformed.
+fn begin_post(client: &mut Http2Client<Stream>) -> u32 {
+    let stream = client.next_stream();
+    let fields = [(":method", "POST"), (":scheme", "http"), (":authority", "test")];
+    let fields = [&fields[..], &[(":path", "/hello.txt"), ("content-length", "3")]].concat();
+    client.send_headers(stream, &fields, false);
+    client.send_frame(kind::PING, 0, 0, &[0; 8]);
+    while client.step().expect("it is not closed").kind != kind::PING {}
+    stream
+}
+
+#[test]
+fn malformed_requests_are_logged_and_counted() {
+    let folder = site();
+    let flags = ["--http2-prior-knowledge", "--rate-limit", "1", "--access-log", "json"];
+    let flags = [&flags[..], &["--admin", "127.0.0.1:0"]].concat();
+    let mut program = Program::start(serving(&folder.path().join("root"), &flags), 1);
+    let admin = program.admin();
+    let mut client = Http2Client::new(Stream::tcp(program.addresses[0]));
+    let head = malformed(&mut client);
+    assert_eq!(client.response(head).reset, Some(PROTOCOL_ERROR));
+    let length = begin_post(&mut client);
+    client.send_data(length, b"four", true);
+    assert_eq!(client.response(length).reset, Some(PROTOCOL_ERROR));
+    let trailers = begin_post(&mut client);
+    client.send_data(trailers, b"abc", false);
+    client.send_headers(trailers, &[(":path", "/")], true);
+    assert_eq!(client.response(trailers).reset, Some(PROTOCOL_ERROR));
+    let aborted = "\ninnkeeper_http_responses_aborted_total 3\n";
+    until(|| told(admin, "/metrics").contains(aborted));
+    // Ten may come at once, and there may be another by now.
+    for _ in 0..9 {
+        malformed(&mut client);
+    }
+    let honest = client.get("/hello.txt");
+    let second = client.get("/hello.txt");
+    client.response(honest);
+    assert_eq!(client.response(second).status, 429);
+    drop(client);
+    program.signal(Signal::TERM);
+    let (_, out, _) = program.finish();
+    let lines: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let ends: Vec<_> = lines.iter().map(|line| (&line["status"], &line["aborted"])).collect();
+    assert_eq!(ends[..3], [(&400.into(), &true.into()); 3], "{out}");
+    assert_eq!(lines.len(), 14, "{out}");
+}
+
+#[test]
+fn malformed_requests_make_no_frames_good() {
+    let server = start();
+    let mut client = connect(&server);
+    for _ in 0..600 {
+        malformed(&mut client);
+        client.send_frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 1]);
+    }
+    assert_eq!(client.ended_by(), Some("ENHANCE_YOUR_CALM"));
 }

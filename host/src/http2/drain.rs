@@ -14,10 +14,21 @@ use tokio::time::timeout;
 pub(super) enum DrainError {
     /// The request gets a response with an error.
     Refused { status: u16, why: &'static str },
-    /// The stream was reset, by the client or for a fault of it.
+    /// The client reset the stream, or the connection ended.
     Reset,
-    /// The trailers have fields that they may not have: the stream is reset.
+    /// The body has not the length that was declared, or the trailers have fields that they may not
+    /// have: the stream is reset.
     Malformed,
+}
+
+impl DrainError {
+    fn of(error: &h2::Error) -> DrainError {
+        // `h2` resets the stream of a body that is malformed by itself.
+        match error.is_reset() && error.is_library() {
+            true => DrainError::Malformed,
+            false => DrainError::Reset,
+        }
+    }
 }
 
 const TOO_LARGE: DrainError =
@@ -74,7 +85,7 @@ async fn read_to_end(
                 let _ = body.flow_control().release_capacity(data.len());
                 allowance = allowance.checked_sub(data.len() as u64).ok_or(TOO_LARGE)?;
             }
-            Some(Some(Err(_))) => return Err(DrainError::Reset),
+            Some(Some(Err(error))) => return Err(DrainError::of(&error)),
             Some(None) => break,
         }
     }
@@ -83,6 +94,6 @@ async fn read_to_end(
             true => Ok(()),
             false => Err(DrainError::Malformed),
         },
-        Err(_) => Err(DrainError::Reset),
+        Err(error) => Err(DrainError::of(&error)),
     }
 }

@@ -337,7 +337,6 @@ where
             match self.h2.poll_accept(context_of_h2) {
                 Poll::Ready(Some(Ok((request, mut respond)))) => {
                     self.served += 1;
-                    lock(&self.shared.wire).meter.accepted();
                     let place = match self.is_open() {
                         false => None,
                         true => self.shared.http2.places.take(),
@@ -345,6 +344,7 @@ where
                     // `h2` takes streams until the client has acknowledged that it is to send no
                     // more, which one may never do.
                     if self.timers.has_left() || (self.is_open() && place.is_none()) {
+                        lock(&self.shared.wire).meter.accepted();
                         respond.send_reset(Reason::REFUSED_STREAM);
                         if let Some(metrics) = &self.shared.service.metrics {
                             metrics.refused_stream(self.shared.peer.worker);

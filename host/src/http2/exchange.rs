@@ -24,6 +24,8 @@ use crate::service::record::Received;
 use crate::service::{Body, Record, Response};
 use crate::tls::MISDIRECTED;
 
+const MALFORMED: &str = "the request is malformed";
+
 /// Responds to the request of a stream.
 pub(super) async fn exchange<'s>(
     shared: &'s Shared<'_, '_>,
@@ -55,6 +57,7 @@ async fn respond<'s>(head: &Head, body: &mut RecvStream, out: &mut Out<'s, '_, '
         diagnostics::show_head(peer.address, &head.shown());
     }
     if shared.is_refused {
+        lock(&shared.wire).meter.accepted();
         let received = Received { version: Version::Http2, ..Received::default() };
         let mut record = service.begin_unread(peer, received);
         let response = service.too_many_connections();
@@ -62,9 +65,15 @@ async fn respond<'s>(head: &Head, body: &mut RecvStream, out: &mut Out<'s, '_, '
     }
     let checked = head.request(&http2.limits, peer, shared.tls);
     let checked = checked.and_then(|request| Ok((read_expectation(&request)?, request)));
+    if !matches!(checked, Err(Refusal::Malformed)) {
+        lock(&shared.wire).meter.accepted();
+    }
     let (expects_continue, request) = match checked {
         Ok(checked) => checked,
-        Err(Refusal::Malformed) => return out.stream.send_reset(Reason::PROTOCOL_ERROR),
+        Err(Refusal::Malformed) => {
+            let mut record = service.begin_malformed(peer, head.received());
+            return out.reset(&mut record);
+        }
         Err(Refusal::Response(fault)) => {
             let mut record = service.begin_malformed(peer, head.received());
             let response = service.refuse(fault.status(), fault.why(), &record);
@@ -89,7 +98,10 @@ async fn respond<'s>(head: &Head, body: &mut RecvStream, out: &mut Out<'s, '_, '
         Ok(()) if is_others => service.refuse(421, MISDIRECTED, &record),
         Ok(()) => service.respond(&request, &mut record).await,
         Err(DrainError::Refused { status, why }) => service.refuse(status, why, &record),
-        Err(DrainError::Malformed) => return out.stream.send_reset(Reason::PROTOCOL_ERROR),
+        Err(DrainError::Malformed) => {
+            lock(&shared.wire).meter.malformed();
+            return out.reset(&mut record);
+        }
         Err(DrainError::Reset) => return,
     };
     let is_head = request.method == Method::Head;
@@ -103,6 +115,14 @@ struct Out<'s, 'c, 'a> {
 }
 
 impl<'a> Out<'_, '_, 'a> {
+    /// Resets the stream of a malformed request (RFC 9113, section 8.1.1), and finishes its record:
+    /// with the status that a response would have, and as aborted.
+    fn reset(&mut self, record: &mut Record<'a, '_>) {
+        let status = self.shared.service.refuse(400, MALFORMED, record).status;
+        Giving { shared: self.shared, record, status, tally: None, length: 0 }.finish(false);
+        self.stream.send_reset(Reason::PROTOCOL_ERROR);
+    }
+
     /// Sends a response, and finishes its record. If the method `is_head` the response has no
     /// body.
     async fn send(

@@ -188,7 +188,7 @@ impl Meter {
     }
 
     fn spend(&mut self, frames: u32) -> Result<(), Flood> {
-        self.spent += frames;
+        self.spent = self.spent.saturating_add(frames);
         if self.spent > self.max_frames { Err(Flood::Frames) } else { Ok(()) }
     }
 
@@ -203,9 +203,14 @@ impl Meter {
         self.made_good += Duration::from_secs(1) * frames / FRAMES_PER_SECOND;
     }
 
-    /// Notes a request that came with what was read.
+    /// Notes a request that came with what was read. One that is malformed makes nothing good.
     pub(crate) fn accepted(&mut self) {
         self.make_good(FRAMES_PER_REQUEST);
+    }
+
+    /// Notes that a request is malformed by its end: what it made good is spent again.
+    pub(crate) fn malformed(&mut self) {
+        self.spent = self.spent.saturating_add(FRAMES_PER_REQUEST);
     }
 
     /// Notes bytes of a response's content that `h2` was given, as the client had made room.

@@ -15,7 +15,9 @@ use crate::log::{Draft, Entry};
 use crate::metrics::{ActiveRequest, Decision, FailureKind, Protocol, Sample};
 
 /// The record of one request while it is served. Where neither log nor metrics want one it does
-/// not even look at the clock. Dropped before it is finished, it leaves no line.
+/// not even look at the clock. Dropped before it is finished, it leaves no line: the client
+/// left before its request was whole. A malformed one has its line, also where HTTP/2 resets its
+/// stream and sends no response.
 pub struct Record<'s, 'r> {
     service: &'s Service,
     /// The client, once it is known.
