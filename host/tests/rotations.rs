@@ -326,7 +326,8 @@ fn change_of_client_authorities_ends_what_the_former_ones_verified() {
         let place = Place::new(&server.leaf(&["localhost"]));
         let authorities = place.folder.path().join("certs/clients.pem");
         write(&authorities, one.pem().as_bytes());
-        let mut program = place.serve(&["--tls-client-ca", authorities.to_str().unwrap()]);
+        let flags = ["--tls-client-ca", authorities.to_str().unwrap()];
+        let mut program = place.serve(&[&flags[..], &["--tls-unknown-name", "refuse"]].concat());
         let address = program.addresses[1];
         let client = |authority: &Authority| {
             let (chain, key) = authority.leaf(&["client"]).der();
@@ -343,6 +344,14 @@ fn change_of_client_authorities_ends_what_the_former_ones_verified() {
         let (is_resumed, mut kept) = resumes(&of_one);
         assert!(is_resumed, "{version:?}: a session is resumed as long as nothing changes");
         assert!(!is_accepted(address, &of_other));
+        let mut config = (*of_one).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let mut http2 = Http2Client::new(connect(address, &Arc::new(config)));
+        // The connection is fit for its own host after a request for another one.
+        for (host, expected) in [("localhost", 200), ("other.example", 421), ("localhost", 200)] {
+            assert_eq!(status_of(&mut http2, host), expected, "{host}");
+        }
+        assert_eq!(http2.goaway, None);
         let new = authorities.with_extension("new");
         write(&new, other.pem().as_bytes());
         fs::rename(new, &authorities).unwrap();
@@ -353,7 +362,18 @@ fn change_of_client_authorities_ends_what_the_former_ones_verified() {
         let mut received = vec![0; 12];
         kept.read_exact(&mut received).unwrap();
         assert_eq!(received.escape_ascii().to_string(), "HTTP/1.1 421");
+        assert_eq!(status_of(&mut http2, "localhost"), 421);
+        assert_eq!(http2.ended_by(), Some("NO_ERROR"));
     }
+}
+
+/// The status of a response by HTTP/2.
+fn status_of(client: &mut Http2Client<Tls>, host: &str) -> u16 {
+    let stream = client.next_stream();
+    let fields =
+        [(":method", "GET"), (":scheme", "https"), (":authority", host), (":path", "/hello.txt")];
+    client.send_headers(stream, &fields, true);
+    client.response(stream).status
 }
 
 /// Whether a client gets a response. With TLS 1.3 it learns after its handshake that it does not.

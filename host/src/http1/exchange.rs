@@ -31,7 +31,9 @@ impl Connection<'_, '_> {
         let service = self.service;
         let mut record = service.begin(&head.request);
         let (response, mut persistence) = match self.drain(&head).await {
-            Ok(_) if self.hosts.is_some_and(|hosts| hosts.are_others(&head.request)) => {
+            Ok(_)
+                if self.hosts.is_some_and(|hosts| hosts.misdirection(&head.request).is_some()) =>
+            {
                 (service.refuse(421, MISDIRECTED, &record), Persistence::Close)
             }
             Ok(drained) => {

@@ -22,7 +22,7 @@ use crate::http::fault::read_expectation;
 use crate::http::{Method, Version};
 use crate::service::record::Received;
 use crate::service::{Body, Record, Response};
-use crate::tls::MISDIRECTED;
+use crate::tls::{MISDIRECTED, Misdirection};
 
 const MALFORMED: &str = "the request is malformed";
 
@@ -93,16 +93,20 @@ async fn respond<'s>(head: &Head, body: &mut RecvStream, out: &mut Out<'s, '_, '
             drain(body, fields, expects_continue, body_bytes, time, has_trailers).await
         }
     };
-    let is_others = shared.hosts.is_some_and(|hosts| hosts.are_others(&request));
-    let response = match drained {
-        Ok(()) if is_others => service.refuse(421, MISDIRECTED, &record),
-        Ok(()) => service.respond(&request, &mut record).await,
-        Err(DrainError::Refused { status, why }) => service.refuse(status, why, &record),
-        Err(DrainError::Malformed) => {
+    let misdirection = shared.hosts.and_then(|hosts| hosts.misdirection(&request));
+    let response = match (drained, misdirection) {
+        (Ok(()), None) => service.respond(&request, &mut record).await,
+        (Ok(()), Some(why)) => Response {
+            // Clients that do not try again elsewhere would get nothing else by it.
+            close: why == Misdirection::Authorities,
+            ..service.refuse(421, MISDIRECTED, &record)
+        },
+        (Err(DrainError::Refused { status, why }), _) => service.refuse(status, why, &record),
+        (Err(DrainError::Malformed), _) => {
             lock(&shared.wire).meter.malformed();
             return out.reset(&mut record);
         }
-        Err(DrainError::Reset) => return,
+        (Err(DrainError::Reset), _) => return,
     };
     let is_head = request.method == Method::Head;
     out.send(response, is_head, Priority::of(&request), &mut record).await;

@@ -2,8 +2,11 @@
 //!
 //! A browser sends requests for several hosts by one connection where a certificate has the
 //! names of all of them (RFC 9113, section 9.1.1). That is right as long as a connection of its
-//! own would have the same certificate and ask the client for the same one. A client that named
-//! no server, or asks for an address, is never sent away: it is a probe or a balancer.
+//! own would have the same certificate. A client that named no server, or asks for an address, may
+//! ask for any host: it is a probe or a balancer.
+//!
+//! A connection whose client was judged by other authorities than those of now is for no request
+//! at all, whatever the client named. It ends, so that the client makes a new one.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,6 +17,15 @@ use crate::http::{Request, Tls};
 
 /// What a client is told that sends a request by the wrong connection.
 pub const MISDIRECTED: &str = "this connection is not for the host of the request";
+
+/// Why a request is sent by the wrong connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misdirection {
+    /// Its host is another's. The connection is fit for requests to its own.
+    Host,
+    /// The authorities of clients are others now. The connection is fit for no request: it ends.
+    Authorities,
+}
 
 /// The hosts that one connection is for.
 pub struct Hosts {
@@ -29,14 +41,14 @@ impl Hosts {
         Hosts { certificates, client_auth }
     }
 
-    /// Whether a request is to be sent by another connection: it gets 421.
-    pub fn are_others(&self, request: &Request<'_>) -> bool {
-        let Some(tls) = request.tls else { return false };
+    /// Why a request is to be sent by another connection, if it is: it gets 421.
+    pub fn misdirection(&self, request: &Request<'_>) -> Option<Misdirection> {
+        let tls = request.tls?;
         // The certificate of the client was judged by a rule that no longer holds.
         if self.certificates.client_auth().id != self.client_auth {
-            return true;
+            return Some(Misdirection::Authorities);
         }
-        self.is_other(tls, request.host())
+        self.is_other(tls, request.host()).then_some(Misdirection::Host)
     }
 
     fn is_other(&self, tls: &Tls, authority: Option<&str>) -> bool {
@@ -48,7 +60,7 @@ impl Hosts {
         if host.eq_ignore_ascii_case(named) || is_address(host) {
             return false;
         }
-        self.certificates.certificate_for(host) != self.certificates.certificate_for(named)
+        !self.certificates.have_one_certificate(host, named)
     }
 }
 
@@ -63,7 +75,7 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use super::Hosts;
+    use super::{Hosts, Misdirection};
     use crate::http::{Method, Peer, Request, Scheme, Tls, TlsVersion, Version};
     use crate::tls::certificates::{Options, PairFiles, Store, UnknownName};
 
@@ -90,12 +102,13 @@ mod tests {
         let store = Arc::new(Store::load(options).expect("certificates"));
         let client_auth = store.client_auth().id;
         let connection = Hosts::new(store, client_auth);
-        hosts.iter().map(|host| is_other(&connection, named, host)).collect()
+        let other = Some(Misdirection::Host);
+        hosts.iter().map(|host| misdirection(&connection, named, host) == other).collect()
     }
 
-    fn is_other(connection: &Hosts, named: Option<&str>, host: &str) -> bool {
+    fn misdirection(connection: &Hosts, named: Option<&str>, host: &str) -> Option<Misdirection> {
         let server_name = named.map(Into::into);
-        connection.are_others(&Request {
+        connection.misdirection(&Request {
             line: b"GET / HTTP/1.1",
             method: Method::Get,
             scheme: Scheme::Https,
@@ -134,6 +147,10 @@ mod tests {
         let pairs = vec![pair(directory.path(), &["a.test"])];
         let store = Store::load(Options { pairs, ..Options::default() }).expect("certificates");
         let old = store.client_auth().id.wrapping_sub(1);
-        assert!(is_other(&Hosts::new(Arc::new(store), old), None, "a.test"));
+        let connection = Hosts::new(Arc::new(store), old);
+        for named in [None, Some("a.test")] {
+            let found = misdirection(&connection, named, "a.test");
+            assert_eq!(found, Some(Misdirection::Authorities));
+        }
     }
 }

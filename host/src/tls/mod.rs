@@ -22,5 +22,5 @@ pub use config::Config;
 pub(crate) use failure::Failure;
 pub use handshake::Server;
 pub use limits::Limits;
-pub use misdirected::{Hosts, MISDIRECTED};
+pub use misdirected::{Hosts, MISDIRECTED, Misdirection};
 pub use self_signed::SelfSigned;

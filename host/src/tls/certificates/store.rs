@@ -126,7 +126,17 @@ impl Store {
     /// A client that has one connection may ask for another host by it: it gets that host's
     /// content if the certificate is the same (RFC 9113, section 9.1.1), and a 421 if not.
     pub fn certificate_for(&self, host: &str) -> Option<PairId> {
-        match self.active.load().index.find(host) {
+        self.certificate_in(&self.active.load().index, host)
+    }
+
+    /// Whether clients that ask for these two hosts get the same certificate, both at one moment.
+    pub fn have_one_certificate(&self, host: &str, other: &str) -> bool {
+        let active = self.active.load();
+        self.certificate_in(&active.index, host) == self.certificate_in(&active.index, other)
+    }
+
+    fn certificate_in(&self, index: &Index, host: &str) -> Option<PairId> {
+        match index.find(host) {
             [first, ..] => Some(PairId(*first)),
             [] if self.options.unknown_name == UnknownName::Refuse => None,
             [] => Some(PairId(0)),
