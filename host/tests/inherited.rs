@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::fixture::site;
+use crate::authority::Authority;
+use crate::fixture::{site, write};
 use crate::running::PROGRAM;
 
 /// Starts it with this as the socket that is handed over, and gives what it says in the end.
@@ -90,5 +91,32 @@ fn number_of_sockets_that_makes_no_sense_is_refused() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let said = refused(&format!("LISTEN_FDS={count}"), listener.into());
         assert!(said.contains("LISTEN_FDS"), "{count}: {said}");
+    }
+}
+
+#[test]
+fn check_counts_the_sockets_that_are_handed_over() {
+    for (names, expected) in [("https", true), ("http", false)] {
+        let folder = site();
+        let pair = Authority::shared().leaf(&["localhost"]);
+        let file = folder.path().join("pair.pem");
+        write(&file, format!("{}{}", pair.certificate, pair.key).as_bytes());
+        let script = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null";
+        let mut command = Command::new("timeout");
+        command.args(["60", "sh", "-c", script, PROGRAM, "--check"]);
+        command.arg(folder.path().join("root")).args(["--code-cache", "off"]);
+        // What is set does not count, as a socket is passed.
+        match expected {
+            true => command.arg("--tls-certificate").arg(&file),
+            false => command.args(["--listen-tls", "127.0.0.1:0"]),
+        };
+        let socket = OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap());
+        let output = command.env("LISTEN_FDNAMES", names).stdin(Stdio::from(socket)).output();
+        let output = output.unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        for part in ["idle TLS", "idle HTTP/2", "TLS handshakes"] {
+            assert_eq!(said.contains(part), expected, "{part} with {names}: {said}");
+        }
     }
 }

@@ -38,7 +38,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     findings.note("root", check_root(settings))?;
     let addresses = check_addresses(settings, &mut findings)?;
     check_tls::check(settings, &addresses, &mut findings)?;
-    let connections = possible_connections(settings);
+    let connections = possible_connections(settings, addresses.len());
     let all = settings.limits.max_connections.get();
     let possible = connections.as_ref().copied().unwrap_or(all);
     findings.note("connections", connections.map(|_| describe_connections(possible, all)))?;
@@ -49,7 +49,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     check_sandbox(settings, &mut findings)?;
     print(format_args!(
         "\nmemory, at most:\n{}\n",
-        worst_case::describe(&worst_case::parts(settings, possible))
+        worst_case::describe(&worst_case::parts(settings, &addresses, possible))
     ))?;
     match findings.problems {
         0 => findings.note("verdict", Ok("a server would start".to_owned()))?,
@@ -107,9 +107,9 @@ fn check_address(address: Address) -> anyhow::Result<String> {
     }
 }
 
-fn possible_connections(settings: &Settings) -> anyhow::Result<usize> {
+fn possible_connections(settings: &Settings, listeners: usize) -> anyhow::Result<usize> {
     let wanted = settings.limits.max_connections;
-    server::possible_connections(wanted, settings.worker_count(), settings.listen().len())
+    server::possible_connections(wanted, settings.worker_count(), listeners)
 }
 
 fn describe_connections(possible: usize, wanted: usize) -> String {

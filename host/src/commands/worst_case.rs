@@ -15,6 +15,7 @@ use crate::guest::runtime::engine::instances;
 use crate::http::Scheme;
 use crate::http1::UNLOGGED_BYTES;
 use crate::http2::{CORK_BYTES, SMALL_BYTES};
+use crate::server::Address;
 use crate::transport::session;
 use crate::transport::stream::READ_BYTES;
 use crate::transport::unsent::{CROWD, CROWD_LOW_WATERMARK, SHARED_BYTES, UNSENT_LOW_WATERMARK};
@@ -94,8 +95,9 @@ impl fmt::Display for Part {
     }
 }
 
-/// The parts of a server with these settings, for this many connections.
-pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
+/// The parts of a server with these settings, which listens at these addresses, for this many
+/// connections.
+pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usize) -> Vec<Part> {
     let workers = settings.worker_count().get() as u64;
     let connections = connections as u64;
     let (guest, compile) = (settings.guest_limits(), settings.guest.limits.compile_limits());
@@ -123,7 +125,7 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
             (if logs { UNLOGGED_BYTES as u64 + 5 * head } else { 0 }, "unlogged lines"),
         ],
     );
-    if settings.listen().iter().any(|address| address.scheme == Scheme::Https) {
+    if addresses.iter().any(|address| address.scheme == Scheme::Https) {
         part(
             server,
             &[(connections, "connections")],
@@ -141,7 +143,7 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
             &[(limits.handshake_bytes as u64, "received")],
         );
     }
-    if http2_is_spoken(settings) {
+    if http2_is_spoken(settings, addresses) {
         let limits = settings.http2.limits(&settings.limits);
         let most = connections * u64::from(limits.concurrent_streams);
         part(
@@ -247,12 +249,12 @@ pub(super) fn parts(settings: &Settings, connections: usize) -> Vec<Part> {
 }
 
 /// Whether HTTP/2 is spoken on one of the addresses.
-fn http2_is_spoken(settings: &Settings) -> bool {
+fn http2_is_spoken(settings: &Settings, addresses: &[Address]) -> bool {
     let is_spoken = |scheme| match scheme {
         Scheme::Https => true,
         Scheme::Http => settings.http2.prior_knowledge,
     };
-    !settings.http2.disabled && settings.listen().iter().any(|address| is_spoken(address.scheme))
+    !settings.http2.disabled && addresses.iter().any(|address| is_spoken(address.scheme))
 }
 
 /// Describes the parts, and their sums: a line for each.
@@ -285,7 +287,9 @@ mod tests {
 
     fn described(flags: &[&str], connections: usize) -> String {
         let typed = [&["innkeeper", "--workers", "2"], flags].concat();
-        describe(&parts(Arguments::parse_from(typed).settings(), connections))
+        let arguments = Arguments::parse_from(typed);
+        let settings = arguments.settings();
+        describe(&parts(settings, &settings.listen(), connections))
     }
 
     #[test]
@@ -320,7 +324,7 @@ mod tests {
     #[test]
     fn sum_is_that_of_the_parts() {
         let arguments = Arguments::parse_from(["innkeeper", "--admin", "127.0.0.1:1"]);
-        let parts = parts(arguments.settings(), 1_000);
+        let parts = parts(arguments.settings(), &arguments.settings().listen(), 1_000);
         for place in Place::ALL {
             let all = parts.iter().filter(|part| part.place == place);
             let sum: u64 = all.map(super::Part::total).sum();
