@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use rustix::process::geteuid;
 
 use super::certificates::leaf::Lifetime;
 use super::certificates::{Pair, PairFiles};
@@ -87,8 +88,11 @@ impl SelfSigned {
 
     /// The one of an earlier start, if it can be used for some time still.
     pub fn kept(&self) -> Option<Pair> {
-        let is_secret = fs::metadata(&self.file).is_ok_and(|data| data.mode() & 0o077 == 0);
-        let pair = Pair::load(&self.files()).ok().filter(|_| is_secret)?;
+        // Who may write to the directory must not choose the key: a link leads to another's file.
+        let is_ours = fs::symlink_metadata(&self.file).is_ok_and(|data| {
+            data.is_file() && data.uid() == geteuid().as_raw() && data.mode() & 0o077 == 0
+        });
+        let pair = is_ours.then(|| Pair::load(&self.files()).ok()).flatten()?;
         let names: Vec<_> = pair.leaf.names.iter().map(ToString::to_string).collect();
         let is_fresh = matches!(pair.leaf.lifetime(SystemTime::now()), Lifetime::Valid(_));
         (is_fresh && names == self.names()).then_some(pair)
@@ -146,7 +150,7 @@ mod tests {
     use super::SelfSigned;
     use std::fs::{self, Permissions};
     use std::net::IpAddr;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
     fn of(folder: &tempfile::TempDir, addresses: &[&str]) -> SelfSigned {
         let address = |text: &&str| text.parse::<IpAddr>().expect("an address");
@@ -184,6 +188,20 @@ mod tests {
         fs::write(&file, &second[..100]).expect("written");
         one.make().expect("made again");
         assert_ne!(fs::read(&file).expect("a file"), second);
+        // So is one that is elsewhere, or another user's.
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        let other = elsewhere.path().join("a.pem");
+        fs::rename(&file, &other).expect("moved");
+        symlink(&other, &file).expect("a link");
+        assert!(one.kept().is_none());
+        one.make().expect("made again");
+        assert!(fs::symlink_metadata(&file).expect("metadata").is_file() && other.exists());
+        // Only root can give files away.
+        if chown(&file, Some(65534), None).is_ok() {
+            assert!(one.kept().is_none());
+            one.make().expect("made again");
+            assert_ne!(fs::metadata(&file).expect("metadata").uid(), 65534);
+        }
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
         let nowhere = SelfSigned::new(&folder.path().join("none"), []).make();
         let error = nowhere.expect_err("no folder").to_string();
