@@ -21,8 +21,8 @@ pub(crate) fn head(response: &Response) -> ::http::Response<()> {
     let mut head = ::http::Response::new(());
     *head.status_mut() = StatusCode::from_u16(response.status).unwrap_or_default();
     *head.version_mut() = ::http::Version::HTTP_2;
-    let kept = response.fields.kept(|fields| template(fields, 0));
-    let mut fields = kept.cloned().unwrap_or_else(|| template(&response.fields, 3));
+    let kept = response.fields.kept(|fields| template(fields));
+    let mut fields = kept.cloned().unwrap_or_else(|| template(&response.fields));
     fields.insert(DATE, date());
     match response.content_length() {
         Some(length) => fields.insert(CONTENT_LENGTH, HeaderValue::from(length)),
@@ -32,9 +32,9 @@ pub(crate) fn head(response: &Response) -> ::http::Response<()> {
     head
 }
 
-/// The fields of a response with room for those that are its own: clones of it need no other.
-fn template(fields: &[Field], more: usize) -> HeaderMap {
-    let mut map = HeaderMap::with_capacity(fields.len() + more.max(3));
+/// The fields of a response, with `server` and with places for those that are set for each one.
+fn template(fields: &[Field]) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(fields.len() + 3);
     map.insert(SERVER, HeaderValue::from_static("innkeeper"));
     map.insert(DATE, HeaderValue::from_static(""));
     map.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));

@@ -95,7 +95,7 @@ impl Trailers {
         let Some(at) = self.waiting.iter().position(|(other, _)| *other == stream) else {
             return true;
         };
-        self.waiting.swap_remove(at).1 as usize == fields
+        self.waiting.remove(at).1 as usize == fields
     }
 }
 
@@ -154,5 +154,13 @@ mod tests {
             trailers.read(b"\x82");
         }
         assert_eq!(trailers.waiting.len(), super::MOST_WAITING);
+        // The oldest are forgotten, also after others were asked for.
+        assert!(!trailers.had(900, 0));
+        for stream in 1000..1128 {
+            trailers.begin(stream, END_HEADERS, 1);
+            trailers.read(b"\x82");
+        }
+        let kept: Vec<_> = trailers.waiting.iter().map(|(stream, _)| *stream).collect();
+        assert_eq!(kept, (1000..1128).collect::<Vec<_>>());
     }
 }
