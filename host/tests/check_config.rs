@@ -313,3 +313,31 @@ fn variable_that_is_no_setting_is_warned_of() {
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(errors.contains("did you mean INNKEEPER_ACCESS_LOG?"), "{errors}");
 }
+
+#[test]
+fn content_of_a_key_in_place_of_its_path_is_not_shown() {
+    let folder = site();
+    let key = Authority::shared().leaf(&["localhost"]).key;
+    for (variable, flag) in
+        [("INNKEEPER_TLS_KEY", "--tls-key"), ("INNKEEPER_TLS_CERTIFICATE", "--tls-certificate")]
+    {
+        for key in [key.clone(), key.replace('\n', "\\n"), key.replace('\n', "")] {
+            let output = Command::new(PROGRAM)
+                .args(["--check", "root", "--listen-tls", "127.0.0.1:0"])
+                .env("INNKEEPER_TLS_CERTIFICATE", "a.pem")
+                .env(variable, &key)
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.contains(&format!("{flag} is to be the path of a file")), "{said}");
+            let shown = key
+                .as_bytes()
+                .windows(16)
+                .filter(|part| part.is_ascii() && said.contains(str::from_utf8(part).unwrap()));
+            assert_eq!(shown.count(), 0, "{said}");
+        }
+    }
+}

@@ -85,6 +85,12 @@ pub(super) fn options(settings: &Settings) -> anyhow::Result<Options> {
 fn pairs(settings: &Settings) -> anyhow::Result<Vec<PairFiles>> {
     let (certificates, keys) = (&settings.tls.certificates, &settings.tls.keys);
     let key = |number: usize| keys.get(number).cloned();
+    for (paths, setting) in [(certificates, "--tls-certificate"), (keys, "--tls-key")] {
+        // All that is said of a file later on shows its path.
+        if paths.iter().any(|path| path.to_string_lossy().contains("-----BEGIN")) {
+            bail!("{setting} is to be the path of a file, and not what the file holds");
+        }
+    }
     match (certificates.len(), keys.len()) {
         (0, 0) => {}
         _ if settings.tls.self_signed => bail!(
