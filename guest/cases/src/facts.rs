@@ -53,6 +53,19 @@ impl Fact {
         Fact::ALL.into_iter().find(|fact| fact.name() == name)
     }
 
+    /// The values that it may have, if these are a few.
+    pub const fn choices(self) -> &'static [&'static str] {
+        match self {
+            Fact::Scheme => &["http", "https"],
+            Fact::Protocol => &["http/1.0", "http/1.1", "h2"],
+            Fact::TlsVersion => &["1.2", "1.3"],
+            Fact::ClientAddress
+            | Fact::TlsServerName
+            | Fact::ClientCertificate
+            | Fact::ClientName => &[],
+        }
+    }
+
     /// What its value is, for a message: `an address, as "192.0.2.1"`.
     fn form(self) -> &'static str {
         match self {
@@ -70,14 +83,11 @@ impl Fact {
 
     /// The value as the host gives it; `None` if the host never gives it.
     fn checked(self, value: &str) -> Option<String> {
-        let one_of = |known: &[&str]| known.contains(&value);
         let is_right = match self {
             Fact::ClientAddress => {
                 return value.parse().ok().map(|address: IpAddr| address.to_string());
             }
-            Fact::Scheme => one_of(&["http", "https"]),
-            Fact::Protocol => one_of(&["http/1.0", "http/1.1", "h2"]),
-            Fact::TlsVersion => one_of(&["1.2", "1.3"]),
+            Fact::Scheme | Fact::Protocol | Fact::TlsVersion => self.choices().contains(&value),
             Fact::TlsServerName => {
                 let is_host = |byte: u8| {
                     byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte)

@@ -81,7 +81,7 @@ fn members<'a>(values: impl Iterator<Item = &'a [u8]>) -> Vec<&'a [u8]> {
 fn scheme(name: &[u8]) -> Option<Scheme> {
     let name = name.trim_ascii();
     let is = |scheme: &Scheme| name.eq_ignore_ascii_case(scheme.name().as_bytes());
-    [Scheme::Http, Scheme::Https].into_iter().find(is)
+    Scheme::ALL.into_iter().find(is)
 }
 
 fn contain(networks: &[IpNet], address: IpAddr) -> bool {

@@ -76,6 +76,10 @@ impl Version {
 }
 
 impl Version {
+    /// All of them.
+    pub const ALL: [Version; 4] =
+        [Version::Http10, Version::Http11, Version::Http2, Version::Http3];
+
     /// The name that a client chooses it by (IANA, TLS ALPN Protocol IDs).
     pub fn alpn_name(self) -> &'static str {
         match self {

@@ -11,6 +11,9 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// All of them.
+    pub const ALL: [Scheme; 2] = [Scheme::Http, Scheme::Https];
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

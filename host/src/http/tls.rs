@@ -21,6 +21,9 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
+    /// All of them.
+    pub const ALL: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
+
     /// Its name, as in `1.3`.
     pub fn name(self) -> &'static str {
         match self {

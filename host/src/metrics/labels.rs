@@ -122,17 +122,20 @@ pub enum Protocol {
     Http11,
     /// 2
     Http2,
+    /// 3
+    Http3,
 }
 
 impl Protocol {
     /// The names, in the order of their numbers: those of ALPN.
-    pub(super) const NAMES: [&str; 3] = ["http/1.0", "http/1.1", "h2"];
+    pub(super) const NAMES: [&str; 4] = ["http/1.0", "http/1.1", "h2", "h3"];
 
     pub(super) fn number(self) -> usize {
         match self {
             Protocol::Http10 => 0,
             Protocol::Http11 => 1,
             Protocol::Http2 => 2,
+            Protocol::Http3 => 3,
         }
     }
 }

@@ -278,7 +278,8 @@ fn protocol(version: Version) -> Protocol {
     match version {
         Version::Http10 => Protocol::Http10,
         Version::Http11 => Protocol::Http11,
-        Version::Http2 | Version::Http3 => Protocol::Http2,
+        Version::Http2 => Protocol::Http2,
+        Version::Http3 => Protocol::Http3,
     }
 }
 

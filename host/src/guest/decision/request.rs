@@ -83,28 +83,29 @@ impl From<&innkeeper_cases::Facts> for StatedFacts {
     fn from(facts: &innkeeper_cases::Facts) -> StatedFacts {
         let text = |fact| facts.value(fact).map(Box::from);
         let tls = facts.is_tls().then(|| Tls {
-            version: match facts.value(Fact::TlsVersion) {
-                Some("1.2") => TlsVersion::Tls12,
-                _ => TlsVersion::Tls13,
-            },
+            version: named(TlsVersion::ALL, TlsVersion::name, facts.value(Fact::TlsVersion))
+                .unwrap_or(TlsVersion::Tls13),
             server_name: text(Fact::TlsServerName),
             client: text(Fact::ClientCertificate)
                 .map(|sha256| ClientCertificate { sha256, name: text(Fact::ClientName) }),
         });
         StatedFacts {
             client: facts.client(),
-            scheme: match facts.value(Fact::Scheme) {
-                Some("https") => Scheme::Https,
-                _ => Scheme::Http,
-            },
-            version: match facts.value(Fact::Protocol) {
-                Some("http/1.0") => Version::Http10,
-                Some("h2") => Version::Http2,
-                _ => Version::Http11,
-            },
+            scheme: named(Scheme::ALL, Scheme::name, facts.value(Fact::Scheme)).unwrap_or_default(),
+            version: named(Version::ALL, Version::alpn_name, facts.value(Fact::Protocol))
+                .unwrap_or_default(),
             tls,
         }
     }
+}
+
+/// The one of `all` that has this name.
+fn named<T: Copy, const N: usize>(
+    all: [T; N],
+    name_of: impl Fn(T) -> &'static str,
+    name: Option<&str>,
+) -> Option<T> {
+    all.into_iter().find(|&one| Some(name_of(one)) == name)
 }
 
 #[cfg(test)]
@@ -127,16 +128,18 @@ mod tests {
         check(&stated);
         for (fact, value) in [
             (Fact::ClientAddress, "2001:db8::1"),
-            (Fact::Scheme, "https"),
-            (Fact::Protocol, "http/1.0"),
-            (Fact::Protocol, "h2"),
-            (Fact::TlsVersion, "1.2"),
             (Fact::TlsServerName, "a.example"),
             (Fact::ClientName, "alice"),
             (Fact::ClientCertificate, hex.as_str()),
         ] {
             stated.state(fact, value).expect("a fact");
             check(&stated);
+        }
+        for fact in Fact::ALL {
+            for value in fact.choices() {
+                stated.state(fact, value).expect("a fact");
+                check(&stated);
+            }
         }
     }
 }
