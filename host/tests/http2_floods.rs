@@ -1,7 +1,11 @@
 //! Honest clients of HTTP/2 that do much at once, and those that do too much.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use innkeeper::http2::Http2;
 use rustix::process::Signal;
+use socket2::SockRef;
 
 use crate::fixture::{Setup, Stream, TestServer, site, write};
 use crate::http2_client::{Http2Client, flag, frame, hpack, kind, setting};
@@ -192,4 +196,28 @@ fn malformed_requests_make_no_frames_good() {
         client.send_frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 1]);
     }
     assert_eq!(client.ended_by(), Some("ENHANCE_YOUR_CALM"));
+}
+
+/// Small responses of which the client takes nothing are not logged, and the metrics want to know
+/// what it takes.
+#[test]
+fn requests_wait_while_many_responses_wait_to_be_counted() {
+    let folder = site();
+    let flags = ["--http2-prior-knowledge", "--access-log", "off", "--admin", "127.0.0.1:0"];
+    let mut program = Program::start(serving(&folder.path().join("root"), &flags), 1);
+    let admin = program.admin();
+    let stream = Stream::tcp(program.addresses[0]);
+    SockRef::from(stream.socket()).set_recv_buffer_size(4096).unwrap();
+    // The server may write fields that it repeats as one byte each.
+    let mut client = Http2Client::with_settings(stream, &[(setting::HEADER_TABLE_SIZE, 4096)]);
+    for _ in 0..80 {
+        for _ in 0..50 {
+            client.request("GET", "/hello.txt", &[("if-none-match", "*")]);
+        }
+        sleep(Duration::from_millis(10));
+    }
+    let metrics = told(admin, "/metrics");
+    let counts = metrics.lines().filter(|line| line.starts_with("innkeeper_http_requests_total"));
+    let begun: u64 = counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum();
+    assert!((100..1500).contains(&begun), "{begun} requests");
 }

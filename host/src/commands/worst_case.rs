@@ -106,6 +106,8 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
     let has_admin = settings.admin.listen.is_some();
     let has_guest = settings.guest.file.is_some() || has_admin;
     let logs = settings.log.access.format().is_some();
+    // A line of the log: escaped, a byte takes up to five.
+    let line = if logs { 5 * head } else { 0 };
     let mut parts = Vec::new();
     let mut part = |place, counts: &[(u64, &'static str)], bytes: &[(u64, &'static str)]| {
         let bytes = bytes.iter().copied().filter(|(bytes, _)| *bytes > 0).collect();
@@ -121,8 +123,11 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
             (2 * head + READ_BYTES as u64, "received"),
             (RESPONSE_HEAD_BYTES, "response head"),
             (in_flight::SMALL_BYTES as u64, "small body"),
-            // The bound, and the line that exceeds it: escaped, a byte takes up to five.
-            (if logs { UNLOGGED_BYTES as u64 + 5 * head } else { 0 }, "unlogged lines"),
+            // The bound, and the line that exceeds it.
+            (
+                if logs || has_admin { UNLOGGED_BYTES as u64 + line } else { 0 },
+                "unlogged responses",
+            ),
         ],
     );
     if addresses.iter().any(|address| address.scheme == Scheme::Https) {
@@ -306,6 +311,19 @@ mod tests {
         assert!(many.contains("= 1 compilation × 2.0 GiB of memory"), "{many}");
         assert!(many.contains("= 9744 more connections × 32.0 KiB unsent"), "{many}");
         assert!(!many.contains("cached decisions"), "{many}");
+    }
+
+    #[test]
+    fn responses_wait_to_be_logged_or_counted() {
+        for (flags, expected) in [
+            (&["--access-log", "off"][..], None),
+            (&["--access-log", "off", "--admin", "127.0.0.1:1"], Some(" + 64.0 KiB unlogged")),
+            (&["--access-log", "json"], Some(" + 224.0 KiB unlogged")),
+        ] {
+            let text = described(flags, 10);
+            assert_eq!(text.contains("unlogged"), expected.is_some(), "{flags:?}: {text}");
+            assert!(text.contains(expected.unwrap_or_default()), "{flags:?}: {text}");
+        }
     }
 
     #[test]

@@ -15,6 +15,11 @@ pub(super) struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
+    /// The memory that it takes until it is logged and counted: also where only metrics want it.
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Delivery<'_>>() + self.finished.memory_bytes()
+    }
+
     /// Whether the client took all of it: it took `taken` bytes of what was sent on the
     /// connection.
     pub(super) fn is_taken(&self, taken: u64) -> bool {

@@ -33,7 +33,7 @@ impl Connection<'_, '_> {
     /// Logs responses that the client took whole: it took `taken` bytes of what was sent.
     fn settle(&mut self, taken: u64) {
         while let Some(taken_whole) = self.deliveries.pop_front_if(|one| one.is_taken(taken)) {
-            self.unlogged_bytes -= taken_whole.finished.memory_bytes();
+            self.unlogged_bytes -= taken_whole.memory_bytes();
             self.room = taken_whole.close(taken).usual();
         }
     }

@@ -152,8 +152,9 @@ impl Writing<'_, '_, '_, '_> {
         if let Some(finished) = self.record.finish(self.status, &mut connection.room) {
             // A response that ended within its head has no body.
             let body = self.begins_at.min(to)..to;
-            connection.unlogged_bytes += finished.memory_bytes();
-            connection.deliveries.push_back(Delivery { finished, body, is_whole });
+            let delivery = Delivery { finished, body, is_whole };
+            connection.unlogged_bytes += delivery.memory_bytes();
+            connection.deliveries.push_back(delivery);
         }
         if !connection.deliveries.is_empty()
             && connection.accepted.stream.progress().unseen() > UNSCHEDULED_BYTES

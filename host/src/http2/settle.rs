@@ -29,6 +29,11 @@ pub(super) struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
+    /// The memory that it takes until it is logged and counted: also where only metrics want it.
+    fn memory_bytes(&self) -> usize {
+        size_of::<(u64, Delivery<'_>)>() + self.finished.memory_bytes()
+    }
+
     fn written(&self) -> u64 {
         self.tally.as_ref().map_or(0, |tally| tally.written())
     }
@@ -95,7 +100,7 @@ impl<'a> Deliveries<'a> {
     pub(super) fn written(&mut self, position: u64) {
         let over = self.sending.extract_if(.., |delivery| delivery.is_over());
         for delivery in over {
-            self.unlogged += delivery.finished.memory_bytes();
+            self.unlogged += delivery.memory_bytes();
             self.sent.push_back((position, delivery));
         }
     }
@@ -103,7 +108,7 @@ impl<'a> Deliveries<'a> {
     /// Logs responses that the client took whole: it took all that was sent up to this position.
     pub(super) fn settle(&mut self, taken: u64) {
         while let Some((_, delivery)) = self.sent.pop_front_if(|(position, _)| *position <= taken) {
-            self.unlogged -= delivery.finished.memory_bytes();
+            self.unlogged -= delivery.memory_bytes();
             self.room = delivery.close(0).usual();
         }
     }

@@ -236,7 +236,7 @@ impl Finished<'_> {
         self.settle(body_bytes, is_aborted).unwrap_or_default()
     }
 
-    /// The memory that it takes until then.
+    /// The memory that its line takes until then, beside its own.
     pub fn memory_bytes(&self) -> usize {
         self.draft.as_ref().map_or(0, Draft::memory_bytes)
     }
