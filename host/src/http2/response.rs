@@ -21,7 +21,7 @@ pub(crate) fn head(response: &Response) -> ::http::Response<()> {
     let mut head = ::http::Response::new(());
     *head.status_mut() = StatusCode::from_u16(response.status).unwrap_or_default();
     *head.version_mut() = ::http::Version::HTTP_2;
-    let kept = response.fields.kept(|fields| template(fields));
+    let kept = response.fields.kept(template);
     let mut fields = kept.cloned().unwrap_or_else(|| template(&response.fields));
     fields.insert(DATE, date());
     match response.content_length() {
