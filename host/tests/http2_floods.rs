@@ -1,5 +1,6 @@
 //! Honest clients of HTTP/2 that do much at once, and those that do too much.
 
+use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -216,8 +217,56 @@ fn requests_wait_while_many_responses_wait_to_be_counted() {
         }
         sleep(Duration::from_millis(10));
     }
+    let begun = begun(admin);
+    assert!((100..1500).contains(&begun), "{begun} requests");
+}
+
+/// How many requests were responded to.
+fn begun(admin: SocketAddr) -> u64 {
     let metrics = told(admin, "/metrics");
     let counts = metrics.lines().filter(|line| line.starts_with("innkeeper_http_requests_total"));
-    let begun: u64 = counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum();
-    assert!((100..1500).contains(&begun), "{begun} requests");
+    counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
+
+/// One byte of a request is a field of 4 KiB, and that is 20 KiB of its line.
+#[test]
+fn long_lines_of_requests_that_come_at_once_are_bounded() {
+    let folder = site();
+    let root = folder.path().join("root");
+    write(&root.join("large.bin"), &[b'x'; 48 << 10]);
+    let flags = ["--http2-prior-knowledge", "--access-log", "json", "--admin", "127.0.0.1:0"];
+    let mut program = Program::start(serving(&root, &flags), 1);
+    let admin = program.admin();
+    let stream = Stream::tcp(program.addresses[0]);
+    SockRef::from(stream.socket()).set_recv_buffer_size(4096).unwrap();
+    let most = (1 << 30) - 1;
+    let mut client = Http2Client::with_settings(stream, &[(setting::INITIAL_WINDOW_SIZE, most)]);
+    // What follows its response is not taken.
+    client.get("/large.bin");
+    until(|| begun(admin) == 1);
+    let mut requests = Vec::new();
+    for nth in 0..90 {
+        let mut block = Vec::new();
+        for (name, value) in
+            [(":method", "HEAD"), (":scheme", "http"), (":authority", "test"), (":path", "/")]
+        {
+            hpack::literal(&mut block, name, value);
+        }
+        let at = block.len();
+        match nth {
+            0 => {
+                hpack::literal(&mut block, "user-agent", [0xe9; 3_900]);
+                // It enters the table (RFC 7541, section 6.2.1), where its index is 62.
+                block[at] = 0x40;
+            }
+            _ => block.push(0x80 | 62),
+        }
+        let flags = flag::END_STREAM | flag::END_HEADERS;
+        requests.extend(frame(kind::HEADERS, flags, 3 + 2 * nth, &block));
+    }
+    client.send(requests);
+    until(|| begun(admin) > 1);
+    sleep(Duration::from_millis(500));
+    let begun = begun(admin);
+    assert!(begun < 10, "{begun} requests");
 }

@@ -169,6 +169,8 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
                 (2 * head, "request head"),
                 (RESPONSE_HEAD_BYTES, "response head"),
                 (SMALL_BYTES, "small body"),
+                // That of a response that is not sent to its end.
+                (line, "line"),
             ],
         );
     }

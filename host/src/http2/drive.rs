@@ -206,6 +206,8 @@ where
         let shared = self.shared;
         let (before, handed) = (self.served, lock(&shared.wire).stream.handed());
         let mut is_active = false;
+        // Whether so much waits to be logged that no more requests are begun.
+        let mut is_full;
         loop {
             self.nudge.begin(context);
             if self.nudge.take() {
@@ -226,7 +228,8 @@ where
                 // There may be requests that waited for one to end.
                 self.nudge.set();
             }
-            if self.served >= REQUESTS_A_TURN {
+            is_full = lock(&shared.deliveries).is_full();
+            if is_full || self.served >= REQUESTS_A_TURN {
                 break;
             }
             if self.nudge.is_set() {
@@ -255,7 +258,7 @@ where
         if wire.is_flooded && !std::mem::replace(&mut self.is_calmed, true) {
             return Poll::Ready(Event::Flood);
         }
-        if wire.wants_slot || self.served >= REQUESTS_A_TURN {
+        if wire.wants_slot || is_full || self.served >= REQUESTS_A_TURN {
             return Poll::Ready(Event::Slot);
         }
         if shared.closes.load(Ordering::Relaxed) && !self.leaves {
@@ -328,7 +331,9 @@ where
     fn poll_h2(&mut self, context: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
         let context_of_h2 = &mut Context::from_waker(&self.waker);
         // More may be in hand than at a time: those that the client has reset do not count for it.
-        while self.streams.count() < self.shared.http2.limits.concurrent_streams as usize {
+        let is_full = |shared: &Shared<'_, '_>| lock(&shared.deliveries).is_full();
+        let most = self.shared.http2.limits.concurrent_streams as usize;
+        while self.streams.count() < most && !is_full(self.shared) {
             if self.served >= REQUESTS_A_TURN {
                 return Poll::Pending;
             }

@@ -62,6 +62,8 @@ pub(super) struct Deliveries<'a> {
     sent: VecDeque<(u64, Delivery<'a>)>,
     /// The memory that the lines of these take.
     unlogged: usize,
+    /// The memory of those that came since it was last looked which are written.
+    new: usize,
     /// Counts the connection while the client was found not to have taken all of it.
     writing: Option<WritingConnection<'a>>,
     /// Where the next line of the log is written.
@@ -70,6 +72,7 @@ pub(super) struct Deliveries<'a> {
 
 impl<'a> Deliveries<'a> {
     pub(super) fn push(&mut self, delivery: Delivery<'a>) {
+        self.new += delivery.memory_bytes();
         self.sending.push(delivery);
     }
 
@@ -91,6 +94,12 @@ impl<'a> Deliveries<'a> {
         self.sent.is_empty() && self.sending.is_empty()
     }
 
+    /// Whether no more requests should be begun until it was looked which of these are written, or
+    /// some are logged.
+    pub(super) fn is_full(&self) -> bool {
+        self.unlogged + self.new > UNLOGGED_BYTES
+    }
+
     /// Whether no more should be answered until some are logged.
     pub(super) fn are_too_many(&self) -> bool {
         self.unlogged > UNLOGGED_BYTES
@@ -98,6 +107,7 @@ impl<'a> Deliveries<'a> {
 
     /// All that `h2` could write was written: the connection is at this position.
     pub(super) fn written(&mut self, position: u64) {
+        self.new = 0;
         let over = self.sending.extract_if(.., |delivery| delivery.is_over());
         for delivery in over {
             self.unlogged += delivery.memory_bytes();
@@ -122,6 +132,6 @@ impl<'a> Deliveries<'a> {
         for delivery in self.sending.drain(..) {
             delivery.close(written.saturating_sub(taken));
         }
-        self.unlogged = 0;
+        (self.unlogged, self.new) = (0, 0);
     }
 }
