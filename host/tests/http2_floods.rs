@@ -211,14 +211,18 @@ fn requests_wait_while_many_responses_wait_to_be_counted() {
     SockRef::from(stream.socket()).set_recv_buffer_size(4096).unwrap();
     // The server may write fields that it repeats as one byte each.
     let mut client = Http2Client::with_settings(stream, &[(setting::HEADER_TABLE_SIZE, 4096)]);
-    for _ in 0..80 {
+    for _ in 0..160 {
         for _ in 0..50 {
             client.request("GET", "/hello.txt", &[("if-none-match", "*")]);
         }
         sleep(Duration::from_millis(10));
     }
+    until(|| begun(admin) >= 100);
+    sleep(Duration::from_millis(100));
     let begun = begun(admin);
-    assert!((100..1500).contains(&begun), "{begun} requests");
+    // A client that waits for its responses is taken to have those of the first 64 KiB, which are
+    // some 2,600, and 600 wait to be counted.
+    assert!(begun < 5000, "{begun} requests");
 }
 
 /// How many requests were responded to.
