@@ -61,6 +61,8 @@ class Swaps:
         self.tour = (folder / "tour.wasm").read_bytes()
         self.in_file = self.fit[0]
         self.done, self.wrong = {}, []
+        # What was rejected since the last SIGHUP: it is not tried again, nor counted.
+        self.refused = set()
         self.write(self.in_file)
 
     def write(self, data):
@@ -95,7 +97,8 @@ class Swaps:
         kind = random.choice(["rename fit", "put fit", "rename unfit", "put unfit", "again"])
         before = self.status()["guest"]["digest"]
         good = with_section(self.fit[0]) if random.random() < 0.5 else random.choice(self.fit)
-        name, bad = random.choice(list(unfit(good, self.tour).items()))
+        bads = [(name, bad) for name, bad in unfit(good, self.tour).items() if bad not in self.refused]
+        name, bad = random.choice(bads)
         if kind == "rename fit":
             if good == self.in_file:
                 good = with_section(self.fit[0])
@@ -106,6 +109,7 @@ class Swaps:
             status, _ = call(self.admin, "PUT", "/guest", good)
             right = status == 200 and self.serves(good)
         elif kind == "rename unfit":
+            self.refused.add(bad)
             kind = f"{kind}: {name}"
             rejections = self.rejections()
             self.write(bad)
@@ -116,12 +120,14 @@ class Swaps:
             self.write(self.in_file)
             right = self.serves(self.in_file) and right
         elif kind == "put unfit":
+            self.refused.add(bad)
             kind = f"{kind}: {name}"
             status, _ = call(self.admin, "PUT", "/guest", bad)
             right = status == 422 and self.status()["guest"]["digest"] == before
         else:
             kind = "SIGHUP"
             self.server.hang_up()
+            self.refused.clear()
             right = self.serves(self.in_file)
         self.done[kind] = self.done.get(kind, 0) + 1
         if not right:
