@@ -64,18 +64,20 @@ impl TlsBody {
 
 impl CertificateBody {
     fn new(status: PairStatus, now: SystemTime) -> CertificateBody {
+        let PairStatus { pair, last_reload } = status;
+        let (files, leaf) = (&pair.files, &pair.leaf);
         CertificateBody {
-            certificate: status.certificate,
-            key: status.key,
-            names: status.names,
-            key_type: status.kind,
-            issuer: status.issuer,
-            sha256: status.sha256,
-            not_before: clock::rfc3339_of(status.not_before),
-            not_after: clock::rfc3339_of(status.not_after),
-            expires_in_s: seconds(status.not_after).saturating_sub(seconds(now)),
-            problems: status.problems,
-            last_reload: status.last_reload.map(ReloadBody::from),
+            certificate: files.certificate.display().to_string(),
+            key: files.key.as_ref().unwrap_or(&files.certificate).display().to_string(),
+            names: leaf.names.iter().map(ToString::to_string).collect(),
+            key_type: leaf.key.name(),
+            issuer: leaf.issuer.clone(),
+            sha256: leaf.fingerprint_hex(),
+            not_before: clock::rfc3339_of(leaf.not_before),
+            not_after: clock::rfc3339_of(leaf.not_after),
+            expires_in_s: seconds(leaf.not_after).saturating_sub(seconds(now)),
+            problems: pair.problems.iter().map(ToString::to_string).collect(),
+            last_reload: last_reload.map(ReloadBody::from),
         }
     }
 }

@@ -1,35 +1,18 @@
 //! What is told of the certificates that serve: by `/status` and by metrics.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::client::ClientAuth;
-use super::name::Name;
+use super::pair::Pair;
 use super::reloads::{Outcome, Reload};
 use super::store::Store;
 
 /// A certificate that serves.
 #[derive(Clone, Debug)]
 pub struct PairStatus {
-    /// Its file.
-    pub certificate: String,
-    /// The file of its key; the same if it has both.
-    pub key: String,
-    /// What it is called: its first name.
-    pub name: String,
-    /// All of its names.
-    pub names: Vec<String>,
-    /// The kind of its key.
-    pub kind: &'static str,
-    /// Its issuer.
-    pub issuer: String,
-    /// SHA-256 of it, in hexadecimal digits.
-    pub sha256: String,
-    /// When it begins to be valid.
-    pub not_before: SystemTime,
-    /// When it ends to be valid.
-    pub not_after: SystemTime,
-    /// What is wrong with its chain.
-    pub problems: Vec<String>,
+    /// The certificate.
+    pub pair: Arc<Pair>,
     /// What became of its files when they changed last.
     pub last_reload: Option<Reload>,
 }
@@ -48,24 +31,10 @@ pub struct AuthoritiesStatus {
 impl Store {
     /// The certificates that serve, in the order of the settings.
     pub fn status(&self) -> Vec<PairStatus> {
-        let pairs = self.pairs();
-        let status = pairs.iter().enumerate().map(|(number, pair)| {
-            let (files, leaf) = (&pair.files, &pair.leaf);
-            PairStatus {
-                certificate: files.certificate.display().to_string(),
-                key: files.key.as_ref().unwrap_or(&files.certificate).display().to_string(),
-                name: leaf.first_name(),
-                names: leaf.names.iter().map(Name::to_string).collect(),
-                kind: leaf.key.name(),
-                issuer: leaf.issuer.clone(),
-                sha256: leaf.fingerprint_hex(),
-                not_before: leaf.not_before,
-                not_after: leaf.not_after,
-                problems: pair.problems.iter().map(ToString::to_string).collect(),
-                last_reload: self.reloads.last(number),
-            }
-        });
-        status.collect()
+        let pairs = self.pairs().into_iter().enumerate();
+        pairs
+            .map(|(number, pair)| PairStatus { pair, last_reload: self.reloads.last(number) })
+            .collect()
     }
 
     /// The authorities of clients, if there are any.
