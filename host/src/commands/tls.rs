@@ -76,7 +76,7 @@ pub(super) fn https(settings: &Settings, certificates: Option<&Arc<Store>>) -> H
 pub(super) fn options(settings: &Settings) -> anyhow::Result<Options> {
     Ok(Options {
         pairs: pairs(settings)?,
-        unknown_name: settings.tls.unknown_name.into(),
+        unknown_name: settings.tls.unknown_name,
         client_authorities: client_authorities(settings)?,
     })
 }

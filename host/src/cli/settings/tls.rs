@@ -37,8 +37,8 @@ pub struct TlsSettings {
     pub self_signed: bool,
 
     /// What a client gets that asks for a name which no certificate has
-    #[arg(id = "tls_unknown_name", long = "tls-unknown-name", value_name = "WHAT", value_enum, default_value_t = UnknownNameSetting::Default, hide_short_help = true)]
-    pub unknown_name: UnknownNameSetting,
+    #[arg(id = "tls_unknown_name", long = "tls-unknown-name", value_name = "WHAT", value_enum, default_value_t = UnknownName::Default, hide_short_help = true)]
+    pub unknown_name: UnknownName,
 
     /// Authorities that issue certificates of clients: PEM [default: none]
     ///
@@ -96,24 +96,6 @@ impl TlsSettings {
     /// Whether there is a certificate, or is to be one.
     pub fn has_certificate(&self) -> bool {
         self.self_signed || !self.certificates.is_empty()
-    }
-}
-
-/// What a client gets that asks for a name which no certificate has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum UnknownNameSetting {
-    /// The first certificate
-    Default,
-    /// The alert unrecognized_name, which ends the connection
-    Refuse,
-}
-
-impl From<UnknownNameSetting> for UnknownName {
-    fn from(setting: UnknownNameSetting) -> UnknownName {
-        match setting {
-            UnknownNameSetting::Default => UnknownName::Default,
-            UnknownNameSetting::Refuse => UnknownName::Refuse,
-        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+
 use super::error::FileRole;
 
 /// The files of one certificate.
@@ -25,12 +27,14 @@ impl PairFiles {
 }
 
 /// What a client gets that asks for a name which no certificate has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum UnknownName {
-    /// The first certificate.
+    /// The first certificate
     #[default]
     Default,
-    /// The alert `unrecognized_name` (RFC 6066, section 3).
+    /// The alert unrecognized_name, which ends the connection
+    //
+    // RFC 6066, section 3.
     Refuse,
 }
 
