@@ -2,7 +2,7 @@
 //! [ ":" port ]` (RFC 9110, sections 4.2.1 and 7.2; without user information: section
 //! 4.2.4).
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Whether the value is a host that is not empty, with an optional port
 /// (RFC 9110, section 4.2.1; RFC 3986, sections 3.2.2 and 3.2.3).
@@ -42,6 +42,11 @@ pub fn without_port(authority: &str) -> &str {
     }
 }
 
+/// Whether a host without its port is an address, and no name (RFC 3986, section 3.2.2).
+pub fn is_address(host: &str) -> bool {
+    host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok()
+}
+
 /// Whether the byte may stand in a host's name (RFC 3986, section 3.2.2), without two
 /// that no name has which can be looked up: the comma would make a list of two hosts,
 /// and behind a `%` anything can hide.
@@ -51,7 +56,20 @@ fn is_name_byte(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_host, without_port};
+    use super::{is_address, is_host, without_port};
+
+    #[test]
+    fn hosts_in_brackets_and_dotted_numbers_are_addresses() {
+        for (host, expected) in [
+            ("[::1]", true),
+            ("192.0.2.1", true),
+            ("h", false),
+            ("192.0.2", false),
+            ("192.0.2.1.example", false),
+        ] {
+            assert_eq!(is_address(host), expected, "{host}");
+        }
+    }
 
     #[test]
     fn port_is_taken_from_an_authority() {

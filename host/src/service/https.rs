@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::hsts::Hsts;
 use super::{Response, location};
-use crate::http::host::without_port;
+use crate::http::host::{is_address, without_port};
 use crate::http::{Field, Request, Scheme};
 
 /// What a certificate authority asks for over plain HTTP (RFC 8555, section 8.3).
@@ -45,8 +45,8 @@ impl Https {
     /// The redirect of a plain request to the same URL of `https`: to the host, the path and the
     /// query that it asks for. `None` where it is served as it is.
     ///
-    /// Where a proxy does not tell the scheme that its client uses, and it is `None`, it may be `https` already: a
-    /// redirect might never end.
+    /// The scheme is `None` where a proxy does not tell which one its client uses. It may be
+    /// `https` already, and a redirect might never end.
     pub(super) fn redirect(
         &self,
         request: &Request<'_>,
@@ -57,7 +57,12 @@ impl Https {
             return None;
         }
         let host = without_port(request.host()?);
-        let target = path_and_query(request)?;
+        let target = request.target;
+        // What is in neither form names no path (RFC 9112, section 3.2).
+        if !target.starts_with('/') && request.authority.is_none() {
+            return None;
+        }
+        let target = location::path_and_query(target);
         if target.starts_with(ACME_CHALLENGES) || !(redirect.has_certificate)(host) {
             return None;
         }
@@ -82,27 +87,16 @@ impl Https {
         const NAME: &str = "Strict-Transport-Security";
         if let Some(hsts) = &self.hsts
             && scheme == Some(Scheme::Https)
-            && request.host().is_some_and(|host| is_name(without_port(host)))
+            && request
+                .host()
+                .map(without_port)
+                .is_some_and(|host| !host.is_empty() && !is_address(host))
             && !response.fields.iter().any(|field| field.name.eq_ignore_ascii_case(NAME))
         {
             response.fields.push(Field::new(NAME, hsts.value()));
         }
         response
     }
-}
-
-/// Whether a host is a name, and no address (RFC 3986, section 3.2.2).
-fn is_name(host: &str) -> bool {
-    !host.is_empty() && !host.starts_with('[') && host.parse::<std::net::Ipv4Addr>().is_err()
-}
-
-/// The path and the query of a target in origin-form or absolute-form (RFC 9112, section 3.2).
-fn path_and_query<'a>(request: &Request<'a>) -> Option<&'a str> {
-    if request.target.starts_with('/') {
-        return Some(request.target);
-    }
-    let (_, rest) = request.target.split_once("://").filter(|_| request.authority.is_some())?;
-    Some(rest.find(['/', '?']).map_or("", |at| &rest[at..]))
 }
 
 #[cfg(test)]

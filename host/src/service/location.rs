@@ -24,20 +24,29 @@ const IN_NO_PATH: &AsciiSet = &IN_NO_URL.add(b'#').add(b'[').add(b']');
 /// And what may not stand in what is both, sent as it came: a `#` would end it.
 const IN_NO_TARGET: &AsciiSet = &IN_NO_URL.add(b'#');
 
+/// The path and the query of a target: of the absolute form only these count (RFC 9112, section
+/// 3.2.2).
+pub(super) fn path_and_query(target: &str) -> &str {
+    let before_query = &target[..target.find('?').unwrap_or(target.len())];
+    match before_query.find("://") {
+        Some(end) if !target.starts_with('/') => {
+            let rest = &target[end + "://".len()..];
+            rest.find(['/', '?']).map_or("", |at| &rest[at..])
+        }
+        _ => target,
+    }
+}
+
 /// Where a directory is that was asked for without the `/` at its end: the last name of
 /// the path, with it, and the query. `None` if the path has it already.
 ///
 /// The reference is relative to what the client asked for, so that it holds where a proxy
 /// has taken a prefix away, and cannot name another host.
 pub(super) fn with_slash(target: &str) -> Option<String> {
+    let target = path_and_query(target);
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
-    };
-    // Of the absolute form only the path counts.
-    let path = match path.split_once("://") {
-        Some((_, rest)) if !path.starts_with('/') => rest.find('/').map_or("", |at| &rest[at..]),
-        _ => path,
     };
     let name = path.rsplit('/').next().filter(|name| !name.is_empty())?;
     // What precedes a colon would be a scheme (section 4.2).

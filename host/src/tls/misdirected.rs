@@ -8,11 +8,10 @@
 //! A connection whose client was judged by other authorities than those of now is for no request
 //! at all, whatever the client named. It ends, so that the client makes a new one.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::certificates::Store;
-use crate::http::host::without_port;
+use crate::http::host::{is_address, without_port};
 use crate::http::{Request, Tls};
 
 /// What a client is told that sends a request by the wrong connection.
@@ -62,10 +61,6 @@ impl Hosts {
         }
         !self.certificates.have_one_certificate(host, named)
     }
-}
-
-fn is_address(host: &str) -> bool {
-    host.starts_with('[') || host.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]
