@@ -48,11 +48,11 @@ impl Config {
     /// client was verified by the ones before, or not at all.
     /// With it comes the number of the rule for client certificates.
     pub(crate) fn current(&self) -> Result<(Arc<rustls::ServerConfig>, u64), rustls::Error> {
-        let client_auth = self.store.client_auth();
         let current = self.current.load();
-        if current.client_auth == client_auth.id {
+        if current.client_auth == self.store.client_auth_id() {
             return Ok((Arc::clone(&current.rustls), current.client_auth));
         }
+        let client_auth = self.store.client_auth();
         // Two workers may do so at a time: the tickets of one of them are of no use then.
         let new = Arc::new(build(&self.store, &client_auth, &self.protocols)?);
         self.current.store(Arc::clone(&new));

@@ -44,7 +44,7 @@ impl Hosts {
     pub fn misdirection(&self, request: &Request<'_>) -> Option<Misdirection> {
         let tls = request.tls?;
         // The certificate of the client was judged by a rule that no longer holds.
-        if self.certificates.client_auth().id != self.client_auth {
+        if self.certificates.client_auth_id() != self.client_auth {
             return Some(Misdirection::Authorities);
         }
         self.is_other(tls, request.host()).then_some(Misdirection::Host)

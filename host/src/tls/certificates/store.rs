@@ -45,14 +45,6 @@ pub struct PairId(usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnrecognizedName;
 
-impl fmt::Display for UnrecognizedName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no certificate has the name that the client asks for")
-    }
-}
-
-impl std::error::Error for UnrecognizedName {}
-
 impl Store {
     /// Loads all certificates. Files that are being replaced are waited for, for
     /// [some seconds](super::pair::PATIENCE).
@@ -87,6 +79,11 @@ impl Store {
     /// Which certificates of clients are accepted, for new connections.
     pub fn client_auth(&self) -> Arc<ClientAuth> {
         self.client_auth.load_full()
+    }
+
+    /// Its number, which each request asks for: without the count that workers share.
+    pub fn client_auth_id(&self) -> u64 {
+        self.client_auth.load().id
     }
 
     /// Whether a client that asks for this name gets a certificate. To be called once for each
