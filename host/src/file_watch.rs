@@ -12,21 +12,26 @@ use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use crate::lock::lock;
 
 /// Links that a path may lead through, as on Linux (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
 /// How long a file that was closed, renamed or linked must stay as it is before it
 /// is read. Deployments make several changes at once.
-pub const SETTLED: Duration = Duration::from_millis(20);
+const SETTLED: Duration = Duration::from_millis(20);
 
 /// How long a file that was not closed must be left unwritten before it is read.
-pub const UNCLOSED: Duration = Duration::from_millis(500);
+const UNCLOSED: Duration = Duration::from_millis(500);
+
+/// A file that keeps changing for longer is read all the same: what is half of it is rejected.
+const UNSETTLED: Duration = Duration::from_secs(5);
 
 /// How often a watched file is looked at without a notification of a change.
 pub const LOOK: Duration = Duration::from_secs(2);
@@ -42,11 +47,30 @@ pub enum Change {
 
 impl Change {
     /// How long to wait for more of it.
-    pub fn settles_in(self) -> Duration {
+    fn settles_in(self) -> Duration {
         match self {
             Change::Done => SETTLED,
             Change::Begun => UNCLOSED,
         }
+    }
+
+    /// Waits until files that change have settled, or have changed for long. Commands that come
+    /// meanwhile are further changes, as `as_change` tells, or end the wait and are given back.
+    pub fn settle<C>(
+        self,
+        commands: &mpsc::Receiver<C>,
+        as_change: impl Fn(&C) -> Option<Change>,
+    ) -> Option<C> {
+        let began = Instant::now();
+        let mut change = self;
+        while began.elapsed() < UNSETTLED {
+            let command = commands.recv_timeout(change.settles_in()).ok()?;
+            match as_change(&command) {
+                Some(further) => change = further,
+                None => return Some(command),
+            }
+        }
+        None
     }
 }
 
@@ -72,7 +96,7 @@ impl Watch {
             let entries = Arc::clone(&entries);
             move |event: notify::Result<notify::Event>| match event {
                 Ok(event) => {
-                    let entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+                    let entries = lock(&entries);
                     let concerns = event.need_rescan()
                         || event.paths.iter().any(|path| entries.contains(path));
                     drop(entries);
@@ -106,7 +130,7 @@ impl Watch {
                 self.directories.insert(directory.to_owned());
             }
         }
-        *self.entries.lock().unwrap_or_else(PoisonError::into_inner) = entries;
+        *lock(&self.entries) = entries;
         // Higher up there may be directories that we may pass and not watch.
         if self.directories.is_empty() { last } else { Ok(()) }
     }

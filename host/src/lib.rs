@@ -19,7 +19,7 @@
 //! - Leaves, which all others may use and which use none of them: [`log`], [`metrics`],
 //!   [`diagnostics`], [`line_writer`], [`panics`], [`supervise`], [`throttle`], [`disk`],
 //!   [`in_flight`], [`cache`], [`clock`], [`file_watch`], [`named_file`], [`priority`],
-//!   [`service_manager`], [`text`].
+//!   [`service_manager`], [`text`], [`lock`].
 
 pub mod admin;
 pub mod cache;
@@ -39,6 +39,7 @@ pub mod http1;
 pub mod http2;
 pub mod in_flight;
 pub mod line_writer;
+pub mod lock;
 pub mod log;
 pub mod metrics;
 pub mod named_file;

@@ -1,7 +1,9 @@
 //! Bounds how often a repeated event is logged: once a minute, with a count of the rest.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use crate::lock::lock;
 
 /// The time between two logged events of one kind. Nagios and Prometheus look as often.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -33,7 +35,7 @@ impl Throttle {
     }
 
     fn log_at(&self, now: Instant, log: impl FnOnce(Option<u64>)) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let is_due = state.logged.is_none_or(|logged| now.duration_since(logged) >= INTERVAL);
         if !is_due {
             state.suppressed += 1;

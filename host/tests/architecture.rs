@@ -50,6 +50,7 @@ const LEAVES: &[&str] = &[
     "file_watch",
     "in_flight",
     "line_writer",
+    "lock",
     "log",
     "metrics",
     "named_file",

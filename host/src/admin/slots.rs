@@ -4,11 +4,14 @@
 //! has been idle for longest.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+
+use crate::lock::lock;
+use crate::transport::eviction;
 
 /// How long a connection may be silent, whatever waits: a request that was sent with it has
 /// been read by then. 128 of them, as many as may wait to be accepted, and 32 at a time, make
@@ -50,17 +53,7 @@ impl Slots {
 
     /// Takes one. If there is none, the connection that has been idle for longest ends.
     pub(super) async fn take(&self) -> Slot {
-        let permit = loop {
-            if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
-                break Some(permit);
-            }
-            let ready_in = self.want_one();
-            let free = Arc::clone(&self.free).acquire_owned();
-            if let Ok(permit) = tokio::time::timeout(ready_in, free).await {
-                // It is never closed.
-                break permit.ok();
-            }
-        };
+        let permit = eviction::take(&self.free, || self.want_one()).await;
         let now = milliseconds(self.epoch.elapsed());
         let used = Arc::new(Use {
             responding: AtomicUsize::new(0),
@@ -119,11 +112,6 @@ impl Drop for Responding {
         used.since.store(milliseconds(epoch.elapsed()), Ordering::Release);
         used.responding.fetch_sub(1, Ordering::AcqRel);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each change of a list is one step, whoever panicked.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn milliseconds(time: Duration) -> u64 {

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 
 use crate::http::Subnet;
+use crate::lock::lock;
 
 /// Requests that an address may make at once, in seconds of its rate: who reads a page
 /// asks for all that is on it, and then for nothing.
@@ -113,7 +114,7 @@ impl Allowance {
 impl Places {
     fn held(&self) -> MutexGuard<'_, HashMap<Subnet, Held>> {
         // Counts are changed in one step, so that a panic leaves them right.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held)
     }
 }
 

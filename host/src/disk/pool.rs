@@ -15,6 +15,7 @@ use super::place::shown;
 use super::progress::Progress;
 use super::queues::{Call, Detached, DeviceLoad, Limits, Queues, Resource, TRIAL};
 use crate::clock;
+use crate::lock::lock;
 use crate::priority;
 use crate::throttle::Throttle;
 
@@ -55,7 +56,7 @@ impl Pool {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // No job runs while it is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Starts the first thread, which stays.

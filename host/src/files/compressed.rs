@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Semaphore;
 
@@ -13,6 +13,7 @@ use super::validators::EntityTag;
 use crate::cache::{self, Cache};
 use crate::disk::{self, OpenFile};
 use crate::in_flight::{InFlight, SharedBytes, WeakBytes};
+use crate::lock::lock;
 use crate::throttle::Throttle;
 
 /// Smaller files are not compressed: with their head they fill one packet, however
@@ -130,7 +131,7 @@ impl Compressor {
 impl Compressor {
     fn sent(&self) -> MutexGuard<'_, Sent> {
         // Each change of it is one step: a panic leaves it whole.
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.sent)
     }
 }
 

@@ -4,7 +4,7 @@
 //! alone.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::fs::FileType;
@@ -20,6 +20,7 @@ use super::root_id::RootId;
 use crate::cache::{self, Cache};
 use crate::disk::{self, JobError, Progress};
 use crate::in_flight::SharedBytes;
+use crate::lock::lock;
 
 /// Listings that are made at a time, for each device.
 const AT_A_TIME: usize = 2;
@@ -124,7 +125,7 @@ impl Listings {
     }
 
     fn permits_of(&self, device: u64) -> Arc<Semaphore> {
-        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut permits = lock(&self.permits);
         if permits.len() > DEVICES {
             permits.retain(|_, permits| Arc::strong_count(permits) > 1);
         }

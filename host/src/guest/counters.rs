@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::failure::Failure;
+use crate::lock::lock;
 
 /// Decisions among which those that failed are counted, for a roll-back.
 const WINDOW: u64 = 1_000;
@@ -73,7 +74,7 @@ impl FailureCounters {
     pub(super) fn fails_often(&self, number: u64, limit: NonZeroU32) -> bool {
         let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
         // Each change of it is one step, whoever panicked.
-        let mut failed_at = self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed_at = lock(&self.failed_at);
         failed_at.push_back(number);
         while failed_at.front().is_some_and(|&at| at + WINDOW <= number) {
             failed_at.pop_front();

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,7 @@ use super::confine::Confinement;
 use super::protocol::{Ending, MESSAGE_BYTES, News, Order, ProtocolError, message, understood};
 use super::role::{Role, SPAWNER};
 use super::spawner;
+use crate::lock::lock;
 
 /// How long the spawner has to start a helper, or to tell how one ended. It takes milliseconds,
 /// unless it is stopped (SIGSTOP).
@@ -164,7 +165,7 @@ impl Helpers {
 impl Shared {
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
         // Each change of it is one step, also after a panic.
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.jobs)
     }
 
     /// The first event of an ordered job.
@@ -351,6 +352,6 @@ impl CancelToken {
     }
 
     fn socket(&self) -> MutexGuard<'_, Option<UnixStream>> {
-        self.0.socket.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.socket)
     }
 }

@@ -5,12 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use crate::transport::progress::Look;
+use crate::transport::progress::{FIRST_LOOK_IN_HASTE, Look};
 use crate::transport::stream::Read;
-
-/// From the end of the last response to the first look at whether the client took it: another
-/// client may wait for the connection's place.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
 
 /// The longest pause between two looks.
 const LAST_LOOK: Duration = Duration::from_secs(1);
@@ -40,7 +36,7 @@ impl Connection<'_, '_> {
             if self.accepted.stop.has_begun() { limits.drain_at_stop } else { limits.drain };
         let mut drained_by = now + drain;
         let mut silent_by = now + limits.drain_silence;
-        let mut pause = FIRST_LOOK;
+        let mut pause = FIRST_LOOK_IN_HASTE;
         let mut has_ended = false;
         loop {
             let look = self.look();

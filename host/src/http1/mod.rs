@@ -31,7 +31,6 @@ pub mod whole;
 mod write;
 
 pub use limits::Limits;
-pub(crate) use settle::UNLOGGED_BYTES;
 
 /// How the connections of a server speak HTTP/1.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::scan::Scanner;
 use crate::http::Scheme;
-use crate::transport::progress::Look;
+use crate::transport::progress::{FIRST_LOOK, Look};
 use crate::transport::stream::Read;
 
 /// What came of waiting for a request.
@@ -23,10 +23,6 @@ pub(super) enum ReadHead {
     /// The client is gone, or does not take the response that it was sent.
     Lost,
 }
-
-/// From the end of a response to the first look at whether the client took it. The client of a
-/// usual one asks for the next before that.
-const FIRST_LOOK: Duration = Duration::from_millis(100);
 
 /// The line with which the preface of HTTP/2 begins.
 const HTTP2_LINE: &[u8] = b"PRI * HTTP/2.0\r\n";

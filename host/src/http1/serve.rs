@@ -9,7 +9,7 @@ use tokio::task::coop::consume_budget;
 use super::connection::{Connection, Next};
 use super::error::HeadError;
 use super::read_head::ReadHead;
-use super::settle::UNLOGGED_BYTES;
+use crate::service::record::UNLOGGED_BYTES;
 
 /// How the service of a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,20 +1,12 @@
 //! What the client took of responses that were sent. The log tells it, and as long as the client
 //! has not taken all, the connection is not idle and keeps its place.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use crate::transport::progress::Look;
+use crate::service::record::UNLOGGED_BYTES;
+use crate::transport::progress::{FIRST_LOOK_IN_HASTE, Look};
 use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
-
-/// Memory of lines that wait until the client has taken their responses: 200 usual lines. A client
-/// that sends more requests waits until it has taken some.
-pub(crate) const UNLOGGED_BYTES: usize = 64 << 10;
-
-/// From a request that has to wait for that to the first look at what the client took.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
 
 impl Connection<'_, '_> {
     /// Looks at what the client took, and logs it.
@@ -55,7 +47,7 @@ impl Connection<'_, '_> {
     /// Waits until the client has taken enough for the lines that wait to be logged to be within
     /// their bound. False if it takes nothing for too long, or is gone.
     pub(super) async fn wait_for_room_to_log(&mut self) -> bool {
-        let mut pause = FIRST_LOOK;
+        let mut pause = FIRST_LOOK_IN_HASTE;
         loop {
             if self.look() == Look::Stalled {
                 self.log_stall();

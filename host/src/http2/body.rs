@@ -12,7 +12,6 @@ use bytes::Buf;
 use h2::SendStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::io::lock;
 use super::patience::Patience;
 use super::piece::{Piece, Tally};
 use super::priority::Priority;
@@ -21,10 +20,11 @@ use super::turns::Place;
 use crate::disk::OpenFile;
 use crate::http::ByteRange;
 use crate::in_flight::Sending;
+use crate::lock::lock;
 use crate::service::{Body, Content};
 use crate::transport::transfer::Transfer;
 
-/// Bytes of a piece at most: what a stream may send at first, where its client did not say else.
+/// Bytes of a piece at most: what a stream may send at first, unless its client says otherwise.
 const PIECE_BYTES: u64 = 64 << 10;
 
 /// Bytes that wait for no other stream.
@@ -170,7 +170,7 @@ impl<'e, 's, 'c, 'a> Sender<'e, 's, 'c, 'a> {
         Ok(())
     }
 
-    /// Waits until the client and the connection have room for some of so many bytes.
+    /// Waits until the client and the connection have room for some of this many bytes.
     async fn wait_for_room(&mut self, bytes: u64) -> Result<Room<'s>, BodyError> {
         let wanted = usize::try_from(bytes.min(PIECE_BYTES)).unwrap_or(usize::MAX);
         loop {

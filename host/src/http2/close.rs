@@ -1,15 +1,10 @@
 //! The end of a connection, in the way that lets the client read the last response.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use crate::transport::progress::Look;
+use crate::transport::progress::{FIRST_LOOK_IN_HASTE, Look};
 use crate::transport::stream::Read;
-
-/// From the end of the last response to the first look at whether the client took it.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
 
 /// Reads, of 16 KiB at most, of what a client sends meanwhile. What honest ones had on its way is
 /// no more: the window of the connection bounds their content, and few have megabytes of fields.
@@ -32,7 +27,7 @@ impl Connection<'_, '_> {
         let drain = if self.stop.has_begun() { limits.drain_at_stop } else { limits.drain_silence };
         let mut now = Instant::now();
         let drained_by = now + drain;
-        let (mut pause, mut reads) = (FIRST_LOOK, 0);
+        let (mut pause, mut reads) = (FIRST_LOOK_IN_HASTE, 0);
         let is_flooded = self.shared.wire().is_flooded;
         let most_reads = if is_flooded { MOST_READS_OF_A_FLOOD } else { MOST_READS };
         loop {

@@ -1,35 +1,31 @@
 //! The driver of a connection: takes all requests that are there, has each responded to, and hands
 //! over what they have to send once nothing more can be done.
 
+use h2::server::{Builder, SendResponse};
+use h2::{Reason, RecvStream, server};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-
-use h2::server::{Builder, SendResponse};
-use h2::{Reason, RecvStream, server};
 use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::end::End;
 use super::exchange::exchange;
-use super::io::{Io, lock};
+use super::io::Io;
 use super::nudge::Nudge;
 use super::piece::Piece;
 use super::shared::Shared;
 use super::streams::Streams;
 use super::timers::{Due, Timers};
-use crate::transport::progress::Look;
+use crate::lock::lock;
+use crate::transport::progress::{FIRST_LOOK_IN_HASTE, Look};
 use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
 use crate::transport::stop::Stop;
 
 /// Requests that are answered before others get their turn.
 const REQUESTS_A_TURN: u32 = 128;
-
-/// From a request that has to wait for room to log to the first look at what the client took.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
 
 impl Connection<'_, '_> {
     /// Serves requests until the connection ends.
@@ -158,9 +154,7 @@ where
             match event {
                 Some(Event::Ended(ended)) => return self.shared.end(ended.as_ref().err()),
                 Some(Event::Slot) => {
-                    let scheduler = lock(&self.shared.wire).stream.scheduler();
-                    scheduler.slot().await;
-                    lock(&self.shared.wire).has_slot();
+                    self.shared.slot().await;
                     self.served = 0;
                     self.nudge.set();
                 }
@@ -298,7 +292,7 @@ where
     /// Waits until the client has taken enough for the lines that wait to be logged to be within
     /// their bound. False if it takes nothing for too long, or is gone.
     async fn wait_for_room_to_log(&mut self) -> bool {
-        let mut pause = FIRST_LOOK;
+        let mut pause = FIRST_LOOK_IN_HASTE;
         loop {
             if self.shared.look() == Look::Stalled {
                 self.shared.log_stall();
@@ -321,9 +315,7 @@ where
             if !flushed.await || lock(&self.shared.wire).stream.is_broken() {
                 return false;
             }
-            let scheduler = lock(&self.shared.wire).stream.scheduler();
-            scheduler.slot().await;
-            lock(&self.shared.wire).has_slot();
+            self.shared.slot().await;
         }
     }
 

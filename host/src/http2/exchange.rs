@@ -10,7 +10,6 @@ use tokio::time::timeout;
 
 use super::body::{BodyError, Sender};
 use super::drain::{DrainError, drain};
-use super::io::lock;
 use super::piece::{Piece, Tally};
 use super::priority::Priority;
 use super::request::{Head, Refusal};
@@ -20,6 +19,7 @@ use super::shared::Shared;
 use crate::diagnostics;
 use crate::http::fault::read_expectation;
 use crate::http::{Method, Version};
+use crate::lock::lock;
 use crate::service::record::Received;
 use crate::service::{Body, Record, Response};
 use crate::tls::{MISDIRECTED, Misdirection};

@@ -2,20 +2,16 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::wire::Wire;
+use crate::lock::lock;
 
 /// One end for `h2`. Its driver has the other; both are of one task, so that the lock is free.
 pub(super) struct Io<'w, 'c, 'a>(pub(super) &'w Mutex<Wire<'c, 'a>>);
-
-/// The wire, of which each change is one step.
-pub(super) fn lock<'l, T>(mutex: &'l Mutex<T>) -> MutexGuard<'l, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl AsyncRead for Io<'_, '_, '_> {
     fn poll_read(

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::flood::Flood;
 use super::limits::Limits;
-use super::trailers::Trailers;
+use super::trailers::{END_HEADERS, Trailers};
 
 /// Bytes of the preface (RFC 9113, section 3.4). `h2` says what is wrong with them.
 pub(super) const PREFACE_BYTES: usize = 24;
@@ -20,7 +20,7 @@ pub(super) const PREFACE_BYTES: usize = 24;
 /// Bytes in front of a frame's payload (RFC 9113, section 4.1).
 const HEADER_BYTES: usize = 9;
 
-/// Kinds of frames, and a flag (RFC 9113, section 6).
+/// Kinds of frames, and a flag of DATA (RFC 9113, section 6).
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -28,7 +28,6 @@ const SETTINGS: u8 = 4;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
 
 /// Bytes that weigh as much as one frame: fewer are overhead, as `h2` has it for DATA.
 const BYTES_PER_FRAME: u32 = 256;
@@ -225,7 +224,7 @@ impl Meter {
         self.resets = 0;
     }
 
-    /// Whether the trailers of this stream had so many fields and no others.
+    /// Whether the trailers of this stream had this many fields and no others.
     pub(crate) fn had_trailers(&mut self, stream: u32, fields: usize) -> bool {
         self.trailers.had(stream, fields)
     }

@@ -27,7 +27,7 @@ pub struct Places {
 pub(super) type Place = OwnedSemaphorePermit;
 
 impl Places {
-    /// So many.
+    /// This many.
     pub fn new(count: usize) -> Places {
         let free = Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         Places { free, throttle: Throttle::new() }

@@ -10,12 +10,8 @@ use super::piece::Tally;
 use crate::log::Draft;
 use crate::metrics::WritingConnection;
 use crate::service::Service;
-use crate::service::record::Finished;
+use crate::service::record::{Finished, UNLOGGED_BYTES};
 use crate::transport::progress::Look;
-
-/// Memory of lines that wait until the client has taken their responses, as for HTTP/1: a client
-/// that sends more requests waits until it has taken some.
-pub(super) const UNLOGGED_BYTES: usize = 64 << 10;
 
 /// A response that was given to `h2`, until it is known what the client took of it.
 pub(super) struct Delivery<'a> {

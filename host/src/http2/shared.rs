@@ -5,13 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Http2;
 use super::end::End;
-use super::io::lock;
 use super::patience::Flow;
 use super::piece::Buffered;
 use super::settle::Deliveries;
 use super::turns::Turns;
 use super::wire::{Broken, Wire};
 use crate::http::{Peer, Tls};
+use crate::lock::lock;
 use crate::service::Service;
 use crate::tls::Hosts;
 use crate::transport::{self, progress::Look};
@@ -55,6 +55,13 @@ impl<'c, 'a> Shared<'c, 'a> {
             is_window_full: written + buffered as u64 >= wire.meter.window(),
             sent: written,
         }
+    }
+
+    /// Waits for a slot, to do more than others should wait for.
+    pub(super) async fn slot(&self) {
+        let scheduler = lock(&self.wire).stream.scheduler();
+        scheduler.slot().await;
+        lock(&self.wire).has_slot();
     }
 
     /// Looks at what the client took, and logs it.

@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::io::lock;
 use super::shared::Shared;
-use crate::transport::{Limits, progress::Look};
-
-/// From the end of a response to the first look at whether the client took it. The client of a
-/// usual one asks for the next before that.
-const FIRST_LOOK: Duration = Duration::from_millis(100);
+use crate::lock::lock;
+use crate::transport::Limits;
+use crate::transport::progress::{FIRST_LOOK, Look};
 
 /// The deadlines of a connection.
 pub(super) struct Timers {

@@ -6,7 +6,7 @@
 use super::field_count::FieldCount;
 
 /// Flags of HEADERS (RFC 9113, section 6.2), and what comes with a priority.
-const END_HEADERS: u8 = 4;
+pub(super) const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 32;
 const PRIORITY_BYTES: usize = 5;
@@ -90,7 +90,7 @@ impl Trailers {
         }
     }
 
-    /// Whether the trailers of this stream had so many fields, as far as that is known.
+    /// Whether the trailers of this stream had this many fields, as far as that is known.
     pub(super) fn had(&mut self, stream: u32, fields: usize) -> bool {
         let Some(at) = self.waiting.iter().position(|(other, _)| *other == stream) else {
             return true;
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn trailers_that_nobody_asks_for_are_bounded() {
+    fn trailers_that_are_not_asked_for_are_bounded() {
         let mut trailers = Trailers::default();
         trailers.begin(9999, END_HEADERS, 0);
         for stream in 1..1000 {

@@ -7,10 +7,11 @@
 //! does not wait here, and so holds up no other.
 
 use std::future::poll_fn;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use super::priority::Priority;
+use crate::lock::lock;
 
 /// Urgencies that there are (RFC 9218, section 4.1).
 const URGENCIES: usize = 8;
@@ -64,7 +65,7 @@ impl Turns {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -92,7 +93,7 @@ impl State {
 }
 
 impl Place<'_> {
-    /// Waits for a turn to hand over a piece of so many bytes.
+    /// Waits for a turn to hand over a piece of this many bytes.
     pub(crate) async fn turn(&mut self, bytes: usize) {
         let mut wait = Wait(self);
         poll_fn(|context| wait.poll(bytes, context)).await;
@@ -165,7 +166,7 @@ mod tests {
         Priority { urgency, is_incremental: false }
     }
 
-    /// Streams that all have so many pieces to send, where there is room for one at a time; and
+    /// Streams that all have this many pieces to send, where there is room for one at a time; and
     /// what was sent, by its stream.
     fn sent(streams: &[(u32, Priority, usize)]) -> String {
         let turns = Turns::default();

@@ -6,11 +6,12 @@ use std::fmt;
 use std::hash::BuildHasher;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Weak};
 
 use quick_cache::DefaultHashBuilder;
 
 use super::count::InFlight;
+use crate::lock::lock;
 
 /// Contents of at most this size are neither shared nor refused: a connection's own buffers take
 /// as much.
@@ -36,7 +37,7 @@ static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::
 
 fn contents() -> MutexGuard<'static, HashMap<u64, Weak<Inner>>> {
     // Each change of it is one step: a panic leaves it whole.
-    CONTENTS.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&CONTENTS)
 }
 
 impl InFlight {

@@ -19,7 +19,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recv, recvmsg, send, sendmsg,
 };
+
+use crate::lock::lock;
 
 /// How long a server waits for a file to be opened: a network file system that is gone keeps
 /// the opener for ever, and the caller has a file to go on with.
@@ -102,7 +104,7 @@ impl Opener {
 
     fn ask(&self, number: u32) -> io::Result<File> {
         // A message is whole or not there, also after a panic.
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = lock(&self.line);
         let (socket, last) = &mut *line;
         *last = last.wrapping_add(1);
         let [one, other] = [number, *last].map(u32::to_le_bytes);

@@ -58,6 +58,10 @@ pub struct Finished<'a> {
     draft: Option<Draft>,
 }
 
+/// Memory of lines of one connection that wait until the client has taken their responses: 200
+/// usual lines. A client that sends more requests waits until it has taken some.
+pub const UNLOGGED_BYTES: usize = 64 << 10;
+
 impl Service {
     /// Begins the record of a request, and counts it as one of its client's. It counts however
     /// it ends: before its body is read, and also where it is refused.

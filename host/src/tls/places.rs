@@ -5,11 +5,14 @@
 //! honest clients take less time than [`GRACE`], and wait for one another.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
+
+use crate::lock::lock;
+use crate::transport::eviction;
 
 /// How long a handshake has a place whoever waits for one: three exchanges with the far side of
 /// the world.
@@ -17,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// The places of one worker.
 pub(super) struct Places {
-    free: Semaphore,
+    free: Arc<Semaphore>,
     taken: Mutex<Taken>,
 }
 
@@ -33,26 +36,17 @@ pub(super) struct Place<'p> {
     places: &'p Places,
     number: u64,
     wanted: oneshot::Receiver<()>,
-    _permit: Option<SemaphorePermit<'p>>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Places {
     pub(super) fn new(count: usize) -> Places {
-        Places { free: Semaphore::new(count), taken: Mutex::default() }
+        Places { free: Arc::new(Semaphore::new(count)), taken: Mutex::default() }
     }
 
     /// Takes one, and waits for it if there is none.
     pub(super) async fn take(&self) -> Place<'_> {
-        let permit = loop {
-            if let Ok(permit) = self.free.try_acquire() {
-                break Some(permit);
-            }
-            let ready_in = self.want_one();
-            if let Ok(permit) = timeout(ready_in, self.free.acquire()).await {
-                // It is never closed.
-                break permit.ok();
-            }
-        };
+        let permit = eviction::take(&self.free, || self.want_one()).await;
         let (sender, wanted) = oneshot::channel();
         let mut taken = self.taken();
         let number = taken.next;
@@ -77,8 +71,7 @@ impl Places {
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        // Each change is one step, so that a panic leaves it right.
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.taken)
     }
 }
 

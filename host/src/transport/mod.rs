@@ -6,6 +6,7 @@
 //!   of its waits may be.
 //! - `stream`: the socket of a connection, with a limit on every wait; `alarm`: its one timer.
 //! - `session`: TLS on a connection; `ledger`: which content is in which bytes of its wire.
+//! - `eviction`: a place for a newcomer where all are taken.
 //! - `transfer`: a part of a file on its way to a socket.
 //! - [`send_scheduler`]: the order in which connections send; `unsent`: how much the kernel
 //!   holds for each; `progress`: what a client takes of what is sent to it; `send_queue`: what
@@ -17,6 +18,7 @@ pub(crate) mod accepted;
 mod address;
 mod alarm;
 pub mod endpoint;
+pub(crate) mod eviction;
 pub(crate) mod ledger;
 pub mod limits;
 pub(crate) mod listener;

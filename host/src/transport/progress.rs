@@ -26,6 +26,14 @@ const SLOW_RATE: u64 = 8 << 10;
 /// Bytes that a client takes at once, whatever its rate: they went to its kernel's buffer.
 const BUFFERED: u64 = 128 << 10;
 
+/// From the end of a response to the first look at whether the client took it. The client of a
+/// usual one asks for the next before that.
+pub(crate) const FIRST_LOOK: Duration = Duration::from_millis(100);
+
+/// The same where something waits for it: a request for room to log it, another client for the
+/// place of a connection that ends.
+pub(crate) const FIRST_LOOK_IN_HASTE: Duration = Duration::from_millis(10);
+
 /// How far a client has come with what was handed to the kernel for it.
 #[derive(Debug)]
 pub(crate) struct Progress {

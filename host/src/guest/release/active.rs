@@ -1,7 +1,7 @@
 //! The guest that serves: it is replaced in one step, while requests come in.
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use clap::ValueEnum;
@@ -13,6 +13,7 @@ use crate::guest::decision::request::Facts;
 use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::{Decided, LoadedGuest};
+use crate::lock::lock;
 use crate::text::Bytes;
 use crate::throttle::Throttle;
 
@@ -182,7 +183,7 @@ impl ActiveGuest {
 
     fn changing(&self) -> MutexGuard<'_, RejectedGuests> {
         // Each change of it is one step, whoever panicked.
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.changing)
     }
 
     fn keeps_previous(&self) -> bool {

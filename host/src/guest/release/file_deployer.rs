@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -25,9 +25,6 @@ use crate::guest::validation::error::ValidationError;
 use crate::guest::validation::validate::{Validated, check_beside, digest_with_cases};
 use crate::helper::CancelToken;
 
-/// A file that keeps changing for longer is read all the same; the check rejects half a guest.
-const UNSETTLED: Duration = Duration::from_secs(5);
-
 /// A command to the thread.
 pub(super) enum Command {
     /// Something happened to the file.
@@ -39,6 +36,12 @@ pub(super) enum Command {
     /// A fault, for tests.
     #[cfg(test)]
     Panic,
+}
+
+impl Command {
+    fn as_change(&self) -> Option<Change> {
+        if let Command::Change(change) = self { Some(*change) } else { None }
+    }
 }
 
 /// Deploys the guest in a file.
@@ -85,7 +88,8 @@ impl FileDeployer {
                 }
                 Ok(Command::Change(change)) => {
                     let began = Instant::now();
-                    settle(change, began, commands, &mut self.later);
+                    // A file that keeps changing is read all the same: the check rejects half a guest.
+                    self.later.extend(change.settle(commands, Command::as_change));
                     self.file_changed(false, began);
                 }
                 #[cfg(test)]
@@ -190,23 +194,5 @@ impl FileDeployer {
     fn validate(&self, bytes: &[u8], cases: &[CaseFile]) -> Result<Validated, ValidationError> {
         let never = CancelToken::default();
         check_beside(&self.engine, Origin::File, bytes, cases, &never)?.validated()
-    }
-}
-
-/// Waits until a file that changes has settled, or has changed for long. Other commands that
-/// come meanwhile are for later.
-fn settle(
-    change: Change,
-    began: Instant,
-    commands: &mpsc::Receiver<Command>,
-    later: &mut VecDeque<Command>,
-) {
-    let mut wait = change.settles_in();
-    while began.elapsed() < UNSETTLED {
-        match commands.recv_timeout(wait) {
-            Ok(Command::Change(change)) => wait = change.settles_in(),
-            Ok(command) => return later.push_back(command),
-            Err(_) => return,
-        }
     }
 }

@@ -1,13 +1,14 @@
 //! The latest deployments, and their number.
 
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
 
 use crate::guest::digest::Digest;
+use crate::lock::lock;
 
 /// Events that are kept: more than fit on a screen.
 const KEPT: usize = 50;
@@ -66,7 +67,7 @@ impl History {
     /// Adds a deployment that ended just now.
     pub(super) fn add(&self, outcome: Outcome, digest: Option<Digest>, message: String) {
         self.counts[outcome as usize].fetch_add(1, Ordering::Relaxed);
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = lock(&self.events);
         if events.len() == KEPT {
             events.pop_front();
         }
@@ -77,7 +78,7 @@ impl History {
 
     /// The latest events, the last one first.
     pub fn events(&self) -> Vec<Event> {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = lock(&self.events);
         events.iter().rev().cloned().collect()
     }
 

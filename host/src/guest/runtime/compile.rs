@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::io::BufReader;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::compile_job::{
@@ -21,6 +21,7 @@ use crate::guest::load_error::LoadError;
 use crate::helper::job::NoHelper;
 use crate::helper::protocol::{Ending, ProtocolError, open_frame, write_frame};
 use crate::helper::{Bounds, CancelToken, Ended, Helpers, Role};
+use crate::lock::lock;
 use crate::text;
 
 /// How often the processor's time fits into the time that it may take by the clock.
@@ -119,7 +120,7 @@ impl Compiler {
         keep: impl FnOnce(&[u8]),
     ) -> Result<Vec<u8>, LoadError> {
         // Each change of it is one step, whoever panicked.
-        let mut known = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.at_work);
         if cancel.is_canceled() {
             return Err(LoadError::Canceled);
         }

@@ -7,9 +7,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use wasmtime::CacheStore;
+
+use crate::lock::lock;
 
 /// What a compiler made of each function, by what it depends on.
 #[derive(Debug, Default)]
@@ -62,7 +64,7 @@ impl FunctionCache {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         // Each change of it is one step, whoever panicked.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

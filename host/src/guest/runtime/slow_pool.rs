@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::thread::prepare_thread;
 use crate::guest::failure::Failure;
 use crate::http::Subnet;
+use crate::lock::lock;
 use crate::priority;
 
 /// Decisions that may wait, for each thread. A guest in Python (2 ms) makes this many in a
@@ -131,7 +132,7 @@ impl Drop for SlowPool {
 impl Queue {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         // No work is run while it is held, and nothing else there panics.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 
     /// Adds work of this client. Where there is no room for it, the last that came of the

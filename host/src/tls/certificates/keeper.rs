@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::oneshot;
 
@@ -23,9 +23,6 @@ use crate::clock;
 use crate::file_watch::{Change, LOOK, Stamps, Watch};
 use crate::supervise;
 
-/// Files that keep changing for longer are read all the same: those that do not fit are not used.
-const UNSETTLED: Duration = Duration::from_secs(5);
-
 /// A command to the thread.
 enum Command {
     /// Something happened to a file.
@@ -34,6 +31,12 @@ enum Command {
     Reload { done: oneshot::Sender<()> },
     /// The server is about to stop.
     Stop,
+}
+
+impl Command {
+    fn as_change(&self) -> Option<Change> {
+        if let Command::Change(change) = self { Some(*change) } else { None }
+    }
 }
 
 /// The thread that replaces certificates. Dropping this ends it; nothing waits for that.
@@ -55,7 +58,7 @@ impl Keeper {
         let watch = match Watch::new(store.options().files(), on_change) {
             Ok(watch) => Some(watch),
             Err(error) => {
-                tracing::warn!(%error, "certificates cannot be watched; they are looked at every 2 s");
+                log_unwatched(&error);
                 None
             }
         };
@@ -113,7 +116,7 @@ impl Work {
     fn work(&mut self, commands: &mpsc::Receiver<Command>) {
         loop {
             let command = match commands.recv_timeout(LOOK) {
-                Ok(Command::Change(change)) => settle(change, commands),
+                Ok(Command::Change(change)) => change.settle(commands, Command::as_change),
                 Ok(command) => Some(command),
                 Err(RecvTimeoutError::Timeout) => {
                     self.look();
@@ -147,7 +150,7 @@ impl Work {
         if let Some(watch) = &mut self.watch
             && let Err(error) = watch.renew()
         {
-            tracing::warn!(%error, "certificates cannot be watched; they are looked at every 2 s");
+            log_unwatched(&error);
         }
         self.retry_at = None;
         let began = Instant::now();
@@ -274,6 +277,10 @@ fn load(active: &Pair) -> Result<Option<Pair>, CertificateError> {
     Err(CertificateError { role, path, problem })
 }
 
+fn log_unwatched(error: &notify::Error) {
+    tracing::warn!(%error, "certificates cannot be watched; they are looked at every 2 s");
+}
+
 fn log_replaced(before: &Pair, pair: &Pair) {
     let (path, names) = (pair.files.certificate.display(), pair.names());
     let expires = clock::rfc3339_of(pair.leaf.not_after);
@@ -292,19 +299,4 @@ fn log_problems(pair: &Pair) {
     for problem in &pair.problems {
         tracing::warn!(%path, reason = %problem, "certificate has a problem");
     }
-}
-
-/// Waits until files that change have settled, or have changed for long. Gives another command, if
-/// one comes first.
-fn settle(change: Change, commands: &mpsc::Receiver<Command>) -> Option<Command> {
-    let began = Instant::now();
-    let mut wait = change.settles_in();
-    while began.elapsed() < UNSETTLED {
-        match commands.recv_timeout(wait) {
-            Ok(Command::Change(change)) => wait = change.settles_in(),
-            Ok(command) => return Some(command),
-            Err(_) => break,
-        }
-    }
-    None
 }

@@ -1,11 +1,12 @@
 //! What became of files that changed: how often they were replaced or not, and the last outcome of
 //! each.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::error::CertificateError;
+use crate::lock::lock;
 
 /// The outcome of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ impl Reloads {
     /// The last reload of the certificate of this number; the number after them is that of the
     /// authorities.
     pub(super) fn last(&self, number: usize) -> Option<Reload> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = lock(&self.last);
         last.get(number).cloned().flatten()
     }
 
@@ -76,7 +77,7 @@ impl Reloads {
 
     /// The files have the content that serves again, and what was wrong with them is over.
     pub(super) fn settled(&self, number: usize) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         if let Some(place) = last.get_mut(number)
             && place.as_ref().is_some_and(|reload| reload.error.is_some())
         {
@@ -86,7 +87,7 @@ impl Reloads {
 
     fn add(&self, number: usize, reload: Reload) {
         self.counts[reload.outcome as usize].fetch_add(1, Ordering::Relaxed);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         if let Some(place) = last.get_mut(number) {
             *place = Some(reload);
         }

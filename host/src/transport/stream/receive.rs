@@ -89,7 +89,7 @@ impl Stream<'_> {
         rustix::io::ioctl_fionread(&self.socket).is_ok_and(|unread| unread == 0)
     }
 
-    /// Waits for bytes, and throws them away. Under TLS nobody looks at what is in them.
+    /// Waits for bytes, and throws them away. Those of TLS are not opened.
     pub(crate) async fn discard(&mut self, deadline: Instant) -> Read {
         if self.session.as_ref().is_some_and(|session| session.has_ended()) {
             return Read::Eof;
