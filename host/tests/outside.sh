@@ -86,6 +86,16 @@ curl-ranges() {
     curl -sSf -r 0-1,5-6 "$url/large.bin" -D head -o body
     grep -qi '^content-type: multipart/byteranges' head
 }
+# Ends a browser once the access log has what its page asks for when it is done.
+end-browser-after() { # pattern, seconds at most, process
+    for _ in $(seq $(($2 * 10))); do
+        grep -q "$1" "$work/access.log" && break
+        kill -0 "$3" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill "$3" 2>/dev/null || true
+    wait "$3" || true
+}
 # Waits until the server tells the date of a file: three seconds after it was written.
 wait-for-date() { # name
     for _ in $(seq 100); do
@@ -215,15 +225,8 @@ HTML
         --disable-background-networking --disable-component-update --disable-sync \
         --remote-debugging-port=0 --user-data-dir="$PWD/profile" "$url/seek.html" \
         >chromium.log 2>&1 &
-    local browser=$!
-    # The page says in the access log how far it got.
-    for _ in $(seq 200); do
-        grep -q 'GET /seeked-to-100 ' "$work/access.log" && break
-        kill -0 "$browser" 2>/dev/null || break
-        sleep 0.1
-    done
-    kill "$browser" 2>/dev/null || true
-    wait "$browser" || true
+    # The page says how far it got.
+    end-browser-after 'GET /seeked-to-100 ' 20 "$!"
     grep -E 'tone.wav|seek|error' "$work/access.log"
     grep -q 'GET /seeked-to-100 ' "$work/access.log"
     grep -q 'GET /tone.wav HTTP/1.1" 206' "$work/access.log"

@@ -188,17 +188,10 @@ firefox-h2() {
     fingerprint=$(openssl x509 -in "$tls/leaf.pem" -noout -fingerprint -sha256 | cut -d= -f2)
     printf 'localhost:%s:\tOID.2.16.840.1.101.3.4.2.1\t%s\t\n' "$port" "$fingerprint" >"$profile/cert_override.txt"
     echo 'user_pref("browser.shell.checkDefaultBrowser", false);' >"$profile/user.js"
-    # The page says in the access log that all of it is there.
+    # The page says that all of it is there.
     HOME=$PWD timeout 60 firefox --headless --no-remote --profile "$profile" "$url/page.html?done" \
         >firefox.log 2>&1 &
-    local browser=$!
-    for _ in $(seq 300); do
-        grep -q 'GET /page-is-done HTTP/2.0' "$work/access.log" && break
-        kill -0 "$browser" 2>/dev/null || break
-        sleep 0.1
-    done
-    kill "$browser" 2>/dev/null || true
-    wait "$browser" || true
+    end-browser-after 'GET /page-is-done HTTP/2.0' 30 "$!"
     grep Firefox "$work/access.log" | head -n 60
     grep Firefox "$work/access.log" | grep -q 'GET /page-is-done HTTP/2.0'
     [ "$(grep Firefox "$work/access.log" | grep -c 'GET /pictures/[0-9]*.png HTTP/2.0" 200')" -ge 36 ]
