@@ -26,6 +26,7 @@ use innkeeper::http2::Http2;
 use innkeeper_guest::Decision;
 
 use crate::as_http2::for_tls;
+use crate::corpus;
 use crate::fixture::{Client, Setup, TestServer, site, write};
 use answers::{Answer, take_apart};
 use case::{Case, Then};
@@ -40,23 +41,7 @@ const HONEST_CONTENT: &[u8] = b"honest\n";
 const SECRET: &[u8] = b"outside-secret";
 
 fn corpus() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile");
-    let mut cases = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "txt") {
-            let file = path.file_name().unwrap().to_string_lossy().into_owned();
-            let text = fs::read_to_string(&path).unwrap();
-            cases.extend(case::read(&file, &text).unwrap_or_else(|error| panic!("{error}")));
-        }
-    }
-    assert!(cases.len() >= 300, "only {} cases were found", cases.len());
-    let mut names: Vec<_> = cases.iter().map(|case| case.name.split(' ').nth(1)).collect();
-    names.sort_unstable();
-    for pair in names.windows(2) {
-        assert_ne!(pair[0], pair[1], "a name is there twice");
-    }
-    cases
+    corpus::load("hostile", 300)
 }
 
 /// A server with links that lead out of its root, when its files are old enough to
@@ -400,7 +385,7 @@ fn a_case_that_goes_wrong_is_noticed() {
     let server = start();
     let request = "> GET /hello.txt HTTP/1.1\n> Host: a\n>\n";
     let judged = |text: &str| {
-        let cases = case::read("itself", &format!("# itself\n{text}")).unwrap();
+        let cases = corpus::read::<Case>("itself", &format!("# itself\n{text}")).unwrap();
         let answers = ask(&server, &cases[0], &cases[0].raw, Cut::Whole)?;
         judge(&cases[0], &answers)?;
         judge_content(&server, &cases[0], &answers)
@@ -433,7 +418,10 @@ fn a_case_that_goes_wrong_is_noticed() {
         "= 200 open\n= 200 open",
         ">* x y\n= closed",
     ] {
-        assert!(case::read("itself", &format!("# itself\n> a\n{text}")).is_err(), "{text:?}");
+        assert!(
+            corpus::read::<Case>("itself", &format!("# itself\n> a\n{text}")).is_err(),
+            "{text:?}"
+        );
     }
     assert!(told(&Decision::File("../a".to_owned())).is_err());
     assert!(told(&Decision::Index("a//".to_owned())).is_err());

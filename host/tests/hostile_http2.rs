@@ -7,8 +7,6 @@
 mod case;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -16,6 +14,7 @@ use std::time::Duration;
 
 use innkeeper::http2::Http2;
 
+use crate::corpus;
 use crate::fixture::{Setup, Stream, TestServer, site, write};
 use crate::hostile::Cut;
 use crate::http2_client::{ERRORS, Http2Client, PREFACE, Response, frame, kind, setting, settings};
@@ -29,23 +28,7 @@ const HONEST_CONTENT: &[u8] = b"honest\n";
 const SILENCE: Duration = Duration::from_secs(4);
 
 fn corpus() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile_http2");
-    let mut cases = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "txt") {
-            let file = path.file_name().unwrap().to_string_lossy().into_owned();
-            let text = fs::read_to_string(&path).unwrap();
-            cases.extend(case::read(&file, &text).unwrap_or_else(|error| panic!("{error}")));
-        }
-    }
-    assert!(cases.len() >= 150, "only {} cases were found", cases.len());
-    let mut names: Vec<_> = cases.iter().map(|case| case.name.split(' ').nth(1)).collect();
-    names.sort_unstable();
-    for pair in names.windows(2) {
-        assert_ne!(pair[0], pair[1], "a name is there twice");
-    }
-    cases
+    corpus::load("hostile_http2", 150)
 }
 
 fn start() -> TestServer {
@@ -168,7 +151,7 @@ fn hostile_frames_get_the_same_however_they_are_split() {
 fn case_that_goes_wrong_is_noticed() {
     let server = start();
     let judged = |text: &str| {
-        let cases = case::read("test", text).unwrap();
+        let cases = corpus::read::<Case>("test", text).unwrap();
         judge(&cases[0], &send(&server, &cases[0], Cut::Whole)?)
     };
     let get = "# case\n> GET 1 /hello.txt\n";
@@ -183,6 +166,6 @@ fn case_that_goes_wrong_is_noticed() {
         assert!(judged(&format!("{bad}{wrong}")).is_err(), "{wrong}");
     }
     for text in ["# case\n> GET", "# case\n> NONE 1\n= open", "# case\n= 1:WHAT open"] {
-        assert!(case::read("test", text).is_err(), "{text}");
+        assert!(corpus::read::<Case>("test", text).is_err(), "{text}");
     }
 }

@@ -52,6 +52,7 @@
 
 mod as_http2;
 mod authority;
+mod corpus;
 mod faulty_calls;
 mod fixture;
 mod fuse;

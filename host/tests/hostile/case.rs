@@ -31,6 +31,7 @@
 //!
 //! Cases are parted by empty lines.
 
+use crate::corpus;
 use crate::wire::unescape;
 
 pub struct Case {
@@ -84,52 +85,12 @@ pub struct Guest {
 /// More than any answer here has.
 const MOST_BYTES: usize = 16 << 10;
 
-/// The cases of one file. The error names the line.
-pub fn read(file: &str, text: &str) -> Result<Vec<Case>, String> {
-    let lines: Vec<_> = text.lines().enumerate().collect();
-    let mut cases = Vec::new();
-    for block in lines.split(|(_, line)| line.is_empty()) {
-        if block.iter().all(|(_, line)| line.starts_with('#')) {
-            continue;
-        }
-        let each = block.iter().find_map(|(_, line)| line.strip_prefix("for "));
-        match each {
-            None => cases.push(Case::read(file, block, None)?),
-            Some(each) => {
-                for item in each.split(' ') {
-                    cases.push(Case::read(file, block, Some(item))?);
-                }
-            }
-        }
-    }
-    Ok(cases)
-}
+impl corpus::Case for Case {
+    type Reading = Option<Expected>;
 
-impl Case {
-    /// Reads the lines of a case, with this for `{}`.
-    fn read(file: &str, block: &[(usize, &str)], item: Option<&str>) -> Result<Case, String> {
-        let (first, title) = block[0];
-        let place = |number: usize| format!("{file}:{}", number + 1);
-        let name = title.strip_prefix("# ").filter(|name| !name.contains(' '));
-        let name = name.ok_or_else(|| format!("{}: no name", place(first)))?;
-        let mut case = Case::new();
-        case.name = match item {
-            Some(item) => format!("{}: {name}({item})", place(first)),
-            None => format!("{}: {name}", place(first)),
-        };
-        let mut expected = None;
-        for &(number, line) in &block[1..] {
-            let filled = item.map(|item| line.replace("{}", item));
-            case.take(filled.as_deref().unwrap_or(line), &mut expected)
-                .map_err(|what| format!("{}: {what}: {line:?}", place(number)))?;
-        }
-        case.expected = expected.ok_or_else(|| format!("{}: no answer", case.name))?;
-        Ok(case)
-    }
-
-    fn new() -> Case {
+    fn new(name: String) -> Case {
         Case {
-            name: String::new(),
+            name,
             raw: Vec::new(),
             expected: Expected { answers: Vec::new(), then: Then::Closed },
             content: None,
@@ -142,6 +103,10 @@ impl Case {
             own: Vec::new(),
             http2: Vec::new(),
         }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn take(&mut self, line: &str, expected: &mut Option<Expected>) -> Result<(), &'static str> {
@@ -186,6 +151,13 @@ impl Case {
         Ok(())
     }
 
+    fn finish(&mut self, expected: Option<Expected>) -> Result<(), &'static str> {
+        self.expected = expected.ok_or("no answer")?;
+        Ok(())
+    }
+}
+
+impl Case {
     /// The request line, as the guest gets it: behind empty lines, without its end.
     pub fn line(&self) -> &[u8] {
         let mut rest = &self.raw[..];

@@ -29,6 +29,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::corpus;
 use crate::http2_client::{ERRORS, flag, frame, hpack};
 use crate::wire::unescape;
 
@@ -67,24 +68,11 @@ pub enum End {
     Closed,
 }
 
-/// The cases of one file. The error names the line.
-pub fn read(file: &str, text: &str) -> Result<Vec<Case>, String> {
-    let lines: Vec<_> = text.lines().enumerate().collect();
-    let mut cases = Vec::new();
-    for block in lines.split(|(_, line)| line.is_empty()) {
-        if block.iter().all(|(_, line)| line.starts_with('#')) {
-            continue;
-        }
-        match block.iter().find_map(|(_, line)| line.strip_prefix("for ")) {
-            None => cases.push(Case::read(file, block, None)?),
-            Some(each) => {
-                for item in each.split(' ') {
-                    cases.push(Case::read(file, block, Some(item))?);
-                }
-            }
-        }
-    }
-    Ok(cases)
+/// The last frame, to which more may come, and what is expected.
+#[derive(Default)]
+pub struct Reading {
+    frame: Option<Frame>,
+    expected: Option<Expected>,
 }
 
 /// A frame that is read, and how often it is sent.
@@ -192,40 +180,27 @@ fn flag_of(name: &str) -> Result<u8, &'static str> {
 }
 
 impl Case {
-    /// Reads the lines of a case, with this for `{}`.
-    fn read(file: &str, block: &[(usize, &str)], item: Option<&str>) -> Result<Case, String> {
-        let (first, title) = block[0];
-        let place = |number: usize| format!("{file}:{}", number + 1);
-        let name = title.strip_prefix("# ").filter(|name| !name.contains(' '));
-        let name = name.ok_or_else(|| format!("{}: no name", place(first)))?;
-        let name = item.map_or(name.to_owned(), |item| format!("{name}({item})"));
-        let name = format!("{}: {name}", place(first));
-        let mut case =
-            Case { name, raw: Vec::new(), expected: Expected::default(), last_stream: 0 };
-        let (mut last, mut expected) = (None, None);
-        for &(number, line) in &block[1..] {
-            let filled = item.map(|item| line.replace("{}", item));
-            case.take(filled.as_deref().unwrap_or(line), &mut last, &mut expected)
-                .map_err(|what| format!("{}: {what}: {line:?}", place(number)))?;
-        }
-        case.end(&mut last);
-        case.expected = expected.ok_or_else(|| format!("{}: nothing is expected", case.name))?;
-        Ok(case)
-    }
-
     fn end(&mut self, frame: &mut Option<Frame>) {
         if let Some(frame) = frame.take() {
             self.last_stream = self.last_stream.max(frame.stream);
             self.raw.extend(frame.bytes());
         }
     }
+}
 
-    fn take(
-        &mut self,
-        line: &str,
-        frame: &mut Option<Frame>,
-        expected: &mut Option<Expected>,
-    ) -> Result<(), &'static str> {
+impl corpus::Case for Case {
+    type Reading = Reading;
+
+    fn new(name: String) -> Case {
+        Case { name, raw: Vec::new(), expected: Expected::default(), last_stream: 0 }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn take(&mut self, line: &str, reading: &mut Reading) -> Result<(), &'static str> {
+        let Reading { frame, expected } = reading;
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
             "#" | "for" | "see" | "h2spec" => {}
@@ -262,6 +237,12 @@ impl Case {
             "=" => *expected = Some(Expected::read(rest)?),
             _ => return Err("that is no line of a case"),
         }
+        Ok(())
+    }
+
+    fn finish(&mut self, mut reading: Reading) -> Result<(), &'static str> {
+        self.end(&mut reading.frame);
+        self.expected = reading.expected.ok_or("nothing is expected")?;
         Ok(())
     }
 }
