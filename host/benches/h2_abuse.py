@@ -16,7 +16,6 @@ Needs Linux and Python 3.9. HTTP/2 is spoken without TLS, by prior knowledge.
 import argparse
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 
 import raw
@@ -25,7 +24,7 @@ from clients.abuse import KINDS, Crowd
 from clients.honest import CONNECTIONS, Honest
 from clients.server import held, wait_for_descriptors
 from operations import Server
-from rude import SPARE_DESCRIPTORS, make_site
+from rude import SPARE_DESCRIPTORS, measured, try_all
 
 # Until the server has closed what its clients left.
 PATIENCE = 45
@@ -38,11 +37,9 @@ HEAD = """\
 |---|---|---|---|---|---|---|---|---|"""
 
 
-def measured(server, honest, seconds):
-    before = server.cpu_seconds()
-    honest.start(seconds)
-    found = honest.finish()
-    found["cores"] = round((server.cpu_seconds() - before) / seconds, 3)
+def measured_cores(server, honest, seconds):
+    found = measured(server, honest, seconds)
+    found["cores"] = round(found.pop("server_cpu_seconds") / seconds, 3)
     return found
 
 
@@ -51,11 +48,11 @@ def one_round(server, files, kind, count, seconds):
     found = {}
     with Honest(server.port, files, http2.Connection) as honest:
         failed = [honest.connect(CONNECTIONS)]
-        found["alone"] = measured(server, honest, seconds)
+        found["alone"] = measured_cores(server, honest, seconds)
         crowd = Crowd(kind, server.port, count)
         with crowd:
             failed.append(honest.connect(CONNECTIONS))
-            found["beside"] = measured(server, honest, seconds)
+            found["beside"] = measured_cores(server, honest, seconds)
             found["meanwhile"] = held(server.process.pid)
     found["abuse"] = crowd.told
     found["not_connected"] = [one for one in failed if one]
@@ -119,6 +116,11 @@ def row(name, found):
             f"| {cores:.2f}{their_cores} | {memory} MiB | {became} | {len(found['failures'])} |")
 
 
+def described(name, found):
+    """Its line of the table, and the first failures."""
+    return "\n".join([row(name, found), *(f"  {failure}" for failure in found["failures"][:5])])
+
+
 def rows(results):
     """A row for each round of each kind."""
     for kind, found in results.items():
@@ -152,18 +154,8 @@ def main():
         sys.exit(f"no kind of abuse has {settings.only!r} in its name")
     if settings.nginx and not nginx.find():
         sys.exit("nginx is not installed; for example `apt-get install nginx-light`")
-    program = str(Path(settings.program).resolve())
-    results = {}
     print(HEAD, flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        (folder / "site").mkdir()
-        files = make_site(folder / "site")
-        for name, kind in kinds.items():
-            results[name] = try_kind(program, folder, files, kind, settings)
-            print(row(name, results[name]), flush=True)
-            for failure in results[name]["failures"][:5]:
-                print(f"  {failure}")
+    results = try_all(settings, kinds, try_kind, described)
     if settings.out:
         raw.write(settings.out, rows(results))
     bad = [name for name, found in results.items()

@@ -289,6 +289,20 @@ def rows(results):
                        "not_connected": len(one["not_connected"])}
 
 
+def try_all(settings, kinds, try_kind, describe):
+    """What is found of each kind, with a site of its own. Prints what describes it as it comes."""
+    program = str(Path(settings.program).resolve())
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        (folder / "site").mkdir()
+        files = make_site(folder / "site")
+        for name, kind in kinds.items():
+            results[name] = try_kind(program, folder, files, kind, settings)
+            print(describe(name, results[name]), flush=True)
+    return results
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("program")
@@ -315,16 +329,8 @@ def main():
         sys.exit(f"no kind of client has {settings.only!r} in its name")
     if settings.nginx and not nginx.find():
         sys.exit("nginx is not installed; for example `apt-get install nginx-light`")
-    program = str(Path(settings.program).resolve())
-    results = {}
     print(HEAD, flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        (folder / "site").mkdir()
-        files = make_site(folder / "site")
-        for name, kind in kinds.items():
-            results[name] = try_kind(program, folder, files, kind, settings)
-            print(row(name, results[name]), flush=True)
+    results = try_all(settings, kinds, try_kind, row)
     if settings.out:
         raw.write(settings.out, rows(results))
     bad = [name for name, found in results.items() if found["failed"] or found["leaked"]]

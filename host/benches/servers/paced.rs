@@ -6,7 +6,10 @@
 //! the request was due, not from when it was sent: a server that stalls makes all
 //! requests late that were due meanwhile, and each of them counts.
 
-use std::io::{self, BufRead, BufReader, Write};
+#[path = "../clients/tls/src/http1.rs"]
+mod http1;
+
+use std::io::{self, BufReader, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -117,41 +120,11 @@ fn ask(
         // Nothing when it is overdue: then the request goes out at once.
         thread::sleep(due.saturating_duration_since(Instant::now()));
         (&stream).write_all(request.as_bytes())?;
-        let (status, bytes) = read_answer(&mut reader, &mut body)?;
+        let (status, bytes) = http1::read_response(&mut reader, &mut body)?;
         seen.latencies.push(due.elapsed());
         seen.bytes += bytes;
         seen.error_statuses += u64::from(status >= 400);
         due += interval;
     }
     Ok(())
-}
-
-/// Reads one answer with a `Content-Length`. Returns its status and its bytes.
-fn read_answer(reader: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<(u16, u64)> {
-    let bad = |what: &str| io::Error::other(what.to_owned());
-    let mut line = String::new();
-    let mut bytes = reader.read_line(&mut line)?;
-    let status = line
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .ok_or_else(|| bad("no status line: the connection was closed, or this is not HTTP"))?;
-    let mut length = None;
-    loop {
-        line.clear();
-        bytes += reader.read_line(&mut line)?;
-        let field = line.trim_end();
-        if field.is_empty() {
-            break;
-        }
-        if let Some((name, value)) = field.split_once(':') {
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().ok();
-            }
-        }
-    }
-    let length: usize = length.ok_or_else(|| bad("an answer without Content-Length"))?;
-    body.resize(length, 0);
-    reader.read_exact(body)?;
-    Ok((status, (bytes + length) as u64))
 }

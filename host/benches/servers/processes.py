@@ -67,27 +67,23 @@ def memory_kib(root: int, field: str) -> int:
 
     Pages that processes share count for each of them.
     """
-    total = 0
-    for pid in tree(root):
-        try:
-            text = Path(f"/proc/{pid}/status").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        for line in text.splitlines():
-            if line.startswith(field + ":"):
-                total += int(line.split()[1])
-    return total
+    return sum_kib(root, "status", field)
 
 
 def proportional_kib(root: int) -> int:
     """Resident memory, of which a page that n processes share counts for a n-th (PSS)."""
+    return sum_kib(root, "smaps_rollup", "Pss")
+
+
+def sum_kib(root: int, file: str, field: str) -> int:
+    """The sum of a field of a file beneath /proc/PID."""
     total = 0
     for pid in tree(root):
         try:
-            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            text = Path(f"/proc/{pid}/{file}").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
         for line in text.splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith(field + ":"):
                 total += int(line.split()[1])
     return total
