@@ -31,6 +31,10 @@ pub enum Fault {
     Scheme,
     /// `Content-Length` twice, or no plain number.
     ContentLength,
+    /// The body is larger than allowed.
+    LargeBody,
+    /// The body did not arrive in time.
+    LateBody,
     /// `Expect` with anything but `100-continue`.
     Expectation,
 }
@@ -39,6 +43,8 @@ impl Fault {
     /// The status of the response.
     pub fn status(self) -> u16 {
         match self {
+            Fault::LateBody => 408,
+            Fault::LargeBody => 413,
             Fault::LongLine => 414,
             Fault::Misdirected => 421,
             Fault::LargeHead | Fault::ManyFields => 431,
@@ -61,6 +67,8 @@ impl Fault {
             Fault::Misdirected => "the scheme of the request target is not spoken here",
             Fault::Scheme => "the scheme is neither http nor https",
             Fault::ContentLength => "the Content-Length field is malformed or there twice",
+            Fault::LargeBody => "the request body is too large",
+            Fault::LateBody => "the request body did not arrive in time",
             Fault::Expectation => "the only expectation met here is 100-continue",
         }
     }

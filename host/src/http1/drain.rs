@@ -6,6 +6,7 @@ use super::connection::Connection;
 use super::head::Head;
 use super::request_body::{BodyDrain, BodyError};
 use super::response_head::Persistence;
+use crate::http::fault::Fault;
 use crate::transport::stream::Read;
 
 /// What became of a request's body.
@@ -76,10 +77,8 @@ impl Connection<'_, '_> {
                     return Err(DrainError::Disconnected);
                 }
                 Read::TimedOut => {
-                    return Err(DrainError::Refused {
-                        status: 408,
-                        why: "the request body did not arrive in time",
-                    });
+                    let late = Fault::LateBody;
+                    return Err(DrainError::Refused { status: late.status(), why: late.why() });
                 }
             }
         }

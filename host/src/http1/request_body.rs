@@ -2,6 +2,7 @@
 //! one, and must know where it ends (RFC 9112, sections 6 and 7).
 
 use super::chunk_line::ChunkLine;
+use crate::http::fault::Fault;
 
 /// How a request's body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl BodyError {
     /// The status of the response.
     pub fn status(self) -> u16 {
         match self {
-            BodyError::TooLarge => 413,
+            BodyError::TooLarge => Fault::LargeBody.status(),
             BodyError::Chunk => 400,
         }
     }
@@ -35,7 +36,7 @@ impl BodyError {
     /// What the client is told.
     pub fn why(self) -> &'static str {
         match self {
-            BodyError::TooLarge => "the request body is too large",
+            BodyError::TooLarge => Fault::LargeBody.why(),
             BodyError::Chunk => "the chunked request body is malformed",
         }
     }

@@ -9,11 +9,13 @@ use ::http::header::CONTENT_LENGTH;
 use h2::RecvStream;
 use tokio::time::timeout;
 
+use crate::http::fault::Fault;
+
 /// Why a request's body was not read to its end.
 #[derive(Debug)]
 pub(super) enum DrainError {
     /// The request gets a response with an error.
-    Refused { status: u16, why: &'static str },
+    Refused(Fault),
     /// The client reset the stream, or the connection ended.
     Reset,
     /// The body has not the length that was declared, or the trailers have fields that they may not
@@ -30,12 +32,6 @@ impl DrainError {
         }
     }
 }
-
-const TOO_LARGE: DrainError =
-    DrainError::Refused { status: 413, why: "the request body is too large" };
-
-const LATE: DrainError =
-    DrainError::Refused { status: 408, why: "the request body did not arrive in time" };
 
 /// Reads the body and throws it away.
 ///
@@ -56,11 +52,11 @@ pub(super) async fn drain(
     // `h2` has read it, and holds the body against it.
     let declared = head.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > allowance) {
-        return Err(TOO_LARGE);
+        return Err(DrainError::Refused(Fault::LargeBody));
     }
     // Boxed, as other streams would have room for it.
     let read = Box::pin(read_to_end(body, expects_continue, allowance, has_trailers));
-    timeout(time, read).await.unwrap_or(Err(LATE))
+    timeout(time, read).await.unwrap_or(Err(DrainError::Refused(Fault::LateBody)))
 }
 
 async fn read_to_end(
@@ -83,7 +79,9 @@ async fn read_to_end(
                 may_wait = true;
                 // It is counted as given back at the end of the stream, if not here.
                 let _ = body.flow_control().release_capacity(data.len());
-                allowance = allowance.checked_sub(data.len() as u64).ok_or(TOO_LARGE)?;
+                allowance = allowance
+                    .checked_sub(data.len() as u64)
+                    .ok_or(DrainError::Refused(Fault::LargeBody))?;
             }
             Some(Some(Err(error))) => return Err(DrainError::of(&error)),
             Some(None) => break,

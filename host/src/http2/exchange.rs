@@ -101,7 +101,9 @@ async fn respond<'s>(head: &Head, body: &mut RecvStream, out: &mut Out<'s, '_, '
             close: why == Misdirection::Authorities,
             ..service.refuse(421, MISDIRECTED, &record)
         },
-        (Err(DrainError::Refused { status, why }), _) => service.refuse(status, why, &record),
+        (Err(DrainError::Refused(fault)), _) => {
+            service.refuse(fault.status(), fault.why(), &record)
+        }
         (Err(DrainError::Malformed), _) => {
             lock(&shared.wire).meter.malformed();
             return out.reset(&mut record);
