@@ -36,6 +36,7 @@
 //! - [`decision`]: what a policy may decide.
 //! - [`line`](mod@line): the request line, parsed (RFC 9112, section 3).
 //! - [`path`]: the path of a URL, decoded and resolved (RFC 3986, section 5.2.4).
+//! - `rules`, with the feature of that name: rules as data, and the policy that decides by them.
 //! - `testing`, with the feature of that name: checks for the unit tests of a policy.
 //!
 //! Two modules are compiled for wasm only: `component` binds a policy to
@@ -53,6 +54,8 @@ pub mod line;
 pub mod path;
 pub mod policy;
 pub mod request;
+#[cfg(feature = "rules")]
+pub mod rules;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

@@ -1,0 +1,1 @@
+//! The built-in guest that decides by rules: its data is a table of them.
