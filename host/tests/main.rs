@@ -6,6 +6,7 @@
 //!   same with the service alone.
 //! - `hostile`: requests in `hostile/*.txt` that could be misread, and the response to each;
 //!   `hostile_http2`: frames that only HTTP/2 can express.
+//! - `sites`: small sites as generators make them, with one flag or none.
 //! - `files`: files, and what is never sent. `versions`: what differs between two versions of a
 //!   file. `representations`: conditions, ranges, encodings.
 //! - `limits`: every wait and every size has its bound. `memory`: of crowds that read nothing.
@@ -99,6 +100,7 @@ mod program;
 mod representations;
 mod rotations;
 mod rude;
+mod sites;
 mod slow_readers;
 mod swaps;
 mod tables;
