@@ -3,9 +3,10 @@
 use std::marker::PhantomData;
 
 use bindings::exports::innkeeper::policy::policy;
+use configuration_bindings::exports::innkeeper::policy::configuration;
 
 use crate::decision::{Candidate, Decision, Field};
-use crate::{Policy, Request};
+use crate::{Configure, Policy, Request};
 
 /// The types and functions that wit-bindgen generates for the world.
 #[expect(missing_docs, reason = "`wit/policy.wit` documents all of it")]
@@ -14,6 +15,20 @@ pub mod bindings {
         path: "../wit",
         world: "guest",
         pub_export_macro: true,
+    });
+}
+
+/// The same for what a configurable guest exports besides.
+#[expect(missing_docs, reason = "`wit/policy.wit` documents all of it")]
+pub mod configuration_bindings {
+    wit_bindgen::generate!({
+        inline: "
+            package innkeeper:guest;
+            world configurable { export innkeeper:policy/configuration@0.1.0; }
+        ",
+        path: "../wit",
+        pub_export_macro: true,
+        export_macro_name: "export_configuration",
     });
 }
 
@@ -34,16 +49,11 @@ pub struct Component<P>(PhantomData<P>);
 
 impl<P: Policy + 'static> policy::Guest for Component<P> {
     fn interests() -> Vec<String> {
-        P::INTERESTS.iter().map(|&name| name.to_owned()).collect()
+        P::interests()
     }
 
     fn decide(request: policy::Request) -> policy::Decision {
-        // A constant: a policy without interests has no loop here.
-        let fields = if P::INTERESTS.is_empty() {
-            Vec::new()
-        } else {
-            request.fields.into_iter().map(field_from).collect()
-        };
+        let fields = request.fields.into_iter().map(field_from).collect();
         match P::decide(&Request::new(request.line, fields)) {
             Decision::Index(path) => policy::Decision::Index(path),
             Decision::File(path) => policy::Decision::File(path),
@@ -64,6 +74,12 @@ impl<P: Policy + 'static> policy::Guest for Component<P> {
                 fields: fields_to(redirect.fields),
             }),
         }
+    }
+}
+
+impl<P: Configure + 'static> configuration::Guest for Component<P> {
+    fn configure(data: Vec<u8>) -> Result<(), String> {
+        P::configure(&data)
     }
 }
 

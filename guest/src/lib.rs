@@ -63,5 +63,5 @@ pub use decide::DefaultPolicy;
 pub use decision::{Candidate, Decision, Field, Redirect, Reply, Serve};
 pub use line::{RequestLine, Target};
 pub use path::SitePath;
-pub use policy::Policy;
+pub use policy::{Configure, Policy};
 pub use request::Request;

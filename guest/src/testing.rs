@@ -30,13 +30,14 @@ pub fn decide<P: Policy>(line: impl AsRef<[u8]>, fields: &[(&str, &str)]) -> Dec
         let fact = Fact::from_name(name).unwrap_or_else(|| panic!("{name:?} is not a fact"));
         facts.state(fact, value).unwrap_or_else(|error| panic!("{error}"));
     }
-    let facts = P::INTERESTS.iter().filter_map(|&name| {
+    let interests = P::interests();
+    let facts = interests.iter().filter_map(|name| {
         let value = facts.value(Fact::from_name(name)?)?;
-        Some((name, value))
+        Some((name.as_str(), value))
     });
     let read = fields.iter().copied().filter(|(name, _)| {
-        let is_read = |interest: &&str| interest.eq_ignore_ascii_case(name);
-        !name.starts_with(':') && P::INTERESTS.iter().any(is_read)
+        let is_read = |interest: &String| interest.eq_ignore_ascii_case(name);
+        !name.starts_with(':') && interests.iter().any(is_read)
     });
     let fields = facts
         .chain(read)
