@@ -36,6 +36,8 @@
 //! - [`decision`]: what a policy may decide.
 //! - [`line`](mod@line): the request line, parsed (RFC 9112, section 3).
 //! - [`path`]: the path of a URL, decoded and resolved (RFC 3986, section 5.2.4).
+//! - [`query`], [`cookie`], [`negotiation`], [`origin`], [`network`], [`basic_auth`], [`base64`]: what
+//!   else policies go by, each usable alone.
 //! - `rules`, with the feature of that name: rules as data, and the policy that decides by them.
 //! - `testing`, with the feature of that name: checks for the unit tests of a policy.
 //!
@@ -48,11 +50,18 @@ mod arena;
 #[doc(hidden)]
 pub mod component;
 
+pub mod base64;
+pub mod basic_auth;
+pub mod cookie;
 pub mod decide;
 pub mod decision;
 pub mod line;
+pub mod negotiation;
+pub mod network;
+pub mod origin;
 pub mod path;
 pub mod policy;
+pub mod query;
 pub mod request;
 #[cfg(feature = "rules")]
 pub mod rules;

@@ -1,11 +1,9 @@
 //! A policy for a site in several languages: each language has a folder, and a page is
 //! served in the language that the client prefers.
 //!
-//! [`preference`] finds that language.
+//! `innkeeper_guest::negotiation` finds that language.
 
-use innkeeper_guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve};
-
-pub mod preference;
+use innkeeper_guest::{Candidate, Decision, DefaultPolicy, Policy, Request, Serve, negotiation};
 
 /// A language of the site. Its folder has the name of its tag.
 struct Language {
@@ -57,7 +55,7 @@ fn page(request: &Request, path: &str, candidate: fn(String) -> Candidate) -> De
         return in_language(named, vec![candidate(path.to_owned())]).into();
     }
     let tags = LANGUAGES.each_ref().map(|language| language.tag);
-    let best = preference::best(request.list("accept-language"), &tags);
+    let best = negotiation::best_language(request.list("accept-language"), &tags);
     let [first, ..] = &LANGUAGES;
     let language = LANGUAGES.iter().find(|language| Some(language.tag) == best).unwrap_or(first);
     let below = |folder: &str| candidate([folder, "/", path].concat());

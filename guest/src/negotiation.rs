@@ -1,15 +1,22 @@
-//! The language that a client prefers (RFC 9110, section 12.5.4), found by lookup
-//! (RFC 4647, section 3.4).
+//! Negotiation of content: the language that a client prefers (RFC 9110, section 12.5.4), found
+//! by lookup (RFC 4647, section 3.4).
 
 /// The available language that matches the ranges of `accept-language` best, if any does.
 ///
 /// Of ranges with the same quality the first counts. A range also matches a less specific
 /// tag (`de-AT` matches `de`), and if there is none, a more specific one (`zh` matches
 /// `zh-Hans`). A malformed range is ignored.
-pub fn best<'a>(
-    ranges: impl Iterator<Item = &'a str>,
-    available: &[&'static str],
-) -> Option<&'static str> {
+///
+/// ```
+/// use innkeeper_guest::negotiation::best_language;
+///
+/// let ranges = ["da", "en-gb;q=0.8", "en;q=0.7"].into_iter();
+/// assert_eq!(best_language(ranges, &["fr", "en-GB", "en"]), Some("en-GB"));
+/// ```
+pub fn best_language<'r, 'a>(
+    ranges: impl Iterator<Item = &'r str>,
+    available: &[&'a str],
+) -> Option<&'a str> {
     let ranges: Vec<_> = ranges.filter_map(Range::parse).collect();
     let is_refused =
         |tag: &str| ranges.iter().any(|range| range.quality == 0 && is_same(range.tag, tag));
@@ -57,10 +64,10 @@ impl<'a> Range<'a> {
     }
 
     /// The available language that this range matches.
-    fn lookup(&self, available: &[&'static str]) -> Option<&'static str> {
+    fn lookup<'t>(&self, available: &[&'t str]) -> Option<&'t str> {
         let mut tag = self.tag;
         loop {
-            if let Some(found) = available.iter().find(|one| is_same(one, tag)) {
+            if let Some(found) = available.iter().copied().find(|one| is_same(one, tag)) {
                 return Some(found);
             }
             match tag.rsplit_once('-') {
@@ -104,12 +111,12 @@ fn quality(text: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::best;
+    use super::best_language;
 
     #[track_caller]
     fn check(field: &str, available: &[&'static str], expected: Option<&str>) {
         let ranges = field.split(',').map(str::trim);
-        assert_eq!(best(ranges, available), expected, "{field:?} of {available:?}");
+        assert_eq!(best_language(ranges, available), expected, "{field:?} of {available:?}");
     }
 
     #[test]
