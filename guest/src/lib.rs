@@ -38,6 +38,7 @@
 //! - [`path`]: the path of a URL, decoded and resolved (RFC 3986, section 5.2.4).
 //! - [`query`], [`cookie`], [`negotiation`], [`origin`], [`network`], [`basic_auth`], [`base64`]: what
 //!   else policies go by, each usable alone.
+//! - [`pattern`]: patterns of paths, `/a/:name/*`.
 //! - `rules`, with the feature of that name: rules as data, and the policy that decides by them.
 //! - `testing`, with the feature of that name: checks for the unit tests of a policy.
 //!
@@ -60,6 +61,7 @@ pub mod negotiation;
 pub mod network;
 pub mod origin;
 pub mod path;
+pub mod pattern;
 pub mod policy;
 pub mod query;
 pub mod request;
