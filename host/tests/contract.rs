@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use innkeeper::guest::origin::Origin;
-use innkeeper::guest::validation::cases::read_cases;
+use innkeeper::guest::release::guest_files::GuestFiles;
+use innkeeper::guest::release::source::Source;
 use innkeeper::guest::validation::validate::validate;
 use innkeeper::guest::{LoadError, LoadedGuest};
 
@@ -25,11 +25,12 @@ fn guest_of_a_published_version_still_serves() {
             if file.extension().is_none_or(|extension| extension != "wasm") {
                 continue;
             }
-            let cases = read_cases(&[file.with_extension("toml")]).unwrap();
-            assert!(!cases[0].cases.is_empty(), "{} has no cases", file.display());
-            let validated =
-                validate(engine(), Origin::File, &std::fs::read(&file).unwrap(), &cases)
-                    .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let cases = vec![file.with_extension("toml")];
+            let files = GuestFiles { guest: Some(file.clone()), cases, ..GuestFiles::default() };
+            let offer = files.read().unwrap();
+            assert!(!offer.cases[0].cases.is_empty(), "{} has no cases", file.display());
+            let validated = validate(engine(), &offer)
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
             let guest = Arc::new(validated.guest);
             let server = Setup { guest, ..Setup::default() }.start();
             assert_eq!(server.get("/").status(), 200, "{}", file.display());

@@ -22,6 +22,10 @@ pub struct TestArguments {
     #[arg(required = true)]
     pub cases: Vec<PathBuf>,
 
+    /// Data that the guest is configured with
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+
     /// Format of the outcome
     #[arg(long, value_enum, default_value_t = OutcomeFormat::Text)]
     pub format: OutcomeFormat,
@@ -36,6 +40,10 @@ pub struct TestArguments {
 pub struct CheckArguments {
     /// The guest [default: the built-in one]
     pub guest: Option<PathBuf>,
+
+    /// Data that the guest is configured with
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
 
     /// Cases that it must pass; may be given several times
     #[arg(long, value_name = "FILE")]
@@ -97,6 +105,10 @@ pub struct CompileArguments {
     /// The guest [default: the built-in one]
     pub guest: Option<PathBuf>,
 
+    /// Data that the guest is configured with
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+
     /// Directory of compiled guests [default: ~/.cache/innkeeper]
     ///
     /// No other user may be able to write there. XDG_CACHE_HOME and systemd's CACHE_DIRECTORY
@@ -126,6 +138,10 @@ pub struct ExplainArguments {
     /// The request line, as in 'GET /a%20b HTTP/1.1'
     #[arg(required = true)]
     pub line: String,
+
+    /// Data that the guest is configured with
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
 
     /// A header field of the request; may be given several times. Without a Host
     /// there is `Host: localhost`

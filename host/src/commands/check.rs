@@ -10,9 +10,9 @@ use bytesize::ByteSize;
 use super::engine::{start_for_trial, start_helpers, with_helpers};
 use super::guest::{load, read_or_default};
 use crate::cli::CheckArguments;
+use crate::guest::release::source::Offer;
 use crate::guest::runtime::contract::INTERFACE;
 use crate::guest::runtime::program::Cost;
-use crate::guest::validation::cases::read_cases;
 use crate::guest::validation::check::{FACTS, MEASURED_LINE, check};
 use crate::guest::{Engine, LoadedGuest};
 use crate::helper::Helpers;
@@ -25,12 +25,12 @@ const SAMPLING: Duration = Duration::from_secs(1);
 
 /// Describes the guest. Succeeds if it is accepted.
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
-    let (name, bytes) = read_or_default(arguments.guest.as_deref())?;
-    let cases = read_cases(&arguments.cases)?;
+    let (name, offer) =
+        read_or_default(arguments.guest.as_deref(), arguments.data.as_deref(), &arguments.cases)?;
     let helpers = start_helpers(arguments.guest.as_deref())?;
     let engine = start_for_trial(&arguments.limits, helpers.clone())?;
     let began = Instant::now();
-    let guest = load(&name, &bytes, engine)?;
+    let guest = load(&name, &offer, engine)?;
     let compile = began.elapsed();
     let mut out = io::stdout().lock();
     let mut print = |what: &str, value: std::fmt::Arguments| {
@@ -43,7 +43,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     };
     print("guest", format_args!("{name}"))?;
     print("digest", format_args!("sha256:{:#}", guest.digest()))?;
-    let (form, size) = (guest.form(), bytes.len());
+    let (form, size) = (guest.form(), offer.guest.len());
     print("form", format_args!("{form}, {} ({size} bytes)", ByteSize(size as u64)))?;
     print("world", format_args!("{INTERFACE}"))?;
     let imports = list(guest.imports().iter().map(String::as_str).collect());
@@ -73,12 +73,12 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             )?;
             let memory = samples.iter().map(|cost| cost.memory_bytes).max().unwrap_or_default();
             print("memory", format_args!("{}", ByteSize(memory as u64).display().iec()))?;
-            if let Some(instructions) = count_instructions(arguments, helpers, &bytes)? {
+            if let Some(instructions) = count_instructions(arguments, helpers, &offer)? {
                 print("fuel", format_args!("{instructions} instructions"))?;
             }
         }
     }
-    match check(&guest, &cases) {
+    match check(&guest, &offer.cases) {
         Ok(report) => {
             let kinds: Vec<_> = report
                 .kinds
@@ -120,12 +120,13 @@ fn sample(guest: &LoadedGuest) -> Result<Vec<Cost>, crate::guest::Failure> {
 fn count_instructions(
     arguments: &CheckArguments,
     helpers: Option<Helpers>,
-    bytes: &[u8],
+    offer: &Offer,
 ) -> anyhow::Result<Option<u64>> {
     let engine = Engine::counting(arguments.limits.limits())
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))?;
     let engine = with_helpers(engine, &arguments.limits, helpers);
-    let guest = LoadedGuest::load(&engine.into(), bytes).map_err(|error| anyhow!(error))?;
+    let guest = LoadedGuest::load_with(&engine.into(), &offer.guest, offer.data_bytes())
+        .map_err(|error| anyhow!(error))?;
     Ok(guest
         .measure(MEASURED_LINE, [].into_iter(), FACTS.lend())
         .ok()

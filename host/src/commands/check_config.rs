@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use anyhow::{Context, anyhow};
 use super::check_tls;
 use super::engine::{self, Compilation};
 use super::findings::Findings;
-use super::guest::read_or_default;
+use super::guest::{name, source_with};
 use super::listeners::{self, Listeners, overlap};
 use super::open::{open_root, read_access, token_has_an_address};
 use super::stdout::print;
@@ -22,9 +23,8 @@ use super::worst_case;
 use crate::admin::access::Access;
 use crate::cli::Settings;
 use crate::guest::Engine;
-use crate::guest::origin::Origin;
 use crate::guest::runtime::code_cache::CodeCache;
-use crate::guest::validation::cases::{CaseFile, read_cases};
+use crate::guest::validation::cases::CaseFile;
 use crate::guest::validation::validate::{Validated, validate};
 use crate::named_file;
 use crate::server::{self, Address};
@@ -122,28 +122,28 @@ fn describe_connections(possible: usize, wanted: usize) -> String {
 }
 
 fn check_guest(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
-    let mut cases = Vec::new();
+    let mut readable = Vec::new();
     for path in &settings.guest.cases {
-        match read_cases(std::slice::from_ref(path)) {
-            Ok(files) => cases.extend(files),
+        match CaseFile::read(path) {
+            Ok(_) => readable.push(path.clone()),
             Err(error) => findings.note("cases", Err(error.into()))?,
         }
     }
-    findings.note("guest", validate_guest(settings, &cases))
+    findings.note("guest", validate_guest(settings, &readable))
 }
 
 /// Nothing that was compiled or validated before is used, and nothing of it is kept.
-fn validate_guest(settings: &Settings, cases: &[CaseFile]) -> anyhow::Result<String> {
-    let file = settings.guest.file.as_deref();
-    let (name, bytes) = read_or_default(file)?;
-    let origin = if file.is_some() { Origin::File } else { Origin::BuiltIn };
+fn validate_guest(settings: &Settings, cases: &[PathBuf]) -> anyhow::Result<String> {
+    let source = source_with(settings, cases)?;
+    let offer = source.read()?;
+    let name = name(&*source, &offer);
     let workers = settings.worker_count();
     let prepared = engine::prepare(settings.guest_limits(), workers, Compilation::Whole)?;
-    let helpers = engine::start_helpers(file)?;
+    let helpers = engine::start_helpers(settings.guest.file.as_deref())?;
     let engine: Engine = engine::start(prepared)?;
     let engine = Arc::new(engine::with_helpers(engine, &settings.guest.limits, helpers));
-    let Validated { guest, report, compile, check } = validate(&engine, origin, &bytes, cases)
-        .map_err(|error| anyhow!("{name} is rejected: {error}"))?;
+    let Validated { guest, report, compile, check } =
+        validate(&engine, &offer).map_err(|error| anyhow!("{name} is rejected: {error}"))?;
     Ok(format!(
         "{name} ({}), compiled in {compile:.1?}, validated on {} request lines and {} cases in \
          {check:.1?}",

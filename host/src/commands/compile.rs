@@ -17,12 +17,12 @@ pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
     let Some(folder) = arguments.code_directory() else {
         bail!("there is no folder to keep it in; name one with --code-cache DIR");
     };
-    let (name, bytes) = read_or_default(arguments.guest.as_deref())?;
+    let guest = arguments.guest.as_deref();
+    let (name, offer) = read_or_default(guest, arguments.data.as_deref(), &[])?;
     let cache = CodeCache::open(&folder).map_err(|problem| anyhow!(problem))?;
-    let engine = start_for_trial(&arguments.limits, start_helpers(arguments.guest.as_deref())?)?
-        .keeping_code(cache);
+    let engine = start_for_trial(&arguments.limits, start_helpers(guest)?)?.keeping_code(cache);
     let began = Instant::now();
-    let guest = load(&name, &bytes, engine)?;
+    let guest = load(&name, &offer, engine)?;
     print(format_args!(
         "{} ({}) is ready to be loaded, in {}, after {:.1?}\n",
         escaped(&name),

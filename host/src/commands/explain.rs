@@ -33,12 +33,10 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         CacheSizes::default(),
         NonZeroUsize::MIN,
     )?;
-    let (name, bytes) = read_or_default(arguments.guest.as_deref())?;
-    let generation = load(
-        &name,
-        &bytes,
-        start_for_trial(&arguments.limits, start_helpers(arguments.guest.as_deref())?)?,
-    )?;
+    let guest = arguments.guest.as_deref();
+    let (name, offer) = read_or_default(guest, arguments.data.as_deref(), &[])?;
+    let generation =
+        load(&name, &offer, start_for_trial(&arguments.limits, start_helpers(guest)?)?)?;
     let digest = generation.digest();
     let guest = ActiveGuest::new(Arc::new(generation), FailurePolicy::default());
     let service = Service::new(files, Arc::new(guest));

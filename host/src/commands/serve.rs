@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use tokio::sync::{Semaphore, watch};
 
 use super::engine::{self, start_spawner};
-use super::guest::read_or_default;
+use super::guest::{name, source};
 use super::lifecycle::{Lifecycle, Stopped};
 use super::open::{Opened, open};
 use super::sandbox;
@@ -22,11 +22,9 @@ use crate::dev::sources::Sources;
 use crate::dev::{self, Dev};
 use crate::diagnostics;
 use crate::disk;
-use crate::guest::origin::Origin;
 use crate::guest::release::deploy::{self, Deployer};
 use crate::guest::release::source::{Source, Watching};
 use crate::guest::runtime::code_cache::CodeCache;
-use crate::guest::validation::cases::read_cases;
 use crate::guest::validation::validate::validate;
 use crate::guest::{ActiveGuest, Engine, LoadedGuest};
 use crate::helper::{Confinement, Spawner};
@@ -47,6 +45,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
 pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<ExitCode> {
     let started = (Instant::now(), SystemTime::now());
     let dev = sources.as_ref().map(|_| Dev::new());
+    let source = source(settings)?;
     let opened = open(settings, dev.is_some())?;
     let confinement =
         if settings.sandbox.disabled { Confinement::None } else { Confinement::Sandbox };
@@ -57,7 +56,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let has_sandbox = !settings.sandbox.disabled && dev.is_none();
     let code_cache = opened.code_cache.as_ref().map(CodeCache::path);
     let sandbox = has_sandbox
-        .then(|| sandbox::enter(settings, opened.certificates.as_deref(), code_cache))
+        .then(|| sandbox::enter(settings, &*source, opened.certificates.as_deref(), code_cache))
         .transpose()?;
     diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
@@ -75,8 +74,8 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         Some(cache) => engine.keeping_code(cache),
         None => engine,
     });
-    let source = Source::new(settings.guest.file.clone(), settings.guest.cases.clone());
-    let first = first_guest(&engine, settings)?;
+    let seen = source.stamps();
+    let first = first_guest(&engine, &*source)?;
     let guest = Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy()));
     let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers.get())));
     let log = log.map(|(out, format)| AccessLog::to(out, format)).transpose();
@@ -106,7 +105,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     monitor.context("cannot start the monitor of the root")?;
     let is_watched = !settings.guest.no_watch || dev.is_some();
     let watching = if is_watched { Watching::On } else { Watching::Off };
-    let deployer = Deployer::start(Arc::clone(&engine), Arc::clone(&guest), source, watching);
+    let deployer = Deployer::start(Arc::clone(&engine), Arc::clone(&guest), source, seen, watching);
     let deployer = Arc::new(deployer.context("cannot start the threads that replace guests")?);
     let listeners: Vec<_> = server.addresses().iter().map(ToString::to_string).collect();
     // What keeps the server from starting is an error here: later, in the runtime, the runtimes
@@ -197,15 +196,14 @@ fn greet(settings: &Settings, listeners: &[String]) {
     }
 }
 
-/// Loads and validates the guest that is set, or the built-in one.
-fn first_guest(engine: &Arc<Engine>, settings: &Settings) -> anyhow::Result<LoadedGuest> {
-    let cases = read_cases(&settings.guest.cases)?;
-    let (name, bytes) = read_or_default(settings.guest.file.as_deref())?;
-    let origin = if settings.guest.file.is_some() { Origin::File } else { Origin::BuiltIn };
-    let validated = validate(engine, origin, &bytes, &cases)
-        .map_err(|error| anyhow!("{name} is rejected: {error}"))?;
-    if settings.guest.file.is_some() {
-        deploy::log_first(&validated, &name);
+/// Loads and validates what the source offers.
+fn first_guest(engine: &Arc<Engine>, source: &dyn Source) -> anyhow::Result<LoadedGuest> {
+    let offer = source.read()?;
+    let validated = validate(engine, &offer)
+        .map_err(|error| anyhow!("{} is rejected: {error}", name(source, &offer)))?;
+    if let Some(file) = source.name() {
+        let data = offer.data_path().map(|path| path.display().to_string());
+        deploy::log_first(&validated, &file, data.as_deref());
     }
     Ok(validated.guest)
 }

@@ -13,7 +13,6 @@ use super::guest::{load, read_or_default};
 use crate::cli::{OutcomeFormat, TestArguments};
 use crate::guest::decision::Kind;
 use crate::guest::validation::cases::CaseOutcome;
-use crate::guest::validation::cases::read_cases;
 use crate::text::plain_json;
 
 /// The outcome of all cases.
@@ -30,11 +29,11 @@ struct Outcome {
 
 /// Runs the cases. Succeeds if all of them pass.
 pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
-    let (name, bytes) = read_or_default(Some(&arguments.guest))?;
-    let files = read_cases(&arguments.cases)?;
+    let data = arguments.data.as_deref();
+    let (name, offer) = read_or_default(Some(&arguments.guest), data, &arguments.cases)?;
     let guest = load(
         &name,
-        &bytes,
+        &offer,
         start_for_trial(&arguments.limits, start_helpers(Some(&arguments.guest))?)?,
     )?;
     let mut outcome = Outcome {
@@ -45,7 +44,7 @@ pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
         decisions: Kind::ALL.iter().map(|kind| (kind.name(), 0)).collect(),
         cases: Vec::new(),
     };
-    for case in files.iter().flat_map(|file| file.outcomes(&guest)) {
+    for case in offer.cases.iter().flat_map(|file| file.outcomes(&guest)) {
         match case.kind {
             Some(kind) => {
                 *outcome.decisions.entry(kind.name()).or_default() += 1;

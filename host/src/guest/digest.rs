@@ -1,10 +1,10 @@
-//! The digest that identifies a guest.
+//! The digest that identifies a guest, with the data that configures it.
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// The SHA-256 of a guest's file (FIPS 180-4).
+/// The SHA-256 (FIPS 180-4) of a guest's file, or of what serves: a guest and its data.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
@@ -12,6 +12,15 @@ impl Digest {
     /// The digest of these bytes.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of what serves: of a guest without data its own, so that it is what `sha256sum`
+    /// prints, else that of both.
+    pub fn of_guest(guest: &[u8], data: Option<&[u8]>) -> Digest {
+        match data {
+            None => Digest::of(guest),
+            Some(data) => Digest::of_parts([guest, data].into_iter()),
+        }
     }
 
     /// The digest of these parts, each with its length: what is in one of them cannot stand

@@ -54,19 +54,29 @@ impl LoadedGuest {
     /// Compiles a guest, given as a component or as a core module that carries its component
     /// type.
     pub fn load(engine: &Arc<Engine>, bytes: &[u8]) -> Result<LoadedGuest, LoadError> {
+        LoadedGuest::load_with(engine, bytes, None)
+    }
+
+    /// Compiles a guest, and configures it with this data.
+    pub fn load_with(
+        engine: &Arc<Engine>,
+        bytes: &[u8],
+        data: Option<&[u8]>,
+    ) -> Result<LoadedGuest, LoadError> {
         let (urgency, cancel) = (Urgency::First, CancelToken::default());
-        LoadedGuest::load_unless(engine, bytes, Origin::Uploaded, urgency, &cancel)
+        LoadedGuest::load_unless(engine, bytes, data, Origin::Uploaded, urgency, &cancel)
     }
 
     /// Loads a guest, unless that is canceled.
     pub(super) fn load_unless(
         engine: &Arc<Engine>,
         bytes: &[u8],
+        data: Option<&[u8]>,
         origin: Origin,
         urgency: Urgency,
         cancel: &CancelToken,
     ) -> Result<LoadedGuest, LoadError> {
-        let digest = Digest::of(bytes);
+        let digest = Digest::of_guest(bytes, data);
         let (form, component) = engine.compile(bytes, digest, urgency, cancel)?;
         let program = Program::link(engine, &component)?;
         let interests = program.interests().map_err(InterestsError::Failed)?;
@@ -88,7 +98,7 @@ impl LoadedGuest {
         self.origin
     }
 
-    /// The digest of its file.
+    /// The digest of its file, and of its data if it has some.
     pub fn digest(&self) -> Digest {
         self.digest
     }

@@ -7,6 +7,8 @@ pub enum Origin {
     BuiltIn,
     /// From the file that was named.
     File,
+    /// From this program, configured by rules.
+    Rules,
     /// From an upload to the administration.
     Uploaded,
 }
@@ -17,6 +19,7 @@ impl Origin {
         match self {
             Origin::BuiltIn => "built-in",
             Origin::File => "file",
+            Origin::Rules => "rules",
             Origin::Uploaded => "upload",
         }
     }

@@ -23,13 +23,20 @@ pub struct GuestSettings {
     #[arg(id = "guest", long = "guest", value_name = "FILE")]
     pub file: Option<PathBuf>,
 
+    /// Data that the guest is configured with
+    ///
+    /// For a guest that can be configured (wit/policy.wit). It is watched and validated as the
+    /// guest is: when it changes and the guest accepts it, the guest with the new data takes over.
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+
     /// Cases that a guest must pass before it serves
     ///
     /// May be given several times.
     #[arg(long, value_name = "FILE")]
     pub cases: Vec<PathBuf>,
 
-    /// Read the guest's file again only on SIGHUP
+    /// Read the guest, its data and cases again only on SIGHUP
     #[arg(long)]
     pub no_watch: bool,
 

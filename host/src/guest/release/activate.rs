@@ -1,12 +1,12 @@
 //! One guest takes the place of another, which is freed after its last request.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::active::ActiveGuest;
+use super::guest_files::shown;
 use super::history::Outcome;
 use crate::clock;
 use crate::guest::loaded_guest::LoadedGuest;
@@ -51,9 +51,14 @@ impl Activator {
         &self.active
     }
 
-    /// Warms up a guest and puts it in service. `file` is where it came from, unless it was
-    /// uploaded; its deployment began at `began`.
-    pub(super) fn activate(&self, validated: Validated, file: Option<&PathBuf>, began: Instant) {
+    /// Warms up a guest and puts it in service. `source` is where it came from, with the file of
+    /// its data, unless it was uploaded; its deployment began at `began`.
+    pub(super) fn activate(
+        &self,
+        validated: Validated,
+        source: Option<(&str, Option<&str>)>,
+        began: Instant,
+    ) {
         let Validated { guest, report, compile, check } = validated;
         let digest = guest.digest();
         let old = self.active.current();
@@ -64,7 +69,8 @@ impl Activator {
         let gone = self.active.activate(guest);
         tracing::info!(
             guest = %digest,
-            path = file.map(|path| tracing::field::display(path.display())),
+            path = source.map(|(name, _)| name),
+            data = source.and_then(|(_, data)| data),
             previous = %old.digest(),
             elapsed_ms = clock::millis(began.elapsed()),
             compile_ms = clock::millis(compile),
@@ -75,7 +81,7 @@ impl Activator {
             warmed,
             "guest deployed"
         );
-        let source = file.map_or_else(|| "upload".to_owned(), |path| path.display().to_string());
+        let source = source.map_or("upload".into(), |(name, data)| shown(name, data));
         let message = format!(
             "{source}: serves in place of {} after {:.1?}: compiled in {compile:.1?}, checked on {} \
              request lines and {} cases in {check:.1?}, {warmed} decisions warmed up in \
@@ -98,20 +104,21 @@ impl Activator {
     }
 }
 
-/// Logs the first guest of a server, before it serves, if it came from this file.
-pub fn log_first(validated: &Validated, file: &str) {
+/// Logs the first guest of a server, before it serves, if it came from files: its own, and that of
+/// its data.
+pub fn log_first(validated: &Validated, file: &str, data: Option<&str>) {
     let Validated { guest, report, compile, check } = validated;
     log_imports(guest);
     let (guest, cases) = (guest.digest(), report.cases);
     let (compile_ms, validate_ms) = (clock::millis(*compile), clock::millis(*check));
     if report.is_cached {
         tracing::info!(
-            %guest, path = file, compile_ms, cases, "guest active, validated at an earlier start"
+            %guest, path = file, data, compile_ms, cases, "guest active, validated at an earlier start"
         );
     } else {
         let request_lines = report.lines;
         tracing::info!(
-            %guest, path = file, compile_ms, validate_ms, request_lines, cases, "guest active"
+            %guest, path = file, data, compile_ms, validate_ms, request_lines, cases, "guest active"
         );
     }
 }

@@ -1,12 +1,13 @@
 //! The entrance for whatever deploys another guest: reloads, uploads and roll-backs.
 //!
-//! Each way has a thread of its own, so that none waits for another: one looks after the guest's
-//! file, one checks uploads, one frees replaced guests. A roll-back needs none: a pointer is
+//! Each way has a thread of its own, so that none waits for another: one looks after the
+//! source, one checks uploads, one frees replaced guests. A roll-back needs none: a pointer is
 //! replaced, whatever the others do.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -15,10 +16,10 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::activate::Activator;
 use super::active::ActiveGuest;
-use super::file_deployer::{Command, FileDeployer, Known};
 use super::source::{Source, Watching};
+use super::source_deployer::{Command, Known, SourceDeployer};
 use super::upload::{Upload, UploadDeployer};
-use crate::file_watch::Watch;
+use crate::file_watch::{Stamps, Watch};
 use crate::guest::digest::Digest;
 use crate::guest::runtime::engine::Engine;
 use crate::guest::validation::report::ValidationReport;
@@ -78,47 +79,37 @@ impl fmt::Display for DeployError {
 impl std::error::Error for DeployError {}
 
 impl Deployer {
-    /// Starts to look after the guest that serves.
+    /// Starts to look after the guest that serves. It is the one that this source offered when
+    /// its files were as in `seen`.
     pub fn start(
         engine: Arc<Engine>,
         active: Arc<ActiveGuest>,
-        source: Source,
+        source: Arc<dyn Source>,
+        seen: Stamps,
         watching: Watching,
     ) -> io::Result<Deployer> {
         let (commands, receiver) = mpsc::channel();
-        let on_change = {
-            let commands = commands.clone();
-            move |change| {
-                // If the receiver is gone, so is the server.
-                let _ = commands.send(Command::Change(change));
-            }
-        };
-        let watch = match (watching, source.guest.as_deref()) {
-            (Watching::Off, _) | (_, None) => None,
-            (Watching::On, Some(file)) => match Watch::new([file], on_change) {
-                Ok(watch) => Some(watch),
-                Err(error) => {
-                    let file = file.display();
-                    tracing::warn!(path = %file, %error, "guest file not watched; it is looked at every 2 s");
-                    None
-                }
-            },
+        // There may be nothing to watch.
+        let watching = if source.name().is_some() { watching } else { Watching::Off };
+        let watch = match watching {
+            Watching::Off => None,
+            Watching::On => watch(&*source, commands.clone()),
         };
         let activator = Activator::start(Arc::clone(&active))?;
-        let in_file = |_| Known { guest: active.current().digest(), rejected: None };
-        let mut file_deployer = FileDeployer {
+        let offered = |_| Known { guest: active.current().digest(), rejected: None };
+        let mut source_deployer = SourceDeployer {
             engine: Arc::clone(&engine),
             activator: activator.clone(),
-            watching: if source.guest.is_some() { watching } else { Watching::Off },
+            watching,
             watch,
-            seen: source.at_first.clone(),
-            known: source.guest.as_ref().map(in_file),
+            seen,
+            known: source.name().map(offered),
             later: VecDeque::new(),
-            source: source.clone(),
+            source: Arc::clone(&source),
         };
         thread::Builder::new().name("deploy-file".to_owned()).spawn(move || {
             supervise::thread("deploy-file", || {
-                file_deployer.work(&receiver);
+                source_deployer.work(&receiver);
                 Ok(())
             });
         })?;
@@ -133,7 +124,7 @@ impl Deployer {
         Ok(Deployer { activator, commands, uploads })
     }
 
-    /// Has the file read again, also if it was rejected before, and waits until the guest serves
+    /// Has the source read again, also if it was rejected before, and waits until the guest serves
     /// or is rejected.
     pub async fn reload(&self) {
         let (done, is_done) = oneshot::channel();
@@ -176,6 +167,23 @@ impl Deployer {
     }
 }
 
+/// Watches the files of a source.
+fn watch(source: &dyn Source, commands: mpsc::Sender<Command>) -> Option<Watch> {
+    let on_change = move |change| {
+        // If the receiver is gone, so is the server.
+        let _ = commands.send(Command::Change(change));
+    };
+    let paths = source.paths();
+    match Watch::new(paths.iter().map(PathBuf::as_path), on_change) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            let path = source.name();
+            tracing::warn!(path, %error, "guest file not watched; it is looked at every 2 s");
+            None
+        }
+    }
+}
+
 impl Drop for Deployer {
     fn drop(&mut self) {
         self.send(Command::Stop);
@@ -195,7 +203,7 @@ impl Drop for CancelOnDrop {
 mod tests {
     use super::{Command, Deployer, Purpose, Watching};
     use crate::guest::release::active::FailurePolicy;
-    use crate::guest::release::source::Source;
+    use crate::guest::release::guest_files::GuestFiles;
     use crate::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
     use std::sync::Arc;
     use tokio::sync::Semaphore;
@@ -205,8 +213,9 @@ mod tests {
         let engine = Arc::new(Engine::new(GuestLimits::default(), 1).expect("an engine"));
         let first = LoadedGuest::load(&engine, DEFAULT_GUEST).expect("the default guest");
         let active = Arc::new(ActiveGuest::new(Arc::new(first), FailurePolicy::default()));
-        let source = Source::new(None, Vec::new());
-        let deployer = Deployer::start(engine, active, source, Watching::On).expect("a thread");
+        let (source, seen) = (Arc::new(GuestFiles::default()), Vec::new());
+        let deployer = Deployer::start(engine, active, source, seen, Watching::On);
+        let deployer = deployer.expect("a thread");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         deployer.send(Command::Panic);
         runtime.block_on(deployer.reload());

@@ -2,7 +2,9 @@
 //!
 //! - [`active`]: the guest that serves, replaced in one step.
 //! - [`deploy`]: the entrance: reload, upload, roll back.
-//!   - [`source`] and `file_deployer`: from a file that changes to a guest in service.
+//!   - [`source`]: where guests come from; [`guest_files`]: files that an operator names;
+//!     [`part_file`]: one of them.
+//!   - `source_deployer`: from files that change to a guest in service.
 //!   - `upload`: from uploaded bytes to a guest in service.
 //!   - `activate`: one guest takes the place of another, which is freed.
 //! - [`history`]: the latest deployments; [`rejected`]: guests that are not tried again.
@@ -10,8 +12,10 @@
 mod activate;
 pub mod active;
 pub mod deploy;
-mod file_deployer;
+pub mod guest_files;
 pub mod history;
+pub mod part_file;
 pub mod rejected;
 pub mod source;
+mod source_deployer;
 mod upload;

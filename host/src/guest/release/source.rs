@@ -1,163 +1,127 @@
-//! The file of a guest, and the files of cases that it must pass.
+//! Where guests come from: what is read for each deployment, and what is watched.
+//!
+//! A source offers a guest, the data that configures it, and the cases that it must pass. All of
+//! it is read for each deployment, so that what serves is what the files hold.
 
+use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::file_watch::{Stamps, stamp_of, stamps};
-use crate::guest::runtime::component::MAX_GUEST_BYTES;
-use crate::guest::validation::cases::CaseFileError;
-use crate::named_file::{self, NamedFileError};
+use super::part_file::NamedPartError;
+use crate::file_watch::{Stamps, stamps};
+use crate::guest::digest::Digest;
+use crate::guest::origin::Origin;
+use crate::guest::validation::cases::{CaseFile, CaseFileError};
 
-/// Whether the file is watched.
+/// Whether the source is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watching {
-    /// A change of the file is enough.
+    /// A change of a file is enough.
     On,
     /// Only a reload has it read.
     Off,
 }
 
-/// The files that guests come from.
+/// Where guests come from.
+pub trait Source: Send + Sync {
+    /// Its name in messages: the path of a file, usually. `None` if it cannot be another one, as
+    /// the built-in guest is: then there is nothing to watch and to reload.
+    fn name(&self) -> Option<String>;
+
+    /// The files that it is read from, whether or not they are there now. A change of one of
+    /// them has it read again.
+    fn paths(&self) -> Vec<PathBuf>;
+
+    /// What the files are like now. To be taken before they are read: what changes afterwards is
+    /// noticed.
+    fn stamps(&self) -> Stamps {
+        stamps(self.paths().iter().map(PathBuf::as_path))
+    }
+
+    /// Reads all of it.
+    fn read(&self) -> Result<Offer, SourceError>;
+
+    /// Reads the cases that each guest must pass, also one that is uploaded.
+    fn cases(&self) -> Result<Vec<CaseFile>, CaseFileError>;
+
+    /// Reads the data that an uploaded guest is configured with, if it takes some and the guest
+    /// that serves has none.
+    fn data_for_uploads(&self) -> Result<Option<Data>, SourceError> {
+        Ok(None)
+    }
+}
+
+/// A guest that may serve, with all that belongs to it.
+#[derive(Debug)]
+pub struct Offer {
+    /// The guest: a component, or a core module that carries its component type.
+    pub guest: Cow<'static, [u8]>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// The data that configures it, if there is any.
+    pub data: Option<Data>,
+    /// The cases that it must pass.
+    pub cases: Vec<CaseFile>,
+}
+
+impl Offer {
+    /// The digest of what would serve.
+    pub fn digest(&self) -> Digest {
+        Digest::of_guest(&self.guest, self.data_bytes())
+    }
+
+    /// The data's bytes.
+    pub fn data_bytes(&self) -> Option<&[u8]> {
+        self.data.as_ref().map(|data| &data.bytes[..])
+    }
+
+    /// The file of the data.
+    pub fn data_path(&self) -> Option<&Path> {
+        self.data.as_ref()?.path.as_deref()
+    }
+}
+
+/// Data that configures a guest.
 #[derive(Clone, Debug)]
-pub struct Source {
-    /// The guest's file. Without one the built-in guest serves, until another is uploaded.
-    pub guest: Option<PathBuf>,
-    /// Files of cases that each guest must pass. They are read again for each.
-    pub cases: Vec<PathBuf>,
-    /// What the files were like before they were read for the first time.
-    pub(in crate::guest) at_first: Stamps,
+pub struct Data {
+    /// The data, as the guest reads it.
+    pub bytes: Vec<u8>,
+    /// The file that it was read from, if it is one.
+    pub path: Option<PathBuf>,
 }
 
-impl Source {
-    /// To be made before the guest is read: what changes afterwards is noticed.
-    pub fn new(guest: Option<PathBuf>, cases: Vec<PathBuf>) -> Source {
-        let mut source = Source { guest, cases, at_first: Vec::new() };
-        source.at_first = source.stamps();
-        source
-    }
-
-    /// What the files are like now.
-    pub(in crate::guest) fn stamps(&self) -> Stamps {
-        stamps(self.guest.iter().chain(&self.cases).map(PathBuf::as_path))
-    }
-}
-
-/// A guest's file that cannot be read.
-#[derive(Debug)]
-pub struct GuestFileError {
-    /// Its path.
-    pub path: PathBuf,
-    /// What is wrong.
-    pub problem: GuestFileProblem,
-}
-
-/// What is wrong with a guest's file.
-#[derive(Debug)]
-pub enum GuestFileProblem {
-    /// Its bytes cannot be read.
-    File(NamedFileError),
-    /// It changed while it was read.
-    Changed,
-}
-
-impl fmt::Display for GuestFileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot read the guest {}: ", self.path.display())?;
-        match &self.problem {
-            GuestFileProblem::File(error) if error.kind() == ErrorKind::PermissionDenied => write!(
-                f,
-                "{error}; the server's user must be able to read it, and to pass all folders on \
-                 its path"
-            ),
-            GuestFileProblem::File(error) => error.fmt(f),
-            GuestFileProblem::Changed => {
-                f.write_str("it changed while it was read; rename a finished file over it")
-            }
-        }
-    }
-}
-
-impl std::error::Error for GuestFileError {}
-
-/// A guest's file, or a file of its cases, that cannot be read.
+/// Why a source offers nothing.
 #[derive(Debug)]
 pub enum SourceError {
-    /// The guest's.
-    Guest(GuestFileError),
-    /// One of its cases.
+    /// The guest's file, or that of its data, cannot be read.
+    Part(NamedPartError),
+    /// One of its cases cannot.
     Cases(CaseFileError),
+    /// They can be read, and make no guest. The message names the place.
+    Rejected(Box<dyn Error + Send + Sync>),
 }
 
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SourceError::Guest(error) => error.fmt(f),
+            SourceError::Part(error) => error.fmt(f),
             SourceError::Cases(error) => error.fmt(f),
+            SourceError::Rejected(error) => error.fmt(f),
         }
     }
 }
 
-impl std::error::Error for SourceError {}
+impl Error for SourceError {}
 
-impl From<GuestFileError> for SourceError {
-    fn from(error: GuestFileError) -> SourceError {
-        SourceError::Guest(error)
+impl From<NamedPartError> for SourceError {
+    fn from(error: NamedPartError) -> SourceError {
+        SourceError::Part(error)
     }
 }
 
 impl From<CaseFileError> for SourceError {
     fn from(error: CaseFileError) -> SourceError {
         SourceError::Cases(error)
-    }
-}
-
-/// Reads the file of a guest, once.
-pub fn read_guest(path: &Path) -> Result<Vec<u8>, GuestFileError> {
-    let error = |problem| GuestFileError { path: path.to_owned(), problem };
-    let cannot = |cause: NamedFileError| error(GuestFileProblem::File(cause));
-    let (file, metadata) = named_file::open(path).map_err(cannot)?;
-    let bytes = named_file::read_all(&file, MAX_GUEST_BYTES).map_err(cannot)?;
-    let after = file.metadata().map_err(|cause| cannot(cause.into()))?;
-    if stamp_of(&metadata) != stamp_of(&after) {
-        // A half of the one and a half of the other could pass for a guest.
-        return Err(error(GuestFileProblem::Changed));
-    }
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{GuestFileProblem, read_guest};
-    use std::fs::File;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::time::{Duration, Instant};
-
-    #[test]
-    fn file_that_changes_while_it_is_read_is_an_error() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("policy.wasm");
-        let file = File::create(&path).expect("a file");
-        file.set_len(32 << 20).expect("longer");
-        assert_eq!(read_guest(&path).expect("bytes").len(), 32 << 20);
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    file.set_len(16 << 20).expect("shorter");
-                    file.set_len(32 << 20).expect("longer");
-                }
-            });
-            let began = Instant::now();
-            let noticed = loop {
-                let read = read_guest(&path);
-                if read.is_err() || began.elapsed() > Duration::from_secs(20) {
-                    break read;
-                }
-            };
-            done.store(true, Ordering::Relaxed);
-            let error = noticed.expect_err("it changes all the time");
-            assert!(matches!(error.problem, GuestFileProblem::Changed), "{error}");
-        });
     }
 }

@@ -9,11 +9,11 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::activate::Activator;
 use super::history::Outcome;
 use super::rejected::Rejection;
-use super::source::Source;
+use super::source::{Offer, Source};
 use crate::guest::digest::Digest;
 use crate::guest::origin::Origin;
 use crate::guest::runtime::engine::Engine;
-use crate::guest::validation::cases::{CaseFile, read_cases};
+use crate::guest::validation::cases::CaseFile;
 use crate::guest::validation::error::ValidationError;
 use crate::guest::validation::report::ValidationReport;
 use crate::guest::validation::validate::{Checked, check_beside, digest_with_cases};
@@ -42,7 +42,7 @@ pub(super) struct Upload {
 /// Works on uploads.
 pub(super) struct UploadDeployer {
     pub(super) engine: Arc<Engine>,
-    pub(super) source: Source,
+    pub(super) source: Arc<dyn Source>,
     pub(super) activator: Activator,
 }
 
@@ -118,9 +118,11 @@ impl UploadDeployer {
         bytes: &[u8],
         cancel: &CancelToken,
     ) -> Result<(Checked, Vec<CaseFile>), ValidationError> {
-        let cases = read_cases(&self.source.cases)
+        let cases = (self.source.cases())
             .map_err(|error| ValidationError::CasesUnreadable(error.to_string()))?;
-        let checked = check_beside(&self.engine, Origin::Uploaded, bytes, &cases, cancel)?;
-        Ok((checked, cases))
+        let guest = bytes.to_vec().into();
+        let offer = Offer { guest, origin: Origin::Uploaded, data: None, cases };
+        let checked = check_beside(&self.engine, &offer, cancel)?;
+        Ok((checked, offer.cases))
     }
 }

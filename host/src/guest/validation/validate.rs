@@ -9,7 +9,7 @@ use super::error::ValidationError;
 use crate::guest::digest::Digest;
 use crate::guest::load_error::LoadError;
 use crate::guest::loaded_guest::LoadedGuest;
-use crate::guest::origin::Origin;
+use crate::guest::release::source::Offer;
 use crate::guest::runtime::compile::Urgency;
 use crate::guest::runtime::engine::Engine;
 use crate::helper::CancelToken;
@@ -44,15 +44,11 @@ impl Checked {
 
 /// Validates a guest on this thread, before anything is served. What the code cache has of an
 /// earlier start is not done again.
-pub fn validate(
-    engine: &Arc<Engine>,
-    origin: Origin,
-    bytes: &[u8],
-    cases: &[CaseFile],
-) -> Result<Validated, ValidationError> {
+pub fn validate(engine: &Arc<Engine>, offer: &Offer) -> Result<Validated, ValidationError> {
     let began = Instant::now();
     let cancel = CancelToken::default();
-    let guest = LoadedGuest::load_unless(engine, bytes, origin, Urgency::First, &cancel)?;
+    let guest = load(engine, offer, Urgency::First, &cancel)?;
+    let cases = &offer.cases[..];
     let compiled = Instant::now();
     let limits = format!("{} {:?}", env!("CARGO_PKG_VERSION"), engine.limits());
     let key = format!("{:#} {limits}", digest_with_cases(guest.digest(), cases));
@@ -78,16 +74,24 @@ pub fn validate(
 /// Loads and checks a guest while another one serves.
 pub(in crate::guest) fn check_beside(
     engine: &Arc<Engine>,
-    origin: Origin,
-    bytes: &[u8],
-    cases: &[CaseFile],
+    offer: &Offer,
     cancel: &CancelToken,
 ) -> Result<Checked, LoadError> {
     let began = Instant::now();
-    let guest = LoadedGuest::load_unless(engine, bytes, origin, Urgency::Beside, cancel)?;
+    let guest = load(engine, offer, Urgency::Beside, cancel)?;
     let compiled = Instant::now();
-    let result = check_unless(&guest, cases, cancel);
+    let result = check_unless(&guest, &offer.cases, cancel);
     Ok(Checked { guest, result, compile: compiled - began, check: compiled.elapsed() })
+}
+
+fn load(
+    engine: &Arc<Engine>,
+    offer: &Offer,
+    urgency: Urgency,
+    cancel: &CancelToken,
+) -> Result<LoadedGuest, LoadError> {
+    let Offer { guest, origin, .. } = offer;
+    LoadedGuest::load_unless(engine, guest, offer.data_bytes(), *origin, urgency, cancel)
 }
 
 /// The digest of a guest together with that of its cases: a guest that was rejected for a wrong

@@ -1,12 +1,11 @@
-//! Deploys the guest in a file when the file changes.
+//! Deploys what a source offers when its files change: the guest, or its data.
 //!
 //! The steps: read once, digest, compile, check, warm up, activate. If one of them fails, the
-//! active guest goes on serving. They begin when the file's content is different from when it
-//! was looked at last, and only then: a changed date, or a change of a folder above it, is no
-//! reason to undo what was deployed meanwhile.
+//! active guest goes on serving. They begin when the content of guest or data is different from
+//! when it was looked at last, and only then: a changed date, or a change of a folder above it, is
+//! no reason to undo what was deployed meanwhile.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
@@ -14,22 +13,21 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::activate::Activator;
+use super::guest_files::shown;
 use super::history::Outcome;
-use super::source::{Source, SourceError, Watching, read_guest};
+use super::source::{Offer, Source, SourceError, Watching};
 use crate::file_watch::{Change, LOOK, Stamps, Watch};
 use crate::guest::digest::Digest;
-use crate::guest::origin::Origin;
 use crate::guest::runtime::engine::Engine;
-use crate::guest::validation::cases::{CaseFile, read_cases};
 use crate::guest::validation::error::ValidationError;
 use crate::guest::validation::validate::{Validated, check_beside, digest_with_cases};
 use crate::helper::CancelToken;
 
 /// A command to the thread.
 pub(super) enum Command {
-    /// Something happened to the file.
+    /// Something happened to a file.
     Change(Change),
-    /// Read the file, and notify the caller when that is done.
+    /// Read the source, and notify the caller when that is done.
     Reload { done: oneshot::Sender<()> },
     /// The server is about to stop.
     Stop,
@@ -44,30 +42,31 @@ impl Command {
     }
 }
 
-/// Deploys the guest in a file.
-pub(super) struct FileDeployer {
+/// Deploys what a source offers.
+pub(super) struct SourceDeployer {
     pub(super) engine: Arc<Engine>,
     pub(super) activator: Activator,
-    pub(super) source: Source,
+    pub(super) source: Arc<dyn Source>,
     pub(super) watching: Watching,
     pub(super) watch: Option<Watch>,
     /// What the files were like when they were looked at last.
     pub(super) seen: Stamps,
-    /// What was in the file then.
+    /// What they offered then.
     pub(super) known: Option<Known>,
     /// Commands that came while it waited for a file to settle.
     pub(super) later: VecDeque<Command>,
 }
 
-/// A guest that was in the file.
+/// What was offered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
+    /// The digest of the guest and its data.
     pub(super) guest: Digest,
     /// If it was rejected: its digest with that of its cases.
     pub(super) rejected: Option<Digest>,
 }
 
-impl FileDeployer {
+impl SourceDeployer {
     /// Works until it has to stop.
     pub(super) fn work(&mut self, commands: &mpsc::Receiver<Command>) {
         loop {
@@ -79,10 +78,10 @@ impl FileDeployer {
             match next {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) if self.source.stamps() == self.seen => {}
-                Err(RecvTimeoutError::Timeout) => self.file_changed(false, Instant::now()),
+                Err(RecvTimeoutError::Timeout) => self.files_changed(false, Instant::now()),
                 Ok(Command::Reload { done }) => {
                     self.activator.active().forget_rejections();
-                    self.file_changed(true, Instant::now());
+                    self.files_changed(true, Instant::now());
                     // The caller may have gone meanwhile.
                     let _ = done.send(());
                 }
@@ -90,7 +89,7 @@ impl FileDeployer {
                     let began = Instant::now();
                     // A file that keeps changing is read all the same: the check rejects half a guest.
                     self.later.extend(change.settle(commands, Command::as_change));
-                    self.file_changed(false, began);
+                    self.files_changed(false, began);
                 }
                 #[cfg(test)]
                 Ok(Command::Panic) => panic!("on purpose"),
@@ -98,7 +97,7 @@ impl FileDeployer {
         }
     }
 
-    fn file_changed(&mut self, is_reload: bool, began: Instant) {
+    fn files_changed(&mut self, is_reload: bool, began: Instant) {
         if let Some(watch) = &mut self.watch
             && let Err(error) = watch.renew()
         {
@@ -108,27 +107,32 @@ impl FileDeployer {
         self.deploy(is_reload, began);
     }
 
-    /// Deploys the guest in the file, if it is new there and is accepted.
+    /// Deploys what the source offers, if it is new there and is accepted.
     fn deploy(&mut self, is_reload: bool, began: Instant) {
-        let Some(path) = self.source.guest.clone() else {
+        let Some(name) = self.source.name() else {
             return tracing::warn!("no guest file to reload: --guest is not set");
         };
-        let file = path.display();
         let active = self.activator.active();
         let current = active.current().digest();
-        let (bytes, cases) = match self.read(&path) {
-            Ok(read) => read,
+        let offer = match self.source.read() {
+            Ok(offer) => offer,
+            Err(error @ SourceError::Rejected(_)) => {
+                tracing::error!(path = %name, %current, %error, "rules rejected");
+                return active.history().add(Outcome::Rejected, None, error.to_string());
+            }
             Err(error) => {
-                tracing::error!(current = %current, %error, "guest file or cases cannot be read");
+                tracing::error!(%current, %error, "guest, data or cases cannot be read");
                 return active.history().add(Outcome::Unreadable, None, error.to_string());
             }
         };
-        let digest = Digest::of(&bytes);
-        let with_cases = digest_with_cases(digest, &cases);
+        let digest = offer.digest();
+        let data = offer.data_path().map(|path| path.display().to_string());
+        let data = data.as_deref();
+        let with_cases = digest_with_cases(digest, &offer.cases);
         let before = self.known.replace(Known { guest: digest, rejected: None });
         if digest == current {
             if is_reload {
-                tracing::info!(guest = %digest, path = %file, "guest file unchanged: it is active");
+                tracing::info!(guest = %digest, path = %name, data, "guest file unchanged: it is active");
             }
             return;
         }
@@ -138,19 +142,17 @@ impl FileDeployer {
         });
         if is_known && !is_reload {
             self.known = before;
-            return tracing::debug!(guest = %digest, path = %file, current = %current, "guest file unchanged");
+            return tracing::debug!(guest = %digest, path = %name, data, %current, "guest file unchanged");
         }
         if let Some(reason) = active.rejection(digest, with_cases)
             && !is_reload
         {
             self.known = Some(Known { guest: digest, rejected: Some(with_cases) });
             return tracing::warn!(
-                guest = %digest, path = %file, %reason, current = %current, "guest not tried again"
+                guest = %digest, path = %name, data, %reason, %current, "guest not tried again"
             );
         }
-        let validated = self.validate(&bytes, &cases);
-        drop(bytes);
-        let validated = match validated {
+        let validated = match self.validate(offer) {
             Ok(validated) => validated,
             Err(error) => {
                 self.known = if error.is_transient() {
@@ -162,37 +164,33 @@ impl FileDeployer {
                 };
                 tracing::error!(
                     guest = %digest,
-                    path = %file,
-                    current = %current,
+                    path = %name,
+                    data,
+                    %current,
                     code = error.code(),
                     %error,
                     "guest rejected"
                 );
-                let message = format!("{file}: {error}");
+                let message = format!("{}: {error}", shown(&name, data));
                 return active.history().add(Outcome::Rejected, Some(digest), message);
             }
         };
         // Meanwhile the same may have been uploaded.
         let current = active.current().digest();
         if current == digest {
-            return tracing::info!(guest = %digest, path = %file, "guest file unchanged: it is active");
+            return tracing::info!(guest = %digest, path = %name, data, "guest file unchanged: it is active");
         }
         // And it may have served, and failed.
         if let Some(reason) = active.rejection(digest, with_cases) {
             self.known = Some(Known { guest: digest, rejected: Some(with_cases) });
             return tracing::warn!(
-                guest = %digest, path = %file, %reason, current = %current, "guest not deployed"
+                guest = %digest, path = %name, data, %reason, %current, "guest not deployed"
             );
         }
-        self.activator.activate(validated, Some(&path), began);
+        self.activator.activate(validated, Some((&name, data)), began);
     }
 
-    fn read(&self, path: &Path) -> Result<(Vec<u8>, Vec<CaseFile>), SourceError> {
-        Ok((read_guest(path)?, read_cases(&self.source.cases)?))
-    }
-
-    fn validate(&self, bytes: &[u8], cases: &[CaseFile]) -> Result<Validated, ValidationError> {
-        let never = CancelToken::default();
-        check_beside(&self.engine, Origin::File, bytes, cases, &never)?.validated()
+    fn validate(&self, offer: Offer) -> Result<Validated, ValidationError> {
+        check_beside(&self.engine, &offer, &CancelToken::default())?.validated()
     }
 }
