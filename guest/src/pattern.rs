@@ -1,20 +1,27 @@
 //! Patterns of paths: `/a/:name/*`, as rules of static sites have them.
 //!
-//! A pattern has names between slashes. `:name` stands for one whole name, and `*` for any
-//! characters, also slashes and none. Letter case matters. A `/` at the end does not: `/a` and
-//! `/a/` are one pattern, and both match both paths. `/a/*` matches `/a` too.
+//! A pattern has names between slashes. `:name` stands for a name or a part of one, at least one
+//! character of it, and `*` for any characters, also slashes and none. Both take as much as they
+//! can. Letter case matters. A `/` at the end does not: `/a` and `/a/` are one pattern, and both
+//! match both paths. `/a/*` matches `/a` too.
 //!
 //! Percent-escapes of a pattern are decoded once, when it is parsed, and it is held against
 //! decoded paths, as [`SitePath`](crate::SitePath) makes them.
 
+mod tail;
+
+pub(crate) use tail::Tail;
+use tail::Token;
+
 /// A pattern of paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
-    /// The names before the first `*`.
+    /// The names before the tail.
     names: Vec<Name>,
-    /// What follows them, if there is a `*`: decoded, without a `/` before it or at its end.
-    /// Every `*` is a wildcard.
-    tail: Option<String>,
+    /// From the first name that has a wildcard and is not a placeholder as a whole.
+    tail: Option<Tail>,
+    /// What the placeholders are called.
+    placeholders: Vec<(String, Capture)>,
 }
 
 /// One name of a pattern.
@@ -22,8 +29,17 @@ pub struct Pattern {
 pub enum Name {
     /// This name.
     Literal(String),
-    /// Any name, known by this placeholder.
-    Placeholder(String),
+    /// Any name: a placeholder.
+    Any,
+}
+
+/// What a placeholder stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// The name at this place of the path, counted from 0.
+    Name(u16),
+    /// The wildcard at this place of the tail, counted from 0.
+    Wildcard(u16),
 }
 
 /// Why a text is not a pattern.
@@ -36,13 +52,11 @@ pub enum PatternError {
     /// No path has a name like this: `.`, `..`, or one with a backslash, a control character or an
     /// escaped `/`.
     NamesNothing,
-    /// A placeholder is not a whole name, or stands behind a `*`.
-    Placeholder,
     /// A placeholder stands in it twice, or is called `splat`.
     Twice,
     /// It has more than [`MAX_NAMES`] names, or is longer than [`MAX_BYTES`].
     TooLong,
-    /// It has more than [`MAX_WILDCARDS`] `*`.
+    /// It has more than [`MAX_WILDCARDS`] wildcards beside whole names.
     TooManyWildcards,
 }
 
@@ -52,7 +66,7 @@ pub const MAX_NAMES: usize = 64;
 /// Bytes of a pattern: as many as the longest request line.
 pub const MAX_BYTES: usize = 8 << 10;
 
-/// `*` of one pattern. Each may cost a pass over the path.
+/// Wildcards in the tail of one pattern. Each may cost a pass over the path.
 pub const MAX_WILDCARDS: usize = 8;
 
 impl PatternError {
@@ -66,15 +80,14 @@ impl PatternError {
             PatternError::NamesNothing => {
                 "the pattern has a name that no path has, such as `..`; it can never match"
             }
-            PatternError::Placeholder => {
-                "a placeholder is a whole part of the path, before any `*`, as in `/a/:name/b`"
-            }
             PatternError::Twice => {
                 "a placeholder stands in the pattern twice, or is called `:splat`, which is what \
                  `*` matches"
             }
             PatternError::TooLong => "the pattern has more than 64 names or 8,192 bytes",
-            PatternError::TooManyWildcards => "the pattern has more than eight `*`",
+            PatternError::TooManyWildcards => {
+                "the pattern has more than eight `*` and placeholders that are parts of names"
+            }
         }
     }
 }
@@ -86,61 +99,96 @@ impl Pattern {
         if text.len() > MAX_BYTES {
             return Err(PatternError::TooLong);
         }
-        let mut pattern = Pattern { names: Vec::new(), tail: None };
+        let mut pattern = Pattern { names: Vec::new(), tail: None, placeholders: Vec::new() };
+        let mut tail = Vec::new();
+        let mut wildcards = 0;
         for written in rest.split('/').filter(|name| !name.is_empty()) {
-            let name = decode(written).ok_or(PatternError::Escape)?;
-            if name == "." || name == ".." || name.bytes().any(is_unusable) {
-                return Err(PatternError::NamesNothing);
+            let start = tail.len();
+            if start > 0 {
+                push_text(&mut tail, "/");
             }
-            if let Some(tail) = &mut pattern.tail {
-                if placeholder(written)? {
-                    return Err(PatternError::Placeholder);
+            let mut rest = written;
+            let mut is_first = true;
+            loop {
+                let (before, wildcard, behind) = split(rest);
+                let before = decode(before).ok_or(PatternError::Escape)?;
+                if before.bytes().any(is_unusable)
+                    || is_first && behind.is_none() && (before == "." || before == "..")
+                {
+                    return Err(PatternError::NamesNothing);
                 }
-                if !tail.is_empty() {
-                    tail.push('/');
+                match (wildcard, behind) {
+                    // A name as a whole, before the tail.
+                    (_, None) if is_first && start == 0 => {
+                        pattern.names.push(Name::Literal(before));
+                    }
+                    (Some(name), Some("")) if is_first && start == 0 && before.is_empty() => {
+                        let at = pattern.names.len();
+                        pattern.know(name, Capture::Name(narrow(at)))?;
+                        pattern.names.push(Name::Any);
+                    }
+                    (wildcard, Some(_)) => {
+                        push_text(&mut tail, &before);
+                        match wildcard {
+                            Some(name) => {
+                                pattern.know(name, Capture::Wildcard(narrow(wildcards)))?;
+                                tail.push(Token::Part);
+                            }
+                            None => tail.push(Token::Any),
+                        }
+                        wildcards += 1;
+                    }
+                    (_, None) => push_text(&mut tail, &before),
                 }
-                tail.push_str(&name);
-            } else if written.contains('*') {
-                if written.starts_with(':') {
-                    return Err(PatternError::Placeholder);
+                is_first = false;
+                match behind {
+                    Some("") | None => break,
+                    Some(behind) => rest = behind,
                 }
-                pattern.tail = Some(name);
-            } else if placeholder(written)? {
-                let name = written.get(1..).unwrap_or_default();
-                if name == "splat" || pattern.placeholders().any(|(_, other)| other == name) {
-                    return Err(PatternError::Twice);
-                }
-                pattern.names.push(Name::Placeholder(name.to_owned()));
-            } else {
-                pattern.names.push(Name::Literal(name));
             }
         }
         if pattern.names.len() > MAX_NAMES {
             return Err(PatternError::TooLong);
         }
-        let wildcards = |tail: &String| tail.bytes().filter(|&byte| byte == b'*').count();
-        if pattern.tail.as_ref().is_some_and(|tail| wildcards(tail) > MAX_WILDCARDS) {
+        if wildcards > MAX_WILDCARDS {
             return Err(PatternError::TooManyWildcards);
         }
+        pattern.tail = (!tail.is_empty()).then(|| Tail::new(tail));
         Ok(pattern)
     }
 
-    /// The names before the first `*`.
-    pub fn names(&self) -> &[Name] {
+    /// Notes a placeholder.
+    fn know(&mut self, name: &str, capture: Capture) -> Result<(), PatternError> {
+        if name == "splat" || self.capture(name).is_some() {
+            return Err(PatternError::Twice);
+        }
+        self.placeholders.push((name.to_owned(), capture));
+        Ok(())
+    }
+
+    /// What the placeholder of this name stands for: one of the pattern's own, or `splat`, which
+    /// is the first `*`.
+    pub fn capture(&self, name: &str) -> Option<Capture> {
+        if name == "splat" {
+            let at = self.tail.as_ref()?.splat()?;
+            return Some(Capture::Wildcard(narrow(at)));
+        }
+        self.placeholders.iter().find(|(known, _)| known == name).map(|&(_, capture)| capture)
+    }
+
+    /// The names before the tail.
+    pub(crate) fn names(&self) -> &[Name] {
         &self.names
     }
 
-    /// What follows the names, if there is a `*`: `*`, `*.html`, `a*/b*`.
-    pub fn tail(&self) -> Option<&str> {
-        self.tail.as_deref()
+    /// What follows the names.
+    pub(crate) fn tail(&self) -> Option<&Tail> {
+        self.tail.as_ref()
     }
 
-    /// The placeholders, and which name of the path each stands for, counted from 0.
-    pub fn placeholders(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.names.iter().enumerate().filter_map(|(at, name)| match name {
-            Name::Placeholder(placeholder) => Some((at, placeholder.as_str())),
-            Name::Literal(_) => None,
-        })
+    /// Whether it has neither a placeholder nor a `*`: it matches one path.
+    pub fn is_exact(&self) -> bool {
+        self.tail.is_none() && self.placeholders.is_empty()
     }
 
     /// Whether the pattern matches this path: one below the root, decoded and without a `/` before
@@ -153,29 +201,32 @@ impl Pattern {
                 return None;
             }
         }
-        match &self.tail {
-            None => names.next().is_none().then_some(Captures { path, splat: "" }),
-            Some(tail) => {
-                let splat = match_tail(tail, rest_of(path, self.names.len())?)?;
-                Some(Captures { path, splat })
-            }
-        }
+        let wildcards = match &self.tail {
+            None => names.next().is_none().then(Vec::new),
+            Some(tail) => tail.matches(rest_of(path, self.names.len())?),
+        };
+        Some(Captures { path, wildcards: wildcards? })
     }
 }
 
 /// What the placeholders of a pattern stand for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Captures<'p> {
     /// The path that was matched.
-    pub path: &'p str,
-    /// What the first `*` stands for, with the `/` at the end of a directory's path.
-    pub splat: &'p str,
+    pub(crate) path: &'p str,
+    /// What each wildcard of the tail stands for.
+    pub(crate) wildcards: Vec<&'p str>,
 }
 
 impl<'p> Captures<'p> {
-    /// The name at this place of the path, counted from 0.
-    pub fn name(&self, at: usize) -> &'p str {
-        self.path.split('/').nth(at).unwrap_or_default()
+    /// What a placeholder of the pattern stands for. A `*` at the end has the `/` at the end of a
+    /// directory's path.
+    pub fn get(&self, capture: Capture) -> &'p str {
+        let found = match capture {
+            Capture::Name(at) => self.path.split('/').nth(usize::from(at)),
+            Capture::Wildcard(at) => self.wildcards.get(usize::from(at)).copied(),
+        };
+        found.unwrap_or_default()
     }
 }
 
@@ -191,47 +242,43 @@ pub(crate) fn rest_of(path: &str, names: usize) -> Option<&str> {
     Some(rest)
 }
 
-/// What the first `*` of a tail stands for, if the tail matches this text.
-///
-/// A `*` stands for as little as it can, and the last one for the rest; with a single `*` there is
-/// no choice. Each character is looked at once for each character of the tail, at worst.
-pub(crate) fn match_tail<'p>(tail: &str, text: &'p str) -> Option<&'p str> {
-    if tail == "*" {
-        return Some(text);
+fn push_text(tail: &mut Vec<Token>, text: &str) {
+    if text.is_empty() {
+        return;
     }
-    // A `/` at the end is significant to a `*` there alone.
-    let whole = text;
-    let text = if tail.ends_with('*') { text } else { text.strip_suffix('/').unwrap_or(text) };
-    let (before, behind) = tail.split_once('*')?;
-    let text = text.strip_prefix(before)?;
-    let Some((between, last)) = behind.rsplit_once('*') else {
-        return text.strip_suffix(behind);
-    };
-    let mut rest = text.strip_suffix(last)?;
-    let mut splat = None;
-    for part in between.split('*') {
-        let at = rest.find(part)?;
-        let (skipped, behind) = rest.split_at_checked(at)?;
-        splat.get_or_insert(skipped);
-        rest = behind.strip_prefix(part)?;
+    if let Some(Token::Text(before)) = tail.last_mut() {
+        before.push_str(text);
+    } else {
+        tail.push(Token::Text(text.to_owned()));
     }
-    splat.or(Some(whole))
 }
 
-/// Whether a name, as it was written, is a placeholder.
-fn placeholder(written: &str) -> Result<bool, PatternError> {
-    let Some(name) = written.strip_prefix(':') else { return Ok(false) };
-    match name.as_bytes() {
-        // A time, `:30`, is no placeholder.
-        [first, ..] if first.is_ascii_alphabetic() || *first == b'_' => {}
-        _ => return Ok(false),
+/// Splits a text at its first `*` or placeholder: what stands before it, the name of a placeholder,
+/// and what stands behind it.
+pub(crate) fn split(text: &str) -> (&str, Option<&str>, Option<&str>) {
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        let behind = text.get(at + 1..).unwrap_or_default();
+        let before = text.get(..at).unwrap_or_default();
+        if byte == b'*' {
+            return (before, None, Some(behind));
+        }
+        if byte == b':'
+            && let Some(name) = placeholder(behind)
+        {
+            return (before, Some(name), behind.get(name.len()..));
+        }
     }
-    if name.bytes().all(is_name_byte) { Ok(true) } else { Err(PatternError::Placeholder) }
+    (text, None, None)
 }
 
-/// Whether the byte may stand in the name of a placeholder.
-pub(crate) fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
+/// The name of the placeholder at the start of a text, which follows a colon. The name begins with
+/// a letter: a time, `12:30`, has none.
+pub(crate) fn placeholder(text: &str) -> Option<&str> {
+    let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let length = text.bytes().take_while(is_inner).count();
+    let name = text.get(..length)?;
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_').then_some(name)
 }
 
 /// Decodes percent-escapes, once. `None` for a malformed one, or if the outcome is no text.
@@ -262,14 +309,22 @@ pub(crate) fn is_unusable(byte: u8) -> bool {
     byte == b'/' || byte == b'\\' || byte.is_ascii_control()
 }
 
+/// A small number: patterns are short.
+fn narrow(number: usize) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{MAX_NAMES, Pattern, PatternError, match_tail};
+    use super::{MAX_NAMES, Pattern, PatternError};
 
+    /// Whether the pattern matches, and what `*` stands for.
     #[track_caller]
     fn check(pattern: &str, path: &str, expected: Option<&str>) {
         let parsed = Pattern::parse(pattern).unwrap_or_else(|error| panic!("{pattern}: {error:?}"));
-        let splat = parsed.matches(path).map(|captures| captures.splat);
+        let splat = parsed
+            .matches(path)
+            .map(|captures| parsed.capture("splat").map_or("", |splat| captures.get(splat)));
         assert_eq!(splat, expected, "{pattern} on {path:?}");
     }
 
@@ -304,24 +359,42 @@ mod tests {
         check("/a/*/z", "a/b/c/z", Some("b/c"));
         check("/a/*/z", "a/z", None);
         check("/*a*b*", "xaybz", Some("x"));
+        check("/*a*b*", "xaxayb", Some("xax"));
         check("/*a*b*", "xbya", None);
+        check("/x-*/y", "x-/y", Some(""));
         // Both ends do not overlap.
         check("/ab*ba", "aba", None);
     }
 
     #[test]
-    fn placeholder_stands_for_one_name() {
-        let pattern = Pattern::parse("/a/:year/:month/*").expect("a pattern");
-        assert_eq!(pattern.placeholders().collect::<Vec<_>>(), [(1, "year"), (2, "month")]);
-        let captures = pattern.matches("a/2026/11/x/y").expect("a match");
-        assert_eq!((captures.name(1), captures.name(2)), ("2026", "11"));
-        assert_eq!(captures.splat, "x/y");
-        assert_eq!(pattern.matches("a/2026"), None);
+    fn placeholder_stands_for_a_name_or_a_part_of_one() {
+        #[track_caller]
+        fn check(pattern: &str, path: &str, expected: Option<&[(&str, &str)]>) {
+            let pattern = Pattern::parse(pattern).expect("a pattern");
+            let captures = pattern.matches(path);
+            assert_eq!(captures.is_some(), expected.is_some(), "{pattern:?} on {path:?}");
+            let Some(captures) = captures else { return };
+            for (name, value) in expected.unwrap_or_default() {
+                let capture = pattern.capture(name).expect("a placeholder");
+                assert_eq!(captures.get(capture), *value, "{name} of {pattern:?} on {path:?}");
+            }
+        }
+        let date = [("year", "2026"), ("month", "11"), ("splat", "x/y")];
+        check("/a/:year/:month/*", "a/2026/11/x/y", Some(&date));
+        check("/a/:year/:month/*", "a/2026", None);
+        check("/blog-:year", "blog-2026", Some(&[("year", "2026")]));
+        check("/blog-:year", "blog-2026/", Some(&[("year", "2026")]));
+        check("/blog-:year", "blog-", None);
+        check("/blog-:year", "blog-2026/x", None);
+        check("/:slug.html", "a.b.html", Some(&[("slug", "a.b")]));
+        check("/:a-:b/*", "x-y-z/w", Some(&[("a", "x-y"), ("b", "z"), ("splat", "w")]));
+        check("/*/:last", "a/b/c", Some(&[("splat", "a/b"), ("last", "c")]));
+        check("/:a:b", "\u{e9}\u{e8}", Some(&[("a", "\u{e9}"), ("b", "\u{e8}")]));
         check("/:a", "", None);
         check("/:a", "x/y", None);
         // No placeholder at all.
-        check("/at/12:30", "at/12:30", Some(""));
-        check("/:80", ":80", Some(""));
+        check("/at/12:30", "at/12:30", Some(&[]));
+        check("/:80", ":80", Some(&[]));
     }
 
     #[test]
@@ -330,6 +403,10 @@ mod tests {
         check("/%2541", "%41", Some(""));
         check("/caf%C3%A9", "caf\u{e9}", Some(""));
         check("/caf\u{e9}", "caf\u{e9}", Some(""));
+        check("/a%2A", "a*", Some(""));
+        check("/a%2A", "ab", None);
+        check("/%3Aa", ":a", Some(""));
+        check("/%3Aa", "b", None);
     }
 
     #[test]
@@ -340,29 +417,17 @@ mod tests {
             ("/%", PatternError::Escape),
             ("/%ff", PatternError::Escape),
             ("/a/../b", PatternError::NamesNothing),
+            ("/*/%2e%2E", PatternError::NamesNothing),
             ("/a%2Fb", PatternError::NamesNothing),
             ("/a\\b", PatternError::NamesNothing),
             ("/a\0", PatternError::NamesNothing),
-            ("/:a.html", PatternError::Placeholder),
-            ("/:a*", PatternError::Placeholder),
-            ("/*/:a", PatternError::Placeholder),
             ("/:a/:a", PatternError::Twice),
+            ("/:a/*/:a", PatternError::Twice),
             ("/:splat", PatternError::Twice),
             ("/*********", PatternError::TooManyWildcards),
         ] {
             assert_eq!(Pattern::parse(text), Err(error), "{text:?}");
         }
         assert_eq!(Pattern::parse(&"/a".repeat(MAX_NAMES + 1)), Err(PatternError::TooLong));
-    }
-
-    #[test]
-    fn pattern_made_to_blow_up_is_linear() {
-        let text = "a".repeat(8_000);
-        let began = std::time::Instant::now();
-        for _ in 0..100 {
-            assert_eq!(match_tail("*a*a*a*a*a*a*a*b", &text), None);
-            assert_eq!(match_tail("*ab*ab*ab*ab*ab*ab*", &text), None);
-        }
-        assert!(began.elapsed().as_secs() < 5);
     }
 }

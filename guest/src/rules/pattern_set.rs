@@ -5,7 +5,7 @@
 //! path form a chain, in their order.
 
 use super::index::{Index, number};
-use crate::pattern::{Captures, Name, Pattern, match_tail, rest_of};
+use crate::pattern::{Captures, Name, Pattern, Tail, rest_of};
 
 /// Patterns, each with a number: that of its place in the order.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ struct Link {
     next: u32,
     /// Names before the tail.
     names: u32,
-    tail: Option<Box<str>>,
+    tail: Option<Tail>,
     /// The last of its chain, in the first of it: of chains that start in `exact`.
     last: u32,
 }
@@ -74,7 +74,7 @@ impl PatternSet {
     /// Adds a pattern behind the others, for this host alone if there is one, in lower case.
     pub(super) fn push(&mut self, host: Option<&str>, pattern: &Pattern) {
         let at = number(self.links.len());
-        let tail = pattern.tail().map(Into::into);
+        let tail = pattern.tail().cloned();
         self.links.push(Link { next: NONE, names: number(pattern.names().len()), tail, last: at });
         let root = match host {
             Some(host) => self.hosts.get(0, host).unwrap_or_else(|| {
@@ -84,7 +84,7 @@ impl PatternSet {
             }),
             None => 0,
         };
-        if pattern.tail().is_none() && pattern.placeholders().next().is_none() {
+        if pattern.is_exact() {
             self.push_exact(root, pattern, at);
             return;
         }
@@ -96,7 +96,7 @@ impl PatternSet {
                     self.edges.insert(node, name, next);
                     next
                 }),
-                Name::Placeholder(_) => match self.node(node).placeholder {
+                Name::Any => match self.node(node).placeholder {
                     NONE => {
                         let next = self.add_node();
                         if let Some(node) = self.nodes.get_mut(node as usize) {
@@ -225,14 +225,14 @@ impl<'p> Iterator for Matches<'_, 'p> {
             // Behind all others when its chain is over.
             *head = link.next;
             let path = self.path;
-            let splat = match &link.tail {
-                None => Some(""),
+            let wildcards = match &link.tail {
+                None => Some(Vec::new()),
                 Some(tail) => {
-                    rest_of(path, link.names as usize).and_then(|rest| match_tail(tail, rest))
+                    rest_of(path, link.names as usize).and_then(|rest| tail.matches(rest))
                 }
             };
-            if let Some(splat) = splat {
-                return Some((at as usize, Captures { path, splat }));
+            if let Some(wildcards) = wildcards {
+                return Some((at as usize, Captures { path, wildcards }));
             }
         }
     }
@@ -257,7 +257,7 @@ mod tests {
         #[test]
         fn set_matches_what_each_pattern_matches(
             texts in prop::collection::vec(
-                (0..3_usize, r"(/(a|b|ab|:x|:y)){0,4}(/|/\*|\*|/\*b|/a\*b\*)?"), 0..30),
+                (0..3_usize, r"(/(a|b|ab|:x|:y)){0,4}(/|/\*|\*|/\*b|/a\*b\*|/a:z|/\*/:z)?"), 0..30),
             paths in prop::collection::vec(r"((a|b|ab|ba)/){0,4}(a|b|aab)?", 1..20),
         ) {
             let hosts = [None, Some("h"), Some("i")];
