@@ -24,6 +24,7 @@
 //! - `guests`: guests that misbehave, each in its way. `examples`: guests that do not.
 //! - `cases`, `tables`: tables of cases, and that each table in the repository is TOML 1.0.
 //! - `handshakes`: what TLS handshakes are bounded by. `tls_stream`: content over TLS.
+//! - `configuration`: guests that are configured by data.
 //! - `contract`: guests of every published version of the contract go on working.
 //! - `swaps`: guests that are replaced while they serve. `compiler`: the processes that compile
 //!   them. `dev`: `innkeeper dev`.
@@ -70,6 +71,7 @@ mod check_config;
 mod clients;
 mod commands;
 mod compiler;
+mod configuration;
 mod contract;
 mod dev;
 mod documents;

@@ -59,19 +59,48 @@ pub fn text(imports: &str, items: &str, misbehave: &str) -> String {
     )
 }
 
+/// One that replies with the data of its configuration, and misbehaves when the path begins with
+/// `/x`. `configure` runs before it takes `$data`, of which there are `$size` bytes.
+#[cfg(test)]
+pub fn configurable(items: &str, configure: &str, misbehave: &str) -> Vec<u8> {
+    let module = wat::parse_str(configurable_text("", items, configure, misbehave)).unwrap();
+    with_type_of(&module, &std::fs::read_to_string(contract()).unwrap(), "configurable-guest")
+}
+
+/// Where `configurable` has the length of its reply, after its address.
+#[cfg(test)]
+pub const REPLY_SIZE: u32 = 532;
+
+/// The same in the text format, with imports.
+#[cfg(test)]
+pub fn configurable_text(imports: &str, items: &str, configure: &str, misbehave: &str) -> String {
+    let items = format!(
+        r#"{}
+        (func (export "innkeeper:policy/configuration@0.1.0#configure")
+            (param $data i32) (param $size i32) (result i32)
+            {configure}
+            (i32.store (i32.const 528) (local.get $data))
+            (i32.store (i32.const {REPLY_SIZE}) (local.get $size))
+            (i32.const 640)) ;; zero: it is configured
+        {items}"#,
+        reply_items(200, "")
+    );
+    text(imports, &items, misbehave)
+}
+
 /// Adds the section that tells a core module's component type.
 fn with_component_type(module: &[u8]) -> Vec<u8> {
-    with_type_of(module, &std::fs::read_to_string(contract()).unwrap())
+    with_type_of(module, &std::fs::read_to_string(contract()).unwrap(), "guest")
 }
 
 fn contract() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wit/policy.wit")
 }
 
-fn with_type_of(module: &[u8], contract: &str) -> Vec<u8> {
+fn with_type_of(module: &[u8], contract: &str, world: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let package = resolve.push_str("policy.wit", contract).unwrap();
-    let world = resolve.select_world(&[package], Some("guest")).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
     let mut module = module.to_vec();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     module
@@ -82,7 +111,7 @@ fn with_type_of(module: &[u8], contract: &str) -> Vec<u8> {
 pub fn of_version(version: &str) -> Vec<u8> {
     let renamed = |text: &str| text.replace("@0.1.0", &format!("@{version}"));
     let module = wat::parse_str(renamed(&text("", "", "unreachable"))).unwrap();
-    with_type_of(&module, &renamed(&std::fs::read_to_string(contract()).unwrap()))
+    with_type_of(&module, &renamed(&std::fs::read_to_string(contract()).unwrap()), "guest")
 }
 
 /// A guest that answers with this text, and traps when the path begins with `/x`.
@@ -92,15 +121,19 @@ pub fn replying(body: &str) -> Vec<u8> {
 
 /// The same with this status.
 pub fn replying_with(status: u16, body: &str) -> Vec<u8> {
+    module(&reply_items(status, body), "unreachable")
+}
+
+/// The data of a decision to reply.
+fn reply_items(status: u16, body: &str) -> String {
     let [low, high] = status.to_le_bytes();
     let length = body.len();
     assert!(length < 256, "the length is written as one byte");
     // It replaces the decision that there is nothing here.
-    let items = format!(
+    format!(
         r#"(data (i32.const 512) "\05\00\00\00\{low:02x}\{high:02x}\00\00\00\00\00\00\00\00\00\00\00\10\00\00\{length:02x}\00\00\00")
         (data (i32.const 4096) "{body}")"#
-    );
-    module(&items, "unreachable")
+    )
 }
 
 /// A guest that sends everybody there, with 302.

@@ -5,6 +5,7 @@ use std::fmt;
 use super::decision::interests::InterestsError;
 use super::runtime::compile_job::CompileError;
 use super::runtime::component::FormError;
+use super::runtime::configuration_error::ConfigurationError;
 use super::runtime::contract::ContractError;
 
 /// Why a guest was not loaded.
@@ -14,6 +15,8 @@ pub enum LoadError {
     Form(FormError),
     /// It does not compile.
     Compile(CompileError),
+    /// It is not configured.
+    Configuration(ConfigurationError),
     /// It needs more than its limits.
     Limit(LimitError),
     /// It does not fit the contract.
@@ -63,6 +66,7 @@ impl LoadError {
             LoadError::Form(_) => "not-a-guest",
             LoadError::Compile(error) if error.is_limit() => "compile-limit-exceeded",
             LoadError::Compile(_) => "does-not-compile",
+            LoadError::Configuration(error) => error.code(),
             LoadError::Limit(_) => "guest-limit-exceeded",
             LoadError::Contract(_) => "contract-mismatch",
             LoadError::Interests(_) => "invalid-interests",
@@ -82,6 +86,7 @@ impl fmt::Display for LoadError {
         match self {
             LoadError::Form(error) => error.fmt(f),
             LoadError::Compile(error) => error.fmt(f),
+            LoadError::Configuration(error) => error.fmt(f),
             LoadError::Limit(error) => error.fmt(f),
             LoadError::Contract(error) => error.fmt(f),
             LoadError::Interests(error) => error.fmt(f),

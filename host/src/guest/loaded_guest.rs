@@ -57,7 +57,7 @@ impl LoadedGuest {
         LoadedGuest::load_with(engine, bytes, None)
     }
 
-    /// Compiles a guest, and configures it with this data.
+    /// Compiles a guest, configured with this data.
     pub fn load_with(
         engine: &Arc<Engine>,
         bytes: &[u8],
@@ -77,7 +77,7 @@ impl LoadedGuest {
         cancel: &CancelToken,
     ) -> Result<LoadedGuest, LoadError> {
         let digest = Digest::of_guest(bytes, data);
-        let (form, component) = engine.compile(bytes, digest, urgency, cancel)?;
+        let (form, component) = engine.compile(bytes, data, digest, urgency, cancel)?;
         let program = Program::link(engine, &component)?;
         let interests = program.interests().map_err(InterestsError::Failed)?;
         let interests = Interests::named(interests)?;
@@ -106,6 +106,11 @@ impl LoadedGuest {
     /// What its file holds.
     pub fn form(&self) -> Form {
         self.form
+    }
+
+    /// Whether it takes data.
+    pub fn is_configurable(&self) -> bool {
+        self.program.is_configurable()
     }
 
     /// What the component names as imports, escaped. None of it is there: calling one traps.

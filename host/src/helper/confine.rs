@@ -49,8 +49,10 @@ impl Confinement {
 /// What one job may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
-    /// Bytes of memory: of its address space, with the program itself.
+    /// Bytes of memory: all that it may write to.
     pub memory_bytes: u64,
+    /// Bytes of address space that it may reserve beyond that, and not use.
+    pub reserved_bytes: u64,
     /// Seconds of a processor.
     pub processor_s: u64,
     /// How the scheduler ranks it, beside workers with 0.
@@ -64,7 +66,10 @@ impl Bounds {
         // What has been lowered is not raised again without a privilege.
         let _ = rustix::process::setpriority_process(None, self.niceness);
         for (resource, limit, beyond) in [
-            (Resource::As, self.memory_bytes, 0),
+            // The second bounds memory that is written to, and counts none that is reserved. Before
+            // Linux 4.7 the first alone does (getrlimit(2)).
+            (Resource::As, self.memory_bytes.saturating_add(self.reserved_bytes), 0),
+            (Resource::Data, self.memory_bytes, 0),
             // At the first it gets a signal that tells the cause, at the second it is killed.
             (Resource::Cpu, self.processor_s, 5),
             (Resource::Core, 0, 0),

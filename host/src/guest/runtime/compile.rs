@@ -12,17 +12,24 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::compile_job::{
-    CompileError, Compiled, JobError, MAX_FUNCTIONS_BYTES, Request, Response, code_limit, compile,
+    CompileError, Compiled, JobError, MAX_FUNCTIONS_BYTES, Request, Response, Task, code_limit,
+    compile, product_limit,
 };
 use super::component::FormError;
+use super::configure::{ConfigureLimits, RESERVED_BYTES};
 use super::settings::Settings;
 use crate::guest::default_guest::DEFAULT_GUEST;
+use crate::guest::digest::Digest;
 use crate::guest::load_error::LoadError;
 use crate::helper::job::NoHelper;
 use crate::helper::protocol::{Ending, ProtocolError, open_frame, write_frame};
 use crate::helper::{Bounds, CancelToken, Ended, Helpers, Role};
 use crate::lock::lock;
 use crate::text;
+
+/// Bytes of compiled functions that are kept of a guest that was configured, for its next data:
+/// those of one in JavaScript, and not those of one in Python.
+const KEPT_FUNCTIONS_BYTES: usize = 32 << 20;
 
 /// How often the processor's time fits into the time that it may take by the clock.
 const WALL: u64 = 20;
@@ -55,15 +62,9 @@ impl CompileLimits {
         code_limit(guest_bytes).min(self.memory_bytes)
     }
 
-    /// Seconds of a processor for a guest of this size.
+    /// Seconds of a processor for a guest, with its data, of this size.
     fn processor_s(&self, bytes: usize) -> u64 {
         self.time.as_secs().max(1).saturating_mul(bytes.div_ceil(1 << 20).max(1) as u64)
-    }
-
-    /// With all waiting: on a busy machine the compiler, which has the last rank, gets a
-    /// fraction of a core.
-    fn wall(&self, bytes: usize) -> Duration {
-        Duration::from_secs(self.processor_s(bytes).saturating_mul(WALL))
     }
 }
 
@@ -80,19 +81,33 @@ pub enum Urgency {
 pub(super) struct Compiler {
     settings: Settings,
     limits: CompileLimits,
+    configuration: ConfigureLimits,
     /// If `None`, guests are compiled in this process, and have to be trusted.
     helpers: Option<Helpers>,
-    /// Locked during a compilation: two at a time would take twice the memory. Holds the
-    /// functions that were compiled before, if they are kept.
-    at_work: Mutex<Option<Vec<u8>>>,
+    /// Locked during a compilation: two at a time would take twice the memory.
+    at_work: Mutex<Known>,
     keeps_functions: bool,
 }
 
+/// The functions that were compiled before, where they are kept.
+#[derive(Default)]
+struct Known {
+    functions: Option<Vec<u8>>,
+    /// The guest whose functions they are: no other guest runs them, as it is its compiler that
+    /// said what they are. `None` in `innkeeper dev`, where a guest's next edition does.
+    of: Option<Digest>,
+}
+
 impl Compiler {
-    pub(super) fn new(settings: Settings, keeps_functions: bool) -> Compiler {
+    pub(super) fn new(
+        settings: Settings,
+        configuration: ConfigureLimits,
+        keeps_functions: bool,
+    ) -> Compiler {
         Compiler {
             settings,
             limits: CompileLimits::default(),
+            configuration,
             helpers: None,
             at_work: Mutex::default(),
             keeps_functions,
@@ -109,11 +124,11 @@ impl Compiler {
         self.keeps_functions
     }
 
-    /// Compiles a guest to machine code. `recall` reads the functions that were kept, and
-    /// `keep` takes new ones, where they are kept.
-    pub(super) fn code(
+    /// Compiles a guest. `recall` reads the functions that were kept, and `keep` takes new ones,
+    /// where they are kept.
+    pub(super) fn run(
         &self,
-        guest: &[u8],
+        task: Task<'_>,
         urgency: Urgency,
         cancel: &CancelToken,
         recall: impl FnOnce() -> Option<Vec<u8>>,
@@ -124,80 +139,115 @@ impl Compiler {
         if cancel.is_canceled() {
             return Err(LoadError::Canceled);
         }
-        if self.keeps_functions && known.is_none() {
-            *known = recall();
+        if self.keeps_functions && known.functions.is_none() {
+            known.functions = recall();
         }
-        let functions = self.keeps_functions.then(|| known.as_deref().unwrap_or_default());
+        let of = (!self.keeps_functions && known.of.is_some() || task.data.is_some())
+            .then(|| Digest::of(task.guest));
+        let is_known = self.keeps_functions || known.of.is_some() && known.of == of;
+        let functions = known.functions.as_deref().filter(|_| is_known);
         let compiled = match &self.helpers {
-            Some(helpers) if guest != DEFAULT_GUEST => {
-                self.in_helper(helpers, guest, urgency, cancel, functions.unwrap_or_default())
+            Some(helpers) if task.guest != DEFAULT_GUEST => {
+                self.in_helper(helpers, task, urgency, cancel, functions.unwrap_or_default())
             }
-            _ => compile(&self.settings, guest, functions).map_err(LoadError::from),
+            _ => {
+                let functions = functions.or(self.keeps_functions.then_some(&[]));
+                compile(&self.settings, &self.configuration, task, functions)
+                    .map_err(|error| bounded(error).into())
+            }
         }?;
-        if let Some(functions) = compiled.functions {
-            keep(&functions);
-            *known = Some(functions);
+        match compiled.functions {
+            Some(functions) if self.keeps_functions => {
+                keep(&functions);
+                known.functions = Some(functions);
+            }
+            Some(functions) if functions.len() <= KEPT_FUNCTIONS_BYTES => {
+                let of = of.or_else(|| Some(Digest::of(task.guest)));
+                *known = Known { functions: Some(functions), of };
+            }
+            Some(_) | None => {}
         }
-        Ok(compiled.code)
+        Ok(compiled.product)
     }
 
     fn in_helper(
         &self,
         helpers: &Helpers,
-        guest: &[u8],
+        task: Task<'_>,
         urgency: Urgency,
         cancel: &CancelToken,
         functions: &[u8],
     ) -> Result<Compiled, LoadError> {
-        let wall = self.limits.wall(guest.len());
-        let mut job =
-            helpers.begin(Role::Compiler, wall, cancel).map_err(|problem| match problem {
+        let Task { guest, data, product } = task;
+        let mut job = helpers.begin(Role::Compiler, self.wall(task), cancel).map_err(
+            |problem| match problem {
                 NoHelper::Canceled => LoadError::Canceled,
                 NoHelper::Gone | NoHelper::NotStarted(_) => unavailable(problem),
-            })?;
+            },
+        )?;
         let request = Request {
             settings: self.settings,
             bounds: Bounds {
                 // Functions are in memory twice: as they came, and as they are used.
                 memory_bytes: self.limits.memory_bytes + 3 * functions.len() as u64,
-                processor_s: self.limits.processor_s(guest.len()),
+                reserved_bytes: RESERVED_BYTES,
+                processor_s: self.processor_s(task),
                 niceness: if urgency == Urgency::First { 0 } else { NICENESS },
             },
+            configuration: self.configuration,
+            product,
+            has_data: data.is_some(),
             keeps_functions: self.keeps_functions,
         };
-        let code_limit = code_limit(guest.len() as u64);
-        let response =
-            write_frame(&mut &job.socket, &request, &[guest, functions]).and_then(|()| {
-                let mut from = BufReader::new(&job.socket);
-                open_frame(&mut from, [code_limit, MAX_FUNCTIONS_BYTES])?.parts(&mut from)
-            });
-        let [code, functions] = match response {
-            Ok((Response::Compiled, parts)) => parts,
+        let limit = product_limit(guest.len() as u64, &self.configuration);
+        let parts = [guest, data.unwrap_or_default(), functions];
+        let response = write_frame(&mut &job.socket, &request, &parts).and_then(|()| {
+            let mut from = BufReader::new(&job.socket);
+            open_frame(&mut from, [limit, MAX_FUNCTIONS_BYTES])?.parts(&mut from)
+        });
+        let (is_configured, [product, functions]) = match response {
+            Ok((Response::Compiled { is_configured }, parts)) => (is_configured, parts),
             Ok((Response::NotCompiled(error), _)) => return Err(bounded(error).into()),
             Ok((Response::Unconfined(why), _)) => {
                 return Err(unavailable(format_args!("its compiler cannot be confined: {why}")));
             }
             Err(_) if cancel.is_canceled() => return Err(LoadError::Canceled),
-            Err(ProtocolError::Closed) => return Err(self.ended(job.ended(), guest.len())),
+            Err(ProtocolError::Closed) => return Err(self.ended(job.ended(), task)),
             Err(ProtocolError::Bounds) => {
-                return Err(LoadError::Compile(CompileError::CodeSize(code_limit)));
+                return Err(LoadError::Compile(CompileError::CodeSize(limit)));
             }
             Err(problem) => return Err(unavailable(problem)),
         };
         let is_new = !functions.is_empty();
-        Ok(Compiled { code, functions: is_new.then_some(functions) })
+        Ok(Compiled { product, is_configured, functions: is_new.then_some(functions) })
+    }
+
+    /// Seconds of a processor for compiling this.
+    fn compile_s(&self, task: Task<'_>) -> u64 {
+        self.limits.processor_s(task.guest.len() + task.data.map_or(0, <[u8]>::len))
+    }
+
+    /// Seconds of a processor for all of it: which guests are to be configured is known only when
+    /// they are read.
+    fn processor_s(&self, task: Task<'_>) -> u64 {
+        let configuration = self.configuration.time.as_secs().saturating_add(1);
+        self.compile_s(task).saturating_add(configuration)
+    }
+
+    /// With all waiting: on a busy machine the compiler, which has the last rank, gets a
+    /// fraction of a core.
+    fn wall(&self, task: Task<'_>) -> Duration {
+        Duration::from_secs(self.processor_s(task).saturating_mul(WALL))
     }
 
     /// Why a compiler ended without a response.
-    fn ended(&self, ended: Ended, bytes: usize) -> LoadError {
+    fn ended(&self, ended: Ended, task: Task<'_>) -> LoadError {
         let ending = match ended {
             Ended::Spawner => return unavailable(NoHelper::Gone),
             Ended::Helper(ending) => ending,
         };
         match ending {
-            Ending::Processor => {
-                LoadError::Compile(CompileError::Time(self.limits.processor_s(bytes)))
-            }
+            Ending::Processor => LoadError::Compile(CompileError::Time(self.compile_s(task))),
             Ending::Memory => LoadError::Compile(CompileError::Memory(self.limits.memory_bytes)),
             Ending::Stack => LoadError::Compile(CompileError::Stack),
             // A crash, in the words of the kernel: the next one would crash too.
@@ -207,7 +257,7 @@ impl Compiler {
             Ending::Late => unavailable(format_args!(
                 "its compiler was stopped after {} s: the machine is busy with other things, or \
                  it takes too long",
-                self.limits.wall(bytes).as_secs()
+                self.wall(task).as_secs()
             )),
             Ending::Signal(signal) => {
                 unavailable(format_args!("its compiler was ended by signal {signal}; {RETRY}"))
@@ -237,6 +287,7 @@ fn bounded(error: JobError) -> JobError {
         JobError::Compile(CompileError::Invalid(why)) => {
             JobError::Compile(CompileError::Invalid(text::error_line(why)))
         }
+        JobError::Configuration(error) => JobError::Configuration(error.bounded()),
         JobError::NoCompiler(why) => JobError::NoCompiler(text::error_line(why)),
         JobError::Form(_) | JobError::Compile(_) => error,
     }
@@ -247,6 +298,7 @@ impl From<JobError> for LoadError {
         match error {
             JobError::Form(error) => LoadError::Form(error),
             JobError::Compile(error) => LoadError::Compile(error),
+            JobError::Configuration(error) => LoadError::Configuration(error),
             JobError::NoCompiler(why) => LoadError::Unavailable(why),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! It is the same in a helper, at the other end of a socket, and in this process.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufReader};
 use std::os::unix::net::UnixStream;
@@ -12,6 +13,9 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
 use super::component::{FormError, MAX_GUEST_BYTES, component};
+use super::configurable::{Configurable, marked_done};
+use super::configuration_error::ConfigurationError;
+use super::configure::{ConfigureLimits, configure};
 use super::function_cache::FunctionCache;
 use super::malloc_trim;
 use super::settings::{Settings, compiling};
@@ -28,24 +32,45 @@ const CODE_BYTES: u64 = 8 << 20;
 /// Bytes of compiled functions that `innkeeper dev` keeps for the next compilation.
 pub(super) const MAX_FUNCTIONS_BYTES: u64 = 512 << 20;
 
+/// The most bytes of data for a guest: it is copied into its memory, of which there are 64 MiB.
+pub const MAX_DATA_BYTES: u64 = 64 << 20;
+
 /// Bytes of a guest that takes much memory to compile: some 15 for each of its own.
 const LARGE: usize = 512 << 10;
 
-/// The request to a compiler. The guest, and the functions that are known, come as parts.
+/// What is made of a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Product {
+    /// Machine code.
+    Code,
+    /// A component that holds its data: not compiled.
+    Component,
+}
+
+/// The request to a compiler. The guest, its data and the functions that are known come as parts.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Request {
     pub(super) settings: Settings,
     pub(super) bounds: Bounds,
-    /// Whether functions are wanted back, for the next compilation.
+    /// What a configuration may use.
+    pub(super) configuration: ConfigureLimits,
+    pub(super) product: Product,
+    /// Whether there is data: it may be empty.
+    pub(super) has_data: bool,
+    /// Whether functions are wanted back, for the next compilation. Those of a guest that is
+    /// configured always are.
     pub(super) keeps_functions: bool,
 }
 
-/// The response. The code, and functions if some are new, come as parts.
+/// The response. The product, and functions if some are new, come as parts.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Response {
-    Compiled,
+    Compiled {
+        is_configured: bool,
+    },
     NotCompiled(JobError),
     /// The compiler cannot be put under its bounds here, and reads no guest.
     Unconfined(String),
@@ -59,8 +84,16 @@ pub(super) enum JobError {
     Form(FormError),
     /// It does not compile.
     Compile(CompileError),
+    /// It is not configured.
+    Configuration(ConfigurationError),
     /// There is no compiler. The guest is not at fault.
     NoCompiler(String),
+}
+
+impl From<ConfigurationError> for JobError {
+    fn from(error: ConfigurationError) -> JobError {
+        JobError::Configuration(error)
+    }
 }
 
 /// Why a guest does not compile. The same bytes never will, with the same limits.
@@ -129,12 +162,29 @@ impl std::error::Error for CompileError {}
 
 /// The result of a compilation.
 pub(super) struct Compiled {
-    pub(super) code: Vec<u8>,
+    /// Machine code, or a component.
+    pub(super) product: Vec<u8>,
+    /// Whether the guest was configured.
+    pub(super) is_configured: bool,
     /// The functions to keep, if there is something new among them.
     pub(super) functions: Option<Vec<u8>>,
 }
 
-/// The most bytes of machine code that a guest of this size may become.
+/// One guest to compile.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub(super) guest: &'a [u8],
+    pub(super) data: Option<&'a [u8]>,
+    pub(super) product: Product,
+}
+
+/// The most bytes that a guest of this size may become, as machine code or as a component. Its
+/// state may be as large as its memory, if it is configured.
+pub(super) fn product_limit(guest_bytes: u64, configuration: &ConfigureLimits) -> u64 {
+    code_limit(guest_bytes).saturating_add(configuration.memory_bytes as u64)
+}
+
+/// The most bytes of machine code that a guest of this size may become, beside its state.
 pub(super) fn code_limit(guest_bytes: u64) -> u64 {
     CODE_BYTES.saturating_add(CODE_PER_BYTE.saturating_mul(guest_bytes))
 }
@@ -142,20 +192,44 @@ pub(super) fn code_limit(guest_bytes: u64) -> u64 {
 /// Compiles in this process. `functions` are those that are known, if they are to be kept.
 pub(super) fn compile(
     settings: &Settings,
-    guest: &[u8],
+    configuration: &ConfigureLimits,
+    task: Task<'_>,
     functions: Option<&[u8]>,
 ) -> Result<Compiled, JobError> {
+    let Task { guest, data, product } = task;
     let component = component(guest).map_err(JobError::Form)?;
-    let cache = functions.map(|known| Arc::new(FunctionCache::recalled(known)));
+    let configurable = Configurable::of(&component);
+    let wants_data = data.is_some() || product == Product::Component;
+    match configurable {
+        Configurable::No if wants_data => return Err(ConfigurationError::NotTaken.into()),
+        Configurable::Done if wants_data => {
+            return Err(ConfigurationError::AlreadyConfigured.into());
+        }
+        Configurable::No | Configurable::Done | Configurable::Yes(_) => {}
+    }
+    let is_configured = matches!(configurable, Configurable::Yes(_));
+    let keeps = is_configured || functions.is_some();
+    let cache = keeps.then(|| Arc::new(FunctionCache::recalled(functions.unwrap_or_default())));
+    let component = match &cache {
+        Some(cache) if is_configured => {
+            Cow::Owned(configure(settings, configuration, &component, data, cache)?)
+        }
+        _ => component,
+    };
+    if product == Product::Component {
+        let product = marked_done(component.into_owned());
+        return Ok(Compiled { product, is_configured, functions: None });
+    }
     let engine = compiling(settings, cache.clone())
         .map_err(|error| JobError::NoCompiler(text::error_line(error)))?;
     let code = engine
         .precompile_component(&component)
         .map_err(|error| JobError::Compile(CompileError::Invalid(text::error_line(error))));
-    if guest.len() >= LARGE {
+    if component.len() >= LARGE {
         malloc_trim::give_back();
     }
-    Ok(Compiled { code: code?, functions: cache.and_then(|cache| cache.write_down()) })
+    let functions = cache.and_then(|cache| cache.write_down());
+    Ok(Compiled { product: code?, is_configured, functions })
 }
 
 /// Does the job of a compiler, at the other end of this socket.
@@ -163,8 +237,8 @@ pub fn work(socket: UnixStream) -> io::Result<()> {
     // The response says what a guest makes the tools panic with.
     std::panic::set_hook(Box::new(|_| {}));
     let mut from = BufReader::new(&socket);
-    let limits = [MAX_GUEST_BYTES, MAX_FUNCTIONS_BYTES];
-    let opened = open_frame::<Request, 2>(&mut from, limits).map_err(io::Error::other)?;
+    let limits = [MAX_GUEST_BYTES, MAX_DATA_BYTES, MAX_FUNCTIONS_BYTES];
+    let opened = open_frame::<Request, 3>(&mut from, limits).map_err(io::Error::other)?;
     if let Err(error) = opened.head.bounds.enter() {
         // The guest is still on its way: the server, which writes it, must not meet a closed
         // socket before it reads this.
@@ -173,21 +247,24 @@ pub fn work(socket: UnixStream) -> io::Result<()> {
         return write_frame(&mut &socket, &Response::Unconfined(why), &[b"", b""])
             .map_err(io::Error::other);
     }
-    let (request, [guest, functions]) = opened.parts(&mut from).map_err(io::Error::other)?;
-    let known = request.keeps_functions.then_some(&functions[..]);
-    let compiled = catch_unwind(AssertUnwindSafe(|| compile(&request.settings, &guest, known)));
-    let limit = code_limit(guest.len() as u64);
-    let compiled = match compiled {
-        Ok(Ok(Compiled { code, .. })) if code.len() as u64 > limit => {
+    let (request, [guest, data, functions]) = opened.parts(&mut from).map_err(io::Error::other)?;
+    let Request { settings, configuration, product, has_data, keeps_functions, .. } = request;
+    let known = (keeps_functions || !functions.is_empty()).then_some(&functions[..]);
+    let task = Task { guest: &guest, data: has_data.then_some(&data[..]), product };
+    let work = || compile(&settings, &configuration, task, known);
+    let limit = product_limit(guest.len() as u64, &configuration);
+    let compiled = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(Compiled { product, .. })) if product.len() as u64 > limit => {
             Err(JobError::Compile(CompileError::CodeSize(limit)))
         }
         Ok(result) => result,
         Err(_) => Err(JobError::Compile(CompileError::Panic)),
     };
     let written = match compiled {
-        Ok(Compiled { code, functions }) => {
+        Ok(Compiled { product, is_configured, functions }) => {
             let functions = functions.unwrap_or_default();
-            write_frame(&mut &socket, &Response::Compiled, &[&code, &functions])
+            let response = Response::Compiled { is_configured };
+            write_frame(&mut &socket, &response, &[&product, &functions])
         }
         Err(error) => write_frame(&mut &socket, &Response::NotCompiled(error), &[b"", b""]),
     };

@@ -142,7 +142,7 @@ fn carries_type(module: &[u8]) -> bool {
 }
 
 /// Reads an unsigned 32-bit number in LEB128 and gives it with what follows.
-fn leb128_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
+pub(super) fn leb128_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0_u64;
     for (index, byte) in bytes.iter().take(5).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * index);

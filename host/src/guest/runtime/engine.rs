@@ -7,8 +7,9 @@ use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::code_cache::CodeCache;
 use super::compile::{CompileLimits, Compiler, Urgency};
-use super::compile_job::CompileError;
+use super::compile_job::{CompileError, Product, Task};
 use super::component::{self, Form};
+use super::configure::ConfigureLimits;
 use super::epoch::{EpochClock, Ticks};
 use super::limits::GuestLimits;
 use super::machine_code;
@@ -65,11 +66,13 @@ impl Engine {
         self.code_cache.as_ref()
     }
 
-    /// Gives the component that a guest is, or that it describes. It is compiled, unless that
-    /// was done before.
+    /// Gives the component that a guest is, or that it describes, once it is configured with its
+    /// data, if it can be. It is compiled, unless that was done before: `digest` is that of
+    /// guest and data.
     pub(in crate::guest) fn compile(
         &self,
         guest: &[u8],
+        data: Option<&[u8]>,
         digest: Digest,
         urgency: Urgency,
         cancel: &CancelToken,
@@ -80,8 +83,8 @@ impl Engine {
         if let Some(component) = cache.and_then(|cache| cache.recall(wasm, digest, is_edited)) {
             return Ok((form, component));
         }
-        let code = self.compiler.code(
-            guest,
+        let code = self.compiler.run(
+            Task { guest, data, product: Product::Code },
             urgency,
             cancel,
             || cache?.functions(wasm),
@@ -97,6 +100,14 @@ impl Engine {
             cache.keep_code(wasm, digest, is_edited, &code);
         }
         Ok((form, component))
+    }
+
+    /// Makes one guest of a guest and its data: a component that is configured, and takes no
+    /// other data.
+    pub fn bake(&self, guest: &[u8], data: Option<&[u8]>) -> Result<Vec<u8>, LoadError> {
+        component::form(guest)?;
+        let task = Task { guest, data, product: Product::Component };
+        self.compiler.run(task, Urgency::First, &CancelToken::default(), || None, |_| {})
     }
 
     pub(in crate::guest) fn wasm(&self) -> &wasmtime::Engine {
@@ -206,7 +217,12 @@ impl PreparedEngine {
             wasmtime::format_err!("cannot start threads for slow decisions: {error}")
         })?;
         let (is_counting, code_cache) = (settings.is_counting, None);
-        let compiler = Compiler::new(settings, keeps_functions);
+        let configuration = ConfigureLimits {
+            memory_bytes: limits.memory_bytes,
+            table_elements: limits.table_elements,
+            time: limits.configure_time,
+        };
+        let compiler = Compiler::new(settings, configuration, keeps_functions);
         Ok(Engine { wasm, limits, workers, is_counting, slow_pool, clock, compiler, code_cache })
     }
 }
@@ -238,7 +254,7 @@ fn pool(limits: GuestLimits, concurrency: u32) -> InstanceAllocationStrategy {
 
 /// Memories that one component may have: its own, and those of adapters. What componentize-qjs
 /// makes with WASI stubbed has three.
-const MEMORIES: u32 = 3;
+pub(super) const MEMORIES: u32 = 3;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::fmt;
 use wasmtime::{AsContextMut, ResourceLimiter, Store, Trap};
 
 use super::bindings::v0_1::{Exports, Functions};
-use super::engine::Engine;
+use super::engine::{Engine, MEMORIES};
 use super::epoch::{Ticking, Ticks};
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
@@ -28,8 +28,7 @@ impl Instance {
         deadline: Ticks,
     ) -> Result<Instance, Failure> {
         let limits = engine.limits();
-        let mut store =
-            Store::new(engine.wasm(), Usage { memory_bytes: 0, limit: limits.memory_bytes });
+        let mut store = Store::new(engine.wasm(), Usage::of_at_most(limits.memory_bytes));
         store.limiter(|usage| usage);
         let ticking = engine.clock().ticking();
         store.set_epoch_deadline(deadline.0);
@@ -65,12 +64,31 @@ impl Instance {
 }
 
 /// More instructions than fit into any deadline, where they are counted.
-const FUEL: u64 = u64::MAX / 2;
+pub(super) const FUEL: u64 = u64::MAX / 2;
 
 /// What a running instance has of what it may have.
 pub(super) struct Usage {
     memory_bytes: usize,
     limit: usize,
+    /// Elements of one table, where no pool limits them.
+    table_elements: Option<usize>,
+}
+
+impl Usage {
+    /// Nothing of this many bytes of memory.
+    pub(super) fn of_at_most(memory_bytes: usize) -> Usage {
+        Usage { memory_bytes: 0, limit: memory_bytes, table_elements: None }
+    }
+
+    /// The same, outside of a pool.
+    pub(super) fn with_tables_of(self, elements: usize) -> Usage {
+        Usage { table_elements: Some(elements), ..self }
+    }
+
+    /// Lifts the limit: the guest does not run any more.
+    pub(super) fn lift(&mut self) {
+        self.limit = usize::MAX;
+    }
 }
 
 /// Growth beyond the limit traps, so that the log has the cause: a guest whose growth fails only
@@ -97,11 +115,20 @@ impl ResourceLimiter for Usage {
     fn table_growing(
         &mut self,
         _current: usize,
-        _desired: usize,
+        desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         // The pool's tables have a fixed size; beyond it the next call is made.
-        Ok(true)
+        match self.table_elements {
+            Some(limit) if desired > limit => {
+                Err(OverLimit(format!("it asks for a table of {desired} elements")).into())
+            }
+            _ => Ok(true),
+        }
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES as usize
     }
 
     fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
@@ -122,7 +149,7 @@ impl fmt::Display for OverLimit {
 impl std::error::Error for OverLimit {}
 
 /// Why a call failed.
-fn classify(error: wasmtime::Error) -> Failure {
+pub(super) fn classify(error: wasmtime::Error) -> Failure {
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return Failure::Busy;
     }

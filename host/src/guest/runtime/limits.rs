@@ -25,6 +25,9 @@ pub struct GuestLimits {
     /// The bytes of each worker's cache of decisions, with the requests that
     /// they are for: some 15,000 decisions of the default guest. 0: none.
     pub decision_cache_bytes: u64,
+    /// The time of a processor that the configuration of a guest by its data may take, once,
+    /// before it serves. Its memory is that of a decision.
+    pub configure_time: Duration,
 }
 
 impl GuestLimits {
@@ -47,6 +50,7 @@ impl Default for GuestLimits {
             core_instances: 64,
             decision_bytes: 2 << 20,
             decision_cache_bytes: 4 << 20,
+            configure_time: Duration::from_secs(1),
         }
     }
 }

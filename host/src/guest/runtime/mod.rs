@@ -5,6 +5,8 @@
 //! - [`component`]: bytes in one of three forms become a component.
 //! - [`contract`]: the versions of the contract that are known; `bindings`: their types.
 //! - [`compile`]: compiles guests, in helper processes; [`compile_job`]: one compilation.
+//! - `configurable`: what a component tells of its configuration; `configure`: it is configured, and
+//!   a `snapshot` of its state taken; [`configuration_error`]: why not.
 //! - [`code_cache`]: compiled guests on disk, in a [`code_directory`]; `function_cache`: parts of
 //!   one that is edited; `machine_code`: the door for it.
 //! - `malloc_trim`: gives back the memory that compiling took.
@@ -18,6 +20,9 @@ pub mod code_directory;
 pub mod compile;
 pub mod compile_job;
 pub mod component;
+pub mod configurable;
+pub mod configuration_error;
+mod configure;
 pub mod contract;
 pub(in crate::guest) mod decision_cost;
 pub mod engine;
@@ -30,4 +35,5 @@ mod malloc_trim;
 pub mod program;
 mod settings;
 mod slow_pool;
+mod snapshot;
 pub mod thread;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{Component, Linker};
 
 use super::bindings::v0_1::Exports;
+use super::configurable::is_configuration;
 use super::contract::{self, ContractError};
 use super::decision_cost::{DecisionCost, cpu_time};
 use super::engine::{Engine, WORKER_DEADLINE};
@@ -30,6 +31,7 @@ pub(in crate::guest) struct Program {
     exports: Exports<Usage>,
     /// Escaped, as the guest may name them as it likes.
     imports: Vec<String>,
+    is_configurable: bool,
     cost: DecisionCost,
 }
 
@@ -55,11 +57,11 @@ impl Program {
         engine: &Arc<Engine>,
         component: &Component,
     ) -> Result<Program, ContractError> {
-        let imports = component
-            .component_type()
-            .imports(engine.wasm())
-            .map(|(name, _)| text::short_name(name))
-            .collect();
+        let component_type = component.component_type();
+        let is_configurable =
+            component_type.exports(engine.wasm()).any(|(name, _)| is_configuration(name));
+        let imports =
+            component_type.imports(engine.wasm()).map(|(name, _)| text::short_name(name)).collect();
         let mut linker = Linker::new(engine.wasm());
         linker
             .define_unknown_imports_as_traps(component)
@@ -68,7 +70,13 @@ impl Program {
             .instantiate_pre(component)
             .and_then(Exports::of)
             .map_err(|error| contract::mismatch(component, engine.wasm(), error))?;
-        Ok(Program { engine: Arc::clone(engine), exports, imports, cost: DecisionCost::default() })
+        let (engine, cost) = (Arc::clone(engine), DecisionCost::default());
+        Ok(Program { engine, exports, imports, is_configurable, cost })
+    }
+
+    /// Whether it takes data.
+    pub(in crate::guest) fn is_configurable(&self) -> bool {
+        self.is_configurable
     }
 
     /// The names of its imports, escaped.

@@ -29,6 +29,21 @@ pub(super) fn compiling(
     wasmtime::Engine::new(&config)
 }
 
+/// An engine that compiles as the others do, and runs what it compiled, one configuration at a
+/// time.
+pub(super) fn configuring(
+    settings: &Settings,
+    functions: Arc<FunctionCache>,
+) -> wasmtime::Result<wasmtime::Engine> {
+    let mut config = config(settings);
+    config
+        .enable_incremental_compilation(functions)?
+        // Of memory that is used once nothing is copied on write; and a helper may not make the
+        // file that would be copied from.
+        .memory_init_cow(false);
+    wasmtime::Engine::new(&config)
+}
+
 /// How guests are compiled, wherever that is done.
 pub(super) fn config(settings: &Settings) -> Config {
     let mut config = Config::new();
