@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use bindings::exports::innkeeper::policy::policy;
 use configuration_bindings::exports::innkeeper::policy::configuration;
 
-use crate::decision::{Candidate, Decision, Field};
+use crate::decision::{Candidate, Decision, Field, Page, Redirect};
 use crate::{Configure, Policy, Request};
 
 /// The types and functions that wit-bindgen generates for the world.
@@ -65,14 +65,10 @@ impl<P: Policy + 'static> policy::Guest for Component<P> {
             }),
             Decision::Serve(serve) => policy::Decision::Serve(policy::Serve {
                 candidates: serve.candidates.into_iter().map(candidate_to).collect(),
-                status: serve.status,
+                otherwise: serve.otherwise.map(redirect_to),
                 fields: fields_to(serve.fields),
             }),
-            Decision::Redirect(redirect) => policy::Decision::Redirect(policy::Redirect {
-                status: redirect.status,
-                location: redirect.location,
-                fields: fields_to(redirect.fields),
-            }),
+            Decision::Redirect(redirect) => policy::Decision::Redirect(redirect_to(redirect)),
         }
     }
 }
@@ -92,8 +88,21 @@ fn fields_to(fields: Vec<Field>) -> Vec<policy::Field> {
 }
 
 fn candidate_to(candidate: Candidate) -> policy::Candidate {
-    match candidate {
-        Candidate::Index(path) => policy::Candidate::Index(path),
-        Candidate::File(path) => policy::Candidate::File(path),
+    policy::Candidate {
+        page: match candidate.page {
+            Page::Index(path) => policy::Page::Index(path),
+            Page::File(path) => policy::Page::File(path),
+        },
+        status: candidate.status,
+        location: candidate.location,
+        fields: fields_to(candidate.fields),
+    }
+}
+
+fn redirect_to(redirect: Redirect) -> policy::Redirect {
+    policy::Redirect {
+        status: redirect.status,
+        location: redirect.location,
+        fields: fields_to(redirect.fields),
     }
 }

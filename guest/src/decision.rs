@@ -16,7 +16,7 @@ pub enum Decision {
     NotFound,
     /// Send this response.
     Reply(Reply),
-    /// Serve the first of several candidates, or one with another status or fields.
+    /// Do the first of several things that is possible, or one with another status or fields.
     Serve(Serve),
     /// Send the client elsewhere.
     Redirect(Redirect),
@@ -43,7 +43,7 @@ impl Decision {
             Decision::File(path) => Decision::File(join(folder, &path)),
             Decision::Serve(mut serve) => {
                 for candidate in &mut serve.candidates {
-                    let (Candidate::Index(path) | Candidate::File(path)) = candidate;
+                    let (Page::Index(path) | Page::File(path)) = &mut candidate.page;
                     *path = join(folder, path);
                 }
                 Decision::Serve(serve)
@@ -57,59 +57,121 @@ fn join(folder: &str, path: &str) -> String {
     [folder, "/", path].concat()
 }
 
-/// One thing that the host may try to serve.
+/// A page of the site, which may be there or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Candidate {
+pub enum Page {
     /// The index page of the directory with this path.
     Index(String),
     /// The regular file with this path.
     File(String),
 }
 
+impl Page {
+    /// The path, of a directory or of a file.
+    pub fn path(&self) -> &str {
+        let (Page::Index(path) | Page::File(path)) = self;
+        path
+    }
+}
+
+/// One thing that the host may do: send a page, or send the client elsewhere because that page
+/// is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// What must be there.
+    pub page: Page,
+    /// 200; 400 to 599 for a page that explains an error; 301, 302, 303, 307 or 308 with a
+    /// location.
+    pub status: u16,
+    /// Where to send the client instead of the page, escaped.
+    pub location: Option<String>,
+    /// Fields of the response, if this candidate is chosen.
+    pub fields: Vec<Field>,
+}
+
 impl Candidate {
     /// The index page of this directory.
     pub fn index(path: impl Into<String>) -> Candidate {
-        Candidate::Index(path.into())
+        Candidate::from(Page::Index(path.into()))
     }
 
     /// This file.
     pub fn file(path: impl Into<String>) -> Candidate {
-        Candidate::File(path.into())
-    }
-}
-
-/// Serve the first candidate that exists, with a status and fields.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Serve {
-    /// What to try, in this order; one to sixteen.
-    pub candidates: Vec<Candidate>,
-    /// 200, or 400 to 599 for a page that explains an error.
-    pub status: u16,
-    /// Further fields of the response.
-    pub fields: Vec<Field>,
-}
-
-impl Serve {
-    /// Serve the first of these that exists, with status 200.
-    pub fn first_of(candidates: impl IntoIterator<Item = Candidate>) -> Serve {
-        Serve { candidates: candidates.into_iter().collect(), status: 200, fields: Vec::new() }
+        Candidate::from(Page::File(path.into()))
     }
 
-    /// Serve this one, with status 200.
-    pub fn one(candidate: Candidate) -> Serve {
-        Serve { candidates: vec![candidate], status: 200, fields: Vec::new() }
-    }
-
-    /// The same with another status.
-    pub fn status(mut self, status: u16) -> Serve {
+    /// The same with the status of an error, which the page explains.
+    pub fn status(mut self, status: u16) -> Candidate {
         self.status = status;
         self
     }
 
+    /// A redirect to this location, if the page is there.
+    pub fn moved(mut self, status: u16, location: impl Into<String>) -> Candidate {
+        self.status = status;
+        self.location = Some(location.into());
+        self
+    }
+
     /// The same with one more field.
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Candidate {
+        self.fields.push(Field::new(name, value));
+        self
+    }
+}
+
+impl From<Page> for Candidate {
+    /// The page, with status 200.
+    fn from(page: Page) -> Candidate {
+        Candidate { page, status: 200, location: None, fields: Vec::new() }
+    }
+}
+
+/// Do the first of several things that is possible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serve {
+    /// What to try, in this order; at most sixteen.
+    pub candidates: Vec<Candidate>,
+    /// Where to send the client if no candidate can be chosen. Without it the response is then
+    /// that of [`Decision::NotFound`].
+    pub otherwise: Option<Redirect>,
+    /// Fields of every response that the host makes of this decision: also of a 404, of the
+    /// redirect to a `/`, and of those to other methods.
+    pub fields: Vec<Field>,
+}
+
+impl Serve {
+    /// The first of these whose page is there.
+    pub fn first_of(candidates: impl IntoIterator<Item = Candidate>) -> Serve {
+        Serve { candidates: candidates.into_iter().collect(), otherwise: None, fields: Vec::new() }
+    }
+
+    /// This one, if its page is there.
+    pub fn one(candidate: Candidate) -> Serve {
+        Serve { candidates: vec![candidate], otherwise: None, fields: Vec::new() }
+    }
+
+    /// There is nothing here: [`Decision::NotFound`], to be given fields.
+    pub fn nothing() -> Serve {
+        Serve { candidates: Vec::new(), otherwise: None, fields: Vec::new() }
+    }
+
+    /// The same with this redirect, if no candidate can be chosen.
+    pub fn otherwise(mut self, redirect: Redirect) -> Serve {
+        self.otherwise = Some(redirect);
+        self
+    }
+
+    /// The same with one more field of every response.
     pub fn with(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Serve {
         self.fields.push(Field::new(name, value));
         self
+    }
+}
+
+impl From<Candidate> for Decision {
+    fn from(candidate: Candidate) -> Decision {
+        Decision::Serve(Serve::one(candidate))
     }
 }
 
@@ -209,12 +271,13 @@ mod tests {
     fn paths_are_beneath_the_folder_and_other_decisions_stay() {
         assert_eq!(Decision::index("").beneath("en"), Decision::index("en/"));
         assert_eq!(Decision::file("a/b.css").beneath("en"), Decision::file("en/a/b.css"));
-        let serve = Serve::first_of([Candidate::file("a"), Candidate::index("")]);
+        let serve = Serve::first_of([Candidate::file("a").status(404), Candidate::index("")]);
+        let otherwise = Redirect::new(302, "/a");
         assert_eq!(
-            Decision::from(serve.with("vary", "host").status(404)).beneath("en"),
-            Serve::first_of([Candidate::file("en/a"), Candidate::index("en/")])
+            Decision::from(serve.with("vary", "host").otherwise(otherwise.clone())).beneath("en"),
+            Serve::first_of([Candidate::file("en/a").status(404), Candidate::index("en/")])
                 .with("vary", "host")
-                .status(404)
+                .otherwise(otherwise)
                 .into()
         );
         for other in [

@@ -71,7 +71,7 @@ pub mod rules;
 pub mod testing;
 
 pub use decide::DefaultPolicy;
-pub use decision::{Candidate, Decision, Field, Redirect, Reply, Serve};
+pub use decision::{Candidate, Decision, Field, Page, Redirect, Reply, Serve};
 pub use line::{RequestLine, Target};
 pub use path::SitePath;
 pub use policy::{Configure, Policy};

@@ -91,17 +91,13 @@ impl fmt::Display for Failure<'_> {
 #[cfg(test)]
 mod tests {
     use super::Failure;
-    use crate::decision::{Candidate, Decision};
+    use crate::decision::{Decision, Page};
     use crate::table::parse;
 
     #[test]
     fn judged_decision_is_none_or_a_mismatch_of_both() {
         let cases = parse("case = [{ line = 'a', decision = { file = 'b' } }]").expect("a case");
-        let serve = |path| Decision::Serve {
-            candidates: vec![Candidate::File(path)],
-            status: 200,
-            fields: Vec::new(),
-        };
+        let serve = |path| Decision::page(Page::File(path));
         assert_eq!(cases[0].judge(&serve("b")), Ok(()));
         let mismatch = cases[0].judge(&serve("c")).expect_err("another file");
         assert_eq!(mismatch.expected, "file \"b\"");

@@ -14,30 +14,21 @@ const SHOWN_OF_PATHS: usize = 5_000;
 /// Bytes of a body that are printed, unless a case states a longer one.
 pub(crate) const SHOWN_OF_BODIES: usize = 100;
 
-/// A decision of `wit/policy.wit`. The short forms `index` and `file` are a
-/// [`Decision::Serve`] with one candidate and status 200.
+/// A decision of `wit/policy.wit`. The short forms `index`, `file` and `not-found` are a
+/// [`Decision::Serve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision<'a> {
-    /// `serve`, `index` and `file`: the first candidate that exists.
+    /// `serve`, `index`, `file` and `not-found`: the first thing that is possible.
     Serve {
         /// What to try, in this order.
         candidates: Vec<Candidate<'a>>,
-        /// The status of the response.
-        status: u16,
-        /// Fields of the response.
+        /// Where to send the client if no candidate can be chosen.
+        otherwise: Option<Redirect<'a>>,
+        /// Fields of every response.
         fields: Vec<Field<'a>>,
     },
-    /// `not-found`
-    NotFound,
     /// `redirect`
-    Redirect {
-        /// The status of the response.
-        status: u16,
-        /// Its `Location`.
-        location: &'a str,
-        /// Further fields.
-        fields: Vec<Field<'a>>,
-    },
+    Redirect(Redirect<'a>),
     /// `reply`: a response of the guest's own.
     Reply {
         /// Its status.
@@ -49,14 +40,38 @@ pub enum Decision<'a> {
     },
 }
 
-/// What the host may try to serve.
+/// What must be there.
 #[derive(Clone, Copy, Debug)]
-pub enum Candidate<'a> {
+pub enum Page<'a> {
     /// The index page of the directory with this path. A `/` at the end of the path
     /// makes no difference.
     Index(&'a str),
     /// The file with this path.
     File(&'a str),
+}
+
+/// What the host may do, if a page is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate<'a> {
+    /// The page.
+    pub page: Page<'a>,
+    /// The status of the response.
+    pub status: u16,
+    /// Where to send the client, if it is a redirect.
+    pub location: Option<&'a str>,
+    /// Fields of the response, besides those of the decision.
+    pub fields: Vec<Field<'a>>,
+}
+
+/// Elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect<'a> {
+    /// The status of the response.
+    pub status: u16,
+    /// Its `Location`.
+    pub location: &'a str,
+    /// Further fields.
+    pub fields: Vec<Field<'a>>,
 }
 
 /// A field of a response.
@@ -68,23 +83,42 @@ pub struct Field<'a> {
     pub value: &'a [u8],
 }
 
-impl Candidate<'_> {
+impl Page<'_> {
     /// The path, without a `/` at the end of a directory's.
     fn path(&self) -> &str {
         match self {
-            Candidate::Index(path) => path.strip_suffix('/').unwrap_or(path),
-            Candidate::File(path) => path,
+            Page::Index(path) => path.strip_suffix('/').unwrap_or(path),
+            Page::File(path) => path,
         }
     }
 }
 
-impl PartialEq for Candidate<'_> {
+impl PartialEq for Page<'_> {
     fn eq(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other) && self.path() == other.path()
     }
 }
 
-impl Eq for Candidate<'_> {}
+impl Eq for Page<'_> {}
+
+impl<'a> From<Page<'a>> for Candidate<'a> {
+    /// The page, with status 200.
+    fn from(page: Page<'a>) -> Candidate<'a> {
+        Candidate { page, status: 200, location: None, fields: Vec::new() }
+    }
+}
+
+impl<'a> Decision<'a> {
+    /// There is nothing here.
+    pub const NOT_FOUND: Decision<'a> =
+        Decision::Serve { candidates: Vec::new(), otherwise: None, fields: Vec::new() };
+
+    /// The short form for this page.
+    pub fn page(page: Page<'a>) -> Decision<'a> {
+        let candidates = vec![page.into()];
+        Decision::Serve { candidates, otherwise: None, fields: Vec::new() }
+    }
+}
 
 impl Decision<'_> {
     /// The decision in words, with all of a reply's body.
@@ -97,26 +131,10 @@ impl Decision<'_> {
     pub(crate) fn in_words(&self, body_bytes: Option<usize>) -> impl fmt::Display {
         fmt::from_fn(move |f| {
             let fields = match self {
-                Decision::Serve { candidates, status, fields } => {
-                    match candidates.as_slice() {
-                        [one] if *status == 200 && fields.is_empty() => write!(f, "{one}")?,
-                        _ => {
-                            f.write_str("serve ")?;
-                            for (index, candidate) in candidates.iter().enumerate() {
-                                let comma = if index == 0 { "" } else { ", " };
-                                write!(f, "{comma}{candidate}")?;
-                            }
-                            write!(f, " with status {status}")?;
-                        }
-                    }
-                    fields
+                Decision::Serve { candidates, otherwise, fields } => {
+                    return write_serve(candidates, otherwise.as_ref(), fields, f);
                 }
-                Decision::NotFound => return f.write_str("not-found"),
-                Decision::Redirect { status, location, fields } => {
-                    let location = Quoted { bytes: location.as_bytes(), limit: SHOWN_OF_PATHS };
-                    write!(f, "redirect {status} to {location}")?;
-                    fields
-                }
+                Decision::Redirect(redirect) => return fmt::Display::fmt(redirect, f),
                 Decision::Reply { status, fields, body } => {
                     write!(f, "reply {status}")?;
                     if let Some(limit) = body_bytes {
@@ -125,9 +143,39 @@ impl Decision<'_> {
                     fields
                 }
             };
-            fields.iter().try_for_each(|field| write!(f, " {field}"))
+            write_fields(fields, f)
         })
     }
+}
+
+/// What may be served, what happens otherwise, and what is in every response.
+fn write_serve(
+    candidates: &[Candidate<'_>],
+    otherwise: Option<&Redirect<'_>>,
+    fields: &[Field<'_>],
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    match (candidates, otherwise, fields) {
+        ([], None, []) => return f.write_str("not-found"),
+        ([one], None, []) if *one == Candidate::from(one.page) => return write!(f, "{one}"),
+        ([], ..) => f.write_str("serve nothing")?,
+        _ => f.write_str("serve ")?,
+    }
+    for (index, candidate) in candidates.iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        write!(f, "{comma}{candidate}")?;
+    }
+    if let Some(otherwise) = otherwise {
+        write!(f, ", otherwise {otherwise}")?;
+    }
+    if !fields.is_empty() {
+        f.write_str(", always")?;
+    }
+    write_fields(fields, f)
+}
+
+fn write_fields(fields: &[Field<'_>], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fields.iter().try_for_each(|field| write!(f, " {field}"))
 }
 
 /// On one line, escaped, in the contract's words: `file "a.css"`, `not-found`,
@@ -139,14 +187,40 @@ impl fmt::Display for Decision<'_> {
 }
 
 /// `index "docs"`, `file "a.css"`
-impl fmt::Display for Candidate<'_> {
+impl fmt::Display for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self {
-            Candidate::Index(_) => "index",
-            Candidate::File(_) => "file",
+            Page::Index(_) => "index",
+            Page::File(_) => "file",
         };
-        write!(f, "{kind} {}", Quoted { bytes: self.path().as_bytes(), limit: SHOWN_OF_PATHS })
+        write!(f, "{kind} {}", path(self.path()))
     }
+}
+
+/// `file "404.html" with status 404 (cache-control: no-cache)`,
+/// `file "a.html" moved 301 to "/a"`
+impl fmt::Display for Candidate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.page)?;
+        match (self.location, self.status) {
+            (Some(location), status) => write!(f, " moved {status} to {}", path(location))?,
+            (None, 200) => {}
+            (None, status) => write!(f, " with status {status}")?,
+        }
+        write_fields(&self.fields, f)
+    }
+}
+
+/// `redirect 302 to "/a" (cache-control: no-cache)`
+impl fmt::Display for Redirect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "redirect {} to {}", self.status, path(self.location))?;
+        write_fields(&self.fields, f)
+    }
+}
+
+fn path(path: &str) -> Quoted<'_> {
+    Quoted { bytes: path.as_bytes(), limit: SHOWN_OF_PATHS }
 }
 
 /// `(name: value)`
@@ -158,30 +232,52 @@ impl fmt::Display for Field<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, Decision, Field};
+    use super::{Candidate, Decision, Field, Page, Redirect};
 
     #[test]
     fn every_decision_has_its_words() {
-        let serve = |candidates: &[Candidate<'static>], status, fields: &[Field<'static>]| {
-            Decision::Serve { candidates: candidates.to_vec(), status, fields: fields.to_vec() }
+        let vary = Field { name: "vary", value: b"host\xff" };
+        let (index, file) = (Candidate::from(Page::Index("d/")), Candidate::from(Page::File("f")));
+        let serve = |candidates: &[&Candidate<'static>], fields: &[Field<'static>]| {
+            let candidates = candidates.iter().map(|&candidate| candidate.clone()).collect();
+            Decision::Serve { candidates, otherwise: None, fields: fields.to_vec() }
+        };
+        let error = Candidate { status: 404, ..file.clone() };
+        let moved = Candidate { status: 301, location: Some("/f"), ..file.clone() };
+        let with =
+            |candidate: &Candidate<'static>| Candidate { fields: vec![vary], ..candidate.clone() };
+        let elsewhere = Redirect { status: 308, location: "/a", fields: vec![vary] };
+        let otherwise = |candidates: &[&Candidate<'static>], fields| match serve(candidates, fields)
+        {
+            Decision::Serve { candidates, fields, .. } => {
+                Decision::Serve { candidates, otherwise: Some(elsewhere.clone()), fields }
+            }
+            other => other,
         };
         let reply = |body| Decision::Reply { status: 400, fields: Vec::new(), body };
-        let (index, file) = (Candidate::Index("d/"), Candidate::File("f"));
-        let vary = Field { name: "vary", value: b"host\xff" };
         for (decision, words) in [
-            (serve(&[index], 200, &[]), r#"index "d""#),
-            (serve(&[Candidate::Index("")], 200, &[]), r#"index """#),
-            (serve(&[file], 200, &[]), r#"file "f""#),
-            (serve(&[file], 404, &[]), r#"serve file "f" with status 404"#),
+            (Decision::page(Page::Index("d/")), r#"index "d""#),
+            (Decision::page(Page::Index("")), r#"index """#),
+            (Decision::page(Page::File("f")), r#"file "f""#),
+            (serve(&[&error], &[]), r#"serve file "f" with status 404"#),
+            (serve(&[&moved], &[]), r#"serve file "f" moved 301 to "/f""#),
+            (serve(&[&with(&file)], &[]), r#"serve file "f" (vary: host\xff)"#),
+            (serve(&[&file], &[vary]), r#"serve file "f", always (vary: host\xff)"#),
             (
-                serve(&[file, index], 200, &[vary]),
-                r#"serve file "f", index "d" with status 200 (vary: host\xff)"#,
+                serve(&[&with(&error), &with(&moved), &index], &[vary, vary]),
+                r#"serve file "f" with status 404 (vary: host\xff), file "f" moved 301 to "/f" (vary: host\xff), index "d", always (vary: host\xff) (vary: host\xff)"#,
             ),
-            (Decision::NotFound, "not-found"),
             (
-                Decision::Redirect { status: 308, location: "/a", fields: vec![vary] },
-                r#"redirect 308 to "/a" (vary: host\xff)"#,
+                otherwise(&[&file], &[vary]),
+                r#"serve file "f", otherwise redirect 308 to "/a" (vary: host\xff), always (vary: host\xff)"#,
             ),
+            (
+                otherwise(&[], &[]),
+                r#"serve nothing, otherwise redirect 308 to "/a" (vary: host\xff)"#,
+            ),
+            (serve(&[], &[vary]), r#"serve nothing, always (vary: host\xff)"#),
+            (Decision::NOT_FOUND, "not-found"),
+            (Decision::Redirect(elsewhere.clone()), r#"redirect 308 to "/a" (vary: host\xff)"#),
             (reply(b"no\n"), r#"reply 400 "no\n""#),
             (reply(&[b'a'; 102]), &format!("reply 400 \"{}\" and 2 bytes more", "a".repeat(100))),
         ] {

@@ -33,8 +33,6 @@ pub enum Problem {
     NotOneLine,
     /// A backslash in `escaped-line` begins something else than `\xHH` or `\\`.
     Escape,
-    /// `candidates` is empty.
-    NoCandidates,
     /// This fact never has this value.
     FactValue(FactError),
     /// This fact has several values.
@@ -65,9 +63,6 @@ impl fmt::Display for Problem {
             Problem::Escape => f.write_str(
                 r"in `escaped-line` a backslash begins \xHH or \\; for one byte write \xHH",
             ),
-            Problem::NoCandidates => {
-                f.write_str("`candidates` is empty; name those that the guest decides on")
-            }
             Problem::FactValue(error) => error.fmt(f),
             Problem::ManyValues(fact) => {
                 write!(f, "`{}` has several values; a fact has one", fact.name())

@@ -18,7 +18,8 @@
 //! name = "by language"
 //! line = "GET /about HTTP/1.1"
 //! fields = { accept-language = "fr" }
-//! decision.serve.candidates = [{ file = "fr/about.html" }, { file = "about.html" }]
+//! decision.serve.candidates = [{ file = "fr/about.html" }, { file = "about.html", status = 404 }]
+//! decision.serve.otherwise = { status = 302, location = "/" }
 //! decision.serve.fields = { vary = "accept-language" }
 //! ```
 //!
@@ -28,7 +29,7 @@
 //! of TLS, such as `":client-name" = "alice"`, makes the case one over TLS: `:scheme` is `https`.
 //!
 //! Only the stated parts of a decision are compared. A status that is not stated is 200, as
-//! in the contract's short forms.
+//! in the contract's short forms, and a location or an `otherwise` that is not stated is none.
 //!
 //! In reading order:
 //!
@@ -54,7 +55,7 @@ mod text;
 pub mod toml_1_0;
 
 pub use case::{Case, Failure, Mismatch};
-pub use decision::{Candidate, Decision, Field};
+pub use decision::{Candidate, Decision, Field, Page, Redirect};
 pub use error::{Problem, TableError};
 pub use facts::{Fact, FactError, Facts};
 pub use table::parse;

@@ -94,9 +94,6 @@ impl Row {
             (None, Some(escaped)) => unescape(&escaped).ok_or(Problem::Escape)?,
             _ => return Err(Problem::NotOneLine),
         };
-        if matches!(&self.decision, Expected::Serve(serve) if serve.candidates.is_empty()) {
-            return Err(Problem::NoCandidates);
-        }
         let mut case = Case {
             line_number,
             name: self.name,
@@ -211,9 +208,24 @@ mod tests {
             ("line = 'a', decision = { serve = 'a' }", "expected a table with `candidates`"),
             (
                 "line = 'a', decision = { serve = { candidates = ['a'] } }",
-                "unknown variant `a`, expected `index`",
+                "invalid type: string \"a\", expected a candidate, as { file =",
             ),
-            ("line = 'a', decision = { serve = { candidates = [1] } }", "wanted string or table"),
+            (
+                "line = 'a', decision = { serve = { candidates = [{ status = 404 }] } }",
+                "a candidate has either `index` or `file`",
+            ),
+            (
+                "line = 'a', decision = { serve = { candidates = [{ file = 'a', index = 'a' }] } }",
+                "a candidate has either `index` or `file`",
+            ),
+            (
+                "line = 'a', decision = { serve = { candidates = [{ path = 'a' }] } }",
+                "unknown field `path`, expected one of `index`",
+            ),
+            (
+                "line = 'a', decision = { serve = { candidates = [{ file = 'a' }], status = 404 } }",
+                "unknown field `status`, expected one of `candidates`",
+            ),
             (
                 "line = 'a', decision = 'file'",
                 "`decision`: a name alone; write what it names, as { file =",
@@ -232,10 +244,7 @@ mod tests {
                 "`status`: invalid value: integer `-1`, expected a status",
             ),
             ("line = 'a', decision = { redirect = { status = 301 } }", "missing field `location`"),
-            (
-                "line = 'a', decision = { serve = { candidates = [] } }",
-                "`candidates` is empty; name",
-            ),
+            ("line = 'a', decision = { serve = {} }", "missing field `candidates`"),
             (
                 "lines = 'a', decision = 'not-found'",
                 "unknown field `lines`, expected one of `name`",

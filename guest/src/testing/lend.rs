@@ -2,29 +2,20 @@
 
 use innkeeper_cases as cases;
 
-use crate::{Candidate, Decision, Field, Serve};
+use crate::{Candidate, Decision, Field, Page, Redirect};
 
 /// The same decision, in the terms of `innkeeper_cases`.
 pub(super) fn lend(decision: &Decision) -> cases::Decision<'_> {
-    let one = |candidate| cases::Decision::Serve {
-        candidates: vec![candidate],
-        status: 200,
-        fields: Vec::new(),
-    };
     match decision {
-        Decision::Index(path) => one(cases::Candidate::Index(path)),
-        Decision::File(path) => one(cases::Candidate::File(path)),
-        Decision::NotFound => cases::Decision::NotFound,
-        Decision::Serve(Serve { candidates, status, fields: added }) => cases::Decision::Serve {
-            candidates: candidates.iter().map(candidate).collect(),
-            status: *status,
-            fields: fields(added),
+        Decision::Index(path) => cases::Decision::page(cases::Page::Index(path)),
+        Decision::File(path) => cases::Decision::page(cases::Page::File(path)),
+        Decision::NotFound => cases::Decision::NOT_FOUND,
+        Decision::Serve(serve) => cases::Decision::Serve {
+            candidates: serve.candidates.iter().map(candidate).collect(),
+            otherwise: serve.otherwise.as_ref().map(redirect),
+            fields: fields(&serve.fields),
         },
-        Decision::Redirect(redirect) => cases::Decision::Redirect {
-            status: redirect.status,
-            location: &redirect.location,
-            fields: fields(&redirect.fields),
-        },
+        Decision::Redirect(elsewhere) => cases::Decision::Redirect(redirect(elsewhere)),
         Decision::Reply(reply) => cases::Decision::Reply {
             status: reply.status,
             fields: fields(&reply.fields),
@@ -34,9 +25,22 @@ pub(super) fn lend(decision: &Decision) -> cases::Decision<'_> {
 }
 
 fn candidate(candidate: &Candidate) -> cases::Candidate<'_> {
-    match candidate {
-        Candidate::Index(path) => cases::Candidate::Index(path),
-        Candidate::File(path) => cases::Candidate::File(path),
+    cases::Candidate {
+        page: match &candidate.page {
+            Page::Index(path) => cases::Page::Index(path),
+            Page::File(path) => cases::Page::File(path),
+        },
+        status: candidate.status,
+        location: candidate.location.as_deref(),
+        fields: fields(&candidate.fields),
+    }
+}
+
+fn redirect(redirect: &Redirect) -> cases::Redirect<'_> {
+    cases::Redirect {
+        status: redirect.status,
+        location: &redirect.location,
+        fields: fields(&redirect.fields),
     }
 }
 
@@ -57,12 +61,16 @@ mod tests {
             (Decision::file("f"), r#"file "f""#),
             (Decision::NotFound, "not-found"),
             (
-                Serve::first_of([Candidate::file("a"), Candidate::index("b")])
-                    .status(404)
-                    .with("vary", "host")
-                    .into(),
-                r#"serve file "a", index "b" with status 404 (vary: host)"#,
+                Serve::first_of([
+                    Candidate::file("a").status(404).with("x-a", "1"),
+                    Candidate::index("b").moved(301, "/b/"),
+                ])
+                .otherwise(Redirect::new(302, "/c"))
+                .with("vary", "host")
+                .into(),
+                r#"serve file "a" with status 404 (x-a: 1), index "b" moved 301 to "/b/", otherwise redirect 302 to "/c", always (vary: host)"#,
             ),
+            (Serve::nothing().into(), "not-found"),
             (
                 Redirect::new(308, "/a").with("cache-control", "no-store").into(),
                 r#"redirect 308 to "/a" (cache-control: no-store)"#,

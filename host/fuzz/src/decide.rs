@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use innkeeper::guest::{
-    Candidate, DEFAULT_GUEST, Decision, Engine, Facts, Failure, GuestLimits, LoadedGuest,
+    Candidate, DEFAULT_GUEST, Decision, Engine, Facts, Failure, GuestLimits, LoadedGuest, Page,
 };
 use innkeeper::http::{Field, Fields};
 use innkeeper_guest::Decision as Native;
@@ -73,16 +73,16 @@ fn in_time<D>(ask: impl Fn() -> Result<D, Failure>) -> Result<D, Failure> {
 fn native(line: &[u8]) -> Decision {
     let serve = |candidate| Decision::Serve {
         candidates: vec![candidate],
-        status: 200,
+        otherwise: None,
         fields: Fields::default(),
     };
     match innkeeper_guest::decide::decide(line) {
         Native::Index(path) => {
             assert!(path.is_empty() || path.ends_with('/'), "{path:?}");
-            serve(Candidate::Index(path.strip_suffix('/').unwrap_or_default().to_owned()))
+            serve(Candidate::index(path.strip_suffix('/').unwrap_or_default()))
         }
-        Native::File(path) => serve(Candidate::File(path)),
-        Native::NotFound => Decision::NotFound,
+        Native::File(path) => serve(Candidate::file(&path)),
+        Native::NotFound => Decision::not_found(),
         Native::Reply(reply) => {
             assert!([400, 505].contains(&reply.status) && reply.fields.is_empty(), "{reply:?}");
             Decision::Reply { status: reply.status, fields: Fields::new(), body: reply.body.into() }
@@ -94,24 +94,28 @@ fn native(line: &[u8]) -> Decision {
 /// Asserts that a decision keeps the rules of `wit/policy.wit`, whoever made it.
 pub fn assert_safe(decision: &Decision) {
     let fields: &[Field] = match decision {
-        Decision::Serve { candidates, status, fields } => {
-            assert!(*status == 200 || (400..600).contains(status), "{status}");
-            assert!((1..=16).contains(&candidates.len()), "{candidates:?}");
+        Decision::Serve { candidates, otherwise, fields } => {
+            assert!(candidates.len() <= 16, "{candidates:?}");
             for candidate in candidates {
-                match candidate {
-                    Candidate::Index(path) if path.is_empty() => {}
-                    Candidate::Index(path) | Candidate::File(path) => assert_below(path),
+                match &candidate.page {
+                    Page::Index(path) if path.is_empty() => {}
+                    Page::Index(path) | Page::File(path) => assert_below(path),
                 }
+                let status = candidate.status;
+                match candidate.location() {
+                    Some(location) => assert_leads(status, location),
+                    None => assert!(status == 200 || (400..600).contains(&status), "{status}"),
+                }
+                assert_fields(candidate.fields(fields));
+            }
+            if let Some(otherwise) = otherwise {
+                assert_leads(otherwise.status, &otherwise.location);
+                assert_fields(&otherwise.fields);
             }
             fields
         }
-        Decision::NotFound => return,
         Decision::Redirect { status, location, fields } => {
-            assert!([301, 302, 303, 307, 308].contains(status), "{status}");
-            assert!(!location.is_empty() && location.bytes().all(|byte| byte.is_ascii_graphic()));
-            let scheme = location.split(['/', '?', '#']).next().and_then(|all| all.split_once(':'));
-            let scheme = scheme.map(|(scheme, _)| scheme.to_ascii_lowercase());
-            assert!(matches!(scheme.as_deref(), None | Some("http" | "https")), "{location:?}");
+            assert_leads(*status, location);
             fields
         }
         Decision::Reply { status, fields, body } => {
@@ -119,6 +123,21 @@ pub fn assert_safe(decision: &Decision) {
             fields
         }
     };
+    assert_fields(fields);
+}
+
+/// Asserts that a client may be sent there.
+fn assert_leads(status: u16, location: &str) {
+    assert!([301, 302, 303, 307, 308].contains(&status), "{status}");
+    assert!(!location.is_empty() && location.bytes().all(|byte| byte.is_ascii_graphic()));
+    let scheme = location.split(['/', '?', '#']).next().and_then(|all| all.split_once(':'));
+    let scheme = scheme.map(|(scheme, _)| scheme.to_ascii_lowercase());
+    assert!(matches!(scheme.as_deref(), None | Some("http" | "https")), "{location:?}");
+}
+
+/// Asserts that one response may have these.
+fn assert_fields(fields: &[Field]) {
+    assert!(fields.len() <= 64, "{fields:?}");
     for field in fields {
         let name = field.name.to_ascii_lowercase();
         assert!(super::reference::request::is_token(name.as_bytes()), "{name:?}");

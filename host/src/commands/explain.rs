@@ -15,7 +15,7 @@ use crate::cli::ExplainArguments;
 use crate::files::CacheSizes;
 use crate::guest::release::active::FailurePolicy;
 use crate::guest::validation::cases::GuestRequest;
-use crate::guest::{ActiveGuest, Decision, StatedFacts};
+use crate::guest::{ActiveGuest, StatedFacts};
 use crate::http::{Peer, Version};
 use crate::http1::response_head::{self, Persistence};
 use crate::http1::{Limits, whole};
@@ -140,9 +140,5 @@ fn describe(explanation: &Explanation, lines: &mut Vec<(&str, String)>) {
     for (candidate, outcome) in &explanation.tried {
         lines.push(("tried", format!("{candidate}: {outcome}")));
     }
-    let is_serve = matches!(**decision, Decision::Serve { .. });
-    let is_taken = explanation.tried.iter().any(|(_, outcome)| outcome.starts_with("taken"));
-    if is_serve && !is_taken && explanation.response.status == 200 {
-        lines.push(("then", "the directory is listed".to_owned()));
-    }
+    lines.extend(explanation.then.map(|then| ("then", then.to_owned())));
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cache::{self, Cache};
-use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
+use crate::guest::decision::{Candidate, Decision, Otherwise};
 use crate::http::Field;
 
 /// Bytes of a decision with its key that are worth a place in the cache. A site that has
@@ -141,15 +141,14 @@ impl fmt::Display for Key<'_> {
 
 fn weigh(key: &[u8], decision: &Decision) -> u64 {
     let texts = match decision {
-        Decision::Serve { candidates, fields, .. } => {
-            let paths = candidates.iter().map(|candidate| candidate.path().len());
-            paths.sum::<usize>()
+        Decision::Serve { candidates, otherwise, fields } => {
+            candidates.iter().map(Candidate::memory_bytes).sum::<usize>()
                 + size_of_val(candidates.as_slice())
+                + otherwise.as_deref().map_or(0, Otherwise::memory_bytes)
                 + fields.memory_bytes()
                 // Once more, for what a wire may make of the list.
                 + fields.bytes()
         }
-        Decision::NotFound => 0,
         Decision::Redirect { location, fields, .. } => location.len() + fields.memory_bytes(),
         Decision::Reply { fields, body, .. } => body.len() + fields.memory_bytes(),
     };

@@ -24,7 +24,7 @@ pub mod runtime;
 pub mod validation;
 
 pub use decision::request::{Facts, StatedFacts};
-pub use decision::{Candidate, Decision};
+pub use decision::{Candidate, Decision, Otherwise, Page};
 pub use default_guest::DEFAULT_GUEST;
 pub use digest::Digest;
 pub use failure::Failure;

@@ -1,6 +1,6 @@
 //! Responses where there is no file: the site's own page for it, or one line of text.
 
-use super::{Response, Service, file, selection};
+use super::{Response, Service, file, policy_fields, selection};
 use crate::disk::{self, JobError};
 use crate::files::{Lookup, Recency, SystemError};
 use crate::guest::{Candidate, Failure};
@@ -22,8 +22,13 @@ pub(super) fn no_decision(failure: &Failure) -> Response {
 }
 
 /// The page for what is not found that is nearest to this path, or one line where
-/// there is none.
-pub(super) async fn not_found(service: &Service, request: &Request<'_>, path: &str) -> Response {
+/// there is none, with these fields of the guest.
+pub(super) async fn not_found(
+    service: &Service,
+    request: &Request<'_>,
+    path: &str,
+    fields: &Fields,
+) -> Response {
     let accepted = selection::accepted(request, false);
     // From the path's own directory up to the root.
     let above = path.rmatch_indices('/').map(|(end, _)| &path[..=end]).chain([""]);
@@ -33,10 +38,11 @@ pub(super) async fn not_found(service: &Service, request: &Request<'_>, path: &s
         let worker = request.peer.worker;
         let found = service.files.find(worker, &page, &accepted, Recency::Lately).await;
         if let Lookup::File(page) = found {
-            return file::respond(service, request, &page, 404, &Fields::new()).await;
+            let fields = policy_fields::without_type(fields);
+            return file::respond(service, request, &page, 404, &fields).await;
         }
     }
-    Response::plain(404)
+    policy_fields::add_to_own(Response::plain(404), fields)
 }
 
 /// The response where the system cannot do this. The client learns whether to come again, the

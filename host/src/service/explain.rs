@@ -6,7 +6,7 @@ use super::Response;
 use super::Service;
 use crate::files::encodings::{Accepted, CODINGS};
 use crate::files::{Lookup, Recency, SystemError};
-use crate::guest::{Candidate, Decision, Failure};
+use crate::guest::{Candidate, Decision, Failure, Page};
 use crate::http::Request;
 
 /// How a request is answered, and why.
@@ -16,18 +16,32 @@ pub struct Explanation {
     pub decision: Result<Arc<Decision>, Failure>,
     /// The candidates that were tried, with what came of each.
     pub tried: Vec<(Candidate, String)>,
+    /// What became of the request when none of them was chosen.
+    pub then: Option<&'static str>,
     /// The response.
     pub response: Response,
 }
 
-/// The candidates that were tried for one request, with what came of each.
+/// The candidates that were tried for one request, with what came of each, and of all of them.
 #[derive(Debug, Default)]
-pub(super) struct Trace(Vec<(Candidate, String)>);
+pub(super) struct Trace {
+    tried: Vec<(Candidate, String)>,
+    then: Option<&'static str>,
+}
 
 impl Trace {
     /// Notes what came of a candidate.
     pub(super) fn note(&mut self, candidate: &Candidate, lookup: &Lookup) {
-        self.0.push((candidate.clone(), describe(lookup)));
+        let came_of_it = match (candidate.location(), lookup) {
+            (Some(_), Lookup::File(_)) => "it is there, so the client is redirected".to_owned(),
+            _ => describe(lookup),
+        };
+        self.tried.push((candidate.clone(), came_of_it));
+    }
+
+    /// Notes what became of the request when no candidate was chosen.
+    pub(super) fn end(&mut self, then: &'static str) {
+        self.then = Some(then);
     }
 }
 
@@ -39,12 +53,14 @@ impl Service {
         record.keep_trace();
         let response = self.respond(request, &mut record).await;
         let decision = record.decided()?.decision.clone();
-        let mut tried = record.into_trace().map(|trace| trace.0).unwrap_or_default();
-        if let Some((candidate, came_of_it)) = tried.last_mut() {
+        let Trace { mut tried, then } = *record.into_trace().unwrap_or_default();
+        if let Some((candidate, came_of_it)) = tried.last_mut()
+            && candidate.location().is_none()
+        {
             let worker = request.peer.worker;
             came_of_it.push_str(&for_others(self, candidate, worker, &response).await);
         }
-        Some(Explanation { decision, tried, response })
+        Some(Explanation { decision, tried, then, response })
     }
 }
 
@@ -57,9 +73,9 @@ async fn for_others(
 ) -> String {
     let is_coded = response.fields.iter().any(|field| field.name == "Content-Encoding");
     let any = Accepted { codings: CODINGS.into(), ready_made: true };
-    let found = match candidate {
-        Candidate::File(path) => service.files.find(worker, path, &any, Recency::Now).await,
-        Candidate::Index(directory) => {
+    let found = match &candidate.page {
+        Page::File(path) => service.files.find(worker, path, &any, Recency::Now).await,
+        Page::Index(directory) => {
             service.files.find_index(worker, directory, &any, Recency::Now).await
         }
     };

@@ -126,7 +126,7 @@ async fn make(
                 keep(&mut response, added, found, &found.unmodified);
                 return response;
             }
-            Verdict::Failed => return Response::plain(412),
+            Verdict::Failed => return policy_fields::add_to_own(Response::plain(412), added),
         }
         let wanted = match range_field(request) {
             Some(range) if conditions.allow_range(&found.validators) => {
@@ -154,7 +154,8 @@ async fn make(
             }
             Wanted::Nothing => {
                 let unsatisfied = format!("bytes */{}", found.length);
-                return Response::plain(416).with(Field::new("Content-Range", unsatisfied));
+                let response = policy_fields::add_to_own(Response::plain(416), added);
+                return response.with(Field::new("Content-Range", unsatisfied));
             }
         }
     }
@@ -172,10 +173,10 @@ async fn make(
                 Ok(content) if content.len() == small || response.status != 206 => {
                     Body::whole(SharedBytes::from(content).send(&FILES))
                 }
-                Ok(_) => return Response::plain(500),
+                Ok(_) => return policy_fields::add_to_own(Response::plain(500), added),
                 Err(error) => {
                     tracing::error!(%error, "cannot read file");
-                    return Response::plain(500);
+                    return policy_fields::add_to_own(Response::plain(500), added);
                 }
             }
         }

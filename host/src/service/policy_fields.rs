@@ -1,8 +1,10 @@
 //! The fields that a guest gives a response, among those of the host.
 
+use std::borrow::Cow;
+
 use super::Response;
 use crate::files::cache_control::is_for_long;
-use crate::http::Field;
+use crate::http::{Field, Fields};
 
 /// Adds a guest's fields to a response. They replace ours of the same name, except
 /// `Vary`, which has as many members as there are reasons, and `Content-Type`, which
@@ -20,23 +22,57 @@ pub(super) fn add(mut response: Response, fields: &[Field]) -> Response {
     response
 }
 
-/// Adds what a guest says of caches to a response that is not the one it meant: that none of
-/// its candidates is there depends on the same fields of the request as they did.
-pub(super) fn vary(mut response: Response, fields: &[Field]) -> Response {
-    let vary = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("vary"));
-    response.fields.extend(vary.cloned());
-    response
+/// Adds a guest's fields to a response that the host words itself: `Allow` and `Retry-After` are
+/// then its own, and a failure that may be over with the next request is not to be kept.
+pub(super) fn add_to_own(response: Response, fields: &[Field]) -> Response {
+    if fields.is_empty() {
+        return response;
+    }
+    let is_failure = matches!(response.status, 412 | 416 | 500..);
+    let is_ours = |field: &Field| {
+        let is_it = |ours: &Field| ours.name.eq_ignore_ascii_case(&field.name);
+        let is_known = ["Allow", "Retry-After"].map(|name| name.eq_ignore_ascii_case(&field.name));
+        is_known.contains(&true) && response.fields.iter().any(is_it)
+    };
+    let goes = |field: &Field| is_ours(field) || is_failure && is_for_caches(field);
+    match fields.iter().any(goes) {
+        false => add(response, fields),
+        true => {
+            let rest: Vec<_> = fields.iter().filter(|field| !goes(field)).cloned().collect();
+            add(response, &rest)
+        }
+    }
+}
+
+/// The fields for content with a type of its own.
+pub(super) fn without_type(fields: &Fields) -> Cow<'_, Fields> {
+    match fields.iter().any(is_type) {
+        false => Cow::Borrowed(fields),
+        true => {
+            let rest: Vec<_> = fields.iter().filter(|field| !is_type(field)).cloned().collect();
+            Cow::Owned(rest.into())
+        }
+    }
 }
 
 /// Whether these fields let clients or caches keep a response for long. What a guest says in
 /// `Expires` is a time that it cannot know to be near.
 pub(super) fn are_for_long(fields: &[Field]) -> bool {
-    fields.iter().any(|field| {
-        let name = field.name.to_ascii_lowercase();
-        // Those for caches of one kind too (RFC 9213): `CDN-Cache-Control`, `Surrogate-Control`.
-        let is_control = name.ends_with("cache-control") || name == "surrogate-control";
-        name == "expires" || is_control && is_for_long(&field.value)
-    })
+    let is_expires = |field: &Field| field.name.eq_ignore_ascii_case("expires");
+    fields
+        .iter()
+        .any(|field| is_for_caches(field) && (is_expires(field) || is_for_long(&field.value)))
+}
+
+/// Whether a field says how long a response may be kept. Those for caches of one kind do too (RFC
+/// 9213): `CDN-Cache-Control`, `Surrogate-Control`.
+fn is_for_caches(field: &Field) -> bool {
+    const CONTROL: &str = "cache-control";
+    let name = &field.name;
+    let end = name.len().checked_sub(CONTROL.len()).and_then(|start| name.get(start..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(CONTROL))
+        || name.eq_ignore_ascii_case("surrogate-control")
+        || name.eq_ignore_ascii_case("expires")
 }
 
 /// The guest's own word on the type of the content.

@@ -6,8 +6,9 @@ use super::record::Record;
 use super::{
     Body, Response, Service, admission, directory, error_page, file, policy_fields, selection,
 };
+use crate::files::encodings::Accepted;
 use crate::files::{Lookup, Recency};
-use crate::guest::{Candidate, Decision, Facts};
+use crate::guest::{Candidate, Decision, Facts, Otherwise, Page};
 use crate::http::response::{NO_SNIFFING, PLAIN_TEXT};
 use crate::http::{Field, Fields, Method, Request};
 use crate::in_flight::{REPLIES, SharedBytes};
@@ -68,45 +69,43 @@ impl Service {
         trace: Option<&mut Trace>,
     ) -> Response {
         match decision {
-            Decision::Redirect { status, location, fields } => {
-                let location = Field::new("Location", location::escaped(location).into_owned());
-                policy_fields::add(Response::plain(*status), fields).with(location)
-            }
+            Decision::Redirect { status, location, fields } => redirect(*status, location, fields),
             Decision::Reply { status, fields, body } => reply(*status, fields, body),
-            Decision::Serve { candidates, status, fields } => match refuse_method(request.method) {
-                Some(refusal) => refusal,
-                None => self.serve(request, candidates, *status, fields, trace).await,
-            },
-            Decision::NotFound => match refuse_method(request.method) {
-                Some(refusal) => refusal,
-                None => Box::pin(error_page::not_found(self, request, "")).await,
-            },
+            Decision::Serve { candidates, otherwise, fields } => {
+                if let Some(refusal) = refuse_method(request.method) {
+                    return policy_fields::add_to_own(refusal, fields);
+                }
+                if candidates.is_empty() && otherwise.is_none() {
+                    return Box::pin(error_page::not_found(self, request, "", fields)).await;
+                }
+                self.serve(request, candidates, otherwise.as_deref(), fields, trace).await
+            }
         }
     }
 
-    /// Serves the first candidate that exists.
+    /// Does the first thing that is possible.
     async fn serve(
         &self,
         request: &Request<'_>,
         candidates: &[Candidate],
-        status: u16,
+        otherwise: Option<&Otherwise>,
         fields: &Fields,
         mut trace: Option<&mut Trace>,
     ) -> Response {
         let worker = request.peer.worker;
-        // Parts are those of status 200 alone.
-        let accepted =
-            selection::accepted(request, status == 200 && selection::wants_a_part(request));
-        let recency = match policy_fields::are_for_long(fields) {
-            true => Recency::Now,
-            false => Recency::Lately,
-        };
+        let forms = Forms::of(request);
         let mut named_directory = false;
         for candidate in candidates {
-            let found = match candidate {
-                Candidate::File(path) => self.files.find(worker, path, &accepted, recency).await,
-                Candidate::Index(directory) => {
-                    self.files.find_index(worker, directory, &accepted, recency).await
+            let added = candidate.fields(fields);
+            let accepted = forms.for_candidate(candidate);
+            let recency = match policy_fields::are_for_long(added) {
+                true => Recency::Now,
+                false => Recency::Lately,
+            };
+            let found = match &candidate.page {
+                Page::File(path) => self.files.find(worker, path, accepted, recency).await,
+                Page::Index(directory) => {
+                    self.files.find_index(worker, directory, accepted, recency).await
                 }
             };
             if let Some(trace) = &mut trace {
@@ -114,38 +113,78 @@ impl Service {
             }
             match found {
                 Lookup::File(found) => {
-                    return file::respond(self, request, &found, status, fields).await;
+                    return match candidate.location() {
+                        Some(location) => redirect(candidate.status, location, added),
+                        None => file::respond(self, request, &found, candidate.status, added).await,
+                    };
                 }
-                Lookup::Directory => named_directory = true,
+                Lookup::Directory => named_directory |= candidate.status == 200,
                 Lookup::Missing => {}
                 Lookup::Forbidden => {
                     // The client is not told that there is something to find.
                     let path = candidate.path();
                     tracing::warn!(path, "file is forbidden to this process, client gets 404");
-                    let page = error_page::not_found(self, request, candidate.path());
-                    let page = Box::pin(page).await;
-                    return policy_fields::vary(page, fields);
+                    return Box::pin(error_page::not_found(self, request, path, fields)).await;
                 }
-                Lookup::Error(error) => return error_page::cannot("open", candidate, error),
+                Lookup::Error(error) => {
+                    let response = error_page::cannot("open", candidate, error);
+                    return policy_fields::add_to_own(response, fields);
+                }
             }
         }
-        if named_directory
-            && status == 200
-            && let Some(moved) = directory::with_slash(request)
-        {
-            return policy_fields::vary(moved, fields);
-        }
-        if status == 200
-            && let Some(listing) = Box::pin(directory::list(self, request, candidates)).await
-        {
-            return match listing {
-                Ok(listing) => policy_fields::add(listing, fields),
-                Err(cannot) => cannot,
+        let listed = Box::pin(directory::list(self, request, candidates, fields));
+        let (then, response) =
+            if named_directory && let Some(moved) = directory::with_slash(request) {
+                ("the URL gets a / at its end", policy_fields::add_to_own(moved, fields))
+            } else if let Some(listing) = listed.await {
+                ("the directory is listed", listing)
+            } else if let Some(Otherwise { status, location, fields, .. }) = otherwise {
+                ("the client is redirected", redirect(*status, location, fields))
+            } else {
+                let path = candidates.first().map_or("", Candidate::path);
+                let page = Box::pin(error_page::not_found(self, request, path, fields)).await;
+                ("it is not found", page)
             };
+        if let Some(trace) = trace {
+            trace.end(then);
         }
-        let path = candidates.first().map_or("", Candidate::path);
-        policy_fields::vary(Box::pin(error_page::not_found(self, request, path)).await, fields)
+        response
     }
+}
+
+/// The forms of a file that are sent for a request, by candidate.
+struct Forms {
+    /// With status 200.
+    usual: Accepted,
+    /// With the status of an error, if they are others: there are no parts of such pages.
+    of_error: Option<Accepted>,
+    /// Of a page that is only to be there.
+    of_redirect: Accepted,
+}
+
+impl Forms {
+    fn of(request: &Request<'_>) -> Forms {
+        let wants_a_part = selection::wants_a_part(request);
+        Forms {
+            usual: selection::accepted(request, wants_a_part),
+            of_error: wants_a_part.then(|| selection::accepted(request, false)),
+            of_redirect: Accepted::default(),
+        }
+    }
+
+    fn for_candidate(&self, candidate: &Candidate) -> &Accepted {
+        match candidate.status {
+            200 => &self.usual,
+            _ if candidate.location().is_some() => &self.of_redirect,
+            _ => self.of_error.as_ref().unwrap_or(&self.usual),
+        }
+    }
+}
+
+/// The redirect of a guest.
+fn redirect(status: u16, location: &str, fields: &Fields) -> Response {
+    let location = Field::new("Location", location::escaped(location).into_owned());
+    policy_fields::add(Response::plain(status), fields).with(location)
 }
 
 /// The response to a method that is not for files, whatever the path.

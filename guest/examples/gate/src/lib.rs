@@ -4,7 +4,7 @@
 //! In reading order: this file decides; `basic` and `link` check credentials and links;
 //! `keys` is the file to change; `mac` has the cryptography, from other crates.
 
-use innkeeper_guest::{Candidate, Decision, DefaultPolicy, Policy, Reply, Request, Serve, Target};
+use innkeeper_guest::{Decision, DefaultPolicy, Page, Policy, Reply, Request, Serve, Target};
 
 mod basic;
 mod keys;
@@ -26,23 +26,22 @@ impl Policy for Gate {
     fn decide(request: &Request) -> Decision {
         // The gate goes by the path that would be served, decoded and resolved, as a URL
         // has many spellings.
-        let candidate = match DefaultPolicy::decide(request) {
-            Decision::Index(path) if is_gated(&path) => Candidate::Index(path),
-            Decision::File(path) if is_gated(&path) => Candidate::File(path),
+        let page = match DefaultPolicy::decide(request) {
+            Decision::Index(path) if is_gated(&path) => Page::Index(path),
+            Decision::File(path) if is_gated(&path) => Page::File(path),
             decision => return decision,
         };
-        let (Candidate::Index(path) | Candidate::File(path)) = &candidate;
         let query = match request.parse().map(|line| line.target) {
             Ok(Target::Origin { query, .. } | Target::Absolute { query, .. }) => query,
             _ => None,
         };
         let credentials = request.value("authorization");
         if credentials.is_some_and(|given| basic::is_known(given, keys::KEY, &keys::USERS)) {
-            return behind_the_gate(candidate).into();
+            return behind_the_gate(page).into();
         }
-        match Link::read(query.unwrap_or_default(), path, keys::KEY, keys::VERSION) {
+        match Link::read(query.unwrap_or_default(), page.path(), keys::KEY, keys::VERSION) {
             // The link does not reach the sites that the page links to.
-            Link::Good => behind_the_gate(candidate).with("referrer-policy", "no-referrer").into(),
+            Link::Good => behind_the_gate(page).with("referrer-policy", "no-referrer").into(),
             Link::Bad => Reply::text(403, "This link is not valid, or no longer.\n")
                 .with("cache-control", "no-store")
                 .into(),
@@ -61,16 +60,17 @@ fn is_gated(path: &str) -> bool {
     path.split('/').next() == Some(FOLDER)
 }
 
-/// Serves the candidate to this client alone, and has it validated each time.
-fn behind_the_gate(candidate: Candidate) -> Serve {
-    Serve::one(candidate).with("cache-control", "private, no-cache").with("vary", "authorization")
+/// Serves the page to this client alone, and has it validated each time. So is the response if
+/// there is no such page.
+fn behind_the_gate(page: Page) -> Serve {
+    Serve::one(page.into()).with("cache-control", "private, no-cache").with("vary", "authorization")
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Gate, behind_the_gate};
     use innkeeper_guest::testing::{check, check_cases, decide};
-    use innkeeper_guest::{Candidate, Decision};
+    use innkeeper_guest::{Decision, Page};
 
     const ALICE: (&str, &str) = ("authorization", "Basic YWxpY2U6b3BlbiBzZXNhbWU=");
 
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn known_user_passes_also_with_a_bad_link() {
-        let page = || behind_the_gate(Candidate::file("private/a"));
+        let page = || behind_the_gate(Page::File("private/a".into()));
         check::<Gate>("GET /private/a HTTP/1.1", &[ALICE], page());
         check::<Gate>("GET /private/a?sig=1 HTTP/1.1", &[ALICE], page());
         // Of two fields none counts.
@@ -125,7 +125,7 @@ mod tests {
         let sig = "fe86d4051395c6fac13279453a9505a618abdad88d70545ef1d7498438584a41";
         for path in ["/private/caf%C3%A9%201.txt", "/private//caf%c3%a9%20%31.txt"] {
             let line = format!("GET {path}?expires-version=7&sig={sig} HTTP/1.1");
-            let page = behind_the_gate(Candidate::file("private/caf\u{e9} 1.txt"));
+            let page = behind_the_gate(Page::File("private/caf\u{e9} 1.txt".into()));
             check::<Gate>(&line, &[], page.with("referrer-policy", "no-referrer"));
         }
     }

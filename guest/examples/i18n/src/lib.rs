@@ -39,8 +39,8 @@ impl Policy for ByLanguage {
     /// stand beside the languages' folders.
     fn decide(request: &Request) -> Decision {
         match DefaultPolicy::decide(request) {
-            Decision::Index(path) => page(request, &path, Candidate::Index),
-            Decision::File(path) if is_page(&path) => page(request, &path, Candidate::File),
+            Decision::Index(path) => page(request, &path, Candidate::index),
+            Decision::File(path) if is_page(&path) => page(request, &path, Candidate::file),
             decision => decision,
         }
     }
@@ -52,25 +52,23 @@ innkeeper_guest::export!(ByLanguage);
 fn page(request: &Request, path: &str, candidate: fn(String) -> Candidate) -> Decision {
     let first_name = path.split('/').next();
     if let Some(named) = LANGUAGES.iter().find(|language| Some(language.tag) == first_name) {
-        return in_language(named, vec![candidate(path.to_owned())]).into();
+        return candidate(path.to_owned()).with("content-language", named.tag).into();
     }
     let tags = LANGUAGES.each_ref().map(|language| language.tag);
     let best = negotiation::best_language(request.list("accept-language"), &tags);
     let [first, ..] = &LANGUAGES;
     let language = LANGUAGES.iter().find(|language| Some(language.tag) == best).unwrap_or(first);
-    let below = |folder: &str| candidate([folder, "/", path].concat());
-    let serve = match language.coverage {
-        Coverage::Whole => in_language(language, vec![below(language.tag)]),
-        // The host finds out which of the two exists, so the language of the response is
-        // unknown here. The page's `lang` attribute tells.
-        Coverage::Partial => Serve::first_of([below(language.tag), below(first.tag)]),
+    let within = |language: &Language| {
+        let path = [language.tag, "/", path].concat();
+        candidate(path).with("content-language", language.tag)
     };
-    // Also without the field: another client may send it.
+    let serve = match language.coverage {
+        Coverage::Whole => Serve::one(within(language)),
+        // The host finds out which of the two exists.
+        Coverage::Partial => Serve::first_of([within(language), within(first)]),
+    };
+    // Also without the field, and where no page exists: it depends on the field all the same.
     serve.with("vary", "accept-language").into()
-}
-
-fn in_language(language: &Language, candidates: Vec<Candidate>) -> Serve {
-    Serve::first_of(candidates).with("content-language", language.tag)
 }
 
 /// Whether a file is a page: its name ends in `.html`, or has no dot.
@@ -86,7 +84,7 @@ mod tests {
     use innkeeper_guest::{Candidate, Decision, Serve};
 
     fn german(candidate: Candidate) -> Serve {
-        Serve::one(candidate).with("content-language", "de")
+        Serve::one(candidate.with("content-language", "de"))
     }
 
     #[test]
@@ -114,9 +112,8 @@ mod tests {
 
     #[test]
     fn malformed_field_is_ignored() {
-        let page = Serve::one(Candidate::index("en/"))
-            .with("content-language", "en")
-            .with("vary", "accept-language");
+        let page = Candidate::index("en/").with("content-language", "en");
+        let page = Serve::one(page).with("vary", "accept-language");
         check::<ByLanguage>("GET / HTTP/1.1", &[("accept-language", "de;q=2, ;;;, =")], page);
     }
 

@@ -20,8 +20,8 @@ impl Policy for Members {
     fn decide(request: &Request) -> Decision {
         // By the path that would be served, decoded and resolved, as a URL has many spellings.
         let candidate = match DefaultPolicy::decide(request) {
-            Decision::Index(path) if is_for_members(&path) => Candidate::Index(path),
-            Decision::File(path) if is_for_members(&path) => Candidate::File(path),
+            Decision::Index(path) if is_for_members(&path) => Candidate::index(path),
+            Decision::File(path) if is_for_members(&path) => Candidate::file(path),
             decision => return decision,
         };
         // There is no name on a connection without a verified certificate.

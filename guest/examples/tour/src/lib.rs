@@ -29,25 +29,33 @@ impl Policy for Tour {
             "/" => Decision::index(""),
             "/hello" => Decision::file("hello.txt"),
             "/nowhere" => Decision::NotFound,
-            // A clean URL: the first candidate that exists.
+            // A clean URL: the first candidate that exists. Its responses, also a 404, have a field.
             "/docs" => Serve::first_of([
                 Candidate::file("docs"),
-                Candidate::file("docs.html"),
+                Candidate::file("docs.html").with("Cache-Control", "max-age=60"),
                 Candidate::index("docs"),
             ])
-            .with("Cache-Control", "max-age=60")
+            .with("Content-Security-Policy", "default-src 'self'")
             .into(),
+            // The other URL of the page leads there, if the page exists.
+            "/docs.html" => Candidate::file("docs.html").moved(301, "/docs").into(),
+            // What has moved away, if nothing has taken its place.
+            "/blog" => Serve::one(Candidate::file("blog.html"))
+                .otherwise(Redirect::new(302, "https://blog.example.org/"))
+                .into(),
+            // Nothing, with a field.
+            "/secret" => Serve::nothing().with("Cache-Control", "no-store").into(),
             // No candidate exists, and one is a directory.
             "/bare" => {
                 Serve::first_of([Candidate::file("bare"), Candidate::file("bare.html")]).into()
             }
             // A file with a media type and a lifetime of our own.
-            "/typed" => Serve::one(Candidate::file("hello.txt"))
+            "/typed" => Candidate::file("hello.txt")
                 .with("Content-Type", "text/x-typed")
                 .with("Cache-Control", "max-age=60")
                 .into(),
             // A page that explains an error, and a media type of our own.
-            "/gone" => Serve::one(Candidate::file("hello.txt"))
+            "/gone" => Candidate::file("hello.txt")
                 .status(410)
                 .with("content-type", "text/x-farewell")
                 .into(),

@@ -4,6 +4,7 @@
 //! A value of these types keeps the contract's rules (`rules` has checked them):
 //! what carries it out need not check them again.
 
+mod candidate;
 pub mod interests;
 pub mod request;
 pub mod rules;
@@ -11,6 +12,8 @@ pub(in crate::guest) mod unchecked;
 
 use std::borrow::Cow;
 use std::fmt;
+
+pub use candidate::{Candidate, Otherwise, Page};
 
 use crate::guest::digest::Digest;
 use crate::http::{Field, Fields};
@@ -20,17 +23,15 @@ use crate::in_flight::SharedBytes;
 /// [`Decision::Serve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Serve the first candidate that exists.
+    /// Do the first of several things that is possible.
     Serve {
-        /// What to try, in this order. Never empty.
+        /// What to try, in this order. Without any there is nothing here.
         candidates: Vec<Candidate>,
-        /// 200, or a status from 400.
-        status: u16,
-        /// Fields for the response.
+        /// Where to send the client if no candidate can be chosen.
+        otherwise: Option<Box<Otherwise>>,
+        /// Fields of every response that the host makes of the decision.
         fields: Fields,
     },
-    /// There is nothing here.
-    NotFound,
     /// Send the client elsewhere.
     Redirect {
         /// 301, 302, 303, 307 or 308.
@@ -51,32 +52,6 @@ pub enum Decision {
     },
 }
 
-/// One thing that the host may try to serve. Its path is relative, stays below
-/// the root and has no empty name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Candidate {
-    /// The index page of this directory: `""` is the root, and no path ends in `/`.
-    Index(String),
-    /// This file.
-    File(String),
-}
-
-impl Candidate {
-    /// The path, of a file or of a directory.
-    pub fn path(&self) -> &str {
-        match self {
-            Candidate::Index(path) | Candidate::File(path) => path,
-        }
-    }
-
-    fn lend(&self) -> innkeeper_cases::Candidate<'_> {
-        match self {
-            Candidate::Index(path) => innkeeper_cases::Candidate::Index(path),
-            Candidate::File(path) => innkeeper_cases::Candidate::File(path),
-        }
-    }
-}
-
 /// The kinds of decision, as `wit/policy.wit` names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -84,7 +59,7 @@ pub enum Kind {
     Index,
     /// One file.
     File,
-    /// Several candidates, another status or further fields.
+    /// Several candidates, another status, a redirect or further fields.
     Serve,
     /// Nothing.
     NotFound,
@@ -118,19 +93,23 @@ impl Decision {
         let mut parts: Vec<Cow<'_, [u8]>> = Vec::new();
         // Each kind of part has a number, and each part its length.
         let fields: &[Field] = match self {
-            Decision::Serve { candidates, status, fields } => {
+            Decision::Serve { candidates, otherwise, fields } => {
                 parts.push(vec![0].into());
-                parts.push(status.to_le_bytes().to_vec().into());
                 for candidate in candidates {
-                    let is_index = matches!(candidate, Candidate::Index(_));
+                    let is_index = matches!(candidate.page, Page::Index(_));
                     parts.push(vec![1 + u8::from(is_index)].into());
                     parts.push(candidate.path().as_bytes().into());
+                    parts.push(candidate.status.to_le_bytes().to_vec().into());
+                    push_location(&mut parts, candidate.location());
+                    push_fields(&mut parts, candidate.own_fields());
+                }
+                if let Some(otherwise) = otherwise {
+                    parts.push(vec![3].into());
+                    parts.push(otherwise.status.to_le_bytes().to_vec().into());
+                    push_location(&mut parts, Some(&otherwise.location));
+                    push_fields(&mut parts, &otherwise.own);
                 }
                 fields
-            }
-            Decision::NotFound => {
-                parts.push(vec![3].into());
-                &[]
             }
             Decision::Redirect { status, location, fields } => {
                 parts.push(vec![4].into());
@@ -145,29 +124,29 @@ impl Decision {
                 fields
             }
         };
-        parts.push(vec![6].into());
-        for field in fields {
-            parts.push(field.name.as_bytes().into());
-            parts.push((&*field.value).into());
-        }
+        push_fields(&mut parts, fields);
         Digest::of_parts(parts.iter().map(|part| &**part))
+    }
+
+    /// There is nothing here: a [`Decision::Serve`] without anything.
+    pub const fn not_found() -> Decision {
+        Decision::Serve { candidates: Vec::new(), otherwise: None, fields: Fields::new() }
     }
 
     /// The decision as cases compare and print it.
     pub fn lend(&self) -> innkeeper_cases::Decision<'_> {
         match self {
-            Decision::Serve { candidates, status, fields } => innkeeper_cases::Decision::Serve {
+            Decision::Serve { candidates, otherwise, fields } => innkeeper_cases::Decision::Serve {
                 candidates: candidates.iter().map(Candidate::lend).collect(),
-                status: *status,
+                otherwise: otherwise.as_deref().map(Otherwise::lend),
                 fields: lend(fields),
             },
-            Decision::NotFound => innkeeper_cases::Decision::NotFound,
             Decision::Redirect { status, location, fields } => {
-                innkeeper_cases::Decision::Redirect {
+                innkeeper_cases::Decision::Redirect(innkeeper_cases::Redirect {
                     status: *status,
                     location,
                     fields: lend(fields),
-                }
+                })
             }
             Decision::Reply { status, fields, body } => {
                 innkeeper_cases::Decision::Reply { status: *status, fields: lend(fields), body }
@@ -178,19 +157,37 @@ impl Decision {
     /// Its kind: the short form, where there is one for it.
     pub fn kind(&self) -> Kind {
         match self {
-            Decision::Serve { candidates, status: 200, fields } if fields.is_empty() => {
+            Decision::Serve { candidates, otherwise: None, fields } if fields.is_empty() => {
                 match candidates.as_slice() {
-                    [Candidate::Index(_)] => Kind::Index,
-                    [Candidate::File(_)] => Kind::File,
+                    [] => Kind::NotFound,
+                    [one] if one.is_short() => match one.page {
+                        Page::Index(_) => Kind::Index,
+                        Page::File(_) => Kind::File,
+                    },
                     _ => Kind::Serve,
                 }
             }
             Decision::Serve { .. } => Kind::Serve,
-            Decision::NotFound => Kind::NotFound,
             Decision::Redirect { .. } => Kind::Redirect,
             Decision::Reply { .. } => Kind::Reply,
         }
     }
+}
+
+/// A part that is there or not.
+fn push_location<'a>(parts: &mut Vec<Cow<'a, [u8]>>, location: Option<&'a str>) {
+    parts.push(vec![u8::from(location.is_some())].into());
+    parts.extend(location.map(|location| location.as_bytes().into()));
+}
+
+/// As many parts as there are, and what ends them.
+fn push_fields<'a>(parts: &mut Vec<Cow<'a, [u8]>>, fields: &'a [Field]) {
+    for field in fields {
+        parts.push(vec![6].into());
+        parts.push(field.name.as_bytes().into());
+        parts.push((&*field.value).into());
+    }
+    parts.push(vec![7].into());
 }
 
 fn lend(fields: &[Field]) -> Vec<innkeeper_cases::Field<'_>> {
@@ -207,28 +204,28 @@ impl fmt::Display for Decision {
     }
 }
 
-/// `index "docs"`, `file "a.css"`
-impl fmt::Display for Candidate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lend().fmt(f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, Decision, Field, Fields};
+    use super::{Candidate, Decision, Field, Fields, Kind, Otherwise};
+
+    fn field(name: &str, value: &str) -> Field {
+        Field { name: name.to_owned().into(), value: value.as_bytes().to_vec().into() }
+    }
+
+    fn serve(
+        candidates: &[&Candidate],
+        otherwise: Option<Otherwise>,
+        fields: &[Field],
+    ) -> Decision {
+        Decision::Serve {
+            candidates: candidates.iter().map(|&candidate| candidate.clone()).collect(),
+            otherwise: otherwise.map(Box::new),
+            fields: fields.to_vec().into(),
+        }
+    }
 
     #[test]
     fn decisions_that_differ_have_different_digests() {
-        let field = |name: &str, value: &str| Field {
-            name: name.to_owned().into(),
-            value: value.as_bytes().to_vec().into(),
-        };
-        let serve = |candidates: &[&Candidate], status, fields: &[Field]| Decision::Serve {
-            candidates: candidates.iter().map(|&candidate| candidate.clone()).collect(),
-            status,
-            fields: fields.to_vec().into(),
-        };
         let reply = |body: Vec<u8>, fields: &[Field]| Decision::Reply {
             status: 200,
             fields: fields.to_vec().into(),
@@ -239,17 +236,40 @@ mod tests {
             location: location.to_owned(),
             fields: Fields::new(),
         };
-        let (index, file) = (Candidate::Index("a".into()), Candidate::File("a".into()));
+        let (none, a) = (Fields::new(), Fields::from(vec![field("a", "b")]));
+        let otherwise = |status, location: &str, own: &Fields| {
+            Some(Otherwise::new(status, location.to_owned(), own.clone(), &none))
+        };
+        let (index, file) = (Candidate::index("a"), Candidate::file("a"));
+        let error = Candidate::new(file.page.clone(), 404, None, none.clone(), &none);
+        let with = |own: &Fields| Candidate::new(file.page.clone(), 200, None, own.clone(), &none);
+        let moved = |location: &str| {
+            let location = Some(location.to_owned());
+            Candidate::new(file.page.clone(), 301, location, none.clone(), &none)
+        };
         let long = |last: u8| [vec![b'x'; 200], vec![last]].concat();
         let all = [
-            serve(&[&index], 200, &[]),
-            serve(&[&file], 200, &[]),
-            serve(&[&file], 404, &[]),
-            serve(&[&index, &file], 200, &[]),
-            serve(&[&file], 200, &[field("a", "b"), field("c", "d")]),
+            serve(&[&index], None, &[]),
+            serve(&[&file], None, &[]),
+            serve(&[&error], None, &[]),
+            serve(&[&with(&a)], None, &[]),
+            serve(&[&file, &with(&a)], None, &[]),
+            serve(&[&with(&a), &file], None, &[]),
+            serve(&[&file, &file], None, &a),
+            serve(&[&moved("/a")], None, &[]),
+            serve(&[&moved("/b")], None, &[]),
+            serve(&[&file], otherwise(301, "/a", &none), &[]),
+            serve(&[&file], otherwise(302, "/a", &none), &[]),
+            serve(&[&file], otherwise(301, "/b", &none), &[]),
+            serve(&[&file], otherwise(301, "/a", &a), &[]),
+            serve(&[&file], otherwise(301, "/a", &none), &a),
+            serve(&[], otherwise(301, "/a", &none), &[]),
+            serve(&[&index, &file], None, &[]),
+            serve(&[&file], None, &[field("a", "b"), field("c", "d")]),
             // What people are shown of these is the same.
-            serve(&[&file], 200, &[field("a", "b) (c: d")]),
-            Decision::NotFound,
+            serve(&[&file], None, &[field("a", "b) (c: d")]),
+            Decision::not_found(),
+            serve(&[], None, &a),
             redirect(301, "/"),
             redirect(308, "/"),
             redirect(301, "/a"),
@@ -263,6 +283,28 @@ mod tests {
             for other in &all[..number] {
                 assert_ne!(one.digest(), other.digest(), "{one} and {other}");
             }
+        }
+    }
+
+    #[test]
+    fn kind_is_the_short_form_where_there_is_one() {
+        let (none, a) = (Fields::new(), Fields::from(vec![field("a", "b")]));
+        let (index, file) = (Candidate::index("a"), Candidate::file("a"));
+        let error = Candidate::new(file.page.clone(), 404, None, none.clone(), &none);
+        let with = Candidate::new(file.page.clone(), 200, None, a.clone(), &none);
+        let otherwise = Otherwise::new(302, "/".to_owned(), none.clone(), &none);
+        for (decision, kind) in [
+            (serve(&[&index], None, &[]), Kind::Index),
+            (serve(&[&file], None, &[]), Kind::File),
+            (Decision::not_found(), Kind::NotFound),
+            (serve(&[&file, &file], None, &[]), Kind::Serve),
+            (serve(&[&error], None, &[]), Kind::Serve),
+            (serve(&[&with], None, &[]), Kind::Serve),
+            (serve(&[&file], None, &a), Kind::Serve),
+            (serve(&[], None, &a), Kind::Serve),
+            (serve(&[], Some(otherwise), &[]), Kind::Serve),
+        ] {
+            assert_eq!(decision.kind(), kind, "{decision}");
         }
     }
 }

@@ -3,15 +3,15 @@
 
 use std::fmt;
 
-use super::unchecked::{Unchecked, UncheckedCandidate};
-use super::{Candidate, Decision, Field, Fields};
+use super::unchecked::{Unchecked, UncheckedCandidate, UncheckedPage, UncheckedRedirect};
+use super::{Candidate, Decision, Field, Fields, Otherwise, Page};
 use crate::http::token::is_token;
 use crate::in_flight::SharedBytes;
 
 /// Candidates of one decision. Each costs the site a look.
 const MAX_CANDIDATES: usize = 16;
 
-/// Fields of one decision, and the bytes of their names and values together:
+/// Fields of a guest in one response, and the bytes of their names and values together:
 /// as much as the host accepts in a request's head.
 const MAX_FIELDS: usize = 64;
 const MAX_FIELD_BYTES: usize = 16 << 10;
@@ -48,10 +48,14 @@ const HOST_FIELDS: [&str; 15] = [
 pub enum Refusal {
     /// A path that is absolute, leaves the root or has an empty name.
     Path(String),
-    /// No candidates, or too many.
+    /// Too many candidates.
     Candidates(usize),
     /// A status that this kind of decision may not have.
     Status(u16),
+    /// A candidate with the status of a redirect and no location.
+    NoLocation(u16),
+    /// A candidate with a location and the status of a page.
+    LocationOfPage(u16),
     /// A location that is no URL a browser should follow.
     Location(String),
     /// A name that is not a token.
@@ -74,11 +78,18 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Path(path) => write!(f, "{:?} is not a path below the root", start(path)),
             Refusal::Candidates(count) => {
-                write!(f, "{count} candidates; 1 to {MAX_CANDIDATES} are allowed")
+                write!(f, "{count} candidates; at most {MAX_CANDIDATES} are allowed")
             }
             Refusal::Status(status) => {
                 write!(f, "status {status} is not allowed in this kind of decision")
             }
+            Refusal::NoLocation(status) => {
+                write!(f, "a candidate with status {status} needs a location")
+            }
+            Refusal::LocationOfPage(status) => write!(
+                f,
+                "a candidate with a location has status 301, 302, 303, 307 or 308, and not {status}"
+            ),
             Refusal::Location(location) => write!(
                 f,
                 "{:?} is not an http or https URL or a relative reference",
@@ -105,33 +116,28 @@ impl Decision {
     /// Checks what a guest decided.
     pub(in crate::guest) fn check(decision: Unchecked) -> Result<Decision, Refusal> {
         match decision {
-            Unchecked::Index(path) => serve_one(UncheckedCandidate::Index(path)),
-            Unchecked::File(path) => serve_one(UncheckedCandidate::File(path)),
-            Unchecked::Serve { candidates, status, fields } => {
-                if !(1..=MAX_CANDIDATES).contains(&candidates.len()) {
+            Unchecked::Index(path) => serve_one(UncheckedPage::Index(path)),
+            Unchecked::File(path) => serve_one(UncheckedPage::File(path)),
+            Unchecked::Serve { candidates, otherwise, fields } => {
+                if candidates.len() > MAX_CANDIDATES {
                     return Err(Refusal::Candidates(candidates.len()));
                 }
-                if !matches!(status, 200 | 400..=411 | 413..=415 | 417..=599) {
-                    return Err(Refusal::Status(status));
-                }
+                let fields = check_fields(fields, Location::Refused)?;
+                let candidates = candidates.into_iter();
                 Ok(Decision::Serve {
                     candidates: candidates
-                        .into_iter()
-                        .map(check_candidate)
+                        .map(|candidate| check_candidate(candidate, &fields))
                         .collect::<Result<_, _>>()?,
-                    status,
-                    fields: check_fields(fields, Location::Refused)?,
+                    otherwise: match otherwise {
+                        Some(redirect) => Some(Box::new(check_otherwise(redirect, &fields)?)),
+                        None => None,
+                    },
+                    fields,
                 })
             }
-            Unchecked::NotFound => Ok(Decision::NotFound),
-            Unchecked::Redirect { status, location, fields } => {
-                if !matches!(status, 301 | 302 | 303 | 307 | 308) {
-                    return Err(Refusal::Status(status));
-                }
-                if !is_location(&location) {
-                    return Err(Refusal::Location(location));
-                }
-                let fields = check_fields(fields, Location::Refused)?;
+            Unchecked::NotFound => Ok(Decision::not_found()),
+            Unchecked::Redirect(redirect) => {
+                let (status, location, fields) = check_redirect(redirect)?;
                 Ok(Decision::Redirect { status, location, fields })
             }
             Unchecked::Reply { status, fields, body } => {
@@ -156,17 +162,14 @@ enum Location {
     Refused,
 }
 
-fn serve_one(candidate: UncheckedCandidate) -> Result<Decision, Refusal> {
-    Ok(Decision::Serve {
-        candidates: vec![check_candidate(candidate)?],
-        status: 200,
-        fields: Fields::default(),
-    })
+fn serve_one(page: UncheckedPage) -> Result<Decision, Refusal> {
+    let one = Candidate::new(check_page(page)?, 200, None, Fields::new(), &Fields::new());
+    Ok(Decision::Serve { candidates: vec![one], otherwise: None, fields: Fields::new() })
 }
 
-fn check_candidate(candidate: UncheckedCandidate) -> Result<Candidate, Refusal> {
-    match candidate {
-        UncheckedCandidate::Index(mut path) => {
+fn check_page(page: UncheckedPage) -> Result<Page, Refusal> {
+    match page {
+        UncheckedPage::Index(mut path) => {
             if path.ends_with('/') {
                 path.pop();
                 if path.is_empty() {
@@ -176,11 +179,43 @@ fn check_candidate(candidate: UncheckedCandidate) -> Result<Candidate, Refusal> 
             if !path.is_empty() && !is_below_the_root(&path) {
                 return Err(Refusal::Path(path));
             }
-            Ok(Candidate::Index(path))
+            Ok(Page::Index(path.into()))
         }
-        UncheckedCandidate::File(path) if is_below_the_root(&path) => Ok(Candidate::File(path)),
-        UncheckedCandidate::File(path) => Err(Refusal::Path(path)),
+        UncheckedPage::File(path) if is_below_the_root(&path) => Ok(Page::File(path.into())),
+        UncheckedPage::File(path) => Err(Refusal::Path(path)),
     }
+}
+
+fn check_candidate(candidate: UncheckedCandidate, of_all: &Fields) -> Result<Candidate, Refusal> {
+    let UncheckedCandidate { page, status, location, fields } = candidate;
+    let page = check_page(page)?;
+    match (status, &location) {
+        (301 | 302 | 303 | 307 | 308, None) => return Err(Refusal::NoLocation(status)),
+        (301 | 302 | 303 | 307 | 308, Some(location)) => check_location(location)?,
+        (200 | 400..=411 | 413..=415 | 417..=599, None) => {}
+        (_, Some(_)) => return Err(Refusal::LocationOfPage(status)),
+        (_, None) => return Err(Refusal::Status(status)),
+    }
+    let own = check_fields(fields, Location::Refused)?;
+    let candidate = Candidate::new(page, status, location, own, of_all);
+    check_size(candidate.fields(of_all))?;
+    Ok(candidate)
+}
+
+fn check_otherwise(redirect: UncheckedRedirect, of_all: &Fields) -> Result<Otherwise, Refusal> {
+    let (status, location, own) = check_redirect(redirect)?;
+    let otherwise = Otherwise::new(status, location, own, of_all);
+    check_size(&otherwise.fields)?;
+    Ok(otherwise)
+}
+
+fn check_redirect(redirect: UncheckedRedirect) -> Result<(u16, String, Fields), Refusal> {
+    let UncheckedRedirect { status, location, fields } = redirect;
+    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+        return Err(Refusal::Status(status));
+    }
+    check_location(&location)?;
+    Ok((status, location, check_fields(fields, Location::Refused)?))
 }
 
 /// Whether every name of the path is one that leads down.
@@ -201,6 +236,10 @@ fn is_below_the_root(path: &str) -> bool {
     true
 }
 
+fn check_location(location: &str) -> Result<(), Refusal> {
+    is_location(location).then_some(()).ok_or_else(|| Refusal::Location(location.to_owned()))
+}
+
 /// Whether a client may be sent there: visible ASCII, and if the reference has
 /// a scheme, it is `http` or `https` (RFC 3986, section 4.1).
 fn is_location(location: &str) -> bool {
@@ -213,11 +252,17 @@ fn is_location(location: &str) -> bool {
     (1..=MAX_LOCATION_BYTES).contains(&location.len()) && visible && scheme_allowed
 }
 
-fn check_fields(fields: Vec<Field>, location: Location) -> Result<Fields, Refusal> {
+/// Whether one response may have all of these.
+fn check_size(fields: &[Field]) -> Result<(), Refusal> {
     let bytes: usize = fields.iter().map(|field| field.name.len() + field.value.len()).sum();
     if fields.len() > MAX_FIELDS || bytes > MAX_FIELD_BYTES {
         return Err(Refusal::Fields);
     }
+    Ok(())
+}
+
+fn check_fields(fields: Vec<Field>, location: Location) -> Result<Fields, Refusal> {
+    check_size(&fields)?;
     fields
         .into_iter()
         .map(|field| {
@@ -243,7 +288,7 @@ fn check_fields(fields: Vec<Field>, location: Location) -> Result<Fields, Refusa
 mod tests {
     use super::{
         Candidate, Decision, Field, Fields, HOST_FIELDS, Refusal, Unchecked, UncheckedCandidate,
-        is_location,
+        UncheckedPage, UncheckedRedirect, is_location,
     };
 
     fn field(name: &str, value: &str) -> Field {
@@ -254,32 +299,36 @@ mod tests {
         Unchecked::Reply { status, fields, body: body.to_vec() }
     }
 
-    fn serve(candidates: Vec<UncheckedCandidate>, status: u16) -> Unchecked {
-        Unchecked::Serve { candidates, status, fields: Vec::new() }
+    fn serve(candidates: Vec<UncheckedCandidate>) -> Unchecked {
+        Unchecked::Serve { candidates, otherwise: None, fields: Vec::new() }
     }
 
     fn file(path: &str) -> UncheckedCandidate {
-        UncheckedCandidate::File(path.to_owned())
+        let page = UncheckedPage::File(path.to_owned());
+        UncheckedCandidate { page, status: 200, location: None, fields: Vec::new() }
+    }
+
+    fn redirect(status: u16, location: &str, fields: Vec<Field>) -> UncheckedRedirect {
+        UncheckedRedirect { status, location: location.to_owned(), fields }
     }
 
     #[test]
-    fn short_form_is_a_serve_with_one_candidate() {
+    fn short_form_is_a_serve() {
         let one = |candidate| {
             Ok(Decision::Serve {
                 candidates: vec![candidate],
-                status: 200,
+                otherwise: None,
                 fields: Fields::default(),
             })
         };
         let check = Decision::check;
         let index = |path: &str| check(Unchecked::Index(path.to_owned()));
-        assert_eq!(index(""), one(Candidate::Index(String::new())));
-        assert_eq!(index("docs"), one(Candidate::Index("docs".to_owned())));
-        assert_eq!(index("docs/"), one(Candidate::Index("docs".to_owned())));
-        assert_eq!(
-            check(Unchecked::File("a/b.css".to_owned())),
-            one(Candidate::File("a/b.css".to_owned()))
-        );
+        assert_eq!(index(""), one(Candidate::index("")));
+        assert_eq!(index("docs"), one(Candidate::index("docs")));
+        assert_eq!(index("docs/"), one(Candidate::index("docs")));
+        let file = check(Unchecked::File("a/b.css".to_owned()));
+        assert_eq!(file, one(Candidate::file("a/b.css")));
+        assert_eq!(check(Unchecked::NotFound), check(serve(Vec::new())));
     }
 
     #[test]
@@ -287,7 +336,7 @@ mod tests {
         for path in ["", "/", "/etc/passwd", "..", "a/../b", "./a", "a//b", "a/", "a\0b"] {
             let refusal = Err(Refusal::Path(path.to_owned()));
             assert_eq!(Decision::check(Unchecked::File(path.to_owned())), refusal);
-            assert_eq!(Decision::check(serve(vec![file("x"), file(path)], 200)), refusal);
+            assert_eq!(Decision::check(serve(vec![file("x"), file(path)])), refusal);
         }
         for path in ["/", "//", "/docs", "docs//", "../", "a/./"] {
             let decision = Decision::check(Unchecked::Index(path.to_owned()));
@@ -303,25 +352,44 @@ mod tests {
                 Err(Refusal::Status(status))
             );
         }
-        for status in [0, 100, 201, 204, 206, 301, 304, 412, 416, 600] {
-            assert_eq!(
-                Decision::check(serve(vec![file("x")], status)),
-                Err(Refusal::Status(status))
-            );
+        let one = |status, location: Option<&str>| {
+            let location = location.map(str::to_owned);
+            Decision::check(serve(vec![UncheckedCandidate { status, location, ..file("x") }]))
+        };
+        for status in [0, 100, 201, 204, 206, 300, 304, 412, 416, 600] {
+            assert_eq!(one(status, None), Err(Refusal::Status(status)));
+            assert_eq!(one(status, Some("/")), Err(Refusal::LocationOfPage(status)));
+        }
+        for status in [301, 302, 303, 307, 308] {
+            assert_eq!(one(status, None), Err(Refusal::NoLocation(status)));
+            assert!(one(status, Some("/")).is_ok());
+            let location = "javascript:alert(1)";
+            let refusal = Err(Refusal::Location(location.to_owned()));
+            assert_eq!(one(status, Some(location)), refusal);
+        }
+        for status in [200, 400, 404, 410, 503, 599] {
+            assert!(one(status, None).is_ok());
+            assert_eq!(one(status, Some("/")), Err(Refusal::LocationOfPage(status)));
         }
         for status in [200, 300, 304, 305, 306, 399] {
-            let redirect =
-                Unchecked::Redirect { status, location: "/".to_owned(), fields: Vec::new() };
-            assert_eq!(Decision::check(redirect), Err(Refusal::Status(status)));
+            let redirect = redirect(status, "/", Vec::new());
+            let otherwise = Unchecked::Serve {
+                candidates: Vec::new(),
+                otherwise: Some(redirect.clone()),
+                fields: Vec::new(),
+            };
+            for decision in [Unchecked::Redirect(redirect), otherwise] {
+                assert_eq!(Decision::check(decision), Err(Refusal::Status(status)));
+            }
         }
         assert_eq!(Decision::check(reply(204, Vec::new(), b"x")), Err(Refusal::Body(1)));
     }
 
     #[test]
     fn candidates_are_counted() {
-        assert_eq!(Decision::check(serve(Vec::new(), 200)), Err(Refusal::Candidates(0)));
-        let many = (0..17).map(|_| file("x")).collect();
-        assert_eq!(Decision::check(serve(many, 200)), Err(Refusal::Candidates(17)));
+        let many = |count| Decision::check(serve((0..count).map(|_| file("x")).collect()));
+        assert!(many(16).is_ok());
+        assert_eq!(many(17), Err(Refusal::Candidates(17)));
     }
 
     #[test]
@@ -351,6 +419,54 @@ mod tests {
             );
         }
         assert!(Decision::check(reply(201, vec![field("Location", "/a")], b"")).is_ok());
+    }
+
+    /// A decision with these fields of a candidate, of `otherwise` and of all responses.
+    fn with(own: Vec<Field>, otherwise: Vec<Field>, fields: Vec<Field>) -> Unchecked {
+        Unchecked::Serve {
+            candidates: vec![UncheckedCandidate { fields: own, ..file("x") }],
+            otherwise: Some(redirect(302, "/", otherwise)),
+            fields,
+        }
+    }
+
+    #[test]
+    fn fields_are_checked_wherever_they_stand() {
+        for (name, refusal) in [
+            ("location", Refusal::HostField("location".to_owned())),
+            ("ETag", Refusal::HostField("ETag".to_owned())),
+            ("a b", Refusal::FieldName("a b".to_owned())),
+        ] {
+            let wrong = || vec![field(name, "/")];
+            for decision in [
+                with(wrong(), Vec::new(), Vec::new()),
+                with(Vec::new(), wrong(), Vec::new()),
+                with(Vec::new(), Vec::new(), wrong()),
+            ] {
+                assert_eq!(Decision::check(decision), Err(refusal.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn response_has_a_bounded_number_of_fields() {
+        let many = |name: &str, count: usize| vec![field(name, "b"); count];
+        for (own, otherwise, fields, is_ok) in [
+            (64, 64, 0, true),
+            (32, 32, 32, true),
+            (33, 0, 32, false),
+            (0, 33, 32, false),
+            (65, 0, 0, false),
+        ] {
+            let decision = with(many("x", own), many("x", otherwise), many("a", fields));
+            assert_eq!(Decision::check(decision).is_ok(), is_ok, "{own} {otherwise} {fields}");
+        }
+        // Those that give way do not count.
+        assert!(Decision::check(with(many("a", 64), Vec::new(), many("A", 64))).is_ok());
+        let large = || vec![field("a", &"b".repeat(9 << 10))];
+        let other = vec![field("x", &"b".repeat(9 << 10))];
+        assert_eq!(Decision::check(with(large(), Vec::new(), other)), Err(Refusal::Fields));
+        assert!(Decision::check(with(large(), large(), Vec::new())).is_ok());
     }
 
     #[test]

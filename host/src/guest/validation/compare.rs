@@ -99,7 +99,7 @@ mod tests {
         };
         let (first, second) = distinct_texts(&reply("a"), &reply("b"));
         assert!(first != second && first.contains("101 bytes more, digest "), "{first}\n{second}");
-        let (first, second) = distinct_texts(&reply("a"), &Ok(Decision::NotFound));
+        let (first, second) = distinct_texts(&reply("a"), &Ok(Decision::not_found()));
         assert!(!first.contains("digest") && second == "not-found", "{first}\n{second}");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::guest::decision::Decision;
+use crate::guest::decision::{Candidate, Decision};
 use crate::http::Field;
 
 /// A host that no site is on (RFC 2606, section 3), for requests that would be led there.
@@ -79,13 +79,19 @@ pub(in crate::guest) fn of(line: &[u8], decision: &Decision) -> Option<Warning> 
         (!has(fields, field)).then_some(Warning::Lacks { status, field })
     };
     match decision {
-        Decision::Serve { status, fields, .. } => lacks(*status, fields),
+        Decision::Serve { candidates, otherwise, fields } => {
+            let of_candidate = |candidate: &Candidate| match candidate.location() {
+                Some(location) => leads_astray(line, location),
+                None => lacks(candidate.status, candidate.fields(fields)),
+            };
+            let otherwise = || leads_astray(line, &otherwise.as_deref()?.location);
+            candidates.iter().find_map(of_candidate).or_else(otherwise)
+        }
         Decision::Reply { status, fields, .. } => lacks(*status, fields).or_else(|| {
             let location = fields.iter().find(|field| field.name.eq_ignore_ascii_case("location"));
             leads_astray(line, std::str::from_utf8(&location?.value).ok()?)
         }),
         Decision::Redirect { location, .. } => leads_astray(line, location),
-        Decision::NotFound => None,
     }
 }
 
@@ -109,7 +115,7 @@ fn leads_astray(line: &[u8], location: &str) -> Option<Warning> {
 #[cfg(test)]
 mod tests {
     use super::{TEMPTING_TARGETS, Warning, of};
-    use crate::guest::Decision;
+    use crate::guest::{Candidate, Decision, Otherwise, Page};
     use crate::http::{Field, Fields};
 
     fn fields(name: &str, value: &str) -> Vec<Field> {
@@ -141,18 +147,20 @@ mod tests {
             assert_eq!(of(line, &with), None, "{status}");
         }
         assert_eq!(of(line, &reply(426, Vec::new())), Some(Warning::Upgrade));
-        let serve = |status, fields: Vec<Field>| Decision::Serve {
-            candidates: Vec::new(),
-            status,
-            fields: Fields::from(fields),
+        let serve = |status, own: Vec<Field>, fields: Vec<Field>| {
+            let (page, fields) = (Page::File("a".into()), Fields::from(fields));
+            let one = Candidate::new(page, status, None, own.into(), &fields);
+            Decision::Serve { candidates: vec![one], otherwise: None, fields }
         };
         let lacks = Some(Warning::Lacks { status: 401, field: "WWW-Authenticate" });
-        assert_eq!(of(line, &serve(401, Vec::new())), lacks);
-        assert_eq!(of(line, &serve(401, fields("WWW-Authenticate", "Basic"))), None);
+        let with = || fields("WWW-Authenticate", "Basic");
+        assert_eq!(of(line, &serve(401, Vec::new(), Vec::new())), lacks);
+        assert_eq!(of(line, &serve(401, with(), Vec::new())), None);
+        assert_eq!(of(line, &serve(401, fields("a", "b"), with())), None);
         for status in [200, 204, 400, 403, 404, 410, 429, 500, 503] {
             assert_eq!(of(line, &reply(status, Vec::new())), None, "{status}");
         }
-        assert_eq!(of(line, &Decision::NotFound), None);
+        assert_eq!(of(line, &Decision::not_found()), None);
     }
 
     #[test]
@@ -164,6 +172,15 @@ mod tests {
                 Some(Warning::Host),
                 "{location}"
             );
+            let none = Fields::new();
+            let leads = || location.to_owned();
+            let page = Page::File("a".into());
+            let moved = Candidate::new(page, 301, Some(leads()), none.clone(), &none);
+            let otherwise = Some(Box::new(Otherwise::new(302, leads(), none.clone(), &none)));
+            for (candidates, otherwise) in [(vec![moved], None), (Vec::new(), otherwise)] {
+                let serve = Decision::Serve { candidates, otherwise, fields: Fields::new() };
+                assert_eq!(of(b"GET /a HTTP/1.1", &serve), Some(Warning::Host), "{serve}");
+            }
             let created = reply(201, fields("Location", location));
             assert_eq!(of(b"POST /a HTTP/1.1", &created), Some(Warning::Host), "{location}");
         }

@@ -6,7 +6,9 @@ use wasmtime::{AsContextMut, StoreContextMut};
 
 use self::exports::innkeeper::policy::policy;
 use crate::guest::decision::request::Request;
-use crate::guest::decision::unchecked::{Unchecked, UncheckedCandidate};
+use crate::guest::decision::unchecked::{
+    Unchecked, UncheckedCandidate, UncheckedPage, UncheckedRedirect,
+};
 use crate::http::Field;
 
 wasmtime::component::bindgen!({
@@ -67,15 +69,11 @@ fn unchecked(decision: policy::Decision) -> Unchecked {
         policy::Decision::File(path) => Unchecked::File(path),
         policy::Decision::Serve(serve) => Unchecked::Serve {
             candidates: serve.candidates.into_iter().map(candidate).collect(),
-            status: serve.status,
+            otherwise: serve.otherwise.map(redirect),
             fields: fields(serve.fields),
         },
         policy::Decision::NotFound => Unchecked::NotFound,
-        policy::Decision::Redirect(redirect) => Unchecked::Redirect {
-            status: redirect.status,
-            location: redirect.location,
-            fields: fields(redirect.fields),
-        },
+        policy::Decision::Redirect(elsewhere) => Unchecked::Redirect(redirect(elsewhere)),
         policy::Decision::Reply(reply) => Unchecked::Reply {
             status: reply.status,
             fields: fields(reply.fields),
@@ -85,9 +83,22 @@ fn unchecked(decision: policy::Decision) -> Unchecked {
 }
 
 fn candidate(candidate: policy::Candidate) -> UncheckedCandidate {
-    match candidate {
-        policy::Candidate::Index(path) => UncheckedCandidate::Index(path),
-        policy::Candidate::File(path) => UncheckedCandidate::File(path),
+    UncheckedCandidate {
+        page: match candidate.page {
+            policy::Page::Index(path) => UncheckedPage::Index(path),
+            policy::Page::File(path) => UncheckedPage::File(path),
+        },
+        status: candidate.status,
+        location: candidate.location,
+        fields: fields(candidate.fields),
+    }
+}
+
+fn redirect(redirect: policy::Redirect) -> UncheckedRedirect {
+    UncheckedRedirect {
+        status: redirect.status,
+        location: redirect.location,
+        fields: fields(redirect.fields),
     }
 }
 
