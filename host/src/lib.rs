@@ -11,6 +11,7 @@
 //! - [`http1`]: the wire. Bytes become requests, responses become bytes. [`transport`]: what every
 //!   wire needs of a socket.
 //! - [`service`]: the core. A request becomes a response.
+//! - [`rules`]: rules as users write them become a table, which is data for a guest.
 //! - [`guest`]: loads, validates and replaces guests, and asks them for decisions. [`files`]: opens
 //!   and describes files beneath a root. [`clients`]: trusted proxies, and the limits of a client.
 //! - [`http`]: requests and responses as every version of HTTP means them.
@@ -45,6 +46,7 @@ pub mod metrics;
 pub mod named_file;
 pub mod panics;
 pub mod priority;
+pub mod rules;
 pub mod sandbox;
 pub mod server;
 pub mod service;

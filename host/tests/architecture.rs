@@ -37,6 +37,8 @@ const DIRECTION: &[&[&[&str]]] = &[
     ],
     &[&["server", "admin", "http1", "http2", "http3"], &["tls"], &["transport"], &["http"]],
     &[&["commands"], &["acme"], &["helper", "tls"]],
+    // Rules become a table, and the guest that reads it.
+    &[&["commands"], &["cli"], &["rules"], &["guest", "files"]],
     // Guests are compiled by a process of their own.
     &[&["guest"], &["helper"]],
 ];

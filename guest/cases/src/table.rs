@@ -41,12 +41,30 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
+/// The same where the file has other keys too.
+#[derive(Deserialize)]
+struct Among {
+    case: Option<Vec<Spanned<Row>>>,
+}
+
 /// Parses the text of a table into its cases, in their order. There is at least one.
 pub fn parse(text: &str) -> Result<Vec<Case>, TableError> {
+    read(text, |text| toml::from_str(text).map(|table: Table| table.case))
+}
+
+/// Parses the cases of a file whose other keys are for others.
+pub fn parse_among_others(text: &str) -> Result<Vec<Case>, TableError> {
+    read(text, |text| toml::from_str(text).map(|table: Among| table.case))
+}
+
+fn read(
+    text: &str,
+    rows: impl Fn(&str) -> Result<Option<Vec<Spanned<Row>>>, toml::de::Error>,
+) -> Result<Vec<Case>, TableError> {
     // Counted once: to count again for each case takes the square of their number.
     let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let line_number = |offset: usize| ends.partition_point(|&end| end < offset) + 1;
-    let table: Table = toml::from_str(text).map_err(|error| {
+    let rows = rows(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_number(span.start));
         TableError { line: Some(line), problem: Problem::Toml(explain(text, &error)) }
     })?;
@@ -54,7 +72,7 @@ pub fn parse(text: &str) -> Result<Vec<Case>, TableError> {
         line: Some(line_number(at)),
         problem: Problem::Newer(newer),
     })?;
-    let rows = table.case.ok_or(TableError { line: None, problem: Problem::NoCase })?;
+    let rows = rows.ok_or(TableError { line: None, problem: Problem::NoCase })?;
     if rows.is_empty() {
         return Err(TableError { line: None, problem: Problem::EmptyCase });
     }

@@ -47,6 +47,14 @@ impl Arguments {
             _ => &self.serve,
         }
     }
+
+    /// The same, to note where rules come from.
+    pub(super) fn settings_mut(&mut self) -> &mut Settings {
+        match &mut self.command {
+            Some(Command::Dev(arguments)) => &mut arguments.serve,
+            _ => &mut self.serve,
+        }
+    }
 }
 
 /// What can be done besides serving.

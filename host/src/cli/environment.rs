@@ -71,7 +71,10 @@ impl FromIterator<(OsString, OsString)> for Environment {
 pub(super) fn values(setting: &Arg, value: &OsStr) -> Vec<Result<OsString, Mistake>> {
     match (setting.get_action(), value.to_str()) {
         (ArgAction::Append, Some(values)) => {
-            values.split(SEPARATOR).map(|value| Ok(value.trim().into())).collect()
+            // A rule may contain the other.
+            let is_rule = setting.get_help_heading() == Some("Rules");
+            let separator = if is_rule { '\n' } else { SEPARATOR };
+            values.split(separator).map(|value| Ok(value.trim().into())).collect()
         }
         _ => vec![Ok(value.to_owned())],
     }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command};
+use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::error::Mistake;
@@ -21,6 +22,7 @@ const SIMILAR: f64 = 0.7;
 /// A configuration file that was read.
 pub(super) struct ConfigFile {
     path: PathBuf,
+    text: String,
     tree: Table,
 }
 
@@ -35,7 +37,7 @@ impl ConfigFile {
             let (line, why) = (before.matches('\n').count() + 1, one_line(error.message()));
             format!("{shown} is not valid TOML: line {line}: {why}")
         })?;
-        Ok(ConfigFile { path, tree })
+        Ok(ConfigFile { path, text, tree })
     }
 
     /// Where it is.
@@ -49,6 +51,24 @@ impl ConfigFile {
             None => self.tree.get(&key.name).filter(|value| !is_table(value)),
             Some(table) => self.tree.get(table)?.as_table()?.get(&key.name),
         }
+    }
+
+    /// The lines on which the values of a setting begin.
+    pub(super) fn lines(&self, key: &Key) -> Vec<u32> {
+        let line = |at: usize| {
+            let before = self.text.as_bytes().iter().take(at).filter(|&&byte| byte == b'\n');
+            u32::try_from(before.count() + 1).unwrap_or(u32::MAX)
+        };
+        // It was parsed before.
+        let Ok(tree) = DeTable::parse(&self.text) else { return Vec::new() };
+        let table =
+            key.table.as_deref().and_then(|table| tree.get_ref().get(table)?.get_ref().as_table());
+        let value = table.and_then(|table| table.get(key.name.as_str()));
+        let values = value.map(|value| match value.get_ref() {
+            DeValue::Array(values) => values.iter().map(|value| line(value.span().start)).collect(),
+            _ => vec![line(value.span().start)],
+        });
+        values.unwrap_or_default()
     }
 
     /// A sentence for each table and key that is none of this command.
@@ -125,6 +145,10 @@ pub(super) fn values(setting: &Arg, value: &Value) -> Vec<Result<OsString, Mista
         Value::String(text) => Ok(text.into()),
         Value::Integer(number) => Ok(number.to_string().into()),
         Value::Boolean(truth) => Ok(truth.to_string().into()),
+        // A rule.
+        Value::Table(_) if setting.get_help_heading() == Some("Rules") => {
+            Ok(value.to_string().into())
+        }
         other => Err(format!("a {} is not understood here", other.type_str()).into()),
     };
     match value {

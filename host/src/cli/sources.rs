@@ -16,6 +16,7 @@ use super::environment::{self, Environment};
 use super::error::{ConfigError, Mistake, reason};
 use super::file::{self, ConfigFile};
 use super::key::{is_switch, is_switch_off, key, settings, variable};
+use super::settings::rules::RuleOrigin;
 
 /// Words that are taken for the command that serves, which has no name.
 const NO_COMMANDS: [&str; 3] = ["serve", "run", "start"];
@@ -96,7 +97,7 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
         Some((_, matches)) if begin.len() > 1 => matches,
         _ => &all_matches,
     };
-    let effective = settings(serving)
+    let effective: Vec<_> = settings(serving)
         .zip(origins)
         .map(|(setting, origin)| EffectiveSetting {
             key: key(setting),
@@ -104,7 +105,8 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
             origin,
         })
         .collect();
-    let (arguments, warnings) = (arguments(&all_matches)?, environment.unknown(dev));
+    let (mut arguments, warnings) = (arguments(&all_matches)?, environment.unknown(dev));
+    arguments.settings_mut().rules.origins = rule_origins(&effective, file.as_ref());
     Ok(Configuration { arguments, effective, warnings })
 }
 
@@ -168,6 +170,24 @@ fn as_typed(
 fn try_alone(command: &Command, begin: &[OsString], flags: &[OsString]) -> Result<(), Mistake> {
     let all = [begin, flags].concat();
     command.clone().try_get_matches_from(all).map(drop).map_err(|error| reason(&error))
+}
+
+/// Where the values in `[rules]` come from.
+fn rule_origins(effective: &[EffectiveSetting], file: Option<&ConfigFile>) -> Vec<RuleOrigin> {
+    let of_rules = effective.iter().filter(|setting| setting.key.table.as_deref() == Some("rules"));
+    let origin = |setting: &EffectiveSetting| {
+        let (source, lines) = match &setting.origin {
+            Origin::CommandLine => (format!("--{}", setting.key.name), Vec::new()),
+            Origin::Environment(name) => (name.clone(), Vec::new()),
+            Origin::File(path) => {
+                let lines = file.map(|file| file.lines(&setting.key)).unwrap_or_default();
+                (path.display().to_string(), lines)
+            }
+            Origin::Default => return None,
+        };
+        Some(RuleOrigin { key: setting.key.name.clone(), source, lines })
+    };
+    of_rules.filter_map(origin).collect()
 }
 
 fn blame(origin: &Origin, setting: &Arg, mistake: Mistake) -> Mistake {

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::error::Mistake;
 use crate::http::token::is_token;
+use crate::rules::{self, Cookie, Key, Part};
 use crate::service::hsts::{Hsts, HstsError};
 use crate::transport::ListenAddress;
 
@@ -107,6 +108,21 @@ pub(super) fn fact(text: &str) -> Result<(Fact, String), Mistake> {
     let fact = fact.ok_or_else(|| Mistake::from(format!("the facts are {}", known())))?;
     let stated = Facts::default().state(fact, value);
     stated.map(|()| (fact, value.to_owned())).map_err(|error| error.to_string().into())
+}
+
+/// Reads rules of one key.
+pub(super) fn rules(key: Key, text: &str) -> Result<Part, Mistake> {
+    rules::file::parse_flag(key, text).map_err(|problem| problem.message.into())
+}
+
+/// Reads a network that passes.
+pub(super) fn rule_network(text: &str) -> Result<String, Mistake> {
+    network(text).map(|network| network.to_string())
+}
+
+/// Reads the name and the value of a cookie.
+pub(super) fn cookie(text: &str) -> Result<Cookie, Mistake> {
+    Cookie::parse(text).map_err(|problem| problem.message.into())
 }
 
 /// Reads the value of `Strict-Transport-Security`.

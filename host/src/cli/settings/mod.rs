@@ -2,7 +2,7 @@
 //! table. Each setting is also a flag and an environment variable; [`key`](super::key) has the
 //! rule.
 //!
-//! - [`files`], [`guest`], [`cache`]: what is served, and what decides.
+//! - [`files`], [`guest`], [`rules`], [`cache`]: what is served, and what decides.
 //! - [`limits`], [`proxy`]: what clients may use, and which proxies are trusted.
 //! - [`tls`], [`http2`]: certificates, and the other wire.
 //! - [`log`], [`admin`], [`sandbox`]: how the server is run.
@@ -16,6 +16,7 @@ pub mod https;
 pub mod limits;
 pub mod log;
 pub mod proxy;
+pub mod rules;
 pub mod sandbox;
 pub mod tls;
 
@@ -105,6 +106,10 @@ pub struct Settings {
     /// `[guest]`
     #[command(flatten)]
     pub guest: guest::GuestSettings,
+
+    /// `[rules]`
+    #[command(flatten)]
+    pub rules: rules::RulesSettings,
 
     /// `[cache]`
     #[command(flatten)]
