@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::faulty_calls::start_with;
 use crate::fixture::{Client, Reply, site};
 use crate::running::{PROGRAM, Program, serving, until};
-use crate::wat_guest::{module, quadratic, replying};
+use crate::wat_guest::{configurable, module, quadratic, replying};
 
 const TOKEN: &str = "a-token-of-the-tests";
 
@@ -134,6 +134,49 @@ fn compiler_that_wants_more_memory_than_it_may_have_is_refused() {
     place.serves_on();
 }
 
+/// What they do is `configure` in the process that compiles them.
+#[test]
+fn guests_that_misbehave_while_they_are_configured_cost_the_server_nothing() {
+    let place = Place::new(&["--configure-time", "200ms"]);
+    let before = place.program.memory("VmHWM:");
+    let grows = "(loop $again (drop (memory.grow (i32.const 16))) (br $again))";
+    let deep = "(func $deep (param i32) (result i32)
+        (i32.add (i32.const 1) (call $deep (local.get 0))))";
+    for (items, configure, expected) in [
+        ("", "(loop $again (br $again))", "more than the 200ms of a processor"),
+        ("", "unreachable", "unreachable"),
+        ("", "(drop (i32.load (i32.const -4)))", "out of bounds memory access"),
+        ("", "(drop (i32.div_u (i32.const 1) (i32.const 0)))", "integer divide by zero"),
+        (deep, "(drop (call $deep (i32.const 1)))", "call stack exhausted"),
+        ("", grows, "more memory than it may (--guest-memory)"),
+        ("(table 30000000 funcref)", "", "a table of 30000000 elements"),
+        ("(elem $e func $f) (func $f)", "(elem.drop $e)", "elem.drop"),
+    ] {
+        let (status, problem) = place.put(&configurable(items, configure, ""));
+        assert_eq!(status, 422, "{problem}");
+        assert!(problem.starts_with("configuration-failed: "), "{problem}");
+        assert!(problem.contains(expected), "{problem}");
+    }
+    // Zeros and others in turn: more pieces of state than anything makes.
+    let striped = "(local $at i32)
+        (drop (memory.grow (i32.const 950)))
+        (local.set $at (i32.const 131072))
+        (loop $next
+            (i64.store (local.get $at) (i64.const 0x0001000100010001))
+            (local.set $at (i32.add (local.get $at) (i32.const 8)))
+            (br_if $next (i32.lt_u (local.get $at) (i32.const 62000000))))";
+    let (status, problem) = place.put(&configurable("", striped, ""));
+    assert_eq!(status, 422, "{problem}");
+    assert!(problem.starts_with("compile-limit-exceeded: "), "{problem}");
+    assert!(problem.contains("--compile-memory"), "{problem}");
+    let taken = place.program.memory("VmHWM:") - before;
+    assert!(taken < 64 << 20, "{} MiB of the server's memory", taken >> 20);
+    // One that behaves is served with the data of none.
+    let (status, problem) = place.put(&configurable("", "", ""));
+    assert_eq!(status, 200, "{problem}");
+    place.serves_on();
+}
+
 #[test]
 fn compiler_that_is_killed_is_started_again() {
     let place = Place::new(&["--compile-time", "1h"]);
@@ -194,7 +237,7 @@ fn compiler_has_no_file_no_privilege_and_the_last_rank() {
     until(|| {
         of("limits")
             .lines()
-            .any(|line| line.starts_with("Max address space") && line.contains(" 1073741824 "))
+            .any(|line| line.starts_with("Max data size") && line.contains(" 1073741824 "))
     });
     until(|| of("status").contains("Seccomp:\t2"));
     assert!(of("status").contains("NoNewPrivs:\t1"), "{}", of("status"));

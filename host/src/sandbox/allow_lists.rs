@@ -10,8 +10,8 @@ use super::calls::{Allowed, Argument};
 /// Threads, memory, signals to itself, the time: what all roles do.
 #[rustfmt::skip]
 const RUNNING: &[c_long] = &[
-    // Memory.
-    libc::SYS_brk, libc::SYS_mmap, libc::SYS_munmap, libc::SYS_mremap, libc::SYS_mprotect,
+    // Memory. How it is mapped is looked at below.
+    libc::SYS_brk, libc::SYS_munmap, libc::SYS_mremap, libc::SYS_mprotect,
     libc::SYS_madvise, libc::SYS_membarrier,
     // Threads. How they are made is looked at below.
     libc::SYS_futex, libc::SYS_set_robust_list, libc::SYS_rseq, libc::SYS_gettid,
@@ -165,6 +165,18 @@ const SOCKET_OPTIONS: &[(i32, &[i32])] = &[
     ),
 ];
 
+/// What memory of a compiler is, mmap(2): its own, so that the limit of what it may write to
+/// counts all of it. Stacks that grow by themselves have another limit, and shared memory none.
+const OWN_MEMORY: i32 = libc::MAP_PRIVATE;
+
+/// What may be said of it besides.
+const OF_OWN_MEMORY: i32 = libc::MAP_ANONYMOUS
+    | libc::MAP_FIXED
+    | libc::MAP_FIXED_NOREPLACE
+    | libc::MAP_NORESERVE
+    | libc::MAP_POPULATE
+    | libc::MAP_STACK;
+
 /// What makes a thread of this process, and no other process or namespace.
 const THREAD: i32 = libc::CLONE_VM | libc::CLONE_SIGHAND | libc::CLONE_THREAD;
 
@@ -186,6 +198,7 @@ const OF_THREADS: i32 = libc::CLONE_FS
 /// It makes no sockets of its own, connects nowhere, and starts no program.
 pub(super) fn server() -> Allowed {
     let mut allowed = running();
+    allowed.always(&[libc::SYS_mmap]);
     allowed.always(FILES);
     allowed.always(FILES_FORMERLY);
     allowed.always(CONNECTIONS);
@@ -203,13 +216,20 @@ pub(super) fn server() -> Allowed {
 }
 
 /// What compiles guests: memory, threads, and the descriptors that it was started with.
+///
+/// It also runs the `configure` of a guest, which takes nothing beyond that: memory that holds code,
+/// signals of its own that tell traps, a thread that is a clock.
 pub(super) fn compiler() -> Allowed {
-    running()
+    let mut allowed = running();
+    let [all, some] = [OWN_MEMORY, OF_OWN_MEMORY].map(|flags| u64::from(flags.cast_unsigned()));
+    allowed.only(libc::SYS_mmap, &[Argument::HasBits { number: 3, all, some }]);
+    allowed
 }
 
 /// What starts other processes of this program, each of which enters a role of its own.
 pub(super) fn spawner() -> Allowed {
     let mut allowed = running();
+    allowed.always(&[libc::SYS_mmap]);
     allowed.always(STARTING);
     allowed.always(STARTING_FORMERLY);
     allowed.one_of(libc::SYS_ioctl, 1, DEVICE_REQUESTS);
@@ -220,7 +240,7 @@ pub(super) fn spawner() -> Allowed {
 /// What opens files by their names for a server.
 pub(super) fn opener() -> Allowed {
     let mut allowed = running();
-    allowed.always(&[libc::SYS_openat]);
+    allowed.always(&[libc::SYS_mmap, libc::SYS_openat]);
     #[cfg(target_arch = "x86_64")]
     allowed.always(&[libc::SYS_open]);
     allowed

@@ -67,9 +67,16 @@ fn only_what_is_on_the_list_is_allowed() {
     let compiler = allow_lists::compiler().compile(Refusals::Silent).expect("a filter");
     let spawner = allow_lists::spawner().compile(Refusals::Silent).expect("a filter");
     let number = |value: i32| u64::from(value.cast_unsigned());
+    let own = flags(&[libc::MAP_PRIVATE, libc::MAP_ANONYMOUS, libc::MAP_NORESERVE]);
+    let shared = flags(&[libc::MAP_SHARED, libc::MAP_ANONYMOUS]);
+    let growing = own | flags(&[libc::MAP_GROWSDOWN]);
     for (call, arguments, of_server, of_compiler, of_spawner) in [
         (libc::SYS_read, &[0][..], ALLOWED, ALLOWED, ALLOWED),
         (libc::SYS_futex, &[], ALLOWED, ALLOWED, ALLOWED),
+        // Memory that is its own, and memory that no limit counts.
+        (libc::SYS_mmap, &[0, 4096, 3, own], ALLOWED, ALLOWED, ALLOWED),
+        (libc::SYS_mmap, &[0, 4096, 3, shared], ALLOWED, EPERM, ALLOWED),
+        (libc::SYS_mmap, &[0, 4096, 3, growing], ALLOWED, EPERM, ALLOWED),
         (libc::SYS_openat2, &[], ALLOWED, ENOSYS, ENOSYS),
         (libc::SYS_openat, &[], ALLOWED, EPERM, ALLOWED),
         (libc::SYS_accept4, &[], ALLOWED, EPERM, EPERM),

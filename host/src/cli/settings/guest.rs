@@ -87,6 +87,10 @@ pub struct GuestLimitSettings {
     /// A guest smaller than 1 MiB has as much.
     #[arg(long, hide_short_help = true, value_name = "TIME", default_value = "10s", value_parser = time::<1_000, 3_600_000>)]
     pub compile_time: Duration,
+
+    /// CPU time that the configuration of a guest by its data may take, from 10ms to 1h
+    #[arg(long, hide_short_help = true, value_name = "TIME", default_value = "1s", value_parser = time::<10, 3_600_000>)]
+    pub configure_time: Duration,
 }
 
 impl GuestLimitSettings {
@@ -104,6 +108,7 @@ impl GuestLimitSettings {
             stack_bytes: bytes(self.stack),
             table_elements: usize::try_from(self.table_elements).unwrap_or(usize::MAX),
             core_instances: self.core_instances,
+            configure_time: self.configure_time,
             ..GuestLimits::default()
         }
     }
