@@ -38,6 +38,25 @@ pub fn best_language<'r, 'a>(
     best
 }
 
+/// The language that the client prefers to all others: the first of those with the highest
+/// quality. `None` if it prefers none, as with `*`.
+pub fn preferred_language<'r>(ranges: impl Iterator<Item = &'r str>) -> Option<&'r str> {
+    let mut best: Option<Range<'r>> = None;
+    for range in ranges.filter_map(Range::parse) {
+        if range.quality > best.as_ref().map_or(0, |best| best.quality) {
+            best = Some(range);
+        }
+    }
+    best.map(|range| range.tag).filter(|tag| *tag != "*")
+}
+
+/// Whether a language is this one or more specific: `de-AT` is within `de` (RFC 4647, section
+/// 3.3.1).
+pub fn is_within(language: &str, range: &str) -> bool {
+    language.get(..range.len()).is_some_and(|start| is_same(start, range))
+        && matches!(language.as_bytes().get(range.len()), None | Some(b'-'))
+}
+
 /// One element of the field: a language range and its quality.
 struct Range<'a> {
     tag: &'a str,

@@ -45,6 +45,8 @@ pub enum Effect {
     Rewrites,
     /// It serves another page if there is no file.
     RewritesIfNoFile,
+    /// It keeps the path as it is, and no later one is looked at.
+    KeepsPath,
     /// Its path matches, and its conditions do not hold.
     ConditionsFail,
     /// It leads to the URL of the request itself, and is passed over.
@@ -77,6 +79,7 @@ impl Effect {
             Effect::RedirectsIfNoFile => "redirects if there is no file",
             Effect::Rewrites => "serves its page",
             Effect::RewritesIfNoFile => "serves its page if there is no file",
+            Effect::KeepsPath => "keeps the path as it is",
             Effect::ConditionsFail => "is passed over: its conditions do not hold",
             Effect::LeadsToItself => "is passed over: it leads to the URL itself",
             Effect::NamesNothing => "is passed over: its target names no file",

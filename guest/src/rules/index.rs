@@ -25,17 +25,37 @@ struct Entry {
 impl Index {
     /// The value of this key.
     pub(super) fn get(&self, scope: u32, key: &str) -> Option<u32> {
+        self.entries.get(self.find(scope, key)?).map(|entry| entry.value)
+    }
+
+    /// Gives this key another value, if it has one.
+    pub(super) fn set(&mut self, scope: u32, key: &str, value: u32) {
+        if let Some(at) = self.find(scope, key)
+            && let Some(entry) = self.entries.get_mut(at)
+        {
+            entry.value = value;
+        }
+    }
+
+    /// The place of this key's entry.
+    fn find(&self, scope: u32, key: &str) -> Option<usize> {
         let mut slot = hash(scope, key);
         // The first empty slot ends it, and half of them are empty.
         for _ in 0..self.slots.len() {
             let number = *self.slots.get(slot as usize & (self.slots.len() - 1))?;
-            let entry = self.entries.get(number.checked_sub(1)? as usize)?;
+            let at = number.checked_sub(1)? as usize;
+            let entry = self.entries.get(at)?;
             if entry.scope == scope && self.key(entry) == key {
-                return Some(entry.value);
+                return Some(at);
             }
             slot = slot.wrapping_add(1);
         }
         None
+    }
+
+    /// Whether it has no key.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Gives this key, which has no value yet, a value.

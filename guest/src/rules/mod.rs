@@ -4,15 +4,27 @@
 //! - [`Rules`]: a table made ready to decide by.
 //! - [`explain`]: which rules made a decision.
 //! - [`problem`]: why a table cannot be obeyed.
+//!
+//! Inside, in the order of a decision: `ask` (the request, parsed), `access`, `cors`, `passwords`,
+//! `routes`, `pages`, `headers`. They share `pattern_set` (patterns, of which those that match are
+//! found without a look at the others), `template` and `target`.
 
+mod access;
+mod ask;
+mod cors;
 mod engine;
 pub mod explain;
-#[cfg_attr(not(test), expect(dead_code, reason = "the engine will use it"))]
+mod headers;
+mod host;
 mod index;
-#[cfg_attr(not(test), expect(dead_code, reason = "the engine will use it"))]
+mod pages;
+mod passwords;
 mod pattern_set;
 pub mod problem;
+mod routes;
 pub mod table;
+mod target;
+mod template;
 
 pub use engine::Rules;
 pub use explain::{Applied, Effect};

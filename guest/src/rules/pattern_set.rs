@@ -150,6 +150,12 @@ impl PatternSet {
         self.nodes.get(node as usize).copied().unwrap_or(EMPTY)
     }
 
+    /// Whether a pattern is for one host alone.
+    pub(super) fn has_hosts(&self) -> bool {
+        // The first root is that of all hosts.
+        !self.hosts.is_empty()
+    }
+
     /// The patterns that match this path, in their order. The path is one below the root, decoded
     /// and without a `/` before it; the host in lower case.
     pub(super) fn matches<'s, 'p>(&'s self, host: Option<&str>, path: &'p str) -> Matches<'s, 'p> {

@@ -25,6 +25,8 @@ pub enum Problem {
     Status,
     /// A network is neither an address nor an address with the length of a prefix.
     Network,
+    /// A host of a `Referer` is none.
+    Referer,
     /// A line is none of `innkeeper password`.
     User,
     /// A realm has a character that no field may have.
@@ -63,6 +65,9 @@ impl Problem {
             }
             Problem::Network => {
                 "a network is none; write an address or a prefix, such as `192.0.2.0/24`"
+            }
+            Problem::Referer => {
+                "a host of referers is none; write one such as `example.org` or `*.example.org`"
             }
             Problem::User => "a user is none; `innkeeper password` makes the line",
             Problem::Realm => "the realm has a character that no field may have",

@@ -204,7 +204,8 @@ pub enum TrailingSlash {
     Never,
     /// `/about/`; `/about` and `/about.html` lead there.
     Always,
-    /// Both forms serve the page, and `/about.html` too.
+    /// Both forms serve the page `about.html`, and `/about.html` too. A folder's index page is at
+    /// `/about/`, and `/about` leads there, so that its links are right.
     Either,
 }
 
@@ -241,6 +242,13 @@ pub struct Header {
 pub enum FieldChange {
     /// It is added. The value may have `:name` and `:splat`.
     Add {
+        /// Its name, as it was written.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// It is added, and a later rule that adds the same name replaces it.
+    Default {
         /// Its name, as it was written.
         name: String,
         /// Its value.

@@ -1,0 +1,82 @@
+//! One request, as the rules look at it: parsed, decoded and resolved once.
+
+use crate::line::{RequestLine, Target};
+use crate::path::{Fault, SitePath};
+use crate::{Decision, Request};
+
+/// A request for a path.
+pub(super) struct Ask<'r> {
+    pub(super) request: &'r Request,
+    pub(super) method: &'r str,
+    /// The path below the root, decoded, with a `/` at the end of a directory's.
+    pub(super) path: String,
+    /// Whether the path can name no file. It is then one that patterns with `*` match alone.
+    pub(super) names_nothing: bool,
+    pub(super) query: Option<&'r str>,
+    /// The host in lower case, if a rule reads it.
+    pub(super) host: Option<String>,
+}
+
+/// A path that no file has, for those that name nothing.
+const NO_PATH: &str = "\0";
+
+impl<'r> Ask<'r> {
+    /// The request, or the decision on one that is malformed, or for no path.
+    pub(super) fn new(request: &'r Request, reads_host: bool) -> Result<Ask<'r>, Decision> {
+        let default = || crate::decide::decide(request.line());
+        let RequestLine { method, target, .. } = request.parse().map_err(|_| default())?;
+        let (Target::Origin { path, query } | Target::Absolute { path, query, .. }) = target else {
+            return Err(Decision::NotFound);
+        };
+        let (path, names_nothing) = match SitePath::resolve(path) {
+            Ok(path) => {
+                let is_private = path.has_dot_file_but(".well-known");
+                (path.into_string(), is_private)
+            }
+            Err(Fault::NamesNothing) => (NO_PATH.to_owned(), true),
+            Err(Fault::Escape) => return Err(default()),
+        };
+        let host = if reads_host { request.host().map(str::to_ascii_lowercase) } else { None };
+        Ok(Ask { request, method, path, names_nothing, query, host })
+    }
+
+    /// The path without a `/` at its end.
+    pub(super) fn bare_path(&self) -> &str {
+        self.path.strip_suffix('/').unwrap_or(&self.path)
+    }
+
+    /// Whether the client uses `https`, if a rule reads it.
+    pub(super) fn is_https(&self) -> bool {
+        self.request.value(":scheme") == Some("https")
+    }
+
+    /// Whether the path is that of a directory.
+    pub(super) fn is_directory(&self) -> bool {
+        self.path.is_empty() || self.path.ends_with('/')
+    }
+}
+
+/// Request fields that a response depends on, for its `vary`.
+#[derive(Debug, Default)]
+pub(super) struct Vary<'t> {
+    names: Vec<&'t str>,
+}
+
+impl<'t> Vary<'t> {
+    pub(super) fn add(&mut self, name: &'t str) {
+        if !self.names.contains(&name) {
+            self.names.push(name);
+        }
+    }
+
+    /// The value of the field, if there is one.
+    pub(super) fn value(&self) -> Option<String> {
+        let (first, rest) = self.names.split_first()?;
+        let mut value = (*first).to_owned();
+        for name in rest {
+            value.push_str(", ");
+            value.push_str(name);
+        }
+        Some(value)
+    }
+}

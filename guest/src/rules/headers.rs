@@ -1,0 +1,249 @@
+//! Response fields: the blocks of `_headers`.
+
+use super::ask::Ask;
+use super::explain::{Effect, Trace};
+use super::host::HostPattern;
+use super::pattern_set::PatternSet;
+use super::problem::{Problem, RuleError};
+use super::table::{self, FieldChange, Place, Table};
+use super::template::{Source, Template, Values};
+use crate::decision::Field;
+use crate::pattern::Pattern;
+
+/// All rules about fields, in their order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Headers {
+    patterns: PatternSet,
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    place: Place,
+    always: bool,
+    is_https: Option<bool>,
+    host: Option<Box<HostPattern>>,
+    changes: Box<[Change]>,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Add { name: Box<str>, value: Template, is_default: bool },
+    Remove(Box<str>),
+}
+
+/// The fields of one response.
+#[derive(Debug, Default)]
+pub(super) struct Added {
+    /// Of every response.
+    pub(super) every: Vec<Field>,
+    /// Of a response that has a file, `every` included.
+    pub(super) files: Vec<Field>,
+}
+
+/// Bytes of a value with placeholders. A longer one, which a client made, is left out: the fields of a
+/// response have 16 KiB together.
+const MAX_VALUE_BYTES: usize = 1 << 10;
+
+/// Fields that the host alone writes, and refuses from a guest (`wit/policy.wit`).
+const HOST_FIELDS: [&str; 16] = [
+    "accept-ranges",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "date",
+    "etag",
+    "keep-alive",
+    "last-modified",
+    "location",
+    "proxy-connection",
+    "server",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl Headers {
+    pub(super) fn new(table: &Table) -> Result<Headers, RuleError> {
+        let mut headers = Headers::default();
+        for rule in &table.headers {
+            let (pattern, compiled) =
+                compile(rule).map_err(|problem| RuleError { place: rule.place, problem })?;
+            let host = if compiled.host.is_some() { None } else { rule.host.as_deref() };
+            headers.patterns.push(host, &pattern);
+            headers.rules.push(compiled);
+        }
+        Ok(headers)
+    }
+
+    /// Names of fields and facts that the rules read.
+    pub(super) fn interests(&self, mut add: impl FnMut(&str)) {
+        if self.patterns.has_hosts() {
+            add("host");
+        }
+        for rule in &self.rules {
+            if rule.host.is_some() {
+                add("host");
+            }
+            if rule.is_https.is_some() {
+                add(":scheme");
+            }
+        }
+    }
+
+    /// The fields that the rules add to the response to this request.
+    pub(super) fn add(&self, ask: &Ask<'_>, trace: &mut impl Trace) -> Added {
+        let mut every = Fields::default();
+        let mut files = Fields::default();
+        let host = ask.host.as_deref().unwrap_or_default();
+        for (at, captures) in self.patterns.matches(ask.host.as_deref(), &ask.path) {
+            let Some(rule) = self.rules.get(at) else { break };
+            if rule.host.as_ref().is_some_and(|pattern| !pattern.matches(host))
+                || rule.is_https.is_some_and(|is_https| ask.is_https() != is_https)
+            {
+                continue;
+            }
+            trace.note(rule.place, Effect::SetsFields);
+            let values = Values { path: &captures, query: &[], host };
+            for change in &rule.changes {
+                files.change(change, values);
+                if rule.always {
+                    every.change(change, values);
+                }
+            }
+        }
+        Added { every: every.fields, files: files.fields }
+    }
+}
+
+/// Fields in the making: which of them are defaults.
+#[derive(Default)]
+struct Fields {
+    fields: Vec<Field>,
+    defaults: Vec<bool>,
+}
+
+impl Fields {
+    fn change(&mut self, change: &Change, values: Values<'_>) {
+        match change {
+            Change::Remove(name) => {
+                while let Some(at) = self.position(name) {
+                    self.fields.remove(at);
+                    self.defaults.remove(at);
+                }
+            }
+            Change::Add { name, value, is_default } => {
+                let rendered = match value.text() {
+                    Some(text) => text.to_owned(),
+                    None => value.render_escaped(values),
+                };
+                if value.has_values() && rendered.len() > MAX_VALUE_BYTES {
+                    return;
+                }
+                let at = self.position(name);
+                let slot =
+                    at.and_then(|at| Some((self.fields.get_mut(at)?, self.defaults.get_mut(at)?)));
+                match slot {
+                    Some(_) if *is_default => {}
+                    Some((field, was_default)) if *was_default || is_single(name) => {
+                        field.value = rendered.into_bytes();
+                        *was_default = false;
+                    }
+                    Some((field, _)) if !name.eq_ignore_ascii_case("set-cookie") => {
+                        field.value.extend_from_slice(b", ");
+                        field.value.extend_from_slice(rendered.as_bytes());
+                    }
+                    _ => {
+                        self.fields.push(Field::new(&**name, rendered));
+                        self.defaults.push(*is_default);
+                    }
+                }
+            }
+        }
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| field.name.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Whether a field has one value and is no list: a later value takes the place of an earlier one.
+fn is_single(name: &str) -> bool {
+    name.eq_ignore_ascii_case("content-type")
+}
+
+/// One rule made ready.
+fn compile(rule: &table::Header) -> Result<(Pattern, Rule), Problem> {
+    let pattern = Pattern::parse(&rule.pattern)?;
+    let host = rule.host.as_deref().and_then(HostPattern::parse).map(Box::new);
+    let known = |name: &str| {
+        let of_host = || {
+            let label = host.as_ref()?.label(name)?;
+            u16::try_from(label).ok().map(Source::Host)
+        };
+        pattern.capture(name).map(Source::Path).or_else(of_host)
+    };
+    let change = |change: &FieldChange| {
+        let (name, value, is_default) = match change {
+            FieldChange::Add { name, value } => (name, value, false),
+            FieldChange::Default { name, value } => (name, value, true),
+            FieldChange::Remove { name } => {
+                check_name(name)?;
+                return Ok(Change::Remove(name.as_str().into()));
+            }
+        };
+        check_name(name)?;
+        if value.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
+            return Err(Problem::FieldValue);
+        }
+        let value = Template::parse(value.trim(), known, |text| Ok::<_, Problem>(text.to_owned()))?;
+        Ok(Change::Add { name: name.as_str().into(), value, is_default })
+    };
+    let changes = rule.changes.iter().map(change).collect::<Result<_, Problem>>()?;
+    let is_https = rule.scheme.as_deref().map(|scheme| scheme == "https");
+    Ok((pattern, Rule { place: rule.place, always: rule.always, is_https, host, changes }))
+}
+
+fn check_name(name: &str) -> Result<(), Problem> {
+    if !is_token(name) {
+        return Err(Problem::FieldName);
+    }
+    if HOST_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name)) {
+        return Err(Problem::HostsField);
+    }
+    Ok(())
+}
+
+/// Whether the text is a token (RFC 9110, section 5.6.2).
+pub(super) fn is_token(text: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_inner)
+}
+
+/// A list with commas.
+pub(super) fn list<T: AsRef<str>>(elements: &[T]) -> String {
+    let mut list = String::new();
+    for element in elements {
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(element.as_ref());
+    }
+    list
+}
+
+/// A number in decimal. The formatting of the standard library is 10 kB of the module.
+pub(super) fn decimal(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(b'0' + u8::try_from(number % 10).unwrap_or(0));
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.reverse();
+    String::from_utf8(digits).unwrap_or_default()
+}

@@ -1,0 +1,191 @@
+//! What a path serves by itself: a file or an index page, clean URLs, and the page of an app.
+
+use super::ask::Ask;
+use super::explain::{Effect, Trace};
+use super::problem::{Problem, RuleError};
+use super::table::{Place, Table, TrailingSlash};
+use super::target::resolve;
+use super::template::escape;
+use crate::Candidate;
+use crate::pattern::Pattern;
+
+/// What paths serve by themselves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pages {
+    clean_urls: Option<(Place, TrailingSlash)>,
+    app: Option<App>,
+    hidden: Box<[String]>,
+}
+
+#[derive(Clone, Debug)]
+struct App {
+    place: Place,
+    page: String,
+    pattern: Pattern,
+}
+
+impl Pages {
+    pub(super) fn new(table: &Table) -> Result<Pages, RuleError> {
+        let app = match &table.spa {
+            Some(spa) => {
+                let fail = |problem| RuleError { place: spa.place, problem };
+                let page = resolve(&spa.page)
+                    .filter(|page| !page.is_empty() && !page.ends_with('/'))
+                    .ok_or(fail(Problem::Page))?;
+                let pattern = Pattern::parse(&spa.pattern).map_err(|error| fail(error.into()))?;
+                Some(App { place: spa.place, page, pattern })
+            }
+            None => None,
+        };
+        let clean_urls = table.clean_urls.as_ref().map(|rule| (rule.place, rule.trailing_slash));
+        let hidden = table.hidden.iter().filter_map(|path| resolve(path)).collect();
+        Ok(Pages { clean_urls, app, hidden })
+    }
+
+    /// Whether a path below the root is never served: it is hidden, or beneath what is.
+    pub(super) fn is_hidden(&self, path: &str) -> bool {
+        let is_beneath = |hidden: &String| {
+            path.strip_prefix(hidden.trim_end_matches('/'))
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.hidden.iter().any(is_beneath)
+    }
+
+    /// The candidates of the path itself.
+    pub(super) fn own(&self, ask: &Ask<'_>, trace: &mut impl Trace) -> Vec<Candidate> {
+        let path = ask.path.as_str();
+        match self.clean_urls {
+            None if ask.is_directory() => vec![Candidate::index(path)],
+            None => vec![Candidate::file(path)],
+            Some((place, form)) => {
+                trace.note(place, Effect::CleansUrl);
+                clean(ask, form)
+            }
+        }
+    }
+
+    /// The candidates of the path itself, and the page of the app behind them.
+    pub(super) fn own_or_app(&self, ask: &Ask<'_>, trace: &mut impl Trace) -> Vec<Candidate> {
+        let mut candidates = self.own(ask, trace);
+        let Some(app) = &self.app else { return candidates };
+        if has_extension(ask) || app.pattern.matches(&ask.path).is_none() {
+            return candidates;
+        }
+        if self.clean_urls.is_none() && !ask.is_directory() {
+            // The host sends a client on to a folder only if no candidate is there.
+            push_moved(
+                &mut candidates,
+                Candidate::index(ask.bare_path()),
+                ask.bare_path(),
+                "/",
+                ask,
+            );
+        }
+        trace.note(app.place, Effect::FallsBackToApp);
+        candidates.push(Candidate::file(app.page.as_str()).with("cache-control", "no-cache"));
+        candidates
+    }
+}
+
+/// The candidates for the page that a rewrite leads to: `/store` is `store`, `store.html` or the
+/// index page of `store`.
+pub(super) fn of_target(path: &str, status: u16) -> Vec<Candidate> {
+    if path.is_empty() {
+        return vec![Candidate::index("").status(status)];
+    }
+    if let Some(folder) = path.strip_suffix('/') {
+        return vec![
+            Candidate::index(folder).status(status),
+            Candidate::file([folder, ".html"].concat()).status(status),
+        ];
+    }
+    vec![
+        Candidate::file(path).status(status),
+        Candidate::file([path, ".html"].concat()).status(status),
+        Candidate::index(path).status(status),
+    ]
+}
+
+/// The candidates of a path whose pages have URLs without an extension.
+fn clean(ask: &Ask<'_>, form: TrailingSlash) -> Vec<Candidate> {
+    let path = ask.bare_path();
+    if path.is_empty() {
+        return vec![Candidate::index("")];
+    }
+    let page = || Candidate::file([path, ".html"].concat());
+    let folder = || Candidate::index(path);
+    let mut candidates = Vec::with_capacity(3);
+    if ask.is_directory() {
+        if form == TrailingSlash::Never {
+            push_moved(&mut candidates, folder(), path, "", ask);
+            push_moved(&mut candidates, page(), path, "", ask);
+        } else {
+            candidates.extend([folder(), page()]);
+        }
+        return candidates;
+    }
+    let slash = if form == TrailingSlash::Always { "/" } else { "" };
+    let without_extension = match path.strip_suffix("index.html") {
+        Some("") => Some(""),
+        Some(folder) if folder.ends_with('/') => folder.strip_suffix('/'),
+        _ => path.strip_suffix(".html"),
+    };
+    match without_extension {
+        Some(base) if form != TrailingSlash::Either => {
+            push_moved(&mut candidates, Candidate::file(path), base, slash, ask);
+        }
+        Some(_) => candidates.push(Candidate::file(path)),
+        None => {
+            candidates.push(Candidate::file(path));
+            match form {
+                TrailingSlash::Never => candidates.extend([page(), folder()]),
+                TrailingSlash::Always => {
+                    push_moved(&mut candidates, page(), path, "/", ask);
+                    push_moved(&mut candidates, folder(), path, "/", ask);
+                }
+                TrailingSlash::Either => {
+                    candidates.push(page());
+                    push_moved(&mut candidates, folder(), path, "/", ask);
+                }
+            }
+        }
+    }
+    candidates
+}
+
+/// Bytes of a location. The host refuses longer ones.
+const MAX_LOCATION_BYTES: usize = 8 << 10;
+
+/// Adds a candidate that leads to another form of the URL: this path, and this at its end. A URL
+/// that is too long has no other form.
+fn push_moved(
+    candidates: &mut Vec<Candidate>,
+    candidate: Candidate,
+    path: &str,
+    end: &str,
+    ask: &Ask<'_>,
+) {
+    let mut location = String::with_capacity(path.len() + 2);
+    location.push('/');
+    escape(path, true, &mut location);
+    if !path.is_empty() {
+        location.push_str(end);
+    }
+    if let Some(query) = ask.query {
+        location.push('?');
+        location.push_str(query);
+    }
+    if location.len() <= MAX_LOCATION_BYTES {
+        candidates.push(candidate.moved(301, location));
+    }
+}
+
+/// Whether the path names an asset: its last name has an extension, which is letters and digits with
+/// a letter among them (`/app.js`, and not `/v1.2`). A folder has none.
+fn has_extension(ask: &Ask<'_>) -> bool {
+    let name = ask.path.rsplit('/').next().unwrap_or_default();
+    name.rsplit_once('.').is_some_and(|(_, extension)| {
+        extension.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && extension.bytes().any(|byte| byte.is_ascii_alphabetic())
+    })
+}

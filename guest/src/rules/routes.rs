@@ -1,0 +1,335 @@
+//! Redirects, rewrites and error pages: the lines of `_redirects`.
+
+use super::ask::{Ask, Vary};
+use super::explain::{Effect, Trace};
+use super::host::HostPattern;
+use super::index::Index;
+use super::pattern_set::PatternSet;
+use super::problem::{Problem, RuleError};
+use super::table::{self, Place, QueryValue, Table};
+use super::target::{self, Location, Target};
+use super::template::{Source, Values};
+use crate::path::SitePath;
+use crate::pattern::{Capture, Pattern};
+use crate::{Redirect, cookie, negotiation, query};
+
+/// All routes, in their order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Routes {
+    patterns: PatternSet,
+    routes: Vec<Route>,
+    country_field: Option<Box<str>>,
+}
+
+#[derive(Clone, Debug)]
+struct Route {
+    place: Place,
+    status: u16,
+    force: bool,
+    form: Form,
+    is_https: Option<bool>,
+    host: Option<Box<HostPattern>>,
+    query: Box<[Parameter]>,
+    conditions: Box<[Condition]>,
+    target: Target,
+}
+
+/// Which of `/a` and `/a/` a route is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Both,
+    File,
+    Directory,
+}
+
+#[derive(Clone, Debug)]
+struct Parameter {
+    name: Box<str>,
+    /// `None` if it is a placeholder's.
+    value: Option<Box<str>>,
+}
+
+#[derive(Clone, Debug)]
+enum Condition {
+    Language(Box<[String]>),
+    Country(Box<[String]>),
+    Cookie(Box<[String]>),
+}
+
+/// Bytes of a location. The host refuses longer ones.
+const MAX_LOCATION_BYTES: usize = 8 << 10;
+
+/// What a route decides.
+#[derive(Debug)]
+pub(super) enum Routed {
+    /// Send the client elsewhere; if there is no file, unless `force`.
+    Redirect { to: Redirect, force: bool },
+    /// Serve the page with this path, with a status; if there is no file, unless `force`.
+    Page { path: String, status: u16, force: bool },
+    /// No route.
+    None,
+}
+
+impl Routes {
+    pub(super) fn new(table: &Table) -> Result<Routes, RuleError> {
+        let mut routes = Routes {
+            country_field: table.country_field.as_deref().map(Into::into),
+            ..Routes::default()
+        };
+        let slashed = paths_in_both_forms(&table.routes);
+        routes.routes.reserve_exact(table.routes.len());
+        for route in &table.routes {
+            let (pattern, compiled) =
+                compile(route).map_err(|problem| RuleError { place: route.place, problem })?;
+            let form = match slashed.get(0, bare(&route.from)) {
+                Some(BOTH_FORMS) if route.from.ends_with('/') => Form::Directory,
+                Some(BOTH_FORMS) => Form::File,
+                _ => Form::Both,
+            };
+            // A pattern of hosts is looked at when the path matches.
+            let host = if compiled.host.is_some() { None } else { route.host.as_deref() };
+            routes.patterns.push(host, &pattern);
+            routes.routes.push(Route { form, ..compiled });
+        }
+        Ok(routes)
+    }
+
+    /// Names of fields and facts that the routes read.
+    pub(super) fn interests(&self, mut add: impl FnMut(&str)) {
+        if self.patterns.has_hosts() {
+            add("host");
+        }
+        for route in &self.routes {
+            if route.host.is_some() {
+                add("host");
+            }
+            if route.is_https.is_some() {
+                add(":scheme");
+            }
+            for condition in &route.conditions {
+                match condition {
+                    Condition::Language(_) => add("accept-language"),
+                    Condition::Country(_) => {
+                        if let Some(field) = &self.country_field {
+                            add(field);
+                        }
+                    }
+                    Condition::Cookie(_) => add("cookie"),
+                }
+            }
+        }
+    }
+
+    /// The first route that holds for this request.
+    pub(super) fn find<'t>(
+        &'t self,
+        ask: &Ask<'_>,
+        vary: &mut Vary<'t>,
+        trace: &mut impl Trace,
+    ) -> Routed {
+        for (at, captures) in self.patterns.matches(ask.host.as_deref(), &ask.path) {
+            let Some(route) = self.routes.get(at) else { break };
+            let Some(query) = self.holds(route, ask, vary) else {
+                trace.note(route.place, Effect::ConditionsFail);
+                continue;
+            };
+            let host = ask.host.as_deref().unwrap_or_default();
+            let values = Values { path: &captures, query: &query, host };
+            let force = route.force;
+            match &route.target {
+                Target::Itself => {
+                    trace.note(route.place, Effect::KeepsPath);
+                    return Routed::None;
+                }
+                Target::Location(target) => {
+                    let location = target.render(values, self.passed_on(route, ask));
+                    if leads_to_itself(target, &location, route, ask) {
+                        trace.note(route.place, Effect::LeadsToItself);
+                        continue;
+                    }
+                    if location.len() > MAX_LOCATION_BYTES {
+                        trace.note(route.place, Effect::NamesNothing);
+                        continue;
+                    }
+                    let effect = if force { Effect::Redirects } else { Effect::RedirectsIfNoFile };
+                    trace.note(route.place, effect);
+                    return Routed::Redirect { to: Redirect::new(route.status, location), force };
+                }
+                Target::Page(target) => {
+                    let Some(path) = target::resolve(&target.render(values)) else {
+                        trace.note(route.place, Effect::NamesNothing);
+                        continue;
+                    };
+                    let effect = if force { Effect::Rewrites } else { Effect::RewritesIfNoFile };
+                    trace.note(route.place, effect);
+                    return Routed::Page { path, status: route.status, force };
+                }
+            }
+        }
+        Routed::None
+    }
+
+    /// The query that a redirect passes on: all of it, unless the route is about parameters.
+    fn passed_on<'r>(&self, route: &Route, ask: &Ask<'r>) -> Option<&'r str> {
+        if route.query.is_empty() { ask.query } else { None }
+    }
+
+    /// The values of the query's parameters, if the route holds for the request.
+    fn holds<'t>(
+        &'t self,
+        route: &'t Route,
+        ask: &Ask<'_>,
+        vary: &mut Vary<'t>,
+    ) -> Option<Vec<String>> {
+        let form = if ask.is_directory() { Form::Directory } else { Form::File };
+        if route.form != Form::Both && route.form != form {
+            return None;
+        }
+        if route
+            .host
+            .as_ref()
+            .is_some_and(|host| !ask.host.as_deref().is_some_and(|given| host.matches(given)))
+        {
+            return None;
+        }
+        if let Some(is_https) = route.is_https
+            && ask.is_https() != is_https
+        {
+            return None;
+        }
+        let mut values = Vec::new();
+        for Parameter { name, value: expected } in &route.query {
+            let value = query::find(ask.query.unwrap_or_default(), name)?;
+            if expected.as_deref().is_some_and(|expected| *expected != *value) {
+                return None;
+            }
+            if expected.is_none() {
+                values.push(value.into_owned());
+            }
+        }
+        route
+            .conditions
+            .iter()
+            .all(|condition| self.condition_holds(condition, ask, vary))
+            .then_some(values)
+    }
+
+    fn condition_holds<'t>(
+        &'t self,
+        condition: &Condition,
+        ask: &Ask<'_>,
+        vary: &mut Vary<'t>,
+    ) -> bool {
+        match condition {
+            Condition::Language(languages) => {
+                vary.add("accept-language");
+                let ranges = ask.request.list("accept-language");
+                let preferred = negotiation::preferred_language(ranges);
+                preferred.is_some_and(|preferred| {
+                    languages.iter().any(|language| negotiation::is_within(preferred, language))
+                })
+            }
+            Condition::Country(countries) => {
+                let Some(field) = self.country_field.as_deref() else { return false };
+                vary.add(field);
+                ask.request.value(field).is_some_and(|country| {
+                    countries.iter().any(|expected| expected.eq_ignore_ascii_case(country))
+                })
+            }
+            Condition::Cookie(names) => {
+                vary.add("cookie");
+                names.iter().any(|name| cookie::find(ask.request, name).is_some())
+            }
+        }
+    }
+}
+
+/// Whether a redirect would send the client to the URL that it asks for.
+///
+/// With a condition on the query it does so only with the same query.
+fn leads_to_itself(target: &Location, location: &str, route: &Route, ask: &Ask<'_>) -> bool {
+    let Some(path) = target.path(location) else { return false };
+    let is_same = SitePath::resolve(path).is_ok_and(|path| path.into_string() == ask.path);
+    let query = location.split_once('?').map(|(_, query)| query);
+    is_same
+        && (route.query.is_empty()
+            || query.map(|query| query.split('#').next()) == ask.query.map(Some))
+}
+
+/// In the index of forms: the path stands in the table with and without a `/` at its end.
+const BOTH_FORMS: u32 = 1;
+
+/// The paths that stand in the table with a `/` at the end, and whether also without.
+fn paths_in_both_forms(routes: &[table::Route]) -> Index {
+    let mut index = Index::default();
+    let is_slashed = |from: &&str| from.len() > 1 && from.ends_with('/');
+    for from in routes.iter().map(|route| route.from.as_str()).filter(is_slashed) {
+        if index.get(0, bare(from)).is_none() {
+            index.insert(0, bare(from), 0);
+        }
+    }
+    for from in routes.iter().map(|route| route.from.as_str()).filter(|from| !is_slashed(from)) {
+        if index.get(0, from) == Some(0) {
+            index.set(0, from, BOTH_FORMS);
+        }
+    }
+    index
+}
+
+/// The text of a pattern without a `/` at its end.
+fn bare(from: &str) -> &str {
+    from.strip_suffix('/').unwrap_or(from)
+}
+
+/// One route made ready.
+fn compile(route: &table::Route) -> Result<(Pattern, Route), Problem> {
+    let pattern = Pattern::parse(&route.from)?;
+    let host = route.host.as_deref().and_then(HostPattern::parse).map(Box::new);
+    let captured = |name: &str| {
+        let narrow = |at: usize| u16::try_from(at).ok();
+        let of_query = || {
+            let mut names = route.query.iter().filter_map(|parameter| match &parameter.value {
+                QueryValue::Placeholder(name) => Some(name),
+                QueryValue::Exactly(_) => None,
+            });
+            names.position(|known| known == name).and_then(narrow)
+        };
+        let of_host = || host.as_ref().and_then(|host| host.label(name)).and_then(narrow);
+        let of_path: Option<Capture> = pattern.capture(name);
+        of_path
+            .map(Source::Path)
+            .or_else(|| of_query().map(Source::Query))
+            .or_else(|| of_host().map(Source::Host))
+    };
+    let target = match route.status {
+        200 if route.to == route.from => Target::Itself,
+        301 | 302 | 303 | 307 | 308 => Target::Location(Location::parse(&route.to, &captured)?),
+        412 | 416 => return Err(Problem::Status),
+        200 | 400..=599 => Target::Page(target::page(&route.to, &captured)?),
+        _ => return Err(Problem::Status),
+    };
+    let parameter = |parameter: &table::QueryMatch| Parameter {
+        name: parameter.name.as_str().into(),
+        value: match &parameter.value {
+            QueryValue::Exactly(value) => Some(value.as_str().into()),
+            QueryValue::Placeholder(_) => None,
+        },
+    };
+    let condition = |condition: &table::Condition| match condition {
+        table::Condition::Language(languages) => Condition::Language(languages.as_slice().into()),
+        table::Condition::Country(countries) => Condition::Country(countries.as_slice().into()),
+        table::Condition::Cookie(names) => Condition::Cookie(names.as_slice().into()),
+    };
+    let compiled = Route {
+        place: route.place,
+        status: route.status,
+        force: route.force,
+        form: Form::Both,
+        is_https: route.scheme.as_deref().map(|scheme| scheme == "https"),
+        query: route.query.iter().map(parameter).collect(),
+        conditions: route.conditions.iter().map(condition).collect(),
+        host,
+        target,
+    };
+    Ok((pattern, compiled))
+}
