@@ -28,7 +28,7 @@ struct Rule {
 
 #[derive(Clone, Debug)]
 enum Change {
-    Add { name: Box<str>, value: Template, is_default: bool },
+    Add { name: Box<str>, value: Template },
     Remove(Box<str>),
 }
 
@@ -95,8 +95,8 @@ impl Headers {
 
     /// The fields that the rules add to the response to this request.
     pub(super) fn add(&self, ask: &Ask<'_>, trace: &mut impl Trace) -> Added {
-        let mut every = Fields::default();
-        let mut files = Fields::default();
+        let mut every = Vec::new();
+        let mut files = Vec::new();
         let host = ask.host.as_deref().unwrap_or_default();
         for (at, captures) in self.patterns.matches(ask.host.as_deref(), &ask.path) {
             let Some(rule) = self.rules.get(at) else { break };
@@ -107,65 +107,40 @@ impl Headers {
             }
             trace.note(rule.place, Effect::SetsFields);
             let values = Values { path: &captures, query: &[], host };
-            for change in &rule.changes {
-                files.change(change, values);
+            for item in &rule.changes {
+                change(&mut files, item, values);
                 if rule.always {
-                    every.change(change, values);
+                    change(&mut every, item, values);
                 }
             }
         }
-        Added { every: every.fields, files: files.fields }
+        Added { every, files }
     }
 }
 
-/// Fields in the making: which of them are defaults.
-#[derive(Default)]
-struct Fields {
-    fields: Vec<Field>,
-    defaults: Vec<bool>,
-}
-
-impl Fields {
-    fn change(&mut self, change: &Change, values: Values<'_>) {
-        match change {
-            Change::Remove(name) => {
-                while let Some(at) = self.position(name) {
-                    self.fields.remove(at);
-                    self.defaults.remove(at);
-                }
-            }
-            Change::Add { name, value, is_default } => {
-                let rendered = match value.text() {
-                    Some(text) => text.to_owned(),
-                    None => value.render_escaped(values),
-                };
-                if value.has_values() && rendered.len() > MAX_VALUE_BYTES {
-                    return;
-                }
-                let at = self.position(name);
-                let slot =
-                    at.and_then(|at| Some((self.fields.get_mut(at)?, self.defaults.get_mut(at)?)));
-                match slot {
-                    Some(_) if *is_default => {}
-                    Some((field, was_default)) if *was_default || is_single(name) => {
-                        field.value = rendered.into_bytes();
-                        *was_default = false;
-                    }
-                    Some((field, _)) if !name.eq_ignore_ascii_case("set-cookie") => {
-                        field.value.extend_from_slice(b", ");
-                        field.value.extend_from_slice(rendered.as_bytes());
-                    }
-                    _ => {
-                        self.fields.push(Field::new(&**name, rendered));
-                        self.defaults.push(*is_default);
-                    }
-                }
-            }
+/// Obeys one change of the fields of a response.
+fn change(fields: &mut Vec<Field>, change: &Change, values: Values<'_>) {
+    let (name, value) = match change {
+        Change::Remove(name) => {
+            fields.retain(|field| !field.name.eq_ignore_ascii_case(name));
+            return;
         }
+        Change::Add { name, value } => (name, value),
+    };
+    let rendered = match value.text() {
+        Some(text) => text.to_owned(),
+        None => value.render_escaped(values),
+    };
+    if value.text().is_none() && rendered.len() > MAX_VALUE_BYTES {
+        return;
     }
-
-    fn position(&self, name: &str) -> Option<usize> {
-        self.fields.iter().position(|field| field.name.eq_ignore_ascii_case(name))
+    match fields.iter_mut().find(|field| field.name.eq_ignore_ascii_case(name)) {
+        Some(field) if is_single(name) => field.value = rendered.into_bytes(),
+        Some(field) if !name.eq_ignore_ascii_case("set-cookie") => {
+            field.value.extend_from_slice(b", ");
+            field.value.extend_from_slice(rendered.as_bytes());
+        }
+        _ => fields.push(Field::new(&**name, rendered)),
     }
 }
 
@@ -186,9 +161,8 @@ fn compile(rule: &table::Header) -> Result<(Pattern, Rule), Problem> {
         pattern.capture(name).map(Source::Path).or_else(of_host)
     };
     let change = |change: &FieldChange| {
-        let (name, value, is_default) = match change {
-            FieldChange::Add { name, value } => (name, value, false),
-            FieldChange::Default { name, value } => (name, value, true),
+        let (name, value) = match change {
+            FieldChange::Add { name, value } => (name, value),
             FieldChange::Remove { name } => {
                 check_name(name)?;
                 return Ok(Change::Remove(name.as_str().into()));
@@ -199,7 +173,7 @@ fn compile(rule: &table::Header) -> Result<(Pattern, Rule), Problem> {
             return Err(Problem::FieldValue);
         }
         let value = Template::parse(value.trim(), known, |text| Ok::<_, Problem>(text.to_owned()))?;
-        Ok(Change::Add { name: name.as_str().into(), value, is_default })
+        Ok(Change::Add { name: name.as_str().into(), value })
     };
     let changes = rule.changes.iter().map(change).collect::<Result<_, Problem>>()?;
     let is_https = rule.scheme.as_deref().map(|scheme| scheme == "https");

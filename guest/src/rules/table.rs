@@ -247,13 +247,6 @@ pub enum FieldChange {
         /// Its value.
         value: String,
     },
-    /// It is added, and a later rule that adds the same name replaces it.
-    Default {
-        /// Its name, as it was written.
-        name: String,
-        /// Its value.
-        value: String,
-    },
     /// What earlier rules added under this name is taken away (`! Name`).
     Remove {
         /// Its name, as it was written.

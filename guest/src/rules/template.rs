@@ -105,11 +105,6 @@ impl Template {
         out
     }
 
-    /// Whether it has placeholders.
-    pub(super) fn has_values(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Value(_)))
-    }
-
     /// The text, if it has no placeholders.
     pub(super) fn text(&self) -> Option<&str> {
         match &*self.parts {
