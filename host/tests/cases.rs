@@ -20,11 +20,14 @@ use crate::fixture::engine;
 mod tour;
 
 /// Requests on which the example makes every kind of decision.
-const REQUESTS: [&str; 11] = [
+const REQUESTS: [&str; 14] = [
     "line = 'GET / HTTP/1.1'",
     "line = 'GET /hello HTTP/1.1'",
     "line = 'GET /nowhere HTTP/1.1'",
     "line = 'GET /docs HTTP/1.1'",
+    "line = 'GET /hello.txt HTTP/1.1'",
+    "line = 'GET /blog HTTP/1.1'",
+    "line = 'GET /secret HTTP/1.1'",
     "line = 'GET /typed HTTP/1.1'",
     "line = 'GET /gone HTTP/1.1'",
     "line = 'GET /old HTTP/1.1'",
@@ -35,14 +38,21 @@ const REQUESTS: [&str; 11] = [
 ];
 
 /// Those decisions, and similar ones.
-const DECISIONS: [&str; 17] = [
+const DECISIONS: [&str; 24] = [
     "{ index = '' }",
     "{ index = '/' }",
     "{ file = 'hello.txt' }",
     "'not-found'",
     "{ serve = { candidates = [{ index = '' }] } }",
-    "{ serve = { candidates = [{ file = 'hello.txt' }], fields = { Content-Type = 'text/x-typed' } } }",
-    "{ serve = { candidates = [{ file = 'hello.txt' }], status = 410 } }",
+    "{ serve = { candidates = [{ file = 'hello.txt', fields = { Content-Type = 'text/x-typed' } }] } }",
+    "{ serve = { candidates = [{ file = 'hello.txt', status = 410 }] } }",
+    "{ serve = { candidates = [{ file = 'hello.txt', status = 301, location = '/hello' }] } }",
+    "{ serve = { candidates = [{ file = 'hello.txt', status = 301, location = '/other' }] } }",
+    "{ serve = { candidates = [{ file = 'blog.html' }], otherwise = { status = 302, location = 'https://blog.example.org/' } } }",
+    "{ serve = { candidates = [{ file = 'blog.html' }] } }",
+    "{ serve = { candidates = [], fields = { cache-control = 'no-store' } } }",
+    "{ serve = { candidates = [], fields = { cache-control = 'no-cache' } } }",
+    "{ serve = { candidates = [{ file = 'docs' }, { file = 'docs.html' }, { index = 'docs', fields = { content-security-policy = \"default-src 'self'\", cache-control = 'max-age=60' } }] } }",
     "{ serve = { candidates = [{ file = 'docs' }, { file = 'docs.html' }, { index = 'docs/' }] } }",
     "{ serve = { candidates = [{ index = 'docs' }, { file = 'docs.html' }, { file = 'docs' }] } }",
     "{ redirect = { status = 308, location = '/new?from=old' } }",

@@ -75,6 +75,15 @@ fn every_kind_of_decision_is_carried_out() {
         let docs = server.get("/docs");
         assert_eq!((docs.status(), docs.text()), (200, "<h1>docs</h1>\n"));
         assert_eq!(docs.field("cache-control"), Some("max-age=60"));
+        assert_eq!(docs.field("content-security-policy"), Some("default-src 'self'"));
+        let moved = server.get("/hello.txt");
+        assert_eq!((moved.status(), moved.field("location")), (301, Some("/hello")));
+        assert_eq!(server.get("/missing.txt").status(), 404);
+        let blog = server.get("/blog");
+        let elsewhere = Some("https://blog.example.org/");
+        assert_eq!((blog.status(), blog.field("location")), (302, elsewhere));
+        let secret = server.get("/secret");
+        assert_eq!((secret.status(), secret.field("cache-control")), (404, Some("no-store")));
         let bare = server.get("/bare");
         assert_eq!((bare.status(), bare.field("location")), (301, Some("bare/")));
         let gone = server.get("/gone");

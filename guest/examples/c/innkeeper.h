@@ -51,12 +51,26 @@ struct request {
     struct fields fields;
 };
 
-/* `variant candidate`: the number of a case is its place in the WIT. */
-enum { CANDIDATE_INDEX, CANDIDATE_FILE };
+/* `variant page`: the number of a case is its place in the WIT. */
+enum { PAGE_INDEX, PAGE_FILE };
 
-struct candidate {
+struct page {
     uint8_t kind;
     struct bytes path;
+};
+
+/* `option<string>`: there is none in what is left out of an initial value. */
+struct maybe_bytes {
+    uint8_t is_some;
+    struct bytes some;
+};
+
+/* `record candidate` */
+struct candidate {
+    struct page page;
+    uint16_t status; /* 200, unless the page explains an error or is a reason to redirect */
+    struct maybe_bytes location;
+    struct fields fields;
 };
 
 struct candidates {
@@ -64,17 +78,23 @@ struct candidates {
     size_t count;
 };
 
-/* `record serve` */
-struct serve {
-    struct candidates candidates;
-    uint16_t status;
-    struct fields fields;
-};
-
 /* `record redirect` */
 struct redirect {
     uint16_t status;
     struct bytes location;
+    struct fields fields;
+};
+
+/* `option<redirect>` */
+struct maybe_redirect {
+    uint8_t is_some;
+    struct redirect some;
+};
+
+/* `record serve` */
+struct serve {
+    struct candidates candidates;
+    struct maybe_redirect otherwise;
     struct fields fields;
 };
 
@@ -110,9 +130,11 @@ void *keep(size_t size);
 /* C lays a struct out as the canonical ABI lays out a record or a variant: each part at the
  * next multiple of its alignment. So a function returns a pointer to one of these. */
 _Static_assert(sizeof(struct field) == 16, "the layout of a field");
-_Static_assert(sizeof(struct candidate) == 12, "the layout of a candidate");
-_Static_assert(sizeof(struct serve) == 20, "the layout of a serve");
-_Static_assert(sizeof(struct decision) == 24, "the layout of a decision");
+_Static_assert(sizeof(struct candidate) == 36, "the layout of a candidate");
+_Static_assert(offsetof(struct candidate, location) == 16, "the layout of a candidate");
+_Static_assert(sizeof(struct serve) == 40, "the layout of a serve");
+_Static_assert(offsetof(struct serve, fields) == 32, "the layout of a serve");
+_Static_assert(sizeof(struct decision) == 44, "the layout of a decision");
 _Static_assert(offsetof(struct decision, serve) == 4, "the layout of a decision");
 
 /* Memory for one request and its decision: the host accepts heads of 16 KiB. Only pages that

@@ -101,7 +101,10 @@ struct names interests(void) {
 }
 
 struct decision decide(struct request request) {
-    static const struct candidate page[] = {{CANDIDATE_FILE, STATIC_TEXT("maintenance.html")}};
+    static const struct candidate page[] = {
+        {.page = {PAGE_FILE, STATIC_TEXT("maintenance.html")}, .status = 503},
+    };
+    /* Of every response, also of the one to a POST. */
     static const struct field fields[] = {
         {STATIC_TEXT("retry-after"), STATIC_TEXT("600")},
         {STATIC_TEXT("cache-control"), STATIC_TEXT("no-store")},
@@ -114,7 +117,7 @@ struct decision decide(struct request request) {
     }
     return (struct decision){
         .kind = DECISION_SERVE,
-        .serve = {.candidates = {page, 1}, .status = 503, .fields = {fields, 2}},
+        .serve = {.candidates = {page, 1}, .fields = {fields, 2}},
     };
 }
 

@@ -16,10 +16,12 @@ static const char *shown(struct decision decision) {
         snprintf(text, sizeof text, "%s %.*s", decision.kind == DECISION_INDEX ? "index" : "file",
                  (int)decision.path.length, decision.path.at);
         break;
-    case DECISION_SERVE:
-        snprintf(text, sizeof text, "serve %u %.*s", decision.serve.status,
-                 (int)decision.serve.candidates.at[0].path.length, decision.serve.candidates.at[0].path.at);
+    case DECISION_SERVE: {
+        struct candidate first = decision.serve.candidates.at[0];
+        snprintf(text, sizeof text, "serve %u %.*s", first.status, (int)first.page.path.length,
+                 first.page.path.at);
         break;
+    }
     case DECISION_NOT_FOUND:
         return "not-found";
     case DECISION_REPLY:

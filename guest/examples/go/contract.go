@@ -14,10 +14,13 @@ type Request struct {
 	Fields []Field
 }
 
-// Candidate is one thing that the host may try to serve.
+// Candidate is one thing that the host may do, if its page is there.
 type Candidate struct {
-	IsFile bool // otherwise it is the index page of a directory
-	Path   string
+	IsFile   bool // otherwise it is the index page of a directory
+	Path     string
+	Status   uint16 // 0 is 200
+	Location string // not empty with the status of a redirect alone
+	Fields   []Field
 }
 
 // Decision is how to respond to a request: one of the types below.
@@ -31,11 +34,11 @@ type Index string
 // File serves this file.
 type File string
 
-// Serve serves the first candidate that exists.
+// Serve does the first of several things that is possible.
 type Serve struct {
 	Candidates []Candidate
-	Status     uint16
-	Fields     []Field
+	Otherwise  *Redirect // if no candidate can be chosen; without it there is nothing here
+	Fields     []Field   // of every response
 }
 
 // NotFound says that there is nothing here.

@@ -17,8 +17,8 @@ type encoder struct {
 
 // The numbers of the cases are their places in the WIT.
 const (
-	candidateIndex = iota
-	candidateFile
+	pageIndex = iota
+	pageFile
 )
 
 const (
@@ -30,51 +30,82 @@ const (
 	decisionReply
 )
 
+// decision places a decision, which is as large as the largest of its cases.
+func (e *encoder) decision(kind uint32, words ...uint32) pointer {
+	block := make([]uint32, 11)
+	block[0] = kind
+	copy(block[1:], words)
+	return e.place(block)
+}
+
 func (path Index) encode(e *encoder) pointer {
-	return e.place([]uint32{decisionIndex, e.text(string(path)), size(string(path)), 0, 0, 0})
+	return e.decision(decisionIndex, e.text(string(path)), size(string(path)))
 }
 
 func (path File) encode(e *encoder) pointer {
-	return e.place([]uint32{decisionFile, e.text(string(path)), size(string(path)), 0, 0, 0})
+	return e.decision(decisionFile, e.text(string(path)), size(string(path)))
 }
 
 func (s Serve) encode(e *encoder) pointer {
 	var candidates []uint32
 	for _, candidate := range s.Candidates {
-		kind := uint32(candidateIndex)
-		if candidate.IsFile {
-			kind = candidateFile
-		}
-		candidates = append(candidates, kind, e.text(candidate.Path), size(candidate.Path))
+		candidates = append(candidates, candidate.words(e)...)
 	}
-	return e.place([]uint32{
-		decisionServe,
-		e.place(candidates), uint32(len(s.Candidates)),
-		uint32(s.Status),
-		e.fields(s.Fields), uint32(len(s.Fields)),
-	})
+	words := []uint32{e.place(candidates), uint32(len(s.Candidates))}
+	if s.Otherwise != nil {
+		words = append(append(words, some), s.Otherwise.words(e)...)
+	} else {
+		words = append(words, none, 0, 0, 0, 0, 0)
+	}
+	return e.decision(decisionServe, append(words, e.fields(s.Fields), uint32(len(s.Fields)))...)
+}
+
+// An option has a number that says whether the value is there, and room for it.
+const (
+	none = iota
+	some
+)
+
+func (c Candidate) words(e *encoder) []uint32 {
+	kind, status := uint32(pageIndex), uint32(c.Status)
+	if c.IsFile {
+		kind = pageFile
+	}
+	if status == 0 {
+		status = 200
+	}
+	words := []uint32{kind, e.text(c.Path), size(c.Path), status}
+	if c.Location != "" {
+		words = append(words, some, e.text(c.Location), size(c.Location))
+	} else {
+		words = append(words, none, 0, 0)
+	}
+	return append(words, e.fields(c.Fields), uint32(len(c.Fields)))
 }
 
 func (NotFound) encode(e *encoder) pointer {
-	return e.place([]uint32{decisionNotFound, 0, 0, 0, 0, 0})
+	return e.decision(decisionNotFound)
 }
 
 func (r Redirect) encode(e *encoder) pointer {
-	return e.place([]uint32{
-		decisionRedirect,
+	return e.decision(decisionRedirect, r.words(e)...)
+}
+
+func (r Redirect) words(e *encoder) []uint32 {
+	return []uint32{
 		uint32(r.Status),
 		e.text(r.Location), size(r.Location),
 		e.fields(r.Fields), uint32(len(r.Fields)),
-	})
+	}
 }
 
 func (r Reply) encode(e *encoder) pointer {
-	return e.place([]uint32{
+	return e.decision(
 		decisionReply,
 		uint32(r.Status),
 		e.fields(r.Fields), uint32(len(r.Fields)),
 		e.text(r.Body), size(r.Body),
-	})
+	)
 }
 
 func (e *encoder) fields(fields []Field) pointer {

@@ -66,8 +66,10 @@ func decide(request Request) Decision {
 	}
 	if looksLikeVersion(first) {
 		return Serve{
-			Candidates: []Candidate{{IsFile: true, Path: "no-such-version.html"}, {IsFile: true, Path: "404.html"}},
-			Status:     404,
+			Candidates: []Candidate{
+				{IsFile: true, Path: "no-such-version.html", Status: 404},
+				{IsFile: true, Path: "404.html", Status: 404},
+			},
 		}
 	}
 	// Files that all versions share: the start page, style sheets, images.
@@ -102,7 +104,7 @@ func page(version version, path, rest string) Decision {
 		newest := "</" + versions[0].name + "/" + escape(rest) + ">; rel=\"canonical\""
 		fields = []Field{{"x-robots-tag", "noindex"}, {"link", newest}}
 	}
-	return Serve{Candidates: candidates, Status: 200, Fields: fields}
+	return Serve{Candidates: candidates, Fields: fields}
 }
 
 func inPlace(path string) Decision {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -14,11 +15,15 @@ func shown(decision Decision) string {
 	case File:
 		return "file " + string(d)
 	case Serve:
-		text := fmt.Sprint(d.Status)
+		var texts []string
 		for _, candidate := range d.Candidates {
-			text += " " + candidate.Path
+			text := candidate.Path
+			if candidate.Status != 0 {
+				text += fmt.Sprint(" ", candidate.Status)
+			}
+			texts = append(texts, text)
 		}
-		return text
+		return "serve " + strings.Join(texts, ", ")
 	case Redirect:
 		return fmt.Sprint(d.Status, " ", d.Location)
 	case Reply:
@@ -37,16 +42,16 @@ func TestDecide(t *testing.T) {
 		"/latest/a/b?c=d":        "302 /v2.3/a/b?c=d",
 		"/latest/a%20%C3%A9":     "302 /v2.3/a%20%c3%a9",
 		"/latest//example.org/a": "302 /v2.3/example.org/a",
-		"/latest/../v1.9/a":      "200 v1.9/a.html v1.9/a",
+		"/latest/../v1.9/a":      "serve v1.9/a.html, v1.9/a",
 		"/v2/a":                  "302 /v2.3/a",
 		"/v1":                    "302 /v1.9/",
 		"/v2.3":                  "file v2.3",
-		"/v2.3/":                 "200 v2.3/",
-		"/v2.3/a/":               "200 v2.3/a/",
-		"/v2.3/a":                "200 v2.3/a.html v2.3/a",
-		"/v2.3/a.css":            "200 v2.3/a.css",
-		"/v3/a":                  "404 no-such-version.html 404.html",
-		"/v2.33/":                "404 no-such-version.html 404.html",
+		"/v2.3/":                 "serve v2.3/",
+		"/v2.3/a/":               "serve v2.3/a/",
+		"/v2.3/a":                "serve v2.3/a.html, v2.3/a",
+		"/v2.3/a.css":            "serve v2.3/a.css",
+		"/v3/a":                  "serve no-such-version.html 404, 404.html 404",
+		"/v2.33/":                "serve no-such-version.html 404, 404.html 404",
 		"/video":                 "file video",
 		"/v":                     "file v",
 		"/.git/config":           "not-found",
@@ -112,14 +117,24 @@ func TestEncoding(t *testing.T) {
 		text:  func(string) pointer { return 99 },
 	}
 	decision := Serve{
-		Candidates: []Candidate{{IsFile: true, Path: "ab"}},
-		Status:     404,
-		Fields:     []Field{{"a", "bcd"}},
+		Candidates: []Candidate{
+			{IsFile: true, Path: "ab", Status: 301, Location: "/a", Fields: []Field{{"a", "bcd"}}},
+			{Path: "abc"},
+		},
+		Otherwise: &Redirect{Status: 302, Location: "/abc"},
+		Fields:    []Field{{"a", "bcd"}},
 	}
-	if at := decision.encode(&e); at != 3 {
+	if at := decision.encode(&e); at != 6 {
 		t.Fatalf("the decision is block %d", at)
 	}
-	expected := [][]uint32{{1, 99, 2}, {99, 1, 99, 3}, {2, 1, 1, 404, 2, 1}}
+	expected := [][]uint32{
+		{99, 1, 99, 3},
+		nil,
+		{1, 99, 2, 301, 1, 99, 2, 1, 1, 0, 99, 3, 200, 0, 0, 0, 2, 0},
+		nil,
+		{99, 1, 99, 3},
+		{2, 3, 2, 1, 302, 99, 4, 4, 0, 5, 1},
+	}
 	if !reflect.DeepEqual(blocks, expected) {
 		t.Errorf("got %v", blocks)
 	}

@@ -21,7 +21,7 @@ const OLD_POST = /^(?:blog\/)?\d{4}\/\d\d\/(?:\d\d\/)?(?!\d\d\/?$)([^/]+?)(?:\.h
 // A file with its version in its name: `app.3f2a9c1b.js`, `site-0d9f31c2.css`.
 const FINGERPRINT = /[.-][0-9a-f]{8,}\.[a-z0-9]+$/;
 
-// Fields of every response with a file of the site. The host adds
+// Fields of every response about a file of the site, also of a 404. The host adds
 // `X-Content-Type-Options: nosniff`.
 const SECURITY = [
   field("content-security-policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
@@ -50,7 +50,7 @@ export const policy = {
     if (location !== undefined) {
       return redirect(301, location + query);
     }
-    return serve(candidates(path), FINGERPRINT.test(path) ? [FOREVER, ...SECURITY] : SECURITY);
+    return serve(candidates(path, query), SECURITY);
   },
 };
 
@@ -67,20 +67,28 @@ function newAddress(path) {
   if (post !== null) {
     return escaped(`posts/${post[1]}`);
   }
-  if (path.endsWith(".html")) {
-    return escaped(path.slice(0, -".html".length));
-  }
   return undefined;
 }
 
-// The candidates of a path: the host sends the first that exists. If the last one is a
-// directory, the host redirects to the same address with a `/` at its end.
-function candidates(path) {
+// The candidates of a path: the host does the first whose page is there. If one is a directory,
+// and nothing else is there, it redirects to the same address with a `/` at its end.
+function candidates(path, query) {
   if (path === "" || path.endsWith("/")) {
-    return [index(path)];
+    return [candidate("index", path)];
+  }
+  // A page that is not there is a 404, and no redirect to one.
+  if (path.endsWith(".html")) {
+    const location = escaped(path.slice(0, -".html".length)) + query;
+    return [{ ...candidate("file", path), status: 301, location }];
+  }
+  // May be cached for ever, if it is there.
+  if (FINGERPRINT.test(path)) {
+    return [{ ...candidate("file", path), fields: [FOREVER] }];
   }
   const name = path.slice(path.lastIndexOf("/") + 1);
-  return name.includes(".") ? [file(path)] : [file(`${path}.html`), file(path)];
+  return name.includes(".")
+    ? [candidate("file", path)]
+    : [candidate("file", `${path}.html`), candidate("file", path)];
 }
 
 // Whether a name begins with a dot, other than `.well-known` at the root (RFC 8615).
@@ -101,16 +109,13 @@ function field(name, value) {
   return { name, value: bytes(value) };
 }
 
-function index(path) {
-  return { tag: "index", val: path };
-}
-
-function file(path) {
-  return { tag: "file", val: path };
+// `kind` is `index` or `file`.
+function candidate(kind, path) {
+  return { page: { tag: kind, val: path }, status: 200, location: undefined, fields: [] };
 }
 
 function serve(candidates, fields) {
-  return { tag: "serve", val: { candidates, status: 200, fields } };
+  return { tag: "serve", val: { candidates, otherwise: undefined, fields } };
 }
 
 function redirect(status, location) {

@@ -11,7 +11,10 @@ function decide(target) {
   const { tag, val } = policy.decide({ line: bytes(`GET ${target} HTTP/1.1`), fields: [] });
   switch (tag) {
     case "serve":
-      return val.candidates.map((candidate) => `${candidate.tag} ${candidate.val}`).join(", ");
+      return val.candidates
+        .map(({ page, status, location }) =>
+          `${page.tag} ${page.val}${location === undefined ? "" : ` to ${status} ${location}`}`)
+        .join(", ");
     case "redirect":
       return `${val.status} ${val.location}`;
     case "reply":
@@ -21,16 +24,18 @@ function decide(target) {
   }
 }
 
+// The fields of the response if the first candidate is chosen, and of one if none is.
 function fields(target) {
   const { val } = policy.decide({ line: bytes(`GET ${target} HTTP/1.1`), fields: [] });
-  return Object.fromEntries(
-    val.fields.map(({ name, value }) => [name, String.fromCharCode(...value)]),
-  );
+  const named = (fields) =>
+    Object.fromEntries(fields.map(({ name, value }) => [name, String.fromCharCode(...value)]));
+  const none = named(val.fields);
+  return { first: { ...none, ...named(val.candidates[0].fields) }, none };
 }
 
 test("a page has one address", () => {
   assert.equal(decide("/about"), "file about.html, file about");
-  assert.equal(decide("/about.html"), "301 /about");
+  assert.equal(decide("/about.html?a=b"), "file about.html to 301 /about?a=b");
   assert.equal(decide("/docs/"), "index docs/");
   assert.equal(decide("/docs/index.html?a=b"), "301 /docs/?a=b");
   assert.equal(decide("/index.html"), "301 /");
@@ -70,15 +75,18 @@ test("private names are not found", () => {
   assert.equal(decide("/.well-known/security.txt"), "file .well-known/security.txt");
 });
 
-test("every page has the security fields", () => {
-  assert.match(fields("/")["content-security-policy"], /frame-ancestors 'none'/);
-  assert.equal(fields("/about")["referrer-policy"], "strict-origin-when-cross-origin");
-  assert.equal(fields("/about")["cache-control"], undefined);
+test("every response has the security fields", () => {
+  assert.match(fields("/").first["content-security-policy"], /frame-ancestors 'none'/);
+  for (const response of Object.values(fields("/about"))) {
+    assert.equal(response["referrer-policy"], "strict-origin-when-cross-origin");
+    assert.equal(response["cache-control"], undefined);
+  }
 });
 
-test("a file with a fingerprint is immutable", () => {
-  assert.match(fields("/app.3f2a9c1b.js")["cache-control"], /immutable/);
-  assert.equal(fields("/app.js")["cache-control"], undefined);
+test("a file with a fingerprint is immutable, if it is there", () => {
+  assert.match(fields("/app.3f2a9c1b.js").first["cache-control"], /immutable/);
+  assert.equal(fields("/app.3f2a9c1b.js").none["cache-control"], undefined);
+  assert.equal(fields("/app.js").first["cache-control"], undefined);
 });
 
 test("request lines have a path or a fault", () => {

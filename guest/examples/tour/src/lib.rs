@@ -29,16 +29,18 @@ impl Policy for Tour {
             "/" => Decision::index(""),
             "/hello" => Decision::file("hello.txt"),
             "/nowhere" => Decision::NotFound,
-            // A clean URL: the first candidate that exists. Its responses, also a 404, have a field.
+            // A clean URL: the first candidate that exists. One has a field of its own, and every
+            // response has one, also a 404.
             "/docs" => Serve::first_of([
                 Candidate::file("docs"),
-                Candidate::file("docs.html").with("Cache-Control", "max-age=60"),
-                Candidate::index("docs"),
+                Candidate::file("docs.html"),
+                Candidate::index("docs").with("Cache-Control", "max-age=60"),
             ])
             .with("Content-Security-Policy", "default-src 'self'")
             .into(),
-            // The other URL of the page leads there, if the page exists.
-            "/docs.html" => Candidate::file("docs.html").moved(301, "/docs").into(),
+            // Another URL of a page leads to the first one, if there is such a page.
+            "/hello.txt" => Candidate::file("hello.txt").moved(301, "/hello").into(),
+            "/missing.txt" => Candidate::file("missing.txt").moved(301, "/missing").into(),
             // What has moved away, if nothing has taken its place.
             "/blog" => Serve::one(Candidate::file("blog.html"))
                 .otherwise(Redirect::new(302, "https://blog.example.org/"))
