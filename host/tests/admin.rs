@@ -96,7 +96,10 @@ fn status_and_metrics_are_those_of_the_server() {
         r#"innkeeper_http_requests_total{status="2xx",decision="file",protocol="http/1.1"} 2"#,
         "innkeeper_http_response_body_bytes_total 12",
         "innkeeper_panics_total 0",
-        &format!("innkeeper_guest_info{{digest=\"{}\"}} 1", Digest::of(DEFAULT_GUEST)),
+        &format!(
+            "innkeeper_guest_info{{digest=\"{0}\",guest=\"{0}\",data=\"\",origin=\"built-in\"}} 1",
+            Digest::of(DEFAULT_GUEST)
+        ),
     ] {
         assert!(metrics.text().lines().any(|told| told == line), "{line}: {}", metrics.text());
     }
@@ -145,18 +148,20 @@ fn json_has_these_keys() {
     fs::write(&cases, "case = [{ line = 'GET / HTTP/1.1', decision = { index = '' } }]").unwrap();
     let place = Place::new(&["--cases", cases.to_str().unwrap()]);
     place.program.get("/hello.txt");
-    const REPORT: [&str; 16] = [
+    const REPORT: [&str; 18] = [
         "accepted",
         "active",
         "cases",
         "check_ms",
         "compared",
         "compile_ms",
+        "data_digest",
         "decisions",
         "differences",
         "digest",
         "error",
         "form",
+        "guest_digest",
         "imports",
         "interests",
         "request_lines",
@@ -211,6 +216,9 @@ fn json_has_these_keys() {
             "connections.writing",
             "disks",
             "guest",
+            "guest.configurable",
+            "guest.data_digest",
+            "guest.data_file",
             "guest.decision_cache_hits",
             "guest.decision_cache_misses",
             "guest.digest",
@@ -222,6 +230,7 @@ fn json_has_these_keys() {
             "guest.failures.trap",
             "guest.file",
             "guest.form",
+            "guest.guest_digest",
             "guest.imports",
             "guest.interests",
             "guest.origin",

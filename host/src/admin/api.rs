@@ -43,6 +43,8 @@ pub(super) struct ErrorObject {
 #[derive(Serialize)]
 pub(super) struct ReportBody {
     digest: String,
+    guest_digest: String,
+    data_digest: Option<String>,
     accepted: bool,
     error: Option<ErrorObject>,
     active: bool,
@@ -69,12 +71,14 @@ struct DifferenceBody {
 
 impl From<ValidationReport> for ReportBody {
     fn from(report: ValidationReport) -> ReportBody {
-        let (digest, accepted) = (format!("{:#}", report.digest), report.is_accepted());
+        let (identity, accepted) = (report.identity, report.is_accepted());
         let error = report
             .error
             .map(|error| ErrorObject { code: error.code(), message: error.to_string() });
         let mut body = ReportBody {
-            digest,
+            digest: format!("{:#}", identity.digest()),
+            guest_digest: format!("{:#}", identity.guest),
+            data_digest: identity.data.map(|data| format!("{data:#}")),
             accepted,
             error,
             active: report.is_active,
@@ -168,7 +172,11 @@ pub(super) struct SandboxBody {
 pub(super) struct GuestBody {
     origin: &'static str,
     file: Option<String>,
+    data_file: Option<String>,
     digest: String,
+    guest_digest: String,
+    data_digest: Option<String>,
+    configurable: bool,
     form: &'static str,
     imports: Vec<String>,
     interests: Vec<String>,
@@ -187,13 +195,21 @@ struct FailuresBody {
 }
 
 impl GuestBody {
-    /// Of the guest that serves; `file` is the one that is watched.
-    pub(super) fn new(guest: &LoadedGuest, file: Option<String>) -> GuestBody {
-        let counts = guest.counts();
+    /// Of the guest that serves; `file` is the one that is watched, `data_file` that of its data.
+    pub(super) fn new(
+        guest: &LoadedGuest,
+        file: Option<String>,
+        data_file: Option<String>,
+    ) -> GuestBody {
+        let (counts, identity) = (guest.counts(), guest.identity());
         GuestBody {
             origin: guest.origin().name(),
             file,
+            data_file,
             digest: format!("{:#}", guest.digest()),
+            guest_digest: format!("{:#}", identity.guest),
+            data_digest: identity.data.map(|data| format!("{data:#}")),
+            configurable: guest.is_configurable(),
             form: guest.form().name(),
             imports: guest.imports().to_vec(),
             interests: guest.interests().map(str::to_owned).collect(),

@@ -1,4 +1,4 @@
-//! The requests that check or replace the guest.
+//! The requests that check or replace the guest, or its data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,21 +10,24 @@ use hyper::{Request, StatusCode};
 use super::api::{ReportBody, RollbackBody};
 use super::context::Admin;
 use super::response::{Response, error, json};
-use crate::guest::release::deploy::Purpose;
+use crate::guest::release::deploy::{Purpose, Uploaded};
+use crate::guest::runtime::compile_job::MAX_DATA_BYTES;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::guest::validation::error::ValidationError;
 
 /// For a guest to arrive: 20 MiB, the largest that is known, at 3 Mbit/s.
 const UPLOAD: Duration = Duration::from_secs(60);
 
-/// Receives a guest, checks it, and deploys it if that is the purpose.
+/// Receives a guest or data, checks it, and deploys it if that is the purpose.
 pub(super) async fn upload(
     admin: &Admin,
     request: Request<Incoming>,
+    uploaded: Uploaded,
     purpose: Purpose,
 ) -> Response {
-    if request.body().size_hint().lower() > MAX_GUEST_BYTES {
-        return not_received(&ReceiveError::TooLarge);
+    let limit = limit(uploaded);
+    if request.body().size_hint().lower() > limit {
+        return not_received(uploaded, &ReceiveError::TooLarge);
     }
     // It goes with the bytes, also where the client has left: as long as they are in memory no
     // others are.
@@ -33,15 +36,15 @@ pub(super) async fn upload(
         return error(
             StatusCode::SERVICE_UNAVAILABLE,
             "upload-in-progress",
-            "another guest is being uploaded",
+            "another guest, or data for one, is being uploaded",
         );
     };
-    let received = tokio::time::timeout(UPLOAD, receive(request.into_body())).await;
+    let received = tokio::time::timeout(UPLOAD, receive(request.into_body(), limit)).await;
     let bytes = match received.unwrap_or(Err(ReceiveError::TimedOut)) {
         Ok(bytes) => bytes,
-        Err(problem) => return not_received(&problem),
+        Err(problem) => return not_received(uploaded, &problem),
     };
-    match admin.deployer.upload(bytes, purpose, place).await {
+    match admin.deployer.upload(bytes, uploaded, purpose, place).await {
         Ok(report) => {
             let status = match purpose {
                 _ if report.error.as_ref().is_some_and(ValidationError::is_transient) => {
@@ -64,7 +67,15 @@ pub(super) fn roll_back(admin: &Admin) -> Response {
     }
 }
 
-/// Why a guest was not received.
+/// The most bytes of an upload.
+fn limit(uploaded: Uploaded) -> u64 {
+    match uploaded {
+        Uploaded::Guest => MAX_GUEST_BYTES,
+        Uploaded::Data => MAX_DATA_BYTES,
+    }
+}
+
+/// Why an upload was not received.
 enum ReceiveError {
     TooLarge,
     TimedOut,
@@ -72,22 +83,26 @@ enum ReceiveError {
     Failed(hyper::Error),
 }
 
-fn not_received(problem: &ReceiveError) -> Response {
+fn not_received(uploaded: Uploaded, problem: &ReceiveError) -> Response {
+    let (code, what) = match uploaded {
+        Uploaded::Guest => ("guest-too-large", "a guest"),
+        Uploaded::Data => ("data-too-large", "data of a guest"),
+    };
     match problem {
         ReceiveError::TooLarge => error(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "guest-too-large",
-            format!("a guest may have {} MiB", MAX_GUEST_BYTES >> 20),
+            code,
+            format!("{what} may have {} MiB", limit(uploaded) >> 20),
         ),
         ReceiveError::TimedOut => error(
             StatusCode::REQUEST_TIMEOUT,
             "upload-timed-out",
-            "the guest did not arrive within a minute",
+            "the upload did not arrive within a minute",
         ),
         ReceiveError::NoMemory => error(
             StatusCode::SERVICE_UNAVAILABLE,
             "out-of-memory",
-            "there is no memory for a guest of this size now",
+            "there is no memory for an upload of this size now",
         ),
         ReceiveError::Failed(cause) => {
             error(StatusCode::BAD_REQUEST, "upload-failed", cause.to_string())
@@ -95,19 +110,19 @@ fn not_received(problem: &ReceiveError) -> Response {
     }
 }
 
-/// Receives a guest. Where there is no memory for it that is an error, and not the end of the
+/// Receives an upload of this many bytes at most. Where there is no memory for it that is an error, and not the end of the
 /// process, as it would be for a small allocation.
-async fn receive(mut body: Incoming) -> Result<Vec<u8>, ReceiveError> {
+async fn receive(mut body: Incoming, limit: u64) -> Result<Vec<u8>, ReceiveError> {
     let room = |bytes: &mut Vec<u8>, more: usize| {
         bytes.try_reserve(more).map_err(|_| ReceiveError::NoMemory)
     };
     let mut bytes = Vec::new();
-    let announced = body.size_hint().lower().min(MAX_GUEST_BYTES);
+    let announced = body.size_hint().lower().min(limit);
     room(&mut bytes, usize::try_from(announced).unwrap_or(usize::MAX))?;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(ReceiveError::Failed)?;
         let Some(data) = frame.data_ref() else { continue };
-        if (bytes.len() + data.len()) as u64 > MAX_GUEST_BYTES {
+        if (bytes.len() + data.len()) as u64 > limit {
             return Err(ReceiveError::TooLarge);
         }
         room(&mut bytes, data.len())?;

@@ -14,7 +14,10 @@ impl Subject {
     /// All metrics, as text.
     pub(super) fn metrics(&self) -> String {
         let history = self.service.guest.history();
-        let digest = self.service.guest.current().digest().to_string();
+        let active = self.service.guest.current();
+        let identity = active.identity();
+        let (digest, guest) = (identity.digest().to_string(), identity.guest.to_string());
+        let data = identity.data.map(|data| data.to_string()).unwrap_or_default();
         let deployments =
             Outcome::ALL.map(|outcome| (vec![("outcome", outcome.name())], history.count(outcome)));
         let mut families: Vec<MetricFamily> = self.metrics.families();
@@ -28,8 +31,16 @@ impl Subject {
             ),
             metrics::gauge(
                 "innkeeper_guest_info",
-                "The active guest, by its digest.",
-                [(vec![("digest", digest.as_str())], 1.0)],
+                "The active guest, by its digest, and by those of its file and its data.",
+                [(
+                    vec![
+                        ("digest", digest.as_str()),
+                        ("guest", guest.as_str()),
+                        ("data", data.as_str()),
+                        ("origin", active.origin().name()),
+                    ],
+                    1.0,
+                )],
             ),
             metrics::gauge(
                 "innkeeper_compiler_ready",

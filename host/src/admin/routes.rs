@@ -11,13 +11,13 @@ use super::context::{Admin, PageEvents};
 use super::guest::{roll_back, upload};
 use super::response::{Response, TEXT, asset, error, events, json, response};
 use super::status::Unhealthy;
-use crate::guest::release::deploy::Purpose;
+use crate::guest::release::deploy::{Purpose, Uploaded};
 
 /// How long the response to a wrong token takes: guessing it takes a while longer then.
 const PENALTY: Duration = Duration::from_millis(500);
 
-const PATHS: &str = "/, /healthz, /readyz, /metrics, /status, PUT /guest, POST /check and POST \
-    /rollback";
+const PATHS: &str = "/, /healthz, /readyz, /metrics, /status, PUT /guest, PUT /guest/data, POST \
+    /check, POST /check/data and POST /rollback";
 
 /// Responds to a request. hyper leaves out the body of a response to HEAD, and keeps its length.
 pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Response {
@@ -34,8 +34,8 @@ pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Respon
         "/" | "/style.css" | "/script.js" | "/healthz" | "/readyz" | "/metrics" | "/status" => {
             Method::GET
         }
-        "/guest" => Method::PUT,
-        "/check" | "/rollback" => Method::POST,
+        "/guest" | "/guest/data" => Method::PUT,
+        "/check" | "/check/data" | "/rollback" => Method::POST,
         _ => {
             let message = format!("the paths here are {PATHS}");
             return error(StatusCode::NOT_FOUND, "not-found", message);
@@ -71,8 +71,10 @@ pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Respon
             admin.subject.metrics(),
         ),
         "/status" => json(StatusCode::OK, &admin.subject.status()),
-        "/guest" => upload(admin, request, Purpose::Deploy).await,
-        "/check" => upload(admin, request, Purpose::Check).await,
+        "/guest" => upload(admin, request, Uploaded::Guest, Purpose::Deploy).await,
+        "/guest/data" => upload(admin, request, Uploaded::Data, Purpose::Deploy).await,
+        "/check" => upload(admin, request, Uploaded::Guest, Purpose::Check).await,
+        "/check/data" => upload(admin, request, Uploaded::Data, Purpose::Check).await,
         _ => roll_back(admin),
     }
 }

@@ -45,6 +45,8 @@ pub struct Subject {
     pub limits: GuestLimits,
     /// The guest's file, if there is one.
     pub guest_file: Option<String>,
+    /// The file of its data, if there is one.
+    pub data_file: Option<String>,
     /// What it gave up, unless that was not wanted.
     pub sandbox: Option<Sandbox>,
     /// The certificates of its listeners for TLS, if there are any.
@@ -153,7 +155,11 @@ impl Subject {
                 None => "off",
             },
             tls: self.certificates.as_deref().map(TlsBody::new),
-            guest: GuestBody::new(&active.current(), self.guest_file.clone()),
+            guest: GuestBody::new(
+                &active.current(),
+                self.guest_file.clone(),
+                self.data_file.clone(),
+            ),
             previous: active.previous().map(|previous| format!("{:#}", previous.digest())),
             history: active.history().events().into_iter().map(EventBody::from).collect(),
             requests: self.metrics.responses(),

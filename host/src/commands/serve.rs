@@ -74,8 +74,10 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         Some(cache) => engine.keeping_code(cache),
         None => engine,
     });
+    let source_name = source.name();
+    let has_guest_file = source_name.is_some();
     let seen = source.stamps();
-    let first = first_guest(&engine, &*source)?;
+    let first = first_guest(&engine, &*source, admin.is_some())?;
     let guest = Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy()));
     let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers.get())));
     let log = log.map(|(out, format)| AccessLog::to(out, format)).transpose();
@@ -140,7 +142,8 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
                 root: settings.root.display().to_string(),
                 workers: workers.get(),
                 limits: engine.limits(),
-                guest_file: settings.guest.file.as_ref().map(|guest| guest.display().to_string()),
+                guest_file: source_name,
+                data_file: settings.guest.data.as_ref().map(|data| data.display().to_string()),
                 sandbox,
                 certificates,
                 helpers,
@@ -158,7 +161,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         let lifecycle = Lifecycle {
             running,
             deployer,
-            has_guest_file: settings.guest.file.is_some(),
+            has_guest_file,
             certificates: keeper.map(Arc::new),
             log: service.log.as_ref(),
             status: format!("serving {} at {}", settings.root.display(), listeners.join(", ")),
@@ -196,14 +199,21 @@ fn greet(settings: &Settings, listeners: &[String]) {
     }
 }
 
-/// Loads and validates what the source offers.
-fn first_guest(engine: &Arc<Engine>, source: &dyn Source) -> anyhow::Result<LoadedGuest> {
+/// Loads and validates what the source offers. It is kept if other data may be put under it.
+fn first_guest(
+    engine: &Arc<Engine>,
+    source: &dyn Source,
+    is_kept: bool,
+) -> anyhow::Result<LoadedGuest> {
     let offer = source.read()?;
-    let validated = validate(engine, &offer)
+    let mut validated = validate(engine, &offer)
         .map_err(|error| anyhow!("{} is rejected: {error}", name(source, &offer)))?;
     if let Some(file) = source.name() {
         let data = offer.data_path().map(|path| path.display().to_string());
         deploy::log_first(&validated, &file, data.as_deref());
+    }
+    if is_kept {
+        validated.keep(offer);
     }
     Ok(validated.guest)
 }

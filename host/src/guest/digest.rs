@@ -14,13 +14,9 @@ impl Digest {
         Digest(Sha256::digest(bytes).into())
     }
 
-    /// The digest of what serves: of a guest without data its own, so that it is what `sha256sum`
-    /// prints, else that of both.
+    /// The digest of what serves: of a guest and its data.
     pub fn of_guest(guest: &[u8], data: Option<&[u8]>) -> Digest {
-        match data {
-            None => Digest::of(guest),
-            Some(data) => Digest::of_parts([guest, data].into_iter()),
-        }
+        Identity::of(guest, data).digest()
     }
 
     /// The digest of these parts, each with its length: what is in one of them cannot stand
@@ -37,6 +33,35 @@ impl Digest {
     /// Its first bytes, which are what people compare.
     pub fn short(self) -> [u8; 6] {
         self.0[..6].try_into().expect("a digest has 32 bytes")
+    }
+}
+
+/// What serves, by the digests of its parts: equal ones make equal decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The digest of the guest's file.
+    pub guest: Digest,
+    /// That of the data that configures it, if there is any.
+    pub data: Option<Digest>,
+}
+
+impl Identity {
+    /// That of a guest with this data.
+    pub fn of(guest: &[u8], data: Option<&[u8]>) -> Identity {
+        Identity { guest: Digest::of(guest), data: data.map(Digest::of) }
+    }
+
+    /// That of the same guest with other data.
+    pub fn with(self, data: &[u8]) -> Identity {
+        Identity { data: Some(Digest::of(data)), ..self }
+    }
+
+    /// The digest of both. Without data it is the guest's own, which `sha256sum` prints.
+    pub fn digest(self) -> Digest {
+        match self.data {
+            None => self.guest,
+            Some(data) => Digest::of_parts([&self.guest.0[..], &data.0].into_iter()),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One loaded guest with all that belongs to it: its code, its cache of decisions, its
 //! counters. A request uses one of them from beginning to end.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::decision::Decision;
 use super::decision::interests::{Interests, InterestsError};
 use super::decision::request::{Facts, Request};
 use super::decision_cache::{DecisionCache, Key};
-use super::digest::Digest;
+use super::digest::{Digest, Identity};
 use super::failure::Failure;
 use super::load_error::LoadError;
 use super::origin::Origin;
@@ -28,13 +29,24 @@ const WARM_UP: Duration = Duration::from_millis(100);
 /// A guest that was compiled, checked against the contract and asked for its interests.
 pub struct LoadedGuest {
     program: Program,
+    /// Of its parts, and of the whole.
+    identity: Identity,
     digest: Digest,
+    /// What it was made of, where it may be configured with other data.
+    made_of: Option<MadeOf>,
     origin: Origin,
     form: Form,
     interests: Interests,
     /// One for each worker.
     caches: Box<[DecisionCache]>,
     failures: FailureCounters,
+}
+
+/// What a guest was made of.
+#[derive(Clone, Debug)]
+pub(super) struct MadeOf {
+    pub(super) guest: Cow<'static, [u8]>,
+    pub(super) data: Option<Vec<u8>>,
 }
 
 /// The result of a request for a decision.
@@ -76,7 +88,8 @@ impl LoadedGuest {
         urgency: Urgency,
         cancel: &CancelToken,
     ) -> Result<LoadedGuest, LoadError> {
-        let digest = Digest::of_guest(bytes, data);
+        let identity = Identity::of(bytes, data);
+        let digest = identity.digest();
         let (form, component) = engine.compile(bytes, data, digest, urgency, cancel)?;
         let program = Program::link(engine, &component)?;
         let interests = program.interests().map_err(InterestsError::Failed)?;
@@ -84,7 +97,9 @@ impl LoadedGuest {
         let cache_bytes = engine.limits().decision_cache_bytes;
         Ok(LoadedGuest {
             program,
+            identity,
             digest,
+            made_of: None,
             origin,
             form,
             interests,
@@ -101,6 +116,21 @@ impl LoadedGuest {
     /// The digest of its file, and of its data if it has some.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The digests of its file and of its data.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// What it was made of, if that is kept.
+    pub(super) fn made_of(&self) -> Option<&MadeOf> {
+        self.made_of.as_ref()
+    }
+
+    /// Keeps what it was made of, if it can be configured: other data may be put under it.
+    pub(super) fn keep(&mut self, made_of: MadeOf) {
+        self.made_of = Some(made_of).filter(|_| self.is_configurable());
     }
 
     /// What its file holds.

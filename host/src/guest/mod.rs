@@ -26,7 +26,7 @@ pub mod validation;
 pub use decision::request::{Facts, StatedFacts};
 pub use decision::{Candidate, Decision, Otherwise, Page};
 pub use default_guest::DEFAULT_GUEST;
-pub use digest::Digest;
+pub use digest::{Digest, Identity};
 pub use failure::Failure;
 pub use load_error::LoadError;
 pub use loaded_guest::{Decided, LoadedGuest};

@@ -186,6 +186,11 @@ impl ActiveGuest {
         lock(&self.changing)
     }
 
+    /// Whether other data may be put under the guest that serves: by who may roll back, too.
+    pub(super) fn keeps_sources(&self) -> bool {
+        self.policy.keep_previous
+    }
+
     fn keeps_previous(&self) -> bool {
         self.policy != FailurePolicy::default()
     }

@@ -5,12 +5,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::file_watch::stamp_of;
+use crate::guest::runtime::compile_job::MAX_DATA_BYTES;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::named_file::{self, NamedFileError};
-
-/// Bytes of data for a guest: a million redirects. The guest has it in its memory, twice if it
-/// parses it.
-pub const MAX_DATA_BYTES: u64 = 64 << 20;
 
 /// A part of a guest that is read from a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::part_file::NamedPartError;
 use crate::file_watch::{Stamps, stamps};
-use crate::guest::digest::Digest;
+use crate::guest::digest::Identity;
+use crate::guest::loaded_guest::MadeOf;
 use crate::guest::origin::Origin;
 use crate::guest::validation::cases::{CaseFile, CaseFileError};
 
@@ -66,9 +67,14 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// The digest of what would serve.
-    pub fn digest(&self) -> Digest {
-        Digest::of_guest(&self.guest, self.data_bytes())
+    /// The digests of what would serve.
+    pub fn identity(&self) -> Identity {
+        Identity::of(&self.guest, self.data_bytes())
+    }
+
+    /// The guest and its data, to be kept.
+    pub(in crate::guest) fn made_of(self) -> MadeOf {
+        MadeOf { guest: self.guest, data: self.data.map(|data| data.bytes) }
     }
 
     /// The data's bytes.

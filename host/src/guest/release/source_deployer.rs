@@ -125,7 +125,7 @@ impl SourceDeployer {
                 return active.history().add(Outcome::Unreadable, None, error.to_string());
             }
         };
-        let digest = offer.digest();
+        let digest = offer.identity().digest();
         let data = offer.data_path().map(|path| path.display().to_string());
         let data = data.as_deref();
         let with_cases = digest_with_cases(digest, &offer.cases);
@@ -191,6 +191,11 @@ impl SourceDeployer {
     }
 
     fn validate(&self, offer: Offer) -> Result<Validated, ValidationError> {
-        check_beside(&self.engine, &offer, &CancelToken::default())?.validated()
+        let checked = check_beside(&self.engine, &offer, &CancelToken::default())?;
+        let mut validated = checked.validated()?;
+        if self.activator.active().keeps_sources() {
+            validated.keep(offer);
+        }
+        Ok(validated)
     }
 }

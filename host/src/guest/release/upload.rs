@@ -1,4 +1,4 @@
-//! Checks uploaded guests, one after the other, and deploys them.
+//! Checks uploaded guests and data, one after the other, and deploys them.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -9,28 +9,43 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::activate::Activator;
 use super::history::Outcome;
 use super::rejected::Rejection;
-use super::source::{Offer, Source};
-use crate::guest::digest::Digest;
+use super::source::{Data, Offer, Source};
+use crate::guest::digest::{Digest, Identity};
+use crate::guest::load_error::LoadError;
+use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::origin::Origin;
+use crate::guest::runtime::configuration_error::ConfigurationError;
 use crate::guest::runtime::engine::Engine;
-use crate::guest::validation::cases::CaseFile;
 use crate::guest::validation::error::ValidationError;
 use crate::guest::validation::report::ValidationReport;
-use crate::guest::validation::validate::{Checked, check_beside, digest_with_cases};
+use crate::guest::validation::validate::{Checked, Validated, check_beside, digest_with_cases};
 use crate::helper::CancelToken;
+
+/// How often data is checked under the guest that serves, if another one comes to serve meanwhile.
+const ATTEMPTS: u32 = 3;
 
 /// The purpose of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The guest is checked.
+    /// It is checked.
     Check,
     /// It is checked, and serves if it is accepted.
     Deploy,
 }
 
-/// An uploaded guest.
+/// What is uploaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uploaded {
+    /// A guest. It is configured with the data that serves, if it takes some.
+    Guest,
+    /// Data for the guest that serves.
+    Data,
+}
+
+/// An upload.
 pub(super) struct Upload {
     pub(super) bytes: Vec<u8>,
+    pub(super) uploaded: Uploaded,
     pub(super) purpose: Purpose,
     pub(super) report: oneshot::Sender<ValidationReport>,
     /// Wanted when the client has gone.
@@ -45,13 +60,12 @@ pub(super) struct UploadDeployer {
     pub(super) source: Arc<dyn Source>,
     pub(super) activator: Activator,
 }
-
 impl UploadDeployer {
     /// Works until there can be no more of them.
     pub(super) fn work(&self, uploads: &Receiver<Upload>) {
-        for upload in uploads {
-            let Some(report) = self.process(&upload) else {
-                let digest = Digest::of(&upload.bytes);
+        for mut upload in uploads {
+            let digest = Digest::of(&upload.bytes);
+            let Some(report) = self.process(&mut upload) else {
                 tracing::info!(guest = %digest, "upload canceled: the client has gone");
                 continue;
             };
@@ -62,67 +76,152 @@ impl UploadDeployer {
 
     /// Checks one, and deploys it if that is its purpose and it is accepted. `None` if it was
     /// canceled.
-    fn process(&self, upload: &Upload) -> Option<ValidationReport> {
-        let Upload { bytes, purpose, cancel, .. } = upload;
-        if cancel.is_canceled() {
-            return None;
-        }
+    fn process(&self, upload: &mut Upload) -> Option<ValidationReport> {
         let began = Instant::now();
-        let digest = Digest::of(bytes);
         let active = self.activator.active();
-        let old = active.current();
-        let (mut report, checked) = match self.check(bytes, cancel) {
-            Err(ValidationError::Canceled) => return None,
-            Err(error) => (ValidationReport::not_loaded(digest, error), None),
-            Ok((checked, cases)) => {
-                let mut report = ValidationReport::of(&checked, &cases, &old, cancel);
-                // Asked last: it may have served by its file meanwhile, and failed.
-                let with_cases = digest_with_cases(digest, &cases);
-                if let Some(Rejection::Failed(count)) = active.rejection(digest, with_cases) {
-                    report.reject(ValidationError::FailedInService(count));
-                }
-                (report, Some(checked))
+        let mut attempt = 1;
+        loop {
+            let old = active.current();
+            let (mut report, accepted) = self.check(upload, &old)?;
+            if upload.purpose == Purpose::Check {
+                return Some(report);
             }
-        };
-        if cancel.is_canceled() {
-            return None;
-        }
-        if *purpose == Purpose::Check {
+            let Some((mut validated, offer)) = accepted else {
+                return Some(self.rejected(report, &old));
+            };
+            // Another guest may have come to serve meanwhile than the one that has this data now.
+            let is_overtaken = upload.uploaded == Uploaded::Data
+                && active.current().identity().guest != old.identity().guest;
+            if is_overtaken && attempt == ATTEMPTS {
+                report.reject(ValidationError::Overtaken);
+                return Some(self.rejected(report, &old));
+            }
+            if is_overtaken {
+                attempt += 1;
+                upload.bytes = offer.data.map(|data| data.bytes).unwrap_or_default();
+                continue;
+            }
+            drop(old);
+            // The same may have come to serve by the guest's file meanwhile.
+            let is_new = report.identity.digest() != active.current().digest();
+            report.is_active = true;
+            if is_new {
+                validated.keep(offer);
+                self.activator.activate(validated, None, began);
+            }
             return Some(report);
         }
+    }
+
+    /// Checks an upload beside the guest that serves. Gives the guest, if it is accepted. `None`
+    /// if it was canceled.
+    fn check(
+        &self,
+        upload: &mut Upload,
+        current: &LoadedGuest,
+    ) -> Option<(ValidationReport, Option<(Validated, Offer)>)> {
+        let cancel = upload.cancel.clone();
+        if cancel.is_canceled() {
+            return None;
+        }
+        let identity = match upload.uploaded {
+            Uploaded::Guest => Identity::of(&upload.bytes, None),
+            Uploaded::Data => current.identity().with(&upload.bytes),
+        };
+        let not_loaded = |identity, error| match error {
+            ValidationError::Canceled => None,
+            error => Some((ValidationReport::not_loaded(identity, error), None)),
+        };
+        let mut offer = match self.offer(upload, current) {
+            Ok(offer) => offer,
+            Err(error) => return not_loaded(identity, error),
+        };
+        let checked = self.load(upload.uploaded, &mut offer, &cancel);
+        let identity = offer.identity();
+        let checked = match checked {
+            Ok(checked) => checked,
+            Err(error) => return not_loaded(identity, error.into()),
+        };
+        let mut report = ValidationReport::of(&checked, &offer.cases, current, &cancel);
+        // Asked last: it may have served by its file meanwhile, and failed.
+        let digest = identity.digest();
+        let with_cases = digest_with_cases(digest, &offer.cases);
+        let rejection = self.activator.active().rejection(digest, with_cases);
+        if let Some(Rejection::Failed(count)) = rejection {
+            report.reject(ValidationError::FailedInService(count));
+        }
+        if cancel.is_canceled() {
+            return None;
+        }
+        let validated = checked.validated().ok().filter(|_| report.is_accepted());
+        Some((report, validated.map(|validated| (validated, offer))))
+    }
+
+    /// Compiles and checks what is offered. An uploaded guest need not take the data.
+    fn load(
+        &self,
+        uploaded: Uploaded,
+        offer: &mut Offer,
+        cancel: &CancelToken,
+    ) -> Result<Checked, LoadError> {
+        match check_beside(&self.engine, offer, cancel) {
+            Err(LoadError::Configuration(
+                ConfigurationError::NotTaken | ConfigurationError::AlreadyConfigured,
+            )) if uploaded == Uploaded::Guest && offer.data.is_some() => {
+                offer.data = None;
+                check_beside(&self.engine, offer, cancel)
+            }
+            result => result,
+        }
+    }
+
+    /// What an upload and the guest that serves make together. The upload's bytes go with it.
+    fn offer(&self, upload: &mut Upload, current: &LoadedGuest) -> Result<Offer, ValidationError> {
+        let cases = (self.source.cases())
+            .map_err(|error| ValidationError::CasesUnreadable(error.to_string()))?;
+        let made_of = current.made_of();
+        let not_taken = LoadError::Configuration(ConfigurationError::NotTaken);
+        let is_by_rules = current.origin() == Origin::Rules;
+        let (guest, data) = match upload.uploaded {
+            Uploaded::Data if is_by_rules => return Err(ValidationError::ConfiguredByRules),
+            Uploaded::Data => {
+                let guest = made_of.ok_or(not_taken)?.guest.clone();
+                (guest, Some(std::mem::take(&mut upload.bytes)))
+            }
+            Uploaded::Guest => {
+                let kept = made_of.filter(|_| !is_by_rules).and_then(|it| it.data.clone());
+                let data = match kept {
+                    Some(data) => Some(data),
+                    None => self.data_of_source()?,
+                };
+                (std::mem::take(&mut upload.bytes).into(), data)
+            }
+        };
+        let data = data.map(|bytes| Data { bytes, path: None });
+        Ok(Offer { guest, origin: Origin::Uploaded, data, cases })
+    }
+
+    fn data_of_source(&self) -> Result<Option<Vec<u8>>, ValidationError> {
+        match self.source.data_for_uploads() {
+            Ok(data) => Ok(data.map(|data| data.bytes)),
+            Err(error) => Err(ValidationError::DataUnreadable(error.to_string())),
+        }
+    }
+
+    /// Logs that an upload is rejected, and notes it.
+    fn rejected(&self, report: ValidationReport, current: &LoadedGuest) -> ValidationReport {
         if let Some(error) = &report.error {
+            let digest = report.identity.digest();
             tracing::error!(
                 guest = %digest,
-                current = %old.digest(),
+                current = %current.digest(),
                 code = error.code(),
                 %error,
                 "guest rejected"
             );
             let message = format!("upload: {error}");
-            active.history().add(Outcome::Rejected, Some(digest), message);
-            return Some(report);
+            self.activator.active().history().add(Outcome::Rejected, Some(digest), message);
         }
-        drop(old);
-        // The same may have come to serve by the guest's file meanwhile.
-        let is_new = digest != active.current().digest();
-        report.is_active = true;
-        let validated = checked.and_then(|checked| checked.validated().ok());
-        if let Some(validated) = validated.filter(|_| is_new) {
-            self.activator.activate(validated, None, began);
-        }
-        Some(report)
-    }
-
-    fn check(
-        &self,
-        bytes: &[u8],
-        cancel: &CancelToken,
-    ) -> Result<(Checked, Vec<CaseFile>), ValidationError> {
-        let cases = (self.source.cases())
-            .map_err(|error| ValidationError::CasesUnreadable(error.to_string()))?;
-        let guest = bytes.to_vec().into();
-        let offer = Offer { guest, origin: Origin::Uploaded, data: None, cases };
-        let checked = check_beside(&self.engine, &offer, cancel)?;
-        Ok((checked, offer.cases))
+        report
     }
 }

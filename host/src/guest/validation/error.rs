@@ -30,6 +30,12 @@ pub enum ValidationError {
     Cases(Box<FailedCases>),
     /// The files of cases cannot be read; the message names the file.
     CasesUnreadable(String),
+    /// The file of data cannot be read; the message names it.
+    DataUnreadable(String),
+    /// There is data for the guest that serves, which rules configure.
+    ConfiguredByRules,
+    /// There is data for the guest that serves, and meanwhile others came to serve.
+    Overtaken,
     /// It served before, and was taken out of service because this many of its last 1,000
     /// decisions failed.
     FailedInService(u32),
@@ -63,6 +69,9 @@ impl ValidationError {
             ValidationError::NotDeterministic { .. } => "not-deterministic",
             ValidationError::Cases(_) => "case-failed",
             ValidationError::CasesUnreadable(_) => "cases-unreadable",
+            ValidationError::DataUnreadable(_) => "data-unreadable",
+            ValidationError::ConfiguredByRules => "configured-by-rules",
+            ValidationError::Overtaken => "overtaken",
             ValidationError::FailedInService(_) => "failed-in-service",
             ValidationError::Canceled => "canceled",
         }
@@ -72,10 +81,14 @@ impl ValidationError {
     pub fn is_transient(&self) -> bool {
         match self {
             ValidationError::Load(error) => error.is_transient(),
-            ValidationError::CasesUnreadable(_) | ValidationError::Canceled => true,
+            ValidationError::CasesUnreadable(_)
+            | ValidationError::DataUnreadable(_)
+            | ValidationError::Overtaken
+            | ValidationError::Canceled => true,
             ValidationError::Failed { .. }
             | ValidationError::NotDeterministic { .. }
             | ValidationError::Cases(_)
+            | ValidationError::ConfiguredByRules
             | ValidationError::FailedInService(_) => false,
         }
     }
@@ -93,7 +106,16 @@ impl fmt::Display for ValidationError {
                 "the guest is not deterministic: on {line} it decides {first}, and then {second}"
             ),
             ValidationError::Cases(cases) => cases.fmt(f),
-            ValidationError::CasesUnreadable(why) => f.write_str(why),
+            ValidationError::CasesUnreadable(why) | ValidationError::DataUnreadable(why) => {
+                f.write_str(why)
+            }
+            ValidationError::ConfiguredByRules => f.write_str(
+                "the active guest is configured by rules: change the rules, or deploy another \
+                 guest first",
+            ),
+            ValidationError::Overtaken => f.write_str(
+                "another guest came to serve while this data was checked, several times: try again",
+            ),
             ValidationError::FailedInService(count) => write!(
                 f,
                 "the guest was taken out of service, as {count} of its last 1000 decisions \

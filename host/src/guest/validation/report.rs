@@ -9,7 +9,7 @@ use super::compare::{Comparison, SHOWN, compare};
 use super::error::ValidationError;
 use super::validate::Checked;
 use crate::guest::decision::Kind;
-use crate::guest::digest::Digest;
+use crate::guest::digest::Identity;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::runtime::component::Form;
 use crate::helper::CancelToken;
@@ -22,8 +22,8 @@ const CASES: Duration = Duration::from_secs(10);
 /// The report.
 #[derive(Debug)]
 pub struct ValidationReport {
-    /// The digest of the guest's file.
-    pub digest: Digest,
+    /// The digests of the guest's file and of its data.
+    pub identity: Identity,
     /// Why it is not accepted, if it is not.
     pub error: Option<ValidationError>,
     /// Whether it serves now.
@@ -61,8 +61,8 @@ pub struct Details {
 
 impl ValidationReport {
     /// Of a guest that was not loaded.
-    pub(in crate::guest) fn not_loaded(digest: Digest, error: ValidationError) -> Self {
-        ValidationReport { digest, error: Some(error), is_active: false, details: None }
+    pub(in crate::guest) fn not_loaded(identity: Identity, error: ValidationError) -> Self {
+        ValidationReport { identity, error: Some(error), is_active: false, details: None }
     }
 
     /// Of a guest that was loaded, beside the one that serves.
@@ -77,7 +77,7 @@ impl ValidationReport {
         let (outcomes, skipped_cases) = outcomes(cases, guest, cancel);
         let passed = checked.result.as_ref().ok();
         ValidationReport {
-            digest: guest.digest(),
+            identity: guest.identity(),
             error: checked.result.as_ref().err().cloned(),
             is_active: false,
             details: Some(Details {

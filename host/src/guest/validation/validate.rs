@@ -26,6 +26,13 @@ pub struct Validated {
     pub check: Duration,
 }
 
+impl Validated {
+    /// Keeps the guest's bytes and its data, if other data may be put under it.
+    pub fn keep(&mut self, offer: Offer) {
+        self.guest.keep(offer.made_of());
+    }
+}
+
 /// A guest that was loaded and checked, whether or not it passed.
 pub(in crate::guest) struct Checked {
     pub(in crate::guest) guest: LoadedGuest,
