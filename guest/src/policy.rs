@@ -9,8 +9,9 @@ use crate::{Decision, Request};
 pub trait Policy {
     /// What the policy reads besides the request line: names of header fields, in
     /// any letter case, and facts: `:client-address`, `:scheme`, `:protocol`,
-    /// `:tls-version`, `:tls-server-name`, `:client-certificate` and `:client-name`,
-    /// which `wit/policy.wit` explains. Other fields do not reach it. Few are best:
+    /// `:tls-version`, `:tls-server-name`, `:client-certificate`, `:client-name`,
+    /// `:time/N` and `:client-bucket/N`, with a number for N as in `:time/60`;
+    /// `wit/policy.wit` explains them. Other fields do not reach it. Few are best:
     /// the host caches decisions, and two requests are equal if their lines and all
     /// of these are.
     const INTERESTS: &'static [&'static str] = &[];

@@ -20,19 +20,21 @@ use lend::lend;
 /// As in service, the policy sees only the fields and facts that are among its interests:
 /// facts first, and names in lower case. A request is a plain one of HTTP/1.1 from 127.0.0.1,
 /// unless facts state something else. With a fact of TLS, such as `:client-name`, it is one over
-/// TLS: `:scheme` is `https`.
+/// TLS: `:scheme` is `https`. `:time/60` states the time for every grain; without it, it is
+/// 1735689600, the beginning of 2025 in UTC. A `:client-bucket/N` that is not stated is 0.
 ///
 /// Panics if there is no such fact, or if it never has this value.
 #[track_caller]
 pub fn decide<P: Policy>(line: impl AsRef<[u8]>, fields: &[(&str, &str)]) -> Decision {
     let mut facts = Facts::default();
     for (name, value) in fields.iter().filter(|(name, _)| name.starts_with(':')) {
-        let fact = Fact::from_name(name).unwrap_or_else(|| panic!("{name:?} is not a fact"));
+        let fact = Fact::from_name(name);
+        let fact = fact.unwrap_or_else(|error| panic!("{name:?} is not a fact; {error}"));
         facts.state(fact, value).unwrap_or_else(|error| panic!("{error}"));
     }
     let interests = P::interests();
     let facts = interests.iter().filter_map(|name| {
-        let value = facts.value(Fact::from_name(name)?)?;
+        let value = facts.value(Fact::from_name(name).ok()?)?;
         Some((name.as_str(), value))
     });
     let read = fields.iter().copied().filter(|(name, _)| {
@@ -40,8 +42,8 @@ pub fn decide<P: Policy>(line: impl AsRef<[u8]>, fields: &[(&str, &str)]) -> Dec
         !name.starts_with(':') && interests.iter().any(is_read)
     });
     let fields = facts
-        .chain(read)
-        .map(|(name, value)| Field::new(name.to_ascii_lowercase(), value))
+        .chain(read.map(|(name, value)| (name, value.into())))
+        .map(|(name, value)| Field::new(name.to_ascii_lowercase(), value.as_bytes()))
         .collect();
     P::decide(&Request::new(line.as_ref(), fields))
 }
@@ -77,7 +79,8 @@ mod tests {
     struct Echo;
 
     impl Policy for Echo {
-        const INTERESTS: &'static [&'static str] = &["Accept", ":scheme", ":client-address"];
+        const INTERESTS: &'static [&'static str] =
+            &["Accept", ":scheme", ":client-address", ":time/60", ":time/3600", ":client-bucket/9"];
 
         fn decide(request: &Request) -> Decision {
             let lines = request.fields().iter().flat_map(|field| {
@@ -91,12 +94,17 @@ mod tests {
     fn policy_sees_its_interests_and_nothing_else() {
         let line = "GET / HTTP/1.1";
         let fields = [("ACCEPT", "a"), ("cookie", "b"), ("accept", "c")];
-        let seen = ":scheme=http :client-address=127.0.0.1 accept=a accept=c ";
+        let time = ":time/60=1735689600 :time/3600=1735689600 :client-bucket/9=0 ";
+        let seen = [":scheme=http :client-address=127.0.0.1 ", time, "accept=a accept=c "].concat();
         check::<Echo>(line, &fields, Reply::text(200, seen));
-        let seen = ":scheme=http :client-address=192.0.2.1 ";
+        let seen = [":scheme=http :client-address=192.0.2.1 ", time].concat();
         check::<Echo>(line, &[(":client-address", "192.0.2.1")], Reply::text(200, seen));
-        let seen = ":scheme=https :client-address=127.0.0.1 ";
+        let seen = [":scheme=https :client-address=127.0.0.1 ", time].concat();
         check::<Echo>(line, &[(":client-name", "alice")], Reply::text(200, seen));
+        let time = [(":time/60", "7260"), (":client-bucket/9", "8")];
+        let seen = ":scheme=http :client-address=127.0.0.1 \
+                    :time/60=7260 :time/3600=7200 :client-bucket/9=8 ";
+        check::<Echo>(line, &time, Reply::text(200, seen));
     }
 
     #[test]

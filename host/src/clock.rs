@@ -43,6 +43,11 @@ fn clamp(time: SystemTime) -> SystemTime {
     UNIX_EPOCH + time.duration_since(UNIX_EPOCH).unwrap_or_default().min(LAST_SECOND)
 }
 
+/// The current time in Unix seconds. A clock before 1970 is at its beginning.
+pub fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// Appends the current time as access logs write it: `06/Nov/1994:08:49:37 +0000`.
 pub fn write_log_date(text: &mut Vec<u8>) {
     let date = http_date();

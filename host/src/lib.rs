@@ -20,7 +20,7 @@
 //! - Leaves, which all others may use and which use none of them: [`log`], [`metrics`],
 //!   [`diagnostics`], [`line_writer`], [`panics`], [`supervise`], [`throttle`], [`disk`],
 //!   [`in_flight`], [`cache`], [`clock`], [`file_watch`], [`named_file`], [`priority`],
-//!   [`service_manager`], [`text`], [`lock`].
+//!   [`random`], [`service_manager`], [`text`], [`lock`].
 
 pub mod admin;
 pub mod cache;
@@ -46,6 +46,7 @@ pub mod metrics;
 pub mod named_file;
 pub mod panics;
 pub mod priority;
+pub mod random;
 pub mod rules;
 pub mod sandbox;
 pub mod server;

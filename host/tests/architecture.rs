@@ -58,6 +58,7 @@ const LEAVES: &[&str] = &[
     "named_file",
     "panics",
     "priority",
+    "random",
     "sandbox",
     "service_manager",
     "supervise",

@@ -70,7 +70,7 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.line.escape_ascii())?;
         let facts = self.facts.stated().map(|(fact, value)| (fact.name(), value));
-        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let fields = self.fields.iter().map(|(name, value)| (name.into(), value.as_str()));
         for (name, value) in facts.chain(fields) {
             write!(f, " ({}: {})", Plain(name.as_bytes()), Plain(value.as_bytes()))?;
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::facts::{Fact, FactError};
+use crate::facts::{Fact, FactError, FactNameError};
 use crate::text::Plain;
 use crate::toml_1_0::Newer;
 
@@ -40,7 +40,7 @@ pub enum Problem {
     /// This field has an empty list of values.
     NoValues(String),
     /// This name begins like a fact, but there is no such fact.
-    Fact(String),
+    Fact(String, FactNameError),
 }
 
 impl fmt::Display for TableError {
@@ -70,10 +70,7 @@ impl fmt::Display for Problem {
             Problem::NoValues(name) => {
                 write!(f, "the field {name:?} has an empty list of values; leave the field out")
             }
-            Problem::Fact(name) => {
-                let known = Fact::ALL.map(|fact| format!("`{}`", fact.name())).join(", ");
-                write!(f, "{name:?} is not a fact; the facts are {known}")
-            }
+            Problem::Fact(name, error) => write!(f, "{name:?} is not a fact; {error}"),
         }
     }
 }

@@ -27,6 +27,8 @@
 //! `decision` in the names of `wit/policy.wit`; and perhaps a `name`, and `fields`: header
 //! fields, each with one value or a list, and facts (`":client-address" = "192.0.2.1"`). A fact
 //! of TLS, such as `":client-name" = "alice"`, makes the case one over TLS: `:scheme` is `https`.
+//! `":time/60" = "1735689600"` states the time, for every grain; without it, it is that one, the
+//! beginning of 2025 in UTC. A `:client-bucket/N` that is not stated is 0.
 //!
 //! Only the stated parts of a decision are compared. A status that is not stated is 200, as
 //! in the contract's short forms, and a location or an `otherwise` that is not stated is none.
@@ -57,5 +59,5 @@ pub mod toml_1_0;
 pub use case::{Case, Failure, Mismatch};
 pub use decision::{Candidate, Decision, Field, Page, Redirect};
 pub use error::{Problem, TableError};
-pub use facts::{Fact, FactError, Facts};
+pub use facts::{Fact, FactError, FactNameError, Facts};
 pub use table::parse;

@@ -127,11 +127,13 @@ impl Row {
             };
             match (Fact::from_name(&name), values.as_slice()) {
                 (_, []) => return Err(Problem::NoValues(name)),
-                (Some(fact), [value]) => {
+                (Ok(fact), [value]) => {
                     case.facts.state(fact, value).map_err(Problem::FactValue)?;
                 }
-                (Some(fact), _) => return Err(Problem::ManyValues(fact)),
-                (None, _) if name.starts_with(':') => return Err(Problem::Fact(name)),
+                (Ok(fact), _) => return Err(Problem::ManyValues(fact)),
+                (Err(error), _) if name.starts_with(':') => {
+                    return Err(Problem::Fact(name, error));
+                }
                 _ => case.fields.extend(values.into_iter().map(|value| (name.clone(), value))),
             }
         }
@@ -277,6 +279,18 @@ mod tests {
                 "a string as its value, or a list",
             ),
             ("line = '', fields = { ':x' = '' }, decision = 'not-found'", "\":x\" is not a fact"),
+            (
+                "line = '', fields = { ':time/0' = '' }, decision = 'not-found'",
+                "\":time/0\" is not a fact; write `:time/N` with a number of seconds from 1 to",
+            ),
+            (
+                "line = '', fields = { ':time/60' = '61' }, decision = 'not-found'",
+                "`:time/60` is \"61\"; write Unix seconds, a multiple of 60, as \"1735689600\"",
+            ),
+            (
+                "line = '', fields = { ':time/60' = '60', ':time/1' = '0' }, decision = 'not-found'",
+                "`:time/1` and `:time/60` state two times; one of them is enough",
+            ),
             (
                 "line = '', fields = { ':scheme' = 'ftp' }, decision = 'not-found'",
                 "`:scheme` is \"ftp\"; write \"http\" or \"https\"",

@@ -40,7 +40,8 @@ pub fn check_cases<P: Policy>(table: &str) -> usize {
 /// What is printed of a case that the policy fails.
 fn failure<P: Policy>(case: &Case) -> Option<String> {
     let fields = case.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let facts = case.facts.stated().map(|(fact, value)| (fact.name(), value));
+    let stated: Vec<_> = case.facts.stated().map(|(fact, value)| (fact.name(), value)).collect();
+    let facts = stated.iter().map(|(name, value)| (name.as_ref(), *value));
     let fields: Vec<_> = fields.chain(facts).collect();
     let mismatch = case.judge(&lend(&decide::<P>(&case.line, &fields))).err()?;
     let failure = Failure {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use innkeeper_cases::{Fact, Facts};
+use innkeeper_cases::{Fact, FactError, Facts};
 
 use super::settings::Settings;
 use super::settings::cache::CodeCache;
@@ -159,8 +159,9 @@ pub struct ExplainArguments {
     /// A fact of the request, as in client-name=alice; may be given several times
     ///
     /// wit/policy.wit explains them: client-address, scheme, protocol, tls-version,
-    /// tls-server-name, client-certificate and client-name. One of TLS makes the request one
-    /// over TLS.
+    /// tls-server-name, client-certificate, client-name, time/N and client-bucket/N. One of TLS
+    /// makes the request one over TLS. Without a time/N, as in time/60=1735689600, the time is the
+    /// present one. A client-bucket/N is 0 if it is not given.
     #[arg(long = "fact", value_name = "NAME=VALUE", value_parser = fact)]
     pub facts: Vec<(Fact, String)>,
 
@@ -178,17 +179,16 @@ pub struct ExplainArguments {
 }
 
 impl ExplainArguments {
-    /// The facts of the request.
-    pub fn request_facts(&self) -> Facts {
+    /// The facts of the request, unless they contradict each other.
+    pub fn request_facts(&self) -> Result<Facts, FactError> {
         let mut facts = Facts::default();
         let secured = self.https.then_some((Fact::TlsVersion, "1.3"));
         let http2 = self.http2.then_some((Fact::Protocol, "h2"));
         let stated = self.facts.iter().map(|(fact, value)| (*fact, value.as_str()));
         for (fact, value) in secured.into_iter().chain(http2).chain(stated) {
-            let is_stated = facts.state(fact, value);
-            debug_assert!(is_stated.is_ok(), "{value:?} was checked");
+            facts.state(fact, value)?;
         }
-        facts
+        Ok(facts)
     }
 }
 

@@ -100,12 +100,11 @@ pub(super) fn field(text: &str) -> Result<(String, String), Mistake> {
 
 /// Reads a fact: its name, with or without its colon, and its value.
 pub(super) fn fact(text: &str) -> Result<(Fact, String), Mistake> {
-    let known = || Fact::ALL.map(|fact| fact.name().trim_start_matches(':')).join(", ");
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| Mistake::from("write NAME=VALUE, as in scheme=https"))?;
     let fact = Fact::from_name(&format!(":{}", name.trim_start_matches(':')));
-    let fact = fact.ok_or_else(|| Mistake::from(format!("the facts are {}", known())))?;
+    let fact = fact.map_err(|error| Mistake::from(error.to_string()))?;
     let stated = Facts::default().state(fact, value);
     stated.map(|()| (fact, value.to_owned())).map_err(|error| error.to_string().into())
 }

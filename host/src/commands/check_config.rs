@@ -13,6 +13,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 
 use super::check_tls;
+use super::client_buckets;
 use super::engine::{self, Compilation};
 use super::findings::Findings;
 use super::guest::{name, source_with};
@@ -128,6 +129,10 @@ fn check_guest(settings: &Settings, findings: &mut Findings) -> anyhow::Result<(
             Ok(_) => readable.push(path.clone()),
             Err(error) => findings.note("cases", Err(error.into()))?,
         }
+    }
+    if let Some(key) = &settings.guest.client_bucket_key {
+        let found = client_buckets::open(Some(key)).map(|_| key.display().to_string());
+        findings.note("bucket key", found)?;
     }
     findings.note("guest", validate_guest(settings, &readable))
 }

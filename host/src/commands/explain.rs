@@ -39,9 +39,13 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         load(&name, &offer, start_for_trial(&arguments.limits, start_helpers(guest)?)?)?;
     let digest = generation.digest();
     let guest = ActiveGuest::new(Arc::new(generation), FailurePolicy::default());
-    let service = Service::new(files, Arc::new(guest));
-    let stated = arguments.request_facts();
-    let facts = StatedFacts::from(&stated);
+    let stated = arguments.request_facts().context("--fact")?;
+    let mut facts = StatedFacts::from(&stated);
+    if stated.time_s().is_none() {
+        facts.ambient = facts.ambient.now();
+    }
+    let ambient = facts.ambient.clone();
+    let service = Service { ambient, ..Service::new(files, Arc::new(guest)) };
     let peer = Peer { scheme: facts.scheme, ..Peer::new(facts.client, 0) };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -106,9 +110,10 @@ fn line(typed: &str, version: Version) -> String {
 /// What carries the request: `h2, https, tls-version 1.3`.
 fn protocol(facts: &Facts) -> String {
     let value = |fact| facts.value(fact).unwrap_or_default();
-    let more = Fact::ALL[3..].iter().filter_map(|&fact| {
-        let name = fact.name().trim_start_matches(':');
-        Some(format!(", {name} {}", facts.value(fact)?))
+    let stated = facts.stated().map(|(fact, _)| fact).filter(|fact| !Fact::PLAIN.contains(fact));
+    let more = Fact::PLAIN.into_iter().skip(3).chain(stated).filter_map(|fact| {
+        let name = fact.name();
+        Some(format!(", {} {}", name.trim_start_matches(':'), facts.value(fact)?))
     });
     let more = more.collect::<String>();
     format!("{}, {}{more}", value(Fact::Protocol), value(Fact::Scheme))

@@ -5,6 +5,7 @@
 //!   - `lifecycle`: what it does until it stops; `signals`: the signals that it obeys.
 //! - [`check_config`]: check the configuration (`--check`); `worst_case`: how much memory it
 //!   allows.
+//! - `client_buckets`: the key by which clients fall into buckets.
 //! - [`mod@test`]: run cases against a guest.
 //! - [`check`]: describe a guest, measure it, and validate it.
 //! - [`compile`]: compile a guest ahead of time.
@@ -17,6 +18,7 @@
 pub mod check;
 pub mod check_config;
 mod check_tls;
+mod client_buckets;
 pub mod compile;
 pub mod dev;
 mod documentation;

@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 
+use super::client_buckets;
 use super::engine::{self, Compilation};
 use super::listeners::Listeners;
 use super::tls;
 use crate::admin::access::Access;
 use crate::cli::Settings;
 use crate::files::{CacheSizes, Caches, Files, Options, Resolver};
-use crate::guest::PreparedEngine;
 use crate::guest::runtime::code_cache::CodeCache;
+use crate::guest::{ClientBuckets, PreparedEngine};
 use crate::http::Scheme;
 use crate::in_flight;
 use crate::line_writer::{Output, file::LineFile};
@@ -37,6 +38,7 @@ pub(super) struct Opened {
     pub(super) certificates: Option<Arc<Store>>,
     pub(super) admin: Option<(ListenAddress, Bound, Access)>,
     pub(super) log: Option<(Box<dyn Output>, Format)>,
+    pub(super) client_buckets: ClientBuckets,
     pub(super) engine: PreparedEngine,
     pub(super) code_cache: Option<CodeCache>,
 }
@@ -53,6 +55,7 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     in_flight::REPLIES.set_limit(settings.limits.response_reply_memory.as_u64());
     let compilation = if is_dev { Compilation::Incremental } else { Compilation::Whole };
     let engine = engine::prepare(settings.guest_limits(), workers, compilation)?;
+    let client_buckets = client_buckets::open(settings.guest.client_bucket_key.as_deref())?;
     let log = open_log(settings)?;
     let code_cache = open_code_cache(settings)?;
     let server = Listeners::find(settings)?.open(settings, workers)?;
@@ -61,7 +64,17 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     let certificates = has_tls.then(|| tls::load(settings, server.addresses(), keeping));
     let certificates = certificates.transpose()?;
     let admin = open_admin(settings, is_dev)?;
-    Ok(Opened { workers, files, server, certificates, admin, log, engine, code_cache })
+    Ok(Opened {
+        workers,
+        files,
+        server,
+        certificates,
+        admin,
+        log,
+        client_buckets,
+        engine,
+        code_cache,
+    })
 }
 
 /// Opens the directory to serve.

@@ -26,7 +26,7 @@ use crate::guest::release::deploy::{self, Deployer};
 use crate::guest::release::source::{Source, Watching};
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::validation::validate::validate;
-use crate::guest::{ActiveGuest, Engine, LoadedGuest};
+use crate::guest::{ActiveGuest, Ambient, Engine, LoadedGuest};
 use crate::helper::{Confinement, Spawner};
 use crate::http1::Http1;
 use crate::log::AccessLog;
@@ -60,7 +60,8 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         .transpose()?;
     diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
-    let Opened { workers, files, server, certificates, admin, log, engine, code_cache } = opened;
+    let Opened { workers, files, server, certificates, admin, log, .. } = opened;
+    let Opened { client_buckets, engine, code_cache, .. } = opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -83,6 +84,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let log = log.map(|(out, format)| AccessLog::to(out, format)).transpose();
     let pages = dev.as_ref().and(admin.as_ref());
     let service = Arc::new(Service {
+        ambient: Ambient::live(client_buckets),
         clients: settings.clients(),
         log: log.context("cannot start the access log")?,
         metrics: metrics.clone(),

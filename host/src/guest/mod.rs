@@ -23,6 +23,8 @@ pub mod release;
 pub mod runtime;
 pub mod validation;
 
+pub use decision::ambient::Ambient;
+pub use decision::client_buckets::ClientBuckets;
 pub use decision::request::{Facts, StatedFacts};
 pub use decision::{Candidate, Decision, Otherwise, Page};
 pub use default_guest::DEFAULT_GUEST;

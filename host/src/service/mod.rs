@@ -41,7 +41,7 @@ pub use response::{Body, Content, Response};
 
 use crate::clients::Clients;
 use crate::files::Files;
-use crate::guest::ActiveGuest;
+use crate::guest::{ActiveGuest, Ambient};
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
 
@@ -51,6 +51,8 @@ pub struct Service {
     pub files: Files,
     /// The guest that decides.
     pub guest: Arc<ActiveGuest>,
+    /// What it may know besides the request: the time, and how clients fall into buckets.
+    pub ambient: Ambient,
     /// Trusted proxies, and what one client may have.
     pub clients: Clients,
     /// The access log, if there is one.
@@ -66,7 +68,15 @@ pub struct Service {
 impl Service {
     /// Serves these files as this guest decides: to all clients alike, without log and metrics.
     pub fn new(files: Files, guest: Arc<ActiveGuest>) -> Service {
-        let (clients, https) = (Clients::default(), Https::default());
-        Service { files, guest, clients, log: None, metrics: None, https, page_script: None }
+        Service {
+            files,
+            guest,
+            ambient: Ambient::default(),
+            clients: Clients::default(),
+            log: None,
+            metrics: None,
+            https: Https::default(),
+            page_script: None,
+        }
     }
 }

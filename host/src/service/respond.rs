@@ -35,6 +35,7 @@ impl Service {
             scheme: record.scheme().unwrap_or(request.scheme),
             version: request.version,
             tls: request.tls,
+            ambient: &self.ambient,
         };
         let (worker, fields) = (request.peer.worker, request.fields_for_guest());
         let decided = self.guest.decide(worker, request.line, fields, facts).await;

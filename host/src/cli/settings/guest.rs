@@ -49,6 +49,14 @@ pub struct GuestSettings {
     #[arg(long, value_name = "COUNT", value_parser = rollback_after, hide_short_help = true)]
     pub rollback_after: Option<NonZeroU32>,
 
+    /// File with the key of the fact :client-bucket/N [default: a random key]
+    ///
+    /// At least 16 characters on one line. A guest that reads the fact gets one of N numbers for
+    /// each client; servers with the same key, and later runs, give a client the same one. A
+    /// random key lasts until the server stops.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub client_bucket_key: Option<PathBuf>,
+
     /// What a guest may use
     #[command(flatten)]
     pub limits: GuestLimitSettings,

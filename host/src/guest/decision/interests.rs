@@ -1,8 +1,9 @@
 //! What of a request, besides its line, a guest reads.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use innkeeper_cases::Fact;
+use innkeeper_cases::{Fact, FactNameError};
 
 use super::Field;
 use super::request::Facts;
@@ -25,8 +26,8 @@ pub(in crate::guest) struct Interests(Vec<Interest>);
 enum Interest {
     /// The header fields of this name, in lower case.
     Field(String),
-    /// A fact.
-    Fact(Fact),
+    /// A fact, with its name.
+    Fact(Fact, Cow<'static, str>),
 }
 
 /// Why a guest's interests are not accepted.
@@ -35,7 +36,7 @@ pub enum InterestsError {
     /// There are more than the limit.
     TooMany(usize),
     /// One is neither a field name nor a fact.
-    Name(String),
+    Name(String, FactNameError),
     /// The guest failed when it was asked.
     Failed(Failure),
 }
@@ -46,15 +47,11 @@ impl fmt::Display for InterestsError {
             InterestsError::TooMany(count) => {
                 write!(f, "the guest is interested in {count} fields; {MAX_INTERESTS} are allowed")
             }
-            InterestsError::Name(name) => {
-                let facts = Fact::ALL.map(|fact| format!("`{}`", fact.name())).join(", ");
-                write!(
-                    f,
-                    "the guest is interested in {:?}, which is neither a field name nor one of \
-                     the facts {facts}",
-                    text::beginning(name, SHOWN)
-                )
-            }
+            InterestsError::Name(name, error) => write!(
+                f,
+                "the guest is interested in {:?}, which is neither a field name nor a fact; {error}",
+                text::beginning(name, SHOWN)
+            ),
             InterestsError::Failed(failure) => {
                 write!(f, "the guest fails when it is asked for its interests: {failure}")
             }
@@ -71,9 +68,9 @@ impl Interests {
             return Err(InterestsError::TooMany(names.len()));
         }
         let interest = |name: String| match Fact::from_name(&name) {
-            Some(fact) => Ok(Interest::Fact(fact)),
-            None if is_token(&name) => Ok(Interest::Field(name.to_ascii_lowercase())),
-            None => Err(InterestsError::Name(name)),
+            Ok(fact) => Ok(Interest::Fact(fact, fact.name())),
+            Err(_) if is_token(&name) => Ok(Interest::Field(name.to_ascii_lowercase())),
+            Err(error) => Err(InterestsError::Name(name, error)),
         };
         names.into_iter().map(interest).collect::<Result<_, _>>().map(Interests)
     }
@@ -81,8 +78,8 @@ impl Interests {
     /// The names, fields in lower case.
     pub(in crate::guest) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|interest| match interest {
-            Interest::Field(name) => name,
-            Interest::Fact(fact) => fact.name(),
+            Interest::Field(name) => name.as_str(),
+            Interest::Fact(_, name) => name,
         })
     }
 
@@ -97,9 +94,9 @@ impl Interests {
             return Vec::new();
         }
         let facts = self.0.iter().filter_map(|interest| match interest {
-            Interest::Fact(fact) => {
+            Interest::Fact(fact, name) => {
                 let value = facts.value(*fact)?.into_owned().into_bytes();
-                Some(Field { name: fact.name().into(), value: value.into() })
+                Some(Field { name: name.clone(), value: value.into() })
             }
             Interest::Field(_) => None,
         });

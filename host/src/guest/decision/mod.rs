@@ -4,7 +4,9 @@
 //! A value of these types keeps the contract's rules (`rules` has checked them):
 //! what carries it out need not check them again.
 
+pub mod ambient;
 mod candidate;
+pub mod client_buckets;
 pub mod interests;
 pub mod request;
 pub mod rules;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use innkeeper_cases::Fact;
 
 use super::Field;
+use super::ambient::{Ambient, UNSTATED};
 use crate::http::{ClientCertificate, Scheme, Tls, TlsVersion, Version};
 
 /// A request, as far as the guest reads it.
@@ -28,12 +29,15 @@ pub struct Facts<'a> {
     pub version: Version,
     /// What TLS tells of the connection, if it has TLS.
     pub tls: Option<&'a Tls>,
+    /// The time, and how clients fall into buckets.
+    pub ambient: &'a Ambient,
 }
 
 impl Facts<'static> {
-    /// Those of a request by HTTP/1.1 on a plain connection.
+    /// Those of a request by HTTP/1.1 on a plain connection, at the time of a case.
     pub const fn plain(client: IpAddr) -> Facts<'static> {
-        Facts { client, scheme: Scheme::Http, version: Version::Http11, tls: None }
+        let (scheme, version) = (Scheme::Http, Version::Http11);
+        Facts { client, scheme, version, tls: None, ambient: &UNSTATED }
     }
 }
 
@@ -49,6 +53,10 @@ impl<'a> Facts<'a> {
             Fact::TlsServerName => self.tls?.server_name.as_deref()?.into(),
             Fact::ClientCertificate => (&*client()?.sha256).into(),
             Fact::ClientName => client()?.name.as_deref()?.into(),
+            Fact::Time(grain_s) => self.ambient.time_s(grain_s).to_string().into(),
+            Fact::ClientBucket(buckets) => {
+                self.ambient.bucket(self.client, buckets).to_string().into()
+            }
         })
     }
 }
@@ -64,37 +72,50 @@ pub struct StatedFacts {
     pub version: Version,
     /// What TLS tells of the connection, if it has TLS.
     pub tls: Option<Tls>,
+    /// The time, and the buckets of the client.
+    pub ambient: Ambient,
 }
 
 impl StatedFacts {
-    /// Those of a request by HTTP/1.1 on a plain connection.
+    /// Those of a request by HTTP/1.1 on a plain connection, at the time of a case.
     pub const fn plain(client: IpAddr) -> StatedFacts {
-        StatedFacts { client, scheme: Scheme::Http, version: Version::Http11, tls: None }
+        let (scheme, version) = (Scheme::Http, Version::Http11);
+        StatedFacts { client, scheme, version, tls: None, ambient: Ambient::unstated() }
     }
 
     /// As they are lent to a guest.
     pub fn lend(&self) -> Facts<'_> {
-        let &StatedFacts { client, scheme, version, ref tls } = self;
-        Facts { client, scheme, version, tls: tls.as_ref() }
+        let &StatedFacts { client, scheme, version, ref tls, ref ambient } = self;
+        Facts { client, scheme, version, tls: tls.as_ref(), ambient }
     }
 }
 
 impl From<&innkeeper_cases::Facts> for StatedFacts {
     fn from(facts: &innkeeper_cases::Facts) -> StatedFacts {
-        let text = |fact| facts.value(fact).map(Box::from);
+        let text = |fact| facts.value(fact).map(|value| value.into_owned().into_boxed_str());
         let tls = facts.is_tls().then(|| Tls {
-            version: named(TlsVersion::ALL, TlsVersion::name, facts.value(Fact::TlsVersion))
-                .unwrap_or(TlsVersion::Tls13),
+            version: named(
+                TlsVersion::ALL,
+                TlsVersion::name,
+                facts.value(Fact::TlsVersion).as_deref(),
+            )
+            .unwrap_or(TlsVersion::Tls13),
             server_name: text(Fact::TlsServerName),
             client: text(Fact::ClientCertificate)
                 .map(|sha256| ClientCertificate { sha256, name: text(Fact::ClientName) }),
         });
         StatedFacts {
             client: facts.client(),
-            scheme: named(Scheme::ALL, Scheme::name, facts.value(Fact::Scheme)).unwrap_or_default(),
-            version: named(Version::ALL, Version::alpn_name, facts.value(Fact::Protocol))
+            scheme: named(Scheme::ALL, Scheme::name, facts.value(Fact::Scheme).as_deref())
                 .unwrap_or_default(),
+            version: named(
+                Version::ALL,
+                Version::alpn_name,
+                facts.value(Fact::Protocol).as_deref(),
+            )
+            .unwrap_or_default(),
             tls,
+            ambient: Ambient::stated(facts),
         }
     }
 }
@@ -121,8 +142,10 @@ mod tests {
         let mut stated = innkeeper_cases::Facts::default();
         let check = |stated: &innkeeper_cases::Facts| {
             let facts = StatedFacts::from(stated);
-            for fact in Fact::ALL {
-                assert_eq!(facts.lend().value(fact).as_deref(), stated.value(fact), "{fact:?}");
+            let numbered = [":time/1", ":time/60", ":client-bucket/2", ":client-bucket/1000"];
+            let numbered = numbered.map(|name| Fact::from_name(name).expect("a fact"));
+            for fact in Fact::PLAIN.into_iter().chain(numbered) {
+                assert_eq!(facts.lend().value(fact), stated.value(fact), "{fact:?}");
             }
         };
         check(&stated);
@@ -131,11 +154,13 @@ mod tests {
             (Fact::TlsServerName, "a.example"),
             (Fact::ClientName, "alice"),
             (Fact::ClientCertificate, hex.as_str()),
+            (Fact::from_name(":time/60").expect("a fact"), "1735700040"),
+            (Fact::from_name(":client-bucket/1000").expect("a fact"), "999"),
         ] {
             stated.state(fact, value).expect("a fact");
             check(&stated);
         }
-        for fact in Fact::ALL {
+        for fact in Fact::PLAIN {
             for value in fact.choices() {
                 stated.state(fact, value).expect("a fact");
                 check(&stated);
