@@ -1,7 +1,7 @@
-//! Builds the default guest for wasm, so that it can be embedded in the binary
-//! and `cargo build` is the whole set-up.
+//! Builds the guests of this program for wasm, so that they can be embedded in the binary
+//! and `cargo build` is the whole set-up: the default one, and the one that reads rules.
 //!
-//! The guest is built by a cargo of its own, in a target folder of its own: this
+//! They are built by a cargo of its own, in a target folder of its own: this
 //! script runs while the outer cargo holds the lock on the usual one.
 
 use std::path::{Path, PathBuf};
@@ -22,28 +22,63 @@ fn main() -> ExitCode {
         "../Cargo.toml",
         "../guest/Cargo.toml",
         "../guest/build.rs",
+        "../guest/rules",
         "../guest/src",
         "../wit",
     ] {
         println!("cargo::rerun-if-changed={source}");
     }
-    match build_guest() {
-        Ok(component) => {
-            println!("cargo::rustc-env=INNKEEPER_DEFAULT_GUEST={}", component.display());
-            ExitCode::SUCCESS
-        }
-        Err(problem) => {
-            println!("cargo::error={problem}");
-            ExitCode::FAILURE
+    if let Err(problem) = ensure_target() {
+        println!("cargo::error={problem}");
+        return ExitCode::FAILURE;
+    }
+    for guest in GUESTS {
+        match build(&guest) {
+            Ok(component) => {
+                println!("cargo::rustc-env={}={}", guest.variable, component.display())
+            }
+            Err(problem) => {
+                println!("cargo::error={problem}");
+                return ExitCode::FAILURE;
+            }
         }
     }
+    ExitCode::SUCCESS
 }
 
-/// Builds the default guest and gives the path of its component.
-fn build_guest() -> Result<PathBuf, String> {
-    ensure_target()?;
+/// A guest of this program.
+struct Guest {
+    /// What it is called in messages.
+    name: &'static str,
+    /// Its folder, from here.
+    folder: &'static str,
+    /// The file that cargo makes of it.
+    module: &'static str,
+    /// The variable that holds the path of its component while the program is compiled.
+    variable: &'static str,
+}
+
+/// They are built one after the other, as a feature of the first is off in the second.
+const GUESTS: [Guest; 2] = [
+    Guest {
+        name: "the default guest",
+        folder: "../guest",
+        module: "innkeeper_guest.wasm",
+        variable: "INNKEEPER_DEFAULT_GUEST",
+    },
+    Guest {
+        name: "the guest of rules",
+        folder: "../guest/rules",
+        module: "innkeeper_rules.wasm",
+        variable: "INNKEEPER_RULES_GUEST",
+    },
+];
+
+/// Builds a guest and gives the path of its component.
+fn build(guest: &Guest) -> Result<PathBuf, String> {
+    let Guest { name, folder, module, .. } = guest;
     let target_dir = Path::new(&variable("OUT_DIR")?).join("guest");
-    let manifest = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../guest/Cargo.toml");
+    let manifest = Path::new(&variable("CARGO_MANIFEST_DIR")?).join(folder).join("Cargo.toml");
     let mut cargo = Command::new(variable("CARGO")?);
     cargo
         .args(["build", "--locked", "--lib", "--target", TARGET])
@@ -63,15 +98,14 @@ fn build_guest() -> Result<PathBuf, String> {
     ] {
         cargo.env_remove(name);
     }
-    let status = cargo
-        .status()
-        .map_err(|error| format!("cannot run cargo to build the default guest: {error}"))?;
+    let status =
+        cargo.status().map_err(|error| format!("cannot run cargo to build {name}: {error}"))?;
     if !status.success() {
-        return Err("the default guest does not build; cargo says why above".to_owned());
+        return Err(format!("{name} does not build; cargo says why above"));
     }
-    let module = target_dir.join(TARGET).join(PROFILE).join("innkeeper_guest.wasm");
-    let component = Path::new(&variable("OUT_DIR")?).join("guest.component.wasm");
-    wrap(&module, &component).map_err(|error| format!("the default guest: {error:#}"))?;
+    let module = target_dir.join(TARGET).join(PROFILE).join(module);
+    let component = module.with_extension("component.wasm");
+    wrap(&module, &component).map_err(|error| format!("{name}: {error:#}"))?;
     Ok(component)
 }
 

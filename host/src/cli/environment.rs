@@ -14,7 +14,7 @@ const SEPARATOR: char = ';';
 
 /// Variables that others set, behind the prefix: Kubernetes describes a service that is called
 /// innkeeper by the first two, and the project's own tests and build have the rest.
-const OF_OTHERS: [&str; 4] = ["SERVICE_", "PORT", "TEST_", "DEFAULT_GUEST"];
+const OF_OTHERS: [&str; 5] = ["SERVICE_", "PORT", "TEST_", "DEFAULT_GUEST", "RULES_GUEST"];
 
 /// The variables whose names begin with `INNKEEPER_`.
 #[derive(Debug, Default)]

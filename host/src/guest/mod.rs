@@ -27,7 +27,7 @@ pub use decision::ambient::Ambient;
 pub use decision::client_buckets::ClientBuckets;
 pub use decision::request::{Facts, StatedFacts};
 pub use decision::{Candidate, Decision, Otherwise, Page};
-pub use default_guest::DEFAULT_GUEST;
+pub use default_guest::{DEFAULT_GUEST, RULES_GUEST};
 pub use digest::{Digest, Identity};
 pub use failure::Failure;
 pub use load_error::LoadError;
