@@ -11,7 +11,9 @@ use tempfile::TempDir;
 
 use crate::fixture::{default_guest, site};
 use crate::running::{PROGRAM, Program, serving, workspace};
-use crate::wat_guest::{decides_nonsense, module, redirecting, replying, replying_with};
+use crate::wat_guest::{
+    configurable, decides_nonsense, module, redirecting, replying, replying_with,
+};
 
 /// What a command ended with.
 struct Ended {
@@ -384,6 +386,53 @@ fn what_was_compiled_ahead_is_what_the_server_loads() {
     assert_eq!(refused.code, 1);
     let nowhere = run(folder.path(), &["compile", "--code-cache", "off"]);
     assert!(nowhere.errors.contains("name one with --code-cache"), "{}", nowhere.errors);
+}
+
+#[test]
+fn baked_guest_is_one_file_that_serves() {
+    let folder = folder(&[]);
+    let path = |name: &str| folder.path().join(name);
+    let module = configurable("", "", "");
+    let mut component = wit_component::ComponentEncoder::default().module(&module).unwrap();
+    fs::write(path("module.wasm"), module).unwrap();
+    fs::write(path("component.wasm"), component.encode().unwrap()).unwrap();
+    fs::write(path("data.txt"), "a table").unwrap();
+    for guest in ["module.wasm", "component.wasm"] {
+        let baked = run(folder.path(), &["bake", guest, "data.txt", "-o", "baked.wasm"]);
+        assert_eq!(baked.code, 0, "{}", baked.errors);
+        let said = format!("is {guest} with data.txt in one file");
+        assert!(
+            baked.out.starts_with("baked.wasm (") && baked.out.contains(&said),
+            "{}",
+            baked.out
+        );
+        let arguments = ["explain", "--root", ".", "baked.wasm", "GET / HTTP/1.1"];
+        let explained = run(folder.path(), &arguments);
+        assert_eq!(value(&explained.out, "decision"), "reply 200 \"a table\"");
+        assert_eq!(run(folder.path(), &["check", "baked.wasm"]).code, 0);
+    }
+    let site = site();
+    let mut command = serving(&site.path().join("root"), &[]);
+    command.arg("--guest").arg(path("baked.wasm"));
+    assert_eq!(Program::start(command, 1).get("/").text(), "a table");
+    let before = fs::read(path("baked.wasm")).unwrap();
+    for (guest, data, output, problem) in [
+        ("default.wasm", "data.txt", "baked.wasm", "the guest takes no data"),
+        ("baked.wasm", "data.txt", "new.wasm", "holds its data already"),
+        ("module.wasm", "data.txt", "module.wasm", "module.wasm would be replaced"),
+        ("module.wasm", "data.txt", "data.txt", "data.txt would be replaced"),
+        ("module.wasm", "none.txt", "new.wasm", "none.txt"),
+        ("none.wasm", "data.txt", "new.wasm", "none.wasm"),
+        ("module.wasm", "data.txt", "no/new.wasm", "cannot write no/new.wasm"),
+        ("module.wasm", "data.txt", "/dev/null", "not a regular file"),
+    ] {
+        let refused = run(folder.path(), &["bake", guest, data, "-o", output]);
+        assert_eq!(refused.code, 1, "{}", refused.errors);
+        assert!(refused.errors.contains(problem), "{problem}: {}", refused.errors);
+        assert_eq!(refused.errors.trim_end().lines().count(), 1, "{}", refused.errors);
+    }
+    assert_eq!(fs::read(path("baked.wasm")).unwrap(), before);
+    assert!(!path("new.wasm").exists());
 }
 
 #[test]

@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::command::{
-    CheckArguments, CompileArguments, DevArguments, ExplainArguments, NewArguments, TestArguments,
+    BakeArguments, CheckArguments, CompileArguments, DevArguments, ExplainArguments, NewArguments,
+    TestArguments,
 };
 use super::settings::Settings;
 use super::values::admin_address;
@@ -68,6 +69,8 @@ pub enum Command {
     Check(CheckArguments),
     /// Compile a guest before the start that needs it
     Compile(CompileArguments),
+    /// Make one guest of a guest and its data
+    Bake(BakeArguments),
     /// Show the response to one request, and its reasons
     Explain(ExplainArguments),
     /// Serve while a guest is edited: build, validate, replace, and reload pages

@@ -128,6 +128,24 @@ impl CompileArguments {
     }
 }
 
+/// `innkeeper bake`
+#[derive(Debug, Args)]
+pub struct BakeArguments {
+    /// The guest
+    pub guest: PathBuf,
+
+    /// Data that it is configured with
+    pub data: PathBuf,
+
+    /// Where the guest that holds its data is written
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// What the guest may use
+    #[command(flatten)]
+    pub limits: GuestLimitSettings,
+}
+
 /// `innkeeper explain`
 #[derive(Debug, Args)]
 #[command(allow_missing_positional = true)]

@@ -21,8 +21,8 @@ mod values;
 
 pub use arguments::{Arguments, Command};
 pub use command::{
-    CheckArguments, CompileArguments, DevArguments, ExplainArguments, Language, NewArguments,
-    OutcomeFormat, TestArguments,
+    BakeArguments, CheckArguments, CompileArguments, DevArguments, ExplainArguments, Language,
+    NewArguments, OutcomeFormat, TestArguments,
 };
 pub use effective::EffectiveSetting;
 pub use error::ConfigError;

@@ -9,12 +9,14 @@
 //! - [`mod@test`]: run cases against a guest.
 //! - [`check`]: describe a guest, measure it, and validate it.
 //! - [`compile`]: compile a guest ahead of time.
+//! - [`bake`]: make one guest of a guest and its data; `output_file`: a file is written.
 //! - [`explain`]: show the response to one request.
 //! - [`new`]: create a project for a guest.
 //! - [`health`]: ask a server for its health.
 //! - `documentation`: completions and the manual page.
 //! - `engine` and `guest`: what several of them need to run a guest.
 
+pub mod bake;
 pub mod check;
 pub mod check_config;
 mod check_tls;
@@ -31,6 +33,7 @@ mod lifecycle;
 mod listeners;
 pub mod new;
 mod open;
+mod output_file;
 mod sandbox;
 pub mod serve;
 mod signals;
@@ -61,6 +64,7 @@ pub fn run(configuration: &Configuration) -> anyhow::Result<ExitCode> {
         Some(Command::Test(arguments)) => test::run(arguments),
         Some(Command::Check(arguments)) => check::run(arguments),
         Some(Command::Compile(arguments)) => compile::run(arguments),
+        Some(Command::Bake(arguments)) => bake::run(arguments),
         Some(Command::Explain(arguments)) => explain::run(arguments),
         Some(Command::Health { admin }) => health::run(admin),
         Some(Command::Completions { shell }) => documentation::completions(*shell),
