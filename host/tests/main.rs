@@ -26,7 +26,7 @@
 //! - `handshakes`: what TLS handshakes are bounded by. `tls_stream`: content over TLS.
 //! - `configuration`: guests that are configured by data.
 //! - `contract`: guests of every published version of the contract go on working.
-//! - `swaps`: guests that are replaced while they serve. `compiler`: the processes that compile
+//! - `swaps`: guests that are replaced while they serve; `data`: data of guests, too. `compiler`: the processes that compile
 //!   them. `dev`: `innkeeper dev`.
 //!
 //! The program:
@@ -73,6 +73,7 @@ mod commands;
 mod compiler;
 mod configuration;
 mod contract;
+mod data;
 mod dev;
 mod documents;
 mod escaping;

@@ -1,6 +1,7 @@
 //! `innkeeper check GUEST`: what a guest is, what it costs, whether it is fit.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use crate::guest::release::source::Offer;
 use crate::guest::runtime::contract::INTERFACE;
 use crate::guest::runtime::program::Cost;
 use crate::guest::validation::check::{FACTS, MEASURED_LINE, check};
-use crate::guest::{Engine, LoadedGuest};
+use crate::guest::{Digest, Engine, LoadedGuest};
 use crate::helper::Helpers;
 use crate::text::escaped;
 
@@ -45,6 +46,12 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     print("digest", format_args!("sha256:{:#}", guest.digest()))?;
     let (form, size) = (guest.form(), offer.guest.len());
     print("form", format_args!("{form}, {} ({size} bytes)", ByteSize(size as u64)))?;
+    if let Some(data) = &offer.data {
+        let (size, digest) = (data.bytes.len(), Digest::of(&data.bytes));
+        let path = offer.data_path().unwrap_or(Path::new("")).display();
+        let shown = ByteSize(size as u64);
+        print("data", format_args!("{path}, {shown} ({size} bytes), sha256:{digest:#}"))?;
+    }
     print("world", format_args!("{INTERFACE}"))?;
     let imports = list(guest.imports().iter().map(String::as_str).collect());
     let inert = if guest.imports().is_empty() { "" } else { " (calling one traps)" };
