@@ -4,6 +4,10 @@
 //! - [`Rules`]: a table made ready to decide by.
 //! - [`explain`]: which rules made a decision.
 //! - [`problem`]: why a table cannot be obeyed.
+//! - [`redirects_file`] and [`headers_file`]: the files of Netlify and Cloudflare Pages.
+//! - [`lines`]: what both have in common.
+//! - [`checks`]: what a rule may say, wherever it is written.
+//! - [`fault`]: what is wrong with a rule as it was written.
 //!
 //! Inside, in the order of a decision: `ask` (the request, parsed), `access`, `cors`, `passwords`,
 //! `routes`, `pages`, `headers`. They share `pattern_set` (patterns, of which those that match are
@@ -11,16 +15,21 @@
 
 mod access;
 mod ask;
+pub mod checks;
 mod cors;
 mod engine;
 pub mod explain;
+pub mod fault;
 mod headers;
+pub mod headers_file;
 mod host;
 mod index;
+pub mod lines;
 mod pages;
 mod passwords;
 mod pattern_set;
 pub mod problem;
+pub mod redirects_file;
 mod routes;
 pub mod table;
 mod target;

@@ -88,7 +88,7 @@ fn all_mistakes_of_a_file_are_told_with_their_lines() {
 fn mistakes_say_what_to_write() {
     for (key, text, told) in [
         (Key::Header, "/* X: y", "write 'PATTERN: Name: value'"),
-        (Key::Redirect, "/a", "write FROM TO"),
+        (Key::Redirect, "/a", "no target"),
         (Key::Redirect, "/a /b\n/c /d", "one line"),
         (Key::CleanUrls, "sometimes", "write never, always or either"),
         (Key::Spa, "../x", "write its path below the root"),

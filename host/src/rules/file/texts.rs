@@ -238,6 +238,9 @@ fn header(text: &str) -> Result<Part, Problem> {
         None => (text, false),
     };
     let (paths, field) = text.split_once(": ").ok_or(FORM)?;
+    if !field.contains(':') {
+        return Err(FORM.into());
+    }
     let block = format!("{}\n  {}\n", paths.trim(), field.trim());
     let mut part = site::headers(block.as_bytes()).map_err(first)?;
     match part.table.headers.as_mut_slice() {
