@@ -172,12 +172,17 @@ fn try_alone(command: &Command, begin: &[OsString], flags: &[OsString]) -> Resul
     command.clone().try_get_matches_from(all).map(drop).map_err(|error| reason(&error))
 }
 
+/// The flag of a key in `[rules]`.
+fn flag_of(key: &str) -> String {
+    if key == "file" { "--rules".to_owned() } else { format!("--{key}") }
+}
+
 /// Where the values in `[rules]` come from.
 fn rule_origins(effective: &[EffectiveSetting], file: Option<&ConfigFile>) -> Vec<RuleOrigin> {
     let of_rules = effective.iter().filter(|setting| setting.key.table.as_deref() == Some("rules"));
     let origin = |setting: &EffectiveSetting| {
         let (source, lines) = match &setting.origin {
-            Origin::CommandLine => (format!("--{}", setting.key.name), Vec::new()),
+            Origin::CommandLine => (flag_of(&setting.key.name), Vec::new()),
             Origin::Environment(name) => (name.clone(), Vec::new()),
             Origin::File(path) => {
                 let lines = file.map(|file| file.lines(&setting.key)).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::text::escaped;
 pub fn run(arguments: &BakeArguments) -> anyhow::Result<ExitCode> {
     let BakeArguments { guest, data, output, limits } = arguments;
     let (name, offer) = read_or_default(Some(guest), Some(data), &[])?;
-    let engine = start_for_trial(limits, start_helpers(Some(guest))?)?;
+    let engine = start_for_trial(limits, start_helpers(true)?)?;
     bake(&name, &offer, engine, output, &[guest, data])
 }
 

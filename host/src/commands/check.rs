@@ -28,7 +28,7 @@ const SAMPLING: Duration = Duration::from_secs(1);
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let (name, offer) =
         read_or_default(arguments.guest.as_deref(), arguments.data.as_deref(), &arguments.cases)?;
-    let helpers = start_helpers(arguments.guest.as_deref())?;
+    let helpers = start_helpers(arguments.guest.is_some())?;
     let engine = start_for_trial(&arguments.limits, helpers.clone())?;
     let began = Instant::now();
     let guest = load(&name, &offer, engine)?;

@@ -16,13 +16,14 @@ use super::check_tls;
 use super::client_buckets;
 use super::engine::{self, Compilation};
 use super::findings::Findings;
-use super::guest::{name, source_with};
+use super::guest::{GuestSource, name, source_with};
 use super::listeners::{self, Listeners, overlap};
 use super::open::{open_root, read_access, token_has_an_address};
 use super::stdout::print;
 use super::worst_case;
 use crate::admin::access::Access;
 use crate::cli::Settings;
+use crate::files::Files;
 use crate::guest::Engine;
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::validation::cases::CaseFile;
@@ -61,10 +62,14 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
 }
 
 fn check_root(settings: &Settings) -> anyhow::Result<String> {
-    let (options, sizes) = (settings.file_options(), settings.cache.sizes());
-    open_root(&settings.root, options, sizes, settings.worker_count())?;
+    root(settings)?;
     let absolute = std::path::absolute(&settings.root);
     Ok(absolute.as_ref().unwrap_or(&settings.root).display().to_string())
+}
+
+fn root(settings: &Settings) -> anyhow::Result<Files> {
+    let (options, sizes) = (settings.file_options(), settings.cache.sizes());
+    open_root(&settings.root, options, sizes, settings.worker_count())
 }
 
 /// Gives the addresses that count.
@@ -139,12 +144,14 @@ fn check_guest(settings: &Settings, findings: &mut Findings) -> anyhow::Result<(
 
 /// Nothing that was compiled or validated before is used, and nothing of it is kept.
 fn validate_guest(settings: &Settings, cases: &[PathBuf]) -> anyhow::Result<String> {
-    let source = source_with(settings, cases)?;
+    let files = root(settings)?;
+    let GuestSource { source, rules, .. } = source_with(settings, &files, cases)?;
     let offer = source.read()?;
     let name = name(&*source, &offer);
     let workers = settings.worker_count();
     let prepared = engine::prepare(settings.guest_limits(), workers, Compilation::Whole)?;
-    let helpers = engine::start_helpers(settings.guest.file.as_deref())?;
+    let has_rules = rules.is_some_and(|rules| rules.exist());
+    let helpers = engine::start_helpers(settings.guest.file.is_some() || has_rules)?;
     let engine: Engine = engine::start(prepared)?;
     let engine = Arc::new(engine::with_helpers(engine, &settings.guest.limits, helpers));
     let Validated { guest, report, compile, check } =

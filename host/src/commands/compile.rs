@@ -20,7 +20,8 @@ pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
     let guest = arguments.guest.as_deref();
     let (name, offer) = read_or_default(guest, arguments.data.as_deref(), &[])?;
     let cache = CodeCache::open(&folder).map_err(|problem| anyhow!(problem))?;
-    let engine = start_for_trial(&arguments.limits, start_helpers(guest)?)?.keeping_code(cache);
+    let engine =
+        start_for_trial(&arguments.limits, start_helpers(guest.is_some())?)?.keeping_code(cache);
     let began = Instant::now();
     let guest = load(&name, &offer, engine)?;
     print(format_args!(

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use rustix::process::{Resource, getrlimit};
@@ -63,13 +62,13 @@ pub(super) fn start_spawner(confinement: Confinement) -> anyhow::Result<Spawner>
     )
 }
 
-/// Starts what compiles this guest. The built-in one needs nothing.
-pub(super) fn start_helpers(guest: Option<&Path>) -> anyhow::Result<Option<Helpers>> {
-    let attend = |_| {
+/// Starts what compiles a guest, unless it is the built-in one without rules, which needs nothing.
+pub(super) fn start_helpers(is_needed: bool) -> anyhow::Result<Option<Helpers>> {
+    let attend = || {
         let helpers = start_spawner(Confinement::Sandbox)?.attend();
         helpers.context("cannot start the thread that listens to helpers")
     };
-    guest.map(attend).transpose()
+    is_needed.then(attend).transpose()
 }
 
 /// Starts an engine to try a guest on.

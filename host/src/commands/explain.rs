@@ -36,7 +36,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let guest = arguments.guest.as_deref();
     let (name, offer) = read_or_default(guest, arguments.data.as_deref(), &[])?;
     let generation =
-        load(&name, &offer, start_for_trial(&arguments.limits, start_helpers(guest)?)?)?;
+        load(&name, &offer, start_for_trial(&arguments.limits, start_helpers(guest.is_some())?)?)?;
     let digest = generation.digest();
     let guest = ActiveGuest::new(Arc::new(generation), FailurePolicy::default());
     let stated = arguments.request_facts().context("--fact")?;

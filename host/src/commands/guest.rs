@@ -5,24 +5,47 @@ use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 
+use super::rules;
 use crate::cli::Settings;
+use crate::files::Files;
+use crate::guest::origin::Origin;
 use crate::guest::release::guest_files::{self, GuestFiles};
 use crate::guest::release::source::{Offer, Source};
 use crate::guest::{Engine, LoadedGuest};
+use crate::rules::RulesSource;
 
-/// Where the guests of a server come from.
-pub(super) fn source(settings: &Settings) -> anyhow::Result<Arc<dyn Source>> {
-    source_with(settings, &settings.guest.cases)
+/// Where the guests of a server come from: the guest that is named, or rules.
+pub(super) struct GuestSource {
+    /// Whichever it is.
+    pub(super) source: Arc<dyn Source>,
+    /// The rules, if it is that.
+    pub(super) rules: Option<Arc<RulesSource>>,
+    /// The files that are opened by their names.
+    pub(super) by_name: Vec<PathBuf>,
+}
+
+/// Where the guests of a server come from. Its root is open.
+pub(super) fn source(settings: &Settings, files: &Files) -> anyhow::Result<GuestSource> {
+    source_with(settings, files, &settings.guest.cases)
 }
 
 /// Where they come from, with these cases.
 pub(super) fn source_with(
     settings: &Settings,
+    files: &Files,
     cases: &[PathBuf],
-) -> anyhow::Result<Arc<dyn Source>> {
+) -> anyhow::Result<GuestSource> {
     let guest = &settings.guest;
-    let source = named(guest.file.as_deref(), guest.data.as_deref(), cases)?;
-    Ok(Arc::new(source))
+    rules::excludes_guest(guest.file.as_deref(), guest.data.as_deref(), &settings.rules)?;
+    if guest.file.is_some() || guest.data.is_some() {
+        let source = named(guest.file.as_deref(), guest.data.as_deref(), cases)?;
+        let by_name = source.paths();
+        return Ok(GuestSource { source: Arc::new(source), rules: None, by_name });
+    }
+    let files = rules::files(&settings.rules, Some((&settings.root, files)));
+    let source = Arc::new(RulesSource::new(files, cases.to_vec()));
+    let by_name = source.by_name();
+    Ok(GuestSource { source: Arc::clone(&source) as _, rules: Some(source), by_name })
 }
 
 /// Reads the guest that a command names, or gives the built-in one, with its name for messages.
@@ -38,7 +61,9 @@ pub(super) fn read_or_default(
 
 /// The name of what a source offers, for messages.
 pub(super) fn name(source: &dyn Source, offer: &Offer) -> String {
-    let Some(name) = source.name() else { return "the built-in guest".to_owned() };
+    let Some(name) = source.name().filter(|_| offer.origin != Origin::BuiltIn) else {
+        return "the built-in guest".to_owned();
+    };
     let data = offer.data_path().map(|path| path.display().to_string());
     guest_files::shown(&name, data.as_deref()).into_owned()
 }

@@ -14,7 +14,7 @@
 //! - [`new`]: create a project for a guest.
 //! - [`health`]: ask a server for its health.
 //! - `documentation`: completions and the manual page.
-//! - `engine` and `guest`: what several of them need to run a guest.
+//! - `engine`, `guest` and `rules`: what several of them need to run a guest.
 
 pub mod bake;
 pub mod check;
@@ -34,6 +34,7 @@ mod listeners;
 pub mod new;
 mod open;
 mod output_file;
+mod rules;
 mod sandbox;
 pub mod serve;
 mod signals;

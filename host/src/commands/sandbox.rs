@@ -8,7 +8,6 @@ use anyhow::{Context, anyhow};
 
 use crate::cli::Settings;
 use crate::cli::settings::log::AccessLog;
-use crate::guest::release::source::Source;
 use crate::helper;
 use crate::sandbox::opener::{How, Named};
 use crate::sandbox::{self, Needs, Refusals, Role, Sandbox, SandboxError};
@@ -16,9 +15,9 @@ use crate::tls::certificates::Store;
 
 /// The files that are opened again by their names: the guest, its data and cases, and certificates with
 /// their keys, which others replace, and the log, which is moved away.
-fn named(settings: &Settings, source: &dyn Source, certificates: Option<&Store>) -> Vec<Named> {
+fn named(settings: &Settings, by_name: &[PathBuf], certificates: Option<&Store>) -> Vec<Named> {
     let certificates = certificates.into_iter().flat_map(|store| store.options().files());
-    let read = source.paths().into_iter();
+    let read = by_name.iter().cloned();
     let read = read.chain(certificates.map(Path::to_owned));
     let has_log = settings.log.access != AccessLog::Off;
     let append = settings.log.access_file.iter().filter(|_| has_log);
@@ -29,11 +28,11 @@ fn named(settings: &Settings, source: &dyn Source, certificates: Option<&Store>)
 /// Enters the sandbox: to be called when all is open, and before there are threads.
 pub(super) fn enter(
     settings: &Settings,
-    source: &dyn Source,
+    by_name: &[PathBuf],
     certificates: Option<&Store>,
     code_cache: Option<&Path>,
 ) -> anyhow::Result<Sandbox> {
-    let files = named(settings, source, certificates);
+    let files = named(settings, by_name, certificates);
     let by_name = files.iter().map(|(path, _)| path.clone()).collect();
     if !files.is_empty() {
         helper::start_opener(files).context(

@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use tokio::sync::{Semaphore, watch};
 
 use super::engine::{self, start_spawner};
-use super::guest::{name, source};
+use super::guest::{GuestSource, name, source};
 use super::lifecycle::{Lifecycle, Stopped};
 use super::open::{Opened, open};
 use super::sandbox;
@@ -22,6 +22,7 @@ use crate::dev::sources::Sources;
 use crate::dev::{self, Dev};
 use crate::diagnostics;
 use crate::disk;
+use crate::guest::origin::Origin;
 use crate::guest::release::deploy::{self, Deployer};
 use crate::guest::release::source::{Source, Watching};
 use crate::guest::runtime::code_cache::CodeCache;
@@ -45,18 +46,19 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
 pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<ExitCode> {
     let started = (Instant::now(), SystemTime::now());
     let dev = sources.as_ref().map(|_| Dev::new());
-    let source = source(settings)?;
     let opened = open(settings, dev.is_some())?;
+    let GuestSource { source, rules, by_name } = source(settings, &opened.files)?;
     let confinement =
         if settings.sandbox.disabled { Confinement::None } else { Confinement::Sandbox };
     // Without another guest there is nothing to compile but the built-in one.
-    let may_compile = settings.guest.file.is_some() || opened.admin.is_some();
+    let has_rules = rules.as_ref().is_some_and(|rules| rules.exist());
+    let may_compile = settings.guest.file.is_some() || has_rules || opened.admin.is_some();
     let spawner = may_compile.then(|| start_spawner(confinement)).transpose()?;
     // A build runs programs.
     let has_sandbox = !settings.sandbox.disabled && dev.is_none();
     let code_cache = opened.code_cache.as_ref().map(CodeCache::path);
     let sandbox = has_sandbox
-        .then(|| sandbox::enter(settings, &*source, opened.certificates.as_deref(), code_cache))
+        .then(|| sandbox::enter(settings, &by_name, opened.certificates.as_deref(), code_cache))
         .transpose()?;
     diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
@@ -210,7 +212,7 @@ fn first_guest(
     let offer = source.read()?;
     let mut validated = validate(engine, &offer)
         .map_err(|error| anyhow!("{} is rejected: {error}", name(source, &offer)))?;
-    if let Some(file) = source.name() {
+    if let Some(file) = source.name().filter(|_| offer.origin != Origin::BuiltIn) {
         let data = offer.data_path().map(|path| path.display().to_string());
         deploy::log_first(&validated, &file, data.as_deref());
     }

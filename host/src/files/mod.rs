@@ -20,6 +20,7 @@
 //! - `preload`: holds small files in memory; [`mod@read`]: reads a part of a file.
 //! - `options`, `found`, [`content`], [`kept_fields`]: the settings of a root, and what is found
 //!   beneath it.
+//! - `root_reader`: reads small files beneath it, for rules.
 //! - `root_monitor`: whether the root is still where it was.
 
 // Public for `host/fuzz`, which holds it against a reference; everyone else goes by `Files`.
@@ -50,6 +51,7 @@ mod read;
 mod resolver;
 mod root_id;
 mod root_monitor;
+mod root_reader;
 mod siblings;
 pub mod validators;
 mod walk;
@@ -65,3 +67,4 @@ pub use open_file_cache::OPEN_FILES;
 pub use options::{Links, Options, Resolver};
 pub use preload::SMALL_BYTES;
 pub use read::read;
+pub use root_reader::RootReader;

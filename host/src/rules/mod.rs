@@ -2,20 +2,29 @@
 //! decides by rules.
 //!
 //! - [`file`](mod@file): a file of rules, and single rules in its form, as flags have them.
-//! - [`Key`]: what a rule is about.
-//! - [`Cookie`]: one that lets its client pass.
+//!   - [`Key`]: what a rule is about; [`Cookie`]: one that lets its client pass.
 //! - `site`: `_redirects` and `_headers` in the root.
+//! - `users`: files of passwords.
 //! - [`part`]: the rules of one source, and how those of several become one table.
-//! - [`problem`]: what is wrong with a rule, and where.
+//! - [`gather`]: reads all of them.
+//! - [`source`]: rules as a source of guests.
+//! - [`problem`]: what is wrong with a rule, and where; [`error`]: why rules are not accepted.
 
 mod cookie;
+pub mod error;
 pub mod file;
+pub mod gather;
 mod key;
 pub mod part;
 pub mod problem;
 mod site;
+pub mod source;
+mod users;
 
 pub use cookie::Cookie;
+pub use error::RulesError;
+pub use gather::{Count, Gathered, RuleFiles, Site};
 pub use key::Key;
 pub use part::Part;
 pub use problem::Problem;
+pub use source::RulesSource;

@@ -114,6 +114,17 @@ pub struct Named {
     pub part: Part,
 }
 
+impl Named {
+    /// The line of its first rule; 0 if it has none.
+    pub fn line(&self) -> u32 {
+        let mut first = None;
+        each_place(&mut self.part.clone(), |place| {
+            first.get_or_insert(place.line);
+        });
+        first.unwrap_or_default()
+    }
+}
+
 /// Who passes maintenance, and when others should come again, whichever rule closes the site.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passing {

@@ -7,6 +7,15 @@ use innkeeper_guest::rules::{headers_file, redirects_file};
 use super::part::Part;
 use super::problem::Problem;
 
+/// The files.
+pub(super) const NAMES: [&str; 2] = ["_redirects", "_headers"];
+
+/// What reads each.
+pub(super) const PARSERS: [Parser; 2] = [redirects, headers];
+
+/// Reads the bytes of a file.
+type Parser = fn(&[u8]) -> Result<Part, Vec<Problem>>;
+
 /// Reads the text of `_redirects`.
 pub(super) fn redirects(bytes: &[u8]) -> Result<Part, Vec<Problem>> {
     let routes = redirects_file::parse(bytes, 0).map_err(|faults| problems(&faults))?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::values::{cookie, rule_network, rules, time};
+use crate::rules::error::place;
 use crate::rules::part::{Named, Passing};
 use crate::rules::{Cookie, Key, Part};
 
@@ -168,9 +169,13 @@ impl RulesSettings {
         parts.into_iter().flat_map(with_source).filter(|named| !named.part.is_empty()).collect()
     }
 
-    /// Whether a flag or its key states rules, or names a file of them.
-    pub fn is_stated(&self) -> bool {
-        !self.files.is_empty() || !self.named().is_empty()
+    /// The flags, variables and files that state rules, or name files of them.
+    pub fn stated(&self) -> impl Iterator<Item = String> {
+        let origin = self.origins.iter().find(|origin| origin.key == "file");
+        let files = origin.map_or("--rules", |origin| &origin.source).to_owned();
+        let files = (!self.files.is_empty()).then_some(files);
+        let named = self.named().into_iter().map(|named| place(&named.source, named.line()));
+        files.into_iter().chain(named)
     }
 
     /// Who passes maintenance, and when others should come again.

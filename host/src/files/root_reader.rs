@@ -1,0 +1,68 @@
+//! Reads small files of a root by their names, for rules that a site brings along.
+
+use std::io;
+use std::sync::Arc;
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+use super::beneath::{Patience, Root};
+use super::lookup::Files;
+use crate::named_file::{self, NamedFileError};
+
+/// Reads files beneath one root: the directory that is served, also where its path leads to
+/// another one by now.
+#[derive(Clone)]
+pub struct RootReader(Arc<Root>);
+
+impl Files {
+    /// What reads files beneath this root.
+    pub fn reader(&self) -> RootReader {
+        RootReader(Arc::clone(&self.root))
+    }
+}
+
+impl RootReader {
+    /// Reads a file of at most `limit` bytes; `None` if there is no regular file of this name. It
+    /// may wait for the disk. A symbolic link that leads out of the root is an error.
+    pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, NamedFileError> {
+        match self.0.look(name, Patience::WaitForDisk) {
+            Ok(found) if found.kind == FileType::RegularFile => {
+                named_file::read_all(&found.file, limit).map(Some)
+            }
+            Ok(_) | Err(Errno::NOENT) => Ok(None),
+            Err(Errno::XDEV) => Err(io::Error::other("it is a link out of the root").into()),
+            Err(Errno::LOOP) => Err(io::Error::other("it is a link, which is not followed").into()),
+            Err(error) => Err(io::Error::from(error).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::files::{CacheSizes, Caches, Files, Options};
+    use crate::in_flight;
+    use std::fs;
+    use std::num::NonZeroUsize;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn only_regular_files_beneath_the_root_are_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("root");
+        fs::create_dir_all(root.join("folder")).expect("folders");
+        fs::write(folder.path().join("secret"), "x").expect("a file");
+        fs::write(root.join("file"), "text").expect("a file");
+        symlink("file", root.join("link")).expect("a link");
+        symlink("../secret", root.join("out")).expect("a link");
+        let caches = Caches::new(NonZeroUsize::MIN, CacheSizes::default(), &in_flight::FILES);
+        let files = Files::open(&root, Options::default(), &caches).expect("a root");
+        let read = |name| files.reader().read(name, 4).map_err(|error| error.to_string());
+        assert_eq!(read("file"), Ok(Some(b"text".to_vec())));
+        assert_eq!(read("link"), Ok(Some(b"text".to_vec())));
+        assert_eq!((read("none"), read("folder")), (Ok(None), Ok(None)));
+        assert_eq!(read("out"), Err("it is a link out of the root".to_owned()));
+        fs::write(root.join("file"), "texts").expect("a file");
+        assert!(read("file").expect_err("too long").contains("larger"));
+    }
+}

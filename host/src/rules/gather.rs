@@ -1,0 +1,246 @@
+//! Reads all rules of a site, from flags to `_headers`, and makes one table of them.
+
+use std::path::{Path, PathBuf};
+
+use innkeeper_guest::rules::{Rules, Table};
+
+use super::error::{RulesError, WrongRule};
+use super::part::{Named, Part, Passing, merge};
+use super::problem::Problem;
+use super::{file, site, users};
+use crate::files::RootReader;
+use crate::guest::digest::Digest;
+use crate::guest::validation::cases::CaseFile;
+use crate::named_file;
+
+/// Bytes of one file of rules. The parser of each has a smaller bound on rules.
+const FILE_BYTES: u64 = 16 << 20;
+
+/// Where rules come from.
+pub struct RuleFiles {
+    /// Rules of flags and settings.
+    pub given: Vec<Named>,
+    /// Who passes maintenance.
+    pub passing: Passing,
+    /// Files of rules.
+    pub files: Vec<PathBuf>,
+    /// The root, if `_redirects` and `_headers` in it are obeyed.
+    pub site: Option<Site>,
+    /// The path of the root, if it is known: files of rules beneath it are not served.
+    pub root: Option<PathBuf>,
+}
+
+/// The root of a site that has rules of its own.
+pub struct Site {
+    /// Its path, for messages and to be watched.
+    pub path: PathBuf,
+    /// What reads its files.
+    pub reader: RootReader,
+}
+
+/// Rules that were read.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// All of them.
+    pub table: Table,
+    /// The cases of files of rules.
+    pub cases: Vec<CaseFile>,
+    /// How many rules each source has, in order of precedence.
+    pub counts: Vec<Count>,
+    /// The files of passwords that were read.
+    pub user_files: Vec<PathBuf>,
+    /// Whether there is any source of rules, although it may be empty.
+    pub is_stated: bool,
+}
+
+/// How many rules a source has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The source.
+    pub source: String,
+    /// Redirects, rewrites and error pages.
+    pub redirects: usize,
+    /// Rules for response fields.
+    pub headers: usize,
+    /// Other rules.
+    pub others: usize,
+}
+
+impl Site {
+    /// The path of a file of it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+impl RuleFiles {
+    /// The files that are opened by their names, as far as they are known without reading any.
+    pub(super) fn by_name(&self) -> Vec<PathBuf> {
+        let users = self.given.iter().flat_map(|named| &named.part.user_files);
+        self.files.iter().chain(users.map(|(_, file)| file)).cloned().collect()
+    }
+
+    /// The files of the site, whether or not they are there.
+    pub(super) fn of_site(&self) -> Vec<PathBuf> {
+        let site = self.site.iter();
+        site.flat_map(|site| site::NAMES.map(|name| site.file(name))).collect()
+    }
+
+    /// The same as messages name them.
+    pub(super) fn of_site_shown(&self) -> Vec<String> {
+        self.of_site().iter().map(|path| path.display().to_string()).collect()
+    }
+
+    /// The sources that are there now, in order of precedence.
+    pub(super) fn sources(&self) -> Vec<String> {
+        let given = self.given.iter().map(|named| named.source.clone());
+        let files = self.files.iter().map(|path| path.display().to_string());
+        let of_site = self.of_site().into_iter().filter(|path| path.exists());
+        let of_site = of_site.map(|path| path.display().to_string());
+        let mut all: Vec<_> = given.chain(files).chain(of_site).collect();
+        all.dedup();
+        all
+    }
+
+    /// The files of passwords that files of rules name.
+    pub(super) fn named_users(&self) -> Vec<PathBuf> {
+        let parts = self.files.iter().filter_map(|path| read_file(path).ok());
+        parts.flat_map(|(part, _)| part.user_files).map(|(_, file)| file).collect()
+    }
+
+    /// Whether there are rules now, as far as names tell.
+    pub(super) fn exist(&self) -> bool {
+        !self.sources().is_empty()
+    }
+
+    /// Reads all of them. The error tells all that is wrong in all files.
+    pub fn read(&self) -> Result<Gathered, RulesError> {
+        let mut all = self.given.clone();
+        let mut gathered = Gathered { is_stated: !all.is_empty(), ..Gathered::default() };
+        let mut wrong = Vec::new();
+        for path in &self.files {
+            gathered.is_stated = true;
+            match read_file(path) {
+                Ok((part, cases)) => {
+                    gathered.cases.extend(cases);
+                    all.push(Named { source: path.display().to_string(), part });
+                }
+                Err(RulesError::Rules(more)) => wrong.extend(more),
+                Err(error) => return Err(error),
+            }
+        }
+        for (name, parse) in site::NAMES.into_iter().zip(site::PARSERS) {
+            let Some(site) = &self.site else { break };
+            let path = site.file(name);
+            let bytes = site.reader.read(name, FILE_BYTES);
+            let bytes = bytes.map_err(|error| RulesError::File(path.clone(), error))?;
+            let Some(bytes) = bytes else { continue };
+            gathered.is_stated = true;
+            let source = path.display().to_string();
+            match parse(&bytes) {
+                Ok(part) => all.push(Named { source, part }),
+                Err(problems) => wrong.extend(wrong_of(&source, problems)),
+            }
+        }
+        for Named { source, part } in &mut all {
+            for (index, path) in std::mem::take(&mut part.user_files) {
+                let rule = &mut part.table.passwords[index];
+                match users::read(&path) {
+                    Ok(users) => rule.users.extend(users),
+                    Err(RulesError::Rules(more)) => wrong.extend(more),
+                    Err(RulesError::File(path, error)) => {
+                        let message = format!("cannot read {}: {error}", path.display());
+                        let problem = Problem::at(rule.place.line, message);
+                        wrong.push(WrongRule { source: source.clone(), problem });
+                    }
+                }
+                gathered.user_files.push(path);
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(RulesError::Rules(wrong));
+        }
+        gathered.counts = count(&all);
+        let merged = merge(all, &self.passing);
+        let mut table = merged.map_err(|problem| RulesError::of("rules", vec![problem]))?.table;
+        table.hidden.extend(self.hidden(&gathered.user_files));
+        check(&table)?;
+        gathered.table = table;
+        Ok(gathered)
+    }
+
+    /// Paths below the root of files that are not for clients.
+    fn hidden(&self, users: &[PathBuf]) -> Vec<String> {
+        let of_site = if self.site.is_some() { &site::NAMES[..] } else { &[] };
+        let mut hidden: Vec<_> = of_site.iter().map(|name| (*name).to_owned()).collect();
+        let Some(root) = &self.root else { return hidden };
+        let mut note = |root: &Path, file: &Path| {
+            if let Ok(below) = file.strip_prefix(root)
+                && let Some(below) = below.to_str()
+            {
+                hidden.push(below.to_owned());
+            }
+        };
+        for file in self.files.iter().chain(users) {
+            if let (Ok(root), Ok(file)) = (std::path::absolute(root), std::path::absolute(file)) {
+                note(&root, &file);
+            }
+            if let (Ok(root), Ok(file)) = (root.canonicalize(), file.canonicalize()) {
+                note(&root, &file);
+            }
+        }
+        hidden.sort();
+        hidden.dedup();
+        hidden
+    }
+}
+
+/// Reads a file of rules, with its cases.
+fn read_file(path: &Path) -> Result<(Part, Option<CaseFile>), RulesError> {
+    let text = named_file::read_text(path, FILE_BYTES)
+        .map_err(|error| RulesError::File(path.to_owned(), error))?;
+    let source = path.display().to_string();
+    let parsed = file::parse(&text).map_err(|problems| RulesError::of(&source, problems))?;
+    let (mut part, cases) = parsed;
+    // As paths in it are meant: beside it.
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for (_, users) in &mut part.user_files {
+        *users = folder.join(&*users);
+    }
+    let digest = Digest::of(text.as_bytes());
+    let cases = (!cases.is_empty()).then(|| CaseFile { path: path.to_owned(), digest, cases });
+    Ok((part, cases))
+}
+
+/// Makes the rules ready as the guest does: what cannot be obeyed is told with its place.
+fn check(table: &Table) -> Result<(), RulesError> {
+    match Rules::new(table) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let source = table.sources.get(usize::from(error.place.source));
+            let problem = Problem::at(error.place.line, error.problem.text());
+            Err(RulesError::of(source.map_or("rules", String::as_str), vec![problem]))
+        }
+    }
+}
+
+fn wrong_of(source: &str, problems: Vec<Problem>) -> impl Iterator<Item = WrongRule> + use<'_> {
+    problems.into_iter().map(|problem| WrongRule { source: source.to_owned(), problem })
+}
+
+fn count(all: &[Named]) -> Vec<Count> {
+    let mut counts: Vec<Count> = Vec::new();
+    for Named { source, part } in all {
+        let (redirects, headers) = (part.table.routes.len(), part.table.headers.len());
+        let others = part.rules() - redirects - headers;
+        match counts.iter_mut().find(|count| count.source == *source) {
+            Some(count) => {
+                count.redirects += redirects;
+                count.headers += headers;
+                count.others += others;
+            }
+            None => counts.push(Count { source: source.clone(), redirects, headers, others }),
+        }
+    }
+    counts
+}

@@ -1,0 +1,116 @@
+//! Rules as a source of guests: the built-in guest that decides by rules, with the table as its
+//! data; and the plain built-in guest where there are no rules.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use super::gather::{Count, Gathered, RuleFiles};
+use crate::guest::digest::Digest;
+use crate::guest::origin::Origin;
+use crate::guest::release::source::{Data, Offer, Source, SourceError};
+use crate::guest::validation::cases::{CaseFile, CaseFileError, read_cases};
+use crate::guest::{DEFAULT_GUEST, RULES_GUEST};
+use crate::lock::lock;
+
+/// Rules, and the cases that each guest must pass.
+pub struct RulesSource {
+    files: RuleFiles,
+    cases: Vec<PathBuf>,
+    last: Mutex<Last>,
+}
+
+/// What was read last.
+#[derive(Default)]
+struct Last {
+    /// Files of passwords that files of rules name.
+    users: Vec<PathBuf>,
+    counts: Vec<Count>,
+    /// The rules that were logged.
+    logged: Option<Digest>,
+}
+
+impl RulesSource {
+    /// Looks for the files that files of rules name: later there is no right to open them. What is
+    /// wrong with rules is told when they are read to serve.
+    pub fn new(files: RuleFiles, cases: Vec<PathBuf>) -> RulesSource {
+        let last = Last { users: files.named_users(), ..Last::default() };
+        RulesSource { files, cases, last: Mutex::new(last) }
+    }
+
+    /// The files that are opened by their names. Those in the root are opened beneath it.
+    pub fn by_name(&self) -> Vec<PathBuf> {
+        self.files.by_name().into_iter().chain(self.others()).collect()
+    }
+
+    /// Whether there are rules now, as far as names tell.
+    pub fn exist(&self) -> bool {
+        self.files.exist()
+    }
+
+    /// Files of passwords that files of rules name, and of cases.
+    fn others(&self) -> Vec<PathBuf> {
+        lock(&self.last).users.iter().chain(&self.cases).cloned().collect()
+    }
+
+    /// How many rules each source has. Empty where there are none.
+    pub fn counts(&self) -> Vec<Count> {
+        lock(&self.last).counts.clone()
+    }
+
+    /// Reads all rules.
+    pub fn gather(&self) -> Result<Gathered, SourceError> {
+        let gathered = self.files.read();
+        let gathered = gathered.map_err(|error| SourceError::Rejected(Box::new(error)))?;
+        let mut last = lock(&self.last);
+        last.users.clone_from(&gathered.user_files);
+        last.counts.clone_from(&gathered.counts);
+        Ok(gathered)
+    }
+
+    /// Logs what was read, once.
+    fn log(&self, gathered: &Gathered, data: &[u8]) {
+        let digest = Digest::of(data);
+        if lock(&self.last).logged.replace(digest) == Some(digest) {
+            return;
+        }
+        for Count { source, redirects, headers, others } in &gathered.counts {
+            tracing::info!(path = source, redirects, headers, others, "rules read");
+        }
+    }
+}
+
+impl Source for RulesSource {
+    fn name(&self) -> Option<String> {
+        let names = self.files.sources();
+        // Without any it is looked whether the site gets some.
+        let names = if names.is_empty() { self.files.of_site_shown() } else { names };
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        let mut paths = self.by_name();
+        paths.extend(self.files.of_site());
+        let mut seen = std::collections::HashSet::new();
+        paths.retain(|path| seen.insert(path.clone()));
+        paths
+    }
+
+    fn read(&self) -> Result<Offer, SourceError> {
+        let mut gathered = self.gather()?;
+        let mut cases = std::mem::take(&mut gathered.cases);
+        cases.extend(self.cases()?);
+        if !gathered.is_stated {
+            let guest = Cow::Borrowed(DEFAULT_GUEST);
+            return Ok(Offer { guest, origin: Origin::BuiltIn, data: None, cases });
+        }
+        let bytes = gathered.table.to_data();
+        self.log(&gathered, &bytes);
+        let data = Some(Data { bytes, path: None });
+        Ok(Offer { guest: Cow::Borrowed(RULES_GUEST), origin: Origin::Rules, data, cases })
+    }
+
+    fn cases(&self) -> Result<Vec<CaseFile>, CaseFileError> {
+        read_cases(&self.cases)
+    }
+}
