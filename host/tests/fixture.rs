@@ -11,7 +11,7 @@ use std::time::Duration;
 use innkeeper::clients::Clients;
 use innkeeper::files::{CacheSizes, Caches, Files, Options};
 use innkeeper::guest::release::active::FailurePolicy;
-use innkeeper::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
+use innkeeper::guest::{ActiveGuest, Ambient, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
 use innkeeper::http::Scheme;
 use innkeeper::http1::{self, Http1};
 use innkeeper::http2::Http2;
@@ -90,6 +90,7 @@ pub struct Setup {
     pub certificates: Arc<Store>,
     pub folder: TempDir,
     pub guest: Arc<LoadedGuest>,
+    pub ambient: Ambient,
     pub failure_policy: FailurePolicy,
     pub clients: Clients,
     pub limits: transport::Limits,
@@ -107,6 +108,7 @@ impl Default for Setup {
             certificates: certificates(),
             folder: site(),
             guest: default_guest(),
+            ambient: Ambient::default(),
             failure_policy: FailurePolicy::default(),
             clients: Clients::default(),
             limits: transport::Limits::default(),
@@ -140,8 +142,8 @@ impl Setup {
         let caches = Caches::new(workers, CacheSizes::default(), &in_flight::FILES);
         let files = Files::open(&self.folder.path().join("root"), self.site, &caches).unwrap();
         let guest = Arc::new(ActiveGuest::new(self.guest, self.failure_policy));
-        let (clients, https) = (self.clients, self.https);
-        let service = Service { clients, https, ..Service::new(files, guest) };
+        let (clients, https, ambient) = (self.clients, self.https, self.ambient);
+        let service = Service { clients, https, ambient, ..Service::new(files, guest) };
         let tls = tls::Config::new(self.certificates, true).unwrap();
         let wires = Arc::new(Wires {
             service: Arc::new(service),

@@ -78,6 +78,7 @@ mod dev;
 mod documents;
 mod escaping;
 mod examples;
+mod facts;
 mod failing_disk;
 mod failing_machine;
 mod failing_memory;

@@ -124,6 +124,35 @@ pub fn replying_with(status: u16, body: &str) -> Vec<u8> {
     module(&reply_items(status, body), "unreachable")
 }
 
+/// A guest with these interests. For `/xN` it replies with the value of field N of the request.
+#[cfg(test)]
+pub fn telling(interests: &[&str]) -> Vec<u8> {
+    let (mut names, mut list) = (String::new(), String::new());
+    for interest in interests {
+        let place = 2304 + names.len();
+        for number in [place, interest.len()] {
+            list.extend(
+                u32::try_from(number).unwrap().to_le_bytes().map(|byte| format!("\\{byte:02x}")),
+            );
+        }
+        names.push_str(interest);
+    }
+    let count = interests.len();
+    let items = format!(
+        r#"{}
+        (data (i32.const 16) "\00\08\00\00\{count:02x}\00\00\00")
+        (data (i32.const 2048) "{list}")
+        (data (i32.const 2304) "{names}")"#,
+        reply_items(200, "none")
+    );
+    let tell = "
+        (local.set 2 (i32.add (local.get 2) (i32.mul (i32.const 16)
+            (i32.sub (i32.load8_u offset=6 (local.get $line)) (i32.const 48)))))
+        (i32.store (i32.const 528) (i32.load offset=8 (local.get 2)))
+        (i32.store (i32.const 532) (i32.load offset=12 (local.get 2)))";
+    module(&items, tell)
+}
+
 /// The data of a decision to reply.
 fn reply_items(status: u16, body: &str) -> String {
     let [low, high] = status.to_le_bytes();
