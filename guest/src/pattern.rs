@@ -256,8 +256,8 @@ fn push_text(tail: &mut Vec<Token>, text: &str) {
 /// Splits a text at its first `*` or placeholder: what stands before it, the name of a placeholder,
 /// and what stands behind it.
 pub(crate) fn split(text: &str) -> (&str, Option<&str>, Option<&str>) {
-    let mut bytes = text.bytes().enumerate();
-    while let Some((at, byte)) = bytes.next() {
+    let bytes = text.bytes().enumerate();
+    for (at, byte) in bytes {
         let behind = text.get(at + 1..).unwrap_or_default();
         let before = text.get(..at).unwrap_or_default();
         if byte == b'*' {

@@ -6,7 +6,7 @@
 //! built guest.
 
 mod cases;
-mod lend;
+pub(crate) mod lend;
 
 pub use cases::check_cases;
 

@@ -262,3 +262,145 @@ fn referer(text: &str) -> Result<Referer, Problem> {
         host => HostPattern::parse(host).map(Referer::Host).map_err(|_| Problem::Referer),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::table::{self, AccessBy, Maintenance, Methods, Table};
+    use crate::rules::testing::{applied, at, check, ready};
+    use crate::rules::{Effect, Problem, Rules};
+
+    fn access(rules: &[(&str, bool, AccessBy)]) -> Table {
+        let rule = |(line, (pattern, allow, by)): (u32, &(&str, bool, AccessBy))| table::Access {
+            place: at(line),
+            pattern: (*pattern).to_owned(),
+            allow: *allow,
+            by: by.clone(),
+        };
+        Table { access: (1..).zip(rules).map(rule).collect(), ..Table::default() }
+    }
+
+    fn networks(texts: &[&str]) -> AccessBy {
+        AccessBy::Networks(texts.iter().map(|&text| text.to_owned()).collect())
+    }
+
+    fn referers(texts: &[&str]) -> AccessBy {
+        AccessBy::Referers(texts.iter().map(|&text| text.to_owned()).collect())
+    }
+
+    #[test]
+    fn first_rule_for_the_client_decides() {
+        let rules = ready(&access(&[
+            ("/in/*", true, networks(&["10.0.0.0/8", "2001:db8::/32"])),
+            ("/in/*", false, AccessBy::All),
+            ("/*", false, networks(&["192.0.2.66"])),
+        ]));
+        let client = |address| [(":client-address", address)];
+        check(&rules, "/in/a", &client("10.1.2.3"), r#"file "in/a""#);
+        check(&rules, "/in/a", &client("2001:db8::1"), r#"file "in/a""#);
+        check(&rules, "/in/a", &client("192.0.2.1"), r#"reply 403 "forbidden\n""#);
+        check(&rules, "/in", &client("192.0.2.1"), r#"reply 403 "forbidden\n""#);
+        check(&rules, "/a", &client("192.0.2.1"), r#"file "a""#);
+        check(&rules, "/%2e%2e/a%00", &client("192.0.2.66"), r#"reply 403 "forbidden\n""#);
+        assert_eq!(applied(&rules, "/in/a", &client("192.0.2.1")), [(2, Effect::Refuses)]);
+        assert_eq!(applied(&rules, "/in/a", &client("10.0.0.1")), [(1, Effect::LetsIn)]);
+    }
+
+    #[test]
+    fn pages_of_other_hosts_embed_no_images() {
+        let rules = ready(&access(&[
+            ("/img/*", true, referers(&["", "example.org", "*.example.org"])),
+            ("/img/*", false, referers(&["*"])),
+        ]));
+        let vary = "always (vary: referer)";
+        let served = format!(r#"serve file "img/a.png", {vary}"#);
+        check(&rules, "/img/a.png", &[], &served);
+        check(&rules, "/img/a.png", &[("referer", "https://www.example.org/x")], &served);
+        for referer in ["https://evil.example/", "https://example.org.evil.example/", "x"] {
+            check(&rules, "/img/a.png", &[("referer", referer)], {
+                r#"reply 403 "forbidden\n" (vary: referer)"#
+            });
+        }
+        check(&rules, "/a", &[("referer", "https://evil.example/")], r#"file "a""#);
+    }
+
+    #[test]
+    fn client_and_referer_must_both_be_let_in() {
+        let rules = ready(&access(&[
+            ("/*", true, networks(&["10.0.0.0/8"])),
+            ("/*", false, AccessBy::All),
+            ("/*", true, referers(&["a.example"])),
+            ("/*", false, referers(&["*"])),
+        ]));
+        let refused = r#"reply 403 "forbidden\n" (vary: referer)"#;
+        let inside = (":client-address", "10.0.0.1");
+        check(&rules, "/a", &[inside, ("referer", "https://b.example/")], refused);
+        check(&rules, "/a", &[inside, ("referer", "https://a.example/")], {
+            r#"serve file "a", always (vary: referer)"#
+        });
+    }
+
+    #[test]
+    fn other_methods_are_refused() {
+        let methods = Methods { place: at(4), allowed: vec!["GET".to_owned(), "PUT".to_owned()] };
+        let rules = ready(&Table { methods: Some(methods), ..Table::default() });
+        check(&rules, "GET /a", &[], r#"file "a""#);
+        check(&rules, "HEAD /a", &[], r#"file "a""#);
+        check(&rules, "DELETE /a", &[], {
+            r#"reply 405 "method not allowed\n" (allow: GET, PUT, HEAD)"#
+        });
+        assert_eq!(applied(&rules, "DELETE /a", &[]), [(4, Effect::RefusesMethod)]);
+    }
+
+    fn maintenance() -> Maintenance {
+        Maintenance {
+            place: at(7),
+            page: None,
+            retry_after_s: 3600,
+            pass_networks: Vec::new(),
+            pass_cookie: None,
+            from_s: None,
+            until_s: None,
+        }
+    }
+
+    #[test]
+    fn site_is_closed_but_for_some() {
+        let rule = Maintenance {
+            page: Some("closed.html".to_owned()),
+            pass_networks: vec!["10.0.0.0/8".to_owned()],
+            pass_cookie: Some(("pass".to_owned(), "s3cret".to_owned())),
+            ..maintenance()
+        };
+        let rules = ready(&Table { maintenance: Some(rule), ..Table::default() });
+        let outside = (":client-address", "192.0.2.1");
+        let closed = r#"serve file "closed.html" with status 503, always (retry-after: 3600) (cache-control: no-store) (vary: cookie)"#;
+        check(&rules, "/a", &[outside], closed);
+        check(&rules, "/a", &[outside, ("cookie", "pass=S3cret")], closed);
+        check(&rules, "/a", &[outside, ("cookie", "pass=s3cre")], closed);
+        let open = r#"serve file "a", always (vary: cookie)"#;
+        check(&rules, "/a", &[outside, ("cookie", "a=b; pass=s3cret")], open);
+        check(&rules, "/a", &[(":client-address", "10.0.0.1")], open);
+        assert_eq!(applied(&rules, "/a", &[outside]), [(7, Effect::Closes)]);
+    }
+
+    #[test]
+    fn site_is_closed_in_a_window_of_time() {
+        let rule = Maintenance { from_s: Some(600), until_s: Some(1200), ..maintenance() };
+        let rules = ready(&Table { maintenance: Some(rule), ..Table::default() });
+        let closed =
+            r#"reply 503 "closed for maintenance\n" (retry-after: 3600) (cache-control: no-store)"#;
+        for (now, expected) in
+            [("540", r#"file "a""#), ("600", closed), ("1140", closed), ("1200", r#"file "a""#)]
+        {
+            check(&rules, "/a", &[(":time/60", now)], expected);
+        }
+    }
+
+    #[test]
+    fn rule_that_cannot_be_obeyed_is_refused() {
+        let error = Rules::new(&access(&[("/*", false, networks(&["10.0.0.1/8"]))]));
+        assert_eq!(error.expect_err("host bits").problem, Problem::Network);
+        let error = Rules::new(&access(&[("/*", false, referers(&["a/b"]))]));
+        assert_eq!(error.expect_err("no host").problem, Problem::Referer);
+    }
+}

@@ -173,3 +173,100 @@ fn compile(rule: &table::Cors) -> Result<Rule, Problem> {
         max_age: rule.max_age_s.map(|seconds| decimal(u64::from(seconds))),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::table::{Cors, Table};
+    use crate::rules::testing::{at, check, ready};
+    use crate::rules::{Problem, Rules};
+
+    fn cors(origins: &[&str]) -> Cors {
+        Cors {
+            place: at(1),
+            pattern: "/api/*".to_owned(),
+            origins: origins.iter().map(|&origin| origin.to_owned()).collect(),
+            methods: Vec::new(),
+            request_fields: Vec::new(),
+            exposed_fields: Vec::new(),
+            credentials: false,
+            max_age_s: None,
+        }
+    }
+
+    fn rules(cors: Cors) -> Rules {
+        ready(&Table { cors: vec![cors], ..Table::default() })
+    }
+
+    #[test]
+    fn all_origins_may_read_without_a_look_at_them() {
+        let rules = rules(Cors { exposed_fields: vec!["x-a".to_owned()], ..cors(&["*"]) });
+        check(&rules, "/api/a", &[], {
+            r#"serve file "api/a", always (access-control-allow-origin: *) (access-control-expose-headers: x-a)"#
+        });
+        check(&rules, "/a", &[], r#"file "a""#);
+        assert_eq!(rules.interests(), ["access-control-request-method"]);
+    }
+
+    #[test]
+    fn response_to_another_origin_varies_too() {
+        let rules = rules(Cors { credentials: true, ..cors(&["https://app.example"]) });
+        let vary = "always (vary: origin)";
+        check(&rules, "/api/a", &[("origin", "https://app.example")], {
+            r#"serve file "api/a", always (access-control-allow-origin: https://app.example) (access-control-allow-credentials: true) (vary: origin)"#
+        });
+        for origin in ["null", "https://app.example.evil.example", "http://app.example", "*"] {
+            check(
+                &rules,
+                "/api/a",
+                &[("origin", origin)],
+                &format!(r#"serve file "api/a", {vary}"#),
+            );
+        }
+        check(&rules, "/api/a", &[], &format!(r#"serve file "api/a", {vary}"#));
+        // What is not found can be read as such.
+        check(&rules, "/api/.a", &[("origin", "https://app.example")], {
+            r#"serve nothing, always (access-control-allow-origin: https://app.example) (access-control-allow-credentials: true) (vary: origin)"#
+        });
+    }
+
+    #[test]
+    fn preflight_is_responded_to() {
+        let method = ("access-control-request-method", "PUT");
+        let names = ("access-control-request-headers", "x-a, b c, x-b");
+        let origin = ("origin", "https://a.example");
+        let one = rules(Cors {
+            methods: vec!["PUT".to_owned(), "GET".to_owned()],
+            request_fields: vec!["x-a".to_owned()],
+            max_age_s: Some(600),
+            ..cors(&["https://*.example"])
+        });
+        check(&one, "OPTIONS /api/a", &[origin, method], {
+            r#"reply 204 "" (access-control-allow-methods: GET, HEAD, POST, PUT) (access-control-allow-headers: x-a) (access-control-max-age: 600) (access-control-allow-origin: https://a.example) (vary: origin)"#
+        });
+        check(
+            &one,
+            "OPTIONS /api/a",
+            &[("origin", "null"), method],
+            r#"reply 204 "" (vary: origin)"#,
+        );
+        check(&one, "OPTIONS /a", &[origin, method], r#"file "a""#);
+        check(&one, "OPTIONS /api/a", &[], r#"serve file "api/a", always (vary: origin)"#);
+        let all = rules(Cors { request_fields: vec!["*".to_owned()], ..cors(&["*"]) });
+        check(&all, "OPTIONS /api/a", &[method, names], {
+            r#"reply 204 "" (access-control-allow-methods: GET, HEAD, POST) (access-control-allow-headers: x-a, x-b) (access-control-allow-origin: *) (vary: access-control-request-headers)"#
+        });
+    }
+
+    #[test]
+    fn rule_that_cannot_be_obeyed_is_refused() {
+        for (cors, problem) in [
+            (cors(&["https://a.example/"]), Problem::Origin),
+            (cors(&["null"]), Problem::Origin),
+            (Cors { credentials: true, ..cors(&["*"]) }, Problem::CredentialsForAll),
+            (Cors { methods: vec!["a b".to_owned()], ..cors(&["*"]) }, Problem::Method),
+        ] {
+            let error = Rules::new(&Table { cors: vec![cors], ..Table::default() });
+            assert_eq!(error.expect_err("no rule").problem, problem);
+        }
+    }
+}

@@ -231,3 +231,190 @@ fn shorten(mut serve: Serve) -> Decision {
     }
     serve.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::basic_auth::users::User;
+    use crate::pattern::Pattern;
+    use crate::rules::table::{
+        Access, AccessBy, CleanUrls, Cors, Maintenance, Methods, Passwords, Table, TrailingSlash,
+    };
+    use crate::rules::testing::{at, check, header, ready, route, routes, spa};
+    use crate::rules::{Effect, Rules};
+    use crate::{Decision, Field, Request};
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    /// Ready once: passwords are slow to stretch.
+    static EVERYTHING: LazyLock<Rules> = LazyLock::new(|| ready(&everything()));
+
+    /// A table with a rule of each kind.
+    fn everything() -> Table {
+        let ann = User::new("ann", b"secret", b"0123456789abcdef", 1_000).expect("a user").line();
+        let to = |pattern: &str| pattern.to_owned();
+        Table {
+            access: vec![Access {
+                place: at(1),
+                pattern: to("/deny/*"),
+                allow: false,
+                by: AccessBy::All,
+            }],
+            methods: Some(Methods { place: at(2), allowed: vec!["GET".to_owned()] }),
+            maintenance: Some(Maintenance {
+                place: at(3),
+                page: None,
+                retry_after_s: 60,
+                pass_networks: Vec::new(),
+                pass_cookie: Some(("in".to_owned(), "1".to_owned())),
+                from_s: None,
+                until_s: None,
+            }),
+            passwords: vec![Passwords {
+                place: at(4),
+                pattern: to("/secret/*"),
+                realm: to("r"),
+                users: vec![ann],
+            }],
+            cors: vec![Cors {
+                place: at(5),
+                pattern: to("/*"),
+                origins: vec!["https://a.example".to_owned()],
+                methods: Vec::new(),
+                request_fields: Vec::new(),
+                exposed_fields: Vec::new(),
+                credentials: false,
+                max_age_s: None,
+            }],
+            routes: vec![route("/r/* /x/:splat 301"), route("/deny/r /x 301!")],
+            clean_urls: Some(CleanUrls { place: at(7), trailing_slash: TrailingSlash::Never }),
+            spa: spa("index.html"),
+            headers: vec![header("/*", true, &["X-A: 1"]), header("/r/*", false, &["X-B: :splat"])],
+            ..Table::default()
+        }
+    }
+
+    #[test]
+    fn rules_are_obeyed_in_their_order() {
+        let rules = &*EVERYTHING;
+        let vary = "(X-A: 1) (vary: origin";
+        check(&rules, "/deny/r", &[], &format!(r#"reply 403 "forbidden\n" (X-A: 1)"#));
+        let preflight = [("origin", "https://b.example"), ("access-control-request-method", "PUT")];
+        check(&rules, "OPTIONS /secret/a", &preflight, &format!(r#"reply 204 "" {vary})"#));
+        check(&rules, "PUT /secret/a", &[], {
+            format!(r#"reply 405 "method not allowed\n" (allow: GET, HEAD) {vary})"#)
+        });
+        check(&rules, "/secret/a", &[], {
+            r#"reply 503 "closed for maintenance\n" (retry-after: 60) (cache-control: no-store) (X-A: 1) (vary: origin, cookie)"#
+        });
+        check(&rules, "/secret/a", &[("cookie", "in=1")], {
+            r#"reply 401 "a password is needed\n" (www-authenticate: Basic realm="r", charset="UTF-8") (X-A: 1) (vary: origin, cookie)"#
+        });
+        check(&rules, "/r/a", &[("cookie", "in=1")], {
+            r#"serve file "r/a" (X-B: a), file "r/a.html" (X-B: a), index "r/a" (X-B: a), otherwise redirect 301 to "/x/a", always (X-A: 1) (vary: origin, cookie)"#
+        });
+    }
+
+    #[test]
+    fn table_without_rules_decides_as_the_default_policy() {
+        let rules = ready(&Table::default());
+        assert!(rules.interests().is_empty());
+        for line in [
+            "GET / HTTP/1.1",
+            "GET /a/b?c HTTP/1.1",
+            "GET /a/ HTTP/1.1",
+            "GET /.git HTTP/1.1",
+            "GET /.well-known/a HTTP/1.1",
+            "GET /%2e%2e/ HTTP/1.1",
+            "GET /% HTTP/1.1",
+            "OPTIONS * HTTP/1.1",
+            "CONNECT a:80 HTTP/1.1",
+            "nonsense",
+            "GET / HTTP/2.0",
+        ] {
+            let request = Request::new(line, Vec::new());
+            assert_eq!(rules.decide(&request), crate::decide::decide(line.as_bytes()), "{line}");
+        }
+    }
+
+    /// The routes that hold for a path, one after the other.
+    fn first_route(lines: &[String], path: &str) -> Option<String> {
+        lines.iter().find_map(|line| {
+            let (from, to) = line.split_once(' ').expect("two words");
+            let pattern = Pattern::parse(from).expect("a pattern");
+            let captures = pattern.matches(path)?;
+            let mut to = to.to_owned();
+            for name in ["splat", "x", "y"] {
+                if let Some(capture) = pattern.capture(name) {
+                    to = to.replace(&format!(":{name}"), captures.get(capture));
+                }
+            }
+            Some(to)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn decision_is_that_of_one_route_after_the_other(
+            lines in prop::collection::vec(
+                (r"(/(a|b|:x))?(/(a|b|:y))?(/\*)?", "/[1-9]-:x-:y/:splat"), 0..12),
+            path in "(a/|b/|c/){0,3}(a|b|c)",
+        ) {
+            let lines: Vec<String> = lines
+                .iter()
+                .map(|(from, to)| format!("{} {to}", if from.is_empty() { "/" } else { from }))
+                .collect();
+            let forced: Vec<String> = lines.iter().map(|line| format!("{line} 302!")).collect();
+            let forced: Vec<&str> = forced.iter().map(String::as_str).collect();
+            let rules = ready(&routes(&forced));
+            let request = Request::new(format!("GET /{path} HTTP/1.1"), Vec::new());
+            let to = match rules.decide(&request) {
+                Decision::Redirect(redirect) => Some(redirect.location),
+                _ => None,
+            };
+            prop_assert_eq!(to, first_route(&lines, &path), "{:?} {}", lines, path);
+        }
+
+        #[test]
+        fn explanation_has_the_decision_and_places_of_the_table(
+            method in "GET|HEAD|PUT|OPTIONS",
+            path in r"(/(r|deny|secret|%2e|\.a|a\.b|%00|%C3%A9|x.html|index.html)){0,3}/?",
+            fields in prop::collection::vec(
+                prop_oneof![
+                    Just(("cookie", "in=1")),
+                    Just(("origin", "https://a.example")),
+                    Just(("origin", "null")),
+                    Just(("access-control-request-method", "PUT")),
+                    Just(("authorization", "Basic YW5uOnNlY3JldA==")),
+                ],
+                0..4,
+            ),
+        ) {
+            let rules = &*EVERYTHING;
+            let fields = fields.iter().map(|&(name, value)| Field::new(name, value)).collect();
+            let request = Request::new(format!("{method} {path} HTTP/1.1"), fields);
+            let (decision, applied) = rules.explain(&request);
+            prop_assert_eq!(&decision, &rules.decide(&request));
+            if matches!(&decision, Decision::Reply(reply) if reply.status == 403) {
+                prop_assert!(applied.iter().any(|applied| applied.what == Effect::Refuses));
+            }
+        }
+
+        #[test]
+        fn any_line_gets_a_decision(line in prop::collection::vec(any::<u8>(), 0..100)) {
+            let rules = &*EVERYTHING;
+            rules.decide(&Request::new(line, Vec::new()));
+        }
+    }
+
+    #[test]
+    fn ten_thousand_routes_are_ready_quickly() {
+        let lines: Vec<String> =
+            (0..10_000).map(|n| format!("/old/{n}/* /new/{n}/:splat 301!")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let table = routes(&lines);
+        let began = std::time::Instant::now();
+        let rules: Rules = ready(&table);
+        check(&rules, "/old/7777/x", &[], r#"redirect 301 to "/new/7777/x""#);
+        assert!(began.elapsed().as_secs() < 5);
+    }
+}

@@ -221,3 +221,82 @@ pub(super) fn decimal(mut number: u64) -> String {
     digits.reverse();
     String::from_utf8(digits).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::table::Table;
+    use crate::rules::testing::{check, header, ready, routes, spa};
+    use crate::rules::{Problem, Rules};
+
+    fn headers(rules: &[(&str, bool, &[&str])]) -> Table {
+        let headers = rules.iter().map(|(pattern, always, lines)| header(pattern, *always, lines));
+        Table { headers: headers.collect(), ..Table::default() }
+    }
+
+    #[test]
+    fn fields_of_files_are_on_files_alone() {
+        let mut table = headers(&[("/a/*", false, &["X-A: 1"])]);
+        table.routes = routes(&["/a/r /x 301", "/a/e /e.html 404!"]).routes;
+        let rules = ready(&table);
+        check(&rules, "/a/b", &[], r#"serve file "a/b" (X-A: 1)"#);
+        check(&rules, "/a/r", &[], r#"serve file "a/r" (X-A: 1), otherwise redirect 301 to "/x""#);
+        check(&rules, "/b", &[], r#"file "b""#);
+        check(&rules, "/a/.b", &[], "not-found");
+        let error = r#"serve file "e.html" with status 404, file "e.html.html" with status 404, index "e.html" with status 404"#;
+        check(&rules, "/a/e", &[], error);
+    }
+
+    #[test]
+    fn fields_for_always_are_on_every_response() {
+        let mut table = headers(&[("/*", true, &["X-A: 1"]), ("/b", false, &["X-A: 2"])]);
+        table.routes = routes(&["/r /x 301!"]).routes;
+        let rules = ready(&table);
+        check(&rules, "/a", &[], r#"serve file "a", always (X-A: 1)"#);
+        check(&rules, "/b", &[], r#"serve file "b" (X-A: 1, 2), always (X-A: 1)"#);
+        check(&rules, "/r", &[], r#"redirect 301 to "/x" (X-A: 1)"#);
+        check(&rules, "/.git", &[], "serve nothing, always (X-A: 1)");
+        check(&rules, "/%00", &[], "serve nothing, always (X-A: 1)");
+    }
+
+    #[test]
+    fn values_of_one_name_add_up_and_are_taken_away() {
+        let rules = ready(&headers(&[
+            ("/*", false, &["X-A: 1", "Set-Cookie: a=1", "Content-Type: text/a", "X-B: 1"]),
+            ("/b", false, &["x-a: 2", "set-cookie: b=2", "content-type: text/b", "! x-b"]),
+        ]));
+        check(&rules, "/b", &[], {
+            r#"serve file "b" (X-A: 1, 2) (Set-Cookie: a=1) (Content-Type: text/b) (set-cookie: b=2)"#
+        });
+    }
+
+    #[test]
+    fn values_have_placeholders() {
+        let rules = ready(&headers(&[("/:a/*", false, &["X-A: :a :splat https://h:80/:b"])]));
+        check(&rules, "/x%20y/z", &[], r#"serve file "x y/z" (X-A: x%20y z https://h:80/:b)"#);
+        let long = "a".repeat(1_100);
+        check(&rules, &format!("/{long}/z"), &[], &format!(r#"file "{long}/z""#));
+    }
+
+    #[test]
+    fn fallback_keeps_its_own_cache_control() {
+        let mut table = headers(&[("/*", false, &["Cache-Control: max-age=60", "X-A: 1"])]);
+        table.spa = spa("i.html");
+        check(&ready(&table), "/", &[], {
+            r#"serve index "" (Cache-Control: max-age=60) (X-A: 1), file "i.html" (cache-control: no-cache) (X-A: 1)"#
+        });
+    }
+
+    #[test]
+    fn field_that_no_response_may_have_is_refused() {
+        for (line, problem) in [
+            ("Content-Length: 1", Problem::HostsField),
+            ("location: /a", Problem::HostsField),
+            ("a b: 1", Problem::FieldName),
+            ("a: \u{1}", Problem::FieldValue),
+            ("! ETag", Problem::HostsField),
+        ] {
+            let error = Rules::new(&headers(&[("/*", false, &[line])])).expect_err(line);
+            assert_eq!(error.problem, problem, "{line}");
+        }
+    }
+}

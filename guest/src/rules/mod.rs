@@ -34,6 +34,8 @@ mod routes;
 pub mod table;
 mod target;
 mod template;
+#[cfg(test)]
+mod testing;
 
 pub use engine::Rules;
 pub use explain::{Applied, Effect};

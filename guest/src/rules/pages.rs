@@ -189,3 +189,114 @@ fn has_extension(ask: &Ask<'_>) -> bool {
             && extension.bytes().any(|byte| byte.is_ascii_alphabetic())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::table::{CleanUrls, Table, TrailingSlash};
+    use crate::rules::testing::{at, check, ready, spa};
+    use crate::rules::{Problem, Rules};
+
+    fn clean(trailing_slash: TrailingSlash) -> Table {
+        Table { clean_urls: Some(CleanUrls { place: at(1), trailing_slash }), ..Table::default() }
+    }
+
+    #[test]
+    fn app_falls_back_but_for_assets() {
+        let rules = ready(&Table { spa: spa("index.html"), ..Table::default() });
+        let app = r#"file "index.html" (cache-control: no-cache)"#;
+        check(&rules, "/", &[], &format!(r#"serve index "", {app}"#));
+        check(&rules, "/users/", &[], &format!(r#"serve index "users", {app}"#));
+        check(&rules, "/users/7?a", &[], {
+            format!(r#"serve file "users/7", index "users/7" moved 301 to "/users/7/?a", {app}"#)
+        });
+        check(&rules, "/docs/v1.2", &[], {
+            format!(
+                r#"serve file "docs/v1.2", index "docs/v1.2" moved 301 to "/docs/v1.2/", {app}"#
+            )
+        });
+        check(&rules, "/assets/gone.js", &[], r#"file "assets/gone.js""#);
+        check(&rules, "/x.woff2", &[], r#"file "x.woff2""#);
+        check(&rules, "/.git/x", &[], "not-found");
+    }
+
+    #[test]
+    fn app_of_a_folder_is_for_that_folder() {
+        let mut table = Table { spa: spa("/app/index.html"), ..Table::default() };
+        table.spa.as_mut().expect("an app").pattern = "/app/*".to_owned();
+        let rules = ready(&table);
+        check(&rules, "/app/", &[], {
+            r#"serve index "app", file "app/index.html" (cache-control: no-cache)"#
+        });
+        check(&rules, "/x", &[], r#"file "x""#);
+    }
+
+    #[test]
+    fn urls_without_a_slash_are_the_form() {
+        let rules = ready(&clean(TrailingSlash::Never));
+        check(&rules, "/", &[], r#"index """#);
+        check(&rules, "/a/b", &[], r#"serve file "a/b", file "a/b.html", index "a/b""#);
+        check(&rules, "/a.b", &[], r#"serve file "a.b", file "a.b.html", index "a.b""#);
+        check(&rules, "/a%20b/?q=1", &[], {
+            r#"serve index "a b" moved 301 to "/a%20b?q=1", file "a b.html" moved 301 to "/a%20b?q=1""#
+        });
+        check(&rules, "/a/b.html", &[], r#"serve file "a/b.html" moved 301 to "/a/b""#);
+        check(&rules, "/a/index.html", &[], r#"serve file "a/index.html" moved 301 to "/a""#);
+        check(&rules, "/index.html", &[], r#"serve file "index.html" moved 301 to "/""#);
+        check(&rules, "/myindex.html", &[], r#"serve file "myindex.html" moved 301 to "/myindex""#);
+    }
+
+    #[test]
+    fn urls_with_a_slash_are_the_form() {
+        let rules = ready(&clean(TrailingSlash::Always));
+        check(&rules, "/a/", &[], r#"serve index "a", file "a.html""#);
+        check(&rules, "/a", &[], {
+            r#"serve file "a", file "a.html" moved 301 to "/a/", index "a" moved 301 to "/a/""#
+        });
+        check(&rules, "/a/b.html", &[], r#"serve file "a/b.html" moved 301 to "/a/b/""#);
+        check(&rules, "/a/index.html", &[], r#"serve file "a/index.html" moved 301 to "/a/""#);
+        check(&rules, "/index.html", &[], r#"serve file "index.html" moved 301 to "/""#);
+    }
+
+    #[test]
+    fn both_forms_serve_the_page() {
+        let rules = ready(&clean(TrailingSlash::Either));
+        check(&rules, "/a", &[], {
+            r#"serve file "a", file "a.html", index "a" moved 301 to "/a/""#
+        });
+        check(&rules, "/a/", &[], r#"serve index "a", file "a.html""#);
+        check(&rules, "/a.html", &[], r#"file "a.html""#);
+    }
+
+    #[test]
+    fn app_with_clean_urls_is_behind_its_pages() {
+        let rules = ready(&Table { spa: spa("app.html"), ..clean(TrailingSlash::Never) });
+        check(&rules, "/a", &[], {
+            r#"serve file "a", file "a.html", index "a", file "app.html" (cache-control: no-cache)"#
+        });
+        check(&rules, "/a.css", &[], r#"serve file "a.css", file "a.css.html", index "a.css""#);
+    }
+
+    #[test]
+    fn hidden_files_and_what_is_beneath_are_not_found() {
+        let hidden = vec!["_redirects".to_owned(), "conf/".to_owned()];
+        let mut table = Table { hidden, ..Table::default() };
+        table.routes.push(crate::rules::testing::route("/w/* /:splat 200!"));
+        let rules = ready(&table);
+        for path in ["/_redirects", "/_redirects/", "/%5fredirects", "/conf/x", "/conf", "/.env"] {
+            check(&rules, path, &[], "not-found");
+        }
+        for path in ["/w/_redirects", "/w/conf/x", "/w/.env", "/w/a/.git/config"] {
+            check(&rules, path, &[], "not-found");
+        }
+        check(&rules, "/_redirects2", &[], r#"file "_redirects2""#);
+        check(&rules, "/.well-known/x", &[], r#"file ".well-known/x""#);
+    }
+
+    #[test]
+    fn page_that_is_no_file_is_refused() {
+        for page in ["", "/", "a/", "../a", "a\0"] {
+            let error = Rules::new(&Table { spa: spa(page), ..Table::default() });
+            assert_eq!(error.expect_err(page).problem, Problem::Page);
+        }
+    }
+}

@@ -66,3 +66,41 @@ impl Passwords {
         Some(Draft::Reply(reply))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::basic_auth::users::User;
+    use crate::rules::table::{Passwords, Table};
+    use crate::rules::testing::{at, check, ready};
+    use crate::rules::{Problem, Rules};
+
+    fn passwords(pattern: &str, users: Vec<String>) -> Passwords {
+        let realm = "a \"realm\"".to_owned();
+        Passwords { place: at(1), pattern: pattern.to_owned(), realm, users }
+    }
+
+    #[test]
+    fn path_needs_the_password_of_its_first_rule() {
+        let ann = User::new("ann", b"secret", b"0123456789abcdef", 1_000).expect("a user").line();
+        let passwords = vec![passwords("/in/*", vec![ann]), passwords("/in/b", Vec::new())];
+        let rules = ready(&Table { passwords, ..Table::default() });
+        let asked = r#"reply 401 "a password is needed\n" (www-authenticate: Basic realm="a \"realm\"", charset="UTF-8")"#;
+        // ann:secret, ann:wrong, bob:secret
+        let right = [("authorization", "Basic YW5uOnNlY3JldA==")];
+        check(&rules, "/in/a", &right, r#"file "in/a""#);
+        check(&rules, "/in/b", &right, r#"file "in/b""#);
+        for field in ["Basic YW5uOndyb25n", "Basic Ym9iOnNlY3JldA==", "Bearer x", ""] {
+            check(&rules, "/in/a", &[("authorization", field)], asked);
+        }
+        check(&rules, "/in", &[], asked);
+        check(&rules, "/%69n/.a", &[], asked);
+        check(&rules, "/a", &[], r#"file "a""#);
+    }
+
+    #[test]
+    fn line_that_is_no_user_is_refused() {
+        let passwords = vec![passwords("/*", vec!["ann:secret".to_owned()])];
+        let error = Rules::new(&Table { passwords, ..Table::default() }).expect_err("no user");
+        assert_eq!(error.problem, Problem::User);
+    }
+}

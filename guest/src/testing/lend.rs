@@ -5,7 +5,7 @@ use innkeeper_cases as cases;
 use crate::{Candidate, Decision, Field, Page, Redirect};
 
 /// The same decision, in the terms of `innkeeper_cases`.
-pub(super) fn lend(decision: &Decision) -> cases::Decision<'_> {
+pub(crate) fn lend(decision: &Decision) -> cases::Decision<'_> {
     match decision {
         Decision::Index(path) => cases::Decision::page(cases::Page::Index(path)),
         Decision::File(path) => cases::Decision::page(cases::Page::File(path)),
