@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use innkeeper::clients::{Clients, Proxies};
 use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest};
 use innkeeper::http1::Limits;
+use innkeeper_guest::{Candidate, Decision, Redirect, Serve};
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+use crate::deciding_guest::deciding;
 use crate::fixture::{Client, Setup, TestServer, engine};
 use crate::wat_guest::{DECISION, interested, module, reallocating, text};
 
@@ -319,6 +321,64 @@ fn replies_with_a_status_that_is_none() {
     for status in [r"\00\00", r"\63\00", r"\64\00", r"\65\00", r"\30\01", r"\58\02", r"\ff\ff"] {
         decides(&format!(r"\05\00\00\00{status}"), "status");
     }
+}
+
+/// A decision that breaks a rule, of a guest that its toolchain would have made.
+#[track_caller]
+fn makes(decision: impl Into<Decision>, cause: &str) {
+    let guest = LoadedGuest::load(engine(), &deciding(&[(b'x', decision.into())])).unwrap();
+    let told = failure(&guest);
+    assert!(told.contains(cause), "the log says: {told}");
+    let server = Setup { guest: Arc::new(guest), ..Setup::default() }.start();
+    for method in ["GET", "HEAD", "POST", "OPTIONS"] {
+        let mut client = server.connect();
+        client.send(format!("{method} /x HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"));
+        assert_eq!(client.try_reply(method != "HEAD").unwrap().status(), 500, "{method}");
+    }
+}
+
+#[test]
+fn redirects_to_nowhere_if_a_page_is_there() {
+    let page = || Candidate::file("hello.txt");
+    makes(page().status(301), "a candidate with status 301 needs a location");
+    makes(page().moved(200, "/a"), "and not 200");
+    makes(page().moved(304, "/a"), "and not 304");
+    makes(page().moved(301, ""), "is not an http or https URL");
+    makes(page().moved(301, "javascript:alert(1)"), "is not an http or https URL");
+    makes(page().moved(301, "/a\r\nx: y"), "is not an http or https URL");
+    let otherwise = |redirect| Serve::nothing().otherwise(redirect);
+    makes(otherwise(Redirect::new(200, "/a")), "status 200");
+    makes(otherwise(Redirect::new(302, "data:,a")), "is not an http or https URL");
+}
+
+#[test]
+fn has_a_candidate_too_many() {
+    let many = (0..17).map(|_| Candidate::file("a"));
+    makes(Serve::first_of(many), "17 candidates; at most 16 are allowed");
+}
+
+#[test]
+fn takes_a_field_of_the_host_wherever_there_are_fields() {
+    for name in ["Content-Length", "etag", "Location"] {
+        let cause = format!("the host alone writes {name:?}");
+        let page = || Candidate::file("hello.txt");
+        makes(page().with(name, "1"), &cause);
+        makes(Serve::one(page()).with(name, "1"), &cause);
+        makes(Serve::one(page()).otherwise(Redirect::new(302, "/").with(name, "1")), &cause);
+        makes(Serve::nothing().with(name, "1"), &cause);
+    }
+}
+
+#[test]
+fn has_more_fields_than_a_response_may_have() {
+    let mut page = Candidate::file("hello.txt");
+    let mut serve = Serve::nothing();
+    for number in 0..40 {
+        page = page.with(format!("a-{number}"), "");
+        serve = serve.with(format!("b-{number}"), "");
+    }
+    serve.candidates.push(page);
+    makes(serve, "more than 64 fields");
 }
 
 #[test]

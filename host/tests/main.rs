@@ -55,6 +55,7 @@
 mod as_http2;
 mod authority;
 mod corpus;
+mod deciding_guest;
 mod faulty_calls;
 mod fixture;
 mod fuse;
@@ -74,6 +75,7 @@ mod compiler;
 mod configuration;
 mod contract;
 mod data;
+mod decisions;
 mod dev;
 mod documents;
 mod escaping;

@@ -10,7 +10,7 @@ use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 /// What gives room for a request's bytes: parameter 3 is how many.
-const REALLOC: &str = "(global.get $free)
+pub const REALLOC: &str = "(global.get $free)
     (global.set $free (i32.add (global.get $free) (local.get 3)))
     (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))";
 
@@ -89,7 +89,7 @@ pub fn configurable_text(imports: &str, items: &str, configure: &str, misbehave:
 }
 
 /// Adds the section that tells a core module's component type.
-fn with_component_type(module: &[u8]) -> Vec<u8> {
+pub fn with_component_type(module: &[u8]) -> Vec<u8> {
     with_type_of(module, &std::fs::read_to_string(contract()).unwrap(), "guest")
 }
 

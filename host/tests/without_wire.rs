@@ -81,7 +81,7 @@ impl Wire for WithoutWire {
 #[test]
 fn service_holds_the_conversations_about_files_and_guests() {
     let (_folder, wires) = Setup { workers: 1, ..Setup::default() }.wires();
-    for file in ["answers.txt", "methods.txt"] {
+    for file in ["wire/answers.txt", "wire/methods.txt"] {
         let service = &wires.service;
         let wire = || WithoutWire { service: Arc::clone(service), lines: Vec::new() };
         let Count { held, left_out } = play_file(file, wire);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Field, Fields, lend};
+use crate::http::{Field, Fields};
 
 /// Fields of which several with one name add up, in lower case: another one of them takes nothing
 /// away from the first.
@@ -177,6 +177,14 @@ pub(super) fn merge(own: &Fields, of_all: &Fields) -> Fields {
     };
     let fields: Vec<_> = of_all.iter().filter(stays).chain(own.iter()).cloned().collect();
     Fields::from(fields).shared()
+}
+
+/// Fields as cases compare and print them.
+pub(super) fn lend(fields: &[Field]) -> Vec<innkeeper_cases::Field<'_>> {
+    fields
+        .iter()
+        .map(|field| innkeeper_cases::Field { name: &field.name, value: &field.value })
+        .collect()
 }
 
 /// `index "docs"`, `file "a.css"`

@@ -15,6 +15,7 @@ pub(in crate::guest) mod unchecked;
 use std::borrow::Cow;
 use std::fmt;
 
+use candidate::lend;
 pub use candidate::{Candidate, Otherwise, Page};
 
 use crate::guest::digest::Digest;
@@ -190,13 +191,6 @@ fn push_fields<'a>(parts: &mut Vec<Cow<'a, [u8]>>, fields: &'a [Field]) {
         parts.push((&*field.value).into());
     }
     parts.push(vec![7].into());
-}
-
-fn lend(fields: &[Field]) -> Vec<innkeeper_cases::Field<'_>> {
-    fields
-        .iter()
-        .map(|field| innkeeper_cases::Field { name: &field.name, value: &field.value })
-        .collect()
 }
 
 /// In the words of cases: `file "a.css"`, `not-found`, `reply 400 "no\n"`.
