@@ -8,6 +8,7 @@
 //! - [`lines`]: what both have in common.
 //! - [`checks`]: what a rule may say, wherever it is written.
 //! - [`fault`]: what is wrong with a rule as it was written.
+//! - [`lint`](mod@lint): rules that never do anything, and redirects in a circle.
 //!
 //! Inside, in the order of a decision: `ask` (the request, parsed), `access`, `cors`, `passwords`,
 //! `routes`, `pages`, `headers`. They share `pattern_set` (patterns, of which those that match are
@@ -25,6 +26,7 @@ pub mod headers_file;
 mod host;
 mod index;
 pub mod lines;
+pub mod lint;
 mod pages;
 mod passwords;
 mod pattern_set;

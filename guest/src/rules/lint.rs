@@ -1,0 +1,305 @@
+//! Rules that never do anything, and redirects that lead in a circle.
+//!
+//! The engine itself is asked, with requests made for each rule: paths on which the rule's
+//! wildcards stand for what no other rule names. So a finding is what clients would meet, and a table
+//! of many rules takes as many questions and not their square. Which files there are is not known
+//! here: a redirect that holds only where there is no file may end at one.
+
+mod finding;
+mod sample;
+
+pub use finding::{Finding, Lint};
+use sample::Sample;
+
+use super::explain::Effect;
+use super::table::{Access, AccessBy, FieldChange, Place, Route, Table};
+use super::{Applied, Rules};
+use crate::{Decision, Redirect};
+
+/// Questions, and notes of the engine on them. 50,000 rules that do not overlap need five for each.
+/// What is beyond is not looked at, and a finding says so.
+const STEPS: usize = 500_000;
+
+/// Redirects that a client follows: browsers give up after 20.
+const HOPS: usize = 20;
+
+/// Looks through a table that the engine takes. The findings are in the order of sources and lines.
+pub fn lint(table: &Table) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    fields(table, &mut findings);
+    let mut steps = STEPS;
+    passwords(table, &mut steps, &mut findings);
+    access(table, &mut steps, &mut findings);
+    if let Some(mut routes) = Routes::new(table) {
+        routes.lint(steps, &mut findings);
+    }
+    findings.sort_by_key(|finding| finding.place);
+    findings
+}
+
+/// Rules about fields that do nothing.
+fn fields(table: &Table, findings: &mut Vec<Finding>) {
+    let mut added = std::collections::BTreeSet::new();
+    for header in &table.headers {
+        if header.changes.is_empty() {
+            findings.push(Finding { place: header.place, lint: Lint::NoFields });
+        }
+        for (at, change) in header.changes.iter().enumerate() {
+            match change {
+                FieldChange::Add { name, .. } => {
+                    added.insert(name.to_ascii_lowercase());
+                }
+                FieldChange::Remove { name } => {
+                    // A rule that replaces a field takes it away first.
+                    let is_replaced = header.changes.iter().skip(at).any(|later| {
+                        matches!(later, FieldChange::Add { name: other, .. }
+                            if other.eq_ignore_ascii_case(name))
+                    });
+                    if !is_replaced && !added.contains(&name.to_ascii_lowercase()) {
+                        let lint = Lint::RemovesNothing(name.clone());
+                        findings.push(Finding { place: header.place, lint });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Of several passwords for a path the first rule counts.
+fn passwords(table: &Table, steps: &mut usize, findings: &mut Vec<Finding>) {
+    let rules = table.passwords.iter().map(|rule| (rule.place, rule.pattern.as_str(), true));
+    shadowed(rules, steps, findings);
+}
+
+/// Behind a rule that lets all or nobody in, none counts. Networks and referers are two lists.
+fn access(table: &Table, steps: &mut usize, findings: &mut Vec<Finding>) {
+    let ends = |rule: &Access| match &rule.by {
+        AccessBy::All => true,
+        AccessBy::Networks(_) => false,
+        AccessBy::Referers(hosts) => ["*", ""].iter().all(|all| hosts.iter().any(|h| h == all)),
+    };
+    for by_referer in [false, true] {
+        let rules = table.access.iter();
+        let rules = rules.filter(|rule| matches!(rule.by, AccessBy::Referers(_)) == by_referer);
+        shadowed(
+            rules.map(|rule| (rule.place, rule.pattern.as_str(), ends(rule))),
+            steps,
+            findings,
+        );
+    }
+}
+
+/// Rules whose paths all have an earlier rule that ends the list.
+fn shadowed<'t>(
+    rules: impl Iterator<Item = (Place, &'t str, bool)>,
+    steps: &mut usize,
+    findings: &mut Vec<Finding>,
+) {
+    let mut ending: Vec<(Place, crate::pattern::Pattern)> = Vec::new();
+    for (place, text, ends) in rules {
+        let paths = sample::paths(text);
+        *steps = steps.saturating_sub(ending.len());
+        if *steps == 0 {
+            return;
+        }
+        let covers = |(_, pattern): &&(Place, crate::pattern::Pattern)| {
+            !paths.is_empty() && paths.iter().all(|path| pattern.matches(&path.resolved).is_some())
+        };
+        // Rules of one place were written as one.
+        let by = ending.iter().find(covers).map(|(by, _)| *by).filter(|by| *by != place);
+        match (by, crate::pattern::Pattern::parse(text)) {
+            (Some(by), _) => findings.push(Finding { place, lint: Lint::Shadowed(by) }),
+            (None, Ok(pattern)) if ends => ending.push((place, pattern)),
+            _ => {}
+        }
+    }
+}
+
+/// Redirects, rewrites and error pages, and the engine for these alone.
+struct Routes<'t> {
+    table: &'t Table,
+    /// Each place in it is the route's number.
+    rules: Rules,
+    asks_scheme: bool,
+    steps: usize,
+}
+
+/// What becomes of a request.
+struct Outcome {
+    /// The route that decides.
+    by: Option<usize>,
+    /// All that took part.
+    applied: Vec<Applied>,
+    /// Where the client is sent.
+    location: Option<String>,
+}
+
+impl<'t> Routes<'t> {
+    fn new(table: &'t Table) -> Option<Routes<'t>> {
+        let numbered =
+            |(at, route): (usize, &Route)| Route { place: numbered(at), ..route.clone() };
+        let routes = Table {
+            routes: table.routes.iter().enumerate().map(numbered).collect(),
+            country_field: table.country_field.clone(),
+            ..Table::default()
+        };
+        let asks_scheme = table.routes.iter().any(|route| route.scheme.is_some());
+        Rules::new(&routes).ok().map(|rules| Routes { table, rules, asks_scheme, steps: 0 })
+    }
+
+    fn lint(&mut self, steps: usize, findings: &mut Vec<Finding>) {
+        self.steps = steps;
+        let mut in_circle = vec![false; self.table.routes.len()];
+        for (at, route) in self.table.routes.iter().enumerate() {
+            if self.steps == 0 {
+                let rest = self.table.routes.len() - at;
+                findings.push(Finding { place: route.place, lint: Lint::NotCompared(rest) });
+                return;
+            }
+            let Some(samples) = sample::requests(self.table, route, self.asks_scheme) else {
+                let lint = Lint::NoCountryField;
+                findings.push(Finding { place: route.place, lint });
+                continue;
+            };
+            match self.reached(at, &samples) {
+                Reached::Never(lint) => findings.push(Finding { place: route.place, lint }),
+                Reached::By(sample) => self.circle(at, &samples, sample, &mut in_circle, findings),
+                Reached::Unknown => {}
+            }
+        }
+        self.app(findings);
+    }
+
+    /// Whether one of the requests made for a route is decided by it.
+    fn reached(&mut self, at: usize, samples: &[Sample]) -> Reached {
+        let (mut by, mut itself, mut nothing, mut seen) = (None, 0, 0, 0);
+        for (number, sample) in samples.iter().enumerate() {
+            let outcome = self.ask(sample);
+            if outcome.by == Some(at) {
+                return Reached::By(number);
+            }
+            let own = outcome.applied.iter().find(|applied| applied.place == numbered(at));
+            match own.map(|applied| applied.what) {
+                Some(Effect::LeadsToItself) => itself += 1,
+                Some(Effect::NamesNothing) => nothing += 1,
+                // The request is not what the rule's conditions want: nothing is known.
+                Some(_) => return Reached::Unknown,
+                None => {}
+            }
+            seen += usize::from(outcome.by.is_some());
+            by = by.or(outcome.by);
+        }
+        let route = |at: usize| self.table.routes.get(at).map(|route| route.place);
+        match (samples.len(), by.and_then(route)) {
+            (0, _) => Reached::Never(Lint::NeverMatches),
+            (all, _) if itself == all => Reached::Never(Lint::LeadsToItself),
+            (all, _) if nothing == all => Reached::Never(Lint::NamesNothing),
+            (all, Some(by)) if seen == all => Reached::Never(Lint::Shadowed(by)),
+            (_, None) if itself + nothing == 0 => Reached::Never(Lint::NeverMatches),
+            _ => Reached::Unknown,
+        }
+    }
+
+    /// Follows redirects from a request that a route decides.
+    fn circle(
+        &mut self,
+        at: usize,
+        samples: &[Sample],
+        first: usize,
+        in_circle: &mut [bool],
+        findings: &mut Vec<Finding>,
+    ) {
+        let Some(mut sample) = samples.get(first).cloned() else { return };
+        // Requests so far, each with the route that decided it.
+        let mut way: Vec<(Sample, usize)> = Vec::new();
+        let start = loop {
+            if let Some(start) = way.iter().position(|(before, _)| *before == sample) {
+                break start;
+            }
+            if way.len() == HOPS {
+                // It gets longer with each redirect.
+                break 0;
+            }
+            let Outcome { by: Some(by), location: Some(location), .. } = self.ask(&sample) else {
+                return;
+            };
+            let Some(next) = sample.follow(&location) else { return };
+            way.push((std::mem::replace(&mut sample, next), by));
+        };
+        let mut circle: Vec<usize> = Vec::new();
+        for &(_, by) in way.iter().skip(start) {
+            if !circle.contains(&by) {
+                circle.push(by);
+            }
+        }
+        // It is told once, at the first of its rules.
+        let is_known = circle.iter().any(|&by| in_circle.get(by).is_some_and(|is| *is));
+        if is_known || !circle.contains(&at) {
+            return;
+        }
+        for &by in &circle {
+            if let Some(is_in) = in_circle.get_mut(by) {
+                *is_in = true;
+            }
+        }
+        let routes: Vec<_> = circle.iter().filter_map(|&by| self.table.routes.get(by)).collect();
+        let is_certain = routes.iter().all(|route| route.force);
+        let through = routes.iter().skip(1).map(|route| route.place).collect();
+        let Some(place) = routes.first().map(|route| route.place) else { return };
+        findings.push(Finding { place, lint: Lint::Circle { through, is_certain } });
+    }
+
+    /// The page of an app that no request reaches.
+    fn app(&mut self, findings: &mut Vec<Finding>) {
+        let Some(app) = &self.table.spa else { return };
+        let samples = sample::of_path(&app.pattern);
+        let outcomes: Vec<_> = samples.iter().map(|sample| self.ask(sample).by).collect();
+        let by = outcomes.first().copied().flatten();
+        if outcomes.iter().all(Option::is_some)
+            && let Some(by) = by.and_then(|by| self.table.routes.get(by))
+        {
+            findings.push(Finding { place: app.place, lint: Lint::Shadowed(by.place) });
+        }
+    }
+
+    fn ask(&mut self, sample: &Sample) -> Outcome {
+        let (decision, applied) = self.rules.explain(&sample.request());
+        self.steps = self.steps.saturating_sub(1 + applied.len());
+        let decides = |effect: Effect| {
+            matches!(
+                effect,
+                Effect::Redirects
+                    | Effect::RedirectsIfNoFile
+                    | Effect::Rewrites
+                    | Effect::RewritesIfNoFile
+                    | Effect::KeepsPath
+            )
+        };
+        let by = applied.iter().find(|applied| decides(applied.what));
+        let by = by.map(|applied| applied.place.line as usize);
+        let location = match decision {
+            Decision::Redirect(Redirect { location, .. }) => Some(location),
+            Decision::Serve(serve) => serve.otherwise.map(|redirect| redirect.location),
+            _ => None,
+        };
+        Outcome { by, applied, location }
+    }
+}
+
+/// What the requests made for a route show.
+enum Reached {
+    /// This one is decided by it.
+    By(usize),
+    /// None is.
+    Never(Lint),
+    /// They do not tell.
+    Unknown,
+}
+
+/// The place that stands for a number.
+fn numbered(at: usize) -> Place {
+    Place { source: 0, line: u32::try_from(at).unwrap_or(u32::MAX) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Requests that are made for a rule: it matches them, and hardly any other does by accident.
+
+use crate::decision::Field;
+use crate::path::SitePath;
+use crate::pattern::{self, Pattern};
+use crate::rules::table::{Condition, QueryMatch, QueryValue, Route, Table};
+use crate::{Request, query};
+
+/// Requests for one rule. More than a rule with all kinds of conditions and some values has.
+const REQUESTS: usize = 24;
+
+/// What a placeholder stands for: a character for private use, which no rule names.
+const VALUE: &str = "%EE%80%80";
+
+/// The same in a host.
+const LABEL: &str = "x-any";
+
+/// The host of a rule that names none. No name of a site ends so (RFC 6761, section 6.4).
+const HOST: &str = "any.invalid";
+
+/// A request, in parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sample {
+    scheme: &'static str,
+    host: String,
+    target: String,
+    fields: Vec<(String, String)>,
+}
+
+/// A path that a pattern matches.
+#[derive(Clone, Debug)]
+pub(super) struct SamplePath {
+    /// As it stands in a URL.
+    url: String,
+    /// As patterns are held against it.
+    pub(super) resolved: String,
+}
+
+impl Sample {
+    pub(super) fn request(&self) -> Request {
+        let mut fields =
+            vec![Field::new(":scheme", self.scheme), Field::new("host", self.host.as_str())];
+        fields.extend(self.fields.iter().map(|(name, value)| Field::new(name, value.as_str())));
+        Request::new(format!("GET {} HTTP/1.1", self.target), fields)
+    }
+
+    /// The request of a client that is sent to this location; `None` if it leads to another host.
+    pub(super) fn follow(&self, location: &str) -> Option<Sample> {
+        let location = location.split('#').next()?;
+        let mut next = self.clone();
+        if location.starts_with('/') {
+            next.target = location.to_owned();
+            return Some(next);
+        }
+        let (scheme, rest) = location.split_once("://")?;
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (host, target) = rest.split_at_checked(end)?;
+        if host.to_ascii_lowercase() != self.host {
+            return None;
+        }
+        next.scheme = if scheme.eq_ignore_ascii_case("https") { "https" } else { "http" };
+        next.target =
+            if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+        Some(next)
+    }
+}
+
+/// Paths for a pattern, with `*` for nothing, for one name and for many.
+pub(super) fn paths(text: &str) -> Vec<SamplePath> {
+    let Ok(parsed) = Pattern::parse(text) else { return Vec::new() };
+    let deep = [VALUE; 9].join("/");
+    let stars: &[&str] = if text.contains('*') { &["", VALUE, &deep] } else { &[""] };
+    let mut paths = Vec::new();
+    for star in stars {
+        let mut url = String::with_capacity(text.len() + 16);
+        let mut rest = text;
+        loop {
+            let (before, name, behind) = pattern::split(rest);
+            for byte in before.bytes() {
+                match byte {
+                    b'!'..=b'~' => url.push(char::from(byte)),
+                    _ => url += &format!("%{byte:02X}"),
+                }
+            }
+            let Some(behind) = behind else { break };
+            url += if name.is_some() { VALUE } else { star };
+            rest = behind;
+        }
+        // A query or a fragment would begin there.
+        if url.contains(['?', '#']) {
+            return Vec::new();
+        }
+        let Ok(resolved) = SitePath::resolve(&url) else { continue };
+        let resolved = resolved.into_string();
+        if parsed.matches(&resolved).is_some() {
+            paths.push(SamplePath { url, resolved });
+        }
+    }
+    paths
+}
+
+/// Requests for paths, without conditions.
+pub(super) fn of_path(text: &str) -> Vec<Sample> {
+    let sample = |path: SamplePath| Sample {
+        scheme: "https",
+        host: HOST.to_owned(),
+        target: path.url,
+        fields: Vec::new(),
+    };
+    paths(text).into_iter().map(sample).collect()
+}
+
+/// Requests for a route, one for each value of its conditions. `None` if it goes by a country that
+/// no field names.
+pub(super) fn requests(table: &Table, route: &Route, asks_scheme: bool) -> Option<Vec<Sample>> {
+    let all = conditions(table, route)?;
+    let schemes: &[&'static str] = match route.scheme.as_deref() {
+        Some("http") => &["http"],
+        None if asks_scheme => &["https", "http"],
+        _ => &["https"],
+    };
+    let host = route.host.as_deref().map_or_else(|| HOST.to_owned(), host);
+    let query = query_of(&route.query);
+    let mut samples = Vec::new();
+    for path in paths(&route.from) {
+        for &scheme in schemes {
+            for fields in &all {
+                if samples.len() == REQUESTS {
+                    return Some(samples);
+                }
+                let target = format!("{}{query}", path.url);
+                let (host, fields) = (host.clone(), fields.clone());
+                samples.push(Sample { scheme, host, target, fields });
+            }
+        }
+    }
+    Some(samples)
+}
+
+/// Fields by which all conditions hold: with the first value of each, and then with each other
+/// value.
+fn conditions(table: &Table, route: &Route) -> Option<Vec<Vec<(String, String)>>> {
+    let mut values: Vec<(String, Vec<String>)> = Vec::new();
+    for condition in &route.conditions {
+        values.push(match condition {
+            Condition::Language(languages) => ("accept-language".to_owned(), languages.clone()),
+            Condition::Country(countries) => (table.country_field.clone()?, countries.clone()),
+            Condition::Cookie(names) => {
+                ("cookie".to_owned(), names.iter().map(|name| format!("{name}=x")).collect())
+            }
+        });
+    }
+    let first = |(name, values): &(String, Vec<String>)| {
+        (name.clone(), values.first().cloned().unwrap_or_default())
+    };
+    let mut all = vec![values.iter().map(first).collect::<Vec<_>>()];
+    for (at, (_, others)) in values.iter().enumerate() {
+        for other in others.iter().skip(1).take(REQUESTS) {
+            let mut fields: Vec<_> = values.iter().map(first).collect();
+            if let Some((_, value)) = fields.get_mut(at) {
+                value.clone_from(other);
+            }
+            all.push(fields);
+        }
+    }
+    Some(all)
+}
+
+fn query_of(parameters: &[QueryMatch]) -> String {
+    let mut text = String::new();
+    for QueryMatch { name, value } in parameters {
+        let value = match value {
+            QueryValue::Exactly(value) => value.as_str(),
+            QueryValue::Placeholder(_) => "x",
+        };
+        query::append(&mut text, name, value);
+    }
+    if text.is_empty() { text } else { format!("?{text}") }
+}
+
+/// A host that a pattern of hosts matches.
+fn host(text: &str) -> String {
+    let label = |label: &str| match label {
+        "*" => LABEL.to_owned(),
+        label if label.starts_with(':') => LABEL.to_owned(),
+        label => label.to_ascii_lowercase(),
+    };
+    text.split('.').map(label).collect::<Vec<_>>().join(".")
+}
