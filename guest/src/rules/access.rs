@@ -136,17 +136,24 @@ impl Gates {
         }
     }
 
+    /// Whether a rule is about some paths.
+    pub(super) fn has_patterns(&self) -> bool {
+        !self.by_client.patterns.is_empty() || !self.by_referer.patterns.is_empty()
+    }
+
     /// 403, if an access rule refuses the client.
     pub(super) fn refuse_client<'t>(
         &self,
         ask: &Ask<'_>,
+        forms: &[String],
         vary: &mut Vary<'t>,
         trace: &mut impl Trace,
     ) -> Option<Draft> {
-        if self.by_referer.patterns.matches(None, &ask.path).next().is_some() {
+        if !self.by_referer.patterns.match_any(forms).is_empty() {
             vary.add("referer");
         }
-        let is_let_in = self.by_client.lets_in(ask, trace) && self.by_referer.lets_in(ask, trace);
+        let is_let_in =
+            self.by_client.lets_in(ask, forms, trace) && self.by_referer.lets_in(ask, forms, trace);
         (!is_let_in).then(|| Draft::Reply(Reply::text(403, *b"forbidden\n")))
     }
 
@@ -206,8 +213,8 @@ impl Gates {
 }
 
 impl Access {
-    fn lets_in(&self, ask: &Ask<'_>, trace: &mut impl Trace) -> bool {
-        for (at, _) in self.patterns.matches(None, &ask.path) {
+    fn lets_in(&self, ask: &Ask<'_>, forms: &[String], trace: &mut impl Trace) -> bool {
+        for at in self.patterns.match_any(forms) {
             let Some(rule) = self.rules.get(at) else { break };
             let is_meant = match &rule.by {
                 By::All => true,

@@ -45,6 +45,27 @@ impl<'r> Ask<'r> {
         self.path.strip_suffix('/').unwrap_or(&self.path)
     }
 
+    /// All paths that may serve the same page as this one: guards look at each of them, so that no
+    /// other form of a URL goes around one. With clean URLs they are `a`, `a.html` and
+    /// `a/index.html`, and otherwise a folder and its index pages.
+    pub(super) fn forms(&self, has_clean_urls: bool) -> Vec<String> {
+        let path = self.bare_path();
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let base = match name.strip_suffix(".html").or(name.strip_suffix(".htm")) {
+            Some("index") => folder,
+            Some(_) if has_clean_urls => path.rsplit_once('.').map_or(path, |(base, _)| base),
+            None if has_clean_urls || self.is_directory() => path,
+            _ => return vec![path.to_owned()],
+        };
+        let slash = if base.is_empty() { "" } else { "/" };
+        let mut forms = vec![path.to_owned(), base.to_owned()];
+        forms.extend(["index.html", "index.htm"].map(|page| [base, slash, page].concat()));
+        if has_clean_urls {
+            forms.push([base, ".html"].concat());
+        }
+        forms
+    }
+
     /// Whether the client uses `https`, if a rule reads it.
     pub(super) fn is_https(&self) -> bool {
         self.request.value(":scheme") == Some("https")

@@ -98,7 +98,9 @@ impl Rules {
         vary: &mut Vary<'t>,
         trace: &mut impl Trace,
     ) -> Option<Draft> {
-        if let Some(refused) = self.gates.refuse_client(ask, vary, trace) {
+        let has_patterns = self.gates.has_patterns() || self.passwords.has_patterns();
+        let forms = if has_patterns { ask.forms(self.pages.has_clean_urls()) } else { Vec::new() };
+        if let Some(refused) = self.gates.refuse_client(ask, &forms, vary, trace) {
             return Some(refused);
         }
         if let Some(preflight) = self.sharing.share(ask, every, vary, trace) {
@@ -110,7 +112,7 @@ impl Rules {
         if let Some(closed) = self.gates.close(ask, vary, trace) {
             return Some(closed);
         }
-        self.passwords.ask_for_password(ask, trace)
+        self.passwords.ask_for_password(ask, &forms, trace)
     }
 
     /// What there is for the path.
@@ -250,15 +252,9 @@ mod tests {
 
     /// A table with a rule of each kind.
     fn everything() -> Table {
-        let ann = User::new("ann", b"secret", b"0123456789abcdef", 1_000).expect("a user").line();
         let to = |pattern: &str| pattern.to_owned();
         Table {
-            access: vec![Access {
-                place: at(1),
-                pattern: to("/deny/*"),
-                allow: false,
-                by: AccessBy::All,
-            }],
+            access: vec![deny()],
             methods: Some(Methods { place: at(2), allowed: vec!["GET".to_owned()] }),
             maintenance: Some(Maintenance {
                 place: at(3),
@@ -269,12 +265,7 @@ mod tests {
                 from_s: None,
                 until_s: None,
             }),
-            passwords: vec![Passwords {
-                place: at(4),
-                pattern: to("/secret/*"),
-                realm: to("r"),
-                users: vec![ann],
-            }],
+            passwords: vec![password()],
             cors: vec![Cors {
                 place: at(5),
                 pattern: to("/*"),
@@ -312,6 +303,57 @@ mod tests {
         check(&rules, "/r/a", &[("cookie", "in=1")], {
             r#"serve file "r/a" (X-B: a), file "r/a.html" (X-B: a), index "r/a" (X-B: a), otherwise redirect 301 to "/x/a", always (X-A: 1) (vary: origin, cookie)"#
         });
+    }
+
+    #[test]
+    fn no_form_of_a_url_goes_around_a_guard() {
+        let forms = ["/in/a", "/in/a/", "/in/a.html", "/in/a/index.html", "/in/%61.html"];
+        for guarded in &forms[..4] {
+            let access = Access { place: at(1), pattern: (*guarded).to_owned(), ..deny() };
+            let passwords = Passwords { pattern: (*guarded).to_owned(), ..password() };
+            for trailing_slash in
+                [TrailingSlash::Never, TrailingSlash::Always, TrailingSlash::Either]
+            {
+                let clean_urls = Some(CleanUrls { place: at(1), trailing_slash });
+                let table = Table { clean_urls: clean_urls.clone(), ..Table::default() };
+                let denied = ready(&Table { access: vec![access.clone()], ..table.clone() });
+                let asked = ready(&Table { passwords: vec![passwords.clone()], ..table });
+                for form in forms {
+                    check(&denied, form, &[], "reply 403 \"forbidden\\n\"");
+                    check(&asked, form, &[], {
+                        r#"reply 401 "a password is needed\n" (www-authenticate: Basic realm="r", charset="UTF-8")"#
+                    });
+                }
+            }
+        }
+        // A folder and its index page, also without clean URLs.
+        for (guarded, form) in [
+            ("/in/index.html", "/in/"),
+            ("/in", "/in/index.html"),
+            ("/index.html", "/"),
+            ("/", "/index.htm"),
+        ] {
+            let access = vec![Access { pattern: guarded.to_owned(), ..deny() }];
+            let denied = ready(&Table { access, ..Table::default() });
+            check(&denied, form, &[], "reply 403 \"forbidden\\n\"");
+        }
+        let access = vec![Access { pattern: "/a.html".to_owned(), ..deny() }];
+        let denied = ready(&Table { access, ..Table::default() });
+        check(&denied, "/a", &[], r#"file "a""#);
+    }
+
+    fn deny() -> Access {
+        Access { place: at(1), pattern: "/deny/*".to_owned(), allow: false, by: AccessBy::All }
+    }
+
+    fn password() -> Passwords {
+        let ann = User::new("ann", b"secret", b"0123456789abcdef", 1_000).expect("a user").line();
+        Passwords {
+            place: at(4),
+            pattern: "/secret/*".to_owned(),
+            realm: "r".to_owned(),
+            users: vec![ann],
+        }
     }
 
     #[test]

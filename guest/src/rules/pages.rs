@@ -42,6 +42,11 @@ impl Pages {
         Ok(Pages { clean_urls, app, hidden })
     }
 
+    /// Whether pages have URLs without an extension.
+    pub(super) fn has_clean_urls(&self) -> bool {
+        self.clean_urls.is_some()
+    }
+
     /// Whether a path below the root is never served: it is hidden, or beneath what is.
     pub(super) fn is_hidden(&self, path: &str) -> bool {
         let is_beneath = |hidden: &String| {

@@ -44,6 +44,11 @@ impl Passwords {
         Ok(passwords)
     }
 
+    /// Whether there is a rule.
+    pub(super) fn has_patterns(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
     /// Names of fields that the rules read.
     pub(super) fn interests(&self, mut add: impl FnMut(&str)) {
         if !self.rules.is_empty() {
@@ -52,8 +57,13 @@ impl Passwords {
     }
 
     /// 401, unless the path needs no password or the client has given it.
-    pub(super) fn ask_for_password(&self, ask: &Ask<'_>, trace: &mut impl Trace) -> Option<Draft> {
-        let (at, _) = self.patterns.matches(None, &ask.path).next()?;
+    pub(super) fn ask_for_password(
+        &self,
+        ask: &Ask<'_>,
+        forms: &[String],
+        trace: &mut impl Trace,
+    ) -> Option<Draft> {
+        let at = self.patterns.match_any(forms).into_iter().next()?;
         let rule = self.rules.get(at)?;
         let credentials = ask.request.value("authorization").and_then(Credentials::parse);
         if credentials.is_some_and(|credentials| rule.users.find(&credentials).is_some()) {

@@ -156,6 +156,22 @@ impl PatternSet {
         !self.hosts.is_empty()
     }
 
+    /// The patterns that match one of these paths at least, in their order.
+    pub(super) fn match_any(&self, paths: &[String]) -> Vec<usize> {
+        let mut matched = Vec::new();
+        for (at, _) in paths.iter().flat_map(|path| self.matches(None, path)) {
+            if let Err(place) = matched.binary_search(&at) {
+                matched.insert(place, at);
+            }
+        }
+        matched
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
     /// The patterns that match this path, in their order. The path is one below the root, decoded
     /// and without a `/` before it; the host in lower case.
     pub(super) fn matches<'s, 'p>(&'s self, host: Option<&str>, path: &'p str) -> Matches<'s, 'p> {
