@@ -94,19 +94,22 @@ impl Service {
         mut trace: Option<&mut Trace>,
     ) -> Response {
         let worker = request.peer.worker;
-        let forms = Forms::of(request);
+        let (mut status, mut forms) = (0, Accepted::default());
         let mut named_directory = false;
         for candidate in candidates {
             let added = candidate.fields(fields);
-            let accepted = forms.for_candidate(candidate);
+            // Most candidates of a decision have the same.
+            if candidate.status != status {
+                (status, forms) = (candidate.status, accepted(request, candidate));
+            }
             let recency = match policy_fields::are_for_long(added) {
                 true => Recency::Now,
                 false => Recency::Lately,
             };
             let found = match &candidate.page {
-                Page::File(path) => self.files.find(worker, path, accepted, recency).await,
+                Page::File(path) => self.files.find(worker, path, &forms, recency).await,
                 Page::Index(directory) => {
-                    self.files.find_index(worker, directory, accepted, recency).await
+                    self.files.find_index(worker, directory, &forms, recency).await
                 }
             };
             if let Some(trace) = &mut trace {
@@ -133,11 +136,12 @@ impl Service {
                 }
             }
         }
-        let listed = Box::pin(directory::list(self, request, candidates, fields));
+        // Boxed, as each connection would have room for it while it is idle.
+        let listed = || Box::pin(directory::list(self, request, candidates, fields));
         let (then, response) =
             if named_directory && let Some(moved) = directory::with_slash(request) {
                 ("the URL gets a / at its end", policy_fields::add_to_own(moved, fields))
-            } else if let Some(listing) = listed.await {
+            } else if let Some(listing) = listed().await {
                 ("the directory is listed", listing)
             } else if let Some(Otherwise { status, location, fields, .. }) = otherwise {
                 ("the client is redirected", redirect(*status, location, fields))
@@ -153,32 +157,13 @@ impl Service {
     }
 }
 
-/// The forms of a file that are sent for a request, by candidate.
-struct Forms {
-    /// With status 200.
-    usual: Accepted,
-    /// With the status of an error, if they are others: there are no parts of such pages.
-    of_error: Option<Accepted>,
-    /// Of a page that is only to be there.
-    of_redirect: Accepted,
-}
-
-impl Forms {
-    fn of(request: &Request<'_>) -> Forms {
-        let wants_a_part = selection::wants_a_part(request);
-        Forms {
-            usual: selection::accepted(request, wants_a_part),
-            of_error: wants_a_part.then(|| selection::accepted(request, false)),
-            of_redirect: Accepted::default(),
-        }
-    }
-
-    fn for_candidate(&self, candidate: &Candidate) -> &Accepted {
-        match candidate.status {
-            200 => &self.usual,
-            _ if candidate.location().is_some() => &self.of_redirect,
-            _ => self.of_error.as_ref().unwrap_or(&self.usual),
-        }
+/// The forms of a page that count for a candidate: parts are those of status 200 alone, and for a
+/// redirect the page only has to be there.
+fn accepted(request: &Request<'_>, candidate: &Candidate) -> Accepted {
+    match candidate.status {
+        200 => selection::accepted(request, selection::wants_a_part(request)),
+        _ if candidate.location().is_some() => Accepted::default(),
+        _ => selection::accepted(request, false),
     }
 }
 
