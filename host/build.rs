@@ -4,6 +4,7 @@
 //! They are built by a cargo of its own, in a target folder of its own: this
 //! script runs while the outer cargo holds the lock on the usual one.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -11,9 +12,6 @@ use wit_component::ComponentEncoder;
 
 /// What the guest is built for. Its modules import nothing.
 const TARGET: &str = "wasm32-unknown-unknown";
-
-/// The profile in the workspace's `Cargo.toml`.
-const PROFILE: &str = "guest";
 
 fn main() -> ExitCode {
     for source in [
@@ -52,8 +50,12 @@ struct Guest {
     name: &'static str,
     /// Its folder, from here.
     folder: &'static str,
+    /// Its profile in the workspace's `Cargo.toml`.
+    profile: &'static str,
     /// The file that cargo makes of it.
     module: &'static str,
+    /// Whether its component is compressed.
+    compressed: bool,
     /// The variable that holds the path of its component while the program is compiled.
     variable: &'static str,
 }
@@ -63,26 +65,30 @@ const GUESTS: [Guest; 2] = [
     Guest {
         name: "the default guest",
         folder: "../guest",
+        profile: "guest",
         module: "innkeeper_guest.wasm",
+        compressed: false,
         variable: "INNKEEPER_DEFAULT_GUEST",
     },
     Guest {
         name: "the guest of rules",
         folder: "../guest/rules",
+        profile: "guest-rules",
         module: "innkeeper_rules.wasm",
+        compressed: true,
         variable: "INNKEEPER_RULES_GUEST",
     },
 ];
 
 /// Builds a guest and gives the path of its component.
 fn build(guest: &Guest) -> Result<PathBuf, String> {
-    let Guest { name, folder, module, .. } = guest;
+    let Guest { name, folder, profile, module, compressed, .. } = *guest;
     let target_dir = Path::new(&variable("OUT_DIR")?).join("guest");
     let manifest = Path::new(&variable("CARGO_MANIFEST_DIR")?).join(folder).join("Cargo.toml");
     let mut cargo = Command::new(variable("CARGO")?);
     cargo
         .args(["build", "--locked", "--lib", "--target", TARGET])
-        .args(["--profile", PROFILE])
+        .args(["--profile", profile])
         .arg("--manifest-path")
         .arg(&manifest)
         .arg("--target-dir")
@@ -103,17 +109,27 @@ fn build(guest: &Guest) -> Result<PathBuf, String> {
     if !status.success() {
         return Err(format!("{name} does not build; cargo says why above"));
     }
-    let module = target_dir.join(TARGET).join(PROFILE).join(module);
+    let module = target_dir.join(TARGET).join(profile).join(module);
     let component = module.with_extension("component.wasm");
-    wrap(&module, &component).map_err(|error| format!("{name}: {error:#}"))?;
+    wrap(&module, &component, compressed).map_err(|error| format!("{name}: {error:#}"))?;
     Ok(component)
 }
 
 /// Makes a component of a core module that carries its component type, which the
 /// host would otherwise do at each start.
-fn wrap(module: &Path, component: &Path) -> Result<(), Box<dyn std::error::Error>> {
+fn wrap(
+    module: &Path,
+    component: &Path,
+    compressed: bool,
+) -> Result<(), Box<dyn std::error::Error>> {
     let module = std::fs::read(module)?;
-    let encoded = ComponentEncoder::default().module(&module)?.encode()?;
+    let mut encoded = ComponentEncoder::default().module(&module)?.encode()?;
+    if compressed {
+        let mut encoder =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&encoded)?;
+        encoded = encoder.finish()?;
+    }
     std::fs::write(component, encoded)?;
     Ok(())
 }

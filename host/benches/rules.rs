@@ -55,7 +55,7 @@ impl Subject {
 fn main() {
     let engine = Arc::new(Engine::new(GuestLimits::default(), 1).expect("an engine"));
     let with = |table: &Table| {
-        LoadedGuest::load_with(&engine, RULES_GUEST, Some(&table.to_data())).expect("the rules")
+        LoadedGuest::load_with(&engine, &RULES_GUEST, Some(&table.to_data())).expect("the rules")
     };
     let plain = LoadedGuest::load(&engine, DEFAULT_GUEST).expect("the default guest");
     let (hundreds, thousand) = (table(200, 100), table(1_000, 0));

@@ -107,7 +107,7 @@ impl Source for RulesSource {
         let bytes = gathered.table.to_data();
         self.log(&gathered, &bytes);
         let data = Some(Data { bytes, path: None });
-        Ok(Offer { guest: Cow::Borrowed(RULES_GUEST), origin: Origin::Rules, data, cases })
+        Ok(Offer { guest: Cow::Borrowed(&RULES_GUEST), origin: Origin::Rules, data, cases })
     }
 
     fn cases(&self) -> Result<Vec<CaseFile>, CaseFileError> {
