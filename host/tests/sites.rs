@@ -187,7 +187,8 @@ fn hold(name: &str) {
 }
 
 /// The sites; each has a test of its own.
-const SITES: [&str; 3] = ["eleventy", "hugo", "mkdocs-material"];
+const SITES: [&str; 7] =
+    ["cloudflare", "docusaurus", "eleventy", "hugo", "mkdocs-material", "netlify", "vite"];
 
 #[test]
 fn references_are_resolved_as_clients_do() {
@@ -215,6 +216,16 @@ fn each_site_in_the_folder_has_a_test() {
 }
 
 #[test]
+fn cloudflare_site_needs_clean_urls() {
+    hold("cloudflare");
+}
+
+#[test]
+fn docusaurus_site_without_trailing_slashes_needs_clean_urls() {
+    hold("docusaurus");
+}
+
+#[test]
 fn eleventy_site_needs_no_flag() {
     hold("eleventy");
 }
@@ -227,4 +238,14 @@ fn hugo_site_needs_no_flag() {
 #[test]
 fn mkdocs_material_site_needs_no_flag() {
     hold("mkdocs-material");
+}
+
+#[test]
+fn netlify_site_needs_no_flag() {
+    hold("netlify");
+}
+
+#[test]
+fn vite_app_needs_spa() {
+    hold("vite");
 }

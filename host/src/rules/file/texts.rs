@@ -168,7 +168,8 @@ fn cors(paths: &str, origins: Vec<String>) -> Result<Part, Problem> {
         pattern: paths.to_owned(),
         origins,
         methods: Vec::new(),
-        request_fields: Vec::new(),
+        // Without credentials, whatever a script adds to a request is its own to tell.
+        request_fields: vec!["*".to_owned()],
         exposed_fields: Vec::new(),
         credentials: false,
         max_age_s: None,
