@@ -1,12 +1,15 @@
 //! `innkeeper test`, `check`, `compile` and `explain`, as a user types them.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use innkeeper::guest::validation::cases::read_cases;
 use innkeeper::guest::validation::check::check;
 use innkeeper::guest::{DEFAULT_GUEST, Digest};
+use innkeeper_guest::basic_auth::Credentials;
+use innkeeper_guest::basic_auth::users::{User, Users};
 use tempfile::TempDir;
 
 use crate::fixture::{default_guest, site};
@@ -462,5 +465,48 @@ fn new_writes_a_whole_project_in_each_language() {
     assert!(tested.out.contains("1 of 5 cases failed"), "{}", tested.out);
     for name in ["My", "1a", "a/b", "a-", ""] {
         assert_eq!(run(folder.path(), &["new", name]).code, 2, "{name:?}");
+    }
+}
+
+/// A user types the line into a file, and the engine of rules reads it.
+#[test]
+fn password_makes_the_line_of_a_user() {
+    let run = |arguments: &[&str], input: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.arg("password").args(arguments).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // It may have ended without reading.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Ended {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            errors: String::from_utf8(output.stderr).unwrap(),
+        }
+    };
+    let ended = run(&["alice"], "open sesame\n");
+    assert_eq!((ended.code, ended.errors.as_str()), (0, ""));
+    let line = ended.out.strip_suffix('\n').unwrap();
+    assert!(line.starts_with("alice:$pbkdf2-sha256$i=20000$"), "{line}");
+    let users: Users = [User::parse(line).unwrap()].into_iter().collect();
+    // alice:open sesame
+    let credentials = Credentials::parse("Basic YWxpY2U6b3BlbiBzZXNhbWU=").unwrap();
+    assert!(users.find(&credentials).is_some());
+    assert_ne!(run(&["alice"], "open sesame").out, ended.out, "the salt is another");
+    let ended = run(&["alice", "--iterations", "1000"], "short\n");
+    assert!(ended.out.starts_with("alice:$pbkdf2-sha256$i=1000$"), "{}", ended.out);
+    assert!(ended.errors.starts_with("the password is short"), "{}", ended.errors);
+    for (arguments, input, code, error) in [
+        (&["alice"][..], "", 1, "the password is empty"),
+        (&["alice"], "one\ntwo\n", 1, "several lines"),
+        (&["a:b"], "open sesame", 1, "no colon"),
+        (&[""], "open sesame", 1, "a name has 1 to 255 bytes"),
+        (&[], "open sesame", 1, "write: innkeeper password NAME"),
+        (&["alice", "--iterations", "999"], "", 2, "1000..=50000"),
+        (&["alice", "open sesame"], "", 2, "unexpected argument"),
+    ] {
+        let ended = run(arguments, input);
+        assert_eq!((ended.code, ended.out.as_str()), (code, ""), "{arguments:?}");
+        assert!(ended.errors.contains(error), "{arguments:?}: {}", ended.errors);
     }
 }

@@ -100,7 +100,7 @@ impl std::error::Error for Fault {}
 impl User {
     /// The user of this name and password. The salt must be random, and another for each user.
     pub fn new(name: &str, password: &[u8], salt: &[u8], iterations: u32) -> Result<User, Fault> {
-        check_name(name)?;
+        User::check_name(name)?;
         if !ITERATIONS.contains(&iterations) {
             return Err(Fault::Iterations);
         }
@@ -111,10 +111,18 @@ impl User {
         Ok(User { name: name.to_owned(), iterations, salt: salt.to_owned(), hash })
     }
 
+    /// Whether a user may have this name.
+    pub fn check_name(name: &str) -> Result<(), Fault> {
+        let has_control = name.bytes().any(|byte| byte.is_ascii_control());
+        let is_right =
+            (1..=NAME_BYTES).contains(&name.len()) && !name.contains(':') && !has_control;
+        if is_right { Ok(()) } else { Err(Fault::Name) }
+    }
+
     /// The user of this line, without its line end.
     pub fn parse(line: &str) -> Result<User, Fault> {
         let (name, stored) = line.split_once(':').ok_or(Fault::Colon)?;
-        check_name(name)?;
+        User::check_name(name)?;
         let rest = stored.strip_prefix(FORMAT).ok_or_else(|| foreign(stored))?;
         let mut parts = rest.split('$');
         let iterations = parts.next().and_then(|part| part.strip_prefix("i="));
@@ -196,13 +204,6 @@ impl Users {
 fn is_same(one: &Digest, other: &Digest) -> bool {
     let differences = one.iter().zip(other).fold(0, |found, (one, other)| found | (one ^ other));
     black_box(differences) == 0
-}
-
-fn check_name(name: &str) -> Result<(), Fault> {
-    let is_right = (1..=NAME_BYTES).contains(&name.len())
-        && !name.contains([':', '\u{7f}'])
-        && name.bytes().all(|byte| byte >= b' ');
-    if is_right { Ok(()) } else { Err(Fault::Name) }
 }
 
 /// What a stored password is instead, by its beginning, as htpasswd and others write it.

@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use super::command::{
     BakeArguments, CheckArguments, CompileArguments, DevArguments, ExplainArguments, NewArguments,
-    TestArguments,
+    PasswordArguments, TestArguments,
 };
 use super::settings::Settings;
 use super::values::admin_address;
@@ -73,6 +73,8 @@ pub enum Command {
     Bake(BakeArguments),
     /// Show the response to one request, and its reasons
     Explain(ExplainArguments),
+    /// Make the line of a user for --basic-auth: asks for the password
+    Password(PasswordArguments),
     /// Serve while a guest is edited: build, validate, replace, and reload pages
     Dev(Box<DevArguments>),
     /// Ask the administration of a server for its health

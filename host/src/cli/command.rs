@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use innkeeper_cases::{Fact, FactError, Facts};
+use innkeeper_guest::basic_auth::users::{ITERATIONS, USUAL_ITERATIONS};
 
 use super::settings::Settings;
 use super::settings::cache::CodeCache;
@@ -77,6 +78,17 @@ pub enum Language {
     Python,
     /// C
     C,
+}
+
+/// `innkeeper password`
+#[derive(Debug, Args)]
+pub struct PasswordArguments {
+    /// Name of the user [default: asks for it]
+    pub name: Option<String>,
+
+    /// Rounds of stretching: more cost each guess more, and each request
+    #[arg(long, value_name = "COUNT", default_value_t = USUAL_ITERATIONS, value_parser = clap::value_parser!(u32).range(i64::from(*ITERATIONS.start())..=i64::from(*ITERATIONS.end())))]
+    pub iterations: u32,
 }
 
 /// `innkeeper dev`

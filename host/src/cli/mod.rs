@@ -22,7 +22,7 @@ mod values;
 pub use arguments::{Arguments, Command};
 pub use command::{
     BakeArguments, CheckArguments, CompileArguments, DevArguments, ExplainArguments, Language,
-    NewArguments, OutcomeFormat, TestArguments,
+    NewArguments, OutcomeFormat, PasswordArguments, TestArguments,
 };
 pub use effective::EffectiveSetting;
 pub use error::ConfigError;

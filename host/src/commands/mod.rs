@@ -12,6 +12,7 @@
 //! - [`bake`]: make one guest of a guest and its data; `output_file`: a file is written.
 //! - [`explain`]: show the response to one request.
 //! - [`new`]: create a project for a guest.
+//! - [`password`]: make the line of a user; `terminal`: ask without echo.
 //! - [`health`]: ask a server for its health.
 //! - `documentation`: completions and the manual page.
 //! - `engine`, `guest` and `rules`: what several of them need to run a guest.
@@ -34,11 +35,13 @@ mod listeners;
 pub mod new;
 mod open;
 mod output_file;
+pub mod password;
 mod rules;
 mod sandbox;
 pub mod serve;
 mod signals;
 mod stdout;
+mod terminal;
 pub mod test;
 mod tls;
 mod worst_case;
@@ -67,6 +70,7 @@ pub fn run(configuration: &Configuration) -> anyhow::Result<ExitCode> {
         Some(Command::Compile(arguments)) => compile::run(arguments),
         Some(Command::Bake(arguments)) => bake::run(arguments),
         Some(Command::Explain(arguments)) => explain::run(arguments),
+        Some(Command::Password(arguments)) => password::run(arguments),
         Some(Command::Health { admin }) => health::run(admin),
         Some(Command::Completions { shell }) => documentation::completions(*shell),
         Some(Command::Man) => documentation::manual_page(),
