@@ -11,17 +11,20 @@ mod keys;
 mod link;
 mod mac;
 
-use link::Link;
+use link::{End, Link};
 
 /// The folder behind the gate.
 const FOLDER: &str = "private";
+
+/// The time by the minute. The host remembers decisions until the next one.
+const TIME: &str = ":time/60";
 
 /// The policy.
 #[derive(Debug)]
 pub struct Gate;
 
 impl Policy for Gate {
-    const INTERESTS: &'static [&'static str] = &["authorization"];
+    const INTERESTS: &'static [&'static str] = &["authorization", TIME];
 
     fn decide(request: &Request) -> Decision {
         // The gate goes by the path that would be served, decoded and resolved, as a URL
@@ -39,7 +42,9 @@ impl Policy for Gate {
         if credentials.is_some_and(|given| basic::is_known(given, keys::KEY, &keys::USERS)) {
             return behind_the_gate(page).into();
         }
-        match Link::read(query.unwrap_or_default(), page.path(), keys::KEY, keys::VERSION) {
+        let now = request.value(TIME).and_then(|seconds| seconds.parse().ok());
+        let end = End { now, version: keys::VERSION };
+        match Link::read(query.unwrap_or_default(), page.path(), keys::KEY, end) {
             // The link does not reach the sites that the page links to.
             Link::Good => behind_the_gate(page).with("referrer-policy", "no-referrer").into(),
             Link::Bad => Reply::text(403, "This link is not valid, or no longer.\n")
@@ -127,6 +132,16 @@ mod tests {
             let line = format!("GET {path}?expires-version=7&sig={sig} HTTP/1.1");
             let page = behind_the_gate(Page::File("private/caf\u{e9} 1.txt".into()));
             check::<Gate>(&line, &[], page.with("referrer-policy", "no-referrer"));
+        }
+    }
+
+    #[test]
+    fn link_ends_with_its_minute() {
+        let sig = "3187b6549648b3b62a3346db58416f08a127176a96b3c11943fca4f2dcbb2eb7";
+        let line = format!("GET /private/report.pdf?expires=1735689660&sig={sig} HTTP/1.1");
+        for (now, is_open) in [("1735689600", true), ("1735689660", false)] {
+            let decision = decide::<Gate>(&line, &[(":time/60", now)]);
+            assert_eq!(matches!(decision, Decision::Serve(_)), is_open, "{now}");
         }
     }
 
