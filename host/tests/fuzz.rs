@@ -20,6 +20,7 @@ mod targets {
     pub mod pieces;
     pub mod records;
     pub mod reference;
+    pub mod rules;
 
     pub mod smith {
         pub fn module(_: &[u8], _: Vec<u8>) -> Option<Vec<u8>> {
@@ -73,6 +74,11 @@ fn records_of_any_size_carry_the_same() {
 #[test]
 fn frames_of_any_client_leave_the_next_one_served() {
     replay("frames", "frames", targets::frames::run, 400);
+}
+
+#[test]
+fn rules_are_refused_in_clear_lines_or_keep_the_contract() {
+    replay("rules", "rules", targets::rules::run, 2_000);
 }
 
 /// Runs a target on all that is kept for it, and on so many mutations.

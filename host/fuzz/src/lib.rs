@@ -9,6 +9,7 @@
 //! - [`connection`]: whole connections, however their bytes are split.
 //! - [`records`]: the same over TLS, in records of any size.
 //! - [`frames`]: HTTP/2.
+//! - [`rules`]: files of rules, and what is decided by them.
 //!
 //! They are also run by `host/tests/fuzz.rs`, on stable Rust and for some seconds: so
 //! everything here is named by `super` and needs no fuzzer, and what needs wasm-smith is in a
@@ -24,4 +25,5 @@ pub mod path;
 pub mod pieces;
 pub mod records;
 pub mod reference;
+pub mod rules;
 pub mod smith;

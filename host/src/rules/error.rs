@@ -56,7 +56,8 @@ impl fmt::Display for RulesError {
             let comma = if number == 0 { "" } else { "; " };
             write!(f, "{comma}{}: {}", place(source, problem.line), problem.message)?;
         }
-        match wrong.len().saturating_sub(TOLD) {
+        let untold: usize = wrong.iter().map(|wrong| wrong.problem.more).sum();
+        match wrong.len().saturating_sub(TOLD) + untold {
             0 => Ok(()),
             more => write!(f, "; and {more} more"),
         }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use innkeeper_guest::rules::{Rules, Table};
+use innkeeper_guest::rules::lint::{Finding, lint};
+use innkeeper_guest::rules::{Place, Rules, Table, lines};
 
 use super::error::{RulesError, WrongRule};
 use super::part::{Named, Part, Passing, merge};
@@ -13,8 +14,12 @@ use crate::guest::digest::Digest;
 use crate::guest::validation::cases::CaseFile;
 use crate::named_file;
 
-/// Bytes of one file of rules. The parser of each has a smaller bound on rules.
-const FILE_BYTES: u64 = 16 << 20;
+/// Bytes of one file of rules. What reads `_redirects` and `_headers` has the same bound, and says
+/// so of a file with more.
+const FILE_BYTES: u64 = lines::FILE_BYTES as u64;
+
+/// Bytes that are read of a file of the site: they tell that a file has too many.
+const SITE_FILE_BYTES: u64 = 16 << 20;
 
 /// Where rules come from.
 pub struct RuleFiles {
@@ -45,6 +50,8 @@ pub struct Gathered {
     pub table: Table,
     /// The cases of files of rules.
     pub cases: Vec<CaseFile>,
+    /// What may be wrong with rules, although they can be obeyed.
+    pub warnings: Vec<Finding>,
     /// How many rules each source has, in order of precedence.
     pub counts: Vec<Count>,
     /// The files of passwords that were read.
@@ -132,7 +139,7 @@ impl RuleFiles {
         for (name, parse) in site::NAMES.into_iter().zip(site::PARSERS) {
             let Some(site) = &self.site else { break };
             let path = site.file(name);
-            let bytes = site.reader.read(name, FILE_BYTES);
+            let bytes = site.reader.read(name, SITE_FILE_BYTES);
             let bytes = bytes.map_err(|error| RulesError::File(path.clone(), error))?;
             let Some(bytes) = bytes else { continue };
             gathered.is_stated = true;
@@ -164,7 +171,7 @@ impl RuleFiles {
         let merged = merge(all, &self.passing);
         let mut table = merged.map_err(|problem| RulesError::of("rules", vec![problem]))?.table;
         table.hidden.extend(self.hidden(&gathered.user_files));
-        check(&table)?;
+        gathered.warnings = check(&table)?;
         gathered.table = table;
         Ok(gathered)
     }
@@ -212,16 +219,20 @@ fn read_file(path: &Path) -> Result<(Part, Option<CaseFile>), RulesError> {
     Ok((part, cases))
 }
 
-/// Makes the rules ready as the guest does: what cannot be obeyed is told with its place.
-fn check(table: &Table) -> Result<(), RulesError> {
-    match Rules::new(table) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let source = table.sources.get(usize::from(error.place.source));
-            let problem = Problem::at(error.place.line, error.problem.text());
-            Err(RulesError::of(source.map_or("rules", String::as_str), vec![problem]))
-        }
-    }
+/// Makes the rules ready as the guest does, and looks for rules that do nothing: what cannot be
+/// obeyed, and redirects without end, are told with their places.
+fn check(table: &Table) -> Result<Vec<Finding>, RulesError> {
+    let wrong = |place: Place, message: &str| {
+        let source = table.sources.get(usize::from(place.source));
+        let source = source.map_or("rules", String::as_str).to_owned();
+        WrongRule { source, problem: Problem::at(place.line, message) }
+    };
+    Rules::new(table)
+        .map_err(|error| RulesError::Rules(vec![wrong(error.place, error.problem.text())]))?;
+    let (errors, warnings): (Vec<_>, Vec<_>) = lint(table).into_iter().partition(Finding::is_error);
+    let errors = errors.iter().map(|error| wrong(error.place, &error.text(&table.sources)));
+    let errors: Vec<_> = errors.collect();
+    if errors.is_empty() { Ok(warnings) } else { Err(RulesError::Rules(errors)) }
 }
 
 fn wrong_of(source: &str, problems: Vec<Problem>) -> impl Iterator<Item = WrongRule> + use<'_> {

@@ -9,17 +9,19 @@ pub struct Problem {
     pub line: u32,
     /// The sentence.
     pub message: String,
+    /// How many further ones its source has that are not told.
+    pub more: usize,
 }
 
 impl Problem {
     /// One of a text without lines.
     pub fn new(message: impl Into<String>) -> Problem {
-        Problem { line: 0, message: message.into() }
+        Problem::at(0, message)
     }
 
     /// One of this line.
     pub fn at(line: u32, message: impl Into<String>) -> Problem {
-        Problem { line, message: message.into() }
+        Problem { line, message: message.into(), more: 0 }
     }
 
     /// The same, of this line if it has none yet.

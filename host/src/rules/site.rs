@@ -33,8 +33,6 @@ fn problems(faults: &Faults) -> Vec<Problem> {
     let first = faults.first().iter();
     let mut problems: Vec<_> =
         first.map(|fault| Problem::at(fault.place.line, fault.mistake.to_string())).collect();
-    if faults.more() > 0 {
-        problems.push(Problem::new(format!("and {} more faults", faults.more())));
-    }
+    problems.last_mut().iter_mut().for_each(|last| last.more = faults.more());
     problems
 }

@@ -13,6 +13,9 @@ use crate::guest::validation::cases::{CaseFile, CaseFileError, read_cases};
 use crate::guest::{DEFAULT_GUEST, RULES_GUEST};
 use crate::lock::lock;
 
+/// Warnings about rules that are logged: a file that was made by a program may have thousands.
+const WARNINGS: usize = 20;
+
 /// Rules, and the cases that each guest must pass.
 pub struct RulesSource {
     files: RuleFiles,
@@ -76,6 +79,14 @@ impl RulesSource {
         }
         for Count { source, redirects, headers, others } in &gathered.counts {
             tracing::info!(path = source, redirects, headers, others, "rules read");
+        }
+        for warning in gathered.warnings.iter().take(WARNINGS) {
+            let rule = warning.shown(&gathered.table.sources);
+            tracing::warn!(error = %rule, "rule may be a mistake");
+        }
+        if let Some(more) = gathered.warnings.len().checked_sub(WARNINGS + 1) {
+            let error = format!("and {} more", more + 1);
+            tracing::warn!(error, "rule may be a mistake");
         }
     }
 }
