@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use innkeeper::guest::{Decision, Engine, Facts, GuestLimits, LoadError, LoadedGuest};
 
 use crate::fixture::engine;
-use crate::wat_guest::{REPLY_SIZE, configurable, module};
+use crate::wat_guest::{REPLY_SIZE, configurable, configurable_text, module, of_world};
 
 const LINE: &[u8] = b"GET / HTTP/1.1";
 
@@ -209,4 +209,59 @@ fn baked_guest_decides_as_guest_and_data_do() {
     for error in [refused(&baked, Some(b"x")), engine().bake(&baked, Some(b"x")).unwrap_err()] {
         assert_eq!(error.code(), "already-configured", "{error}");
     }
+}
+
+const CONTRACT: &str = include_str!("../../wit/policy.wit");
+
+#[test]
+fn memory_with_a_maximum_says_what_to_do() {
+    let [any, bounded] = [r#"(export "memory") 2)"#, r#"(export "memory") 2 3)"#];
+    let text = configurable_text("", "", "", "").replace(any, bounded);
+    let error = refused(&of_world(&text, CONTRACT, "configurable-guest"), Some(b"x"));
+    assert_eq!(error.code(), "configuration-failed", "{error}");
+    assert!(error.to_string().contains("without a maximum (--max-memory)"), "{error}");
+}
+
+/// It is in two places that are far from one another.
+#[test]
+fn sparse_state_is_taken() {
+    let configure = "(drop (memory.grow (i32.const 800)))
+        (i32.store8 (i32.const 50000000) (i32.const 88))";
+    let decide = "(i32.store8 (i32.load (i32.const 528)) (i32.load8_u (i32.const 50000000)))";
+    let guest = load(&configurable("", configure, decide), Some(b"x"));
+    assert_eq!(reply(&guest, b"GET /x HTTP/1.1"), b"X");
+    assert_eq!(reply(&guest, LINE), b"x");
+}
+
+#[test]
+fn imports_trap_while_a_guest_is_configured() {
+    let contract = format!(
+        "{CONTRACT}
+        interface clock {{ now: func() -> u64; }}
+        world curious {{ include configurable-guest; import clock; }}"
+    );
+    let name = "innkeeper:policy/clock@0.1.0";
+    let imports = format!(r#"(import "{name}" "now" (func $now (result i64)))"#);
+    for (configure, expected) in [("", None), ("(drop (call $now))", Some(name))] {
+        let text = configurable_text(&imports, "", configure, "");
+        let guest = of_world(&text, &contract, "curious");
+        let Some(expected) = expected else {
+            assert_eq!(reply(&load(&guest, Some(b"x")), LINE), b"x");
+            continue;
+        };
+        let error = refused(&guest, Some(b"x"));
+        assert_eq!(error.code(), "configuration-failed", "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn configuration_of_another_type_is_an_error() {
+    let contract =
+        CONTRACT.replace("configure: func(data: list<u8>)", "configure: func(data: string)");
+    assert_ne!(contract, CONTRACT);
+    let guest = of_world(&configurable_text("", "", "", ""), &contract, "configurable-guest");
+    let error = refused(&guest, Some(b"x"));
+    assert_eq!(error.code(), "configuration-failed", "{error}");
+    assert!(error.to_string().contains("another type than that of wit/policy.wit"), "{error}");
 }

@@ -63,8 +63,14 @@ pub fn text(imports: &str, items: &str, misbehave: &str) -> String {
 /// `/x`. `configure` runs before it takes `$data`, of which there are `$size` bytes.
 #[cfg(test)]
 pub fn configurable(items: &str, configure: &str, misbehave: &str) -> Vec<u8> {
-    let module = wat::parse_str(configurable_text("", items, configure, misbehave)).unwrap();
-    with_type_of(&module, &std::fs::read_to_string(contract()).unwrap(), "configurable-guest")
+    let text = configurable_text("", items, configure, misbehave);
+    of_world(&text, &std::fs::read_to_string(contract()).unwrap(), "configurable-guest")
+}
+
+/// A guest in the text format, for a world of this contract.
+#[cfg(test)]
+pub fn of_world(text: &str, contract: &str, world: &str) -> Vec<u8> {
+    with_type_of(&wat::parse_str(text).unwrap(), contract, world)
 }
 
 /// Where `configurable` has the length of its reply, after its address.

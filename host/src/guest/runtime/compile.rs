@@ -205,8 +205,8 @@ impl Compiler {
             let mut from = BufReader::new(&job.socket);
             open_frame(&mut from, [limit, MAX_FUNCTIONS_BYTES])?.parts(&mut from)
         });
-        let (is_configured, [product, functions]) = match response {
-            Ok((Response::Compiled { is_configured }, parts)) => (is_configured, parts),
+        let [product, functions] = match response {
+            Ok((Response::Compiled, parts)) => parts,
             Ok((Response::NotCompiled(error), _)) => return Err(bounded(error).into()),
             Ok((Response::Unconfined(why), _)) => {
                 return Err(unavailable(format_args!("its compiler cannot be confined: {why}")));
@@ -219,7 +219,7 @@ impl Compiler {
             Err(problem) => return Err(unavailable(problem)),
         };
         let is_new = !functions.is_empty();
-        Ok(Compiled { product, is_configured, functions: is_new.then_some(functions) })
+        Ok(Compiled { product, functions: is_new.then_some(functions) })
     }
 
     /// Seconds of a processor for compiling this.

@@ -68,9 +68,7 @@ pub(super) struct Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Response {
-    Compiled {
-        is_configured: bool,
-    },
+    Compiled,
     NotCompiled(JobError),
     /// The compiler cannot be put under its bounds here, and reads no guest.
     Unconfined(String),
@@ -164,8 +162,6 @@ impl std::error::Error for CompileError {}
 pub(super) struct Compiled {
     /// Machine code, or a component.
     pub(super) product: Vec<u8>,
-    /// Whether the guest was configured.
-    pub(super) is_configured: bool,
     /// The functions to keep, if there is something new among them.
     pub(super) functions: Option<Vec<u8>>,
 }
@@ -218,18 +214,19 @@ pub(super) fn compile(
     };
     if product == Product::Component {
         let product = marked_done(component.into_owned());
-        return Ok(Compiled { product, is_configured, functions: None });
+        return Ok(Compiled { product, functions: None });
     }
-    let engine = compiling(settings, cache.clone())
+    let image_bytes = is_configured.then_some(configuration.memory_bytes);
+    let engine = compiling(settings, cache.clone(), image_bytes)
         .map_err(|error| JobError::NoCompiler(text::error_line(error)))?;
     let code = engine
         .precompile_component(&component)
         .map_err(|error| JobError::Compile(CompileError::Invalid(text::error_line(error))));
-    if component.len() >= LARGE {
+    if component.len() >= LARGE || is_configured {
         malloc_trim::give_back();
     }
     let functions = cache.and_then(|cache| cache.write_down());
-    Ok(Compiled { product: code?, is_configured, functions })
+    Ok(Compiled { product: code?, functions })
 }
 
 /// Does the job of a compiler, at the other end of this socket.
@@ -261,10 +258,9 @@ pub fn work(socket: UnixStream) -> io::Result<()> {
         Err(_) => Err(JobError::Compile(CompileError::Panic)),
     };
     let written = match compiled {
-        Ok(Compiled { product, is_configured, functions }) => {
+        Ok(Compiled { product, functions }) => {
             let functions = functions.unwrap_or_default();
-            let response = Response::Compiled { is_configured };
-            write_frame(&mut &socket, &response, &[&product, &functions])
+            write_frame(&mut &socket, &Response::Compiled, &[&product, &functions])
         }
         Err(error) => write_frame(&mut &socket, &Response::NotCompiled(error), &[b"", b""]),
     };

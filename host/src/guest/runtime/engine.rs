@@ -277,8 +277,10 @@ mod tests {
             let runs = PreparedEngine::with(limits, 1, is_counting, false).expect("an engine");
             let settings = Settings { stack_bytes, is_counting };
             for functions in [None, Some(Default::default())] {
-                let compiles = compiling(&settings, functions).expect("an engine");
-                assert_eq!(hash(&runs.wasm), hash(&compiles));
+                for state_bytes in [None, Some(64 << 20)] {
+                    let compiles = compiling(&settings, functions.clone(), state_bytes);
+                    assert_eq!(hash(&runs.wasm), hash(&compiles.expect("an engine")));
+                }
             }
             seen.push(hash(&runs.wasm));
         }

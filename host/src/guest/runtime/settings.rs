@@ -16,13 +16,21 @@ pub(super) struct Settings {
     pub(super) is_counting: bool,
 }
 
+/// The most bytes of state that are one image, however many of them are zero. An image is mapped
+/// for a decision, and what is none is copied.
+const MAX_IMAGE_BYTES: usize = 64 << 20;
+
 /// An engine that compiles and runs nothing. It goes by these functions and adds others, if
-/// they are to be kept.
+/// they are to be kept. `state_bytes` are those that the state of a configured guest may have.
 pub(super) fn compiling(
     settings: &Settings,
     functions: Option<Arc<FunctionCache>>,
+    state_bytes: Option<usize>,
 ) -> wasmtime::Result<wasmtime::Engine> {
     let mut config = config(settings);
+    if let Some(bytes) = state_bytes {
+        config.memory_guaranteed_dense_image_size(bytes.min(MAX_IMAGE_BYTES) as u64);
+    }
     if let Some(functions) = functions {
         config.enable_incremental_compilation(functions)?;
     }

@@ -61,7 +61,18 @@ impl ComponentInstanceState for State<'_> {
         function: &str,
         contents: impl FnOnce(&[u8]) + Send,
     ) {
-        match self.call::<WasmList<u8>>(instance, function) {
+        let list = match self.read::<WasmList<u8>>(instance, function) {
+            Ok(list) => Some(list),
+            // Its accessor grows it by a page each time, and has no other reason to fail.
+            Err(error) => {
+                self.failed.get_or_insert(error.context(
+                    "a memory cannot grow by two pages more, as it has to; link it without a \
+                     maximum (--max-memory)",
+                ));
+                None
+            }
+        };
+        match list {
             Some(list) => contents(list.as_le_slice(&*self.store)),
             None => contents(&[]),
         }
