@@ -16,7 +16,8 @@ repository=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 server=
 cleanup() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    # shellcheck disable=SC2086
+    [ -z "$server" ] || kill $server 2>/dev/null || true
     rm -rf "$work"
 }
 trap cleanup EXIT
@@ -87,9 +88,9 @@ curl-ranges() {
     grep -qi '^content-type: multipart/byteranges' head
 }
 # Ends a browser once the access log has what its page asks for when it is done.
-end-browser-after() { # pattern, seconds at most, process
+end-browser-after() { # pattern, seconds at most, process, log of another server
     for _ in $(seq $(($2 * 10))); do
-        grep -q "$1" "$work/access.log" && break
+        grep -q "$1" "${4:-$work/access.log}" && break
         kill -0 "$3" 2>/dev/null || break
         sleep 0.1
     done
@@ -295,6 +296,20 @@ check zsync-delta "fetches what changed, by ranges"
 check casync-extract "from a static chunk store"
 check ostree-pull "from a static repository"
 check chromium-seek "seeks in a sound file, by ranges"
+
+echo "with rules:"
+. "$repository/host/tests/outside/rules.sh"
+serve-rules
+check curl-rules "an app, clean URLs, redirects, fields"
+check curl-password "asks with a password (-u), right and wrong"
+check wget-password "is asked for a password, and sends it"
+check chromium-spa "renders an app at a deep link; a missing script is an error"
+check chromium-cors "a page of an allowed origin reads data, after a preflight"
+check chromium-cors-refused "one of another origin does not"
+site=$rules
+check git-clone "over dumb HTTP"
+check pip-download "from a static simple index"
+site="$work/site"
 
 echo "over TLS and HTTP/2:"
 url=$https
