@@ -40,10 +40,10 @@ server=$!
 for _ in $(seq 100); do
     http=$(sed -n 's/^listening on \(http:.*\)$/\1/p' "$work/errors.log")
     https=$(sed -n 's/^listening on \(https:.*\)$/\1/p' "$work/errors.log")
-    [ -z "$https" ] || break
+    [ -z "$http" ] || [ -z "$https" ] || break
     sleep 0.1
 done
-[ -n "$https" ] || { cat "$work/errors.log"; exit 1; }
+[ -n "$http" ] && [ -n "$https" ] || { cat "$work/errors.log"; exit 1; }
 # The name that the certificate has, and that browsers send.
 https=${https/127.0.0.1/localhost}
 url=$http

@@ -6,6 +6,7 @@
 //! - [`sources`]: which of the three sets what; [`environment`] and `file` are two of them.
 //! - [`effective`]: the configuration that counts, written as a file.
 //! - [`error`]: why there is none.
+//! - `stray`: a word that has no place on the command line.
 //! - `values`: reads the value of a flag.
 
 pub mod arguments;
@@ -17,6 +18,7 @@ mod file;
 pub mod key;
 pub mod settings;
 pub mod sources;
+mod stray;
 mod values;
 
 pub use arguments::{Arguments, Command};

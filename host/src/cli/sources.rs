@@ -17,6 +17,7 @@ use super::error::{ConfigError, Mistake, reason};
 use super::file::{self, ConfigFile};
 use super::key::{is_switch, is_switch_off, key, settings, variable};
 use super::settings::rules::RuleOrigin;
+use super::stray;
 
 /// Words that are taken for the command that serves, which has no name.
 const NO_COMMANDS: [&str; 3] = ["serve", "run", "start"];
@@ -46,7 +47,8 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
     if let Some(problem) = no_command(typed) {
         return Err(ConfigError::Source(vec![problem.into()]));
     }
-    let all_matches = command.clone().try_get_matches_from(typed)?;
+    let matches = command.clone().try_get_matches_from(typed);
+    let all_matches = matches.map_err(|error| stray::explain(&command, typed, error))?;
     let arguments = |matches: &ArgMatches| {
         Arguments::from_arg_matches(matches).map_err(|error| error.format(&mut command.clone()))
     };
