@@ -9,6 +9,12 @@
  * file adds the functions that the host calls, by the canonical ABI of the component model.
  * Include it in one file of a policy with INNKEEPER_EXPORTS defined.
  *
+ * With INNKEEPER_CONFIGURABLE defined it can be configured by data (the world
+ * `configurable-guest`), and defines one more function, which returns an empty text, or what is
+ * wrong with the data:
+ *
+ *     struct bytes configure(struct bytes data);
+ *
  * A decision must point to data that outlives the function: constants, or memory of `keep`.
  */
 #ifndef INNKEEPER_H
@@ -120,8 +126,12 @@ struct decision {
 
 struct names interests(void);
 struct decision decide(struct request request);
+#ifdef INNKEEPER_CONFIGURABLE
+struct bytes configure(struct bytes data);
+#endif
 
-/* Allocates memory. Nothing is freed: each decision runs on a fresh instance. */
+/* Allocates memory. Nothing is freed: each decision runs on a fresh instance, which begins with
+ * the memory that `configure` left. */
 void *keep(size_t size);
 
 #ifdef INNKEEPER_EXPORTS
@@ -138,17 +148,31 @@ _Static_assert(sizeof(struct decision) == 44, "the layout of a decision");
 _Static_assert(offsetof(struct decision, serve) == 4, "the layout of a decision");
 
 /* Memory for one request and its decision: the host accepts heads of 16 KiB. Only pages that
- * are written to cost memory. */
-static _Alignas(8) char room[128 << 10];
-static size_t taken;
+ * are written to cost memory. What does not fit, as data may not, has memory grow. */
+enum { ROOM = 128 << 10, PAGE = 64 << 10 };
+static _Alignas(8) char room[ROOM];
+static char *free_memory = room;
+static size_t free_bytes = ROOM;
+
+/* Makes this much memory free, behind all that there is. */
+static void grow(size_t size) {
+    size_t pages = (size + PAGE - 1) / PAGE;
+    size_t first = __builtin_wasm_memory_grow(0, pages);
+    if (first == (size_t)-1) {
+        __builtin_trap();
+    }
+    free_memory = (char *)(first * PAGE);
+    free_bytes = pages * PAGE;
+}
 
 void *keep(size_t size) {
     size = (size + 7) & ~(size_t)7;
-    if (size > sizeof room - taken) {
-        __builtin_trap();
+    if (size > free_bytes) {
+        grow(size > ROOM ? size : ROOM);
     }
-    void *at = room + taken;
-    taken += size;
+    void *at = free_memory;
+    free_memory += size;
+    free_bytes -= size;
     return at;
 }
 
@@ -176,6 +200,26 @@ export_decide(const char *line, size_t line_length, const struct field *fields, 
     result = decide((struct request){{line, line_length}, {fields, count}});
     return &result;
 }
+
+#ifdef INNKEEPER_CONFIGURABLE
+/* `result<_, string>` */
+struct configured {
+    uint8_t is_error;
+    struct bytes error;
+};
+
+__attribute__((export_name("innkeeper:policy/configuration@0.1.0#configure"))) const struct configured *
+export_configure(const char *data, size_t length) {
+    static struct configured result;
+    result.error = configure((struct bytes){data, length});
+    result.is_error = result.error.length != 0;
+    /* A request has all of the room again. */
+    if (free_bytes < ROOM) {
+        grow(ROOM);
+    }
+    return &result;
+}
+#endif
 
 #else /* native, for tests */
 

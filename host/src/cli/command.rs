@@ -65,6 +65,19 @@ pub struct NewArguments {
     /// Programming language of the guest
     #[arg(long, value_enum, default_value_t = Language::Rust)]
     pub lang: Language,
+
+    /// What the policy does
+    #[arg(long, value_enum, default_value_t = Template::Plain)]
+    pub template: Template,
+}
+
+/// What the policy of a project does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Template {
+    /// It decides by the request alone
+    Plain,
+    /// It redirects by a table, which is its data: what --data names
+    Data,
 }
 
 /// A language that a project can be created in.

@@ -24,7 +24,7 @@ mod values;
 pub use arguments::{Arguments, Command};
 pub use command::{
     BakeArguments, CheckArguments, CompileArguments, DevArguments, ExplainArguments, Language,
-    NewArguments, OutcomeFormat, PasswordArguments, TestArguments,
+    NewArguments, OutcomeFormat, PasswordArguments, Template, TestArguments,
 };
 pub use effective::EffectiveSetting;
 pub use error::ConfigError;

@@ -1,4 +1,5 @@
-//! `innkeeper new NAME`: a project with a policy, its tests, cases and build.
+//! `innkeeper new NAME`: a project with a policy, its tests, cases and build. One of
+//! `--template data` can be configured: it redirects by a table that is its data.
 //!
 //! Nothing is fetched: the files are in the binary. The parsers of request lines in other
 //! languages than Rust are those of the examples.
@@ -11,18 +12,21 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use super::stdout::print;
-use crate::cli::{Language, NewArguments};
+use crate::cli::{Language, NewArguments, Template};
 
 /// A file of a project: its path, and its text.
 type File = (&'static str, &'static str);
 
 const WIT: File = ("wit/policy.wit", include_str!("../../../../wit/policy.wit"));
 const CASES: File = ("cases.toml", include_str!("cases.toml.txt"));
+const DATA_CASES: File = ("cases.toml", include_str!("data/cases.toml.txt"));
+const DATA: File = ("redirects.txt", include_str!("data/redirects.txt"));
 const README: &str = include_str!("readme.md.txt");
+/// What the README says of a policy that is configured.
+const ABOUT_DATA: &str = include_str!("data/readme.md.txt");
 
 const RUST: &[File] = &[
     ("Cargo.toml", include_str!("rust/Cargo.toml.txt")),
-    ("src/lib.rs", include_str!("rust/lib.rs.txt")),
     ("build.sh", include_str!("rust/build.sh.txt")),
     (".gitignore", "target/\npolicy.wasm\n"),
 ];
@@ -30,8 +34,6 @@ const RUST: &[File] = &[
 const JAVASCRIPT: &[File] = &[
     ("package.json", include_str!("js/package.json.txt")),
     (".npmrc", include_str!("../../../../guest/examples/javascript/.npmrc")),
-    ("policy.js", include_str!("js/policy.js.txt")),
-    ("policy.test.js", include_str!("js/policy.test.js.txt")),
     ("request.js", include_str!("../../../../guest/examples/javascript/request.js")),
     (".gitignore", "node_modules/\npolicy.wasm\n"),
 ];
@@ -39,9 +41,6 @@ const JAVASCRIPT: &[File] = &[
 const PYTHON: &[File] = &[
     ("Makefile", include_str!("python/Makefile.txt")),
     ("requirements.txt", include_str!("../../../../guest/examples/python/requirements.txt")),
-    ("app.py", include_str!("python/app.py.txt")),
-    ("policy.py", include_str!("python/policy.py.txt")),
-    ("test_policy.py", include_str!("python/test_policy.py.txt")),
     ("request.py", include_str!("../../../../guest/examples/python/request.py")),
     (".gitignore", ".venv/\n__pycache__/\npolicy.wasm\n"),
 ];
@@ -52,14 +51,16 @@ const C: &[File] = &[
     ("innkeeper.h", include_str!("../../../../guest/examples/c/innkeeper.h")),
     ("request.h", include_str!("../../../../guest/examples/c/request.h")),
     ("request.c", include_str!("../../../../guest/examples/c/request.c")),
-    ("policy.c", include_str!("c/policy.c.txt")),
-    ("test_policy.c", include_str!("c/test_policy.c.txt")),
     (".gitignore", ".venv/\n*.wasm\n*.core\ntest_policy\n"),
 ];
 
 /// A project in one language, and its commands for the README.
 struct Project {
     files: &'static [File],
+    /// Those of a policy that is complete as it is.
+    plain: &'static [File],
+    /// Those of one that is configured by data.
+    data: &'static [File],
     build: &'static str,
     test: &'static str,
     /// Flags for `innkeeper dev`, each followed by a space.
@@ -72,6 +73,8 @@ impl Language {
         match self {
             Language::Rust => Project {
                 files: RUST,
+                plain: &[("src/lib.rs", include_str!("rust/lib.rs.txt"))],
+                data: &[("src/lib.rs", include_str!("rust/data.rs.txt"))],
                 build: "./build.sh",
                 test: "cargo test",
                 sources: "",
@@ -79,6 +82,14 @@ impl Language {
             },
             Language::Js => Project {
                 files: JAVASCRIPT,
+                plain: &[
+                    ("policy.js", include_str!("js/policy.js.txt")),
+                    ("policy.test.js", include_str!("js/policy.test.js.txt")),
+                ],
+                data: &[
+                    ("policy.js", include_str!("js/data.js.txt")),
+                    ("policy.test.js", include_str!("js/data.test.js.txt")),
+                ],
                 build: "npm install --silent && npm run --silent build",
                 test: "npm test",
                 sources: "--source policy.js --source request.js ",
@@ -86,6 +97,16 @@ impl Language {
             },
             Language::Python => Project {
                 files: PYTHON,
+                plain: &[
+                    ("app.py", include_str!("python/app.py.txt")),
+                    ("policy.py", include_str!("python/policy.py.txt")),
+                    ("test_policy.py", include_str!("python/test_policy.py.txt")),
+                ],
+                data: &[
+                    ("app.py", include_str!("python/data_app.py.txt")),
+                    ("policy.py", include_str!("python/data_policy.py.txt")),
+                    ("test_policy.py", include_str!("python/data_test.py.txt")),
+                ],
                 build: "make policy.wasm",
                 test: "make test",
                 sources: "--source policy.py --source app.py --source request.py ",
@@ -93,6 +114,14 @@ impl Language {
             },
             Language::C => Project {
                 files: C,
+                plain: &[
+                    ("policy.c", include_str!("c/policy.c.txt")),
+                    ("test_policy.c", include_str!("c/test_policy.c.txt")),
+                ],
+                data: &[
+                    ("policy.c", include_str!("c/data_policy.c.txt")),
+                    ("test_policy.c", include_str!("c/data_test.c.txt")),
+                ],
                 build: "make policy.wasm",
                 test: "make test",
                 sources: "--source policy.c --source request.c --source request.h ",
@@ -110,20 +139,31 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
         bail!("{name} already exists; choose another name, or run this in another folder");
     }
     let project = arguments.lang.project();
+    let (more, shared, world): (_, &[File], _) = match arguments.template {
+        Template::Plain => (project.plain, &[CASES], "guest"),
+        Template::Data => (project.data, &[DATA_CASES, DATA], "configurable-guest"),
+    };
+    let (about, data) = match arguments.template {
+        Template::Plain => ("", ""),
+        Template::Data => (ABOUT_DATA, " --data redirects.txt"),
+    };
     let readme = README
         .replace("BUILD", project.build)
         .replace("TEST", project.test)
         .replace("SOURCES", project.sources)
-        .replace("NEEDS", project.needs);
-    let files = project.files.iter().chain([&WIT, &CASES]).copied();
+        .replace("NEEDS", project.needs)
+        .replace("ABOUT", about)
+        .replace("DATA", data);
+    let files = project.files.iter().chain(more).chain([&WIT]).chain(shared).copied();
     for (path, text) in files.chain([("README.md", readme.as_str())]) {
         let text = text.replace("PROJECT", name).replace("CRATE", &name.replace('-', "_"));
+        let text = text.replace("WORLD", world);
         let path = folder.join(path);
         write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     print(format_args!(
         "Created the policy {name}. To build and test it, in that folder:\n\n    {}\n    {}\n    \
-         innkeeper test policy.wasm cases.toml\n\nSee README.md.\n",
+         innkeeper test policy.wasm cases.toml{data}\n\nSee README.md.\n",
         project.build, project.test
     ))?;
     Ok(ExitCode::SUCCESS)

@@ -19,6 +19,7 @@ use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wizer::{ComponentContext, Wizer};
 
 use super::compile_job::{CompileError, JobError};
+use super::composition::Composition;
 use super::configurable::INTERFACE;
 use super::configuration_error::ConfigurationError;
 use super::decision_cost::cpu_time;
@@ -64,7 +65,8 @@ pub(super) fn configure(
     let mut wizer = Wizer::new();
     // It would leave out an export of the name that it knows, which is none of ours.
     wizer.keep_init_func(true);
-    let (context, instrumented) = guarded(|| wizer.instrument_component(component))??;
+    let composition = Composition::of(component);
+    let (context, instrumented) = guarded(|| wizer.instrument_component(composition.inner()))??;
     let engine = configuring(settings, Arc::clone(functions))
         .map_err(|error| JobError::NoCompiler(text::error_line(error)))?;
     let clock = EpochClock::start(engine.weak())
@@ -75,7 +77,7 @@ pub(super) fn configure(
     let _ticking = clock.ticking();
     let mut store = store(&engine, settings, limits)?;
     let instance = run(&mut store, &compiled, data, limits.time)?;
-    take_state(&wizer, &context, &mut store, instance)
+    Ok(composition.with(take_state(&wizer, &context, &mut store, instance)?))
 }
 
 /// A store for one configuration, whose clock runs.

@@ -5,6 +5,7 @@
 //! - [`component`]: bytes in one of three forms become a component.
 //! - [`contract`]: the versions of the contract that are known; `bindings`: their types.
 //! - [`compile`]: compiles guests, in helper processes; [`compile_job`]: one compilation.
+//! - `composition`: the guest in a component that is made of others.
 //! - `configurable`: what a component tells of its configuration; `configure`: it is configured, and
 //!   a `snapshot` of its state taken; [`configuration_error`]: why not.
 //! - [`code_cache`]: compiled guests on disk, in a [`code_directory`]; `function_cache`: parts of
@@ -20,6 +21,7 @@ pub mod code_directory;
 pub mod compile;
 pub mod compile_job;
 pub mod component;
+mod composition;
 pub mod configurable;
 pub mod configuration_error;
 mod configure;
