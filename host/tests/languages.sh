@@ -48,16 +48,19 @@ fetch() {
 }
 
 # Makes a project with `innkeeper new`, and goes there.
-new() { # name of the language to `innkeeper new`
+new() { # name of the language to `innkeeper new`, template
     cd "$work"
-    innkeeper new "new-$1" --lang "$1" >/dev/null
-    cd "new-$1"
+    innkeeper new "new-$1-$2" --lang "$1" --template "$2" >/dev/null
+    cd "new-$1-$2"
 }
 
-# Runs the cases of a guest, and ends if one fails.
+# Runs the cases of a guest, with its data if there is some, and ends if one fails.
 built() { # what
-    local outcome
-    outcome=$(innkeeper test policy.wasm cases.toml) || { printf '%s\n' "$outcome"; exit 1; }
+    local outcome data=() file
+    for file in redirects.txt redirects.toml versions.txt; do
+        [ ! -e "$file" ] || data=(--data "$file")
+    done
+    outcome=$(innkeeper test policy.wasm cases.toml "${data[@]}") || { printf '%s\n' "$outcome"; exit 1; }
     printf '%-12s %s: %s bytes, %s\n' "$language" "$1" "$(stat -c %s policy.wasm)" \
         "$(tail -n 1 <<<"$outcome")"
 }
@@ -77,10 +80,12 @@ rust() {
             (cd "$work" && built "$example")
         done
     )
-    new rust
-    cargo test --quiet
-    ./build.sh
-    built "innkeeper new"
+    for template in plain data; do
+        new rust "$template"
+        cargo test --quiet
+        ./build.sh
+        built "innkeeper new ($template)"
+    done
 }
 
 javascript() {
@@ -91,13 +96,15 @@ javascript() {
     npm run --silent build
     built example
     local modules=$PWD/node_modules
-    new js
-    # The same tools, fetched once.
-    cp -r "$modules" .
-    fetch npm install || return 0
-    npm test --silent
-    npm run --silent build
-    built "innkeeper new"
+    for template in plain data; do
+        new js "$template"
+        # The same tools, fetched once.
+        cp -r "$modules" .
+        fetch npm install || return 0
+        npm test --silent
+        npm run --silent build
+        built "innkeeper new ($template)"
+    done
 }
 
 # Those that have a Makefile, which fetches what the folder's own `ready` files stand for.
@@ -111,13 +118,15 @@ made() { # folder of the example, name to `innkeeper new` or none, what is to be
     built example
     [ -n "$name" ] || return 0
     local tools=$PWD/.venv
-    new "$name"
-    # The same tools, fetched once.
-    ln -s "$tools" .venv
-    touch .venv/ready
-    make --silent test
-    make --silent
-    built "innkeeper new"
+    for template in plain data; do
+        new "$name" "$template"
+        # The same tools, fetched once.
+        ln -s "$tools" .venv
+        touch .venv/ready
+        make --silent test
+        make --silent
+        built "innkeeper new ($template)"
+    done
 }
 
 python() {

@@ -1,8 +1,19 @@
 """Binds the policy to `wit/policy.wit`. The module `wit_world` exists in the built guest alone."""
 
 import policy
+from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports import policy as wit
+
+
+class Configuration(exports.Configuration):
+    """What the host calls once, before all else: what it leaves is there for each decision."""
+
+    def configure(self, data: bytes) -> None:
+        try:
+            policy.configure(data)
+        except policy.TableError as error:
+            raise Err(str(error)) from error
 
 
 class Policy(exports.Policy):

@@ -1,15 +1,15 @@
 """A policy for a site that has moved, in several languages.
 
-A table lists the pages that moved or are gone, and the start page redirects to the
-language that the client prefers. All other paths are files, as in the default policy.
+A table, which is the policy's data, lists the pages that moved or are gone, and the start page
+redirects to the language that the client prefers. All other paths are files, as in the default
+policy.
 
 This file does not depend on WebAssembly; `app.py` binds it to `wit/policy.wit`.
 """
 
 import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from request import Fault, Target, site_target
 
@@ -52,11 +52,74 @@ class Reply:
 
 Decision = Index | File | NotFound | Redirect | Reply
 
-# Read once, while the guest is built: the built guest has no files to read.
-TABLE = tomllib.loads(Path(__file__).with_name("redirects.toml").read_text(encoding="utf-8"))
-MOVED: dict[str, str] = TABLE["moved"]
-GONE: list[str] = TABLE["gone"]["paths"]
-LANGUAGES: list[str] = TABLE["start"]["languages"]
+
+class TableError(Exception):
+    """What is wrong with a table, in one line."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The data: `redirects.toml` explains its parts."""
+
+    moved: dict[str, str]
+    gone: list[str]
+    languages: list[str]
+
+
+# Until there is data. The host configures the guest once, so that each decision begins with its
+# table.
+TABLE = Table({}, [], ["en"])
+
+
+def configure(data: bytes) -> None:
+    """Reads the table, and checks it: a mistake is told before it serves."""
+    global TABLE
+    if data == b"":
+        raise TableError("there is no table: name one with --data redirects.toml")
+    try:
+        tables = tomllib.loads(data.decode())
+        moved, gone = tables["moved"], tables["gone"]["paths"]
+        table = Table(moved, gone, tables["start"]["languages"])
+    except UnicodeDecodeError as error:
+        raise TableError(f"the table is not UTF-8: {error.reason} at byte {error.start}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise TableError(f"the table is not TOML: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise TableError(f"the table lacks {error}") from error
+    check(table)
+    TABLE = table
+
+
+def check(table: Table) -> None:
+    """Raises the first mistake in a table."""
+    if not (isinstance(table.moved, dict) and isinstance(table.gone, list)):
+        raise TableError("`moved` is a table, and `paths` in [gone] is a list")
+    if not (isinstance(table.languages, list) and table.languages):
+        raise TableError("`languages` in [start] is a list, with one at least")
+    texts = [*table.moved, *table.moved.values(), *table.gone, *table.languages]
+    for text in texts:
+        if not isinstance(text, str):
+            raise TableError(f"{text!r} is not a text")
+    for old in [*table.moved, *table.gone]:
+        if not old.startswith("/"):
+            raise TableError(f"the path {old!r} does not begin with a /")
+    for old, new in table.moved.items():
+        if old.endswith("*") != new.endswith("*"):
+            raise TableError(f"{old!r}: either both paths end with * or none does")
+        if urlsplit(new).scheme not in ("", "http", "https"):
+            raise TableError(f"{old!r}: {new!r} is neither a path nor a URL of http or https")
+        # The query of the request is appended.
+        if not (new.isascii() and new.isprintable()) or set(new) & set(" ?#"):
+            raise TableError(f"{old!r}: {new!r} has characters that a location cannot have")
+        # It costs a round trip at best.
+        if has_moved(table.moved, new):
+            raise TableError(f"{old!r} leads to {new!r}, which has moved too")
+
+
+def has_moved(moved: dict[str, str], path: str) -> bool:
+    """Whether a path has moved."""
+    return any(rest_of(path, old) is not None for old in moved)
+
 
 
 def decide(line: bytes, accept_language: str) -> Decision:
@@ -77,7 +140,7 @@ def decide(line: bytes, accept_language: str) -> Decision:
 
 def moved(path: str, query: str) -> Redirect | None:
     """The redirect of a path, if the table has one."""
-    for old, new in MOVED.items():
+    for old, new in TABLE.moved.items():
         rest = rest_of(path, old)
         if rest is not None:
             location = new.removesuffix("*") + quote(rest)
@@ -87,7 +150,7 @@ def moved(path: str, query: str) -> Redirect | None:
 
 def gone(path: str) -> Reply | None:
     """The response to a path that is gone, if the table says so."""
-    if any(rest_of(path, old) is not None for old in GONE):
+    if any(rest_of(path, old) is not None for old in TABLE.gone):
         return Reply(410, "This page is gone.\n")
     return None
 
@@ -122,11 +185,11 @@ def best_language(accept_language: str) -> str:
             break
         # `de-CH` matches `de`, and `pt` matches `pt-BR`.
         while wanted:
-            for language in LANGUAGES:
+            for language in TABLE.languages:
                 if (language.lower() + "-").startswith(wanted + "-"):
                     return language
             wanted = wanted.rpartition("-")[0]
-    return LANGUAGES[0]
+    return TABLE.languages[0]
 
 
 def weighted(item: str) -> tuple[str, float]:
