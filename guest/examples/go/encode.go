@@ -116,6 +116,14 @@ func (e *encoder) fields(fields []Field) pointer {
 	return e.place(block)
 }
 
+// result encodes a result without a value: problem is its error, if there is one.
+func (e *encoder) result(problem string) pointer {
+	if problem == "" {
+		return e.place([]uint32{0, 0, 0})
+	}
+	return e.place([]uint32{1, e.text(problem), size(problem)})
+}
+
 // names encodes a list of strings, as interests returns it.
 func (e *encoder) names(names []string) pointer {
 	var block []uint32

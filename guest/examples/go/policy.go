@@ -4,14 +4,9 @@
 package main
 
 import (
-	_ "embed"
+	"strconv"
 	"strings"
 )
-
-// versionsFile is embedded by the build.
-//
-//go:embed versions.txt
-var versionsFile string
 
 // version is one version of the documentation, in a folder of the site.
 type version struct {
@@ -19,17 +14,44 @@ type version struct {
 	isOld bool
 }
 
-var versions = parseVersions(versionsFile)
+// versions are the data: one at least.
+var versions []version
 
-func parseVersions(text string) []version {
-	var versions []version
-	for line := range strings.Lines(text) {
-		words := strings.Fields(line)
-		if len(words) == 2 && words[0] != "#" {
-			versions = append(versions, version{name: words[0], isOld: words[1] == "old"})
-		}
+// configure reads the versions, of which each line has one. It returns what is wrong with them.
+func configure(data string) string {
+	read, problem := parseVersions(strings.Clone(data))
+	if problem == "" {
+		versions = read
 	}
-	return versions
+	return problem
+}
+
+func parseVersions(text string) (versions []version, problem string) {
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		words := strings.Fields(line)
+		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+			continue
+		}
+		if len(words) != 2 || words[1] != "old" && words[1] != "supported" || !isFolder(words[0]) {
+			why := ": write the folder of a version, and `supported` or `old`"
+			return nil, "line " + strconv.Itoa(number) + why
+		}
+		versions = append(versions, version{name: words[0], isOld: words[1] == "old"})
+	}
+	if versions == nil {
+		return nil, "there is no version: name a file of them with --data versions.txt"
+	}
+	return versions, ""
+}
+
+// isFolder reports whether the host can serve a folder of this name, at a URL without escapes.
+func isFolder(name string) bool {
+	isOther := func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._", r))
+	}
+	return !strings.HasPrefix(name, ".") && strings.IndexFunc(name, isOther) < 0
 }
 
 // interests is empty: the policy reads the request line alone.

@@ -2,10 +2,22 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
 )
+
+func TestMain(m *testing.M) {
+	data, err := os.ReadFile("versions.txt")
+	if err != nil {
+		panic(err)
+	}
+	if problem := configure(string(data)); problem != "" {
+		panic(problem)
+	}
+	os.Exit(m.Run())
+}
 
 // shown returns a decision in one line of text.
 func shown(decision Decision) string {
@@ -79,12 +91,27 @@ func TestOldVersionIsNotIndexed(t *testing.T) {
 }
 
 func TestVersionsAreParsed(t *testing.T) {
-	got := parseVersions("# a comment of words\n\nv2 supported\nv1 old\n")
+	got, problem := parseVersions("# a comment of words\n\nv2 supported\nv1 old\n")
 	if expected := []version{{"v2", false}, {"v1", true}}; !reflect.DeepEqual(got, expected) {
-		t.Errorf("got %v", got)
+		t.Errorf("got %v, %s", got, problem)
 	}
-	if len(versions) == 0 {
-		t.Error("versions.txt has none")
+}
+
+func TestMistakeInVersionsIsTold(t *testing.T) {
+	before := versions
+	for data, expected := range map[string]string{
+		"":                   "there is no version: name a file of them with --data versions.txt",
+		"# none\n":           "there is no version: name a file of them with --data versions.txt",
+		"v2 supported\nv1\n": "line 2: write the folder of a version, and `supported` or `old`",
+		"v1 new":             "line 1: write the folder of a version, and `supported` or `old`",
+		"../v1 old":          "line 1: write the folder of a version, and `supported` or `old`",
+	} {
+		if problem := configure(data); problem != expected {
+			t.Errorf("%q: %s", data, problem)
+		}
+	}
+	if !reflect.DeepEqual(versions, before) {
+		t.Error("what was refused left something behind")
 	}
 }
 
