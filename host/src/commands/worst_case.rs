@@ -10,6 +10,7 @@ use bytesize::ByteSize;
 
 use crate::cli::Settings;
 use crate::guest::DEFAULT_GUEST;
+use crate::guest::runtime::compile_job::MAX_DATA_BYTES;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::guest::runtime::engine::instances;
 use crate::http::Scheme;
@@ -220,7 +221,23 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
     );
     if has_guest {
         let cases = settings.guest.cases.len() as u64 * CASES_BYTES;
-        part(server, &[], &[(MAX_GUEST_BYTES, "a guest that is validated"), (cases, "its cases")]);
+        part(
+            server,
+            &[],
+            &[
+                (MAX_GUEST_BYTES, "a guest that is validated"),
+                (MAX_DATA_BYTES, "its data"),
+                (cases, "its cases"),
+            ],
+        );
+    }
+    if has_admin {
+        // Other data may be put under the active guest, and under the previous one.
+        part(
+            server,
+            &[(2, "guests that take data")],
+            &[(MAX_GUEST_BYTES + MAX_DATA_BYTES, "kept")],
+        );
     }
     part(
         server,

@@ -15,7 +15,7 @@ let status = null; // The last one that was received,
 let received = null; // and when.
 let sample = null; // The count that the next rate starts from.
 let rates = [];
-let candidate = null; // The guest that was checked, with its bytes and its report.
+let candidate = null; // The guest or data that was checked, with its bytes and its report.
 let isBusy = false;
 let askNow = () => {};
 
@@ -62,10 +62,12 @@ function duration(seconds) {
 
 // ---- The status ----
 
-function originOf({ origin, file }) {
+function originOf({ origin, file, data }) {
   if (origin === "built-in") return "built in";
-  if (origin === "file") return code(file);
-  return ["upload", ...(file === null ? [] : ["; active until ", code(file), " changes"])];
+  if (origin === "rules") return "rules";
+  const files = [file, data].filter((one) => one !== null).flatMap((one) => [" or ", code(one)]).slice(1);
+  if (origin === "file") return files.map((part) => (part === " or " ? " with " : part));
+  return ["upload", ...(file === null ? [] : ["; active until ", ...files, " changes"])];
 }
 
 function show() {
@@ -74,7 +76,7 @@ function show() {
   tell("state", status.ready ? "ready" : "stopping", status.ready ? "good" : "bad");
   fill("link", status.ready ? "" : "The server is stopping: it finishes the requests in flight.");
   showGuest("", guest);
-  fill("origin", { origin: guest.origin, file: guest.file }, originOf);
+  fill("origin", { origin: guest.origin, file: guest.file, data: guest.data_file }, originOf);
   fill("root", status.root, code);
   fill("listeners", status.listeners, codes("none"));
   fill("workers", status.workers);
@@ -104,8 +106,11 @@ function show() {
 }
 
 // What the active guest and a candidate have in common.
-function showGuest(whose, { digest, form, imports, interests }) {
+function showGuest(whose, { digest, guest_digest: under, data_digest: data, form, imports, interests }) {
   fill(`${whose}digest`, digest, digestCode);
+  fill(`${whose}data`, { data, under }, () => (
+    data === null ? "none" : [digestCode(data), ", under the guest ", digestCode(under)]
+  ));
   // A guest that was not loaded has none of these.
   fill(`${whose}form`, form ?? "unknown");
   fill(`${whose}imports`, imports, codes(form ? "none" : "unknown"));
@@ -241,21 +246,23 @@ const check = (files) => alone("outcome", async () => {
   const bytes = await files[0].arrayBuffer().catch(() => {
     throw new Error(`${name} cannot be read. Is it a file?`);
   });
-  const report = await send("POST", "/check", bytes);
-  showReport({ name, bytes, beside, report });
+  const path = /\.wasm$/i.test(name) ? "/guest" : "/guest/data";
+  const report = await send("POST", path.replace("/guest", "/check"), bytes);
+  showReport({ name, path, bytes, beside, report });
   const { accepted } = report;
   tell("outcome", `${name} is ${accepted ? "accepted" : "rejected"}.`, accepted ? "good" : "bad");
 });
 
 const deploy = () => alone("put-outcome", async () => {
-  const { name, bytes } = candidate;
+  const { name, path, bytes } = candidate;
   const before = status?.guest.digest ?? "";
   tell("outcome", "");
   tell("put-outcome", `${name} is being deployed …`);
-  const report = await send("PUT", "/guest", bytes);
-  const guest = `The guest ${short(report.digest)} in ${name}`;
+  const report = await send("PUT", path, bytes);
+  const what = path === "/guest" ? "in" : "with the data in";
+  const guest = `The guest ${short(report.digest)} ${what} ${name}`;
   if (report.active) return tell("put-outcome", `${guest} is active, in place of ${short(before)}.`, "good");
-  showReport({ name, bytes, beside: before, report });
+  showReport({ name, path, bytes, beside: before, report });
   tell("put-outcome", `${guest} is rejected now: ${short(before)} stays active.`, "bad");
 });
 
