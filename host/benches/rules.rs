@@ -152,7 +152,7 @@ fn report(subjects: &[Subject]) {
             }));
         }
     }
-    keep("rules", &["what", "guest", "rounds", "calls", "median_ns"], &samples);
+    keep("rule-decisions", &["what", "guest", "rounds", "calls", "median_ns"], &samples);
 }
 
 fn median(times: &[Duration]) -> Duration {
