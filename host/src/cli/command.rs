@@ -11,16 +11,28 @@ use super::settings::Settings;
 use super::settings::cache::CodeCache;
 use super::settings::files::FileSettings;
 use super::settings::guest::GuestLimitSettings;
+use super::settings::rules::RulesSettings;
 use super::values::{fact, field, project_name};
+
+/// Rules in place of a guest.
+#[derive(Debug, Args)]
+pub struct RuleArguments {
+    /// The directory whose _redirects and _headers count
+    #[arg(long, value_name = "DIR", help_heading = "Rules")]
+    pub root: Option<PathBuf>,
+
+    /// The rules
+    #[command(flatten)]
+    pub rules: RulesSettings,
+}
 
 /// `innkeeper test`
 #[derive(Debug, Args)]
 pub struct TestArguments {
-    /// The guest
-    pub guest: PathBuf,
+    /// The guest; with rules, files of cases alone
+    pub guest: Option<PathBuf>,
 
-    /// Files of cases, such as guest/cases.toml of the sources
-    #[arg(required = true)]
+    /// Files of cases, such as guest/cases.toml of the sources. A file of rules may hold its own
     pub cases: Vec<PathBuf>,
 
     /// Data that the guest is configured with
@@ -30,6 +42,10 @@ pub struct TestArguments {
     /// Format of the outcome
     #[arg(long, value_enum, default_value_t = OutcomeFormat::Text)]
     pub format: OutcomeFormat,
+
+    /// Rules in place of a guest
+    #[command(flatten)]
+    pub rules: RuleArguments,
 
     /// What the guest may use
     #[command(flatten)]
@@ -49,6 +65,10 @@ pub struct CheckArguments {
     /// Cases that it must pass; may be given several times
     #[arg(long, value_name = "FILE")]
     pub cases: Vec<PathBuf>,
+
+    /// Rules in place of a guest
+    #[command(flatten)]
+    pub rules: RuleArguments,
 
     /// What the guest may use
     #[command(flatten)]
@@ -141,6 +161,10 @@ pub struct CompileArguments {
     #[arg(long, value_name = "DIR", env = "INNKEEPER_CODE_CACHE", value_parser = OsStringValueParser::new().map(CodeCache::from))]
     pub code_cache: Option<CodeCache>,
 
+    /// Rules in place of a guest
+    #[command(flatten)]
+    pub rules: RuleArguments,
+
     /// What the guest may use: the result is for a server with the same limits
     #[command(flatten)]
     pub limits: GuestLimitSettings,
@@ -156,15 +180,20 @@ impl CompileArguments {
 /// `innkeeper bake`
 #[derive(Debug, Args)]
 pub struct BakeArguments {
-    /// The guest
-    pub guest: PathBuf,
+    /// The guest; left out where rules decide
+    #[arg(requires = "data")]
+    pub guest: Option<PathBuf>,
 
     /// Data that it is configured with
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
 
     /// Where the guest that holds its data is written
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+
+    /// Rules in place of a guest
+    #[command(flatten)]
+    pub rules: RuleArguments,
 
     /// What the guest may use
     #[command(flatten)]
@@ -188,7 +217,7 @@ pub struct ExplainArguments {
 
     /// A header field of the request; may be given several times. Without a Host
     /// there is `Host: localhost`
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field)]
+    #[arg(short = 'H', long = "field", value_name = "NAME: VALUE", value_parser = field)]
     pub fields: Vec<(String, String)>,
 
     /// The request comes over TLS
@@ -211,6 +240,10 @@ pub struct ExplainArguments {
     /// The directory that would be served
     #[arg(long, value_name = "DIR", default_value = "html")]
     pub root: PathBuf,
+
+    /// Rules in place of a guest
+    #[command(flatten)]
+    pub rules: RulesSettings,
 
     /// Which of its files are served, and how
     #[command(flatten)]

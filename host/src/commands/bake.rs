@@ -1,14 +1,14 @@
 //! `innkeeper bake GUEST DATA -o FILE`: makes one guest of a guest and its data.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use bytesize::ByteSize;
 
 use super::engine::{start_for_trial, start_helpers};
-use super::guest::read_or_default;
+use super::guest::{Named, read};
 use super::output_file;
 use super::stdout::print;
 use crate::cli::BakeArguments;
@@ -18,10 +18,18 @@ use crate::text::escaped;
 
 /// Bakes it.
 pub fn run(arguments: &BakeArguments) -> anyhow::Result<ExitCode> {
-    let BakeArguments { guest, data, output, limits } = arguments;
-    let (name, offer) = read_or_default(Some(guest), Some(data), &[])?;
-    let engine = start_for_trial(limits, start_helpers(true)?)?;
-    bake(&name, &offer, engine, output, &[guest, data])
+    let BakeArguments { guest, data, output, rules, limits } = arguments;
+    let named = read(guest.as_deref(), data.as_deref(), &[], rules)?;
+    if named.offer.data.is_none() {
+        bail!(
+            "there is nothing to bake: name a guest and its data, as in: innkeeper bake policy.wasm \
+             data -o baked.wasm, or rules, as in: innkeeper bake --rules rules.toml -o policy.wasm"
+        );
+    }
+    let engine = start_for_trial(limits, start_helpers(named.needs_helpers())?)?;
+    let Named { name, offer, files, .. } = named;
+    let files: Vec<_> = files.iter().map(PathBuf::as_path).collect();
+    bake(&name, &offer, engine, output, &files)
 }
 
 /// Writes the guest that this one is with its data, once it can be loaded. `sources` are the files

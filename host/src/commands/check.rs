@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
 
 use super::engine::{start_for_trial, start_helpers, with_helpers};
-use super::guest::{load, read_or_default};
+use super::guest::{Named, load, read};
 use crate::cli::CheckArguments;
 use crate::guest::release::source::Offer;
 use crate::guest::runtime::contract::INTERFACE;
@@ -17,6 +17,7 @@ use crate::guest::runtime::program::Cost;
 use crate::guest::validation::check::{FACTS, MEASURED_LINE, check};
 use crate::guest::{Digest, Engine, LoadedGuest};
 use crate::helper::Helpers;
+use crate::rules::describe::{describe, shown};
 use crate::text::escaped;
 
 /// How often a decision is measured at most, and for how long: a guest in Python
@@ -26,9 +27,14 @@ const SAMPLING: Duration = Duration::from_secs(1);
 
 /// Describes the guest. Succeeds if it is accepted.
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
-    let (name, offer) =
-        read_or_default(arguments.guest.as_deref(), arguments.data.as_deref(), &arguments.cases)?;
-    let helpers = start_helpers(arguments.guest.is_some())?;
+    let named = read(
+        arguments.guest.as_deref(),
+        arguments.data.as_deref(),
+        &arguments.cases,
+        &arguments.rules,
+    )?;
+    let helpers = start_helpers(named.needs_helpers())?;
+    let Named { name, offer, table, .. } = named;
     let engine = start_for_trial(&arguments.limits, helpers.clone())?;
     let began = Instant::now();
     let guest = load(&name, &offer, engine)?;
@@ -46,6 +52,11 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     print("digest", format_args!("sha256:{:#}", guest.digest()))?;
     let (form, size) = (guest.form(), offer.guest.len());
     print("form", format_args!("{form}, {} ({size} bytes)", ByteSize(size as u64)))?;
+    for (place, says) in table.iter().flat_map(|table| {
+        describe(table).into_iter().map(|(place, says)| (shown(table, place), says))
+    }) {
+        print("rule", format_args!("{place}: {says}"))?;
+    }
     if let Some(data) = &offer.data {
         let (size, digest) = (data.bytes.len(), Digest::of(&data.bytes));
         let path = offer.data_path().unwrap_or(Path::new("")).display();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{anyhow, bail};
 
 use super::engine::{start_for_trial, start_helpers};
-use super::guest::{load, read_or_default};
+use super::guest::{Named, load, read};
 use super::stdout::print;
 use crate::cli::CompileArguments;
 use crate::guest::runtime::code_cache::CodeCache;
@@ -17,11 +17,12 @@ pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
     let Some(folder) = arguments.code_directory() else {
         bail!("there is no folder to keep it in; name one with --code-cache DIR");
     };
-    let guest = arguments.guest.as_deref();
-    let (name, offer) = read_or_default(guest, arguments.data.as_deref(), &[])?;
+    let (guest, data) = (arguments.guest.as_deref(), arguments.data.as_deref());
+    let named = read(guest, data, &[], &arguments.rules)?;
+    let helpers = start_helpers(named.needs_helpers())?;
+    let Named { name, offer, .. } = named;
     let cache = CodeCache::open(&folder).map_err(|problem| anyhow!(problem))?;
-    let engine =
-        start_for_trial(&arguments.limits, start_helpers(guest.is_some())?)?.keeping_code(cache);
+    let engine = start_for_trial(&arguments.limits, helpers)?.keeping_code(cache);
     let began = Instant::now();
     let guest = load(&name, &offer, engine)?;
     print(format_args!(

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use innkeeper_cases::{Fact, Facts};
+use innkeeper_guest::rules::Table;
 
 use super::engine::{start_for_trial, start_helpers};
-use super::guest::{load, read_or_default};
+use super::guest::{Named, load, read_in};
 use super::open::open_root;
 use crate::cli::ExplainArguments;
 use crate::files::CacheSizes;
@@ -20,6 +21,7 @@ use crate::http::{Peer, Version};
 use crate::http1::response_head::{self, Persistence};
 use crate::http1::{Limits, whole};
 use crate::http2;
+use crate::rules;
 use crate::service::Response;
 use crate::service::Service;
 use crate::service::explain::Explanation;
@@ -33,10 +35,12 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         CacheSizes::default(),
         NonZeroUsize::MIN,
     )?;
-    let guest = arguments.guest.as_deref();
-    let (name, offer) = read_or_default(guest, arguments.data.as_deref(), &[])?;
-    let generation =
-        load(&name, &offer, start_for_trial(&arguments.limits, start_helpers(guest.is_some())?)?)?;
+    let (guest, data) = (arguments.guest.as_deref(), arguments.data.as_deref());
+    let root = Some((arguments.root.as_path(), &files));
+    let named = read_in(guest, data, &[], &arguments.rules, root)?;
+    let helpers = start_helpers(named.needs_helpers())?;
+    let Named { name, offer, table, .. } = named;
+    let generation = load(&name, &offer, start_for_trial(&arguments.limits, helpers)?)?;
     let digest = generation.digest();
     let guest = ActiveGuest::new(Arc::new(generation), FailurePolicy::default());
     let stated = arguments.request_facts().context("--fact")?;
@@ -82,6 +86,14 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
                 .block_on(service.explain(&head.request))
                 .context("the guest was not asked")?;
             describe(&explanation, &mut lines);
+            if let Some(table) = &table {
+                let shown = service
+                    .guest
+                    .current()
+                    .shown(head.request.fields_for_guest(), facts.lend())
+                    .collect();
+                explain_rules(table, &line, shown, &explanation, &mut lines)?;
+            }
             (explanation.response, persistence)
         }
     };
@@ -133,6 +145,36 @@ fn head_lines(response: &Response, persistence: Persistence, version: Version) -
     let mut bytes = Vec::new();
     response_head::write(response, persistence, &mut bytes);
     String::from_utf8_lossy(&bytes).trim_end().lines().map(str::to_owned).collect()
+}
+
+/// Adds the rules that made the decision. They are told by the code of the guest in this process,
+/// which has to decide as the guest did.
+fn explain_rules(
+    table: &Table,
+    line: &str,
+    fields: Vec<(String, Vec<u8>)>,
+    explanation: &Explanation,
+    lines: &mut Vec<(&str, String)>,
+) -> anyhow::Result<()> {
+    let explained = rules::explain::explain(table, line.as_bytes(), fields.into_iter())?;
+    let at = lines.iter().position(|(what, _)| *what == "decision").unwrap_or(lines.len());
+    let rules = match explained.rules.is_empty() {
+        true => vec!["none takes part".to_owned()],
+        false => explained.rules,
+    };
+    lines.splice(at..at, rules.into_iter().map(|rule| ("rule", rule)));
+    let is_same = match (&explained.decision, &explanation.decision) {
+        (Ok(one), Ok(other)) => one.digest() == other.digest(),
+        (Err(_), Err(_)) => true,
+        _ => false,
+    };
+    if !is_same {
+        lines.push((
+            "warning",
+            "the guest decided otherwise than these rules: report it".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// Adds the decision, and the outcome of its candidates.

@@ -1,13 +1,19 @@
 //! The guest that a command names with its data, or the built-in one.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 
+use innkeeper_guest::rules::Table;
+
+use super::open::open_root;
 use super::rules;
 use crate::cli::Settings;
-use crate::files::Files;
+use crate::cli::command::RuleArguments;
+use crate::cli::settings::rules::RulesSettings;
+use crate::files::{CacheSizes, Files, Options};
 use crate::guest::origin::Origin;
 use crate::guest::release::guest_files::{self, GuestFiles};
 use crate::guest::release::source::{Offer, Source};
@@ -48,15 +54,58 @@ pub(super) fn source_with(
     Ok(GuestSource { source: Arc::clone(&source) as _, rules: Some(source), by_name })
 }
 
-/// Reads the guest that a command names, or gives the built-in one, with its name for messages.
-pub(super) fn read_or_default(
+/// What a command works on: the guest that it names, or rules, or the built-in guest.
+pub(super) struct Named {
+    /// Its name for messages.
+    pub(super) name: String,
+    /// The guest with its data and cases.
+    pub(super) offer: Offer,
+    /// The rules, if they decide.
+    pub(super) table: Option<Table>,
+    /// The files that it is made of.
+    pub(super) files: Vec<PathBuf>,
+}
+
+impl Named {
+    /// Whether it is compiled by a helper.
+    pub(super) fn needs_helpers(&self) -> bool {
+        self.offer.origin != Origin::BuiltIn
+    }
+}
+
+/// Reads what a command names.
+pub(super) fn read(
     guest: Option<&Path>,
     data: Option<&Path>,
     cases: &[PathBuf],
-) -> anyhow::Result<(String, Offer)> {
-    let source = named(guest, data, cases)?;
+    rules: &RuleArguments,
+) -> anyhow::Result<Named> {
+    let root = rules.root.as_deref();
+    let files = root
+        .map(|root| open_root(root, Options::default(), CacheSizes::default(), NonZeroUsize::MIN));
+    let files = files.transpose()?;
+    read_in(guest, data, cases, &rules.rules, root.zip(files.as_ref()))
+}
+
+/// The same with a root that is open.
+pub(super) fn read_in(
+    guest: Option<&Path>,
+    data: Option<&Path>,
+    cases: &[PathBuf],
+    settings: &RulesSettings,
+    root: Option<(&Path, &Files)>,
+) -> anyhow::Result<Named> {
+    rules::excludes_guest(guest, data, settings)?;
+    if guest.is_some() || data.is_some() {
+        let source = named(guest, data, cases)?;
+        let (offer, files) = (source.read()?, source.paths());
+        return Ok(Named { name: name(&source, &offer), offer, table: None, files });
+    }
+    let source = RulesSource::new(rules::files(settings, root), cases.to_vec());
     let offer = source.read()?;
-    Ok((name(&source, &offer), offer))
+    let table = (offer.origin == Origin::Rules).then(|| source.gather()).transpose()?;
+    let files = source.paths();
+    Ok(Named { name: name(&source, &offer), offer, table: table.map(|all| all.table), files })
 }
 
 /// The name of what a source offers, for messages.

@@ -55,7 +55,8 @@ pub fn run(configuration: &Configuration) -> anyhow::Result<ExitCode> {
     let arguments = &configuration.arguments;
     let settings = arguments.settings();
     if settings.print_config {
-        stdout::print(format_args!("{}", effective::write(&configuration.effective)))?;
+        let rules = rules::in_words(settings);
+        stdout::print(format_args!("{}{rules}", effective::write(&configuration.effective)))?;
         return Ok(ExitCode::SUCCESS);
     }
     if settings.check {

@@ -1,12 +1,17 @@
 //! The rules that a command line and its settings state, as a source of guests.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyhow::bail;
 
+use super::open::open_root;
+use crate::cli::Settings;
 use crate::cli::settings::rules::RulesSettings;
-use crate::files::Files;
+use crate::files::{CacheSizes, Files};
+use crate::rules::describe::{describe, shown};
 use crate::rules::{RuleFiles, Site};
+use crate::text::{escaped, one_line};
 
 /// Refuses rules beside a guest: one of both decides.
 pub(super) fn excludes_guest(
@@ -22,6 +27,31 @@ pub(super) fn excludes_guest(
          there",
         guest.display()
     )
+}
+
+/// The rules that would be obeyed, as comments of the configuration file; empty without any.
+pub(super) fn in_words(settings: &Settings) -> String {
+    if settings.guest.file.is_some() {
+        return String::new();
+    }
+    let (options, workers) = (settings.file_options(), NonZeroUsize::MIN);
+    let root = open_root(&settings.root, options, CacheSizes::default(), workers).ok();
+    let root = root.as_ref().map(|files| (settings.root.as_path(), files));
+    let gathered = match files(&settings.rules, root).read() {
+        Ok(gathered) => gathered,
+        Err(error) => {
+            return format!("\n# The rules are not accepted: {}\n", one_line(&error.to_string()));
+        }
+    };
+    let all = describe(&gathered.table);
+    if all.is_empty() {
+        return String::new();
+    }
+    let all = all.into_iter().map(|(place, says)| {
+        let place = shown(&gathered.table, place);
+        format!("# {}: {}\n", escaped(&place), escaped(&says))
+    });
+    format!("\n# The rules, in the order in which they are looked at:\n{}", all.collect::<String>())
 }
 
 /// Where the rules come from. Without a root no site is asked for rules of its own.

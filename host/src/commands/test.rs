@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use innkeeper_cases::Failure;
 use serde::Serialize;
 
 use super::engine::{start_for_trial, start_helpers};
-use super::guest::{load, read_or_default};
+use super::guest::{Named, load, read};
 use crate::cli::{OutcomeFormat, TestArguments};
 use crate::guest::decision::Kind;
 use crate::guest::validation::cases::CaseOutcome;
@@ -29,9 +29,21 @@ struct Outcome {
 
 /// Runs the cases. Succeeds if all of them pass.
 pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
-    let data = arguments.data.as_deref();
-    let (name, offer) = read_or_default(Some(&arguments.guest), data, &arguments.cases)?;
-    let guest = load(&name, &offer, start_for_trial(&arguments.limits, start_helpers(true)?)?)?;
+    let (mut guest, mut cases) = (arguments.guest.clone(), arguments.cases.clone());
+    let rules = &arguments.rules;
+    if rules.rules.stated().next().is_some() || rules.root.is_some() {
+        // There is no guest to be named first.
+        cases.splice(0..0, guest.take());
+    } else if guest.is_none() || cases.is_empty() {
+        bail!("name a guest and files of cases, as in: innkeeper test policy.wasm cases.toml");
+    }
+    let named = read(guest.as_deref(), arguments.data.as_deref(), &cases, rules)?;
+    let helpers = start_helpers(named.needs_helpers())?;
+    let Named { name, offer, .. } = named;
+    if offer.cases.is_empty() {
+        bail!("there are no cases; name a file of them, or write [[case]] into the file of rules");
+    }
+    let guest = load(&name, &offer, start_for_trial(&arguments.limits, helpers)?)?;
     let mut outcome = Outcome {
         guest: name,
         digest: format!("{:#}", guest.digest()),

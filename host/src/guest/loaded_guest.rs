@@ -235,6 +235,16 @@ impl LoadedGuest {
         self.program.measure(&self.request(line, fields, facts))
     }
 
+    /// The facts and fields of a request that the guest is shown: names and values.
+    pub fn shown<'a>(
+        &self,
+        fields: impl Iterator<Item = (&'a str, &'a [u8])>,
+        facts: Facts<'_>,
+    ) -> impl Iterator<Item = (String, Vec<u8>)> {
+        let fields = self.interests.select(fields, facts).into_iter();
+        fields.map(|field| (field.name.into_owned(), field.value.into_owned()))
+    }
+
     fn request<'a>(
         &self,
         line: &[u8],

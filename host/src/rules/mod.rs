@@ -7,11 +7,14 @@
 //! - `users`: files of passwords.
 //! - [`part`]: the rules of one source, and how those of several become one table.
 //! - [`gather`]: reads all of them.
+//! - [`describe`](mod@describe): rules in words; [`explain`](mod@explain): which of them make a decision.
 //! - [`source`]: rules as a source of guests.
 //! - [`problem`]: what is wrong with a rule, and where; [`error`]: why rules are not accepted.
 
 mod cookie;
+pub mod describe;
 pub mod error;
+pub mod explain;
 pub mod file;
 pub mod gather;
 mod key;

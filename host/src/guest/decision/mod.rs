@@ -8,6 +8,7 @@ pub mod ambient;
 mod candidate;
 pub mod client_buckets;
 pub mod interests;
+mod native;
 pub mod request;
 pub mod rules;
 pub(in crate::guest) mod unchecked;
