@@ -148,6 +148,9 @@ pub(super) struct StatusBody {
     pub(super) compiler: &'static str,
     pub(super) tls: Option<TlsBody>,
     pub(super) guest: GuestBody,
+    /// The sources of rules, if rules decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rules: Option<Vec<RulesBody>>,
     pub(super) previous: Option<String>,
     pub(super) history: Vec<EventBody>,
     pub(super) requests: u64,
@@ -155,6 +158,19 @@ pub(super) struct StatusBody {
     pub(super) access_log_lost_lines: u64,
     pub(super) disks: Vec<DiskBody>,
     pub(super) limits: LimitsBody,
+}
+
+/// How many rules one source has.
+#[derive(Serialize)]
+pub struct RulesBody {
+    /// The source: the path of a file, a flag or a variable.
+    pub source: String,
+    /// Redirects, rewrites and error pages.
+    pub redirects: usize,
+    /// Rules for response fields.
+    pub headers: usize,
+    /// Other rules.
+    pub others: usize,
 }
 
 #[derive(Serialize)]

@@ -24,5 +24,6 @@ mod server;
 mod slots;
 pub mod status;
 
+pub use api::RulesBody;
 pub use context::{Admin, PageEvents};
 pub use server::serve;

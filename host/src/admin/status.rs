@@ -8,12 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 use super::api::{
-    ConnectionsBody, DiskBody, EventBody, GuestBody, LimitsBody, SandboxBody, StatusBody,
+    ConnectionsBody, DiskBody, EventBody, GuestBody, LimitsBody, RulesBody, SandboxBody, StatusBody,
 };
 use super::certificates::TlsBody;
 use crate::clock;
 use crate::disk::{self, DeviceLoad, place};
-use crate::guest::GuestLimits;
+use crate::guest::origin::Origin;
+use crate::guest::{GuestLimits, LoadedGuest};
 use crate::helper::Helpers;
 use crate::http1;
 use crate::metrics::{self, Metrics};
@@ -47,6 +48,8 @@ pub struct Subject {
     pub guest_file: Option<String>,
     /// The file of its data, if there is one.
     pub data_file: Option<String>,
+    /// Tells the sources of rules, if rules may decide.
+    pub rules: Option<Box<dyn Fn() -> Vec<RulesBody> + Send + Sync>>,
     /// What it gave up, unless that was not wanted.
     pub sandbox: Option<Sandbox>,
     /// The certificates of its listeners for TLS, if there are any.
@@ -160,6 +163,7 @@ impl Subject {
                 self.guest_file.clone(),
                 self.data_file.clone(),
             ),
+            rules: self.rules(&active.current()),
             previous: active.previous().map(|previous| format!("{:#}", previous.digest())),
             history: active.history().events().into_iter().map(EventBody::from).collect(),
             requests: self.metrics.responses(),
@@ -176,6 +180,12 @@ impl Subject {
                 requests_per_connection: connection.requests,
             },
         }
+    }
+
+    /// The sources of rules, while rules decide.
+    fn rules(&self, guest: &LoadedGuest) -> Option<Vec<RulesBody>> {
+        let rules = self.rules.as_ref().filter(|_| guest.origin() == Origin::Rules)?;
+        Some(rules())
     }
 
     /// Whether guests can be compiled, where other guests than the built-in one can come.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
+use innkeeper_guest::rules::lint::lint;
 
 use super::engine::{start_for_trial, start_helpers, with_helpers};
 use super::guest::{Named, load, read};
@@ -52,12 +53,14 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     print("digest", format_args!("sha256:{:#}", guest.digest()))?;
     let (form, size) = (guest.form(), offer.guest.len());
     print("form", format_args!("{form}, {} ({size} bytes)", ByteSize(size as u64)))?;
-    for (place, says) in table.iter().flat_map(|table| {
-        describe(table).into_iter().map(|(place, says)| (shown(table, place), says))
-    }) {
-        print("rule", format_args!("{place}: {says}"))?;
-    }
-    if let Some(data) = &offer.data {
+    if let Some(table) = &table {
+        for (place, says) in describe(table) {
+            print("rule", format_args!("{}: {says}", shown(table, place)))?;
+        }
+        for finding in lint(table) {
+            print("warning", format_args!("{}", finding.shown(&table.sources)))?;
+        }
+    } else if let Some(data) = &offer.data {
         let (size, digest) = (data.bytes.len(), Digest::of(&data.bytes));
         let path = offer.data_path().unwrap_or(Path::new("")).display();
         let shown = ByteSize(size as u64);

@@ -49,7 +49,7 @@ pub(super) fn source_with(
         return Ok(GuestSource { source: Arc::new(source), rules: None, by_name });
     }
     let files = rules::files(&settings.rules, Some((&settings.root, files)));
-    let source = Arc::new(RulesSource::new(files, cases.to_vec()));
+    let source = Arc::new(RulesSource::new(files, cases.to_vec()).logging());
     let by_name = source.by_name();
     Ok(GuestSource { source: Arc::clone(&source) as _, rules: Some(source), by_name })
 }

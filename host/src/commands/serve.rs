@@ -16,7 +16,7 @@ use super::sandbox;
 use super::signals::Starting;
 use super::tls;
 use crate::admin::status::Subject;
-use crate::admin::{self, Admin, PageEvents};
+use crate::admin::{self, Admin, PageEvents, RulesBody};
 use crate::cli::Settings;
 use crate::dev::sources::Sources;
 use crate::dev::{self, Dev};
@@ -32,6 +32,7 @@ use crate::helper::{Confinement, Spawner};
 use crate::http1::Http1;
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
+use crate::rules::{Count, RulesSource};
 use crate::server::connection::Wires;
 use crate::service::{PageScript, Service};
 use crate::tls::certificates::Keeper;
@@ -148,6 +149,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
                 limits: engine.limits(),
                 guest_file: source_name,
                 data_file: settings.guest.data.as_ref().map(|data| data.display().to_string()),
+                rules: rules.map(counted),
                 sandbox,
                 certificates,
                 helpers,
@@ -201,6 +203,17 @@ fn greet(settings: &Settings, listeners: &[String]) {
     for listener in listeners {
         diagnostics::info("listening on", &[("url", listener)]);
     }
+}
+
+/// What the status tells of rules.
+fn counted(rules: Arc<RulesSource>) -> Box<dyn Fn() -> Vec<RulesBody> + Send + Sync> {
+    let body = |Count { source, redirects, headers, others }| RulesBody {
+        source,
+        redirects,
+        headers,
+        others,
+    };
+    Box::new(move || rules.counts().into_iter().map(body).collect())
 }
 
 /// Loads and validates what the source offers. It is kept if other data may be put under it.

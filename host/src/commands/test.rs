@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::engine::{start_for_trial, start_helpers};
 use super::guest::{Named, load, read};
 use crate::cli::{OutcomeFormat, TestArguments};
+use crate::diagnostics;
 use crate::guest::decision::Kind;
 use crate::guest::validation::cases::CaseOutcome;
 use crate::text::plain_json;
@@ -35,7 +36,10 @@ pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
         // There is no guest to be named first.
         cases.splice(0..0, guest.take());
     } else if guest.is_none() || cases.is_empty() {
-        bail!("name a guest and files of cases, as in: innkeeper test policy.wasm cases.toml");
+        diagnostics::error(
+            &"name a guest and files of cases, as in: innkeeper test policy.wasm cases.toml",
+        );
+        return Ok(ExitCode::from(2));
     }
     let named = read(guest.as_deref(), arguments.data.as_deref(), &cases, rules)?;
     let helpers = start_helpers(named.needs_helpers())?;

@@ -18,6 +18,7 @@ use super::media_type::MediaType;
 use super::open::open;
 use super::open_file_cache::{OpenFileCache, Wanted};
 use super::options::{Options, Resolver};
+use super::own_types::MediaTypes;
 use super::preload::{is_unchanged, preload};
 use super::root_id::RootId;
 use super::siblings::siblings;
@@ -35,6 +36,7 @@ pub struct Files {
     compresses: bool,
     lists: bool,
     cache_control: Vec<Rule>,
+    media_types: MediaTypes,
     cache_valid: Duration,
     listing_entries: usize,
     ranges: usize,
@@ -51,6 +53,7 @@ impl Files {
             compresses: options.compress,
             lists: options.list,
             cache_control: options.cache_control,
+            media_types: MediaTypes::with(&options.media_types),
             cache_valid: options.cache_valid,
             listing_entries: options.listing_entries,
             ranges: options.ranges,
@@ -134,7 +137,7 @@ impl Files {
         match found {
             Lookup::File(file) => file.is_for_long,
             _ if self.cache_control.is_empty() => false,
-            _ => cache_control::of(path, MediaType::of(path), &self.cache_control)
+            _ => cache_control::of(path, self.media_types.of(path), &self.cache_control)
                 .is_some_and(|said| cache_control::is_for_long(said.as_bytes())),
         }
     }
@@ -149,7 +152,7 @@ impl Files {
             FileType::Directory => return Lookup::Directory,
             _ => return Lookup::Missing,
         }
-        let media_type = MediaType::of(path);
+        let media_type = self.media_types.of(path);
         let cache_control = cache_control::of(path, media_type, &self.cache_control);
         if let Some(coding) = media_type.coding() {
             let file = self.describe(path, found, media_type, Some(coding), cache_control);

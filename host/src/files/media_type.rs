@@ -120,7 +120,7 @@ fn is_compressible(name: &str, flag: bool) -> bool {
 
 /// The extension of the file with this path: what follows the last dot of its name, unless the
 /// name begins with that dot.
-fn extension(path: &str) -> Option<&str> {
+pub(super) fn extension(path: &str) -> Option<&str> {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, extension)| extension)
 }
@@ -140,6 +140,14 @@ impl MediaType {
         MediaType { name, is_compressible: is_compressible && coding.is_none(), coding }
     }
 
+    /// A type of the operator's, which may have parameters.
+    pub(super) fn named(name: &'static str) -> MediaType {
+        let essence = name.split(';').next().unwrap_or_default().trim_end();
+        let known = KNOWN.values().find(|known| known.name == essence);
+        let flag = known.is_some_and(|known| known.is_compressible);
+        MediaType { name, is_compressible: is_compressible(essence, flag), coding: None }
+    }
+
     /// Whether content of this type becomes smaller when it is compressed, so that
     /// it is compressed on the fly.
     pub fn is_compressible(self) -> bool {
@@ -153,12 +161,13 @@ impl MediaType {
 
     /// Whether it is a web page.
     pub fn is_html(self) -> bool {
-        self.name == "text/html"
+        self.name.split(';').next() == Some("text/html")
     }
 
     /// The value of `Content-Type`. Text is taken to be UTF-8.
     pub fn field_value(self) -> String {
-        match self.name.starts_with("text/") || TEXT_TYPES.contains(&self.name) {
+        let is_text = self.name.starts_with("text/") || TEXT_TYPES.contains(&self.name);
+        match is_text && !self.name.contains(';') {
             true => format!("{}; charset=utf-8", self.name),
             false => self.name.to_owned(),
         }

@@ -10,7 +10,7 @@
 //!   enough; `mounts`: the mounts that were met.
 //! - `siblings`: ready-made forms of a file beside it; `compressed`: files compressed on the fly;
 //!   [`encodings`]: which form a client prefers.
-//! - `media_type`: the type of a file's content, by its name; [`cache_control`]: how long
+//! - `media_type`: the type of a file's content, by its name; `own_types`: the operator's; [`cache_control`]: how long
 //!   clients may use it without revalidation.
 //! - [`validators`]: of a version of a file; `dates`: which version had a date first;
 //!   [`conditions`]: whether the client has this version already; [`ranges`]: which bytes it
@@ -45,6 +45,7 @@ mod mounts;
 mod open;
 mod open_file_cache;
 mod options;
+mod own_types;
 mod preload;
 pub mod ranges;
 mod read;
@@ -65,6 +66,7 @@ pub use lookup::Files;
 pub use media_type::MediaType;
 pub use open_file_cache::OPEN_FILES;
 pub use options::{Links, Options, Resolver};
+pub use own_types::{NoType, OwnType};
 pub use preload::SMALL_BYTES;
 pub use read::read;
 pub use root_reader::RootReader;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::cache_control::Rule;
+use super::own_types::OwnType;
 use super::ranges::MAX_RANGES;
 
 /// Entries of a list, where no other number is set. A directory with more is for programs that
@@ -22,6 +23,8 @@ pub struct Options {
     pub list: bool,
     /// `Cache-Control` by pattern: the first rule that matches counts.
     pub cache_control: Vec<Rule>,
+    /// Media types of the operator's.
+    pub media_types: Vec<OwnType>,
     /// Entries of a list; further ones are left out, and it says so.
     pub listing_entries: usize,
     /// Ranges of one request; with more the whole file is sent.
@@ -38,6 +41,7 @@ impl Default for Options {
             compress: true,
             list: false,
             cache_control: Vec::new(),
+            media_types: Vec::new(),
             listing_entries: LISTING_ENTRIES,
             ranges: MAX_RANGES,
             cache_valid: Duration::from_secs(1),

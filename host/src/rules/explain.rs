@@ -27,12 +27,18 @@ pub fn explain(
     let fields = fields.map(|(name, value)| Field { name, value }).collect();
     let (decision, applied) = rules.explain(&Request::new(line, fields));
     let all = describe(table);
-    let text = |place: Place| all.iter().find(|rule| rule.0 == place);
+    // Several rules may stand on one line.
+    let text = |place: Place| {
+        let here = all.iter().filter(|rule| rule.0 == place).map(|(_, says)| says.as_str());
+        here.collect::<Vec<_>>().join(" | ")
+    };
     let rules = applied.into_iter().map(|applied| {
-        let says = text(applied.place).map(|(_, says)| format!(": {says}")).unwrap_or_default();
-        format!("{} {}{says}", shown(table, applied.place), applied.what.text())
+        let (place, says) = (shown(table, applied.place), text(applied.place));
+        format!("{place} {}: {says}", applied.what.text())
     });
     let decision =
         Decision::of_native(decision).map_err(|refusal| Problem::new(refusal.to_string()));
-    Ok(Explained { decision, rules: rules.collect() })
+    let mut rules: Vec<_> = rules.collect();
+    rules.dedup();
+    Ok(Explained { decision, rules })
 }

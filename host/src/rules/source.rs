@@ -20,6 +20,7 @@ const WARNINGS: usize = 20;
 pub struct RulesSource {
     files: RuleFiles,
     cases: Vec<PathBuf>,
+    logs: bool,
     last: Mutex<Last>,
 }
 
@@ -38,7 +39,7 @@ impl RulesSource {
     /// wrong with rules is told when they are read to serve.
     pub fn new(files: RuleFiles, cases: Vec<PathBuf>) -> RulesSource {
         let last = Last { users: files.named_users(), ..Last::default() };
-        RulesSource { files, cases, last: Mutex::new(last) }
+        RulesSource { files, cases, logs: false, last: Mutex::new(last) }
     }
 
     /// The files that are opened by their names. Those in the root are opened beneath it.
@@ -71,10 +72,15 @@ impl RulesSource {
         Ok(gathered)
     }
 
+    /// The same, for a server: it logs what it reads.
+    pub fn logging(self) -> RulesSource {
+        RulesSource { logs: true, ..self }
+    }
+
     /// Logs what was read, once.
     fn log(&self, gathered: &Gathered, data: &[u8]) {
         let digest = Digest::of(data);
-        if lock(&self.last).logged.replace(digest) == Some(digest) {
+        if !self.logs || lock(&self.last).logged.replace(digest) == Some(digest) {
             return;
         }
         for Count { source, redirects, headers, others } in &gathered.counts {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::values::at_least_one;
 use crate::files::cache_control::Rule;
-use crate::files::{Links, Options};
+use crate::files::{Links, Options, OwnType};
 
 /// Which files of a root are served, and how.
 #[derive(Debug, Args)]
@@ -42,6 +42,12 @@ pub struct FileSettings {
     #[arg(long, value_name = "PATTERN=VALUE", value_parser = Rule::parse)]
     pub cache_control: Vec<Rule>,
 
+    /// The media type of files with an extension, as in webmanifest=application/manifest+json
+    ///
+    /// May be given several times. It counts before the types that the server knows.
+    #[arg(long, value_name = "EXT=TYPE", value_parser = OwnType::parse)]
+    pub mime: Vec<OwnType>,
+
     /// Do not follow symbolic links
     ///
     /// By default links inside the root are followed. An absolute link is one of them if it
@@ -64,6 +70,7 @@ impl FileSettings {
             compress: !self.no_compress,
             list: self.listing,
             cache_control: self.cache_control.clone(),
+            media_types: self.mime.clone(),
             listing_entries: self.max_listing_entries.get() as usize,
             ranges: self.max_ranges.get() as usize,
             ..Options::default()

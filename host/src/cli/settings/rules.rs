@@ -157,7 +157,9 @@ impl RulesSettings {
         let with_source = |(key, parts): (Key, &[Part])| {
             let origin = self.origins.iter().find(|origin| origin.key == key.name());
             let numbered = parts.iter().enumerate().map(|(at, part)| {
-                let line = origin.and_then(|origin| origin.lines.get(at).copied());
+                // Several values of a flag are counted, as lines are.
+                let counted = if parts.len() > 1 { u32::try_from(at + 1).ok() } else { None };
+                let line = origin.and_then(|origin| origin.lines.get(at).copied()).or(counted);
                 let source = match origin {
                     Some(origin) => origin.source.clone(),
                     None => format!("--{}", key.name()),
