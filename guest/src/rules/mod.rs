@@ -18,6 +18,8 @@ mod access;
 mod ask;
 pub mod checks;
 mod cors;
+#[cfg(test)]
+mod documented;
 mod engine;
 pub mod explain;
 pub mod fault;

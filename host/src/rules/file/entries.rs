@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use innkeeper_guest::rules::checks;
+use innkeeper_guest::rules::fault::Mistake;
 use innkeeper_guest::rules::table::{
-    AccessBy, CleanUrls, Condition, Cors, FieldChange, Header, Maintenance, Place, QueryMatch,
-    QueryValue, Route, Table, TrailingSlash,
+    AccessBy, CleanUrls, Cors, FieldChange, Header, Maintenance, Place, Route, Table, TrailingSlash,
 };
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -196,12 +197,20 @@ impl HeaderEntry {
         if self.values.is_empty() && self.remove.0.is_empty() {
             return Err("write `values`, as in { X-Frame-Options = \"DENY\" }, or `remove`".into());
         }
+        let told = |mistake: Mistake| Problem::new(mistake.to_string());
+        for name in &self.remove.0 {
+            checks::field_name(name).map_err(told)?;
+        }
+        for (name, values) in &self.values {
+            values.0.iter().try_for_each(|value| checks::field(name, value)).map_err(told)?;
+        }
         let mut changes: Vec<_> =
             self.remove.0.into_iter().map(|name| FieldChange::Remove { name }).collect();
         for (name, values) in self.values {
             let add = |value| FieldChange::Add { name: name.clone(), value };
             changes.extend(values.0.into_iter().map(add));
         }
+        checks::changes(&changes).map_err(told)?;
         let header = Header {
             place: PLACE,
             scheme: self.scheme.map(|scheme| scheme.to_ascii_lowercase()),
@@ -279,40 +288,30 @@ fn moved() -> u16 {
 }
 
 impl RouteEntry {
+    /// By the checks of a line of `_redirects`, and in its words.
     fn part(self) -> Result<Part, Problem> {
-        if !matches!(self.status, 200 | 301 | 302 | 303 | 307 | 308 | 400..=599) {
-            return Err(format!(
-                "{} is no status for a redirect: write 301, 302, 303, 307 or 308, 200 for a \
-                 rewrite, or 400 to 599 for the page of an error",
-                self.status
-            )
-            .into());
-        }
-        let query = self.query.into_iter().map(|(name, value)| {
-            let value = match value.strip_prefix(':') {
-                Some(placeholder) => QueryValue::Placeholder(placeholder.to_owned()),
-                None => QueryValue::Exactly(value),
-            };
-            QueryMatch { name, value }
-        });
-        let lower = |list: List| list.0.iter().map(|text| text.to_lowercase()).collect::<Vec<_>>();
-        let conditions = [
-            Condition::Language(lower(self.language)),
-            Condition::Country(lower(self.country)),
-            Condition::Cookie(self.cookie.0),
-        ];
-        let is_stated = |condition: &Condition| match condition {
-            Condition::Language(list) | Condition::Country(list) | Condition::Cookie(list) => {
-                !list.is_empty()
+        let told = |mistake: Mistake| Problem::new(mistake.to_string());
+        let mut from = checks::From::parse(&self.from).map_err(told)?;
+        let query = self.query.iter().map(|(name, value)| from.query(name, value).map_err(told));
+        let query = query.collect::<Result<_, _>>()?;
+        from.target(&self.to, self.status).map_err(told)?;
+        let mut conditions = Vec::new();
+        for (name, list) in
+            [("language", self.language), ("country", self.country), ("cookie", self.cookie)]
+        {
+            if !list.0.is_empty() {
+                let values = list.0.iter().map(String::as_str);
+                conditions.push(checks::condition(name, values).map_err(told)?);
             }
-        };
+        }
+        let lower = |text: String| text.to_ascii_lowercase();
         let route = Route {
             place: PLACE,
-            scheme: self.scheme.map(|scheme| scheme.to_ascii_lowercase()),
-            host: self.host.map(|host| host.to_ascii_lowercase()),
-            from: pattern(&self.from)?,
-            query: query.collect(),
-            conditions: conditions.into_iter().filter(is_stated).collect(),
+            scheme: self.scheme.map(lower).or(from.scheme),
+            host: self.host.map(lower).or(from.host),
+            from: from.path,
+            query,
+            conditions,
             to: self.to,
             status: self.status,
             force: self.force,

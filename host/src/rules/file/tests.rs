@@ -76,7 +76,7 @@ fn all_mistakes_of_a_file_are_told_with_their_lines() {
     for (at, part) in [
         (0, "spa: "),
         (1, "did you mean `redirect`?"),
-        (2, "299 is no status"),
+        (2, "`299` is not a status"),
         (3, "unknown field `value`"),
         (4, "decision"),
     ] {
@@ -104,6 +104,11 @@ fn mistakes_say_what_to_write() {
         (Key::CountryField, "a b", "the name of a request field"),
         (Key::Redirect, "{ from = '/a' }", "missing field `to`"),
         (Key::Redirect, "{ from", "not valid TOML"),
+        (Key::Redirect, "{ from = '/*', to = 'https://:splat' }", "links could lead anywhere"),
+        (Key::Redirect, "{ from = '/a', to = 'https://b.c/', status = 200 }", "on another host"),
+        (Key::Redirect, "{ from = '/a', to = '/b', country = 'usa' }", "codes of two letters"),
+        (Key::Header, "{ for = '/a', values = { Date = 'x' } }", "by the server alone"),
+        (Key::Header, "{ for = '/a', values = { A = \"b\\nc\" } }", "a control character"),
     ] {
         let problem = parse_flag(key, text).expect_err(text);
         assert!(problem.message.contains(told), "{text}: {problem}");
