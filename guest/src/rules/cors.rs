@@ -219,10 +219,10 @@ mod tests {
                 &rules,
                 "/api/a",
                 &[("origin", origin)],
-                &format!(r#"serve file "api/a", {vary}"#),
+                format!(r#"serve file "api/a", {vary}"#),
             );
         }
-        check(&rules, "/api/a", &[], &format!(r#"serve file "api/a", {vary}"#));
+        check(&rules, "/api/a", &[], format!(r#"serve file "api/a", {vary}"#));
         // What is not found can be read as such.
         check(&rules, "/api/.a", &[("origin", "https://app.example")], {
             r#"serve nothing, always (access-control-allow-origin: https://app.example) (access-control-allow-credentials: true) (vary: origin)"#

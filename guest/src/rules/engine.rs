@@ -288,19 +288,19 @@ mod tests {
     fn rules_are_obeyed_in_their_order() {
         let rules = &*EVERYTHING;
         let vary = "(X-A: 1) (vary: origin";
-        check(&rules, "/deny/r", &[], &format!(r#"reply 403 "forbidden\n" (X-A: 1)"#));
+        check(rules, "/deny/r", &[], r#"reply 403 "forbidden\n" (X-A: 1)"#);
         let preflight = [("origin", "https://b.example"), ("access-control-request-method", "PUT")];
-        check(&rules, "OPTIONS /secret/a", &preflight, &format!(r#"reply 204 "" {vary})"#));
-        check(&rules, "PUT /secret/a", &[], {
+        check(rules, "OPTIONS /secret/a", &preflight, format!(r#"reply 204 "" {vary})"#));
+        check(rules, "PUT /secret/a", &[], {
             format!(r#"reply 405 "method not allowed\n" (allow: GET, HEAD) {vary})"#)
         });
-        check(&rules, "/secret/a", &[], {
+        check(rules, "/secret/a", &[], {
             r#"reply 503 "closed for maintenance\n" (retry-after: 60) (cache-control: no-store) (X-A: 1) (vary: origin, cookie)"#
         });
-        check(&rules, "/secret/a", &[("cookie", "in=1")], {
+        check(rules, "/secret/a", &[("cookie", "in=1")], {
             r#"reply 401 "a password is needed\n" (www-authenticate: Basic realm="r", charset="UTF-8") (X-A: 1) (vary: origin, cookie)"#
         });
-        check(&rules, "/r/a", &[("cookie", "in=1")], {
+        check(rules, "/r/a", &[("cookie", "in=1")], {
             r#"serve file "r/a" (X-B: a), file "r/a.html" (X-B: a), index "r/a" (X-B: a), otherwise redirect 301 to "/x/a", always (X-A: 1) (vary: origin, cookie)"#
         });
     }

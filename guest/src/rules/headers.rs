@@ -274,7 +274,7 @@ mod tests {
         let rules = ready(&headers(&[("/:a/*", false, &["X-A: :a :splat https://h:80/:b"])]));
         check(&rules, "/x%20y/z", &[], r#"serve file "x y/z" (X-A: x%20y z https://h:80/:b)"#);
         let long = "a".repeat(1_100);
-        check(&rules, &format!("/{long}/z"), &[], &format!(r#"file "{long}/z""#));
+        check(&rules, &format!("/{long}/z"), &[], format!(r#"file "{long}/z""#));
     }
 
     #[test]

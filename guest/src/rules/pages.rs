@@ -209,8 +209,8 @@ mod tests {
     fn app_falls_back_but_for_assets() {
         let rules = ready(&Table { spa: spa("index.html"), ..Table::default() });
         let app = r#"file "index.html" (cache-control: no-cache)"#;
-        check(&rules, "/", &[], &format!(r#"serve index "", {app}"#));
-        check(&rules, "/users/", &[], &format!(r#"serve index "users", {app}"#));
+        check(&rules, "/", &[], format!(r#"serve index "", {app}"#));
+        check(&rules, "/users/", &[], format!(r#"serve index "users", {app}"#));
         check(&rules, "/users/7?a", &[], {
             format!(r#"serve file "users/7", index "users/7" moved 301 to "/users/7/?a", {app}"#)
         });

@@ -438,7 +438,7 @@ mod tests {
         check(&rules, "/", &[("cookie", "a=b; test=")], {
             format!(r#"redirect 302 to "/beta" {vary}"#)
         });
-        check(&rules, "/", &[], &format!(r#"serve index "", always {vary}"#));
+        check(&rules, "/", &[], format!(r#"serve index "", always {vary}"#));
         check(&rules, "/x", &[], r#"file "x""#);
         assert_eq!(
             applied(&rules, "/", &[("cookie", "beta=1")]),
