@@ -43,7 +43,28 @@ struct Arena {
     grown: Cell<(usize, usize)>,
 }
 
+/// Bytes that a decision may use without growth after a configuration that left less.
+const RESERVED_BYTES: usize = 128 << 10;
+
+/// Makes room for decisions behind what a configuration left: memory that is there before a
+/// decision begins costs it nothing.
+pub(crate) fn reserve() {
+    ARENA.reserve();
+}
+
 impl Arena {
+    fn reserve(&self) {
+        let (next, end) = self.grown.get();
+        if self.used.get() + RESERVED_BYTES <= ARENA_BYTES || end - next >= RESERVED_BYTES {
+            return;
+        }
+        let first = memory_grow::<0>(GROWTH_PAGES);
+        if first != usize::MAX {
+            let start = first * PAGE_BYTES;
+            self.grown.set((start, start.saturating_add(GROWTH_PAGES * PAGE_BYTES)));
+        }
+    }
+
     /// Allocates memory beyond the arena.
     #[cold]
     #[inline(never)]

@@ -75,7 +75,9 @@ impl<P: Policy + 'static> policy::Guest for Component<P> {
 
 impl<P: Configure + 'static> configuration::Guest for Component<P> {
     fn configure(data: Vec<u8>) -> Result<(), String> {
-        P::configure(&data)
+        let configured = P::configure(&data);
+        crate::arena::reserve();
+        configured
     }
 }
 

@@ -10,6 +10,7 @@ use bytesize::ByteSize;
 
 use crate::cli::Settings;
 use crate::guest::DEFAULT_GUEST;
+use crate::guest::runtime::compile::KEPT_FUNCTIONS_BYTES;
 use crate::guest::runtime::compile_job::MAX_DATA_BYTES;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::guest::runtime::engine::instances;
@@ -230,6 +231,7 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
                 (cases, "its cases"),
             ],
         );
+        part(server, &[], &[(KEPT_FUNCTIONS_BYTES as u64, "functions of a guest with data")]);
     }
     if has_admin {
         // Other data may be put under the active guest, and under the previous one.

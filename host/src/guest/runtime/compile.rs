@@ -29,7 +29,7 @@ use crate::text;
 
 /// Bytes of compiled functions that are kept of a guest that was configured, for its next data:
 /// those of one in JavaScript, and not those of one in Python.
-const KEPT_FUNCTIONS_BYTES: usize = 32 << 20;
+pub const KEPT_FUNCTIONS_BYTES: usize = 32 << 20;
 
 /// How often the processor's time fits into the time that it may take by the clock.
 const WALL: u64 = 20;
