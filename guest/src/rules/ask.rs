@@ -47,9 +47,18 @@ impl<'r> Ask<'r> {
 
     /// All paths that may serve the same page as this one: guards look at each of them, so that no
     /// other form of a URL goes around one. With clean URLs they are `a`, `a.html` and
-    /// `a/index.html`, and otherwise a folder and its index pages.
+    /// `a/index.html`, and otherwise a folder and its index pages. A compressed file is a form of
+    /// the one that it was made of.
     pub(super) fn forms(&self, has_clean_urls: bool) -> Vec<String> {
         let path = self.bare_path();
+        let mut forms = self.forms_of(path, has_clean_urls);
+        if let Some(original) = uncompressed(path) {
+            forms.extend(self.forms_of(original, has_clean_urls));
+        }
+        forms
+    }
+
+    fn forms_of(&self, path: &str, has_clean_urls: bool) -> Vec<String> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let base = match name.strip_suffix(".html").or(name.strip_suffix(".htm")) {
             Some("index") => folder,
@@ -75,6 +84,11 @@ impl<'r> Ask<'r> {
     pub(super) fn is_directory(&self) -> bool {
         self.path.is_empty() || self.path.ends_with('/')
     }
+}
+
+/// The path of the file of which this one is the compressed form, by its name.
+pub(super) fn uncompressed(path: &str) -> Option<&str> {
+    [".gz", ".br", ".zst"].iter().find_map(|extension| path.strip_suffix(extension))
 }
 
 /// Request fields that a response depends on, for its `vary`.

@@ -307,7 +307,8 @@ mod tests {
 
     #[test]
     fn no_form_of_a_url_goes_around_a_guard() {
-        let forms = ["/in/a", "/in/a/", "/in/a.html", "/in/a/index.html", "/in/%61.html"];
+        let forms =
+            ["/in/a", "/in/a/", "/in/a.html", "/in/a/index.html", "/in/%61.html", "/in/a.html.gz"];
         for guarded in &forms[..4] {
             let access = Access { place: at(1), pattern: (*guarded).to_owned(), ..deny() };
             let passwords = Passwords { pattern: (*guarded).to_owned(), ..password() };
@@ -339,6 +340,9 @@ mod tests {
         }
         let access = vec![Access { pattern: "/a.html".to_owned(), ..deny() }];
         let denied = ready(&Table { access, ..Table::default() });
+        for form in ["/a.html.gz", "/a.html.br", "/a.html.zst"] {
+            check(&denied, form, &[], "reply 403 \"forbidden\\n\"");
+        }
         check(&denied, "/a", &[], r#"file "a""#);
     }
 

@@ -1,6 +1,6 @@
 //! What a path serves by itself: a file or an index page, clean URLs, and the page of an app.
 
-use super::ask::Ask;
+use super::ask::{Ask, uncompressed};
 use super::explain::{Effect, Trace};
 use super::problem::{Problem, RuleError};
 use super::table::{Place, Table, TrailingSlash};
@@ -47,13 +47,17 @@ impl Pages {
         self.clean_urls.is_some()
     }
 
-    /// Whether a path below the root is never served: it is hidden, or beneath what is.
+    /// Whether a path below the root is never served: it is hidden, or beneath what is, or a
+    /// compressed form of it.
     pub(super) fn is_hidden(&self, path: &str) -> bool {
-        let is_beneath = |hidden: &String| {
-            path.strip_prefix(hidden.trim_end_matches('/'))
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let is_beneath = |path: &str| {
+            self.hidden.iter().any(|hidden| {
+                path.strip_prefix(hidden.trim_end_matches('/'))
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
         };
-        self.hidden.iter().any(is_beneath)
+        let bare = path.strip_suffix('/').unwrap_or(path);
+        is_beneath(path) || uncompressed(bare).is_some_and(is_beneath)
     }
 
     /// The candidates of the path itself.
@@ -287,7 +291,10 @@ mod tests {
         let mut table = Table { hidden, ..Table::default() };
         table.routes.push(crate::rules::testing::route("/w/* /:splat 200!"));
         let rules = ready(&table);
-        for path in ["/_redirects", "/_redirects/", "/%5fredirects", "/conf/x", "/conf", "/.env"] {
+        for path in ["/_redirects", "/_redirects/", "/%5fredirects", "/conf/x", "/conf", "/.env"]
+            .into_iter()
+            .chain(["/_redirects.gz", "/_redirects.br", "/_redirects.zst/", "/w/_redirects.gz"])
+        {
             check(&rules, path, &[], "not-found");
         }
         for path in ["/w/_redirects", "/w/conf/x", "/w/.env", "/w/a/.git/config"] {
