@@ -27,10 +27,10 @@ pub enum Expected {
 
 /// The expected `serve`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table with `candidates`")]
+#[serde(deny_unknown_fields, expecting = "a table with `candidates` or `otherwise`")]
 pub struct ExpectedServe {
-    /// All candidates, in their order.
-    pub candidates: Vec<ExpectedCandidate>,
+    /// All candidates, in their order. If they are not stated, there may be any.
+    pub candidates: Option<Vec<ExpectedCandidate>>,
     /// Where the client is sent if no candidate is chosen. If it is not stated, there is none.
     pub otherwise: Option<ExpectedRedirect>,
     /// Fields that are among those of the decision.
@@ -147,11 +147,10 @@ impl Expected {
                 Decision::Serve { candidates, otherwise, fields },
                 Decision::Serve { candidates: given, otherwise: got, fields: among },
             ) => {
-                candidates.len() == given.len()
-                    && candidates
-                        .iter()
-                        .zip(given)
-                        .all(|(one, given)| is_candidate(one, given, among))
+                let is_same = |(one, given)| is_candidate(one, given, among);
+                let are_same =
+                    candidates.len() == given.len() && candidates.iter().zip(given).all(is_same);
+                (are_same || self.leaves_candidates_open())
                     && match (&otherwise, got) {
                         (Some(otherwise), Some(got)) => is_redirect(otherwise, got, among),
                         (None, None) => true,
@@ -173,13 +172,18 @@ impl Expected {
         }
     }
 
+    /// Whether it is a `serve` of any candidates.
+    fn leaves_candidates_open(&self) -> bool {
+        matches!(self, Expected::Serve(ExpectedServe { candidates: None, .. }))
+    }
+
     /// The decision that states no more than this.
     fn stated(&self) -> Decision<'_> {
         match self {
             Expected::Index(path) => Decision::page(Page::Index(path)),
             Expected::File(path) => Decision::page(Page::File(path)),
             Expected::Serve(ExpectedServe { candidates, otherwise, fields }) => Decision::Serve {
-                candidates: candidates.iter().map(ExpectedCandidate::stated).collect(),
+                candidates: candidates.iter().flatten().map(ExpectedCandidate::stated).collect(),
                 otherwise: otherwise.as_ref().map(ExpectedRedirect::stated),
                 fields: lend(fields),
             },
@@ -295,6 +299,29 @@ mod tests {
         let not_found = [("'not-found'", true), ("{ file = 'f' }", false)];
         check(&Decision::NOT_FOUND, &not_found);
         check(&serve(&[]), &not_found);
+    }
+
+    #[test]
+    fn serve_without_stated_candidates_matches_any() {
+        let redirect = Redirect { status: 302, location: "/", fields: Vec::new() };
+        let mut decision = serve(&[(Page::File("f"), 200), (Page::Index("f"), 200)]);
+        if let Decision::Serve { otherwise, .. } = &mut decision {
+            *otherwise = Some(redirect);
+        }
+        check(
+            &decision,
+            &[
+                ("{ serve = { otherwise = { status = 302, location = '/' } } }", true),
+                ("{ serve = { otherwise = { status = 301, location = '/' } } }", false),
+                ("{ serve = { fields = { x-a = '1' } } }", false),
+                (
+                    "{ serve = { candidates = [], otherwise = { status = 302, location = '/' } } }",
+                    false,
+                ),
+                ("{ redirect = { status = 302, location = '/' } }", false),
+            ],
+        );
+        check(&serve(&[(Page::File("f"), 200)]), &[("{ serve = {} }", true)]);
     }
 
     #[test]

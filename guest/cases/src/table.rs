@@ -225,7 +225,10 @@ mod tests {
                 "line = 'a', decision = { file = 'a', index = '' }",
                 "`decision`: wanted exactly 1 element",
             ),
-            ("line = 'a', decision = { serve = 'a' }", "expected a table with `candidates`"),
+            (
+                "line = 'a', decision = { serve = 'a' }",
+                "expected a table with `candidates` or `otherwise`",
+            ),
             (
                 "line = 'a', decision = { serve = { candidates = ['a'] } }",
                 "invalid type: string \"a\", expected a candidate, as { file =",
@@ -264,7 +267,6 @@ mod tests {
                 "`status`: invalid value: integer `-1`, expected a status",
             ),
             ("line = 'a', decision = { redirect = { status = 301 } }", "missing field `location`"),
-            ("line = 'a', decision = { serve = {} }", "missing field `candidates`"),
             (
                 "lines = 'a', decision = 'not-found'",
                 "unknown field `lines`, expected one of `name`",

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Output};
 
+use innkeeper_guest::rules::{headers_file, redirects_file};
+
 use super::{gather, pages, read, spans};
 use crate::fixture::site;
 use crate::running::{PROGRAM, Program, serving, told, workspace};
@@ -152,6 +154,21 @@ fn configurations_in_the_manual_are_accepted() {
         let errors = String::from_utf8(printed.stderr).unwrap();
         assert!(printed.status.success() && errors.is_empty(), "{errors}\n{example}");
     }
+}
+
+#[test]
+fn rules_in_the_manual_are_accepted() {
+    let page = read("docs/rules.md");
+    let files = fenced(&page, "toml");
+    assert_eq!(files.len(), 2, "{files:?}");
+    for file in files {
+        let problems = innkeeper::rules::file::parse(&file).err().unwrap_or_default();
+        assert!(problems.is_empty(), "{problems:?}\n{file}");
+    }
+    let [redirects] = &fenced(&page, "redirects")[..] else { panic!("one example") };
+    redirects_file::parse(redirects.as_bytes(), 0).unwrap();
+    let [headers] = &fenced(&page, "headers")[..] else { panic!("one example") };
+    headers_file::parse(headers.as_bytes(), 0).unwrap();
 }
 
 #[test]
