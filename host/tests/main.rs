@@ -60,6 +60,7 @@ mod faulty_calls;
 mod fixture;
 mod fuse;
 mod http2_client;
+mod rules;
 mod running;
 mod skip;
 mod wat_guest;

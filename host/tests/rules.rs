@@ -47,3 +47,157 @@ fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
+
+#[test]
+fn each_flag_does_what_it_says() {
+    let folder = folder(&[("root/down.html", "closed"), ("root/404.html", "none")]);
+    for (flags, asked) in [
+        (
+            &["--spa"][..],
+            &[("GET /users/7", 200, "", "home"), ("GET /none.js", 404, "", "none")][..],
+        ),
+        (
+            &["--clean-urls"],
+            &[("GET /about", 200, "", "about"), ("GET /about.html", 301, "location: /about", "")],
+        ),
+        (
+            &["--header", "/app.js: X-A: 1", "--header", "always /*: X-B: 2"],
+            &[("GET /app.js", 200, "x-a: 1", "js"), ("GET /none", 404, "x-b: 2", "none")],
+        ),
+        (&["--redirect", "/old/* /new/:splat 302"], &[("GET /old/a", 302, "location: /new/a", "")]),
+        (
+            &["--redirect", "{ from = '/old', to = '/about.html', status = 200, force = true }"],
+            &[("GET /old", 200, "", "about")],
+        ),
+        (
+            &["--cors", "https://app.example"],
+            &[(
+                "GET /app.js\nOrigin: https://app.example",
+                200,
+                "access-control-allow-origin: https://app.example",
+                "js",
+            )],
+        ),
+        (
+            &["--allow-from", "/app.js=10.0.0.0/8"],
+            &[("GET /app.js", 403, "", ""), ("GET /", 200, "", "home")],
+        ),
+        (&["--deny-from", "127.0.0.0/8"], &[("GET /", 403, "", "")]),
+        (
+            &["--allow-referer", "/app.js=example.org"],
+            &[
+                ("GET /app.js\nReferer: https://example.org/a", 200, "", "js"),
+                ("GET /app.js\nReferer: https://evil.example/", 403, "", ""),
+            ],
+        ),
+        (&["--allow-method", "GET"], &[("OPTIONS /", 405, "", ""), ("GET /", 200, "", "home")]),
+        (
+            &["--maintenance=down.html", "--maintenance-cookie", "in=yes"],
+            &[
+                ("GET /", 503, "retry-after: 300", "closed"),
+                ("GET /\nCookie: in=yes", 200, "", "home"),
+            ],
+        ),
+        (
+            &["--security-headers=coop", "--header", "/*: X-Frame-Options: DENY"],
+            &[
+                ("GET /", 200, "x-frame-options: DENY", "home"),
+                ("GET /none", 404, "cross-origin-opener-policy: same-origin", "none"),
+            ],
+        ),
+        (
+            &["--mime", "js=text/x-script"],
+            &[("GET /app.js", 200, "content-type: text/x-script; charset=utf-8", "js")],
+        ),
+    ] {
+        let program = serve(&folder, flags);
+        for (request, status, field, body) in asked {
+            let mut client = program.client();
+            let (line, fields) = request.split_once('\n').unwrap_or((request, "X: y"));
+            client.send(format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n").as_bytes());
+            let reply = client.reply();
+            assert_eq!(reply.status(), *status, "{flags:?}: {request}");
+            if let Some((name, value)) = field.split_once(": ") {
+                assert_eq!(reply.field(name), Some(value), "{flags:?}: {request}");
+            }
+            if !body.is_empty() {
+                assert_eq!(reply.text(), *body, "{flags:?}: {request}");
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_flags_say_what_to_write() {
+    let folder = folder(&[("bad.toml", "spa = 1\n"), ("guest.wasm", "")]);
+    for (flags, told) in [
+        (&["--header", "/* X"][..], "write 'PATTERN: Name: value'"),
+        (&["--clean-urls=sometimes"], "write never, always or either"),
+        (&["--mime", "a"], "write EXT=TYPE"),
+        (&["--rules", "bad.toml"], "bad.toml:1: spa"),
+        (&["--rules", "none.toml"], "cannot read none.toml"),
+        (&["--guest", "guest.wasm", "--spa"], "--guest guest.wasm and --spa exclude each other"),
+    ] {
+        let (code, _, errors) =
+            run(folder.path(), &[&["root", "--listen", "127.0.0.1:0"], flags].concat());
+        assert!(code != 0 && errors.contains(told), "{flags:?}: {errors}");
+    }
+}
+
+#[test]
+fn files_of_a_site_are_obeyed_as_they_come_and_go() {
+    let folder = folder(&[]);
+    let mut program = serve(&folder, &[]);
+    assert_eq!(ask(&program, "GET /old").status(), 404);
+    let redirects = folder.path().join("root/_redirects");
+    write(&redirects, b"/old /about.html 302\n");
+    program.wait_for("guest deployed");
+    assert_eq!(ask(&program, "GET /old").field("location"), Some("/about.html"));
+    assert_eq!(ask(&program, "GET /_redirects").status(), 404);
+    write(&redirects, b"/old https://a.example/ 200\n");
+    let line = program.wait_for("rules rejected");
+    assert!(line.contains("root/_redirects:1: "), "{line}");
+    assert_eq!(ask(&program, "GET /old").status(), 302);
+    fs::remove_file(&redirects).unwrap();
+    program.wait_for("guest deployed");
+    assert_eq!(ask(&program, "GET /old").status(), 404);
+}
+
+#[test]
+fn rejected_case_of_a_file_keeps_the_rules_before() {
+    let rules = |page: &str| {
+        format!(
+            "redirect = ['/a /{page} 302!']\n\n[[case]]\nline = 'GET /a HTTP/1.1'\n\
+             decision.redirect = {{ status = 302, location = '/b' }}\n"
+        )
+    };
+    let folder = folder(&[("rules.toml", &rules("b"))]);
+    let mut program = serve(&folder, &["--rules", "rules.toml"]);
+    assert_eq!(ask(&program, "GET /a").field("location"), Some("/b"));
+    write(&folder.path().join("rules.toml"), rules("c").as_bytes());
+    let line = program.wait_for("1 of 1 cases failed");
+    assert!(line.contains("rules.toml:3"), "{line}");
+    assert_eq!(ask(&program, "GET /a").field("location"), Some("/b"));
+}
+
+#[test]
+fn commands_work_on_rules() {
+    let rules = "redirect = ['/a /b 302!']\nspa = true\n\n[[case]]\nline = 'GET /a HTTP/1.1'\n\
+                 decision.redirect = { status = 302, location = '/b' }\n";
+    let folder = folder(&[("rules.toml", rules)]);
+    let with = |arguments: &[&str]| {
+        let (code, out, errors) = run(folder.path(), arguments);
+        assert_eq!((code, errors.as_str()), (0, ""), "{arguments:?}: {out}");
+        out
+    };
+    let out = with(&["explain", "--root", "root", "--rules", "rules.toml", "GET /a HTTP/1.1"]);
+    assert!(out.contains("rule      rules.toml:1 redirects: redirect /a /b 302!"), "{out}");
+    assert!(!out.contains("warning"), "{out}");
+    assert!(with(&["test", "--rules", "rules.toml"]).contains("1 of 1 cases passed"));
+    assert!(with(&["check", "--rules", "rules.toml"]).contains("rules.toml:2: app /*: index.html"));
+    let printed = with(&["root", "--rules", "rules.toml", "--print-config"]);
+    assert!(printed.contains("# rules.toml:1: redirect /a /b 302!"), "{printed}");
+    with(&["bake", "--rules", "rules.toml", "-o", "policy.wasm"]);
+    let out = with(&["explain", "--root", "root", "policy.wasm", "GET /a HTTP/1.1"]);
+    assert!(out.contains("Location: /b"), "{out}");
+}

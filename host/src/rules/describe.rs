@@ -34,10 +34,10 @@ pub fn describe(table: &Table) -> Vec<(Place, String)> {
     for rule in &table.cors {
         all.push((rule.place, format!("cors {}: {}", rule.pattern, rule.origins.join(", "))));
     }
-    for rule in &table.methods {
+    if let Some(rule) = &table.methods {
         all.push((rule.place, format!("methods {}", rule.allowed.join(", "))));
     }
-    for rule in &table.maintenance {
+    if let Some(rule) = &table.maintenance {
         let page = rule.page.as_deref().unwrap_or("no page");
         let retry = rule.retry_after_s;
         all.push((rule.place, format!("maintenance with {page}, retry after {retry} s")));
@@ -47,7 +47,7 @@ pub fn describe(table: &Table) -> Vec<(Place, String)> {
         all.push((rule.place, format!("password {}: {users} users of {realm:?}", rule.pattern)));
     }
     all.extend(table.routes.iter().map(|rule| (rule.place, route(rule))));
-    for rule in &table.clean_urls {
+    if let Some(rule) = &table.clean_urls {
         let form = match rule.trailing_slash {
             TrailingSlash::Never => "without a slash at the end",
             TrailingSlash::Always => "with a slash at the end",
@@ -55,7 +55,7 @@ pub fn describe(table: &Table) -> Vec<(Place, String)> {
         };
         all.push((rule.place, format!("clean URLs {form}")));
     }
-    for rule in &table.spa {
+    if let Some(rule) = &table.spa {
         all.push((rule.place, format!("app {}: {}", rule.pattern, rule.page)));
     }
     for rule in &table.headers {
