@@ -123,11 +123,13 @@ fn clean(ask: &Ask<'_>, form: TrailingSlash) -> Vec<Candidate> {
     }
     let page = || Candidate::file([path, ".html"].concat());
     let folder = || Candidate::index(path);
-    let mut candidates = Vec::with_capacity(3);
+    let mut candidates = Vec::with_capacity(4);
     if ask.is_directory() {
         if form == TrailingSlash::Never {
             push_moved(&mut candidates, folder(), path, "", ask);
             push_moved(&mut candidates, page(), path, "", ask);
+            // A folder without a page: the host may list it.
+            candidates.push(folder());
         } else {
             candidates.extend([folder(), page()]);
         }
@@ -246,7 +248,7 @@ mod tests {
         check(&rules, "/a/b", &[], r#"serve file "a/b", file "a/b.html", index "a/b""#);
         check(&rules, "/a.b", &[], r#"serve file "a.b", file "a.b.html", index "a.b""#);
         check(&rules, "/a%20b/?q=1", &[], {
-            r#"serve index "a b" moved 301 to "/a%20b?q=1", file "a b.html" moved 301 to "/a%20b?q=1""#
+            r#"serve index "a b" moved 301 to "/a%20b?q=1", file "a b.html" moved 301 to "/a%20b?q=1", index "a b""#
         });
         check(&rules, "/a/b.html", &[], r#"serve file "a/b.html" moved 301 to "/a/b""#);
         check(&rules, "/a/index.html", &[], r#"serve file "a/index.html" moved 301 to "/a""#);
