@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::decision::interests::InterestsError;
-use super::runtime::compile_job::CompileError;
 use super::runtime::component::FormError;
 use super::runtime::configuration_error::ConfigurationError;
 use super::runtime::contract::ContractError;
+use super::runtime::job_error::CompileError;
 
 /// Why a guest was not loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]

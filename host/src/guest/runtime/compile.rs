@@ -12,11 +12,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::compile_job::{
-    CompileError, Compiled, JobError, MAX_FUNCTIONS_BYTES, Request, Response, Task, code_limit,
-    compile, product_limit,
+    Compiled, MAX_FUNCTIONS_BYTES, Request, Response, Task, code_limit, compile, product_limit,
 };
 use super::component::FormError;
 use super::configure::{ConfigureLimits, RESERVED_BYTES};
+use super::job_error::{CompileError, JobError};
 use super::settings::Settings;
 use crate::guest::default_guest::DEFAULT_GUEST;
 use crate::guest::digest::Digest;

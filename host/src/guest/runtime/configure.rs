@@ -18,17 +18,16 @@ use wasmtime::component::{Component, Instance, Linker};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wizer::{ComponentContext, Wizer};
 
-use super::compile_job::{CompileError, JobError};
 use super::composition::Composition;
 use super::configurable::INTERFACE;
 use super::configuration_error::ConfigurationError;
 use super::decision_cost::cpu_time;
-use super::engine::MEMORIES;
 use super::epoch::{EpochClock, Ticks};
 use super::function_cache::FunctionCache;
-use super::instance::{FUEL, Usage, classify};
+use super::job_error::{CompileError, JobError};
 use super::settings::{Settings, configuring};
 use super::snapshot::State;
+use super::usage::{FUEL, MEMORIES, Usage, classify};
 use crate::guest::failure::Failure;
 use crate::text;
 

@@ -7,14 +7,16 @@ use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::code_cache::CodeCache;
 use super::compile::{CompileLimits, Compiler, Urgency};
-use super::compile_job::{CompileError, Product, Task};
+use super::compile_job::{Product, Task};
 use super::component::{self, Form};
 use super::configure::ConfigureLimits;
 use super::epoch::{EpochClock, Ticks};
+use super::job_error::CompileError;
 use super::limits::GuestLimits;
 use super::machine_code;
 use super::settings::{Settings, config};
 use super::slow_pool::SlowPool;
+use super::usage::MEMORIES;
 use crate::guest::digest::Digest;
 use crate::guest::load_error::{LimitError, LoadError};
 use crate::helper::{CancelToken, Helpers};
@@ -251,10 +253,6 @@ fn pool(limits: GuestLimits, concurrency: u32) -> InstanceAllocationStrategy {
         .pagemap_scan(wasmtime::Enabled::Auto);
     InstanceAllocationStrategy::Pooling(pool)
 }
-
-/// Memories that one component may have: its own, and those of adapters. What componentize-qjs
-/// makes with WASI stubbed has three.
-pub(super) const MEMORIES: u32 = 3;
 
 #[cfg(test)]
 mod tests {

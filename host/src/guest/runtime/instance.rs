@@ -1,16 +1,14 @@
 //! One instance of a guest: it is made for one call, and dropped after it.
 
-use std::fmt;
-
-use wasmtime::{AsContextMut, ResourceLimiter, Store, Trap};
+use wasmtime::{AsContextMut, Store};
 
 use super::bindings::v0_1::{Exports, Functions};
-use super::engine::{Engine, MEMORIES};
+use super::engine::Engine;
 use super::epoch::{Ticking, Ticks};
+use super::usage::{FUEL, Usage, classify};
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
 use crate::guest::failure::Failure;
-use crate::text;
 
 /// A guest with a memory of its own, in which nothing has happened yet.
 pub(super) struct Instance {
@@ -59,106 +57,6 @@ impl Instance {
 
     /// Bytes of linear memory that the instance has.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.store.data().memory_bytes
-    }
-}
-
-/// More instructions than fit into any deadline, where they are counted.
-pub(super) const FUEL: u64 = u64::MAX / 2;
-
-/// What a running instance has of what it may have.
-pub(super) struct Usage {
-    memory_bytes: usize,
-    limit: usize,
-    /// Elements of one table, where no pool limits them.
-    table_elements: Option<usize>,
-}
-
-impl Usage {
-    /// Nothing of this many bytes of memory.
-    pub(super) fn of_at_most(memory_bytes: usize) -> Usage {
-        Usage { memory_bytes: 0, limit: memory_bytes, table_elements: None }
-    }
-
-    /// The same, outside of a pool.
-    pub(super) fn with_tables_of(self, elements: usize) -> Usage {
-        Usage { table_elements: Some(elements), ..self }
-    }
-
-    /// Lifts the limit: the guest does not run any more.
-    pub(super) fn lift(&mut self) {
-        self.limit = usize::MAX;
-    }
-}
-
-/// Growth beyond the limit traps, so that the log has the cause: a guest whose growth fails only
-/// aborts.
-impl ResourceLimiter for Usage {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let growth = desired - current;
-        if growth > self.limit - self.memory_bytes {
-            return Err(OverLimit(format!("it asks for {desired} bytes of memory")).into());
-        }
-        self.memory_bytes += growth;
-        Ok(true)
-    }
-
-    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        Err(OverLimit(format!("its memory cannot grow: {error}")).into())
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        // The pool's tables have a fixed size; beyond it the next call is made.
-        match self.table_elements {
-            Some(limit) if desired > limit => {
-                Err(OverLimit(format!("it asks for a table of {desired} elements")).into())
-            }
-            _ => Ok(true),
-        }
-    }
-
-    fn memories(&self) -> usize {
-        MEMORIES as usize
-    }
-
-    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        Err(OverLimit(format!("its table cannot grow: {error}")).into())
-    }
-}
-
-/// A limit on what a guest may have was met.
-#[derive(Debug)]
-struct OverLimit(String);
-
-impl fmt::Display for OverLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for OverLimit {}
-
-/// Why a call failed.
-pub(super) fn classify(error: wasmtime::Error) -> Failure {
-    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return Failure::Busy;
-    }
-    if let Some(OverLimit(what)) = error.downcast_ref() {
-        return Failure::Memory(what.clone());
-    }
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => Failure::Deadline,
-        Some(trap) => Failure::Trap(trap.to_string()),
-        None => Failure::Trap(text::error_line(error)),
+        self.store.data().memory_bytes()
     }
 }

@@ -4,14 +4,16 @@
 //! - [`limits`]: what a guest may use; `settings`: how guests are compiled.
 //! - [`component`]: bytes in one of three forms become a component.
 //! - [`contract`]: the versions of the contract that are known; `bindings`: their types.
-//! - [`compile`]: compiles guests, in helper processes; [`compile_job`]: one compilation.
+//! - [`compile`]: compiles guests, in helper processes; [`compile_job`]: one compilation;
+//!   [`job_error`]: why there is no result.
 //! - `composition`: the guest in a component that is made of others.
 //! - `configurable`: what a component tells of its configuration; `configure`: it is configured, and
 //!   a `snapshot` of its state taken; [`configuration_error`]: why not.
 //! - [`code_cache`]: compiled guests on disk, in a [`code_directory`]; `function_cache`: parts of
 //!   one that is edited; `machine_code`: the door for it.
 //! - `malloc_trim`: gives back the memory that compiling took.
-//! - [`program`]: a compiled guest that can run; `instance`: one instance of it, for one call.
+//! - [`program`]: a compiled guest that can run; `instance`: one instance of it, for one call;
+//!   `usage`: what it uses, and may use.
 //! - `decision_cost`: the time of a decision; `slow_pool`: threads for slow ones.
 //! - `thread`: what a thread needs before it runs guests.
 
@@ -31,6 +33,7 @@ pub mod engine;
 mod epoch;
 mod function_cache;
 mod instance;
+pub mod job_error;
 pub mod limits;
 mod machine_code;
 mod malloc_trim;
@@ -39,3 +42,4 @@ mod settings;
 mod slow_pool;
 mod snapshot;
 pub mod thread;
+mod usage;

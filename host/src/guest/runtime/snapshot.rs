@@ -5,7 +5,7 @@ use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Instance, Lift, WasmList};
 use wasmtime_wizer::ComponentInstanceState;
 
-use super::instance::Usage;
+use super::usage::Usage;
 
 /// The memories and globals of an instance.
 pub(super) struct State<'a> {
