@@ -1,6 +1,6 @@
 //! Asks at the terminal, also for what must not be seen there.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Write};
 
 use anyhow::{Context, bail};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -60,7 +60,7 @@ impl Drop for Hidden {
 }
 
 /// The line that these keys make.
-fn read_keys(keys: impl Read) -> anyhow::Result<String> {
+fn read_keys(keys: impl BufRead) -> anyhow::Result<String> {
     const INTERRUPT: u8 = 0x03;
     const END: u8 = 0x04;
     const BACKSPACE: u8 = 0x08;

@@ -72,14 +72,13 @@ fn configurable_in(whole: &[u8], within: Range<usize>) -> Option<(usize, Range<u
         let (size, body) = leb128_u32(&whole[at + 1..within.end])?;
         let start = within.end - body.len();
         let end = start.checked_add(size).filter(|end| *end <= within.end)?;
-        match id {
-            MODULE => return None,
-            COMPONENT if matches!(Configurable::of(&whole[start..end]), Configurable::Yes(_)) => {
-                if found.replace((at, start..end)).is_some() {
-                    return None;
-                }
-            }
-            _ => {}
+        if id == MODULE {
+            return None;
+        }
+        let is_configurable =
+            id == COMPONENT && matches!(Configurable::of(&whole[start..end]), Configurable::Yes(_));
+        if is_configurable && found.replace((at, start..end)).is_some() {
+            return None;
         }
         at = end;
     }
