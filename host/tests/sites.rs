@@ -116,12 +116,10 @@ impl<'a> Site<'a> {
                     faults.push(format!("not to {location} but {to:?}"));
                 }
             }
-            Some(file) => {
-                if request.method != "HEAD" && reply.text() != self.content(file) {
-                    faults.push(format!("not {file} but {:?}", reply.text()));
-                }
+            Some(file) if request.method != "HEAD" && reply.text() != self.content(file) => {
+                faults.push(format!("not {file} but {:?}", reply.text()));
             }
-            None => {}
+            Some(_) | None => {}
         }
         for wanted in &request.wanted {
             let is_there = |(name, value): (&str, &str)| {

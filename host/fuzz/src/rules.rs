@@ -29,7 +29,7 @@ pub fn run(input: &[u8]) {
     };
     // The same rules with a site's usual ones, by what there is.
     let place = Place::default();
-    if input.len() % 3 > 0 {
+    if !input.len().is_multiple_of(3) {
         let (page, pattern) = ("index.html".to_owned(), "/*".to_owned());
         table.spa = Some(Spa { place, page, pattern });
     }
