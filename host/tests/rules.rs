@@ -201,3 +201,20 @@ fn commands_work_on_rules() {
     let out = with(&["explain", "--root", "root", "policy.wasm", "GET /a HTTP/1.1"]);
     assert!(out.contains("Location: /b"), "{out}");
 }
+
+#[test]
+fn new_from_rules_writes_the_table_in_rust_and_its_cases() {
+    let rules = "redirect = ['/a /b 302!']\nheader = ['/*: X-A: \"1\"']\n\n[[case]]\n\
+                 line = 'GET /a HTTP/1.1'\ndecision.redirect = { status = 302, location = '/b' }\n";
+    let folder = folder(&[("rules.toml", rules), ("none.toml", "spa = true\n")]);
+    let (code, _, errors) = run(folder.path(), &["new", "mine", "--from-rules", "rules.toml"]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    let read = |name: &str| fs::read_to_string(folder.path().join("mine").join(name)).unwrap();
+    let table = read("src/rules.rs");
+    assert!(table.contains("from: \"/a\".to_owned()"), "{table}");
+    assert!(table.contains("value: \"\\\"1\\\"\".to_owned()"), "{table}");
+    assert!(read("src/lib.rs").contains("innkeeper_guest::export!(ByRules, configurable);"));
+    assert!(read("cases.toml").starts_with("[[case]]"), "{}", read("cases.toml"));
+    let (code, _, errors) = run(folder.path(), &["new", "other", "--from-rules", "none.toml"]);
+    assert!(code == 1 && errors.contains("has no cases"), "{errors}");
+}

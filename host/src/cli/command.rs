@@ -89,6 +89,13 @@ pub struct NewArguments {
     /// What the policy does
     #[arg(long, value_enum, default_value_t = Template::Plain)]
     pub template: Template,
+
+    /// Make a guest in Rust that decides by these rules
+    ///
+    /// The file must have cases: they are written along, and prove the guest. It is built on the
+    /// library in the sources of innkeeper.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["lang", "template"])]
+    pub from_rules: Option<PathBuf>,
 }
 
 /// What the policy of a project does.

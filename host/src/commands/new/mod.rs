@@ -4,6 +4,8 @@
 //! Nothing is fetched: the files are in the binary. The parsers of request lines in other
 //! languages than Rust are those of the examples.
 
+mod from_rules;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,6 +15,10 @@ use anyhow::{Context, bail};
 
 use super::stdout::print;
 use crate::cli::{Language, NewArguments, Template};
+use crate::named_file;
+
+/// Bytes of a file of rules.
+const RULES_BYTES: u64 = 4 << 20;
 
 /// A file of a project: its path, and its text.
 type File = (&'static str, &'static str);
@@ -138,6 +144,9 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
     if folder.exists() {
         bail!("{name} already exists; choose another name, or run this in another folder");
     }
+    if let Some(path) = &arguments.from_rules {
+        return new_from_rules(name, folder, path);
+    }
     let project = arguments.lang.project();
     let (more, shared, world): (_, &[File], _) = match arguments.template {
         Template::Plain => (project.plain, &[CASES], "guest"),
@@ -165,6 +174,30 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
         "Created the policy {name}. To build and test it, in that folder:\n\n    {}\n    {}\n    \
          innkeeper test policy.wasm cases.toml{data}\n\nSee README.md.\n",
         project.build, project.test
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a guest in Rust that decides by the rules of a file.
+fn new_from_rules(name: &str, folder: &Path, rules: &Path) -> anyhow::Result<ExitCode> {
+    let text = named_file::read_text(rules, RULES_BYTES)
+        .with_context(|| format!("cannot read {}", rules.display()))?;
+    let project = Language::Rust.project();
+    let shared = RUST.iter().filter(|(path, _)| *path != "Cargo.toml");
+    let shared = shared.map(|(path, text)| (*path, (*text).to_owned()));
+    for (path, text) in from_rules::files(rules, &text)?.into_iter().chain(shared) {
+        let is_ours = !matches!(path, "src/rules.rs" | "rules.toml" | "cases.toml");
+        let of_crate = name.replace('-', "_");
+        let named = || text.replace("PROJECT", name).replace("CRATE", &of_crate);
+        let text = if is_ours { named() } else { text };
+        let path = folder.join(path);
+        write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    print(format_args!(
+        "Created the policy {name}, which decides as {} does. To build and test it, in that \
+         folder:\n\n    {}\n    innkeeper test policy.wasm cases.toml\n",
+        rules.display(),
+        project.build
     ))?;
     Ok(ExitCode::SUCCESS)
 }
