@@ -45,36 +45,6 @@ impl<'r> Ask<'r> {
         self.path.strip_suffix('/').unwrap_or(&self.path)
     }
 
-    /// All paths that may serve the same page as this one: guards look at each of them, so that no
-    /// other form of a URL goes around one. With clean URLs they are `a`, `a.html` and
-    /// `a/index.html`, and otherwise a folder and its index pages. A compressed file is a form of
-    /// the one that it was made of.
-    pub(super) fn forms(&self, has_clean_urls: bool) -> Vec<String> {
-        let path = self.bare_path();
-        let mut forms = self.forms_of(path, has_clean_urls);
-        if let Some(original) = uncompressed(path) {
-            forms.extend(self.forms_of(original, has_clean_urls));
-        }
-        forms
-    }
-
-    fn forms_of(&self, path: &str, has_clean_urls: bool) -> Vec<String> {
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let base = match name.strip_suffix(".html").or(name.strip_suffix(".htm")) {
-            Some("index") => folder,
-            Some(_) if has_clean_urls => path.rsplit_once('.').map_or(path, |(base, _)| base),
-            None if has_clean_urls || self.is_directory() => path,
-            _ => return vec![path.to_owned()],
-        };
-        let slash = if base.is_empty() { "" } else { "/" };
-        let mut forms = vec![path.to_owned(), base.to_owned()];
-        forms.extend(["index.html", "index.htm"].map(|page| [base, slash, page].concat()));
-        if has_clean_urls {
-            forms.push([base, ".html"].concat());
-        }
-        forms
-    }
-
     /// Whether the client uses `https`, if a rule reads it.
     pub(super) fn is_https(&self) -> bool {
         self.request.value(":scheme") == Some("https")
@@ -82,8 +52,43 @@ impl<'r> Ask<'r> {
 
     /// Whether the path is that of a directory.
     pub(super) fn is_directory(&self) -> bool {
-        self.path.is_empty() || self.path.ends_with('/')
+        is_directory(&self.path)
     }
+}
+
+/// All paths that may serve the same page as this one: guards look at each of them, so that no
+/// other form of a URL goes around one. With clean URLs they are `a`, `a.html` and
+/// `a/index.html`, and otherwise a folder and its index pages. A compressed file is a form of
+/// the one that it was made of.
+pub(super) fn forms(path: &str, has_clean_urls: bool) -> Vec<String> {
+    let bare = path.strip_suffix('/').unwrap_or(path);
+    let has_pages = has_clean_urls || is_directory(path);
+    let mut forms = forms_of(bare, has_clean_urls, has_pages);
+    if let Some(original) = uncompressed(bare) {
+        forms.extend(forms_of(original, has_clean_urls, has_pages));
+    }
+    forms
+}
+
+fn forms_of(path: &str, has_clean_urls: bool, has_pages: bool) -> Vec<String> {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let base = match name.strip_suffix(".html").or(name.strip_suffix(".htm")) {
+        Some("index") => folder,
+        Some(_) if has_clean_urls => path.rsplit_once('.').map_or(path, |(base, _)| base),
+        None if has_pages => path,
+        _ => return vec![path.to_owned()],
+    };
+    let slash = if base.is_empty() { "" } else { "/" };
+    let mut forms = vec![path.to_owned(), base.to_owned()];
+    forms.extend(["index.html", "index.htm"].map(|page| [base, slash, page].concat()));
+    if has_clean_urls {
+        forms.push([base, ".html"].concat());
+    }
+    forms
+}
+
+fn is_directory(path: &str) -> bool {
+    path.is_empty() || path.ends_with('/')
 }
 
 /// The path of the file of which this one is the compressed form, by its name.

@@ -1,7 +1,7 @@
 //! A table of rules made ready, and the decision by it.
 
 use super::access::Gates;
-use super::ask::{Ask, Vary};
+use super::ask::{self, Ask, Vary};
 use super::cors::Sharing;
 use super::explain::{Applied, Trace, Untraced};
 use super::headers::{Added, Headers};
@@ -85,7 +85,7 @@ impl Rules {
         let mut vary = Vary::default();
         let draft = self
             .guard(&ask, &mut every, &mut vary, trace)
-            .unwrap_or_else(|| Draft::Serve(self.page(&ask, &mut vary, trace)));
+            .unwrap_or_else(|| self.page(&ask, &mut vary, trace));
         let added = self.headers.add(&ask, trace);
         finish(draft, every, added, vary.value())
     }
@@ -98,8 +98,7 @@ impl Rules {
         vary: &mut Vary<'t>,
         trace: &mut impl Trace,
     ) -> Option<Draft> {
-        let has_patterns = self.gates.has_patterns() || self.passwords.has_patterns();
-        let forms = if has_patterns { ask.forms(self.pages.has_clean_urls()) } else { Vec::new() };
+        let forms = self.guarded_forms(ask);
         if let Some(refused) = self.gates.refuse_client(ask, &forms, vary, trace) {
             return Some(refused);
         }
@@ -112,28 +111,75 @@ impl Rules {
         if let Some(closed) = self.gates.close(ask, vary, trace) {
             return Some(closed);
         }
-        self.passwords.ask_for_password(ask, &forms, trace)
+        self.passwords.ask_for_password(ask, &forms, &[], trace)
+    }
+
+    /// All forms of the path, if a guard looks at them.
+    fn guarded_forms(&self, ask: &Ask<'_>) -> Vec<String> {
+        if self.has_guards() {
+            ask::forms(&ask.path, self.pages.has_clean_urls())
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn has_guards(&self) -> bool {
+        self.gates.has_patterns() || self.passwords.has_patterns()
+    }
+
+    /// The response to a client that may not have the pages of another path, to which a rule leads.
+    fn guard_pages<'t>(
+        &'t self,
+        ask: &Ask<'_>,
+        candidates: &[Candidate],
+        vary: &mut Vary<'t>,
+        trace: &mut impl Trace,
+    ) -> Option<Draft> {
+        if !self.has_guards() {
+            return None;
+        }
+        let mut forms = Vec::new();
+        for candidate in candidates.iter().filter(|candidate| candidate.location.is_none()) {
+            forms.extend(match &candidate.page {
+                Page::File(path) => ask::forms(path, true),
+                Page::Index(path) => ask::forms(&[path.trim_end_matches('/'), "/"].concat(), true),
+            });
+        }
+        self.gates.refuse_client(ask, &forms, vary, trace).or_else(|| {
+            self.passwords.ask_for_password(ask, &forms, &self.guarded_forms(ask), trace)
+        })
     }
 
     /// What there is for the path.
-    fn page<'t>(&'t self, ask: &Ask<'_>, vary: &mut Vary<'t>, trace: &mut impl Trace) -> Serve {
+    fn page<'t>(&'t self, ask: &Ask<'_>, vary: &mut Vary<'t>, trace: &mut impl Trace) -> Draft {
         if ask.names_nothing || self.pages.is_hidden(&ask.path) {
-            return Serve::nothing();
+            return Draft::Serve(Serve::nothing());
         }
+        let (mut candidates, own);
         match self.routes.find(ask, vary, trace) {
-            Routed::Redirect { to, force: true } => Serve::nothing().otherwise(to),
+            Routed::Redirect { to, force: true } => {
+                return Draft::Serve(Serve::nothing().otherwise(to));
+            }
             Routed::Redirect { to, force: false } => {
-                Serve::first_of(self.pages.own(ask, trace)).otherwise(to)
+                return Draft::Serve(Serve::first_of(self.pages.own(ask, trace)).otherwise(to));
             }
             Routed::Page { path, status, force } => {
-                let mut candidates = if force { Vec::new() } else { self.pages.own(ask, trace) };
+                candidates = if force { Vec::new() } else { self.pages.own(ask, trace) };
+                own = candidates.len();
                 if !self.is_private(&path) {
                     candidates.extend(pages::of_target(&path, status));
                 }
-                Serve::first_of(candidates)
             }
-            Routed::None => Serve::first_of(self.pages.own_or_app(ask, trace)),
+            Routed::None => {
+                candidates = self.pages.own(ask, trace);
+                own = candidates.len();
+                self.pages.add_app(ask, &mut candidates, trace);
+            }
         }
+        // A page of another path: what guards that path guards the page too.
+        let others = candidates.get(own..).unwrap_or_default();
+        self.guard_pages(ask, others, vary, trace)
+            .unwrap_or_else(|| Draft::Serve(Serve::first_of(candidates)))
     }
 
     /// Whether a path to which a rewrite leads is never served.
@@ -344,6 +390,41 @@ mod tests {
             check(&denied, form, &[], "reply 403 \"forbidden\\n\"");
         }
         check(&denied, "/a", &[], r#"file "a""#);
+    }
+
+    #[test]
+    fn no_rewrite_goes_around_a_guard() {
+        let table = |pattern: &str| Table {
+            routes: vec![
+                route("/en/* /:splat 200"),
+                route("/x /in/ 200!"),
+                route("/gone /in/a 404"),
+                route("/away /in/a 302!"),
+            ],
+            spa: spa("/in/app.html"),
+            access: vec![Access { pattern: pattern.to_owned(), ..deny() }],
+            ..Table::default()
+        };
+        let refused = "reply 403 \"forbidden\\n\"";
+        let rules = ready(&table("/in/*"));
+        for line in ["/en/in/a.html", "/en/in", "/x", "/gone", "/app/route"] {
+            check(&rules, line, &[], refused);
+        }
+        check(&rules, "/away", &[], r#"redirect 302 to "/in/a""#);
+        check(&rules, "/a.css", &[], r#"file "a.css""#);
+        let rules = ready(&table("/in/a.html"));
+        for line in ["/en/in/a", "/en/in/a.html.gz", "/gone"] {
+            check(&rules, line, &[], refused);
+        }
+        check(&rules, "/en/a", &[], r#"serve file "en/a", file "a", file "a.html", index "a""#);
+        let passwords = vec![Passwords { pattern: "/in/*".to_owned(), ..password() }];
+        let rules = ready(&Table { passwords, access: Vec::new(), ..table("/*") });
+        let asked = r#"reply 401 "a password is needed\n" (www-authenticate: Basic realm="r", charset="UTF-8")"#;
+        check(&rules, "/x", &[], asked);
+        // ann:secret
+        check(&rules, "/x", &[("authorization", "Basic YW5uOnNlY3JldA==")], {
+            r#"serve index "in", file "in.html""#
+        });
     }
 
     fn deny() -> Access {

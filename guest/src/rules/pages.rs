@@ -73,26 +73,24 @@ impl Pages {
         }
     }
 
-    /// The candidates of the path itself, and the page of the app behind them.
-    pub(super) fn own_or_app(&self, ask: &Ask<'_>, trace: &mut impl Trace) -> Vec<Candidate> {
-        let mut candidates = self.own(ask, trace);
-        let Some(app) = &self.app else { return candidates };
+    /// Adds the page of the app behind the candidates of the path itself.
+    pub(super) fn add_app(
+        &self,
+        ask: &Ask<'_>,
+        candidates: &mut Vec<Candidate>,
+        trace: &mut impl Trace,
+    ) {
+        let Some(app) = &self.app else { return };
         if has_extension(ask) || app.pattern.matches(&ask.path).is_none() {
-            return candidates;
+            return;
         }
         if self.clean_urls.is_none() && !ask.is_directory() {
             // The host sends a client on to a folder only if no candidate is there.
-            push_moved(
-                &mut candidates,
-                Candidate::index(ask.bare_path()),
-                ask.bare_path(),
-                "/",
-                ask,
-            );
+            let folder = Candidate::index(ask.bare_path());
+            push_moved(candidates, folder, ask.bare_path(), "/", ask);
         }
         trace.note(app.place, Effect::FallsBackToApp);
         candidates.push(Candidate::file(app.page.as_str()).with("cache-control", "no-cache"));
-        candidates
     }
 }
 

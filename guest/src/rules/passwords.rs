@@ -56,14 +56,20 @@ impl Passwords {
         }
     }
 
-    /// 401, unless the path needs no password or the client has given it.
+    /// 401, unless the path needs no password or the client has given it. Forms in `known` are those
+    /// of a path whose password it has given: the same rule is not asked again.
     pub(super) fn ask_for_password(
         &self,
         ask: &Ask<'_>,
         forms: &[String],
+        known: &[String],
         trace: &mut impl Trace,
     ) -> Option<Draft> {
-        let at = self.patterns.match_any(forms).into_iter().next()?;
+        let first = |forms| self.patterns.match_any(forms).into_iter().next();
+        let at = first(forms)?;
+        if first(known) == Some(at) {
+            return None;
+        }
         let rule = self.rules.get(at)?;
         let credentials = ask.request.value("authorization").and_then(Credentials::parse);
         if credentials.is_some_and(|credentials| rule.users.find(&credentials).is_some()) {
