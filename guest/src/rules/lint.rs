@@ -23,15 +23,39 @@ const STEPS: usize = 500_000;
 /// Redirects that a client follows: browsers give up after 20.
 const HOPS: usize = 20;
 
+/// What may still be done.
+struct Budget<'w> {
+    steps: usize,
+    /// Whether there is time for more: one question may try thousands of patterns in vain.
+    has_time: &'w mut dyn FnMut() -> bool,
+}
+
+impl Budget<'_> {
+    /// Takes steps, and looks at the time.
+    fn spend(&mut self, steps: usize) {
+        self.steps = if (self.has_time)() { self.steps.saturating_sub(steps) } else { 0 };
+    }
+
+    fn is_spent(&self) -> bool {
+        self.steps == 0
+    }
+}
+
 /// Looks through a table that the engine takes. The findings are in the order of sources and lines.
 pub fn lint(table: &Table) -> Vec<Finding> {
+    lint_while(table, &mut || true)
+}
+
+/// The same, until there is no more time for it. It is asked for after each question, which takes
+/// a pass over the table at most.
+pub fn lint_while(table: &Table, has_time: &mut dyn FnMut() -> bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     fields(table, &mut findings);
-    let mut steps = STEPS;
-    passwords(table, &mut steps, &mut findings);
-    access(table, &mut steps, &mut findings);
-    if let Some(mut routes) = Routes::new(table) {
-        routes.lint(steps, &mut findings);
+    let mut budget = Budget { steps: STEPS, has_time };
+    passwords(table, &mut budget, &mut findings);
+    access(table, &mut budget, &mut findings);
+    if let Some(mut routes) = Routes::new(table, budget) {
+        routes.lint(&mut findings);
     }
     findings.sort_by_key(|finding| finding.place);
     findings
@@ -66,13 +90,13 @@ fn fields(table: &Table, findings: &mut Vec<Finding>) {
 }
 
 /// Of several passwords for a path the first rule counts.
-fn passwords(table: &Table, steps: &mut usize, findings: &mut Vec<Finding>) {
+fn passwords(table: &Table, budget: &mut Budget<'_>, findings: &mut Vec<Finding>) {
     let rules = table.passwords.iter().map(|rule| (rule.place, rule.pattern.as_str(), true));
-    shadowed(rules, steps, findings);
+    shadowed(rules, budget, findings);
 }
 
 /// Behind a rule that lets all or nobody in, none counts. Networks and referers are two lists.
-fn access(table: &Table, steps: &mut usize, findings: &mut Vec<Finding>) {
+fn access(table: &Table, budget: &mut Budget<'_>, findings: &mut Vec<Finding>) {
     let ends = |rule: &Access| match &rule.by {
         AccessBy::All => true,
         AccessBy::Networks(_) => false,
@@ -83,7 +107,7 @@ fn access(table: &Table, steps: &mut usize, findings: &mut Vec<Finding>) {
         let rules = rules.filter(|rule| matches!(rule.by, AccessBy::Referers(_)) == by_referer);
         shadowed(
             rules.map(|rule| (rule.place, rule.pattern.as_str(), ends(rule))),
-            steps,
+            budget,
             findings,
         );
     }
@@ -92,15 +116,17 @@ fn access(table: &Table, steps: &mut usize, findings: &mut Vec<Finding>) {
 /// Rules whose paths all have an earlier rule that ends the list.
 fn shadowed<'t>(
     rules: impl Iterator<Item = (Place, &'t str, bool)>,
-    steps: &mut usize,
+    budget: &mut Budget<'_>,
     findings: &mut Vec<Finding>,
 ) {
     let mut ending: Vec<(Place, crate::pattern::Pattern)> = Vec::new();
-    for (place, text, ends) in rules {
+    let rules: Vec<_> = rules.collect();
+    for (at, &(place, text, ends)) in rules.iter().enumerate() {
         let paths = sample::paths(text);
-        *steps = steps.saturating_sub(ending.len());
-        if *steps == 0 {
-            return;
+        budget.spend(ending.len());
+        if budget.is_spent() {
+            let lint = Lint::NotCompared(rules.len() - at);
+            return findings.push(Finding { place, lint });
         }
         let covers = |(_, pattern): &&(Place, crate::pattern::Pattern)| {
             !paths.is_empty() && paths.iter().all(|path| pattern.matches(&path.resolved).is_some())
@@ -116,12 +142,12 @@ fn shadowed<'t>(
 }
 
 /// Redirects, rewrites and error pages, and the engine for these alone.
-struct Routes<'t> {
+struct Routes<'t, 'w> {
     table: &'t Table,
     /// Each place in it is the route's number.
     rules: Rules,
     asks_scheme: bool,
-    steps: usize,
+    budget: Budget<'w>,
 }
 
 /// What becomes of a request.
@@ -134,8 +160,8 @@ struct Outcome {
     location: Option<String>,
 }
 
-impl<'t> Routes<'t> {
-    fn new(table: &'t Table) -> Option<Routes<'t>> {
+impl<'t, 'w> Routes<'t, 'w> {
+    fn new(table: &'t Table, budget: Budget<'w>) -> Option<Routes<'t, 'w>> {
         let numbered =
             |(at, route): (usize, &Route)| Route { place: numbered(at), ..route.clone() };
         let routes = Table {
@@ -144,18 +170,12 @@ impl<'t> Routes<'t> {
             ..Table::default()
         };
         let asks_scheme = table.routes.iter().any(|route| route.scheme.is_some());
-        Rules::new(&routes).ok().map(|rules| Routes { table, rules, asks_scheme, steps: 0 })
+        Rules::new(&routes).ok().map(|rules| Routes { table, rules, asks_scheme, budget })
     }
 
-    fn lint(&mut self, steps: usize, findings: &mut Vec<Finding>) {
-        self.steps = steps;
+    fn lint(&mut self, findings: &mut Vec<Finding>) {
         let mut in_circle = vec![false; self.table.routes.len()];
         for (at, route) in self.table.routes.iter().enumerate() {
-            if self.steps == 0 {
-                let rest = self.table.routes.len() - at;
-                findings.push(Finding { place: route.place, lint: Lint::NotCompared(rest) });
-                return;
-            }
             let Some(samples) = sample::requests(self.table, route, self.asks_scheme) else {
                 let lint = Lint::NoCountryField;
                 findings.push(Finding { place: route.place, lint });
@@ -166,6 +186,11 @@ impl<'t> Routes<'t> {
                 Reached::By(sample) => self.circle(at, &samples, sample, &mut in_circle, findings),
                 Reached::Unknown => {}
             }
+            if self.budget.is_spent() {
+                let rest = self.table.routes.len() - at;
+                findings.push(Finding { place: route.place, lint: Lint::NotCompared(rest) });
+                return;
+            }
         }
         self.app(findings);
     }
@@ -174,6 +199,9 @@ impl<'t> Routes<'t> {
     fn reached(&mut self, at: usize, samples: &[Sample]) -> Reached {
         let (mut by, mut itself, mut nothing, mut seen) = (None, 0, 0, 0);
         for (number, sample) in samples.iter().enumerate() {
+            if self.budget.is_spent() {
+                return Reached::Unknown;
+            }
             let outcome = self.ask(sample);
             if outcome.by == Some(at) {
                 return Reached::By(number);
@@ -220,6 +248,9 @@ impl<'t> Routes<'t> {
                 // It gets longer with each redirect.
                 break 0;
             }
+            if self.budget.is_spent() {
+                return;
+            }
             let Outcome { by: Some(by), location: Some(location), .. } = self.ask(&sample) else {
                 return;
             };
@@ -264,7 +295,7 @@ impl<'t> Routes<'t> {
 
     fn ask(&mut self, sample: &Sample) -> Outcome {
         let (decision, applied) = self.rules.explain(&sample.request());
-        self.steps = self.steps.saturating_sub(1 + applied.len());
+        self.budget.spend(1 + applied.len());
         let decides = |effect: Effect| {
             matches!(
                 effect,

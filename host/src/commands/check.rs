@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
-use innkeeper_guest::rules::lint::lint;
 
 use super::engine::{start_for_trial, start_helpers, with_helpers};
 use super::guest::{Named, load, read};
@@ -19,6 +18,7 @@ use crate::guest::validation::check::{FACTS, MEASURED_LINE, check};
 use crate::guest::{Digest, Engine, LoadedGuest};
 use crate::helper::Helpers;
 use crate::rules::describe::{describe, shown};
+use crate::rules::lint;
 use crate::text::escaped;
 
 /// How often a decision is measured at most, and for how long: a guest in Python

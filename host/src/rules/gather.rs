@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use innkeeper_guest::rules::lint::{Finding, lint};
+use innkeeper_guest::rules::lint::Finding;
 use innkeeper_guest::rules::{Place, Rules, Table, lines};
 
 use super::error::{RulesError, WrongRule};
+use super::lint::lint;
 use super::part::{Named, Part, Passing, merge};
 use super::problem::Problem;
 use super::{file, site, users};

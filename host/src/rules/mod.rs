@@ -6,7 +6,7 @@
 //! - `site`: `_redirects` and `_headers` in the root.
 //! - `users`: files of passwords.
 //! - [`part`]: the rules of one source, and how those of several become one table.
-//! - [`gather`]: reads all of them.
+//! - [`gather`]: reads all of them; [`lint`](fn@lint): what may be wrong with rules, in bounded time.
 //! - [`describe`](mod@describe): rules in words; [`explain`](mod@explain): which of them make a decision.
 //! - [`source`]: rules as a source of guests.
 //! - [`problem`]: what is wrong with a rule, and where; [`error`]: why rules are not accepted.
@@ -18,6 +18,7 @@ pub mod explain;
 pub mod file;
 pub mod gather;
 mod key;
+mod lint;
 pub mod part;
 pub mod problem;
 mod site;
@@ -28,6 +29,7 @@ pub use cookie::Cookie;
 pub use error::RulesError;
 pub use gather::{Count, Gathered, RuleFiles, Site};
 pub use key::Key;
+pub use lint::lint;
 pub use part::Part;
 pub use problem::Problem;
 pub use source::RulesSource;

@@ -94,8 +94,8 @@ impl Finding {
                 format!("no rule before this one adds `{name}`, so there is nothing to take away")
             }
             Lint::NotCompared(count) => format!(
-                "the rules overlap so much that {count} from this one on were not compared with \
-                 the others"
+                "not all rules were compared: {count} from this one on take too long; rules with \
+                 wildcards inside, or that overlap, take most"
             ),
         }
     }

@@ -1,0 +1,44 @@
+//! Looks for rules that do nothing, in bounded time: whoever writes a file of the site must not keep
+//! the server at it.
+
+use std::time::Duration;
+
+use innkeeper_guest::rules::Table;
+use innkeeper_guest::rules::lint::{Finding, lint_while};
+use rustix::time::{ClockId, clock_gettime};
+
+/// Time of the processor that it may take: a deployment that waits for it is still a short one.
+const CPU_TIME: Duration = Duration::from_millis(400);
+
+/// What may be wrong with rules. Where not all were looked at, a finding says so.
+pub fn lint(table: &Table) -> Vec<Finding> {
+    let began = cpu_time();
+    lint_while(table, &mut || cpu_time().saturating_sub(began) < CPU_TIME)
+}
+
+/// That of this thread, which others on the machine do not make longer.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cpu_time, lint};
+    use innkeeper_guest::rules::{Table, redirects_file};
+    use std::time::Duration;
+
+    #[test]
+    fn patterns_that_are_tried_in_vain_have_an_end() {
+        let line = |at| format!("/*q{at:06}z*{}*c*d*e*f*g*b /x0\n", "y".repeat(200));
+        let file: String = (0..2_000).map(line).collect();
+        let routes = redirects_file::parse(file.as_bytes(), 0).expect("redirects");
+        let table = Table { routes, ..Table::default() };
+        let began = cpu_time();
+        let findings = lint(&table);
+        // A build without optimization takes most of it for the table itself.
+        assert!(cpu_time() - began < Duration::from_secs(3), "{:?}", cpu_time() - began);
+        let last = findings.last().expect("a finding");
+        assert!(last.text(&[]).starts_with("not all rules were compared: "), "{findings:?}");
+    }
+}
