@@ -113,8 +113,9 @@ impl Sharing {
                 vary.add(FIELDS);
                 let asked: Vec<_> =
                     ask.request.list(FIELDS).filter(|name| is_token(name)).collect();
-                if !asked.is_empty() {
-                    reply = reply.with("access-control-allow-headers", list(&asked));
+                let asked = list(&asked);
+                if (1..=ASKED_BYTES).contains(&asked.len()) {
+                    reply = reply.with("access-control-allow-headers", asked);
                 }
             }
         }
@@ -128,6 +129,10 @@ impl Sharing {
 /// Of a preflight alone: what the client wants to do.
 const METHOD: &str = "access-control-request-method";
 const FIELDS: &str = "access-control-request-headers";
+
+/// Bytes of the names that a client may ask for: more than any script has, and few enough for a
+/// response.
+const ASKED_BYTES: usize = 4 << 10;
 
 impl Rule {
     /// Whether the origin may read responses. The opaque origin `null`, which every page can
@@ -177,7 +182,7 @@ fn compile(rule: &table::Cors) -> Result<Rule, Problem> {
 #[cfg(test)]
 mod tests {
     use crate::rules::table::{Cors, Table};
-    use crate::rules::testing::{at, check, ready};
+    use crate::rules::testing::{at, check, ready, request};
     use crate::rules::{Problem, Rules};
 
     fn cors(origins: &[&str]) -> Cors {
@@ -227,6 +232,24 @@ mod tests {
         check(&rules, "/api/.a", &[("origin", "https://app.example")], {
             r#"serve nothing, always (access-control-allow-origin: https://app.example) (access-control-allow-credentials: true) (vary: origin)"#
         });
+    }
+
+    #[test]
+    fn names_beyond_a_response_are_not_allowed() {
+        let rules = rules(Cors { request_fields: vec!["*".to_owned()], ..cors(&["*"]) });
+        for (bytes, is_allowed) in [(4_000, true), (12_000, false)] {
+            let names = "a".repeat(bytes);
+            let fields = [
+                ("origin", "https://a.example"),
+                ("access-control-request-method", "PUT"),
+                ("access-control-request-headers", names.as_str()),
+            ];
+            let decision = rules.decide(&request("OPTIONS /api/a", &fields));
+            let crate::Decision::Reply(reply) = decision else { panic!("{decision:?}") };
+            let mut fields = reply.fields.iter();
+            let has = fields.any(|field| field.name == "access-control-allow-headers");
+            assert_eq!((reply.status, has), (204, is_allowed), "{bytes}");
+        }
     }
 
     #[test]

@@ -121,7 +121,8 @@ pub(super) fn applied(rules: &Rules, target: &str, fields: &[(&str, &str)]) -> V
     applied.iter().map(|applied| (applied.place.line, applied.what)).collect()
 }
 
-fn request(target: &str, fields: &[(&str, &str)]) -> Request {
+/// A GET request for this target, or with the method before it.
+pub(super) fn request(target: &str, fields: &[(&str, &str)]) -> Request {
     let method = if target.contains(' ') { "" } else { "GET " };
     let fields = fields.iter().map(|&(name, value)| Field::new(name, value)).collect();
     Request::new(format!("{method}{target} HTTP/1.1"), fields)

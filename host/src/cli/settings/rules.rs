@@ -66,10 +66,10 @@ pub struct RulesSettings {
     #[arg(long, value_name = "PATTERN=FILE", value_parser = |text: &str| rules(Key::BasicAuth, text))]
     pub basic_auth: Vec<Part>,
 
-    /// Let scripts of this origin read responses, as in https://app.example
+    /// Let scripts of this origin read responses, as in `https://app.example`
     ///
     /// May be given several times. `*` is every origin. For all paths, or for those of a pattern,
-    /// as in '/api/*=https://app.example'.
+    /// as in `'/api/*=https://app.example'`.
     #[arg(long, value_name = "PATTERN=ORIGIN", value_parser = |text: &str| rules(Key::Cors, text))]
     pub cors: Vec<Part>,
 
