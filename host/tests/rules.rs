@@ -149,6 +149,10 @@ fn files_of_a_site_are_obeyed_as_they_come_and_go() {
     let folder = folder(&[]);
     let mut program = serve(&folder, &[]);
     assert_eq!(ask(&program, "GET /old").status(), 404);
+    // Rules that come later are compiled in another process, too.
+    let process = program.child.id();
+    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+    assert_ne!(children.unwrap(), "");
     let redirects = folder.path().join("root/_redirects");
     write(&redirects, b"/old /about.html 302\n");
     program.wait_for("guest deployed");

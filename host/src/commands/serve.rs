@@ -51,8 +51,9 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let GuestSource { source, rules, by_name } = source(settings, &opened.files)?;
     let confinement =
         if settings.sandbox.disabled { Confinement::None } else { Confinement::Sandbox };
-    // Without another guest there is nothing to compile but the built-in one.
-    let has_rules = rules.as_ref().is_some_and(|rules| rules.exist());
+    // Without another guest there is nothing to compile but the built-in one. A site may get rules
+    // while it is served.
+    let has_rules = rules.is_some() && source.name().is_some();
     let may_compile = settings.guest.file.is_some() || has_rules || opened.admin.is_some();
     let spawner = may_compile.then(|| start_spawner(confinement)).transpose()?;
     // A build runs programs.
