@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::ask::{Ask, Vary};
 use super::engine::Draft;
 use super::explain::{Effect, Trace};
+use super::index::{self, Index};
 use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};
 use super::table::{self, AccessBy, Place, Table};
@@ -22,17 +23,22 @@ pub(super) struct Gates {
     maintenance: Option<Maintenance>,
 }
 
-/// Access rules in their order: the first that matches decides.
+/// Access rules. One that refuses the client counts before all that let it in. Those that let
+/// clients in are lists, one for each pattern: the client must be in each list whose pattern
+/// matches.
 #[derive(Clone, Debug, Default)]
 struct Access {
     patterns: PatternSet,
     rules: Vec<Rule>,
+    /// The number of each pattern's list.
+    lists: Index,
 }
 
 #[derive(Clone, Debug)]
 struct Rule {
     place: Place,
     allow: bool,
+    list: u32,
     by: By,
 }
 
@@ -84,7 +90,8 @@ impl Gates {
                 }
             };
             access.patterns.push(None, &pattern);
-            access.rules.push(Rule { place: rule.place, allow: rule.allow, by });
+            let list = access.list(&rule.pattern);
+            access.rules.push(Rule { place: rule.place, allow: rule.allow, list, by });
         }
         if let Some(methods) = &table.methods {
             let mut allowed = methods.allowed.clone();
@@ -213,31 +220,59 @@ impl Gates {
 }
 
 impl Access {
+    /// The number of a pattern's list.
+    fn list(&mut self, pattern: &str) -> u32 {
+        self.lists.get(0, pattern).unwrap_or_else(|| {
+            let list = index::number(self.rules.len());
+            self.lists.insert(0, pattern, list);
+            list
+        })
+    }
+
     fn lets_in(&self, ask: &Ask<'_>, forms: &[String], trace: &mut impl Trace) -> bool {
-        for at in self.patterns.match_any(forms) {
-            let Some(rule) = self.rules.get(at) else { break };
-            let is_meant = match &rule.by {
-                By::All => true,
-                By::Networks(networks) => {
-                    ask.client().is_some_and(|client| networks.contains(client))
+        // Each list that is about the path: its number, a rule of it, and whether the client is in.
+        let mut lists: Vec<(u32, Place, bool)> = Vec::new();
+        for rule in self.patterns.match_any(forms).into_iter().filter_map(|at| self.rules.get(at)) {
+            let is_meant = rule.by.means(ask);
+            if !rule.allow {
+                if is_meant {
+                    trace.note(rule.place, Effect::Refuses);
+                    return false;
                 }
-                By::Referers(referers) => {
-                    let given = ask.request.values("referer").next();
-                    let host =
-                        given.and_then(|value| std::str::from_utf8(value).ok()).and_then(host_of);
-                    referers.iter().any(|referer| match referer {
-                        Referer::None => given.is_none_or(<[u8]>::is_empty),
-                        Referer::Any => true,
-                        Referer::Host(pattern) => host.is_some_and(|host| pattern.matches(host)),
-                    })
+                continue;
+            }
+            match lists.iter_mut().find(|(list, ..)| *list == rule.list) {
+                Some((_, place, is_in)) if is_meant && !*is_in => {
+                    (*place, *is_in) = (rule.place, true);
                 }
-            };
-            if is_meant {
-                trace.note(rule.place, if rule.allow { Effect::LetsIn } else { Effect::Refuses });
-                return rule.allow;
+                Some(_) => {}
+                None => lists.push((rule.list, rule.place, is_meant)),
             }
         }
-        true
+        lists.into_iter().all(|(_, place, is_in)| {
+            trace.note(place, if is_in { Effect::LetsIn } else { Effect::Refuses });
+            is_in
+        })
+    }
+}
+
+impl By {
+    /// Whether the request is one of those that a rule is about.
+    fn means(&self, ask: &Ask<'_>) -> bool {
+        match self {
+            By::All => true,
+            By::Networks(networks) => ask.client().is_some_and(|client| networks.contains(client)),
+            By::Referers(referers) => {
+                let given = ask.request.values("referer").next();
+                let host =
+                    given.and_then(|value| std::str::from_utf8(value).ok()).and_then(host_of);
+                referers.iter().any(|referer| match referer {
+                    Referer::None => given.is_none_or(<[u8]>::is_empty),
+                    Referer::Any => true,
+                    Referer::Host(pattern) => host.is_some_and(|host| pattern.matches(host)),
+                })
+            }
+        }
     }
 }
 
@@ -295,10 +330,9 @@ mod tests {
     }
 
     #[test]
-    fn first_rule_for_the_client_decides() {
+    fn clients_in_no_list_of_the_path_are_refused() {
         let rules = ready(&access(&[
             ("/in/*", true, networks(&["10.0.0.0/8", "2001:db8::/32"])),
-            ("/in/*", false, AccessBy::All),
             ("/*", false, networks(&["192.0.2.66"])),
         ]));
         let client = |address| [(":client-address", address)];
@@ -308,16 +342,43 @@ mod tests {
         check(&rules, "/in", &client("192.0.2.1"), r#"reply 403 "forbidden\n""#);
         check(&rules, "/a", &client("192.0.2.1"), r#"file "a""#);
         check(&rules, "/%2e%2e/a%00", &client("192.0.2.66"), r#"reply 403 "forbidden\n""#);
-        assert_eq!(applied(&rules, "/in/a", &client("192.0.2.1")), [(2, Effect::Refuses)]);
+        assert_eq!(applied(&rules, "/in/a", &client("192.0.2.1")), [(1, Effect::Refuses)]);
         assert_eq!(applied(&rules, "/in/a", &client("10.0.0.1")), [(1, Effect::LetsIn)]);
     }
 
     #[test]
+    fn client_must_be_in_the_list_of_each_pattern() {
+        let mut all = [
+            ("/*", true, networks(&["10.0.0.0/8"])),
+            ("/in/*", true, networks(&["10.1.0.0/16"])),
+            ("/*", true, networks(&["192.0.2.1"])),
+            ("/*", false, networks(&["10.1.6.6"])),
+        ];
+        // Their order means nothing.
+        for _ in 0..all.len() {
+            all.rotate_left(1);
+            let rules = ready(&access(&all));
+            for (line, address, is_in) in [
+                ("/in/a", "10.1.0.1", true),
+                ("/in/a", "10.2.0.1", false),
+                ("/in/a", "192.0.2.1", false),
+                ("/in/a", "10.1.6.6", false),
+                ("/a", "10.2.0.1", true),
+                ("/a", "192.0.2.1", true),
+                ("/a", "192.0.2.2", false),
+                ("/a", "10.1.6.6", false),
+            ] {
+                let refused = r#"reply 403 "forbidden\n""#.to_owned();
+                let expected = if is_in { format!(r#"file "{}""#, &line[1..]) } else { refused };
+                check(&rules, line, &[(":client-address", address)], expected);
+            }
+        }
+    }
+
+    #[test]
     fn pages_of_other_hosts_embed_no_images() {
-        let rules = ready(&access(&[
-            ("/img/*", true, referers(&["", "example.org", "*.example.org"])),
-            ("/img/*", false, referers(&["*"])),
-        ]));
+        let rules =
+            ready(&access(&[("/img/*", true, referers(&["", "example.org", "*.example.org"]))]));
         let vary = "always (vary: referer)";
         let served = format!(r#"serve file "img/a.png", {vary}"#);
         check(&rules, "/img/a.png", &[], &served);
@@ -334,9 +395,7 @@ mod tests {
     fn client_and_referer_must_both_be_let_in() {
         let rules = ready(&access(&[
             ("/*", true, networks(&["10.0.0.0/8"])),
-            ("/*", false, AccessBy::All),
             ("/*", true, referers(&["a.example"])),
-            ("/*", false, referers(&["*"])),
         ]));
         let refused = r#"reply 403 "forbidden\n" (vary: referer)"#;
         let inside = (":client-address", "10.0.0.1");

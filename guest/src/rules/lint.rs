@@ -95,12 +95,17 @@ fn passwords(table: &Table, budget: &mut Budget<'_>, findings: &mut Vec<Finding>
     shadowed(rules, budget, findings);
 }
 
-/// Behind a rule that lets all or nobody in, none counts. Networks and referers are two lists.
+/// Behind a rule that lets nobody in, none counts. Networks and referers are two lists.
 fn access(table: &Table, budget: &mut Budget<'_>, findings: &mut Vec<Finding>) {
-    let ends = |rule: &Access| match &rule.by {
-        AccessBy::All => true,
-        AccessBy::Networks(_) => false,
-        AccessBy::Referers(hosts) => ["*", ""].iter().all(|all| hosts.iter().any(|h| h == all)),
+    let ends = |rule: &Access| {
+        !rule.allow
+            && match &rule.by {
+                AccessBy::All => true,
+                AccessBy::Networks(_) => false,
+                AccessBy::Referers(hosts) => {
+                    ["*", ""].iter().all(|all| hosts.iter().any(|h| h == all))
+                }
+            }
     };
     for by_referer in [false, true] {
         let rules = table.access.iter();

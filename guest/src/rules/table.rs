@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Table {
     /// Where rules come from, as messages name it: `rules.toml`, `site/_redirects`, `--header`.
     pub sources: Vec<String>,
-    /// Who may not come in, and how. In order: the first that matches decides.
+    /// Who may come in. Their order means nothing: what refuses a client counts first, and it must
+    /// be let in by one rule of each pattern that has rules to let clients in. Networks and
+    /// referers are two lists.
     pub access: Vec<Access>,
     /// Methods that are allowed; all if it is empty. Others get 405.
     pub methods: Option<Methods>,
@@ -53,7 +55,7 @@ pub struct Access {
     pub place: Place,
     /// The paths that it is about.
     pub pattern: String,
-    /// Whether what matches is let in, or gets 403.
+    /// Whether what it goes by is let in, and nothing else on these paths, or gets 403.
     pub allow: bool,
     /// What it goes by.
     pub by: AccessBy,

@@ -1,12 +1,10 @@
 //! The rules of one source, and how those of several become one table.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use innkeeper_guest::rules::table::{
-    Access, AccessBy, FieldChange, Header, Maintenance, Place, Table,
-};
+use innkeeper_guest::rules::table::{FieldChange, Header, Maintenance, Place, Table};
 
 use super::cookie::Cookie;
 use super::problem::Problem;
@@ -171,29 +169,7 @@ pub(super) fn merge(all: Vec<Named>, passing: &Passing) -> Result<Part, Problem>
     merged.table.headers = with_security(merged.security.take(), headers);
     merged.table.sources = sources;
     merged.table.maintenance.iter_mut().for_each(|maintenance| passing.apply(maintenance));
-    refuse_others_last(&mut merged.table.access);
     Ok(merged)
-}
-
-/// Of several rules that refuse all others on the same paths the last one stays: what each of them
-/// lets in stands before it.
-fn refuse_others_last(access: &mut Vec<Access>) {
-    let is_last = |rule: &Access| {
-        let all_referers = |list: &[String]| list.iter().any(|host| host == "*");
-        !rule.allow
-            && match &rule.by {
-                AccessBy::All => true,
-                AccessBy::Referers(list) => all_referers(list),
-                AccessBy::Networks(_) => false,
-            }
-    };
-    let mut later: HashSet<(String, bool)> = HashSet::new();
-    let mut kept: Vec<_> = std::mem::take(access).into_iter().rev().collect();
-    kept.retain(|rule| {
-        !is_last(rule) || later.insert((rule.pattern.clone(), rule.by == AccessBy::All))
-    });
-    kept.reverse();
-    *access = kept;
 }
 
 /// All rules for response fields. A field of `security-headers` that another rule adds is
@@ -227,7 +203,9 @@ fn added(change: &FieldChange) -> Option<String> {
 mod tests {
     use super::{Named, Part, Passing, merge};
     use crate::rules::file;
+    use innkeeper_guest::rules::Rules;
     use innkeeper_guest::rules::table::Place;
+    use innkeeper_guest::{Decision, Field, Request};
 
     fn named(source: &str, text: &str) -> Named {
         Named { source: source.to_owned(), part: file::parse(text).expect("rules").0 }
@@ -256,12 +234,25 @@ mod tests {
     }
 
     #[test]
-    fn clients_of_either_network_are_let_in() {
-        let text =
-            "allow-from = ['10.0.0.0/8', '192.0.2.1']\nallow-referer = ['a.example', 'b.example']";
-        let table = merge(vec![named("rules.toml", text)], &Passing::default()).expect("a table");
-        let allowed: Vec<_> = table.table.access.iter().map(|rule| rule.allow).collect();
-        assert_eq!(allowed, [true, true, false, true, true, false]);
+    fn networks_of_all_sources_hold_together() {
+        let flag = named("--allow-from", "allow-from = '10.0.0.0/8'");
+        let text = "allow-from = ['192.0.2.1', '/in/*=10.1.0.0/16']\ndeny-from = '10.6.6.6'";
+        let all = vec![flag, named("rules.toml", text)];
+        let rules = Rules::new(&merge(all, &Passing::default()).expect("a table").table);
+        let rules = rules.expect("rules");
+        for (path, client, is_in) in [
+            ("/", "10.1.0.1", true),
+            ("/", "192.0.2.1", true),
+            ("/", "192.0.2.2", false),
+            ("/", "10.6.6.6", false),
+            ("/in/a", "10.1.0.1", true),
+            ("/in/a", "10.2.0.1", false),
+        ] {
+            let fields = vec![Field::new(":client-address", client)];
+            let request = Request::new(format!("GET {path} HTTP/1.1"), fields);
+            let is_refused = matches!(rules.decide(&request), Decision::Reply(_));
+            assert_eq!(is_refused, !is_in, "{path} {client}");
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl NetworkEntry {
     fn part(self, is_allowed: bool) -> Result<Part, Problem> {
         let by = AccessBy::Networks(networks(&self.networks.0)?);
         match is_allowed {
-            true => texts::allow(&self.paths, by, AccessBy::All),
+            true => texts::allow(&self.paths, by),
             false => texts::deny(&self.paths, by),
         }
     }

@@ -54,7 +54,7 @@ decision = "not-found"
         [Condition::Language(vec!["de".to_owned()]), Condition::Cookie(vec!["x".to_owned()])];
     assert_eq!(table.routes[1].conditions, conditions);
     assert_eq!(table.cors.len(), 2);
-    assert_eq!(table.access.len(), 5);
+    assert_eq!(table.access.len(), 3);
     let networks = vec!["10.0.0.0/8".to_owned(), "::1/128".to_owned()];
     assert_eq!(table.access[1].by, AccessBy::Networks(networks));
     assert_eq!(table.methods.expect("methods").allowed, ["GET", "HEAD"]);

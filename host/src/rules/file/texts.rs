@@ -33,7 +33,7 @@ pub(super) fn parse(key: Key, text: &str) -> Result<Part, Problem> {
     match key {
         Key::AllowFrom => {
             let (paths, networks_text) = by_path(text);
-            allow(&paths, AccessBy::Networks(networks(&commas(networks_text))?), AccessBy::All)
+            allow(&paths, AccessBy::Networks(networks(&commas(networks_text))?))
         }
         Key::DenyFrom => {
             let (paths, networks_text) = by_path(text);
@@ -110,8 +110,8 @@ fn rule(paths: &str, allow: bool, by: AccessBy) -> Result<Access, Problem> {
 }
 
 /// Lets in what matches, and nothing else.
-pub(super) fn allow(paths: &str, by: AccessBy, others: AccessBy) -> Result<Part, Problem> {
-    access(vec![rule(paths, true, by)?, rule(paths, false, others)?])
+pub(super) fn allow(paths: &str, by: AccessBy) -> Result<Part, Problem> {
+    access(vec![rule(paths, true, by)?])
 }
 
 /// Refuses what matches.
@@ -135,8 +135,7 @@ pub(super) fn referers(paths: &str, hosts: &[String], or_none: bool) -> Result<P
     if or_none {
         hosts.push(String::new());
     }
-    let others = AccessBy::Referers(vec!["*".to_owned(), String::new()]);
-    allow(paths, AccessBy::Referers(hosts), others)
+    allow(paths, AccessBy::Referers(hosts))
 }
 
 /// Allows these methods alone.
