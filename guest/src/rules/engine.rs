@@ -209,14 +209,13 @@ fn finish(draft: Draft, shared: Vec<Field>, added: Added, vary: Option<String>) 
         }
     }
     if let Some(vary) = vary {
-        for fields in [&mut every, &mut files] {
-            match fields.iter_mut().find(|field| is_same_name(&field.name, "vary")) {
-                Some(field) => {
-                    field.value.extend_from_slice(b", ");
-                    field.value.extend_from_slice(vary.as_bytes());
-                }
-                None => fields.push(Field::new("vary", vary.as_str())),
+        // The host adds that of a page to it.
+        match every.iter_mut().find(|field| is_same_name(&field.name, "vary")) {
+            Some(field) => {
+                field.value.extend_from_slice(b", ");
+                field.value.extend_from_slice(vary.as_bytes());
             }
+            None => every.push(Field::new("vary", vary.as_str())),
         }
     }
     match draft {

@@ -28,8 +28,15 @@ struct Rule {
 
 #[derive(Clone, Debug)]
 enum Change {
-    Add { name: Box<str>, value: Template },
-    Remove(Box<str>),
+    Add {
+        name: Box<str>,
+        value: Template,
+    },
+    /// Where the same rule adds the name again, it is replaced, and only where the rule's own fields are.
+    Remove {
+        name: Box<str>,
+        is_replaced: bool,
+    },
 }
 
 /// The fields of one response.
@@ -37,7 +44,7 @@ enum Change {
 pub(super) struct Added {
     /// Of every response.
     pub(super) every: Vec<Field>,
-    /// Of a response that has a file, `every` included.
+    /// Of a response that has a file: those of `every` too, but for those that the host adds to them.
     pub(super) files: Vec<Field>,
 }
 
@@ -108,8 +115,15 @@ impl Headers {
             trace.note(rule.place, Effect::SetsFields);
             let values = Values { path: &captures, query: &[], host };
             for item in &rule.changes {
-                change(&mut files, item, values);
-                if rule.always {
+                // What is taken away is in no response to this request.
+                let (in_every, in_files) = match item {
+                    Change::Add { name, .. } => (rule.always, !rule.always || !adds_up(name)),
+                    Change::Remove { is_replaced, .. } => (rule.always || !is_replaced, true),
+                };
+                if in_files {
+                    change(&mut files, item, values);
+                }
+                if in_every {
                     change(&mut every, item, values);
                 }
             }
@@ -121,7 +135,7 @@ impl Headers {
 /// Obeys one change of the fields of a response.
 fn change(fields: &mut Vec<Field>, change: &Change, values: Values<'_>) {
     let (name, value) = match change {
-        Change::Remove(name) => {
+        Change::Remove { name, .. } => {
             fields.retain(|field| !field.name.eq_ignore_ascii_case(name));
             return;
         }
@@ -144,6 +158,12 @@ fn change(fields: &mut Vec<Field>, change: &Change, values: Values<'_>) {
     }
 }
 
+/// Whether the host sends the field of a page beside that of the whole response, and not in its place
+/// (`wit/policy.wit`).
+fn adds_up(name: &str) -> bool {
+    ["link", "set-cookie", "vary"].iter().any(|other| name.eq_ignore_ascii_case(other))
+}
+
 /// Whether a field has one value and is no list: a later value takes the place of an earlier one.
 fn is_single(name: &str) -> bool {
     name.eq_ignore_ascii_case("content-type")
@@ -160,12 +180,17 @@ fn compile(rule: &table::Header) -> Result<(Pattern, Rule), Problem> {
         };
         pattern.capture(name).map(Source::Path).or_else(of_host)
     };
-    let change = |change: &FieldChange| {
+    let change = |(at, change): (usize, &FieldChange)| {
         let (name, value) = match change {
             FieldChange::Add { name, value } => (name, value),
             FieldChange::Remove { name } => {
                 check_name(name)?;
-                return Ok(Change::Remove(name.as_str().into()));
+                let is_replaced = !adds_up(name)
+                    && rule.changes.iter().skip(at).any(|later| {
+                        matches!(later, FieldChange::Add { name: other, .. }
+                            if other.eq_ignore_ascii_case(name))
+                    });
+                return Ok(Change::Remove { name: name.as_str().into(), is_replaced });
             }
         };
         check_name(name)?;
@@ -175,7 +200,7 @@ fn compile(rule: &table::Header) -> Result<(Pattern, Rule), Problem> {
         let value = Template::parse(value.trim(), known, |text| Ok::<_, Problem>(text.to_owned()))?;
         Ok(Change::Add { name: name.as_str().into(), value })
     };
-    let changes = rule.changes.iter().map(change).collect::<Result<_, Problem>>()?;
+    let changes = rule.changes.iter().enumerate().map(change).collect::<Result<_, Problem>>()?;
     let is_https = rule.scheme.as_deref().map(|scheme| scheme == "https");
     Ok((pattern, Rule { place: rule.place, always: rule.always, is_https, host, changes }))
 }
@@ -266,6 +291,23 @@ mod tests {
         ]));
         check(&rules, "/b", &[], {
             r#"serve file "b" (X-A: 1, 2) (Set-Cookie: a=1) (Content-Type: text/b) (set-cookie: b=2)"#
+        });
+    }
+
+    #[test]
+    fn field_of_always_is_taken_away() {
+        let rules = ready(&headers(&[
+            ("/*", true, &["X-A: 1", "X-B: 1", "Link: <a>"]),
+            ("/b/*", false, &["! x-a", "Link: <b>"]),
+            ("/c", false, &["! X-A", "X-A: 2"]),
+        ]));
+        check(&rules, "/a", &[], r#"serve file "a", always (X-A: 1) (X-B: 1) (Link: <a>)"#);
+        check(&rules, "/b/c", &[], {
+            r#"serve file "b/c" (Link: <b>), always (X-B: 1) (Link: <a>)"#
+        });
+        // What is replaced is so where the rule's fields are.
+        check(&rules, "/c", &[], {
+            r#"serve file "c" (X-A: 2), always (X-A: 1) (X-B: 1) (Link: <a>)"#
         });
     }
 
