@@ -198,9 +198,53 @@ pub(super) enum Draft {
     Serve(Serve),
 }
 
-/// Adds the fields of rules to a decision.
+impl Draft {
+    /// The fields that the decision has by itself.
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        let (reply, serve) = match self {
+            Draft::Reply(reply) => (Some(reply), None),
+            Draft::Serve(serve) => (None, Some(serve)),
+        };
+        let of_serve = serve.into_iter().flat_map(|serve| {
+            serve.fields.iter().chain(serve.candidates.iter().flat_map(|page| &page.fields))
+        });
+        reply.into_iter().flat_map(|reply| &reply.fields).chain(of_serve)
+    }
+}
+
+/// Fields of one response, and the bytes of their names and values: the host refuses more.
+const MAX_FIELDS: usize = 64;
+const MAX_FIELD_BYTES: usize = 16 << 10;
+
+/// What is left of these limits.
+struct Room {
+    fields: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// Whether there is room for a field. It is then taken.
+    fn take(&mut self, field: &Field) -> bool {
+        let bytes = field.name.len() + field.value.len();
+        let has_room = self.fields > 0 && bytes <= self.bytes;
+        if has_room {
+            self.fields -= 1;
+            self.bytes -= bytes;
+        }
+        has_room
+    }
+}
+
+/// Adds the fields of rules to a decision. Fields that the host would refuse as too many are left
+/// out.
 fn finish(draft: Draft, shared: Vec<Field>, added: Added, vary: Option<String>) -> Decision {
     let Added { mut every, mut files } = added;
+    let mut room = Room { fields: MAX_FIELDS, bytes: MAX_FIELD_BYTES };
+    // The decision's own fields come first.
+    let of_vary = vary.as_ref().map(|vary| Field::new("vary", [", ", vary.as_str()].concat()));
+    let _ = draft.fields().chain(&shared).chain(&of_vary).filter(|field| room.take(field)).count();
+    every.retain(|field| room.take(field));
+    files.retain(|field| every.contains(field) || room.take(field));
     // What the rules about origins say counts more than a block of fields.
     for field in shared {
         for fields in [&mut every, &mut files] {
@@ -424,6 +468,31 @@ mod tests {
         check(&rules, "/x", &[("authorization", "Basic YW5uOnNlY3JldA==")], {
             r#"serve index "in", file "in.html""#
         });
+    }
+
+    #[test]
+    fn fields_beyond_the_limit_are_left_out() {
+        let lines = |from: usize, to: usize, length: usize| -> Vec<String> {
+            (from..to).map(|number| format!("X-{number}: {}", "a".repeat(length))).collect()
+        };
+        for (length, expected) in [(1, 64), (1_000, 16)] {
+            let (first, second) = (lines(0, 40, length), lines(40, 80, length));
+            let texts =
+                [&first, &second].map(|lines| lines.iter().map(String::as_str).collect::<Vec<_>>());
+            for always in [false, true] {
+                let table = Table {
+                    headers: vec![header("/*", always, &texts[0]), header("/*", false, &texts[1])],
+                    ..Table::default()
+                };
+                let Decision::Serve(serve) =
+                    ready(&table).decide(&Request::new("GET /a HTTP/1.1", Vec::new()))
+                else {
+                    panic!("it has fields");
+                };
+                let count = serve.fields.len() + serve.candidates[0].fields.len();
+                assert_eq!(count, expected, "{length} {always}");
+            }
+        }
     }
 
     fn deny() -> Access {
