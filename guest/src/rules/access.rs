@@ -204,6 +204,8 @@ impl Gates {
         }
         trace.note(rule.place, Effect::Closes);
         let retry_after = super::headers::decimal(u64::from(rule.retry_after_s));
+        // The host responds to other methods as to a page that is there.
+        let page = page.as_ref().filter(|_| matches!(ask.method, "GET" | "HEAD"));
         Some(match page {
             Some(page) => Draft::Serve(
                 Serve::one(Candidate::file(page.as_str()).status(503))
@@ -442,6 +444,12 @@ mod tests {
         let closed = r#"serve file "closed.html" with status 503, always (retry-after: 3600) (cache-control: no-store) (vary: cookie)"#;
         check(&rules, "/a", &[outside], closed);
         check(&rules, "/a", &[outside, ("cookie", "pass=S3cret")], closed);
+        check(&rules, "HEAD /a", &[outside], closed);
+        for line in ["POST /a", "OPTIONS /a"] {
+            check(&rules, line, &[outside], {
+                r#"reply 503 "closed for maintenance\n" (retry-after: 3600) (cache-control: no-store) (vary: cookie)"#
+            });
+        }
         check(&rules, "/a", &[outside, ("cookie", "pass=s3cre")], closed);
         let open = r#"serve file "a", always (vary: cookie)"#;
         check(&rules, "/a", &[outside, ("cookie", "a=b; pass=s3cret")], open);
