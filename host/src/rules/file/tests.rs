@@ -1,6 +1,6 @@
 use super::{parse, parse_flag};
 use crate::rules::Key;
-use innkeeper_guest::rules::table::{AccessBy, Condition, QueryValue, TrailingSlash};
+use innkeeper_guest::rules::table::{AccessBy, Condition, FieldChange, QueryValue, TrailingSlash};
 
 fn problems(text: &str) -> Vec<(u32, String)> {
     let problems = parse(text).expect_err(text);
@@ -114,6 +114,14 @@ fn mistakes_say_what_to_write() {
         assert!(problem.message.contains(told), "{text}: {problem}");
         assert_eq!(problem.line, 0);
     }
+}
+
+#[test]
+fn header_takes_a_field_away() {
+    let part = parse_flag(Key::Header, "/embed/*: ! X-Frame-Options").expect("a rule");
+    let [header] = part.table.headers.as_slice() else { panic!("{part:?}") };
+    assert_eq!(header.pattern, "/embed/*");
+    assert_eq!(header.changes, [FieldChange::Remove { name: "X-Frame-Options".to_owned() }]);
 }
 
 #[test]

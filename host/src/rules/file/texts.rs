@@ -238,7 +238,8 @@ fn header(text: &str) -> Result<Part, Problem> {
         None => (text, false),
     };
     let (paths, field) = text.split_once(": ").ok_or(FORM)?;
-    if !field.contains(':') {
+    // `! Name` takes a field away.
+    if !field.contains(':') && !field.trim_start().starts_with('!') {
         return Err(FORM.into());
     }
     let block = format!("{}\n  {}\n", paths.trim(), field.trim());
