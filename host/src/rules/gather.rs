@@ -123,6 +123,15 @@ impl RuleFiles {
 
     /// Reads all of them. The error tells all that is wrong in all files.
     pub fn read(&self) -> Result<Gathered, RulesError> {
+        self.read_noting(&mut |_| {})
+    }
+
+    /// The same. Files of passwords that rules name are noted before they are read: they have to be
+    /// looked at also while they are missing or wrong.
+    pub(super) fn read_noting(
+        &self,
+        note_users: &mut dyn FnMut(Vec<PathBuf>),
+    ) -> Result<Gathered, RulesError> {
         let mut all = self.given.clone();
         let mut gathered = Gathered { is_stated: !all.is_empty(), ..Gathered::default() };
         let mut wrong = Vec::new();
@@ -150,6 +159,8 @@ impl RuleFiles {
                 Err(problems) => wrong.extend(wrong_of(&source, problems)),
             }
         }
+        let users = all.iter().flat_map(|named| &named.part.user_files);
+        note_users(users.map(|(_, file)| file.clone()).collect());
         for Named { source, part } in &mut all {
             for (index, path) in std::mem::take(&mut part.user_files) {
                 let rule = &mut part.table.passwords[index];
@@ -157,7 +168,12 @@ impl RuleFiles {
                     Ok(users) => rule.users.extend(users),
                     Err(RulesError::Rules(more)) => wrong.extend(more),
                     Err(RulesError::File(path, error)) => {
-                        let message = format!("cannot read {}: {error}", path.display());
+                        let mut message = format!("cannot read {}: {error}", path.display());
+                        if error.kind() == std::io::ErrorKind::PermissionDenied {
+                            // Those that were not named at the start.
+                            message += "; the sandbox lets a server read a file that its rules \
+                                        newly name after a restart";
+                        }
                         let problem = Problem::at(rule.place.line, message);
                         wrong.push(WrongRule { source: source.clone(), problem });
                     }

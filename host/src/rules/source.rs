@@ -64,10 +64,9 @@ impl RulesSource {
 
     /// Reads all rules.
     pub fn gather(&self) -> Result<Gathered, SourceError> {
-        let gathered = self.files.read();
+        let gathered = self.files.read_noting(&mut |users| lock(&self.last).users = users);
         let gathered = gathered.map_err(|error| SourceError::Rejected(Box::new(error)))?;
         let mut last = lock(&self.last);
-        last.users.clone_from(&gathered.user_files);
         last.counts.clone_from(&gathered.counts);
         Ok(gathered)
     }
@@ -129,5 +128,34 @@ impl Source for RulesSource {
 
     fn cases(&self) -> Result<Vec<CaseFile>, CaseFileError> {
         read_cases(&self.cases)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RuleFiles, RulesSource, Source};
+    use crate::rules::part::Passing;
+    use std::fs;
+
+    #[test]
+    fn password_file_that_is_missing_is_looked_at() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (rules, users) = (folder.path().join("rules.toml"), folder.path().join("pw"));
+        fs::write(&rules, "spa = true\n").expect("a file");
+        let files = RuleFiles {
+            given: Vec::new(),
+            passing: Passing::default(),
+            files: vec![rules.clone()],
+            site: None,
+            root: None,
+        };
+        let source = RulesSource::new(files, Vec::new());
+        assert!(source.read().is_ok());
+        fs::write(&rules, "basic-auth = ['/a/*=pw']\n").expect("a file");
+        let error = source.read().expect_err("no file of passwords").to_string();
+        assert!(error.contains("cannot read"), "{error}");
+        assert!(source.paths().contains(&users), "{:?}", source.paths());
+        fs::write(&users, "").expect("a file");
+        assert!(source.stamps().iter().all(Option::is_some));
     }
 }
