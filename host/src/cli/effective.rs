@@ -51,7 +51,7 @@ pub struct EffectiveSetting {
     pub origin: Origin,
 }
 
-/// Writes settings as a configuration file, with a comment for the origin of each value.
+/// Writes settings as a configuration file, with a comment for the origin of each value. Secrets are left out.
 pub fn write(settings: &[EffectiveSetting]) -> String {
     let mut tables: Vec<Option<&str>> = vec![None];
     for setting in settings {
@@ -61,6 +61,9 @@ pub fn write(settings: &[EffectiveSetting]) -> String {
         }
     }
     let line = |setting: &EffectiveSetting| match &setting.value {
+        Some(value) if is_secret(&setting.key, value) => {
+            (format!("# {} = …", setting.key.name), setting.origin.to_string())
+        }
         Some(value) => (format!("{} = {value}", setting.key.name), setting.origin.to_string()),
         None => (format!("# {} =", setting.key.name), "not set".to_owned()),
     };
@@ -77,6 +80,16 @@ pub fn write(settings: &[EffectiveSetting]) -> String {
         }
     }
     text
+}
+
+/// Whether a value lets its reader in, or helps to guess what does: such a value is left out.
+fn is_secret(key: &Key, value: &Value) -> bool {
+    match (key.table.as_deref(), key.name.as_str()) {
+        (Some("rules"), "maintenance-cookie") => true,
+        // The hashes of users that stand in the rule itself.
+        (Some("rules"), "basic-auth") => value.to_string().contains("$pbkdf2"),
+        _ => false,
+    }
 }
 
 /// The value of a setting as the file would have it.
@@ -111,4 +124,30 @@ fn is_number(setting: &Arg) -> bool {
     ]
     .into_iter()
     .any(|number| parsed == number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EffectiveSetting, Key, Origin, Value, write};
+
+    #[test]
+    fn secrets_are_left_out() {
+        let setting = |name: &str, value: Value| EffectiveSetting {
+            key: Key { table: Some("rules".to_owned()), name: name.to_owned() },
+            value: Some(value),
+            origin: Origin::CommandLine,
+        };
+        let users = "{ users = [\"bob:$pbkdf2-sha256$i=1$c2FsdA$S3CRET\"] }";
+        let text = write(&[
+            setting("maintenance-cookie", Value::from("preview=S3CRET")),
+            setting("basic-auth", Value::from(vec![users])),
+        ]);
+        assert!(!text.contains("S3CRET") && text.contains("maintenance-cookie = …"), "{text}");
+        assert_eq!(
+            text.parse::<toml::Table>().expect("TOML")["rules"],
+            Value::from(toml::Table::new())
+        );
+        let text = write(&[setting("basic-auth", Value::from(vec!["/a/*=passwords"]))]);
+        assert!(text.contains("/a/*=passwords"), "{text}");
+    }
 }
