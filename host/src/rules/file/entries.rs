@@ -13,7 +13,7 @@ use serde::de::IntoDeserializer;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::fields::{ALL, List, networks, page, pattern, seconds};
+use super::fields::{ALL, List, networks, page, pattern, scheme, seconds};
 use super::texts;
 use crate::rules::cookie::Cookie;
 use crate::rules::key::Key;
@@ -169,7 +169,7 @@ impl CorsEntry {
             request_fields: self.request_fields.0,
             exposed_fields: self.exposed_fields.0,
             credentials: self.credentials,
-            max_age_s: self.max_age.as_deref().map(seconds).transpose()?,
+            max_age_s: self.max_age.as_deref().map(|text| seconds(text, 0)).transpose()?,
         })
     }
 }
@@ -180,7 +180,7 @@ impl CorsEntry {
     expecting = "a table, as { for = \"/*\", values = { X-Frame-Options = \"DENY\" } }"
 )]
 struct HeaderEntry {
-    #[serde(rename = "for")]
+    #[serde(rename = "for", default = "all")]
     paths: String,
     #[serde(default)]
     values: BTreeMap<String, List>,
@@ -213,7 +213,7 @@ impl HeaderEntry {
         checks::changes(&changes).map_err(told)?;
         let header = Header {
             place: PLACE,
-            scheme: self.scheme.map(|scheme| scheme.to_ascii_lowercase()),
+            scheme: self.scheme.as_deref().map(scheme).transpose()?,
             host: self.host.map(|host| host.to_ascii_lowercase()),
             pattern: pattern(&self.paths)?,
             changes,
@@ -244,16 +244,23 @@ impl MaintenanceEntry {
                 Problem::new(format!("{time} is no time; write UTC, as in 2027-01-31T22:00:00Z"))
             })
         };
-        let retry_after = self.retry_after.as_deref().map(seconds).transpose()?;
+        let retry_after = self.retry_after.as_deref().map(|text| seconds(text, 1)).transpose()?;
         let pass_cookie = self.pass_cookie.as_deref().map(Cookie::parse).transpose()?;
+        let (from_s, until_s) =
+            (self.from.map(second).transpose()?, self.until.map(second).transpose()?);
+        if let (Some(from), Some(until)) = (from_s, until_s)
+            && until <= from
+        {
+            return Err("`until` is not after `from`; write a later time there".into());
+        }
         Ok(texts::closed(Maintenance {
             place: PLACE,
             page: self.page.as_deref().map(page).transpose()?,
             retry_after_s: retry_after.unwrap_or(texts::RETRY_AFTER_S),
             pass_networks: networks(&self.pass.0)?,
             pass_cookie: pass_cookie.map(|Cookie { name, value }| (name, value)),
-            from_s: self.from.map(second).transpose()?,
-            until_s: self.until.map(second).transpose()?,
+            from_s,
+            until_s,
         }))
     }
 }
@@ -307,7 +314,7 @@ impl RouteEntry {
         let lower = |text: String| text.to_ascii_lowercase();
         let route = Route {
             place: PLACE,
-            scheme: self.scheme.map(lower).or(from.scheme),
+            scheme: self.scheme.as_deref().map(scheme).transpose()?.or(from.scheme),
             host: self.host.map(lower).or(from.host),
             from: from.path,
             query,

@@ -42,11 +42,27 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Vec<String>
     value.deserialize_any(Texts)
 }
 
-/// Reads a time of whole seconds: `10min`.
-pub(super) fn seconds(text: &str) -> Result<u32, Problem> {
-    let time = humantime::parse_duration(text).ok().map(|time: Duration| time.as_secs());
-    time.and_then(|time| u32::try_from(time).ok())
-        .ok_or_else(|| Problem::new(format!("{text:?} is no time; write one as in 30s or 2h")))
+/// The longest time that a rule may state, in seconds: seven days.
+const LONGEST_S: u32 = 604_800;
+
+/// Reads a time of whole seconds, `10min`, from this many to seven days.
+pub(super) fn seconds(text: &str, least: u32) -> Result<u32, Problem> {
+    let time = humantime::parse_duration(text)
+        .map_err(|_| Problem::new(format!("{text:?} is no time; write one as in 30s or 2h")))?;
+    let bounds = Duration::from_secs(least.into())..=Duration::from_secs(LONGEST_S.into());
+    let time_s = u32::try_from(time.as_secs()).ok().filter(|_| bounds.contains(&time));
+    time_s.ok_or_else(|| Problem::new(format!("{text:?} is out of bounds: {least}s to 7days")))
+}
+
+/// Checks a scheme, and writes it in lower case.
+pub(super) fn scheme(text: &str) -> Result<String, Problem> {
+    let lower = text.to_ascii_lowercase();
+    match lower.as_str() {
+        "http" | "https" => Ok(lower),
+        _ => {
+            Err(Problem::new(format!("{text:?} is no scheme of this server; write http or https")))
+        }
+    }
 }
 
 /// Checks a network, and writes it as the guest reads it.

@@ -100,6 +100,16 @@ fn mistakes_say_what_to_write() {
         (Key::AllowMethod, "get", "in capitals"),
         (Key::SecurityHeaders, "hsts", "coop,coep,corp,csp"),
         (Key::Maintenance, "{ retry-after = 'soon' }", "30s or 2h"),
+        (Key::Maintenance, "{ retry-after = '0s' }", "\"0s\" is out of bounds: 1s to 7days"),
+        (Key::Maintenance, "{ retry-after = '8days' }", "out of bounds"),
+        (Key::Cors, "{ origins = '*', max-age = '8days' }", "0s to 7days"),
+        (
+            Key::Maintenance,
+            "{ from = 2027-01-02T00:00:00Z, until = 2027-01-02T00:00:00Z }",
+            "`until` is not after `from`",
+        ),
+        (Key::Redirect, "{ from = '/a', to = '/b', scheme = 'ftp' }", "write http or https"),
+        (Key::Header, "{ values = { A = 'b' }, scheme = 'ftp' }", "\"ftp\" is no scheme"),
         (Key::BasicAuth, "{ for = '/a' }", "`file`"),
         (Key::CountryField, "a b", "the name of a request field"),
         (Key::Redirect, "{ from = '/a' }", "missing field `to`"),
@@ -114,6 +124,21 @@ fn mistakes_say_what_to_write() {
         assert!(problem.message.contains(told), "{text}: {problem}");
         assert_eq!(problem.line, 0);
     }
+}
+
+#[test]
+fn header_without_for_is_of_all_paths() {
+    let part = parse_flag(Key::Header, "{ values = { A = 'b' } }").expect("a rule");
+    assert_eq!(part.table.headers[0].pattern, "/*");
+}
+
+#[test]
+fn times_that_are_wrong_are_told_with_their_line() {
+    let text = "spa = true\n\n[maintenance]\nfrom = 2027-01-02T00:00:00Z\n\
+                until = 2027-01-01T00:00:00Z\n";
+    let problems = problems(text);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].0, 3, "{problems:?}");
 }
 
 #[test]
