@@ -68,12 +68,18 @@ pub(super) fn scheme(text: &str) -> Result<String, Problem> {
 /// Checks a network, and writes it as the guest reads it.
 pub(super) fn network(text: &str) -> Result<String, Problem> {
     let address = || text.parse::<std::net::IpAddr>().ok().map(IpNet::from);
-    let network = text.parse().ok().or_else(address).ok_or_else(|| {
+    let network: IpNet = text.parse().ok().or_else(address).ok_or_else(|| {
         Problem::new(format!(
             "{text:?} is no network; write an address or a network, as in 10.0.0.1, 10.0.0.0/8 or \
              fd00::/8"
         ))
     })?;
+    if network.trunc() != network {
+        return Err(Problem::new(format!(
+            "{text:?} names an address in a network; write the network, {}",
+            network.trunc()
+        )));
+    }
     Ok(network.to_string())
 }
 

@@ -180,7 +180,8 @@ pub(super) fn cors_rule(rule: Cors) -> Result<Part, Problem> {
     pattern(&rule.pattern)?;
     let is_origin = |origin: &str| {
         let host = ["https://", "http://"].iter().find_map(|scheme| origin.strip_prefix(scheme));
-        origin == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ']))
+        let is_host = |host: &str| !host.is_empty() && host != "*" && !host.contains(['/', ' ']);
+        origin == "*" || host.is_some_and(is_host)
     };
     if let Some(other) = rule.origins.iter().find(|origin| !is_origin(origin)) {
         return Err(format!(
