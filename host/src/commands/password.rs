@@ -33,7 +33,7 @@ pub fn run(arguments: &PasswordArguments) -> anyhow::Result<ExitCode> {
     let salt: [u8; SALT_BYTES] = random::bytes().context("the system gives no random bytes")?;
     // Before the password is typed: a name that cannot be is told first.
     let user = |password: &[u8]| User::new(&name, password, &salt, arguments.iterations);
-    User::check_name(&name)?;
+    check_name(&name)?;
     let password = if is_typed { typed()? } else { piped(io::stdin().lock())? };
     check(&password)?;
     if password.chars().count() < SHORT {
@@ -45,6 +45,18 @@ pub fn run(arguments: &PasswordArguments) -> anyhow::Result<ExitCode> {
     }
     print(format_args!("{}\n", user(password.as_bytes())?.line()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what a file of passwords takes for a comment, or reads without its spaces.
+fn check_name(name: &str) -> anyhow::Result<()> {
+    User::check_name(name)?;
+    if name.starts_with('#') {
+        bail!("the name {name:?} begins a comment in a file of passwords; write another");
+    }
+    if name.trim() != name {
+        bail!("the name {name:?} has a space before or behind it; leave it out");
+    }
+    Ok(())
 }
 
 /// The password that is typed, twice.
@@ -92,7 +104,7 @@ fn check(password: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PASSWORD_BYTES, check, piped};
+    use super::{PASSWORD_BYTES, check, check_name, piped};
 
     #[test]
     fn password_is_the_line_without_its_end() {
@@ -103,6 +115,17 @@ mod tests {
         }
         let longest = "a".repeat(PASSWORD_BYTES);
         assert_eq!(piped(format!("{longest}\r\n").as_bytes()).expect("a line"), longest);
+    }
+
+    #[test]
+    fn names_that_a_file_reads_otherwise_are_refused() {
+        for (name, error) in
+            [("#a", "begins a comment"), (" a", "has a space"), ("a ", "has a space")]
+        {
+            let told = check_name(name).expect_err(name).to_string();
+            assert!(told.contains(error), "{told}");
+        }
+        check_name("a b#").expect("a name");
     }
 
     #[test]
