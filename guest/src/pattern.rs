@@ -12,6 +12,8 @@ mod tail;
 
 pub(crate) use tail::Tail;
 use tail::Token;
+#[cfg(all(test, feature = "rules"))]
+pub(crate) use tail::tests::steps;
 
 /// A pattern of paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub enum PatternError {
     TooLong,
     /// It has more than [`MAX_WILDCARDS`] wildcards beside whole names.
     TooManyWildcards,
+    /// It has more than [`MAX_PLACEHOLDERS`].
+    TooManyPlaceholders,
 }
 
 /// Names of a pattern. No path of a site is deeper.
@@ -65,6 +69,9 @@ pub const MAX_NAMES: usize = 64;
 
 /// Bytes of a pattern: as many as the longest request line.
 pub const MAX_BYTES: usize = 8 << 10;
+
+/// Placeholders of one pattern.
+pub const MAX_PLACEHOLDERS: usize = 16;
 
 /// Wildcards in the tail of one pattern. Each may cost a pass over the path.
 pub const MAX_WILDCARDS: usize = 8;
@@ -88,6 +95,7 @@ impl PatternError {
             PatternError::TooManyWildcards => {
                 "the pattern has more than eight `*` and placeholders that are parts of names"
             }
+            PatternError::TooManyPlaceholders => "the rule has more than 16 placeholders",
         }
     }
 }
@@ -162,6 +170,9 @@ impl Pattern {
         if name == "splat" || self.capture(name).is_some() {
             return Err(PatternError::Twice);
         }
+        if self.placeholders.len() >= MAX_PLACEHOLDERS {
+            return Err(PatternError::TooManyPlaceholders);
+        }
         self.placeholders.push((name.to_owned(), capture));
         Ok(())
     }
@@ -174,6 +185,11 @@ impl Pattern {
             return Some(Capture::Wildcard(narrow(at)));
         }
         self.placeholders.iter().find(|(known, _)| known == name).map(|&(_, capture)| capture)
+    }
+
+    /// Placeholders, each of another name.
+    pub(crate) fn placeholders(&self) -> usize {
+        self.placeholders.len()
     }
 
     /// The names before the tail.
@@ -316,7 +332,7 @@ fn narrow(number: usize) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_NAMES, Pattern, PatternError};
+    use super::{MAX_NAMES, MAX_PLACEHOLDERS, Pattern, PatternError};
 
     /// Whether the pattern matches, and what `*` stands for.
     #[track_caller]
@@ -429,5 +445,9 @@ mod tests {
             assert_eq!(Pattern::parse(text), Err(error), "{text:?}");
         }
         assert_eq!(Pattern::parse(&"/a".repeat(MAX_NAMES + 1)), Err(PatternError::TooLong));
+        let placeholders = |number| (0..number).map(|at| format!("/:p{at}")).collect::<String>();
+        assert!(Pattern::parse(&placeholders(MAX_PLACEHOLDERS)).is_ok());
+        let error = Pattern::parse(&placeholders(MAX_PLACEHOLDERS + 1));
+        assert_eq!(error, Err(PatternError::TooManyPlaceholders));
     }
 }

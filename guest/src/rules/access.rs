@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::ask::{Ask, Vary};
+use super::ask::{Ask, MAX_FORMS, Vary};
 use super::engine::Draft;
 use super::explain::{Effect, Trace};
 use super::index::{self, Index};
@@ -89,7 +89,7 @@ impl Gates {
                     (&mut gates.by_referer, By::Referers(referers.map_err(fail)?))
                 }
             };
-            access.patterns.push(None, &pattern);
+            access.patterns.push_for(MAX_FORMS, None, &pattern).map_err(fail)?;
             let list = access.list(&rule.pattern);
             access.rules.push(Rule { place: rule.place, allow: rule.allow, list, by });
         }

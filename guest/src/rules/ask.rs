@@ -17,6 +17,9 @@ pub(super) struct Ask<'r> {
     pub(super) host: Option<String>,
 }
 
+/// Paths that [`Ask::forms`] makes of one at most.
+pub(super) const MAX_FORMS: u32 = 10;
+
 /// A path that no file has, for those that name nothing.
 const NO_PATH: &str = "\0";
 

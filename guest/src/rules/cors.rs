@@ -39,7 +39,7 @@ impl Sharing {
             let fail = |problem| RuleError { place: rule.place, problem };
             let pattern = Pattern::parse(&rule.pattern).map_err(|error| fail(error.into()))?;
             sharing.rules.push(compile(rule).map_err(fail)?);
-            sharing.patterns.push(None, &pattern);
+            sharing.patterns.push(None, &pattern).map_err(fail)?;
         }
         Ok(sharing)
     }

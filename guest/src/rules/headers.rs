@@ -79,7 +79,10 @@ impl Headers {
             let (pattern, compiled) =
                 compile(rule).map_err(|problem| RuleError { place: rule.place, problem })?;
             let host = if compiled.host.is_some() { None } else { rule.host.as_deref() };
-            headers.patterns.push(host, &pattern);
+            headers
+                .patterns
+                .push(host, &pattern)
+                .map_err(|problem| RuleError { place: rule.place, problem })?;
             headers.rules.push(compiled);
         }
         Ok(headers)

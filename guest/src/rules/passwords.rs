@@ -1,6 +1,6 @@
 //! Paths that need a password (RFC 7617).
 
-use super::ask::Ask;
+use super::ask::{Ask, MAX_FORMS};
 use super::engine::Draft;
 use super::explain::{Effect, Trace};
 use super::pattern_set::PatternSet;
@@ -38,7 +38,7 @@ impl Passwords {
             let parse = |line: &String| User::parse(line).map_err(|_| fail(Problem::User));
             let users = rule.users.iter().map(parse).collect::<Result<Users, _>>()?;
             let challenge = challenge(&rule.realm);
-            passwords.patterns.push(None, &pattern);
+            passwords.patterns.push_for(MAX_FORMS, None, &pattern).map_err(fail)?;
             passwords.rules.push(Rule { place: rule.place, challenge, users });
         }
         Ok(passwords)

@@ -5,7 +5,10 @@
 //! path form a chain, in their order.
 
 use super::index::{Index, number};
-use crate::pattern::{Captures, Name, Pattern, Tail, rest_of};
+use super::problem::Problem;
+use crate::pattern::{Captures, Name, Pattern, Tail};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// Patterns, each with a number: that of its place in the order.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub(super) struct PatternSet {
     nodes: Vec<Node>,
     /// For each pattern, the next one that has the same end.
     links: Vec<Link>,
+    /// The most passes that the patterns of one host need.
+    host_passes: u32,
 }
 
 /// What comes after some names.
@@ -30,6 +35,10 @@ struct Node {
     ends: Chain,
     /// The chain of patterns of which a tail follows.
     tails: Chain,
+    /// The passes over a path that the patterns with these tails need.
+    passes: u32,
+    /// The most passes that the patterns behind one of the literal names need.
+    literal_passes: u32,
 }
 
 /// Patterns in their order.
@@ -42,8 +51,6 @@ struct Chain {
 #[derive(Clone, Debug)]
 struct Link {
     next: u32,
-    /// Names before the tail.
-    names: u32,
     tail: Option<Tail>,
     /// The last of its chain, in the first of it: of chains that start in `exact`.
     last: u32,
@@ -56,7 +63,14 @@ const EMPTY: Node = Node {
     placeholder: NONE,
     ends: Chain { first: NONE, last: NONE },
     tails: Chain { first: NONE, last: NONE },
+    passes: 0,
+    literal_passes: 0,
 };
+
+/// Passes over one path, of at most 8 KiB, that all patterns together may need. Such a pass takes up
+/// to 35 µs in a guest. A pattern needs one for wildcards inside, and one for each of its parts if
+/// placeholders stand before a `*`; one with its only `*` at an end needs none.
+pub(super) const MAX_PASSES: u32 = 500;
 
 impl Default for PatternSet {
     fn default() -> PatternSet {
@@ -66,16 +80,29 @@ impl Default for PatternSet {
             hosts: Index::default(),
             nodes: vec![EMPTY],
             links: Vec::new(),
+            host_passes: 0,
         }
     }
 }
 
 impl PatternSet {
-    /// Adds a pattern behind the others, for this host alone if there is one, in lower case.
-    pub(super) fn push(&mut self, host: Option<&str>, pattern: &Pattern) {
+    /// Adds a pattern behind the others, for this host alone if there is one, in lower case. It is
+    /// refused if a path could then need more than [`MAX_PASSES`].
+    pub(super) fn push(&mut self, host: Option<&str>, pattern: &Pattern) -> Result<(), Problem> {
+        self.push_for(1, host, pattern)
+    }
+
+    /// The same, if so many paths are matched for one request.
+    pub(super) fn push_for(
+        &mut self,
+        paths: u32,
+        host: Option<&str>,
+        pattern: &Pattern,
+    ) -> Result<(), Problem> {
         let at = number(self.links.len());
         let tail = pattern.tail().cloned();
-        self.links.push(Link { next: NONE, names: number(pattern.names().len()), tail, last: at });
+        let passes = tail.as_ref().map_or(0, Tail::passes).saturating_mul(paths);
+        self.links.push(Link { next: NONE, tail, last: at });
         let root = match host {
             Some(host) => self.hosts.get(0, host).unwrap_or_else(|| {
                 let root = self.add_node();
@@ -86,10 +113,12 @@ impl PatternSet {
         };
         if pattern.is_exact() {
             self.push_exact(root, pattern, at);
-            return;
+            return Ok(());
         }
         let mut node = root;
+        let mut way = Vec::new();
         for name in pattern.names() {
+            way.push((node, matches!(name, Name::Literal(_))));
             node = match name {
                 Name::Literal(name) => self.edges.get(node, name).unwrap_or_else(|| {
                     let next = self.add_node();
@@ -108,7 +137,9 @@ impl PatternSet {
                 },
             };
         }
-        let Some(node) = self.nodes.get_mut(node as usize) else { return };
+        let end = node;
+        let Some(node) = self.nodes.get_mut(node as usize) else { return Ok(()) };
+        node.passes = node.passes.saturating_add(passes);
         let chain = if pattern.tail().is_some() { &mut node.tails } else { &mut node.ends };
         if chain.first == NONE {
             chain.first = at;
@@ -116,6 +147,37 @@ impl PatternSet {
             link.next = at;
         }
         chain.last = at;
+        if passes > 0 { self.bound(root, &way, end) } else { Ok(()) }
+    }
+
+    /// Notes what a node's passes add to each node on the way to it. The way begins at the root; of
+    /// each node it tells whether a literal name follows.
+    fn bound(&mut self, root: u32, way: &[(u32, bool)], end: u32) -> Result<(), Problem> {
+        let mut passes = self.passes(end);
+        for &(at, is_literal) in way.iter().rev() {
+            if is_literal && let Some(node) = self.nodes.get_mut(at as usize) {
+                node.literal_passes = node.literal_passes.max(passes);
+            }
+            passes = self.passes(at);
+        }
+        if root != 0 {
+            self.host_passes = self.host_passes.max(passes);
+        }
+        let all = self.passes(0).saturating_add(self.host_passes);
+        if all > MAX_PASSES { Err(Problem::Slow) } else { Ok(()) }
+    }
+
+    /// The most passes that a path needs from this node on: it goes on behind one literal name, and
+    /// behind the placeholders.
+    fn passes(&self, mut at: u32) -> u32 {
+        let mut passes = 0_u32;
+        // Of several placeholders in a row, the literal names behind each count.
+        while at != NONE {
+            let node = self.node(at);
+            passes = passes.saturating_add(node.passes).saturating_add(node.literal_passes);
+            at = node.placeholder;
+        }
+        passes
     }
 
     fn push_exact(&mut self, root: u32, pattern: &Pattern, at: u32) {
@@ -175,7 +237,7 @@ impl PatternSet {
     /// The patterns that match this path, in their order. The path is one below the root, decoded
     /// and without a `/` before it; the host in lower case.
     pub(super) fn matches<'s, 'p>(&'s self, host: Option<&str>, path: &'p str) -> Matches<'s, 'p> {
-        let mut matches = Matches { set: self, path, heads: Vec::new() };
+        let mut matches = Matches { set: self, path, heads: BinaryHeap::new() };
         if self.links.is_empty() {
             return matches;
         }
@@ -194,28 +256,30 @@ impl PatternSet {
 pub(super) struct Matches<'s, 'p> {
     set: &'s PatternSet,
     path: &'p str,
-    /// The next pattern of each chain. They are few: one for each end of a way through the trie.
-    heads: Vec<u32>,
+    /// The next pattern of each chain, and where the path goes on behind its names.
+    heads: BinaryHeap<Reverse<(u32, usize)>>,
 }
 
 impl Matches<'_, '_> {
     fn look_in(&mut self, root: u32) {
         let path = self.path.strip_suffix('/').unwrap_or(self.path);
         if let Some(first) = self.set.exact.get(root, path) {
-            self.heads.push(first);
+            self.heads.push(Reverse((first, 0)));
         }
+        let mut rest = 0;
         let mut nodes = vec![root];
         let mut next = Vec::new();
         // Without a split for the root, which has no names.
         for name in path.split('/').filter(|name| !name.is_empty()) {
             for &at in &nodes {
                 let node = self.set.node(at);
-                self.start(node.tails);
+                self.start(node.tails, rest);
                 next.extend(self.set.edges.get(at, name));
                 if node.placeholder != NONE {
                     next.push(node.placeholder);
                 }
             }
+            rest += name.len() + 1;
             nodes.clear();
             std::mem::swap(&mut nodes, &mut next);
             if nodes.is_empty() {
@@ -224,14 +288,14 @@ impl Matches<'_, '_> {
         }
         for at in nodes {
             let node = self.set.node(at);
-            self.start(node.tails);
-            self.start(node.ends);
+            self.start(node.tails, rest);
+            self.start(node.ends, rest);
         }
     }
 
-    fn start(&mut self, chain: Chain) {
+    fn start(&mut self, chain: Chain, rest: usize) {
         if chain.first != NONE {
-            self.heads.push(chain.first);
+            self.heads.push(Reverse((chain.first, rest)));
         }
     }
 }
@@ -241,17 +305,15 @@ impl<'p> Iterator for Matches<'_, 'p> {
 
     fn next(&mut self) -> Option<(usize, Captures<'p>)> {
         loop {
-            let head = self.heads.iter_mut().min_by_key(|head| **head)?;
-            let at = *head;
+            let Reverse((at, rest)) = self.heads.pop()?;
             let link = self.set.links.get(at as usize)?;
-            // Behind all others when its chain is over.
-            *head = link.next;
+            if link.next != NONE {
+                self.heads.push(Reverse((link.next, rest)));
+            }
             let path = self.path;
             let wildcards = match &link.tail {
                 None => Some(Vec::new()),
-                Some(tail) => {
-                    rest_of(path, link.names as usize).and_then(|rest| tail.matches(rest))
-                }
+                Some(tail) => tail.matches(path.get(rest..).unwrap_or_default()),
             };
             if let Some(wildcards) = wildcards {
                 return Some((at as usize, Captures { path, wildcards }));
@@ -262,8 +324,9 @@ impl<'p> Iterator for Matches<'_, 'p> {
 
 #[cfg(test)]
 mod tests {
-    use super::PatternSet;
-    use crate::pattern::Pattern;
+    use super::{MAX_PASSES, PatternSet};
+    use crate::pattern::{Pattern, steps};
+    use crate::rules::Problem;
     use proptest::prelude::*;
 
     /// The slow, obvious way: each pattern by itself.
@@ -287,7 +350,7 @@ mod tests {
             let mut patterns = Vec::new();
             for (host, text) in &texts {
                 if let Ok(pattern) = Pattern::parse(text) {
-                    set.push(hosts[*host], &pattern);
+                    set.push(hosts[*host], &pattern).expect("few patterns");
                     patterns.push((hosts[*host], pattern));
                 }
             }
@@ -308,9 +371,57 @@ mod tests {
         let mut set = PatternSet::default();
         for number in 0..10_000 {
             let text = format!("/old/{number}/:name");
-            set.push(None, &Pattern::parse(&text).expect("a pattern"));
+            set.push(None, &Pattern::parse(&text).expect("a pattern")).expect("no limit");
         }
         let matched: Vec<_> = set.matches(None, "old/7777/x").map(|(at, _)| at).collect();
         assert_eq!(matched, [7777]);
+    }
+
+    /// The patterns until one is refused, and their number.
+    fn fill(patterns: impl Fn(usize) -> String) -> (PatternSet, usize) {
+        let mut set = PatternSet::default();
+        for number in 0..50_000 {
+            let pattern = Pattern::parse(&patterns(number)).expect("a pattern");
+            if let Err(problem) = set.push(None, &pattern) {
+                assert_eq!(problem, Problem::Slow);
+                return (set, number);
+            }
+        }
+        (set, 50_000)
+    }
+
+    /// Placeholders as whole names, each behind the other text.
+    fn placeholders(before: &str, number: usize) -> String {
+        (0..number).map(|at| format!("{before}/:n{at}")).collect()
+    }
+
+    #[test]
+    fn hostile_tables_end_where_a_path_would_need_too_many_passes() {
+        const PATH: usize = 8 << 10;
+        let paths = ["a/", "ab", "x/x1/", "a-b", "-b/b", "\u{e9}-"]
+            .map(|piece| piece.repeat(PATH / piece.len()));
+        for (pattern, least) in [
+            (&(|_| "/*/*/*/*/*/*/*/*".to_owned()) as &dyn Fn(usize) -> String, 500),
+            (&|at| format!("/:x/:a-:b-b:c-b:d-b:e-{at}z"), 500),
+            (&|at| format!("/*/x{at}/*"), 500),
+            (&|at| format!("/*b{at}"), 50_000),
+            (&|_| "/:a-*b:c-*".to_owned(), 25),
+            (&|_| "/:a-:b-:c-:d-:e-:f-:g-*".to_owned(), 25),
+            (&|at| format!("/f{at}/*/x/*"), 50_000),
+            (&|at| format!("/f{at}/*/x/*/:a-:b-*"), 50_000),
+            (&|at| placeholders("", at % 16) + "/*b*", 500),
+            (&|at| placeholders("/a", at % 8) + "/*b*", 500),
+        ] {
+            let (set, number) = fill(pattern);
+            assert!(number >= least, "{number} of {}", pattern(0));
+            for path in &paths {
+                steps();
+                let _ = set.matches(None, path).count();
+                let steps = steps();
+                // The last one, which was refused, is in the set.
+                let most = (MAX_PASSES as usize + 20) * (PATH + 1);
+                assert!(steps <= most, "{steps} for {}", pattern(0));
+            }
+        }
     }
 }

@@ -17,6 +17,8 @@ pub struct RuleError {
 pub enum Problem {
     /// Its pattern is none.
     Pattern(PatternError),
+    /// With it, too many patterns that are slow to match may be held against one path.
+    Slow,
     /// Its target has neither the form of a path nor that of an `http` or `https` URL.
     Target,
     /// It serves a page of another server: a status that is not a redirect's, with a URL.
@@ -52,6 +54,10 @@ impl Problem {
     pub fn text(self) -> &'static str {
         match self {
             Problem::Pattern(error) => error.text(),
+            Problem::Slow => {
+                "too many patterns that may match one path have wildcards inside; begin them with a \
+                 folder of their own, or write the `*` at the end"
+            }
             Problem::Target => {
                 "the target is neither a path, such as `/a/:splat`, nor an `http` or `https` URL"
             }

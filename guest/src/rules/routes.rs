@@ -10,7 +10,7 @@ use super::table::{self, Place, QueryValue, Table};
 use super::target::{self, Location, Target};
 use super::template::{Source, Values};
 use crate::path::SitePath;
-use crate::pattern::{Capture, Pattern};
+use crate::pattern::{Capture, MAX_PLACEHOLDERS, Pattern, PatternError};
 use crate::{Redirect, cookie, negotiation, query};
 
 /// All routes, in their order.
@@ -88,7 +88,10 @@ impl Routes {
             };
             // A pattern of hosts is looked at when the path matches.
             let host = if compiled.host.is_some() { None } else { route.host.as_deref() };
-            routes.patterns.push(host, &pattern);
+            routes
+                .patterns
+                .push(host, &pattern)
+                .map_err(|problem| RuleError { place: route.place, problem })?;
             routes.routes.push(Route { form, ..compiled });
         }
         Ok(routes)
@@ -284,6 +287,12 @@ fn bare(from: &str) -> &str {
 /// One route made ready.
 fn compile(route: &table::Route) -> Result<(Pattern, Route), Problem> {
     let pattern = Pattern::parse(&route.from)?;
+    let is_placeholder =
+        |parameter: &&table::QueryMatch| matches!(parameter.value, QueryValue::Placeholder(_));
+    let of_query = route.query.iter().filter(is_placeholder).count();
+    if pattern.placeholders() + of_query > MAX_PLACEHOLDERS {
+        return Err(PatternError::TooManyPlaceholders.into());
+    }
     let host = route.host.as_deref().and_then(HostPattern::parse).map(Box::new);
     let captured = |name: &str| {
         let narrow = |at: usize| u16::try_from(at).ok();
