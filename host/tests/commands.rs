@@ -126,7 +126,7 @@ fn test_tells_why_there_is_no_decision() {
 fn what_is_no_guest_or_no_table_is_told() {
     let folder = folder(&[("broken.toml", b"case = [{ line = 'a', decision = 'found' }]")]);
     for (arguments, code, part) in [
-        (&["test", "default.wasm"][..], 2, "<CASES>"),
+        (&["test", "default.wasm"][..], 2, "name a guest and files of cases, as in:"),
         (&["test", "default.wasm", "none.toml"], 1, "cannot read the cases none.toml"),
         (
             &["test", "default.wasm", "broken.toml"],

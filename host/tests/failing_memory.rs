@@ -165,7 +165,7 @@ fn compression_and_uploads_are_refused_near_the_end_of_memory() {
         50 * MIB
     ));
     let reply = uploader.reply();
-    let told = "there is no memory for a guest of this size now";
+    let told = "there is no memory for an upload of this size now";
     assert_eq!(reply.status(), 503);
     assert!(reply.text().contains(told), "{}", reply.text());
     client.expect_open();
