@@ -17,7 +17,7 @@ pub(super) struct Ask<'r> {
     pub(super) host: Option<String>,
 }
 
-/// Paths that [`Ask::forms`] makes of one at most.
+/// Paths that [`forms`] makes of one at most.
 pub(super) const MAX_FORMS: u32 = 10;
 
 /// A path that no file has, for those that name nothing.
