@@ -136,7 +136,8 @@ fn waits(program: &Program) -> Vec<u64> {
 /// panics then.
 fn with_a_worker_that_panics_each_time() -> (Program, tempfile::TempDir) {
     let folder = site();
-    let start = || serving(&folder.path().join("root"), &["--workers", "2"]);
+    // What watches files waits by another one.
+    let start = || serving(&folder.path().join("root"), &["--workers", "2", "--no-site-rules"]);
     // Each runtime has two of them, and makes them in the same order each time.
     let waits = waits(&Program::start(start(), 1));
     assert_eq!(waits.len(), 6, "of the program and two workers: {waits:?}");
