@@ -2,7 +2,7 @@
 //! same names and the same meaning.
 //!
 //! The contract's rules (which paths, which status, how many fields) are not
-//! repeated here: the host checks them, and so does `innkeeper check`.
+//! checked here: the host checks them, and so does `innkeeper check`.
 
 /// How to respond to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,6 +34,7 @@
 //! - [`policy`]: the trait of a policy, and [`export!`].
 //! - [`request`]: what a policy sees of a request.
 //! - [`decision`]: what a policy may decide.
+//! - [`contract`]: the limits of a decision.
 //! - [`line`](mod@line): the request line, parsed (RFC 9112, section 3).
 //! - [`path`]: the path of a URL, decoded and resolved (RFC 3986, section 5.2.4).
 //! - [`query`], [`cookie`], [`negotiation`], [`origin`], [`network`], [`basic_auth`], [`base64`]: what
@@ -53,6 +54,7 @@ pub mod component;
 
 pub mod base64;
 pub mod basic_auth;
+pub mod contract;
 pub mod cookie;
 pub mod decide;
 pub mod decision;

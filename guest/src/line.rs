@@ -1,5 +1,7 @@
 //! The request line, parsed as RFC 9112, section 3 defines it.
 
+use crate::contract::is_token;
+
 /// A request line: method, target and version with one space between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLine<'a> {
@@ -154,14 +156,6 @@ fn parse_version(version: &str) -> Result<u8, Fault> {
             Err(Fault::Malformed("the version is not HTTP/ with two digits and a dot between them"))
         }
     }
-}
-
-/// Whether the text is a token (RFC 9110, section 5.6.2).
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// Whether the byte may stand in a registered name or an IPv4 address (RFC 3986,

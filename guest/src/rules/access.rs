@@ -9,6 +9,7 @@ use super::index::{self, Index};
 use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};
 use super::table::{self, AccessBy, Place, Table};
+use crate::contract::is_token;
 use crate::network::{Network, Networks};
 use crate::origin::{HostPattern, host_of};
 use crate::pattern::Pattern;
@@ -95,7 +96,7 @@ impl Gates {
         }
         if let Some(methods) = &table.methods {
             let mut allowed = methods.allowed.clone();
-            if allowed.iter().any(|method| !super::headers::is_token(method)) {
+            if allowed.iter().any(|method| !is_token(method)) {
                 return Err(RuleError { place: methods.place, problem: Problem::Method });
             }
             // A server that has GET has HEAD (RFC 9110, section 9.1).

@@ -4,44 +4,13 @@
 
 use super::fault::{Mistake, PatternFault, TargetFault};
 use super::table::{Condition, FieldChange, QueryMatch, QueryValue};
+use crate::contract::{MAX_FIELD_BYTES, MAX_FIELDS, MAX_LOCATION_BYTES, is_host_field, is_token};
 use crate::path::{Fault, SitePath};
-use crate::pattern::{self, Pattern, PatternError};
+use crate::pattern::{self, MAX_PLACEHOLDERS, Pattern, PatternError};
 use crate::query;
-
-/// Bytes of a target, before placeholders are filled in: what the contract allows of a location.
-pub const TARGET_BYTES: usize = 8 << 10;
-
-/// Placeholders of one rule. The longest documented example has four.
-pub const PLACEHOLDERS: usize = 16;
-
-/// Fields of one header rule, and the bytes of their names and values together: what the contract
-/// allows of a decision.
-pub const BLOCK_FIELDS: usize = 64;
-/// See [`BLOCK_FIELDS`].
-pub const BLOCK_BYTES: usize = 16 << 10;
 
 /// Bytes of the name of a host (RFC 1035, section 2.3.4).
 const HOST_BYTES: usize = 253;
-
-/// Fields that the host alone writes, in lower case and in order: see `serve` in
-/// `wit/policy.wit`.
-const HOST_FIELDS: [&str; 15] = [
-    "accept-ranges",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-range",
-    "date",
-    "etag",
-    "keep-alive",
-    "last-modified",
-    "proxy-connection",
-    "server",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// What a rule is about, in its parts.
 #[derive(Clone, Debug)]
@@ -97,7 +66,7 @@ impl From {
     fn add_name(&mut self, name: &str) -> Result<(), PatternFault> {
         if name == "splat" || self.knows(name) {
             Err(PatternFault::Path(PatternError::Twice))
-        } else if self.names.len() == PLACEHOLDERS {
+        } else if self.names.len() == MAX_PLACEHOLDERS {
             Err(PatternFault::Placeholders)
         } else {
             self.names.push(name.to_owned());
@@ -154,7 +123,7 @@ impl From {
             _ => return Err(Mistake::Status(status.to_string())),
         };
         let fault = |fault| Err(Mistake::Target(text.to_owned(), fault));
-        if text.len() > TARGET_BYTES {
+        if text.len() > MAX_LOCATION_BYTES {
             return fault(TargetFault::TooLong);
         }
         if text.chars().any(|character| is_space(character) || character.is_control()) {
@@ -332,7 +301,7 @@ pub fn field_name(name: &str) -> Result<(), Mistake> {
     let lower = name.to_ascii_lowercase();
     if !is_token(name) {
         Err(Mistake::FieldName(name.to_owned()))
-    } else if HOST_FIELDS.binary_search(&lower.as_str()).is_ok() {
+    } else if is_host_field(name) {
         Err(Mistake::HostField(name.to_owned()))
     } else if lower == "location" {
         Err(Mistake::Location)
@@ -349,14 +318,8 @@ pub fn changes(changes: &[FieldChange]) -> Result<(), Mistake> {
         FieldChange::Add { name, value } => name.len() + value.len(),
         FieldChange::Remove { .. } => 0,
     };
-    if changes.len() > BLOCK_FIELDS || changes.iter().map(bytes).sum::<usize>() > BLOCK_BYTES {
+    if changes.len() > MAX_FIELDS || changes.iter().map(bytes).sum::<usize>() > MAX_FIELD_BYTES {
         return Err(Mistake::TooManyFields);
     }
     Ok(())
-}
-
-/// Whether it is a token (RFC 9110, section 5.6.2).
-fn is_token(text: &str) -> bool {
-    let is_of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_of_token)
 }

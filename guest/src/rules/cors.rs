@@ -3,11 +3,12 @@
 use super::ask::{Ask, Vary};
 use super::engine::Draft;
 use super::explain::{Effect, Trace};
-use super::headers::{decimal, is_token, list};
+use super::headers::{decimal, list};
 use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};
 use super::table::{self, Place, Table};
 use crate::Reply;
+use crate::contract::is_token;
 use crate::decision::Field;
 use crate::origin::OriginPattern;
 use crate::pattern::Pattern;

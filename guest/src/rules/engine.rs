@@ -10,6 +10,7 @@ use super::passwords::Passwords;
 use super::problem::RuleError;
 use super::routes::{Routed, Routes};
 use super::table::Table;
+use crate::contract::{MAX_FIELD_BYTES, MAX_FIELDS};
 use crate::decision::{Field, Page};
 use crate::{Candidate, Decision, Reply, Request, Serve};
 
@@ -212,11 +213,7 @@ impl Draft {
     }
 }
 
-/// Fields of one response, and the bytes of their names and values: the host refuses more.
-const MAX_FIELDS: usize = 64;
-const MAX_FIELD_BYTES: usize = 16 << 10;
-
-/// What is left of these limits.
+/// What is left of the fields that one response may have.
 struct Room {
     fields: usize,
     bytes: usize,

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::checks::{BLOCK_BYTES, BLOCK_FIELDS, PLACEHOLDERS, TARGET_BYTES};
 use super::lines::{FILE_BYTES, LINE_BYTES, RULES};
 use super::table::Place;
-use crate::pattern::PatternError;
+use crate::contract::{MAX_FIELD_BYTES, MAX_FIELDS, MAX_LOCATION_BYTES};
+use crate::pattern::{MAX_PLACEHOLDERS, PatternError};
 
 /// Characters of a text that are shown.
 const SHOWN: usize = 80;
@@ -293,9 +293,9 @@ impl fmt::Display for Mistake {
             ),
             Mistake::TooManyFields => write!(
                 f,
-                "more than {BLOCK_FIELDS} fields or {} KiB of them, which is what one response \
+                "more than {MAX_FIELDS} fields or {} KiB of them, which is what one response \
                  may have",
-                BLOCK_BYTES >> 10
+                MAX_FIELD_BYTES >> 10
             ),
             Mistake::UnknownPlaceholder(name) => write!(
                 f,
@@ -315,7 +315,7 @@ impl fmt::Display for PatternFault {
             }
             PatternFault::Path(error) => error.text(),
             PatternFault::Placeholders => {
-                return write!(f, "it has more than {PLACEHOLDERS} placeholders");
+                return write!(f, "it has more than {MAX_PLACEHOLDERS} placeholders");
             }
             PatternFault::Host => {
                 "its host is none; write one as in `https://example.org/*`, without a port"
@@ -330,7 +330,7 @@ impl fmt::Display for TargetFault {
         let what = match self {
             TargetFault::Begin => "a target begins with `/`, `http://` or `https://`",
             TargetFault::TooLong => {
-                return write!(f, "a target has at most {TARGET_BYTES} bytes");
+                return write!(f, "a target has at most {MAX_LOCATION_BYTES} bytes");
             }
             TargetFault::Character => {
                 "a target has no white space or control characters; write `%20` for a space"

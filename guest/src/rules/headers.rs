@@ -7,6 +7,7 @@ use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};
 use super::table::{self, FieldChange, Place, Table};
 use super::template::{Source, Template, Values};
+use crate::contract::{is_host_field, is_token};
 use crate::decision::Field;
 use crate::pattern::Pattern;
 
@@ -51,26 +52,6 @@ pub(super) struct Added {
 /// Bytes of a value with placeholders. A longer one, which a client made, is left out: the fields of a
 /// response have 16 KiB together.
 const MAX_VALUE_BYTES: usize = 1 << 10;
-
-/// Fields that the host alone writes, and refuses from a guest (`wit/policy.wit`).
-const HOST_FIELDS: [&str; 16] = [
-    "accept-ranges",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-range",
-    "date",
-    "etag",
-    "keep-alive",
-    "last-modified",
-    "location",
-    "proxy-connection",
-    "server",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 impl Headers {
     pub(super) fn new(table: &Table) -> Result<Headers, RuleError> {
@@ -212,16 +193,10 @@ fn check_name(name: &str) -> Result<(), Problem> {
     if !is_token(name) {
         return Err(Problem::FieldName);
     }
-    if HOST_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name)) {
+    if is_host_field(name) || name.eq_ignore_ascii_case("location") {
         return Err(Problem::HostsField);
     }
     Ok(())
-}
-
-/// Whether the text is a token (RFC 9110, section 5.6.2).
-pub(super) fn is_token(text: &str) -> bool {
-    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_inner)
 }
 
 /// A list with commas.

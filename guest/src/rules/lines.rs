@@ -12,7 +12,7 @@ pub const FILE_BYTES: usize = 4 << 20;
 pub const RULES: usize = 50_000;
 
 /// Bytes of a line. Cloudflare allows 2,000 and Netlify has no limit; a target alone may have
-/// [`TARGET_BYTES`](super::checks::TARGET_BYTES).
+/// [`MAX_LOCATION_BYTES`](crate::contract::MAX_LOCATION_BYTES).
 pub const LINE_BYTES: usize = 16 << 10;
 
 /// A file that is read line by line.

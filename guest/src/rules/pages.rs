@@ -7,6 +7,7 @@ use super::table::{Place, Table, TrailingSlash};
 use super::target::resolve;
 use super::template::escape;
 use crate::Candidate;
+use crate::contract::MAX_LOCATION_BYTES;
 use crate::pattern::Pattern;
 
 /// What paths serve by themselves.
@@ -161,9 +162,6 @@ fn clean(ask: &Ask<'_>, form: TrailingSlash) -> Vec<Candidate> {
     }
     candidates
 }
-
-/// Bytes of a location. The host refuses longer ones.
-const MAX_LOCATION_BYTES: usize = 8 << 10;
 
 /// Adds a candidate that leads to another form of the URL: this path, and this at its end. A URL
 /// that is too long has no other form.

@@ -9,6 +9,7 @@ use super::problem::{Problem, RuleError};
 use super::table::{self, Place, QueryValue, Table};
 use super::target::{self, Location, Target};
 use super::template::{Source, Values};
+use crate::contract::MAX_LOCATION_BYTES;
 use crate::path::SitePath;
 use crate::pattern::{Capture, MAX_PLACEHOLDERS, Pattern, PatternError};
 use crate::{Redirect, cookie, negotiation, query};
@@ -55,9 +56,6 @@ enum Condition {
     Country(Box<[String]>),
     Cookie(Box<[String]>),
 }
-
-/// Bytes of a location. The host refuses longer ones.
-const MAX_LOCATION_BYTES: usize = 8 << 10;
 
 /// What a route decides.
 #[derive(Debug)]

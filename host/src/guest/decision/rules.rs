@@ -3,45 +3,14 @@
 
 use std::fmt;
 
+use innkeeper_guest::contract::{
+    MAX_BODY_BYTES, MAX_CANDIDATES, MAX_FIELD_BYTES, MAX_FIELDS, MAX_LOCATION_BYTES, is_host_field,
+};
+
 use super::unchecked::{Unchecked, UncheckedCandidate, UncheckedPage, UncheckedRedirect};
 use super::{Candidate, Decision, Field, Fields, Otherwise, Page};
 use crate::http::token::is_token;
 use crate::in_flight::SharedBytes;
-
-/// Candidates of one decision. Each costs the site a look.
-const MAX_CANDIDATES: usize = 16;
-
-/// Fields of a guest in one response, and the bytes of their names and values together:
-/// as much as the host accepts in a request's head.
-const MAX_FIELDS: usize = 64;
-const MAX_FIELD_BYTES: usize = 16 << 10;
-
-/// Bytes of a redirect's location: no client accepts longer ones.
-const MAX_LOCATION_BYTES: usize = 8 << 10;
-
-/// Bytes of a guest's own body. What is larger belongs into a file.
-const MAX_BODY_BYTES: usize = 1 << 20;
-
-/// Fields of how a response is framed, which connection it travels on, or
-/// which bytes of which representation it holds: the host's alone. In lower case
-/// and in order.
-const HOST_FIELDS: [&str; 15] = [
-    "accept-ranges",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-range",
-    "date",
-    "etag",
-    "keep-alive",
-    "last-modified",
-    "proxy-connection",
-    "server",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// The rule of the contract that a decision breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -267,13 +236,12 @@ fn check_fields(fields: Vec<Field>, location: Location) -> Result<Fields, Refusa
         .into_iter()
         .map(|field| {
             let Field { name, value } = field;
-            let lower = name.to_ascii_lowercase();
             if !is_token(&name) {
                 Err(Refusal::FieldName(name.into()))
             } else if value.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()) {
                 Err(Refusal::FieldValue(name.into()))
-            } else if HOST_FIELDS.binary_search(&lower.as_str()).is_ok()
-                || lower == "location" && location == Location::Refused
+            } else if is_host_field(&name)
+                || location == Location::Refused && name.eq_ignore_ascii_case("location")
             {
                 Err(Refusal::HostField(name.into()))
             } else {

@@ -1,8 +1,10 @@
 //! Each rule of the contract, broken and kept.
 
+use innkeeper_guest::contract::HOST_FIELDS;
+
 use super::{
-    Candidate, Decision, Field, Fields, HOST_FIELDS, Refusal, Unchecked, UncheckedCandidate,
-    UncheckedPage, UncheckedRedirect, is_location,
+    Candidate, Decision, Field, Fields, Refusal, Unchecked, UncheckedCandidate, UncheckedPage,
+    UncheckedRedirect, is_location,
 };
 
 fn field(name: &str, value: &str) -> Field {
