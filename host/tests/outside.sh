@@ -32,6 +32,11 @@ echo written >"$site/written.txt"
 
 python3 -B "$repository/host/tests/outside/site.py" "$site"
 
+# Bash stops for a command that fails, but not for one behind `!` that does not.
+fails() {
+    if "$@"; then return 1; fi
+}
+
 . "$repository/host/tests/outside/tls.sh"
 "$program" "$site" --listing --listen 127.0.0.1:0 --http2-prior-knowledge --listen-tls 127.0.0.1:0 \
     --tls-certificate "$tls/chain.pem" --tls-key "$tls/leaf.key" \

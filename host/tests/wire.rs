@@ -249,7 +249,7 @@ impl<'a> Conversation<'a> {
     fn check_reply(&self, reply: &Reply, mut at: usize, place: &str, is_http1: bool) -> usize {
         let mut expected = 0;
         let mut more = false;
-        check_every_answer(reply, place, self.name.starts_with("wire/"));
+        check_every_answer(reply, place, !self.name.starts_with("wire_policy/"));
         while let Some((_, line)) = self.lines.get(at) {
             at += 1;
             match line.strip_prefix('<').map(str::trim_start) {

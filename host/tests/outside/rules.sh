@@ -37,11 +37,6 @@ SCRIPT
     [ -n "$url" ] || { cat "$work/rules-errors.log"; exit 1; }
 }
 
-# Bash stops for a command that fails, but not for one behind `!` that does not.
-fails() {
-    if "$@"; then return 1; fi
-}
-
 curl-rules() {
     local got
     got() { curl -sS -o body -w '%{http_code} %{redirect_url}' "$@"; }
