@@ -6,27 +6,19 @@
 //! because a shared machine is not equally fast for long.
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::keep;
+use support::{FACTS, LINES, keep, median};
 
-use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest};
+use innkeeper::guest::{DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
 
 #[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod support;
 
-const LINES: [&[u8]; 4] = [
-    b"GET / HTTP/1.1",
-    b"GET /style.css?v=1 HTTP/1.1",
-    b"GET /notes/2026/caf%C3%A9/ HTTP/1.1",
-    b"GET /a/b/../c/./d/e.html HTTP/1.1",
-];
 const ROUNDS: usize = 51;
 const CALLS: u32 = 2_000;
-const FACTS: Facts<'static> = Facts::plain(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 fn main() {
     let engine = Arc::new(Engine::new(GuestLimits::default(), 1).expect("an engine"));
@@ -65,15 +57,15 @@ fn main() {
         decide.push(sums[1] / CALLS);
         dropped.push(sums[2] / CALLS);
     }
-    let native = median(native);
+    let native = median(&native);
     println!("{ROUNDS} rounds of {CALLS} calls; medians of the rounds\n");
     let figures = [
         ("native call", native),
-        ("recalled", median(recalled)),
-        ("fresh instance", median(fresh)),
-        ("  instantiate", median(instantiate)),
-        ("  call", median(decide)),
-        ("  drop", median(dropped)),
+        ("recalled", median(&recalled)),
+        ("fresh instance", median(&fresh)),
+        ("  instantiate", median(&instantiate)),
+        ("  call", median(&decide)),
+        ("  drop", median(&dropped)),
     ];
     for (name, time) in figures {
         let ratio = time.as_secs_f64() / native.as_secs_f64();
@@ -93,9 +85,4 @@ fn time(mut call: impl FnMut(&'static [u8])) -> Duration {
         call(black_box(LINES[number as usize % LINES.len()]));
     }
     began.elapsed() / CALLS
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }

@@ -50,7 +50,9 @@ class Server:
         )
         self.port = self.admin = None
         wanted = "administration at" if "--admin" in arguments else "listening on"
+        said = []
         for line in self.process.stderr:
+            said.append(line)
             if match := re.search(r"listening on http://127.0.0.1:(\d+)", line):
                 self.port = int(match[1])
             if match := re.search(r"administration at (http://\S+)", line):
@@ -58,7 +60,7 @@ class Server:
             if wanted in line:
                 break
         else:
-            sys.exit(f"{program} does not start")
+            sys.exit(f"{program} does not start: {''.join(said)}")
         # What else it says is read, so that it never waits for that.
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
 

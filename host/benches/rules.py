@@ -15,16 +15,15 @@ response. With --base, another binary to compare the size with. Needs Linux, Pyt
 import argparse
 import re
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
+import operations
 import raw
 
 SCRIPTS = Path(__file__).parent / "servers" / "wrk"
@@ -37,26 +36,11 @@ GOALS = {
 }
 
 
-class Server:
-    """innkeeper, until it is stopped."""
-
+class Server(operations.Server):
     def __init__(self, program, site, cache):
-        command = [program, str(site), "--listen", "127.0.0.1:0", "--workers", "1",
-                   "--access-log", "off", "--code-cache", str(cache)]
         self.began = time.monotonic()
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        said = []
-        for line in self.process.stderr:
-            said.append(line)
-            if match := re.search(r"listening on http://127.0.0.1:(\d+)", line):
-                self.port = int(match[1])
-                break
-        else:
-            sys.exit(f"{program} does not start: {''.join(said)}")
-        # What else it says is read, so that it never waits for that.
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        super().__init__(program, site, ["--workers", "1", "--access-log", "off",
+                                         "--code-cache", str(cache)])
 
     def cpu_seconds(self):
         """Of all its threads, to the nanosecond."""
@@ -69,10 +53,6 @@ class Server:
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n".encode())
             response = b"".join(iter(lambda: client.recv(1 << 16), b""))
         return response.split(b"\r\n\r\n")[0].decode()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait()
 
 
 def load(server, seconds, script, argument):
@@ -183,7 +163,11 @@ def main():
     program = str(Path(arguments.program).resolve())
     rows = []
 
-    def tell(figure, unit, values):
+    def tell(figure, unit, values, more=()):
+        """Prints a figure and keeps its rounds, each with more columns if there are some."""
+        more = more or [{}] * len(values)
+        rows.extend({"figure": figure, "round": number, **columns, "value": value}
+                    for number, (value, columns) in enumerate(zip(values, more), 1))
         median, goal = statistics.median(values), GOALS[figure]
         note = "" if median <= goal else " MISSED"
         print(f"{figure:24} {median:8.3f} {unit:5} from {min(values):.3f} to {max(values):.3f}, "
@@ -203,22 +187,15 @@ def main():
             found = compared(
                 program, cache, (plain, other), script, arguments.rounds, arguments.seconds
             )
-            for number, (default, rules) in enumerate(found, 1):
-                rows.append({"figure": figure, "round": number, "default_us": default,
-                             "rules_us": rules, "value": rules / default})
-            tell(figure, "x", [rules / default for default, rules in found])
+            tell(figure, "x", [rules / default for default, rules in found],
+                 [{"default_us": default, "rules_us": rules} for default, rules in found])
         for count in (10, 1000):
-            figure = f"save, {count} redirects"
             found = saved(program, cache, site(folder, f"save-{count}", count), count, arguments.times)
-            rows += [{"figure": figure, "round": n, "value": ms} for n, ms in enumerate(found, 1)]
-            tell(figure, "ms", found)
+            tell(f"save, {count} redirects", "ms", found)
         found = starts(program, cache, site(folder, "start", 10_000), arguments.times)
-        figure = "start, 10000 redirects"
-        rows += [{"figure": figure, "round": n, "value": ms} for n, ms in enumerate(found, 1)]
-        tell(figure, "ms", found)
+        tell("start, 10000 redirects", "ms", found)
     if arguments.base:
         grown = (Path(program).stat().st_size - arguments.base.stat().st_size) / 1024
-        rows.append({"figure": "size", "round": 1, "value": grown})
         tell("size", "KiB", [grown])
     if arguments.out:
         raw.write(arguments.out, rows)

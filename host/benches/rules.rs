@@ -7,48 +7,37 @@
 //! rounds are interleaved, because a shared machine is not equally fast for long.
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use innkeeper_guest::rules::table::{FieldChange, Header, Place, Route, Table};
+use innkeeper_guest::rules::{Table, headers_file, redirects_file};
 use serde_json::json;
-use support::keep;
+use support::{FACTS, LINES, keep, median};
 
-use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest, RULES_GUEST};
+use innkeeper::guest::{DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest, RULES_GUEST};
 
 #[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod support;
 
-const LINES: [&[u8]; 4] = [
-    b"GET / HTTP/1.1",
-    b"GET /style.css?v=1 HTTP/1.1",
-    b"GET /notes/2026/caf%C3%A9/ HTTP/1.1",
-    b"GET /a/b/../c/./d/e.html HTTP/1.1",
-];
 const ROUNDS: usize = 51;
 const CALLS: u32 = 1_000;
-const FACTS: Facts<'static> = Facts::plain(IpAddr::V4(Ipv4Addr::LOCALHOST));
-/// What fields and redirects of a table are about: eight of ten are plain paths.
-const KINDS: usize = 10;
 
 /// A guest, and what its lines took in each round.
 struct Subject {
     name: &'static str,
     guest: Arc<LoadedGuest>,
-    lines: Vec<Vec<u8>>,
+    lines: &'static [&'static [u8]],
     recalled: Vec<Duration>,
     fresh: Vec<Duration>,
 }
 
 impl Subject {
-    fn new(name: &'static str, guest: LoadedGuest, lines: &[&[u8]]) -> Subject {
-        let lines = lines.iter().map(|line| line.to_vec()).collect();
+    fn new(name: &'static str, guest: LoadedGuest, lines: &'static [&'static [u8]]) -> Subject {
         Subject { name, guest: Arc::new(guest), lines, recalled: Vec::new(), fresh: Vec::new() }
     }
 
-    fn line(&self, call: u32) -> &[u8] {
-        &self.lines[call as usize % self.lines.len()]
+    fn line(&self, call: u32) -> &'static [u8] {
+        self.lines[call as usize % self.lines.len()]
     }
 }
 
@@ -92,44 +81,22 @@ fn main() {
     report(&subjects);
 }
 
-/// A table of redirects and of fields for some paths.
+/// A table of redirects, of which eight of ten are plain paths, and of fields for some paths.
 fn table(redirects: usize, headers: usize) -> Table {
-    let route = |number: usize| {
-        let (from, to) = match number % KINDS {
-            8 => (format!("/section-{number}/:year/:slug"), "/archive/:year/:slug".to_owned()),
-            9 => (format!("/tree-{number}/*"), "/moved/:splat".to_owned()),
-            _ => (format!("/old/page-{number}.html"), format!("/new/page-{number}")),
-        };
-        Route {
-            place: place(number),
-            scheme: None,
-            host: None,
-            from,
-            query: Vec::new(),
-            conditions: Vec::new(),
-            to,
-            status: 301,
-            force: false,
-        }
+    let route = |number: usize| match number % 10 {
+        8 => format!("/section-{number}/:year/:slug /archive/:year/:slug\n"),
+        9 => format!("/tree-{number}/* /moved/:splat\n"),
+        _ => format!("/old/page-{number}.html /new/page-{number}\n"),
     };
-    let header = |number: usize| Header {
-        place: place(number),
-        scheme: None,
-        host: None,
-        pattern: format!("/part-{number}/*"),
-        changes: vec![FieldChange::Add { name: "X-Part".to_owned(), value: number.to_string() }],
-        always: false,
-    };
+    let header = |number: usize| format!("/part-{number}/*\n  X-Part: {number}\n");
+    let routes: String = (0..redirects).map(route).collect();
+    let headers: String = (0..headers).map(header).collect();
     Table {
-        sources: vec!["rules".to_owned()],
-        routes: (0..redirects).map(route).collect(),
-        headers: (0..headers).map(header).collect(),
+        sources: vec!["_redirects".to_owned(), "_headers".to_owned()],
+        routes: redirects_file::parse(routes.as_bytes(), 0).expect("redirects"),
+        headers: headers_file::parse(headers.as_bytes(), 1).expect("fields"),
         ..Table::default()
     }
-}
-
-fn place(number: usize) -> Place {
-    Place { source: 0, line: u32::try_from(number).expect("a few thousand") + 1 }
 }
 
 fn report(subjects: &[Subject]) {
@@ -153,10 +120,4 @@ fn report(subjects: &[Subject]) {
         }
     }
     keep("rule-decisions", &["what", "guest", "rounds", "calls", "median_ns"], &samples);
-}
-
-fn median(times: &[Duration]) -> Duration {
-    let mut times = times.to_vec();
-    times.sort();
-    times[times.len() / 2]
 }

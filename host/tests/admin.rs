@@ -15,11 +15,9 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
-use crate::fixture::{Client, Reply, site};
-use crate::running::{PROGRAM, Program, serving, until};
+use crate::fixture::{Client, Reply, replace, site};
+use crate::running::{PROGRAM, Program, TOKEN, serving, until};
 use crate::wat_guest::{decides_nonsense, module, replying, replying_at_length};
-
-const TOKEN: &str = "a-token-of-the-tests";
 
 /// A running server with an administration at an address.
 struct Place {
@@ -506,13 +504,6 @@ fn with_file(guest: &[u8], arguments: &[&str]) -> (TempDir, PathBuf, Place) {
     let flags = [&["--guest", file.to_str().unwrap(), "-v"], arguments].concat();
     let place = Place::new(&flags);
     (folder, file, place)
-}
-
-/// Puts another file in its place, in one step.
-fn replace(file: &std::path::Path, content: &[u8]) {
-    let next = file.with_extension("next");
-    fs::write(&next, content).unwrap();
-    fs::rename(next, file).unwrap();
 }
 
 /// Does what changes a file and not its content. Each is noticed.

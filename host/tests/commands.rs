@@ -13,25 +13,13 @@ use innkeeper_guest::basic_auth::users::{User, Users};
 use tempfile::TempDir;
 
 use crate::fixture::{default_guest, site};
-use crate::running::{PROGRAM, Program, serving, workspace};
+use crate::running::{Ended, PROGRAM, Program, serving, workspace};
 use crate::wat_guest::{
     configurable, decides_nonsense, module, redirecting, replying, replying_with,
 };
 
-/// What a command ended with.
-struct Ended {
-    code: i32,
-    out: String,
-    errors: String,
-}
-
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
-    let output = Command::new(PROGRAM).args(arguments).current_dir(folder).output().unwrap();
-    Ended {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        errors: String::from_utf8(output.stderr).unwrap(),
-    }
+    Command::new(PROGRAM).args(arguments).current_dir(folder).output().unwrap().into()
 }
 
 /// A folder with `default.wasm`, which is the default guest, and these files.
@@ -477,12 +465,7 @@ fn password_makes_the_line_of_a_user() {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // It may have ended without reading.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        Ended {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            errors: String::from_utf8(output.stderr).unwrap(),
-        }
+        Ended::from(child.wait_with_output().unwrap())
     };
     let ended = run(&["alice"], "open sesame\n");
     assert_eq!((ended.code, ended.errors.as_str()), (0, ""));

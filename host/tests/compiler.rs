@@ -13,10 +13,8 @@ use tempfile::TempDir;
 
 use crate::faulty_calls::start_with;
 use crate::fixture::{Client, Reply, site};
-use crate::running::{PROGRAM, Program, serving, until};
+use crate::running::{PROGRAM, Program, TOKEN, begin_change, serving, until};
 use crate::wat_guest::{configurable, module, quadratic, replying};
-
-const TOKEN: &str = "a-token-of-the-tests";
 
 /// More than anybody waits for.
 const FOREVER: usize = 6_000;
@@ -46,13 +44,8 @@ impl Place {
 
     /// Begins to hand over a guest, and waits for nothing.
     fn send(&self, line: &str, guest: &[u8]) -> Client {
-        let mut client = Client::connect(self.admin);
+        let mut client = begin_change(self.admin, line, guest.len());
         client.socket().set_read_timeout(Some(Duration::from_secs(120))).unwrap();
-        client.send(format!(
-            "{line} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
-             Content-Length: {}\r\n\r\n",
-            guest.len()
-        ));
         client.send_if_open(guest);
         client
     }

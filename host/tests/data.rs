@@ -3,16 +3,15 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::PathBuf;
 
 use innkeeper::guest::{Digest, Identity};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::fixture::{Client, Reply, site};
-use crate::running::{PROGRAM, Program, serving, told};
+use crate::fixture::{Client, Reply, replace, site};
+use crate::running::{Ended, Program, TOKEN, begin_change, run, serving, told};
 use crate::wat_guest::{configurable, replying};
 
 /// A guest that replies with its data. It refuses data that begins with `!`, and fails where the
@@ -85,20 +84,13 @@ impl Place {
     }
 }
 
-const TOKEN: &str = "a-token-of-the-tests";
-
 struct Admin {
     address: SocketAddr,
 }
 
 impl Admin {
     fn change(&self, line: &str, body: &[u8]) -> (u16, Value) {
-        let mut client = Client::connect(self.address);
-        client.send(format!(
-            "{line} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
-             Content-Length: {}\r\n\r\n",
-            body.len()
-        ));
+        let mut client = begin_change(self.address, line, body.len());
         client.send_if_open(body);
         let reply: Reply = client.reply();
         (reply.status(), serde_json::from_str(reply.text()).unwrap())
@@ -107,13 +99,6 @@ impl Admin {
     fn status(&self) -> Value {
         serde_json::from_str(&told(self.address, "/status")).unwrap()
     }
-}
-
-/// Puts another file in the place of this one, in one step.
-fn replace(file: &Path, content: &[u8]) {
-    let next = file.with_extension("next");
-    fs::write(&next, content).unwrap();
-    fs::rename(next, file).unwrap();
 }
 
 fn digest(guest: &[u8], data: &[u8]) -> Digest {
@@ -359,28 +344,11 @@ fn data_that_is_too_large_is_refused_before_it_is_sent() {
     let token = place.token();
     let (_program, admin) = place.serve_with_admin(&["--admin-token-file", &token]);
     for line in ["PUT /guest/data", "POST /check/data"] {
-        let mut client = Client::connect(admin.address);
-        client.send(format!(
-            "{line} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
-             Content-Length: {}\r\n\r\n",
-            (64 << 20) + 1
-        ));
-        let reply = client.reply();
+        let reply = begin_change(admin.address, line, (64 << 20) + 1).reply();
         assert_eq!(reply.status(), 413);
         assert!(reply.text().contains("data-too-large"), "{}", reply.text());
     }
     assert_eq!(admin.change("GET /guest/data", b"").0, 405);
-}
-
-/// A command, in the folder of a place.
-fn run(place: &Place, arguments: &[&str]) -> Output {
-    let mut command = Command::new(PROGRAM);
-    command.current_dir(place.folder.path()).args(arguments);
-    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 #[test]
@@ -393,6 +361,7 @@ fn commands_take_data() {
     .unwrap();
     fs::write(place.path("bad.toml"), "!").unwrap();
     const DATA: [&str; 2] = ["--data", "redirects.toml"];
+    let folder = place.folder.path();
     let digest = digest(&echo(), b"one");
     for (arguments, told) in [
         (&["test", "policy.wasm", "cases.toml"][..], "1 of 1 cases passed".to_owned()),
@@ -418,21 +387,26 @@ fn commands_take_data() {
             "data = \"redirects.toml\"".to_owned(),
         ),
     ] {
-        let output = run(&place, &[arguments, &DATA].concat());
-        let out = text(&output.stdout);
-        assert!(output.status.success(), "{arguments:?}: {out}{}", text(&output.stderr));
+        let Ended { code, out, errors } = run(folder, &[arguments, &DATA].concat());
+        assert_eq!(code, 0, "{arguments:?}: {out}{errors}");
         assert!(out.contains(&told), "{arguments:?}: {told:?} is not in {out}");
         if arguments.contains(&"--print-config") {
             continue;
         }
-        let output = run(&place, &[arguments, &["--data", "bad.toml"]].concat());
-        let err = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        assert!(err.contains(SENTENCE) && err.contains("bad.toml"), "{arguments:?}: {err}");
-        let output = run(&place, &[arguments, &["--data", "none.toml"]].concat());
-        let err = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        assert!(err.contains("cannot read the guest's data none.toml: No such file"), "{err}");
+        let Ended { code, errors, .. } =
+            run(folder, &[arguments, &["--data", "bad.toml"]].concat());
+        assert_eq!(code, 1, "{arguments:?}");
+        assert!(
+            errors.contains(SENTENCE) && errors.contains("bad.toml"),
+            "{arguments:?}: {errors}"
+        );
+        let Ended { code, errors, .. } =
+            run(folder, &[arguments, &["--data", "none.toml"]].concat());
+        assert_eq!(code, 1, "{arguments:?}");
+        assert!(
+            errors.contains("cannot read the guest's data none.toml: No such file"),
+            "{errors}"
+        );
     }
 }
 
@@ -446,16 +420,16 @@ fn data_without_a_guest_is_an_error() {
         &["check"],
         &["explain", "GET / HTTP/1.1", "--root", "root"],
     ] {
-        let output = run(&place, &[arguments, &["--data", "redirects.toml"]].concat());
-        let err = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {err}");
-        assert!(err.contains(NEEDS), "{arguments:?}: {err}");
+        let arguments = [arguments, &["--data", "redirects.toml"]].concat();
+        let Ended { code, errors, .. } = run(place.folder.path(), &arguments);
+        assert_eq!(code, 1, "{arguments:?}: {errors}");
+        assert!(errors.contains(NEEDS), "{arguments:?}: {errors}");
     }
     // And one for a guest that does not read it.
-    let output = run(&place, &["check", "policy.wasm", "--data", "redirects.toml"]);
-    let err = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(err.contains("the guest takes no data"), "{err}");
+    let arguments = ["check", "policy.wasm", "--data", "redirects.toml"];
+    let Ended { code, errors, .. } = run(place.folder.path(), &arguments);
+    assert_eq!(code, 1);
+    assert!(errors.contains("the guest takes no data"), "{errors}");
 }
 
 #[test]

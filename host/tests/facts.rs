@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::num::NonZeroU16;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +9,7 @@ use innkeeper::clients::{Clients, Proxies};
 use innkeeper::guest::{Ambient, ClientBuckets, LoadedGuest, StatedFacts};
 
 use crate::fixture::{Setup, engine, site};
-use crate::running::{PROGRAM, Program, serving};
+use crate::running::{Ended, Program, run, serving};
 use crate::wat_guest::telling;
 
 fn load(interests: &[&str]) -> Arc<LoadedGuest> {
@@ -146,9 +145,8 @@ fn explain_and_test_state_time_and_bucket() {
     fs::write(folder.path().join("guest.wasm"), telling(&[":time/60", ":client-bucket/5"]))
         .unwrap();
     let run = |arguments: &[&str]| {
-        let mut command = Command::new(PROGRAM);
-        let output = command.args(arguments).current_dir(folder.path()).output().unwrap();
-        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+        let Ended { code, out, errors } = run(folder.path(), arguments);
+        (code, out + &errors)
     };
     let explain = |line: &str, facts: &[&str]| {
         let facts = facts.iter().flat_map(|fact| ["--fact", fact]);
@@ -156,7 +154,7 @@ fn explain_and_test_state_time_and_bucket() {
         run(&start.into_iter().chain(facts).collect::<Vec<_>>())
     };
     let (code, text) = explain("GET /x0 HTTP/1.1", &["time/60=7200"]);
-    assert!(code == Some(0) && text.contains("reply 200 \"7200\""), "{text}");
+    assert!(code == 0 && text.contains("reply 200 \"7200\""), "{text}");
     assert!(text.contains("http/1.1, http, time/60 7200"), "{text}");
     let (_, text) = explain("GET /x0 HTTP/1.1", &[":time/3600=7200"]);
     assert!(text.contains("reply 200 \"7200\""), "{text}");
@@ -176,7 +174,7 @@ fn explain_and_test_state_time_and_bucket() {
         (&["time/60=60", "time/3600=7200"], "`:time/60` and `:time/3600` state two times"),
     ] {
         let (code, text) = explain("GET /x0 HTTP/1.1", facts);
-        assert!(code != Some(0) && text.contains(error), "{facts:?}: {text}");
+        assert!(code != 0 && text.contains(error), "{facts:?}: {text}");
     }
     fs::write(
         folder.path().join("cases.toml"),
@@ -189,5 +187,5 @@ fn explain_and_test_state_time_and_bucket() {
     )
     .unwrap();
     let (code, text) = run(&["test", "guest.wasm", "cases.toml"]);
-    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(code, 0, "{text}");
 }

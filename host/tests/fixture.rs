@@ -72,6 +72,13 @@ pub fn write(path: &Path, content: &[u8]) {
     fs::write(path, content).unwrap();
 }
 
+/// Puts another file in the place of this one, in one step.
+pub fn replace(file: &Path, content: &[u8]) {
+    let next = file.with_extension("next");
+    fs::write(&next, content).unwrap();
+    fs::rename(next, file).unwrap();
+}
+
 /// A server that runs until it is dropped.
 pub struct TestServer {
     pub address: SocketAddr,

@@ -3,21 +3,18 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::fixture::{Reply, write};
-use crate::running::{PROGRAM, Program, serving};
+use crate::running::{Ended, Program, run, serving};
 
 /// A site with two pages, an asset and files of rules.
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let pages = [("root/index.html", "home"), ("root/about.html", "about"), ("root/app.js", "js")];
     for (path, content) in pages.iter().chain(files) {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        write(&path, content.as_bytes());
+        write(&folder.path().join(path), content.as_bytes());
     }
     folder
 }
@@ -35,17 +32,6 @@ fn ask(program: &Program, request: &str) -> Reply {
     let mut client = program.client();
     client.send(format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes());
     client.reply()
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(PROGRAM)
-        .args(arguments)
-        .current_dir(folder)
-        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 #[test]
@@ -112,10 +98,7 @@ fn each_flag_does_what_it_says() {
     ] {
         let program = serve(&folder, flags);
         for (request, status, field, body) in asked {
-            let mut client = program.client();
-            let (line, fields) = request.split_once('\n').unwrap_or((request, "X: y"));
-            client.send(format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n").as_bytes());
-            let reply = client.reply();
+            let reply = ask(&program, request);
             assert_eq!(reply.status(), *status, "{flags:?}: {request}");
             if let Some((name, value)) = field.split_once(": ") {
                 assert_eq!(reply.field(name), Some(value), "{flags:?}: {request}");
@@ -138,8 +121,8 @@ fn wrong_flags_say_what_to_write() {
         (&["--rules", "none.toml"], "cannot read none.toml"),
         (&["--guest", "guest.wasm", "--spa"], "--guest guest.wasm and --spa exclude each other"),
     ] {
-        let (code, _, errors) =
-            run(folder.path(), &[&["root", "--listen", "127.0.0.1:0"], flags].concat());
+        let arguments = [&["root", "--listen", "127.0.0.1:0"], flags].concat();
+        let Ended { code, errors, .. } = run(folder.path(), &arguments);
         assert!(code != 0 && errors.contains(told), "{flags:?}: {errors}");
     }
 }
@@ -190,7 +173,7 @@ fn commands_work_on_rules() {
                  decision.redirect = { status = 302, location = '/b' }\n";
     let folder = folder(&[("rules.toml", rules)]);
     let with = |arguments: &[&str]| {
-        let (code, out, errors) = run(folder.path(), arguments);
+        let Ended { code, out, errors } = run(folder.path(), arguments);
         assert_eq!((code, errors.as_str()), (0, ""), "{arguments:?}: {out}");
         out
     };
@@ -211,7 +194,8 @@ fn new_from_rules_writes_the_table_in_rust_and_its_cases() {
     let rules = "redirect = ['/a /b 302!']\nheader = ['/*: X-A: \"1\"']\n\n[[case]]\n\
                  line = 'GET /a HTTP/1.1'\ndecision.redirect = { status = 302, location = '/b' }\n";
     let folder = folder(&[("rules.toml", rules), ("none.toml", "spa = true\n")]);
-    let (code, _, errors) = run(folder.path(), &["new", "mine", "--from-rules", "rules.toml"]);
+    let Ended { code, errors, .. } =
+        run(folder.path(), &["new", "mine", "--from-rules", "rules.toml"]);
     assert_eq!((code, errors.as_str()), (0, ""));
     let read = |name: &str| fs::read_to_string(folder.path().join("mine").join(name)).unwrap();
     let table = read("src/rules.rs");
@@ -219,6 +203,7 @@ fn new_from_rules_writes_the_table_in_rust_and_its_cases() {
     assert!(table.contains("value: \"\\\"1\\\"\".to_owned()"), "{table}");
     assert!(read("src/lib.rs").contains("innkeeper_guest::export!(ByRules, configurable);"));
     assert!(read("cases.toml").starts_with("[[case]]"), "{}", read("cases.toml"));
-    let (code, _, errors) = run(folder.path(), &["new", "other", "--from-rules", "none.toml"]);
+    let Ended { code, errors, .. } =
+        run(folder.path(), &["new", "other", "--from-rules", "none.toml"]);
     assert!(code == 1 && errors.contains("has no cases"), "{errors}");
 }

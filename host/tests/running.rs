@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,6 +40,44 @@ pub fn told(admin: SocketAddr, path: &str) -> String {
     let mut client = Client::connect(admin);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     client.reply().text().to_owned()
+}
+
+/// What changes of an administration need.
+pub const TOKEN: &str = "a-token-of-the-tests";
+
+/// A client that has begun a change, whose body has this length.
+pub fn begin_change(admin: SocketAddr, line: &str, length: usize) -> Client {
+    let mut client = Client::connect(admin);
+    client.send(format!(
+        "{line} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
+         Content-Length: {length}\r\n\r\n"
+    ));
+    client
+}
+
+/// What a command ended with.
+pub struct Ended {
+    pub code: i32,
+    pub out: String,
+    pub errors: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Ended {
+        Ended {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            errors: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// Runs the program with these arguments in a folder, until it ends. What it compiles is kept with
+/// what other tests compile.
+pub fn run(folder: &Path, arguments: &[&str]) -> Ended {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).current_dir(folder);
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).output().unwrap().into()
 }
 
 /// Waits until this holds: an answer is there a moment before it is counted.

@@ -2,12 +2,29 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime};
+
+use innkeeper::guest::Facts;
+
+/// Requests that decisions are measured with.
+pub(crate) const LINES: [&[u8]; 4] = [
+    b"GET / HTTP/1.1",
+    b"GET /style.css?v=1 HTTP/1.1",
+    b"GET /notes/2026/caf%C3%A9/ HTTP/1.1",
+    b"GET /a/b/../c/./d/e.html HTTP/1.1",
+];
+pub(crate) const FACTS: Facts<'static> = Facts::plain(IpAddr::V4(Ipv4Addr::LOCALHOST));
+
+pub(crate) fn median(times: &[Duration]) -> Duration {
+    let mut times = times.to_vec();
+    times.sort();
+    times[times.len() / 2]
+}
 
 /// How long a benchmark waits for the server to say something.
 const PATIENCE: Duration = Duration::from_secs(60);
