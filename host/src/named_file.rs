@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, OFlags, access};
 
+use crate::file_watch::stamp_of;
 use crate::sandbox::opener::{self, How};
 
 /// Links that are followed, as in Linux (path_resolution(7)).
@@ -28,6 +29,8 @@ pub enum NamedFileError {
     TooLarge(u64),
     /// It is no text.
     NoText,
+    /// It changed while it was read.
+    Changed,
 }
 
 impl NamedFileError {
@@ -37,7 +40,20 @@ impl NamedFileError {
             NamedFileError::Io(error) => error.kind(),
             NamedFileError::NoFile(_) | NamedFileError::NoText => io::ErrorKind::InvalidInput,
             NamedFileError::TooLarge(_) => io::ErrorKind::FileTooLarge,
+            NamedFileError::Changed => io::ErrorKind::ResourceBusy,
         }
+    }
+
+    /// The error of a file that the server reads, with what to do about it.
+    pub fn with_advice(&self) -> impl fmt::Display + '_ {
+        fmt::from_fn(|f| match self.kind() {
+            io::ErrorKind::PermissionDenied => write!(
+                f,
+                "{self}; the server's user must be able to read it, and to pass all folders on \
+                 its path"
+            ),
+            _ => self.fmt(f),
+        })
     }
 }
 
@@ -51,6 +67,9 @@ impl fmt::Display for NamedFileError {
             }
             NamedFileError::TooLarge(limit) => write!(f, "it is larger than {} KiB", limit >> 10),
             NamedFileError::NoText => f.write_str("it is not text in UTF-8"),
+            NamedFileError::Changed => {
+                f.write_str("it changed while it was read; rename a finished file over it")
+            }
         }
     }
 }
@@ -82,7 +101,18 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, NamedFileError> {
     read_all(&open(path)?.0, limit)
 }
 
-/// The same of one that is text.
+/// The same of one that may be replaced meanwhile. Written in place, half of what is read may be of
+/// the one and half of the other, and could pass for either.
+pub fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>, NamedFileError> {
+    let (file, before) = open(path)?;
+    let bytes = read_all(&file, limit)?;
+    match stamp_of(&before) == stamp_of(&file.metadata()?) {
+        true => Ok(bytes),
+        false => Err(NamedFileError::Changed),
+    }
+}
+
+/// Reads a file of at most `limit` bytes that is text.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, NamedFileError> {
     String::from_utf8(read(path, limit)?).map_err(|_| NamedFileError::NoText)
 }

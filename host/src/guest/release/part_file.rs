@@ -1,10 +1,8 @@
 //! Reads the file of a guest, or that of its data: once, and as a whole.
 
 use std::fmt;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::file_watch::stamp_of;
 use crate::guest::runtime::compile_job::MAX_DATA_BYTES;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::named_file::{self, NamedFileError};
@@ -26,16 +24,7 @@ pub struct NamedPartError {
     /// Its path.
     pub path: PathBuf,
     /// What is wrong.
-    pub problem: NamedPartProblem,
-}
-
-/// What is wrong with a file of a guest.
-#[derive(Debug)]
-pub enum NamedPartProblem {
-    /// Its bytes cannot be read.
-    File(NamedFileError),
-    /// It changed while it was read.
-    Changed,
+    pub problem: NamedFileError,
 }
 
 impl fmt::Display for NamedPartError {
@@ -44,18 +33,7 @@ impl fmt::Display for NamedPartError {
             Part::Guest => "the guest",
             Part::Data => "the guest's data",
         };
-        write!(f, "cannot read {what} {}: ", self.path.display())?;
-        match &self.problem {
-            NamedPartProblem::File(error) if error.kind() == ErrorKind::PermissionDenied => write!(
-                f,
-                "{error}; the server's user must be able to read it, and to pass all folders on \
-                 its path"
-            ),
-            NamedPartProblem::File(error) => error.fmt(f),
-            NamedPartProblem::Changed => {
-                f.write_str("it changed while it was read; rename a finished file over it")
-            }
-        }
+        write!(f, "cannot read {what} {}: {}", self.path.display(), self.problem.with_advice())
     }
 }
 
@@ -72,21 +50,16 @@ pub fn read_data(path: &Path) -> Result<Vec<u8>, NamedPartError> {
 }
 
 fn read(part: Part, path: &Path, limit: u64) -> Result<Vec<u8>, NamedPartError> {
-    let error = |problem| NamedPartError { part, path: path.to_owned(), problem };
-    let cannot = |cause: NamedFileError| error(NamedPartProblem::File(cause));
-    let (file, metadata) = named_file::open(path).map_err(cannot)?;
-    let bytes = named_file::read_all(&file, limit).map_err(cannot)?;
-    let after = file.metadata().map_err(|cause| cannot(cause.into()))?;
-    if stamp_of(&metadata) != stamp_of(&after) {
-        // A half of the one and a half of the other could pass for a guest.
-        return Err(error(NamedPartProblem::Changed));
-    }
-    Ok(bytes)
+    named_file::read_whole(path, limit).map_err(|problem| NamedPartError {
+        part,
+        path: path.to_owned(),
+        problem,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NamedPartProblem, read_guest};
+    use super::{NamedFileError, read_guest};
     use std::fs::File;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
@@ -115,7 +88,7 @@ mod tests {
             };
             done.store(true, Ordering::Relaxed);
             let error = noticed.expect_err("it changes all the time");
-            assert!(matches!(error.problem, NamedPartProblem::Changed), "{error}");
+            assert!(matches!(error.problem, NamedFileError::Changed), "{error}");
         });
     }
 }

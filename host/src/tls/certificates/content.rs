@@ -37,14 +37,9 @@ impl Content {
 
 /// Reads a file that may be replaced meanwhile.
 pub(super) fn read(role: FileRole, path: &Path) -> Result<Vec<u8>, CertificateError> {
-    let error = |problem| CertificateError { role, path: path.to_owned(), problem };
-    let cannot = |cause| error(Problem::File(cause));
-    let (file, metadata) = named_file::open(path).map_err(cannot)?;
-    let bytes = named_file::read_all(&file, MAX_BYTES).map_err(cannot)?;
-    let after = file.metadata().map_err(|cause| cannot(cause.into()))?;
-    // Written in place: half of it may be of the one and half of the other.
-    if metadata.len() != after.len() || metadata.modified().ok() != after.modified().ok() {
-        return Err(error(Problem::Changed));
-    }
-    Ok(bytes)
+    named_file::read_whole(path, MAX_BYTES).map_err(|error| CertificateError {
+        role,
+        path: path.to_owned(),
+        problem: Problem::File(error),
+    })
 }

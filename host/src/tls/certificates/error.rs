@@ -1,7 +1,6 @@
 //! Why a certificate is not used, and what to do about it.
 
 use std::fmt;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -37,8 +36,6 @@ pub enum FileRole {
 pub enum Problem {
     /// It cannot be read.
     File(NamedFileError),
-    /// It changed while it was read.
-    Changed,
     /// It has no bytes.
     Empty,
     /// It holds this in binary.
@@ -89,15 +86,18 @@ impl Problem {
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            Problem::Changed | Problem::Empty | Problem::MalformedPem(_) | Problem::KeyMismatch(_)
+            Problem::File(NamedFileError::Changed)
+                | Problem::Empty
+                | Problem::MalformedPem(_)
+                | Problem::KeyMismatch(_)
         )
     }
 
     /// Its code in the JSON of the administration.
     pub fn code(&self) -> &'static str {
         match self {
+            Problem::File(NamedFileError::Changed) => "changed",
             Problem::File(_) => "unreadable",
-            Problem::Changed => "changed",
             Problem::Empty => "empty",
             Problem::Binary(_) => "not-pem",
             Problem::NoPem => "not-pem",
@@ -138,15 +138,7 @@ impl fmt::Display for CertificateError {
         let path = path.display();
         write!(f, "cannot use the {} {path}: ", role.noun())?;
         match problem {
-            Problem::File(error) if error.kind() == ErrorKind::PermissionDenied => write!(
-                f,
-                "{error}; the server's user must be able to read it, and to pass all folders on \
-                 its path"
-            ),
-            Problem::File(error) => error.fmt(f),
-            Problem::Changed => {
-                f.write_str("it changed while it was read; rename a finished file over it")
-            }
+            Problem::File(error) => error.with_advice().fmt(f),
             Problem::Empty => f.write_str("it is empty"),
             Problem::Binary(binary) => write_conversion(f, *binary, *role, &path),
             Problem::NoPem => {
