@@ -145,14 +145,13 @@ impl Compiler {
         let of = (!self.keeps_functions && known.of.is_some() || task.data.is_some())
             .then(|| Digest::of(task.guest));
         let is_known = self.keeps_functions || known.of.is_some() && known.of == of;
-        let functions = known.functions.as_deref().filter(|_| is_known);
+        let functions = known.functions.as_deref().filter(|_| is_known).unwrap_or_default();
         let compiled = match &self.helpers {
             Some(helpers) if task.guest != DEFAULT_GUEST => {
-                self.in_helper(helpers, task, urgency, cancel, functions.unwrap_or_default())
+                self.in_helper(helpers, task, urgency, cancel, functions)
             }
             _ => {
-                let functions = functions.or(self.keeps_functions.then_some(&[]));
-                compile(&self.settings, &self.configuration, task, functions)
+                compile(&self.settings, &self.configuration, task, functions, self.keeps_functions)
                     .map_err(|error| bounded(error).into())
             }
         }?;

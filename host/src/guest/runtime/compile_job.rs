@@ -28,7 +28,7 @@ const CODE_PER_BYTE: u64 = 16;
 /// Bytes of machine code that each guest may have beyond that.
 const CODE_BYTES: u64 = 8 << 20;
 
-/// Bytes of compiled functions that `innkeeper dev` keeps for the next compilation.
+/// Bytes of compiled functions that are kept for the next compilation.
 pub(super) const MAX_FUNCTIONS_BYTES: u64 = 512 << 20;
 
 /// The most bytes of data for a guest: it is copied into its memory, of which there are 64 MiB.
@@ -100,12 +100,14 @@ pub(super) fn code_limit(guest_bytes: u64) -> u64 {
     CODE_BYTES.saturating_add(CODE_PER_BYTE.saturating_mul(guest_bytes))
 }
 
-/// Compiles in this process. `functions` are those that are known, if they are to be kept.
+/// Compiles in this process. `functions` are those that are known; the ones of a guest that is
+/// configured are wanted back whether or not `keeps_functions` says so.
 pub(super) fn compile(
     settings: &Settings,
     configuration: &ConfigureLimits,
     task: Task<'_>,
-    functions: Option<&[u8]>,
+    functions: &[u8],
+    keeps_functions: bool,
 ) -> Result<Compiled, JobError> {
     let Task { guest, data, product } = task;
     let component = component(guest).map_err(JobError::Form)?;
@@ -119,8 +121,8 @@ pub(super) fn compile(
         Configurable::No | Configurable::Done | Configurable::Yes(_) => {}
     }
     let is_configured = matches!(configurable, Configurable::Yes(_));
-    let keeps = is_configured || functions.is_some();
-    let cache = keeps.then(|| Arc::new(FunctionCache::recalled(functions.unwrap_or_default())));
+    let keeps = is_configured || keeps_functions;
+    let cache = keeps.then(|| Arc::new(FunctionCache::recalled(functions)));
     let component = match &cache {
         Some(cache) if is_configured => {
             Cow::Owned(configure(settings, configuration, &component, data, cache)?)
@@ -161,9 +163,8 @@ pub fn work(socket: UnixStream) -> io::Result<()> {
     }
     let (request, [guest, data, functions]) = opened.parts(&mut from).map_err(io::Error::other)?;
     let Request { settings, configuration, product, has_data, keeps_functions, .. } = request;
-    let known = (keeps_functions || !functions.is_empty()).then_some(&functions[..]);
     let task = Task { guest: &guest, data: has_data.then_some(&data[..]), product };
-    let work = || compile(&settings, &configuration, task, known);
+    let work = || compile(&settings, &configuration, task, &functions, keeps_functions);
     let limit = product_limit(guest.len() as u64, &configuration);
     let compiled = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(Compiled { product, .. })) if product.len() as u64 > limit => {

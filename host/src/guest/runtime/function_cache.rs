@@ -2,8 +2,9 @@
 //! edited policy in Python has other data and the same 20,000 functions, which take half
 //! a minute to compile.
 //!
-//! Only `innkeeper dev` uses this. A server compiles what it serves as a whole, so that
-//! it runs code which depends on nothing that was compiled before.
+//! `innkeeper dev` keeps them for each guest. A server keeps those of a guest that is configured, in
+//! memory, for the next data of the same guest. All else that it serves it compiles as a whole, so
+//! that it runs code which depends on nothing that was compiled before.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
