@@ -50,12 +50,13 @@ impl OwnType {
 
 /// The types of all extensions: the operator's before the others.
 #[derive(Clone, Debug, Default)]
-pub(super) struct MediaTypes(HashMap<String, &'static str>);
+pub(super) struct MediaTypes(HashMap<String, MediaType>);
 
 impl MediaTypes {
     /// Those with these of the operator. Of several for one extension the last one counts.
     pub(super) fn with(own: &[OwnType]) -> MediaTypes {
-        MediaTypes(own.iter().map(|own| (own.extension.clone(), own.name)).collect())
+        let resolved = |own: &OwnType| (own.extension.clone(), MediaType::named(own.name));
+        MediaTypes(own.iter().map(resolved).collect())
     }
 
     /// The type of the file with this path.
@@ -64,7 +65,7 @@ impl MediaTypes {
             return MediaType::of(path);
         }
         let own = extension(path).and_then(|name| self.0.get(&name.to_ascii_lowercase()));
-        own.map_or_else(|| MediaType::of(path), |name| MediaType::named(name))
+        own.copied().unwrap_or_else(|| MediaType::of(path))
     }
 }
 
