@@ -157,11 +157,13 @@ impl Gates {
         vary: &mut Vary<'t>,
         trace: &mut impl Trace,
     ) -> Option<Draft> {
-        if !self.by_referer.patterns.match_any(forms).is_empty() {
+        let by_referer = self.by_referer.patterns.match_any(forms);
+        if !by_referer.is_empty() {
             vary.add("referer");
         }
-        let is_let_in =
-            self.by_client.lets_in(ask, forms, trace) && self.by_referer.lets_in(ask, forms, trace);
+        let by_client = self.by_client.patterns.match_any(forms);
+        let is_let_in = self.by_client.lets_in(ask, &by_client, trace)
+            && self.by_referer.lets_in(ask, &by_referer, trace);
         (!is_let_in).then(|| Draft::Reply(Reply::text(403, *b"forbidden\n")))
     }
 
@@ -232,10 +234,11 @@ impl Access {
         })
     }
 
-    fn lets_in(&self, ask: &Ask<'_>, forms: &[String], trace: &mut impl Trace) -> bool {
+    /// Whether the rules that match the path, by their numbers in order, let the client in.
+    fn lets_in(&self, ask: &Ask<'_>, matched: &[usize], trace: &mut impl Trace) -> bool {
         // Each list that is about the path: its number, a rule of it, and whether the client is in.
         let mut lists: Vec<(u32, Place, bool)> = Vec::new();
-        for rule in self.patterns.match_any(forms).into_iter().filter_map(|at| self.rules.get(at)) {
+        for rule in matched.iter().filter_map(|&at| self.rules.get(at)) {
             let is_meant = rule.by.means(ask);
             if !rule.allow {
                 if is_meant {

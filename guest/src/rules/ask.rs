@@ -39,7 +39,8 @@ impl<'r> Ask<'r> {
             Err(Fault::NamesNothing) => (NO_PATH.to_owned(), true),
             Err(Fault::Escape) => return Err(default()),
         };
-        let host = if reads_host { request.host().map(str::to_ascii_lowercase) } else { None };
+        let host =
+            if reads_host { request.host_of(target).map(str::to_ascii_lowercase) } else { None };
         Ok(Ask { request, method, path, names_nothing, query, host })
     }
 
@@ -66,28 +67,37 @@ impl<'r> Ask<'r> {
 pub(super) fn forms(path: &str, has_clean_urls: bool) -> Vec<String> {
     let bare = path.strip_suffix('/').unwrap_or(path);
     let has_pages = has_clean_urls || is_directory(path);
-    let mut forms = forms_of(bare, has_clean_urls, has_pages);
+    let mut forms = Vec::new();
+    add_forms(&mut forms, bare, has_clean_urls, has_pages);
     if let Some(original) = uncompressed(bare) {
-        forms.extend(forms_of(original, has_clean_urls, has_pages));
+        add_forms(&mut forms, original, has_clean_urls, has_pages);
     }
     forms
 }
 
-fn forms_of(path: &str, has_clean_urls: bool, has_pages: bool) -> Vec<String> {
+fn add_forms(forms: &mut Vec<String>, path: &str, has_clean_urls: bool, has_pages: bool) {
+    // Each is held against all patterns: once is enough.
+    let mut add = |form: String| {
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    };
+    add(path.to_owned());
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let base = match name.strip_suffix(".html").or(name.strip_suffix(".htm")) {
         Some("index") => folder,
         Some(_) if has_clean_urls => path.rsplit_once('.').map_or(path, |(base, _)| base),
         None if has_pages => path,
-        _ => return vec![path.to_owned()],
+        _ => return,
     };
     let slash = if base.is_empty() { "" } else { "/" };
-    let mut forms = vec![path.to_owned(), base.to_owned()];
-    forms.extend(["index.html", "index.htm"].map(|page| [base, slash, page].concat()));
-    if has_clean_urls {
-        forms.push([base, ".html"].concat());
+    add(base.to_owned());
+    for page in ["index.html", "index.htm"] {
+        add([base, slash, page].concat());
     }
-    forms
+    if has_clean_urls {
+        add([base, ".html"].concat());
+    }
 }
 
 fn is_directory(path: &str) -> bool {

@@ -84,9 +84,10 @@ impl Rules {
         };
         let mut every = Vec::new();
         let mut vary = Vary::default();
+        let forms = self.guarded_forms(&ask);
         let draft = self
-            .guard(&ask, &mut every, &mut vary, trace)
-            .unwrap_or_else(|| self.page(&ask, &mut vary, trace));
+            .guard(&ask, &forms, &mut every, &mut vary, trace)
+            .unwrap_or_else(|| self.page(&ask, &forms, &mut vary, trace));
         let added = self.headers.add(&ask, trace);
         finish(draft, every, added, vary.value())
     }
@@ -95,12 +96,12 @@ impl Rules {
     fn guard<'t>(
         &'t self,
         ask: &Ask<'_>,
+        forms: &[String],
         every: &mut Vec<Field>,
         vary: &mut Vary<'t>,
         trace: &mut impl Trace,
     ) -> Option<Draft> {
-        let forms = self.guarded_forms(ask);
-        if let Some(refused) = self.gates.refuse_client(ask, &forms, vary, trace) {
+        if let Some(refused) = self.gates.refuse_client(ask, forms, vary, trace) {
             return Some(refused);
         }
         if let Some(preflight) = self.sharing.share(ask, every, vary, trace) {
@@ -112,7 +113,7 @@ impl Rules {
         if let Some(closed) = self.gates.close(ask, vary, trace) {
             return Some(closed);
         }
-        self.passwords.ask_for_password(ask, &forms, &[], trace)
+        self.passwords.ask_for_password(ask, forms, &[], trace)
     }
 
     /// All forms of the path, if a guard looks at them.
@@ -129,9 +130,11 @@ impl Rules {
     }
 
     /// The response to a client that may not have the pages of another path, to which a rule leads.
+    /// Forms in `known` are those of the path that was asked for.
     fn guard_pages<'t>(
         &'t self,
         ask: &Ask<'_>,
+        known: &[String],
         candidates: &[Candidate],
         vary: &mut Vary<'t>,
         trace: &mut impl Trace,
@@ -146,13 +149,19 @@ impl Rules {
                 Page::Index(path) => ask::forms(&[path.trim_end_matches('/'), "/"].concat(), true),
             });
         }
-        self.gates.refuse_client(ask, &forms, vary, trace).or_else(|| {
-            self.passwords.ask_for_password(ask, &forms, &self.guarded_forms(ask), trace)
-        })
+        self.gates
+            .refuse_client(ask, &forms, vary, trace)
+            .or_else(|| self.passwords.ask_for_password(ask, &forms, known, trace))
     }
 
     /// What there is for the path.
-    fn page<'t>(&'t self, ask: &Ask<'_>, vary: &mut Vary<'t>, trace: &mut impl Trace) -> Draft {
+    fn page<'t>(
+        &'t self,
+        ask: &Ask<'_>,
+        forms: &[String],
+        vary: &mut Vary<'t>,
+        trace: &mut impl Trace,
+    ) -> Draft {
         if ask.names_nothing || self.pages.is_hidden(&ask.path) {
             return Draft::Serve(Serve::nothing());
         }
@@ -179,7 +188,7 @@ impl Rules {
         }
         // A page of another path: what guards that path guards the page too.
         let others = candidates.get(own..).unwrap_or_default();
-        self.guard_pages(ask, others, vary, trace)
+        self.guard_pages(ask, forms, others, vary, trace)
             .unwrap_or_else(|| Draft::Serve(Serve::first_of(candidates)))
     }
 
