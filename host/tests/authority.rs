@@ -27,6 +27,13 @@ pub struct Pair {
     pub key: String,
 }
 
+impl Pair {
+    /// Both in one file.
+    pub fn combined(&self) -> String {
+        [self.certificate.as_str(), &self.key].concat()
+    }
+}
+
 impl Authority {
     /// One that nothing else trusts.
     pub fn new() -> Authority {

@@ -178,7 +178,7 @@ fn every_usual_form_of_files_is_loaded() {
     let chain = format!("{certificate}{intermediate}");
     for (name, content, key_content) in [
         ("separate", &leaf.certificate, Some(&leaf.key)),
-        ("combined", &format!("{}{}", leaf.certificate, leaf.key), None),
+        ("combined", &leaf.combined(), None),
         ("key first", &format!("{}{}", leaf.key, leaf.certificate), None),
         ("chain", &chain, Some(&key)),
         ("haproxy", &format!("{certificate}{key}{intermediate}"), None),

@@ -135,7 +135,7 @@ pub fn certificates() -> Arc<Store> {
         let folder = tempfile::tempdir().unwrap();
         let pair = Authority::shared().leaf(&["localhost", "127.0.0.1"]);
         let file = folder.path().join("pair.pem");
-        write(&file, format!("{}{}", pair.certificate, pair.key).as_bytes());
+        write(&file, pair.combined().as_bytes());
         let pairs = vec![PairFiles { certificate: file, key: None }];
         Arc::new(Store::load(certificates::Options { pairs, ..Default::default() }).unwrap())
     };
@@ -318,9 +318,15 @@ impl Reply {
         self.status_line[9..12].parse().unwrap()
     }
 
+    /// The values of all fields with this name.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        let fields = self.fields.iter().filter(move |field| field.0.eq_ignore_ascii_case(name));
+        fields.map(|field| field.1.as_str())
+    }
+
     pub fn field(&self, name: &str) -> Option<&str> {
-        let mut values = self.fields.iter().filter(|field| field.0.eq_ignore_ascii_case(name));
-        let value = values.next().map(|field| field.1.as_str());
+        let mut values = self.values(name);
+        let value = values.next();
         assert!(values.next().is_none(), "{name} is there twice: {self:?}");
         value
     }

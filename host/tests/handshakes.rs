@@ -202,7 +202,7 @@ fn session_is_not_resumed_when_the_authorities_of_clients_are_others() {
     let path = |name: &str| folder.path().join(name);
     let (ours, other) = (Authority::shared(), Authority::new());
     let pair = ours.leaf(&["localhost"]);
-    write(&path("pair.pem"), format!("{}{}", pair.certificate, pair.key).as_bytes());
+    write(&path("pair.pem"), pair.combined().as_bytes());
     write(&path("ca.pem"), ours.pem().as_bytes());
     let policy = ClientPolicy::Wanted;
     let store = Store::load(Options {

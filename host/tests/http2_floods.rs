@@ -31,15 +31,20 @@ fn connect(server: &TestServer) -> Http2Client<Stream> {
     Http2Client::new(Stream::tcp(server.address))
 }
 
-/// HEADERS of a GET.
-fn get(stream: u32, path: &str) -> Vec<u8> {
+/// The fields that each request has.
+fn block(method: &str, path: &str) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in
-        [(":method", "GET"), (":scheme", "http"), (":authority", "test"), (":path", path)]
+        [(":method", method), (":scheme", "http"), (":authority", "test"), (":path", path)]
     {
         hpack::literal(&mut block, name, value);
     }
-    frame(kind::HEADERS, flag::END_STREAM | flag::END_HEADERS, stream, &block)
+    block
+}
+
+/// HEADERS of a GET.
+fn get(stream: u32, path: &str) -> Vec<u8> {
+    frame(kind::HEADERS, flag::END_STREAM | flag::END_HEADERS, stream, &block("GET", path))
 }
 
 fn reset(stream: u32) -> Vec<u8> {
@@ -250,12 +255,7 @@ fn long_lines_of_requests_that_come_at_once_are_bounded() {
     until(|| begun(admin) == 1);
     let mut requests = Vec::new();
     for nth in 0..90 {
-        let mut block = Vec::new();
-        for (name, value) in
-            [(":method", "HEAD"), (":scheme", "http"), (":authority", "test"), (":path", "/")]
-        {
-            hpack::literal(&mut block, name, value);
-        }
+        let mut block = block("HEAD", "/");
         let at = block.len();
         match nth {
             0 => {

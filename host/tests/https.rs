@@ -122,7 +122,7 @@ fn policy_learns_name_and_digest_of_a_verified_client_certificate() {
     let (authority, strangers) = (Authority::new(), Authority::new());
     let pair = Authority::shared().leaf(&["localhost"]);
     let file = folder.path().join("pair.pem");
-    write(&file, format!("{}{}", pair.certificate, pair.key).as_bytes());
+    write(&file, pair.combined().as_bytes());
     let authorities = folder.path().join("clients.pem");
     write(&authorities, authority.pem().as_bytes());
     let store = |policy| {

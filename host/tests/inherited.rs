@@ -100,7 +100,7 @@ fn check_counts_the_sockets_that_are_handed_over() {
         let folder = site();
         let pair = Authority::shared().leaf(&["localhost"]);
         let file = folder.path().join("pair.pem");
-        write(&file, format!("{}{}", pair.certificate, pair.key).as_bytes());
+        write(&file, pair.combined().as_bytes());
         let script = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null";
         let mut command = Command::new("timeout");
         command.args(["60", "sh", "-c", script, PROGRAM, "--check"]);

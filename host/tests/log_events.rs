@@ -245,7 +245,7 @@ fn access_log_has_the_protocol_and_what_tls_tells() {
     let folder = site();
     let (root, pair) = (folder.path().join("root"), folder.path().join("pair.pem"));
     let certificate = Authority::shared().leaf(&["localhost"]);
-    write(&pair, format!("{}{}", certificate.certificate, certificate.key).as_bytes());
+    write(&pair, certificate.combined().as_bytes());
     let clients = folder.path().join("clients.pem");
     write(&clients, Authority::shared().pem().as_bytes());
     let lines = ["json", "combined"].map(|format| {

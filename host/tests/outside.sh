@@ -102,6 +102,15 @@ end-browser-after() { # pattern, seconds at most, process, log of another server
     kill "$3" 2>/dev/null || true
     wait "$3" || true
 }
+# Opens a page until the log of a server has this, for 20 s at most.
+open-until() { # page, pattern, log
+    timeout 30 chromium --headless --no-sandbox --disable-gpu --no-first-run \
+        --disable-background-networking --disable-component-update --disable-sync \
+        --remote-debugging-port=0 --user-data-dir="$PWD/profile" "$1" >chromium.log 2>&1 &
+    end-browser-after "$2" 20 "$!" "$3"
+    tail -n 20 "$3"
+    grep -q "$2" "$3"
+}
 # Waits until the server tells the date of a file: three seconds after it was written.
 wait-for-date() { # name
     for _ in $(seq 100); do
@@ -210,14 +219,6 @@ ostree-pull() {
     ostree --repo=repo checkout -U origin:main out && diff -r tree out
 }
 chromium-seek() {
-    python3 - "$site/tone.wav" <<'PYTHON'
-import sys, wave
-with wave.open(sys.argv[1], "wb") as sound:
-    sound.setnchannels(2)
-    sound.setsampwidth(2)
-    sound.setframerate(48000)
-    sound.writeframes(bytes(48000 * 4 * 120))
-PYTHON
     cat >"$site/seek.html" <<'HTML'
 <!doctype html><title>seek</title><link rel="icon" href="data:,">
 <audio src="tone.wav" preload="metadata"></audio><script>
@@ -227,14 +228,9 @@ audio.onseeked = () => fetch("/seeked-to-" + audio.currentTime);
 audio.onerror = () => fetch("/error?" + encodeURIComponent(audio.error.message));
 </script>
 HTML
-    timeout 30 chromium --headless --no-sandbox --disable-gpu --no-first-run \
-        --disable-background-networking --disable-component-update --disable-sync \
-        --remote-debugging-port=0 --user-data-dir="$PWD/profile" "$url/seek.html" \
-        >chromium.log 2>&1 &
     # The page says how far it got.
-    end-browser-after 'GET /seeked-to-100 ' 20 "$!"
+    open-until "$url/seek.html" 'GET /seeked-to-100 ' "$work/access.log"
     grep -E 'tone.wav|seek|error' "$work/access.log"
-    grep -q 'GET /seeked-to-100 ' "$work/access.log"
     grep -q 'GET /tone.wav HTTP/1.1" 206' "$work/access.log"
 }
 

@@ -65,14 +65,9 @@ fn self_signed_is_tls_by_a_certificate_that_is_kept() {
     let cache = folder.path().join("cache");
     let start = || {
         let mut command = Command::new(PROGRAM);
-        command.arg(folder.path().join("root")).args(["--self-signed", "--code-cache"]).arg(&cache);
-        Program::start(
-            {
-                command.args(["--listen-tls", "127.0.0.1:0"]);
-                command
-            },
-            1,
-        )
+        command.arg(folder.path().join("root")).args(["--listen-tls", "127.0.0.1:0"]);
+        command.args(["--self-signed", "--code-cache"]).arg(&cache);
+        Program::start(command, 1)
     };
     let told = |program: &mut Program| {
         let line = program.wait_for("self-signed certificate");

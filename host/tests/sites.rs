@@ -122,12 +122,10 @@ impl<'a> Site<'a> {
             Some(_) | None => {}
         }
         for wanted in &request.wanted {
-            let is_there = |(name, value): (&str, &str)| {
-                let lines = reply.fields.iter().filter(|line| line.0.eq_ignore_ascii_case(name));
-                lines.map(|line| &line.1).any(|line| line == value.trim())
-            };
+            let is_there =
+                |(name, value): (&str, &str)| reply.values(name).any(|line| line == value.trim());
             let holds = match wanted.strip_prefix('!') {
-                Some(name) => !reply.fields.iter().any(|line| line.0.eq_ignore_ascii_case(name)),
+                Some(name) => reply.values(name).next().is_none(),
                 None => is_there(wanted.split_once(':').unwrap()),
             };
             if !holds {

@@ -74,15 +74,6 @@ wget-password() {
     cmp file.txt "$rules/private/file.txt"
     fails wget -q -O again --user alice --password wrong "$url/private/file.txt"
 }
-# Opens a page until the log of a server has this, for 20 s at most.
-open-until() { # page, pattern, log
-    timeout 30 chromium --headless --no-sandbox --disable-gpu --no-first-run \
-        --disable-background-networking --disable-component-update --disable-sync \
-        --remote-debugging-port=0 --user-data-dir="$PWD/profile" "$1" >chromium.log 2>&1 &
-    end-browser-after "$2" 20 "$!" "$3"
-    tail -n 20 "$3"
-    grep -q "$2" "$3"
-}
 chromium-spa() {
     # The app is there at a deep link, and a script that is gone is an error and not a page.
     open-until "$url/users/7" 'GET /assets/routed.js?/users/7 ' "$work/rules.log"
