@@ -46,13 +46,13 @@ impl NamedFileError {
 
     /// The error of a file that the server reads, with what to do about it.
     pub fn with_advice(&self) -> impl fmt::Display + '_ {
-        fmt::from_fn(|f| match self.kind() {
+        fmt::from_fn(move |f| match self.kind() {
             io::ErrorKind::PermissionDenied => write!(
                 f,
                 "{self}; the server's user must be able to read it, and to pass all folders on \
                  its path"
             ),
-            _ => self.fmt(f),
+            _ => write!(f, "{self}"),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ask::Ask;
 use super::explain::{Effect, Trace};
-use super::host::HostPattern;
+use super::host::Scope;
 use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};
 use super::table::{self, FieldChange, Place, Table};
@@ -22,8 +22,7 @@ pub(super) struct Headers {
 struct Rule {
     place: Place,
     always: bool,
-    is_https: Option<bool>,
-    host: Option<Box<HostPattern>>,
+    scope: Scope,
     changes: Box<[Change]>,
 }
 
@@ -59,7 +58,7 @@ impl Headers {
         for rule in &table.headers {
             let (pattern, compiled) =
                 compile(rule).map_err(|problem| RuleError { place: rule.place, problem })?;
-            let host = if compiled.host.is_some() { None } else { rule.host.as_deref() };
+            let host = compiled.scope.exact(rule.host.as_deref());
             headers
                 .patterns
                 .push(host, &pattern)
@@ -75,12 +74,7 @@ impl Headers {
             add("host");
         }
         for rule in &self.rules {
-            if rule.host.is_some() {
-                add("host");
-            }
-            if rule.is_https.is_some() {
-                add(":scheme");
-            }
+            rule.scope.interests(&mut add);
         }
     }
 
@@ -91,9 +85,7 @@ impl Headers {
         let host = ask.host.as_deref().unwrap_or_default();
         for (at, captures) in self.patterns.matches(ask.host.as_deref(), &ask.path) {
             let Some(rule) = self.rules.get(at) else { break };
-            if rule.host.as_ref().is_some_and(|pattern| !pattern.matches(host))
-                || rule.is_https.is_some_and(|is_https| ask.is_https() != is_https)
-            {
+            if !rule.scope.means(ask) {
                 continue;
             }
             trace.note(rule.place, Effect::SetsFields);
@@ -156,14 +148,8 @@ fn is_single(name: &str) -> bool {
 /// One rule made ready.
 fn compile(rule: &table::Header) -> Result<(Pattern, Rule), Problem> {
     let pattern = Pattern::parse(&rule.pattern)?;
-    let host = rule.host.as_deref().and_then(HostPattern::parse).map(Box::new);
-    let known = |name: &str| {
-        let of_host = || {
-            let label = host.as_ref()?.label(name)?;
-            u16::try_from(label).ok().map(Source::Host)
-        };
-        pattern.capture(name).map(Source::Path).or_else(of_host)
-    };
+    let scope = Scope::new(rule.scheme.as_deref(), rule.host.as_deref());
+    let known = |name: &str| pattern.capture(name).map(Source::Path).or_else(|| scope.source(name));
     let change = |(at, change): (usize, &FieldChange)| {
         let (name, value) = match change {
             FieldChange::Add { name, value } => (name, value),
@@ -185,8 +171,7 @@ fn compile(rule: &table::Header) -> Result<(Pattern, Rule), Problem> {
         Ok(Change::Add { name: name.as_str().into(), value })
     };
     let changes = rule.changes.iter().enumerate().map(change).collect::<Result<_, Problem>>()?;
-    let is_https = rule.scheme.as_deref().map(|scheme| scheme == "https");
-    Ok((pattern, Rule { place: rule.place, always: rule.always, is_https, host, changes }))
+    Ok((pattern, Rule { place: rule.place, always: rule.always, scope, changes }))
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {

@@ -2,7 +2,7 @@
 
 use super::ask::{Ask, Vary};
 use super::explain::{Effect, Trace};
-use super::host::HostPattern;
+use super::host::Scope;
 use super::index::Index;
 use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};
@@ -28,8 +28,7 @@ struct Route {
     status: u16,
     force: bool,
     form: Form,
-    is_https: Option<bool>,
-    host: Option<Box<HostPattern>>,
+    scope: Scope,
     query: Box<[Parameter]>,
     conditions: Box<[Condition]>,
     target: Target,
@@ -85,7 +84,7 @@ impl Routes {
                 _ => Form::Both,
             };
             // A pattern of hosts is looked at when the path matches.
-            let host = if compiled.host.is_some() { None } else { route.host.as_deref() };
+            let host = compiled.scope.exact(route.host.as_deref());
             routes
                 .patterns
                 .push(host, &pattern)
@@ -101,12 +100,7 @@ impl Routes {
             add("host");
         }
         for route in &self.routes {
-            if route.host.is_some() {
-                add("host");
-            }
-            if route.is_https.is_some() {
-                add(":scheme");
-            }
+            route.scope.interests(&mut add);
             for condition in &route.conditions {
                 match condition {
                     Condition::Language(_) => add("accept-language"),
@@ -186,16 +180,7 @@ impl Routes {
         if route.form != Form::Both && route.form != form {
             return None;
         }
-        if route
-            .host
-            .as_ref()
-            .is_some_and(|host| !ask.host.as_deref().is_some_and(|given| host.matches(given)))
-        {
-            return None;
-        }
-        if let Some(is_https) = route.is_https
-            && ask.is_https() != is_https
-        {
+        if !route.scope.means(ask) {
             return None;
         }
         let mut values = Vec::new();
@@ -291,22 +276,20 @@ fn compile(route: &table::Route) -> Result<(Pattern, Route), Problem> {
     if pattern.placeholders() + of_query > MAX_PLACEHOLDERS {
         return Err(PatternError::TooManyPlaceholders.into());
     }
-    let host = route.host.as_deref().and_then(HostPattern::parse).map(Box::new);
+    let scope = Scope::new(route.scheme.as_deref(), route.host.as_deref());
     let captured = |name: &str| {
-        let narrow = |at: usize| u16::try_from(at).ok();
         let of_query = || {
             let mut names = route.query.iter().filter_map(|parameter| match &parameter.value {
                 QueryValue::Placeholder(name) => Some(name),
                 QueryValue::Exactly(_) => None,
             });
-            names.position(|known| known == name).and_then(narrow)
+            names.position(|known| known == name).and_then(|at| u16::try_from(at).ok())
         };
-        let of_host = || host.as_ref().and_then(|host| host.label(name)).and_then(narrow);
         let of_path: Option<Capture> = pattern.capture(name);
         of_path
             .map(Source::Path)
             .or_else(|| of_query().map(Source::Query))
-            .or_else(|| of_host().map(Source::Host))
+            .or_else(|| scope.source(name))
     };
     let target = match route.status {
         200 if route.to == route.from => Target::Itself,
@@ -332,10 +315,9 @@ fn compile(route: &table::Route) -> Result<(Pattern, Route), Problem> {
         status: route.status,
         force: route.force,
         form: Form::Both,
-        is_https: route.scheme.as_deref().map(|scheme| scheme == "https"),
         query: route.query.iter().map(parameter).collect(),
         conditions: route.conditions.iter().map(condition).collect(),
-        host,
+        scope,
         target,
     };
     Ok((pattern, compiled))
