@@ -207,3 +207,36 @@ fn new_from_rules_writes_the_table_in_rust_and_its_cases() {
         run(folder.path(), &["new", "other", "--from-rules", "none.toml"]);
     assert!(code == 1 && errors.contains("has no cases"), "{errors}");
 }
+
+/// A flood of wrong passwords, as much as may wait and more. What needs no password, and what is
+/// remembered, comes to its address as to others; a client of another address, whom a trusted proxy
+/// names, has its turn. Were they in one queue, the first would get 503.
+#[test]
+fn flood_of_wrong_passwords_delays_only_passwords_of_its_address() {
+    let users = "alice:$pbkdf2-sha256$i=20000$NwyBJMoNzohOi39wcZBxsA$\
+                 DYBltaODEB2WwKhsarGQzinjuNSX/2M0NlxkftlvL9A\n";
+    let folder = folder(&[("pw", users), ("root/admin/a.txt", "a"), ("root/admin/b.txt", "b")]);
+    let flags = ["--workers", "1", "--trusted-proxy", "127.0.0.1", "--basic-auth", "/admin/*=pw"];
+    let program = serve(&folder, &flags);
+    let request = |path: &str, client: &str, credentials: &str| {
+        format!("GET {path}\nX-Forwarded-For: {client}\n{credentials}")
+    };
+    let right = "Authorization: Basic YWxpY2U6b3BlbiBzZXNhbWUgYW5kIG1vcmU=";
+    assert_eq!(ask(&program, &request("/admin/a.txt", "192.0.2.1", right)).status(), 200);
+    let mut flood: Vec<_> = (0..300).map(|_| program.client()).collect();
+    for (number, client) in flood.iter_mut().enumerate() {
+        client.send(format!(
+            "GET /admin/b.txt HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\
+             Authorization: Basic YWxpY2U6{number:04}\r\n\r\n"
+        ));
+    }
+    // The first that is too much is told so: now there is no room.
+    assert!(flood.iter_mut().skip(200).any(|client| client.reply().status() == 503));
+    for number in 0..20 {
+        let fresh = format!("/about.html?{number}");
+        assert_eq!(ask(&program, &request(&fresh, "192.0.2.1", "")).status(), 200);
+        assert_eq!(ask(&program, &request("/admin/a.txt", "192.0.2.1", right)).status(), 200);
+        assert_eq!(ask(&program, &request("/admin/b.txt", "192.0.2.1", "")).status(), 401);
+    }
+    assert_eq!(ask(&program, &request("/admin/b.txt", "192.0.2.2", right)).status(), 200);
+}

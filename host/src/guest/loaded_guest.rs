@@ -18,7 +18,7 @@ use super::load_error::LoadError;
 use super::origin::Origin;
 use super::runtime::compile::Urgency;
 use super::runtime::component::Form;
-use super::runtime::decision_cost::DecisionCost;
+use super::runtime::decision_cost::DecisionCosts;
 use super::runtime::engine::Engine;
 use super::runtime::program::{Cost, Program};
 use crate::helper::CancelToken;
@@ -166,8 +166,8 @@ impl LoadedGuest {
     }
 
     /// How long its decisions take.
-    pub(super) fn cost(&self) -> &DecisionCost {
-        self.program.cost()
+    pub(super) fn costs(&self) -> &DecisionCosts {
+        self.program.costs()
     }
 
     /// Asks for a decision on the request with this line and these header fields, given in order

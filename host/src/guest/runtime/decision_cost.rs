@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::guest::decision::request::Request;
+
 /// A guest whose decisions take longer than this, on average, makes none of them on
 /// a worker, where cached decisions would wait for them: ten times what it costs to
 /// hand one over. One in Rust takes 20 µs, in Go 50, in JavaScript 400 and in Python 2,000.
@@ -15,18 +17,44 @@ const SLOW: Duration = Duration::from_micros(if cfg!(debug_assertions) { 1_500 }
 /// How many decisions ago one counts a third of what the last one does.
 const WEIGHT: u64 = 32;
 
-/// What decisions take: nanoseconds, an average in which the last ones count most.
-#[derive(Debug, Default)]
-pub(in crate::guest) struct DecisionCost(AtomicU64);
+/// The field with which a client proves who it is (RFC 9110, section 11.6.2).
+const CREDENTIALS: &str = "authorization";
 
-impl DecisionCost {
+/// What a guest's decisions take, those on credentials apart: stretching a password takes some
+/// 11 ms, and a client that guesses passwords makes a guest slow for credentials alone.
+#[derive(Debug, Default)]
+pub(in crate::guest) struct DecisionCosts {
+    on_credentials: DecisionCost,
+    on_others: DecisionCost,
+}
+
+impl DecisionCosts {
     /// Begins with an average that was found before.
     pub(in crate::guest) fn begin_with(&self, average: Duration) {
+        self.on_credentials.begin_with(average);
+        self.on_others.begin_with(average);
+    }
+
+    /// Those of decisions on requests like this one, as far as the guest reads it.
+    pub(super) fn of(&self, request: &Request) -> &DecisionCost {
+        match request.fields.iter().any(|field| field.name == CREDENTIALS) {
+            true => &self.on_credentials,
+            false => &self.on_others,
+        }
+    }
+}
+
+/// What decisions take: nanoseconds, an average in which the last ones count most.
+#[derive(Debug, Default)]
+pub(super) struct DecisionCost(AtomicU64);
+
+impl DecisionCost {
+    fn begin_with(&self, average: Duration) {
         self.0.store(nanoseconds(average), Ordering::Relaxed);
     }
 
     /// Takes note of what one decision took. Of two at the same time one may be lost.
-    pub(in crate::guest) fn note(&self, time: Duration) {
+    pub(super) fn note(&self, time: Duration) {
         // A few that are rare and long make it no slow guest.
         let time = nanoseconds(time.min(SLOW * 8));
         let average = self.0.load(Ordering::Relaxed);
@@ -51,7 +79,25 @@ fn nanoseconds(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{DecisionCost, SLOW, WEIGHT};
+    use super::{DecisionCost, DecisionCosts, Request, SLOW, WEIGHT};
+    use crate::http::Field;
+
+    #[test]
+    fn slow_decisions_on_credentials_make_no_others_slow() {
+        let request = |names: &[&'static str]| Request {
+            line: b"GET / HTTP/1.1".to_vec(),
+            fields: names.iter().map(|name| Field::fixed(name, "x")).collect(),
+        };
+        let with = request(&["host", "authorization"]);
+        let costs = DecisionCosts::default();
+        (0..WEIGHT).for_each(|_| costs.of(&with).note(SLOW * 8));
+        assert!(costs.of(&with).is_slow());
+        for without in [request(&[]), request(&["host"])] {
+            assert!(!costs.of(&without).is_slow());
+        }
+        costs.begin_with(SLOW * 2);
+        assert!(costs.of(&request(&[])).is_slow(), "a guest that is slow by itself");
+    }
 
     #[test]
     fn a_guest_is_slow_as_long_as_its_decisions_take_long() {

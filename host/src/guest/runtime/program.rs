@@ -10,7 +10,7 @@ use wasmtime::component::{Component, Linker};
 use super::bindings::v0_1::Exports;
 use super::configurable::is_configuration;
 use super::contract::{self, ContractError};
-use super::decision_cost::{DecisionCost, cpu_time};
+use super::decision_cost::{DecisionCosts, cpu_time};
 use super::engine::{Engine, WORKER_DEADLINE};
 use super::epoch::Ticks;
 use super::instance::Instance;
@@ -33,7 +33,7 @@ pub(in crate::guest) struct Program {
     /// Escaped, as the guest may name them as it likes.
     imports: Vec<String>,
     is_configurable: bool,
-    cost: DecisionCost,
+    costs: DecisionCosts,
 }
 
 /// What one decision on a fresh instance took.
@@ -71,8 +71,8 @@ impl Program {
             .instantiate_pre(component)
             .and_then(Exports::of)
             .map_err(|error| contract::mismatch(component, engine.wasm(), error))?;
-        let (engine, cost) = (Arc::clone(engine), DecisionCost::default());
-        Ok(Program { engine, exports, imports, is_configurable, cost })
+        let (engine, costs) = (Arc::clone(engine), DecisionCosts::default());
+        Ok(Program { engine, exports, imports, is_configurable, costs })
     }
 
     /// Whether it takes data.
@@ -91,8 +91,8 @@ impl Program {
     }
 
     /// How long its decisions take.
-    pub(in crate::guest) fn cost(&self) -> &DecisionCost {
-        &self.cost
+    pub(in crate::guest) fn costs(&self) -> &DecisionCosts {
+        &self.costs
     }
 
     /// Does slow work for a client in the slow pool, when there is room for it.
@@ -131,7 +131,7 @@ impl Program {
         request: &Request,
     ) -> Option<Result<Decision, Failure>> {
         let engine = &self.engine;
-        let mut attempts = if self.cost.is_slow() { 0 } else { WORKER_ATTEMPTS };
+        let mut attempts = if self.costs.of(request).is_slow() { 0 } else { WORKER_ATTEMPTS };
         while attempts > 0 {
             let before = cpu_time();
             match self.run_noting_cost(request, engine.worker_deadline(), before) {
@@ -196,7 +196,7 @@ impl Program {
         let decision = self.run_until(request, deadline)?;
         // Not where it failed: a client that makes a guest fail does not make the decisions of
         // others wait for the slow pool.
-        self.cost.note(cpu_time().saturating_sub(before));
+        self.costs.of(request).note(cpu_time().saturating_sub(before));
         Ok(decision)
     }
 }

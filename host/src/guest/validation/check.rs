@@ -91,7 +91,7 @@ pub(super) fn check_unless(
     // Each was decided twice.
     let count = u32::try_from(2 * requests.len()).unwrap_or(u32::MAX);
     report.average = cpu_time().saturating_sub(before) / count;
-    guest.cost().begin_with(report.average);
+    guest.costs().begin_with(report.average);
     report.warnings = warned.into_values().collect();
     report.cases = verdict.result()?;
     Ok(report)

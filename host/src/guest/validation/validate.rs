@@ -63,7 +63,7 @@ pub fn validate(engine: &Arc<Engine>, offer: &Offer) -> Result<Validated, Valida
     let cache = engine.code_cache();
     let report = match cache.and_then(|cache| cache.passed(key)) {
         Some(average) => {
-            guest.cost().begin_with(average);
+            guest.costs().begin_with(average);
             let cases = cases.iter().map(|file| file.cases.len()).sum();
             CheckReport { cases, average, is_cached: true, ..CheckReport::default() }
         }
