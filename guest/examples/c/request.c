@@ -66,26 +66,74 @@ static size_t find(struct bytes bytes, const char *set) {
     return i;
 }
 
-/* Whether this is `host` or `host:port`, and which. User information is refused: it is used to
- * deceive (RFC 9110, section 4.2.4). */
+/* Four numbers of eight bits, without zeroes before them. */
+static bool is_ipv4(struct bytes address) {
+    for (size_t octets = 1;; octets++) {
+        struct bytes octet = first(address, find(address, "."));
+        unsigned number = 0;
+        for (size_t i = 0; i < octet.length; i++) {
+            if (!is_digit(octet.at[i]) || (i > 0 && number == 0)) {
+                return false;
+            }
+            number = number * 10 + (unsigned)hex(octet.at[i]);
+            if (number > UINT8_MAX) {
+                return false;
+            }
+        }
+        if (octet.length == 0 || octet.length == address.length) {
+            return octet.length > 0 && octets == 4;
+        }
+        address = after(address, octet.length + 1);
+    }
+}
+
+/* Whether these are eight groups, of which one run may be left out and the last two may be an IPv4
+ * address (RFC 3986, section 3.2.2). Zones, and addresses of future versions, are refused. */
+static bool is_ipv6(struct bytes address) {
+    bool is_elided = starts_with(address, "::");
+    struct bytes rest = after(address, is_elided ? 2 : 0);
+    unsigned groups = 0;
+    while (rest.length > 0) {
+        struct bytes group = first(rest, find(rest, ":"));
+        bool is_last = group.length == rest.length;
+        bool is_hex = group.length >= 1 && group.length <= 4;
+        for (size_t i = 0; i < group.length; i++) {
+            is_hex = is_hex && hex(group.at[i]) >= 0;
+        }
+        if (!is_hex && !(is_last && is_ipv4(group))) {
+            return false;
+        }
+        groups += is_hex ? 1 : 2;
+        rest = after(rest, group.length);
+        if (!is_elided && starts_with(rest, "::")) {
+            is_elided = true;
+            rest = after(rest, 2);
+        } else if (!is_last) {
+            rest = after(rest, 1);
+            if (rest.length == 0) {
+                return false;
+            }
+        }
+    }
+    return is_elided ? groups < 8 : groups == 8;
+}
+
+/* Whether this is `host` or `host:port`, and which. An empty port is none (RFC 3986, section 3.2.3).
+ * User information is refused: it is used to deceive (RFC 9110, section 4.2.4). So are two bytes that
+ * no name in DNS has: the comma would make a list of two hosts, and an escape can hide any byte. */
 enum authority { AUTHORITY_NONE, AUTHORITY_HOST, AUTHORITY_HOST_AND_PORT };
 
 static enum authority authority(struct bytes text) {
     size_t end;
     if (text.length > 0 && text.at[0] == '[') {
         end = find(text, "]") + 1;
-        if (end > text.length || end < 4 || find(first(text, end), ":") == end) {
+        if (end > text.length || !is_ipv6(first(after(text, 1), end - 2))) {
             return AUTHORITY_NONE;
-        }
-        for (size_t i = 1; i + 1 < end; i++) {
-            if (hex(text.at[i]) < 0 && !is_among(text.at[i], ":.")) {
-                return AUTHORITY_NONE;
-            }
         }
     } else {
         end = find(text, ":");
         for (size_t i = 0; i < end; i++) {
-            if (!is_alphanumeric(text.at[i]) && !is_among(text.at[i], "-._~%!$&'()*+,;=")) {
+            if (!is_alphanumeric(text.at[i]) && !is_among(text.at[i], "-._~!$&'()*+;=")) {
                 return AUTHORITY_NONE;
             }
         }
@@ -98,7 +146,7 @@ static enum authority authority(struct bytes text) {
     }
     struct bytes digits = after(text, end + 1);
     unsigned port = 0;
-    if (text.at[end] != ':' || digits.length == 0) {
+    if (text.at[end] != ':') {
         return AUTHORITY_NONE;
     }
     for (size_t i = 0; i < digits.length; i++) {
@@ -110,7 +158,7 @@ static enum authority authority(struct bytes text) {
             return AUTHORITY_NONE;
         }
     }
-    return AUTHORITY_HOST_AND_PORT;
+    return digits.length == 0 ? AUTHORITY_HOST : AUTHORITY_HOST_AND_PORT;
 }
 
 static bool is_utf_8(struct bytes text) {

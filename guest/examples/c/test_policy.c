@@ -65,6 +65,23 @@ int main(void) {
     check("GET /%f4%90%80%80 HTTP/1.1", "not-found");
     check("GET /%e4%bd HTTP/1.1", "not-found");
     check("CONNECT [2001:db8::1]:443 HTTP/1.1", "not-found");
+    check("CONNECT [::ffff:192.0.2.1]:443 HTTP/1.1", "not-found");
+    check("CONNECT [1:2:3:4:5:6:7:8]:443 HTTP/1.1", "not-found");
+    check("CONNECT [1:2:3:4:5:6:7::]:443 HTTP/1.1", "not-found");
+    check("CONNECT [::]:443 HTTP/1.1", "not-found");
+    check("CONNECT [1:2:3:4:5:6:7]:443 HTTP/1.1", "reply 400");
+    check("CONNECT [1:2:3:4:5:6:7:8:]:443 HTTP/1.1", "reply 400");
+    check("CONNECT [1:2:3:4:5:6:7:8::]:443 HTTP/1.1", "reply 400");
+    check("CONNECT [1::2::3]:443 HTTP/1.1", "reply 400");
+    check("CONNECT [:::1]:443 HTTP/1.1", "reply 400");
+    check("CONNECT [12345::]:443 HTTP/1.1", "reply 400");
+    check("CONNECT [::192.0.2.1:1]:443 HTTP/1.1", "reply 400");
+    check("CONNECT [::192.0.2.256]:443 HTTP/1.1", "reply 400");
+    check("CONNECT [::192.0.02.1]:443 HTTP/1.1", "reply 400");
+    check("CONNECT [::192.0.2.]:443 HTTP/1.1", "reply 400");
+    check("CONNECT [::192.0.2]:443 HTTP/1.1", "reply 400");
+    check("CONNECT []:443 HTTP/1.1", "reply 400");
+    check("CONNECT [v1.x]:443 HTTP/1.1", "reply 400");
     check("OPTIONS * HTTP/1.1", "not-found");
     check("", "reply 400");
     check("GET", "reply 400");
@@ -77,7 +94,10 @@ int main(void) {
     check("GET /a#b HTTP/1.1", "reply 400");
     check("Connect h:443 HTTP/1.1", "reply 400");
     check("CONNECT h HTTP/1.1", "reply 400");
+    check("CONNECT h: HTTP/1.1", "reply 400");
     check("GET http:// HTTP/1.1", "reply 400");
+    check("GET http://a,b/ HTTP/1.1", "reply 400");
+    check("GET http://a%2fb/ HTTP/1.1", "reply 400");
     check("GET http://u@h/ HTTP/1.1", "reply 400");
     check("GET http://h:65536/ HTTP/1.1", "reply 400");
     check("GET http://[::1/ HTTP/1.1", "reply 400");
@@ -106,6 +126,8 @@ int main(void) {
     check("GET /%E4%BD%A0 HTTP/1.1", "file \xe4\xbd\xa0");
     check("GET HTTP://h:80/a?b HTTP/1.1", "file a");
     check("GET http://[::1]?b HTTP/1.1", "index ");
+    check("GET http://h:/a HTTP/1.1", "file a");
+    check("GET http://[::1]:/a HTTP/1.1", "file a");
     check("get /a HTTP/1.0", "file a");
 #endif
     printf("%d passed, %d failed\n", passed, failed);
