@@ -111,6 +111,48 @@ fn each_flag_does_what_it_says() {
 }
 
 #[test]
+fn page_of_a_rule_that_is_not_there_is_told() {
+    let rules = "spa = 'nope.html'\nredirect = ['/a /b/c 200', '/b /gone 410!', '/c /about 200']\n";
+    let folder = folder(&[("rules.toml", rules)]);
+    let flags = ["--rules", "rules.toml", "--maintenance=closed.html"];
+    let pages = [
+        ("rules.toml:1", "nope.html"),
+        ("rules.toml:2", "b/c"),
+        ("rules.toml:2", "gone"),
+        ("--maintenance", "closed.html"),
+    ];
+    let mut program = serve(&folder, &flags);
+    for (rule, page) in pages {
+        let told = format!("page of a rule is not there rule={rule} page={page}\n");
+        assert!(program.said.contains(&told), "{told}: {}", program.said);
+    }
+    let reply = ask(&program, "GET /x");
+    assert_eq!((reply.status(), reply.field("retry-after")), (503, Some("300")));
+    let Ended { errors, .. } =
+        run(folder.path(), &[&["root", "--check", "--listen", "127.0.0.1:0"], &flags[..]].concat());
+    assert!(errors.contains("rule=rules.toml:1 page=nope.html"), "{errors}");
+    let Ended { out, .. } =
+        run(folder.path(), &["check", "--root", "root", "--rules", "rules.toml"]);
+    assert!(out.contains("warning    rules.toml:2: the page gone is not in the root"), "{out}");
+    // It may come later.
+    write(&folder.path().join("root/gone.html"), b"gone");
+    write(&folder.path().join("rules.toml"), format!("{rules}header = '/*: A: 1'\n").as_bytes());
+    let told = program.wait_for("page of a rule is not there");
+    assert!(told.contains("closed.html"), "{told}");
+    let told = program.wait_for("page of a rule is not there");
+    assert!(told.contains("nope.html"), "{told}");
+}
+
+#[test]
+fn missing_page_of_an_error_leaves_its_status() {
+    let folder = folder(&[]);
+    let flags = ["--redirect", "/gone/* /410.html 410", "--redirect", "/none/* /404.html 404"];
+    let program = serve(&folder, &flags);
+    assert_eq!(ask(&program, "GET /gone/x").status(), 410);
+    assert_eq!(ask(&program, "GET /none/x").status(), 404);
+}
+
+#[test]
 fn wrong_flags_say_what_to_write() {
     let folder = folder(&[("bad.toml", "spa = 1\n"), ("guest.wasm", "")]);
     for (flags, told) in [

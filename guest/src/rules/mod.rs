@@ -9,6 +9,7 @@
 //! - [`checks`]: what a rule may say, wherever it is written.
 //! - [`fault`]: what is wrong with a rule as it was written.
 //! - [`lint`](mod@lint): rules that never do anything, and redirects in a circle.
+//! - [`named_pages`](fn@named_pages): the pages of the site that rules name.
 //!
 //! Inside, in the order of a decision: `ask` (the request, parsed), `access`, `cors`, `passwords`,
 //! `routes`, `pages`, `headers`. They share `pattern_set` (patterns, of which those that match are
@@ -29,6 +30,7 @@ mod host;
 mod index;
 pub mod lines;
 pub mod lint;
+mod named_pages;
 mod pages;
 mod passwords;
 mod pattern_set;
@@ -43,5 +45,6 @@ mod testing;
 
 pub use engine::Rules;
 pub use explain::{Applied, Effect};
+pub use named_pages::{NamedPage, named_pages};
 pub use problem::{Problem, RuleError};
 pub use table::{Place, Table};

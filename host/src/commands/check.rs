@@ -18,7 +18,6 @@ use crate::guest::validation::check::{FACTS, MEASURED_LINE, check};
 use crate::guest::{Digest, Engine, LoadedGuest};
 use crate::helper::Helpers;
 use crate::rules::describe::{describe, shown};
-use crate::rules::lint;
 use crate::text::escaped;
 
 /// How often a decision is measured at most, and for how long: a guest in Python
@@ -35,7 +34,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
         &arguments.rules,
     )?;
     let helpers = start_helpers(named.needs_helpers())?;
-    let Named { name, offer, table, .. } = named;
+    let Named { name, offer, table, warnings, .. } = named;
     let engine = start_for_trial(&arguments.limits, helpers.clone())?;
     let began = Instant::now();
     let guest = load(&name, &offer, engine)?;
@@ -57,8 +56,8 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
         for (place, says) in describe(table) {
             print("rule", format_args!("{}: {says}", shown(table, place)))?;
         }
-        for finding in lint(table) {
-            print("warning", format_args!("{}", finding.shown(&table.sources)))?;
+        for warning in warnings {
+            print("warning", format_args!("{warning}"))?;
         }
     } else if let Some(data) = &offer.data {
         let (size, digest) = (data.bytes.len(), Digest::of(&data.bytes));

@@ -18,13 +18,14 @@ use super::engine::{self, Compilation};
 use super::findings::Findings;
 use super::guest::{GuestSource, name, source_with};
 use super::listeners::{self, Listeners, overlap};
-use super::open::{open_root, read_access, token_has_an_address};
+use super::open::{self, read_access, token_has_an_address};
 use super::stdout::print;
 use super::worst_case;
 use crate::admin::access::Access;
 use crate::cli::Settings;
 use crate::files::Files;
 use crate::guest::Engine;
+use crate::guest::origin::Origin;
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::validation::cases::CaseFile;
 use crate::guest::validation::validate::{Validated, validate};
@@ -37,14 +38,21 @@ use crate::transport::listener::{explain, try_bind};
 /// Checks everything. Succeeds if a server would start.
 pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let mut findings = Findings::default();
-    findings.note("root", check_root(settings))?;
+    let root = open_root(settings);
+    let absolute = std::path::absolute(&settings.root);
+    let absolute = absolute.as_ref().unwrap_or(&settings.root).display().to_string();
+    let (found, root) = match root {
+        Ok(root) => (Ok(absolute), Some(root)),
+        Err(problem) => (Err(problem), None),
+    };
+    findings.note("root", found)?;
     let addresses = check_addresses(settings, &mut findings)?;
     check_tls::check(settings, &addresses, &mut findings)?;
     let connections = possible_connections(settings, addresses.len());
     let all = settings.limits.max_connections.get();
     let possible = connections.as_ref().copied().unwrap_or(all);
     findings.note("connections", connections.map(|_| describe_connections(possible, all)))?;
-    check_guest(settings, &mut findings)?;
+    check_guest(settings, root.as_ref(), &mut findings)?;
     findings.note("code cache", check_code_cache(settings))?;
     findings.note("access log", check_access_log(settings))?;
     check_admin(settings, &addresses, &mut findings)?;
@@ -61,15 +69,9 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     Ok(if findings.problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn check_root(settings: &Settings) -> anyhow::Result<String> {
-    root(settings)?;
-    let absolute = std::path::absolute(&settings.root);
-    Ok(absolute.as_ref().unwrap_or(&settings.root).display().to_string())
-}
-
-fn root(settings: &Settings) -> anyhow::Result<Files> {
+fn open_root(settings: &Settings) -> anyhow::Result<Files> {
     let (options, sizes) = (settings.file_options(), settings.cache.sizes());
-    open_root(&settings.root, options, sizes, settings.worker_count())
+    open::open_root(&settings.root, options, sizes, settings.worker_count())
 }
 
 /// Gives the addresses that count.
@@ -127,7 +129,11 @@ fn describe_connections(possible: usize, wanted: usize) -> String {
     }
 }
 
-fn check_guest(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
+fn check_guest(
+    settings: &Settings,
+    root: Option<&Files>,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     let mut readable = Vec::new();
     for path in &settings.guest.cases {
         match CaseFile::read(path) {
@@ -139,19 +145,22 @@ fn check_guest(settings: &Settings, findings: &mut Findings) -> anyhow::Result<(
         let found = client_buckets::open(Some(key)).map(|_| key.display().to_string());
         findings.note("bucket key", found)?;
     }
-    findings.note("guest", validate_guest(settings, &readable))
+    findings.note("guest", validate_guest(settings, root, &readable))
 }
 
-/// Nothing that was compiled or validated before is used, and nothing of it is kept.
-fn validate_guest(settings: &Settings, cases: &[PathBuf]) -> anyhow::Result<String> {
-    let files = root(settings)?;
-    let GuestSource { source, rules, .. } = source_with(settings, &files, cases)?;
+/// Nothing that was compiled or validated before is used, and nothing of it is kept. Without the
+/// root, which could not be opened, the site has no rules of its own.
+fn validate_guest(
+    settings: &Settings,
+    root: Option<&Files>,
+    cases: &[PathBuf],
+) -> anyhow::Result<String> {
+    let GuestSource { source, .. } = source_with(settings, root, cases)?;
     let offer = source.read()?;
     let name = name(&*source, &offer);
     let workers = settings.worker_count();
     let prepared = engine::prepare(settings.guest_limits(), workers, Compilation::Whole)?;
-    let has_rules = rules.is_some_and(|rules| rules.exist());
-    let helpers = engine::start_helpers(settings.guest.file.is_some() || has_rules)?;
+    let helpers = engine::start_helpers(offer.origin != Origin::BuiltIn)?;
     let engine: Engine = engine::start(prepared)?;
     let engine = Arc::new(engine::with_helpers(engine, &settings.guest.limits, helpers));
     let Validated { guest, report, compile, check } =

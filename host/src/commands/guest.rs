@@ -32,13 +32,13 @@ pub(super) struct GuestSource {
 
 /// Where the guests of a server come from. Its root is open.
 pub(super) fn source(settings: &Settings, files: &Files) -> anyhow::Result<GuestSource> {
-    source_with(settings, files, &settings.guest.cases)
+    source_with(settings, Some(files), &settings.guest.cases)
 }
 
-/// Where they come from, with these cases.
+/// Where they come from, with these cases, as far as that is known without a root.
 pub(super) fn source_with(
     settings: &Settings,
-    files: &Files,
+    files: Option<&Files>,
     cases: &[PathBuf],
 ) -> anyhow::Result<GuestSource> {
     let guest = &settings.guest;
@@ -48,7 +48,8 @@ pub(super) fn source_with(
         let by_name = source.paths();
         return Ok(GuestSource { source: Arc::new(source), rules: None, by_name });
     }
-    let files = rules::files(&settings.rules, Some((&settings.root, files)));
+    let root = files.map(|files| (settings.root.as_path(), files));
+    let files = rules::files(&settings.rules, root);
     let source = Arc::new(RulesSource::new(files, cases.to_vec()).logging());
     let by_name = source.by_name();
     Ok(GuestSource { source: Arc::clone(&source) as _, rules: Some(source), by_name })
@@ -62,6 +63,8 @@ pub(super) struct Named {
     pub(super) offer: Offer,
     /// The rules, if they decide.
     pub(super) table: Option<Table>,
+    /// What may be wrong with the rules, each as one line with its place.
+    pub(super) warnings: Vec<String>,
     /// The files that it is made of.
     pub(super) files: Vec<PathBuf>,
 }
@@ -99,13 +102,14 @@ pub(super) fn read_in(
     if guest.is_some() || data.is_some() {
         let source = named(guest, data, cases)?;
         let (offer, files) = (source.read()?, source.paths());
-        return Ok(Named { name: name(&source, &offer), offer, table: None, files });
+        let (table, warnings) = (None, Vec::new());
+        return Ok(Named { name: name(&source, &offer), offer, table, warnings, files });
     }
     let source = RulesSource::new(rules::files(settings, root), cases.to_vec());
-    let offer = source.read()?;
-    let table = (offer.origin == Origin::Rules).then(|| source.gather()).transpose()?;
-    let files = source.paths();
-    Ok(Named { name: name(&source, &offer), offer, table: table.map(|all| all.table), files })
+    let (offer, gathered) = source.read_rules()?;
+    let (warnings, files) = (gathered.warnings(), source.paths());
+    let table = (offer.origin == Origin::Rules).then_some(gathered.table);
+    Ok(Named { name: name(&source, &offer), offer, table, warnings, files })
 }
 
 /// The name of what a source offers, for messages.

@@ -56,14 +56,12 @@ pub(super) fn in_words(settings: &Settings) -> String {
 
 /// Where the rules come from. Without a root no site is asked for rules of its own.
 pub(super) fn files(settings: &RulesSettings, root: Option<(&Path, &Files)>) -> RuleFiles {
-    let site = root
-        .filter(|_| !settings.no_site_rules)
-        .map(|(path, files)| Site { path: path.to_owned(), reader: files.reader() });
+    let site = root.map(|(path, files)| Site { path: path.to_owned(), reader: files.reader() });
     RuleFiles {
         given: settings.named(),
         passing: settings.passing(),
         files: settings.files.clone(),
         site,
-        root: root.map(|(path, _)| path.to_owned()),
+        has_site_rules: !settings.no_site_rules,
     }
 }

@@ -43,7 +43,10 @@ pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     }
     let named = read(guest.as_deref(), arguments.data.as_deref(), &cases, rules)?;
     let helpers = start_helpers(named.needs_helpers())?;
-    let Named { name, offer, .. } = named;
+    let Named { name, offer, warnings, .. } = named;
+    for warning in warnings {
+        tracing::warn!(error = warning, "rule may be a mistake");
+    }
     if offer.cases.is_empty() {
         bail!("there are no cases; name a file of them, or write [[case]] into the file of rules");
     }

@@ -7,7 +7,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::beneath::{Patience, Root};
-use super::lookup::Files;
+use super::lookup::{Files, INDEX_NAMES};
 use crate::named_file::{self, NamedFileError};
 
 /// Reads files beneath one root: the directory that is served, also where its path leads to
@@ -23,6 +23,19 @@ impl Files {
 }
 
 impl RootReader {
+    /// Whether there is a regular file of this name. It may wait for the disk.
+    pub fn has(&self, name: &str) -> bool {
+        let found = self.0.look(name, Patience::WaitForDisk);
+        found.is_ok_and(|found| found.kind == FileType::RegularFile)
+    }
+
+    /// Whether this directory has an index page; `""` is the root.
+    pub fn has_index(&self, directory: &str) -> bool {
+        let directory = directory.trim_end_matches('/');
+        let slash = if directory.is_empty() { "" } else { "/" };
+        INDEX_NAMES.iter().any(|name| self.has(&[directory, slash, name].concat()))
+    }
+
     /// Reads a file of at most `limit` bytes; `None` if there is no regular file of this name. It
     /// may wait for the disk. A symbolic link that leads out of the root is an error.
     pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, NamedFileError> {
@@ -61,6 +74,11 @@ mod tests {
         assert_eq!(read("file"), Ok(Some(b"text".to_vec())));
         assert_eq!(read("link"), Ok(Some(b"text".to_vec())));
         assert_eq!((read("none"), read("folder")), (Ok(None), Ok(None)));
+        let has = |name| files.reader().has(name);
+        assert!(has("link") && !has("none") && !has("folder") && !has("out"));
+        assert!(!files.reader().has_index("folder/"));
+        fs::write(root.join("folder/index.htm"), "text").expect("a file");
+        assert!(files.reader().has_index("folder/") && !files.reader().has_index(""));
         assert_eq!(read("out"), Err("it is a link out of the root".to_owned()));
         fs::write(root.join("file"), "texts").expect("a file");
         assert!(read("file").expect_err("too long").contains("larger"));

@@ -7,6 +7,7 @@ use innkeeper_guest::rules::{Place, Rules, Table, lines};
 
 use super::error::{RulesError, WrongRule};
 use super::lint::lint;
+use super::missing::{self, MissingPage};
 use super::part::{Named, Part, Passing, merge};
 use super::problem::Problem;
 use super::{file, site, users};
@@ -30,13 +31,13 @@ pub struct RuleFiles {
     pub passing: Passing,
     /// Files of rules.
     pub files: Vec<PathBuf>,
-    /// The root, if `_redirects` and `_headers` in it are obeyed.
+    /// The root, if it is known: files of rules beneath it are not served.
     pub site: Option<Site>,
-    /// The path of the root, if it is known: files of rules beneath it are not served.
-    pub root: Option<PathBuf>,
+    /// Whether `_redirects` and `_headers` in the root are obeyed.
+    pub has_site_rules: bool,
 }
 
-/// The root of a site that has rules of its own.
+/// The root of a site.
 pub struct Site {
     /// Its path, for messages and to be watched.
     pub path: PathBuf,
@@ -52,7 +53,9 @@ pub struct Gathered {
     /// The cases of files of rules.
     pub cases: Vec<CaseFile>,
     /// What may be wrong with rules, although they can be obeyed.
-    pub warnings: Vec<Finding>,
+    pub findings: Vec<Finding>,
+    /// Pages of rules that the root does not have.
+    pub missing: Vec<MissingPage>,
     /// How many rules each source has, in order of precedence.
     pub counts: Vec<Count>,
     /// The files of passwords that were read.
@@ -74,6 +77,15 @@ pub struct Count {
     pub others: usize,
 }
 
+impl Gathered {
+    /// All that may be wrong with the rules, each as one line with its place.
+    pub fn warnings(&self) -> Vec<String> {
+        let findings = self.findings.iter();
+        let findings = findings.map(|finding| finding.shown(&self.table.sources).to_string());
+        findings.chain(self.missing.iter().map(MissingPage::text)).collect()
+    }
+}
+
 impl Site {
     /// The path of a file of it.
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -88,9 +100,14 @@ impl RuleFiles {
         self.files.iter().chain(users.map(|(_, file)| file)).cloned().collect()
     }
 
+    /// The root, if files in it are rules.
+    fn own_rules(&self) -> Option<&Site> {
+        self.site.as_ref().filter(|_| self.has_site_rules)
+    }
+
     /// The files of the site, whether or not they are there.
     pub(super) fn of_site(&self) -> Vec<PathBuf> {
-        let site = self.site.iter();
+        let site = self.own_rules().into_iter();
         site.flat_map(|site| site::NAMES.map(|name| site.file(name))).collect()
     }
 
@@ -114,11 +131,6 @@ impl RuleFiles {
     pub(super) fn named_users(&self) -> Vec<PathBuf> {
         let parts = self.files.iter().filter_map(|path| read_file(path).ok());
         parts.flat_map(|(part, _)| part.user_files).map(|(_, file)| file).collect()
-    }
-
-    /// Whether there are rules now, as far as names tell.
-    pub(super) fn exist(&self) -> bool {
-        !self.sources().is_empty()
     }
 
     /// Reads all of them. The error tells all that is wrong in all files.
@@ -147,7 +159,7 @@ impl RuleFiles {
             }
         }
         for (name, parse) in site::NAMES.into_iter().zip(site::PARSERS) {
-            let Some(site) = &self.site else { break };
+            let Some(site) = self.own_rules() else { break };
             let path = site.file(name);
             let bytes = site.reader.read(name, SITE_FILE_BYTES);
             let bytes = bytes.map_err(|error| RulesError::File(path.clone(), error))?;
@@ -188,16 +200,18 @@ impl RuleFiles {
         let merged = merge(all, &self.passing);
         let mut table = merged.map_err(|problem| RulesError::of("rules", vec![problem]))?.table;
         table.hidden.extend(self.hidden(&gathered.user_files));
-        gathered.warnings = check(&table)?;
+        gathered.findings = check(&table)?;
+        let missing = self.site.as_ref().map(|site| missing::missing(&table, site));
+        gathered.missing = missing.unwrap_or_default();
         gathered.table = table;
         Ok(gathered)
     }
 
     /// Paths below the root of files that are not for clients.
     fn hidden(&self, users: &[PathBuf]) -> Vec<String> {
-        let of_site = if self.site.is_some() { &site::NAMES[..] } else { &[] };
+        let of_site = if self.own_rules().is_some() { &site::NAMES[..] } else { &[] };
         let mut hidden: Vec<_> = of_site.iter().map(|name| (*name).to_owned()).collect();
-        let Some(root) = &self.root else { return hidden };
+        let Some(Site { path: root, .. }) = &self.site else { return hidden };
         let mut note = |root: &Path, file: &Path| {
             if let Ok(below) = file.strip_prefix(root)
                 && let Some(below) = below.to_str()

@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 const CPU_TIME: Duration = Duration::from_millis(400);
 
 /// What may be wrong with rules. Where not all were looked at, a finding says so.
-pub fn lint(table: &Table) -> Vec<Finding> {
+pub(super) fn lint(table: &Table) -> Vec<Finding> {
     let began = cpu_time();
     lint_while(table, &mut || cpu_time().saturating_sub(began) < CPU_TIME)
 }

@@ -6,7 +6,8 @@
 //! - `site`: `_redirects` and `_headers` in the root.
 //! - `users`: files of passwords.
 //! - [`part`]: the rules of one source, and how those of several become one table.
-//! - [`gather`]: reads all of them; [`lint`](fn@lint): what may be wrong with rules, in bounded time.
+//! - [`gather`]: reads all of them; `lint`: what may be wrong with rules, in bounded time; `missing`:
+//!   pages of rules that are not there.
 //! - [`describe`](mod@describe): rules in words; [`explain`](mod@explain): which of them make a decision.
 //! - [`source`]: rules as a source of guests.
 //! - [`problem`]: what is wrong with a rule, and where; [`error`]: why rules are not accepted.
@@ -19,6 +20,7 @@ pub mod file;
 pub mod gather;
 mod key;
 mod lint;
+mod missing;
 pub mod part;
 pub mod problem;
 mod site;
@@ -29,7 +31,6 @@ pub use cookie::Cookie;
 pub use error::RulesError;
 pub use gather::{Count, Gathered, RuleFiles, Site};
 pub use key::Key;
-pub use lint::lint;
 pub use part::Part;
 pub use problem::Problem;
 pub use source::RulesSource;

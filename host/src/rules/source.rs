@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use super::gather::{Count, Gathered, RuleFiles};
+use super::missing::MissingPage;
 use crate::guest::digest::Digest;
 use crate::guest::origin::Origin;
 use crate::guest::release::source::{Data, Offer, Source, SourceError};
@@ -47,11 +48,6 @@ impl RulesSource {
         self.files.by_name().into_iter().chain(self.others()).collect()
     }
 
-    /// Whether there are rules now, as far as names tell.
-    pub fn exist(&self) -> bool {
-        self.files.exist()
-    }
-
     /// Files of passwords that files of rules name, and of cases.
     fn others(&self) -> Vec<PathBuf> {
         lock(&self.last).users.iter().chain(&self.cases).cloned().collect()
@@ -62,8 +58,23 @@ impl RulesSource {
         lock(&self.last).counts.clone()
     }
 
-    /// Reads all rules.
-    pub fn gather(&self) -> Result<Gathered, SourceError> {
+    /// Reads all rules, and offers the guest that decides by them: the plain one where there are
+    /// none.
+    pub fn read_rules(&self) -> Result<(Offer, Gathered), SourceError> {
+        let mut gathered = self.gather()?;
+        let mut cases = std::mem::take(&mut gathered.cases);
+        cases.extend(self.cases()?);
+        let (guest, origin, data) = match gathered.is_stated {
+            false => (DEFAULT_GUEST, Origin::BuiltIn, None),
+            true => {
+                let data = Data { bytes: gathered.table.to_data(), path: None };
+                (&RULES_GUEST[..], Origin::Rules, Some(data))
+            }
+        };
+        Ok((Offer { guest: Cow::Borrowed(guest), origin, data, cases }, gathered))
+    }
+
+    fn gather(&self) -> Result<Gathered, SourceError> {
         let gathered = self.files.read_noting(&mut |users| lock(&self.last).users = users);
         let gathered = gathered.map_err(|error| SourceError::Rejected(Box::new(error)))?;
         let mut last = lock(&self.last);
@@ -85,13 +96,16 @@ impl RulesSource {
         for Count { source, redirects, headers, others } in &gathered.counts {
             tracing::info!(path = source, redirects, headers, others, "rules read");
         }
-        for warning in gathered.warnings.iter().take(WARNINGS) {
-            let rule = warning.shown(&gathered.table.sources);
+        for finding in gathered.findings.iter().take(WARNINGS) {
+            let rule = finding.shown(&gathered.table.sources);
             tracing::warn!(error = %rule, "rule may be a mistake");
         }
-        if let Some(more) = gathered.warnings.len().checked_sub(WARNINGS + 1) {
+        if let Some(more) = gathered.findings.len().checked_sub(WARNINGS + 1) {
             let error = format!("and {} more", more + 1);
             tracing::warn!(error, "rule may be a mistake");
+        }
+        for MissingPage { rule, page } in gathered.missing.iter().take(WARNINGS) {
+            tracing::warn!(rule, page, "page of a rule is not there");
         }
     }
 }
@@ -113,17 +127,11 @@ impl Source for RulesSource {
     }
 
     fn read(&self) -> Result<Offer, SourceError> {
-        let mut gathered = self.gather()?;
-        let mut cases = std::mem::take(&mut gathered.cases);
-        cases.extend(self.cases()?);
-        if !gathered.is_stated {
-            let guest = Cow::Borrowed(DEFAULT_GUEST);
-            return Ok(Offer { guest, origin: Origin::BuiltIn, data: None, cases });
+        let (offer, gathered) = self.read_rules()?;
+        if let Some(data) = &offer.data {
+            self.log(&gathered, &data.bytes);
         }
-        let bytes = gathered.table.to_data();
-        self.log(&gathered, &bytes);
-        let data = Some(Data { bytes, path: None });
-        Ok(Offer { guest: Cow::Borrowed(&RULES_GUEST), origin: Origin::Rules, data, cases })
+        Ok(offer)
     }
 
     fn cases(&self) -> Result<Vec<CaseFile>, CaseFileError> {
@@ -147,7 +155,7 @@ mod tests {
             passing: Passing::default(),
             files: vec![rules.clone()],
             site: None,
-            root: None,
+            has_site_rules: true,
         };
         let source = RulesSource::new(files, Vec::new());
         assert!(source.read().is_ok());

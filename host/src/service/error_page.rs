@@ -45,6 +45,17 @@ pub(super) async fn not_found(
     policy_fields::add_to_own(Response::plain(404), fields)
 }
 
+/// The response where the page that explains an error is not there: one line with its status, and
+/// with these fields of the whole decision. `None` if the page explains none, or one that a site has
+/// a page for.
+pub(super) fn without_page(candidate: &Candidate, fields: &Fields) -> Option<Response> {
+    match candidate.status {
+        404 => None,
+        status @ 400.. => Some(policy_fields::add_to_own(Response::plain(status), fields)),
+        _ => None,
+    }
+}
+
 /// The response where the system cannot do this. The client learns whether to come again, the
 /// log says why.
 pub(super) fn cannot(operation: &str, candidate: &Candidate, error: SystemError) -> Response {

@@ -128,7 +128,10 @@ impl Service {
                     // The client is not told that there is something to find.
                     let path = candidate.path();
                     tracing::warn!(path, "file is forbidden to this process, client gets 404");
-                    return Box::pin(error_page::not_found(self, request, path, fields)).await;
+                    return match error_page::without_page(candidate, fields) {
+                        Some(response) => response,
+                        None => Box::pin(error_page::not_found(self, request, path, fields)).await,
+                    };
                 }
                 Lookup::Error(error) => {
                     let response = error_page::cannot("open", candidate, error);
@@ -145,6 +148,10 @@ impl Service {
                 ("the directory is listed", listing)
             } else if let Some(Otherwise { status, location, fields, .. }) = otherwise {
                 ("the client is redirected", redirect(*status, location, fields))
+            } else if let Some(response) =
+                candidates.last().and_then(|last| error_page::without_page(last, fields))
+            {
+                ("its page is not found", response)
             } else {
                 let path = candidates.first().map_or("", Candidate::path);
                 let page = Box::pin(error_page::not_found(self, request, path, fields)).await;
