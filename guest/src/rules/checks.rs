@@ -22,7 +22,7 @@ pub struct From {
     /// The pattern of paths, as it was written.
     pub path: String,
     pattern: Pattern,
-    /// The names of placeholders that are not the path's.
+    /// The names of placeholders that are not the path's: the host's, and the query's.
     names: Vec<String>,
 }
 
@@ -66,8 +66,8 @@ impl From {
     fn add_name(&mut self, name: &str) -> Result<(), PatternFault> {
         if name == "splat" || self.knows(name) {
             Err(PatternFault::Path(PatternError::Twice))
-        } else if self.names.len() == MAX_PLACEHOLDERS {
-            Err(PatternFault::Placeholders)
+        } else if self.pattern.placeholders() + self.names.len() >= MAX_PLACEHOLDERS {
+            Err(PatternFault::Path(PatternError::TooManyPlaceholders))
         } else {
             self.names.push(name.to_owned());
             Ok(())

@@ -5,7 +5,7 @@ use std::fmt;
 use super::lines::{FILE_BYTES, LINE_BYTES, RULES};
 use super::table::Place;
 use crate::contract::{MAX_FIELD_BYTES, MAX_FIELDS, MAX_LOCATION_BYTES};
-use crate::pattern::{MAX_PLACEHOLDERS, PatternError};
+use crate::pattern::PatternError;
 
 /// Characters of a text that are shown.
 const SHOWN: usize = 80;
@@ -126,8 +126,6 @@ pub enum PatternFault {
     Query,
     /// The path is no pattern.
     Path(PatternError),
-    /// Too many placeholders.
-    Placeholders,
     /// A host that is none, or has a port or a user.
     Host,
 }
@@ -314,9 +312,6 @@ impl fmt::Display for PatternFault {
                 "a pattern has no query; write parameters behind it, as in `/a id=:id /b/:id`"
             }
             PatternFault::Path(error) => error.text(),
-            PatternFault::Placeholders => {
-                return write!(f, "it has more than {MAX_PLACEHOLDERS} placeholders");
-            }
             PatternFault::Host => {
                 "its host is none; write one as in `https://example.org/*`, without a port"
             }

@@ -250,6 +250,10 @@ mod tests {
                 "/*/*/*/*/*/*/*/*/*/*/* /b",
                 "_redirects:1: `/*/*/*/*/*/*/*/*/*/*/*`: the pattern has more",
             ),
+            (
+                "/:a/:b/:c/:d/:e/:f/:g/:h/:i j=:j k=:k l=:l m=:m n=:n o=:o p=:p q=:q /x",
+                "_redirects:1: `q=:q`: the rule has more than 16 placeholders",
+            ),
         ] {
             check_fault(line.as_bytes(), expected);
         }
