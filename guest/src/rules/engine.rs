@@ -9,7 +9,7 @@ use super::pages::{self, Pages};
 use super::passwords::Passwords;
 use super::problem::RuleError;
 use super::routes::{Routed, Routes};
-use super::table::Table;
+use super::table::{Responses, Table};
 use crate::contract::{MAX_FIELD_BYTES, MAX_FIELDS};
 use crate::decision::{Field, Page};
 use crate::{Candidate, Decision, Reply, Request, Serve};
@@ -88,7 +88,7 @@ impl Rules {
         let draft = self
             .guard(&ask, &forms, &mut every, &mut vary, trace)
             .unwrap_or_else(|| self.page(&ask, &forms, &mut vary, trace));
-        let added = self.headers.add(&ask, trace);
+        let added = self.headers.add(&ask, draft.responses(), trace);
         finish(draft, every, added, vary.value())
     }
 
@@ -209,6 +209,15 @@ pub(super) enum Draft {
 }
 
 impl Draft {
+    /// What all responses that it may lead to are, at least.
+    fn responses(&self) -> Responses {
+        match self {
+            Draft::Serve(serve) if serve.otherwise.is_none() => Responses::Pages,
+            // A client that is refused, or one that may be sent elsewhere.
+            Draft::Serve(_) | Draft::Reply(_) => Responses::Every,
+        }
+    }
+
     /// The fields that the decision has by itself.
     fn fields(&self) -> impl Iterator<Item = &Field> {
         let (reply, serve) = match self {
@@ -334,7 +343,8 @@ mod tests {
     use crate::basic_auth::users::User;
     use crate::pattern::Pattern;
     use crate::rules::table::{
-        Access, AccessBy, CleanUrls, Cors, Maintenance, Methods, Passwords, Table, TrailingSlash,
+        Access, AccessBy, CleanUrls, Cors, Maintenance, Methods, Passwords, Responses, Table,
+        TrailingSlash,
     };
     use crate::rules::testing::{at, check, header, ready, route, routes, spa};
     use crate::rules::{Effect, Rules};
@@ -374,7 +384,10 @@ mod tests {
             routes: vec![route("/r/* /x/:splat 301"), route("/deny/r /x 301!")],
             clean_urls: Some(CleanUrls { place: at(7), trailing_slash: TrailingSlash::Never }),
             spa: spa("index.html"),
-            headers: vec![header("/*", true, &["X-A: 1"]), header("/r/*", false, &["X-B: :splat"])],
+            headers: vec![
+                header("/*", Responses::Every, &["X-A: 1"]),
+                header("/r/*", Responses::Files, &["X-B: :splat"]),
+            ],
             ..Table::default()
         }
     }
@@ -485,9 +498,12 @@ mod tests {
             let (first, second) = (lines(0, 40, length), lines(40, 80, length));
             let texts =
                 [&first, &second].map(|lines| lines.iter().map(String::as_str).collect::<Vec<_>>());
-            for always in [false, true] {
+            for responses in [Responses::Files, Responses::Pages, Responses::Every] {
                 let table = Table {
-                    headers: vec![header("/*", always, &texts[0]), header("/*", false, &texts[1])],
+                    headers: vec![
+                        header("/*", responses, &texts[0]),
+                        header("/*", Responses::Files, &texts[1]),
+                    ],
                     ..Table::default()
                 };
                 let Decision::Serve(serve) =
@@ -496,7 +512,7 @@ mod tests {
                     panic!("it has fields");
                 };
                 let count = serve.fields.len() + serve.candidates[0].fields.len();
-                assert_eq!(count, expected, "{length} {always}");
+                assert_eq!(count, expected, "{length} {responses:?}");
             }
         }
     }

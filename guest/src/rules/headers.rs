@@ -5,7 +5,7 @@ use super::explain::{Effect, Trace};
 use super::host::Scope;
 use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};
-use super::table::{self, FieldChange, Place, Table};
+use super::table::{self, FieldChange, Place, Responses, Table};
 use super::template::{Source, Template, Values};
 use crate::contract::{is_host_field, is_token};
 use crate::decision::Field;
@@ -21,30 +21,33 @@ pub(super) struct Headers {
 #[derive(Clone, Debug)]
 struct Rule {
     place: Place,
-    always: bool,
     scope: Scope,
     changes: Box<[Change]>,
 }
 
 #[derive(Clone, Debug)]
-enum Change {
-    Add {
-        name: Box<str>,
-        value: Template,
-    },
+struct Change {
+    name: Box<str>,
+    /// The responses that it is for.
+    responses: Responses,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Add(Template),
     /// Where the same rule adds the name again, it is replaced, and only where the rule's own fields are.
     Remove {
-        name: Box<str>,
         is_replaced: bool,
     },
 }
 
-/// The fields of one response.
+/// The fields of the responses that one decision may lead to.
 #[derive(Debug, Default)]
 pub(super) struct Added {
-    /// Of every response.
+    /// Of each of them.
     pub(super) every: Vec<Field>,
-    /// Of a response that has a file: those of `every` too, but for those that the host adds to them.
+    /// Of one with a file: those of `every` too, but for those that the host adds to them.
     pub(super) files: Vec<Field>,
 }
 
@@ -78,8 +81,9 @@ impl Headers {
         }
     }
 
-    /// The fields that the rules add to the response to this request.
-    pub(super) fn add(&self, ask: &Ask<'_>, trace: &mut impl Trace) -> Added {
+    /// The fields that the rules add to the response to this request. Those for these responses, and
+    /// for more than them, are in each response.
+    pub(super) fn add(&self, ask: &Ask<'_>, each: Responses, trace: &mut impl Trace) -> Added {
         let mut every = Vec::new();
         let mut files = Vec::new();
         let host = ask.host.as_deref().unwrap_or_default();
@@ -92,9 +96,10 @@ impl Headers {
             let values = Values { path: &captures, query: &[], host };
             for item in &rule.changes {
                 // What is taken away is in no response to this request.
-                let (in_every, in_files) = match item {
-                    Change::Add { name, .. } => (rule.always, !rule.always || !adds_up(name)),
-                    Change::Remove { is_replaced, .. } => (rule.always || !is_replaced, true),
+                let is_each = item.responses >= each;
+                let (in_every, in_files) = match item.what {
+                    What::Add(_) => (is_each, !is_each || !adds_up(&item.name)),
+                    What::Remove { is_replaced } => (is_each || !is_replaced, true),
                 };
                 if in_files {
                     change(&mut files, item, values);
@@ -110,12 +115,13 @@ impl Headers {
 
 /// Obeys one change of the fields of a response.
 fn change(fields: &mut Vec<Field>, change: &Change, values: Values<'_>) {
-    let (name, value) = match change {
-        Change::Remove { name, .. } => {
+    let name = &change.name;
+    let value = match &change.what {
+        What::Remove { .. } => {
             fields.retain(|field| !field.name.eq_ignore_ascii_case(name));
             return;
         }
-        Change::Add { name, value } => (name, value),
+        What::Add(value) => value,
     };
     let rendered = match value.text() {
         Some(text) => text.to_owned(),
@@ -151,27 +157,45 @@ fn compile(rule: &table::Header) -> Result<(Pattern, Rule), Problem> {
     let scope = Scope::new(rule.scheme.as_deref(), rule.host.as_deref());
     let known = |name: &str| pattern.capture(name).map(Source::Path).or_else(|| scope.source(name));
     let change = |(at, change): (usize, &FieldChange)| {
-        let (name, value) = match change {
-            FieldChange::Add { name, value } => (name, value),
-            FieldChange::Remove { name } => {
-                check_name(name)?;
-                let is_replaced = !adds_up(name)
-                    && rule.changes.iter().skip(at).any(|later| {
-                        matches!(later, FieldChange::Add { name: other, .. }
-                            if other.eq_ignore_ascii_case(name))
-                    });
-                return Ok(Change::Remove { name: name.as_str().into(), is_replaced });
+        let (FieldChange::Add { name, .. } | FieldChange::Remove { name }) = change;
+        check_name(name)?;
+        let what = match change {
+            FieldChange::Add { value, .. } => {
+                if value.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
+                    return Err(Problem::FieldValue);
+                }
+                let literal = |text: &str| Ok::<_, Problem>(text.to_owned());
+                What::Add(Template::parse(value.trim(), known, literal)?)
+            }
+            FieldChange::Remove { .. } => {
+                let is_replaced = !adds_up(name) && rule.adds_behind(at, name);
+                What::Remove { is_replaced }
             }
         };
-        check_name(name)?;
-        if value.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
-            return Err(Problem::FieldValue);
-        }
-        let value = Template::parse(value.trim(), known, |text| Ok::<_, Problem>(text.to_owned()))?;
-        Ok(Change::Add { name: name.as_str().into(), value })
+        let responses = match rule.responses {
+            Responses::Pages if is_about_file(name) => Responses::Files,
+            responses => responses,
+        };
+        Ok(Change { name: name.as_str().into(), responses, what })
     };
     let changes = rule.changes.iter().enumerate().map(change).collect::<Result<_, Problem>>()?;
-    Ok((pattern, Rule { place: rule.place, always: rule.always, scope, changes }))
+    Ok((pattern, Rule { place: rule.place, scope, changes }))
+}
+
+/// Whether a field is about one file, its type for example, or about how long it may be kept: the page
+/// of an error has another type, and a file that is missing now is there after the next upload.
+fn is_about_file(name: &str) -> bool {
+    let begins = |start: &str| {
+        name.get(..start.len()).is_some_and(|given| given.eq_ignore_ascii_case(start))
+    };
+    let is_for_caches = name
+        .len()
+        .checked_sub("cache-control".len())
+        .and_then(|start| name.get(start..))
+        .is_some_and(|end| end.eq_ignore_ascii_case("cache-control"));
+    is_for_caches
+        || begins("content-") && !begins("content-security-policy")
+        || ["expires", "surrogate-control"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {
@@ -212,18 +236,19 @@ pub(super) fn decimal(mut number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::rules::table::Table;
-    use crate::rules::testing::{check, header, ready, routes, spa};
+    use crate::rules::table::Responses::{self, Every, Files, Pages};
+    use crate::rules::table::{Access, AccessBy, Table};
+    use crate::rules::testing::{at, check, header, ready, routes, spa};
     use crate::rules::{Problem, Rules};
 
-    fn headers(rules: &[(&str, bool, &[&str])]) -> Table {
-        let headers = rules.iter().map(|(pattern, always, lines)| header(pattern, *always, lines));
+    fn headers(rules: &[(&str, Responses, &[&str])]) -> Table {
+        let headers = rules.iter().map(|(pattern, on, lines)| header(pattern, *on, lines));
         Table { headers: headers.collect(), ..Table::default() }
     }
 
     #[test]
     fn fields_of_files_are_on_files_alone() {
-        let mut table = headers(&[("/a/*", false, &["X-A: 1"])]);
+        let mut table = headers(&[("/a/*", Files, &["X-A: 1"])]);
         table.routes = routes(&["/a/r /x 301", "/a/e /e.html 404!"]).routes;
         let rules = ready(&table);
         check(&rules, "/a/b", &[], r#"serve file "a/b" (X-A: 1)"#);
@@ -236,7 +261,7 @@ mod tests {
 
     #[test]
     fn fields_for_always_are_on_every_response() {
-        let mut table = headers(&[("/*", true, &["X-A: 1"]), ("/b", false, &["X-A: 2"])]);
+        let mut table = headers(&[("/*", Every, &["X-A: 1"]), ("/b", Files, &["X-A: 2"])]);
         table.routes = routes(&["/r /x 301!"]).routes;
         let rules = ready(&table);
         check(&rules, "/a", &[], r#"serve file "a", always (X-A: 1)"#);
@@ -247,10 +272,51 @@ mod tests {
     }
 
     #[test]
+    fn fields_of_pages_are_on_files_and_errors() {
+        let mut table = headers(&[(
+            "/*",
+            Pages,
+            &[
+                "X-A: 1",
+                "Cache-Control: max-age=9",
+                "Content-Type: a/b",
+                "Content-Security-Policy: c",
+            ],
+        )]);
+        table.routes =
+            routes(&["/r /x 301!", "/s /x 301", "/e /e.html 404!", "/p/* /x 200"]).routes;
+        table.access.push(Access {
+            place: at(1),
+            pattern: "/in/*".to_owned(),
+            allow: false,
+            by: AccessBy::All,
+        });
+        let rules = ready(&table);
+        let (page, file) = (
+            "always (X-A: 1) (Content-Security-Policy: c)",
+            "(Cache-Control: max-age=9) (Content-Type: a/b)",
+        );
+        check(&rules, "/a", &[], format!(r#"serve file "a" {file}, {page}"#));
+        check(&rules, "/.git", &[], format!("serve nothing, {page}"));
+        check(&rules, "/%00", &[], format!("serve nothing, {page}"));
+        check(&rules, "/e", &[], {
+            format!(
+                r#"serve file "e.html" with status 404, file "e.html.html" with status 404, index "e.html" with status 404, {page}"#
+            )
+        });
+        // Neither where a rule sends the client elsewhere nor where it is refused.
+        check(&rules, "/r", &[], r#"redirect 301 to "/x""#);
+        check(&rules, "/s", &[], {
+            r#"serve file "s" (X-A: 1) (Cache-Control: max-age=9) (Content-Type: a/b) (Content-Security-Policy: c), otherwise redirect 301 to "/x""#
+        });
+        check(&rules, "/in/a", &[], r#"reply 403 "forbidden\n""#);
+    }
+
+    #[test]
     fn values_of_one_name_add_up_and_are_taken_away() {
         let rules = ready(&headers(&[
-            ("/*", false, &["X-A: 1", "Set-Cookie: a=1", "Content-Type: text/a", "X-B: 1"]),
-            ("/b", false, &["x-a: 2", "set-cookie: b=2", "content-type: text/b", "! x-b"]),
+            ("/*", Files, &["X-A: 1", "Set-Cookie: a=1", "Content-Type: text/a", "X-B: 1"]),
+            ("/b", Files, &["x-a: 2", "set-cookie: b=2", "content-type: text/b", "! x-b"]),
         ]));
         check(&rules, "/b", &[], {
             r#"serve file "b" (X-A: 1, 2) (Set-Cookie: a=1) (Content-Type: text/b) (set-cookie: b=2)"#
@@ -260,9 +326,9 @@ mod tests {
     #[test]
     fn field_of_always_is_taken_away() {
         let rules = ready(&headers(&[
-            ("/*", true, &["X-A: 1", "X-B: 1", "Link: <a>"]),
-            ("/b/*", false, &["! x-a", "Link: <b>"]),
-            ("/c", false, &["! X-A", "X-A: 2"]),
+            ("/*", Every, &["X-A: 1", "X-B: 1", "Link: <a>"]),
+            ("/b/*", Files, &["! x-a", "Link: <b>"]),
+            ("/c", Files, &["! X-A", "X-A: 2"]),
         ]));
         check(&rules, "/a", &[], r#"serve file "a", always (X-A: 1) (X-B: 1) (Link: <a>)"#);
         check(&rules, "/b/c", &[], {
@@ -276,7 +342,7 @@ mod tests {
 
     #[test]
     fn values_have_placeholders() {
-        let rules = ready(&headers(&[("/:a/*", false, &["X-A: :a :splat https://h:80/:b"])]));
+        let rules = ready(&headers(&[("/:a/*", Files, &["X-A: :a :splat https://h:80/:b"])]));
         check(&rules, "/x%20y/z", &[], r#"serve file "x y/z" (X-A: x%20y z https://h:80/:b)"#);
         let long = "a".repeat(1_100);
         check(&rules, &format!("/{long}/z"), &[], format!(r#"file "{long}/z""#));
@@ -284,7 +350,7 @@ mod tests {
 
     #[test]
     fn fallback_keeps_its_own_cache_control() {
-        let mut table = headers(&[("/*", false, &["Cache-Control: max-age=60", "X-A: 1"])]);
+        let mut table = headers(&[("/*", Files, &["Cache-Control: max-age=60", "X-A: 1"])]);
         table.spa = spa("i.html");
         check(&ready(&table), "/", &[], {
             r#"serve index "" (Cache-Control: max-age=60) (X-A: 1), file "i.html" (cache-control: no-cache) (X-A: 1)"#
@@ -300,7 +366,7 @@ mod tests {
             ("a: \u{1}", Problem::FieldValue),
             ("! ETag", Problem::HostsField),
         ] {
-            let error = Rules::new(&headers(&[("/*", false, &[line])])).expect_err(line);
+            let error = Rules::new(&headers(&[("/*", Files, &[line])])).expect_err(line);
             assert_eq!(error.problem, problem, "{line}");
         }
     }

@@ -12,12 +12,13 @@
 //!   ! Content-Security-Policy
 //! ```
 //!
-//! The scheme of a URL means nothing, as with Cloudflare; Netlify has paths alone.
+//! The scheme of a URL means nothing, as with Cloudflare; Netlify has paths alone. The fields are for
+//! files and for pages of errors.
 
 use super::checks::{self, From, is_space, is_target};
 use super::fault::{Faults, Mistake};
 use super::lines::Reader;
-use super::table::{FieldChange, Header};
+use super::table::{FieldChange, Header, Responses};
 
 /// Reads a file into its rules, whose places are of this source; or all that is wrong with it.
 pub fn parse(file: &[u8], source: u16) -> Result<Vec<Header>, Faults> {
@@ -33,9 +34,14 @@ pub fn parse(file: &[u8], source: u16) -> Result<Vec<Header>, Faults> {
             }
             match From::parse(line) {
                 Ok(From { host, path, .. }) => {
-                    let (place, scheme, changes) = (reader.place(), None, Vec::new());
-                    let pattern = path;
-                    block = Some(Header { place, scheme, host, pattern, changes, always: false });
+                    block = Some(Header {
+                        place: reader.place(),
+                        scheme: None,
+                        host,
+                        pattern: path,
+                        changes: Vec::new(),
+                        responses: Responses::Pages,
+                    });
                 }
                 Err(mistake) => {
                     is_skipped = true;
@@ -81,7 +87,7 @@ fn parse_change(line: &str) -> Result<FieldChange, Mistake> {
 #[cfg(test)]
 mod tests {
     use super::parse;
-    use crate::rules::table::{FieldChange, Header};
+    use crate::rules::table::{FieldChange, Header, Responses};
 
     fn shown(header: &Header) -> String {
         let mut shown = format!("{}{}", header.host.as_deref().unwrap_or_default(), header.pattern);
@@ -98,7 +104,8 @@ mod tests {
     fn check(file: &str, expected: &[&str]) {
         let headers = parse(file.as_bytes(), 0).unwrap_or_else(|faults| panic!("{faults:?}"));
         assert_eq!(headers.iter().map(shown).collect::<Vec<_>>(), expected, "{file}");
-        assert!(headers.iter().all(|header| !header.always && header.scheme.is_none()));
+        let is_for_pages = |header: &Header| header.responses == Responses::Pages;
+        assert!(headers.iter().all(|header| is_for_pages(header) && header.scheme.is_none()));
     }
 
     #[track_caller]

@@ -75,10 +75,7 @@ fn fields(table: &Table, findings: &mut Vec<Finding>) {
                 }
                 FieldChange::Remove { name } => {
                     // A rule that replaces a field takes it away first.
-                    let is_replaced = header.changes.iter().skip(at).any(|later| {
-                        matches!(later, FieldChange::Add { name: other, .. }
-                            if other.eq_ignore_ascii_case(name))
-                    });
+                    let is_replaced = header.adds_behind(at, name);
                     if !is_replaced && !added.contains(&name.to_ascii_lowercase()) {
                         let lint = Lint::RemovesNothing(name.clone());
                         findings.push(Finding { place: header.place, lint });

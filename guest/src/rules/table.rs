@@ -235,8 +235,21 @@ pub struct Header {
     pub pattern: String,
     /// What becomes of the fields, in order.
     pub changes: Vec<FieldChange>,
-    /// Whether it holds for every response, and not only where a file is served.
-    pub always: bool,
+    /// The responses that get them.
+    pub responses: Responses,
+}
+
+/// Which responses a rule about fields is for. Each kind has those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Responses {
+    /// Files, with status 200.
+    Files,
+    /// Files and pages of errors, such as the site's `404.html`, as Netlify and Cloudflare Pages have
+    /// it. Not redirects of rules, and no client that is refused. Fields about a file itself or about
+    /// how long it may be kept are for status 200 alone.
+    Pages,
+    /// Every response.
+    Every,
 }
 
 /// What becomes of a response field.
@@ -259,6 +272,16 @@ pub enum FieldChange {
 /// Why data is not a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoTable;
+
+impl Header {
+    /// Whether the change at this index or one behind it adds a field of this name.
+    pub(super) fn adds_behind(&self, at: usize, name: &str) -> bool {
+        self.changes.iter().skip(at).any(|later| {
+            matches!(later, FieldChange::Add { name: other, .. }
+                if other.eq_ignore_ascii_case(name))
+        })
+    }
+}
 
 impl Table {
     /// The table in the form in which the guest gets it.

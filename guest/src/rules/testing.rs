@@ -1,7 +1,7 @@
 //! Tables for the tests of rules, and a check of what a table decides.
 
 use super::table::{
-    Condition, FieldChange, Header, Place, QueryMatch, QueryValue, Route, Spa, Table,
+    Condition, FieldChange, Header, Place, QueryMatch, QueryValue, Responses, Route, Spa, Table,
 };
 use super::{Effect, Rules};
 use crate::testing::lend::lend;
@@ -68,7 +68,7 @@ pub(super) fn routes(lines: &[&str]) -> Table {
 }
 
 /// A rule about fields: `name: value`, or `! name`.
-pub(super) fn header(pattern: &str, always: bool, lines: &[&str]) -> Header {
+pub(super) fn header(pattern: &str, responses: Responses, lines: &[&str]) -> Header {
     let change = |line: &&str| match line.strip_prefix("! ") {
         Some(name) => FieldChange::Remove { name: name.to_owned() },
         None => {
@@ -82,7 +82,7 @@ pub(super) fn header(pattern: &str, always: bool, lines: &[&str]) -> Header {
         host: None,
         pattern: pattern.to_owned(),
         changes: lines.iter().map(change).collect(),
-        always,
+        responses,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rules in words: what `--print-config` and `innkeeper explain` show of each.
 
 use innkeeper_guest::rules::table::{
-    AccessBy, Condition, FieldChange, QueryValue, Route, TrailingSlash,
+    AccessBy, Condition, FieldChange, QueryValue, Responses, Route, TrailingSlash,
 };
 use innkeeper_guest::rules::{Place, Table};
 
@@ -59,7 +59,11 @@ pub fn describe(table: &Table) -> Vec<(Place, String)> {
         all.push((rule.place, format!("app {}: {}", rule.pattern, rule.page)));
     }
     for rule in &table.headers {
-        let always = if rule.always { " always" } else { "" };
+        let on = match rule.responses {
+            Responses::Files => "",
+            Responses::Pages => " of pages and errors",
+            Responses::Every => " always",
+        };
         let place = of_host(rule.scheme.as_deref(), rule.host.as_deref());
         let changes: Vec<_> = rule
             .changes
@@ -70,7 +74,7 @@ pub fn describe(table: &Table) -> Vec<(Place, String)> {
             })
             .collect();
         let changes = changes.join("; ");
-        all.push((rule.place, format!("header{always} {place}{}: {changes}", rule.pattern)));
+        all.push((rule.place, format!("header{on} {place}{}: {changes}", rule.pattern)));
     }
     all
 }

@@ -204,7 +204,7 @@ mod tests {
     use super::{Named, Part, Passing, merge};
     use crate::rules::file;
     use innkeeper_guest::rules::Rules;
-    use innkeeper_guest::rules::table::Place;
+    use innkeeper_guest::rules::table::{Place, Responses};
     use innkeeper_guest::{Decision, Field, Request};
 
     fn named(source: &str, text: &str) -> Named {
@@ -230,7 +230,8 @@ mod tests {
             merge(vec![named("rules.toml", text)], &Passing::default()).expect("a table").table;
         let changes: Vec<_> = table.headers.iter().map(|header| header.changes.len()).collect();
         assert_eq!(changes, [3, 2, 1]);
-        assert!(table.headers[0].always && !table.headers[1].always);
+        assert_eq!(table.headers[0].responses, Responses::Every);
+        assert_eq!(table.headers[1].responses, Responses::Files);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 use super::lint;
 use crate::rules::redirects_file;
-use crate::rules::table::{Access, AccessBy, FieldChange, Header, Passwords, Place, Spa, Table};
+use crate::rules::table::{
+    Access, AccessBy, FieldChange, Header, Passwords, Place, Responses, Spa, Table,
+};
 
 /// The findings about a file of redirects, each as a line without the name of the file.
 fn findings(file: &str) -> Vec<String> {
@@ -131,7 +133,7 @@ fn rules_of_other_kinds_are_looked_at() {
         host: None,
         pattern: "/*".to_owned(),
         changes,
-        always: false,
+        responses: Responses::Files,
     };
     let add = FieldChange::Add { name: "A".to_owned(), value: "1".to_owned() };
     let remove = |name: &str| FieldChange::Remove { name: name.to_owned() };

@@ -54,7 +54,7 @@ fn in_rust(table: &Table) -> String {
         "//! The rules, as they were written into a table. `place` says where each stood.\n\n\
          #![allow(unused_imports)]\n\n\
          use innkeeper_guest::rules::table::{\n    AccessBy::*, Condition::*, FieldChange::*, \
-         QueryValue::*, TrailingSlash::*, *,\n};\n\n\
+         QueryValue::*, Responses::*, TrailingSlash::*, *,\n};\n\n\
          /// All rules.\npub(crate) fn table() -> Table {\n    ",
     );
     let (mut is_text, mut is_escaped) = (false, false);

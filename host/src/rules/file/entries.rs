@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use innkeeper_guest::rules::checks;
 use innkeeper_guest::rules::fault::Mistake;
 use innkeeper_guest::rules::table::{
-    AccessBy, CleanUrls, Cors, FieldChange, Header, Maintenance, Place, Route, Table, TrailingSlash,
+    AccessBy, CleanUrls, Cors, FieldChange, Header, Maintenance, Place, Responses, Route, Table,
+    TrailingSlash,
 };
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -217,7 +218,7 @@ impl HeaderEntry {
             host: self.host.map(|host| host.to_ascii_lowercase()),
             pattern: pattern(&self.paths)?,
             changes,
-            always: self.always,
+            responses: if self.always { Responses::Every } else { Responses::Files },
         };
         Ok(Table { headers: vec![header], ..Table::default() }.into())
     }

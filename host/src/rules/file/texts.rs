@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use innkeeper_guest::rules::table::{
     Access, AccessBy, CleanUrls, Cors, FieldChange, Header, Maintenance, Methods, Passwords, Place,
-    Spa, Table, TrailingSlash,
+    Responses, Spa, Table, TrailingSlash,
 };
 
 use super::fields::{ALL, by_path, commas, networks, page, pattern};
@@ -247,7 +247,8 @@ fn header(text: &str) -> Result<Part, Problem> {
     let mut part = site::headers(block.as_bytes()).map_err(first)?;
     match part.table.headers.as_mut_slice() {
         [header] if header.changes.len() == 1 => {
-            (header.place, header.always) = (PLACE, always);
+            header.place = PLACE;
+            header.responses = if always { Responses::Every } else { Responses::Files };
             Ok(part)
         }
         _ => Err(FORM.into()),
@@ -297,7 +298,7 @@ pub(super) fn security_headers(more: &[String]) -> Result<Part, Problem> {
         host: None,
         pattern: ALL.to_owned(),
         changes: fields.into_iter().map(add).collect(),
-        always: true,
+        responses: Responses::Every,
     };
     Ok(Part { security: Some(security), ..Part::default() })
 }
