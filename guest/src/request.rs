@@ -66,16 +66,16 @@ impl Request {
     /// the target, if the target names one, or else that of the field `host`, which
     /// must be among the interests (RFC 9112, section 3.2.2).
     pub fn host(&self) -> Option<&str> {
-        self.host_of(self.parse().ok()?.target)
+        self.host_of(self.parse().ok()?.target).map(|(host, _)| host)
     }
 
-    /// The same, of a request whose line is parsed and has this target.
-    pub(crate) fn host_of<'r>(&'r self, target: Target<'r>) -> Option<&'r str> {
+    /// The same, with the port, of a request whose line is parsed and has this target.
+    pub(crate) fn host_of<'r>(&'r self, target: Target<'r>) -> Option<(&'r str, Option<u16>)> {
         let authority = match target {
             Target::Absolute { authority, .. } | Target::Authority(authority) => authority,
             Target::Origin { .. } | Target::Asterisk => self.value("host")?,
         };
-        split_port(authority).map(|(host, _)| host)
+        split_port(authority)
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Ask<'r> {
     pub(super) query: Option<&'r str>,
     /// The host in lower case, if a rule reads it.
     pub(super) host: Option<String>,
+    /// The port behind the host, if a rule reads the host.
+    pub(super) port: Option<u16>,
 }
 
 /// Paths that [`forms`] makes of one at most.
@@ -39,9 +41,10 @@ impl<'r> Ask<'r> {
             Err(Fault::NamesNothing) => (NO_PATH.to_owned(), true),
             Err(Fault::Escape) => return Err(default()),
         };
-        let host =
-            if reads_host { request.host_of(target).map(str::to_ascii_lowercase) } else { None };
-        Ok(Ask { request, method, path, names_nothing, query, host })
+        let authority = if reads_host { request.host_of(target) } else { None };
+        let host = authority.map(|(host, _)| host.to_ascii_lowercase());
+        let port = authority.and_then(|(_, port)| port);
+        Ok(Ask { request, method, path, names_nothing, query, host, port })
     }
 
     /// The path without a `/` at its end.

@@ -44,6 +44,11 @@ impl Scope {
             && self.is_https.is_none_or(|is_https| ask.is_https() == is_https)
     }
 
+    /// Whether URLs of this scheme may be among the rule's.
+    pub(super) fn may_have_scheme(&self, is_https: Option<bool>) -> bool {
+        self.is_https.is_none_or(|own| is_https.is_none_or(|is_https| own == is_https))
+    }
+
     /// What a placeholder of the host stands for.
     pub(super) fn source(&self, name: &str) -> Option<Source> {
         let label = self.host.as_ref()?.label(name)?;

@@ -8,7 +8,9 @@
 mod finding;
 mod sample;
 
-pub use finding::{Finding, Lint};
+use std::collections::HashSet;
+
+pub use finding::{CircleEnds, Finding, Lint};
 use sample::Sample;
 
 use super::explain::Effect;
@@ -149,6 +151,8 @@ struct Routes<'t, 'w> {
     /// Each place in it is the route's number.
     rules: Rules,
     asks_scheme: bool,
+    /// Hosts that rules are about: they are this server's.
+    hosts: HashSet<&'t str>,
     budget: Budget<'w>,
 }
 
@@ -160,6 +164,8 @@ struct Outcome {
     applied: Vec<Applied>,
     /// Where the client is sent.
     location: Option<String>,
+    /// Where it is sent by the path's own page, if that is there.
+    moved: Option<String>,
 }
 
 impl<'t, 'w> Routes<'t, 'w> {
@@ -169,10 +175,12 @@ impl<'t, 'w> Routes<'t, 'w> {
         let routes = Table {
             routes: table.routes.iter().enumerate().map(numbered).collect(),
             country_field: table.country_field.clone(),
+            clean_urls: table.clean_urls.clone(),
             ..Table::default()
         };
         let asks_scheme = table.routes.iter().any(|route| route.scheme.is_some());
-        Rules::new(&routes).ok().map(|rules| Routes { table, rules, asks_scheme, budget })
+        let hosts = table.routes.iter().filter_map(|route| route.host.as_deref()).collect();
+        Rules::new(&routes).ok().map(|rules| Routes { table, rules, asks_scheme, hosts, budget })
     }
 
     fn lint(&mut self, findings: &mut Vec<Finding>) {
@@ -240,8 +248,8 @@ impl<'t, 'w> Routes<'t, 'w> {
         findings: &mut Vec<Finding>,
     ) {
         let Some(mut sample) = samples.get(first).cloned() else { return };
-        // Requests so far, each with the route that decided it.
-        let mut way: Vec<(Sample, usize)> = Vec::new();
+        // Requests so far, each with the route that decided it; without one it was the page.
+        let mut way: Vec<(Sample, Option<usize>)> = Vec::new();
         let start = loop {
             if let Some(start) = way.iter().position(|(before, _)| *before == sample) {
                 break start;
@@ -253,14 +261,19 @@ impl<'t, 'w> Routes<'t, 'w> {
             if self.budget.is_spent() {
                 return;
             }
-            let Outcome { by: Some(by), location: Some(location), .. } = self.ask(&sample) else {
-                return;
+            let outcome = self.ask(&sample);
+            let (by, location) = match (outcome.by, outcome.location, outcome.moved) {
+                (Some(by), Some(location), _) => (Some(by), location),
+                (None, _, Some(location)) => (None, location),
+                _ => return,
             };
-            let Some(next) = sample.follow(&location) else { return };
+            let is_ours = |host: &str| self.hosts.contains(host);
+            let Some(next) = sample.follow(&location, is_ours) else { return };
             way.push((std::mem::replace(&mut sample, next), by));
         };
         let mut circle: Vec<usize> = Vec::new();
-        for &(_, by) in way.iter().skip(start) {
+        let has_page = way.iter().skip(start).any(|(_, by)| by.is_none());
+        for by in way.iter().skip(start).filter_map(|&(_, by)| by) {
             if !circle.contains(&by) {
                 circle.push(by);
             }
@@ -276,10 +289,18 @@ impl<'t, 'w> Routes<'t, 'w> {
             }
         }
         let routes: Vec<_> = circle.iter().filter_map(|&by| self.table.routes.get(by)).collect();
-        let is_certain = routes.iter().all(|route| route.force);
+        let is_forced = routes.iter().all(|route| route.force);
+        let ends = match (has_page, &self.table.clean_urls) {
+            (false, _) if is_forced => CircleEnds::Never,
+            (false, _) => CircleEnds::AtFile,
+            // Without `!` the page is served before the redirect.
+            (true, _) if !is_forced => return,
+            (true, Some(rule)) => CircleEnds::WithoutPage(rule.place),
+            (true, None) => CircleEnds::WithoutFolder,
+        };
         let through = routes.iter().skip(1).map(|route| route.place).collect();
         let Some(place) = routes.first().map(|route| route.place) else { return };
-        findings.push(Finding { place, lint: Lint::Circle { through, is_certain } });
+        findings.push(Finding { place, lint: Lint::Circle { through, ends } });
     }
 
     /// The page of an app that no request reaches.
@@ -310,12 +331,19 @@ impl<'t, 'w> Routes<'t, 'w> {
         };
         let by = applied.iter().find(|applied| decides(applied.what));
         let by = by.map(|applied| applied.place.line as usize);
-        let location = match decision {
-            Decision::Redirect(Redirect { location, .. }) => Some(location),
-            Decision::Serve(serve) => serve.otherwise.map(|redirect| redirect.location),
-            _ => None,
+        let (location, moved) = match decision {
+            Decision::Redirect(Redirect { location, .. }) => (Some(location), None),
+            Decision::Serve(mut serve) => {
+                let moved = serve.candidates.iter_mut().find_map(|page| page.location.take());
+                (serve.otherwise.map(|redirect| redirect.location), moved)
+            }
+            // A folder of this name has a `/` at its end.
+            Decision::File(_) if self.table.clean_urls.is_none() => {
+                (None, Some(sample.with_slash()))
+            }
+            _ => (None, None),
         };
-        Outcome { by, applied, location }
+        Outcome { by, applied, location, moved }
     }
 }
 

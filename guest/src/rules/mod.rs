@@ -37,6 +37,7 @@ mod pattern_set;
 pub mod problem;
 pub mod redirects_file;
 mod routes;
+mod self_redirect;
 pub mod table;
 mod target;
 mod template;

@@ -6,11 +6,11 @@ use super::host::Scope;
 use super::index::Index;
 use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};
+use super::self_redirect::{leads_to_itself, needs_host};
 use super::table::{self, Place, QueryValue, Table};
 use super::target::{self, Location, Target};
 use super::template::{Source, Values};
 use crate::contract::MAX_LOCATION_BYTES;
-use crate::path::SitePath;
 use crate::pattern::{Capture, MAX_PLACEHOLDERS, Pattern, PatternError};
 use crate::{Redirect, cookie, negotiation, query};
 
@@ -29,6 +29,8 @@ struct Route {
     force: bool,
     form: Form,
     scope: Scope,
+    /// Whether it reads the host only to learn whether it leads to the request's own URL.
+    needs_host: bool,
     query: Box<[Parameter]>,
     conditions: Box<[Condition]>,
     target: Target,
@@ -101,6 +103,9 @@ impl Routes {
         }
         for route in &self.routes {
             route.scope.interests(&mut add);
+            if route.needs_host {
+                add("host");
+            }
             for condition in &route.conditions {
                 match condition {
                     Condition::Language(_) => add("accept-language"),
@@ -138,7 +143,7 @@ impl Routes {
                 }
                 Target::Location(target) => {
                     let location = target.render(values, self.passed_on(route, ask));
-                    if leads_to_itself(target, &location, route, ask) {
+                    if leads_to_itself(&location, &route.scope, !route.query.is_empty(), ask) {
                         trace.note(route.place, Effect::LeadsToItself);
                         continue;
                     }
@@ -230,18 +235,6 @@ impl Routes {
     }
 }
 
-/// Whether a redirect would send the client to the URL that it asks for.
-///
-/// With a condition on the query it does so only with the same query.
-fn leads_to_itself(target: &Location, location: &str, route: &Route, ask: &Ask<'_>) -> bool {
-    let Some(path) = target.path(location) else { return false };
-    let is_same = SitePath::resolve(path).is_ok_and(|path| path.into_string() == ask.path);
-    let query = location.split_once('?').map(|(_, query)| query);
-    is_same
-        && (route.query.is_empty()
-            || query.map(|query| query.split('#').next()) == ask.query.map(Some))
-}
-
 /// In the index of forms: the path stands in the table with and without a `/` at its end.
 const BOTH_FORMS: u32 = 1;
 
@@ -315,6 +308,8 @@ fn compile(route: &table::Route) -> Result<(Pattern, Route), Problem> {
         status: route.status,
         force: route.force,
         form: Form::Both,
+        needs_host: matches!(target, Target::Location(_))
+            && needs_host(&route.from, &pattern, &route.to),
         query: route.query.iter().map(parameter).collect(),
         conditions: route.conditions.iter().map(condition).collect(),
         scope,

@@ -76,12 +76,6 @@ impl Location {
         location.push_str(&self.fragment.render_escaped(values));
         location
     }
-
-    /// The path of a location of this host, which is rendered.
-    pub(super) fn path<'l>(&self, location: &'l str) -> Option<&'l str> {
-        let end = location.find(['?', '#']).unwrap_or(location.len());
-        if self.is_path { location.get(..end) } else { None }
-    }
 }
 
 /// Reads the target of a rewrite: a path, of which query and fragment mean nothing here.

@@ -33,8 +33,8 @@ pub enum Lint {
     Circle {
         /// The other rules of the circle.
         through: Vec<Place>,
-        /// Whether no file can end it.
-        is_certain: bool,
+        /// What ends it.
+        ends: CircleEnds,
     },
     /// It names no fields.
     NoFields,
@@ -44,10 +44,23 @@ pub enum Lint {
     NotCompared(usize),
 }
 
+/// What ends a circle of redirects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CircleEnds {
+    /// Nothing: clients would be redirected without end.
+    Never,
+    /// A file of one of its paths.
+    AtFile,
+    /// That there is no page: otherwise the rule of clean URLs at this place leads back.
+    WithoutPage(Place),
+    /// That there is no folder: otherwise its URL gets a `/` at its end.
+    WithoutFolder,
+}
+
 impl Finding {
     /// Whether the rules must not serve: clients would be redirected without end.
     pub fn is_error(&self) -> bool {
-        matches!(self.lint, Lint::Circle { is_certain: true, .. })
+        matches!(self.lint, Lint::Circle { ends: CircleEnds::Never, .. })
     }
 
     /// What was found, in words that follow the rule's place, with the names of the table's
@@ -76,7 +89,7 @@ impl Finding {
             Lint::NoCountryField => "the rule never matches: nothing tells the client's country; \
                                      name the field in which a proxy writes it by --country-field"
                 .to_owned(),
-            Lint::Circle { through, is_certain } => {
+            Lint::Circle { through, ends } => {
                 let mut text = "the redirect leads back to itself".to_owned();
                 for (at, rule) in through.iter().take(NAMED).enumerate() {
                     text += if at == 0 { " through " } else { " and " };
@@ -85,7 +98,20 @@ impl Finding {
                 if through.len() > NAMED {
                     text += &format!(" and {} more", through.len() - NAMED);
                 }
-                text += if *is_certain { ", without end" } else { ", unless a file ends it" };
+                match ends {
+                    CircleEnds::Never => text += ", without end",
+                    CircleEnds::AtFile => text += ", unless a file ends it",
+                    CircleEnds::WithoutPage(by) => {
+                        text += &format!(
+                            " where its page is there: {} leads from the form of the URL to which \
+                             this rule leads to the one from which it comes; leave this rule out",
+                            place(by)
+                        );
+                    }
+                    CircleEnds::WithoutFolder => {
+                        text += " where it leads to a folder, whose URL gets a `/` at its end";
+                    }
+                }
                 text
             }
             Lint::NoFields => "the rule names no fields, and does nothing".to_owned(),

@@ -44,8 +44,18 @@ impl Sample {
         Request::new(format!("GET {} HTTP/1.1", self.target), fields)
     }
 
-    /// The request of a client that is sent to this location; `None` if it leads to another host.
-    pub(super) fn follow(&self, location: &str) -> Option<Sample> {
+    /// The URL's path with a `/` at its end, and its query.
+    pub(super) fn with_slash(&self) -> String {
+        let (path, query) = match self.target.split_once('?') {
+            Some((path, query)) => (path, ["?", query].concat()),
+            None => (self.target.as_str(), String::new()),
+        };
+        [path, "/", &query].concat()
+    }
+
+    /// The request of a client that is sent to this location; `None` if it leads to a host that is not
+    /// known to be one of this server.
+    pub(super) fn follow(&self, location: &str, is_ours: impl Fn(&str) -> bool) -> Option<Sample> {
         let location = location.split('#').next()?;
         let mut next = self.clone();
         if location.starts_with('/') {
@@ -55,9 +65,11 @@ impl Sample {
         let (scheme, rest) = location.split_once("://")?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (host, target) = rest.split_at_checked(end)?;
-        if host.to_ascii_lowercase() != self.host {
+        let host = host.to_ascii_lowercase();
+        if host != self.host && !is_ours(&host) {
             return None;
         }
+        next.host = host;
         next.scheme = if scheme.eq_ignore_ascii_case("https") { "https" } else { "http" };
         next.target =
             if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };

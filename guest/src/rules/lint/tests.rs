@@ -1,7 +1,8 @@
 use super::lint;
 use crate::rules::redirects_file;
 use crate::rules::table::{
-    Access, AccessBy, FieldChange, Header, Passwords, Place, Responses, Spa, Table,
+    Access, AccessBy, CleanUrls, FieldChange, Header, Passwords, Place, Responses, Spa, Table,
+    TrailingSlash,
 };
 
 /// The findings about a file of redirects, each as a line without the name of the file.
@@ -92,6 +93,10 @@ fn circle_of_forced_redirects_is_an_error() {
             "error r:1: the redirect leads back to itself, without",
         ),
         (
+            "https://a.b/* https://c.d/:splat 301!\nhttps://c.d/* https://a.b/:splat 301!",
+            "error r:1: the redirect leads back to itself through r:2, without",
+        ),
+        (
             "/a x=1 /a?x=2 301!\n/a x=2 /a?x=1 301!",
             "error r:1: the redirect leads back to itself thr",
         ),
@@ -101,12 +106,48 @@ fn circle_of_forced_redirects_is_an_error() {
     for file in [
         "/a /b 301!\n/b /c 301!",
         "/* https://www.b.example/:splat 301!",
+        "/* https://www.b.example/:splat 301!\nhttps://www.b.example/x /y",
         "http://a.b/* https://a.b/:splat 301!",
         "https://www.a.b/* https://a.b/:splat 301!\nhttps://a.b/x /y 301!",
         "/a /b 301!\n/b /a 200!",
         "/a/* /b/:splat 301!\n/b/* /c/:splat 301!",
     ] {
         check(file, &[]);
+    }
+}
+
+#[test]
+fn redirect_against_the_form_of_urls_is_told() {
+    let told = |file: &str, trailing_slash: Option<TrailingSlash>| {
+        let routes = redirects_file::parse(file.as_bytes(), 0).expect("rules");
+        let place = Place { source: 1, line: 0 };
+        let clean_urls = trailing_slash.map(|trailing_slash| CleanUrls { place, trailing_slash });
+        let sources = vec!["r".to_owned(), "--clean-urls".to_owned()];
+        let table = Table { sources, routes, clean_urls, ..Table::default() };
+        let findings = lint(&table);
+        assert!(findings.iter().all(|finding| !finding.is_error()), "{findings:?}");
+        findings.iter().map(|finding| finding.shown(&table.sources).to_string()).collect::<Vec<_>>()
+    };
+    for (file, form, expected) in [
+        ("/docs /docs/ 301!", Some(TrailingSlash::Never), "where its page is there: --clean-urls"),
+        ("/docs /docs.html 301!", Some(TrailingSlash::Never), "where its page is there"),
+        ("/docs/ /docs 301!", Some(TrailingSlash::Always), "where its page is there"),
+        ("/docs/ /docs 301!", None, "where it leads to a folder"),
+    ] {
+        let told = told(file, form);
+        assert!(told.len() == 1 && told[0].contains(expected), "{file} {told:#?}");
+    }
+    for (file, form) in [
+        ("/docs /docs/ 301", Some(TrailingSlash::Never)),
+        ("/docs /docs/ 301!", Some(TrailingSlash::Always)),
+        ("/docs /docs/ 301!", Some(TrailingSlash::Either)),
+        ("/docs /docs/ 301!", None),
+        ("/docs.html /docs 301!", Some(TrailingSlash::Never)),
+        ("/old /docs/ 301!", Some(TrailingSlash::Never)),
+        ("/old/ /docs 301!", None),
+        ("/docs/ /docs 301!\n/docs /docs.html 200", None),
+    ] {
+        assert_eq!(told(file, form), [""; 0], "{file} {form:?}");
     }
 }
 
