@@ -2,11 +2,15 @@
 //!
 //! Patterns without placeholders and wildcards are in a hash map. The others are in a trie of names: a
 //! step of it is one look-up, for the name itself, and one for a placeholder. Patterns that share a
-//! path form a chain, in their order.
+//! path form a chain, in their order. Those with a wildcard inside a name are told apart by the text
+//! before it.
+
+mod starts;
 
 use super::index::{Index, number};
 use super::problem::Problem;
 use crate::pattern::{Captures, Name, Pattern, Tail};
+use starts::Starts;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -20,6 +24,8 @@ pub(super) struct PatternSet {
     /// The host's name: its root.
     hosts: Index,
     nodes: Vec<Node>,
+    /// The patterns of which a tail follows that begins with a text.
+    starts: Starts,
     /// For each pattern, the next one that has the same end.
     links: Vec<Link>,
     /// The most passes that the patterns of one host need.
@@ -33,10 +39,14 @@ struct Node {
     placeholder: u32,
     /// The chain of patterns that end here.
     ends: Chain,
-    /// The chain of patterns of which a tail follows.
+    /// The chain of patterns of which a tail follows that begins with a wildcard.
     tails: Chain,
     /// The passes over a path that the patterns with these tails need.
     passes: u32,
+    /// The root of the patterns whose tail begins with a text, or `NONE`.
+    starts: u32,
+    /// The most passes that those of them need that match one path.
+    start_passes: u32,
     /// The most passes that the patterns behind one of the literal names need.
     literal_passes: u32,
 }
@@ -59,11 +69,17 @@ struct Link {
 /// No node and no pattern.
 const NONE: u32 = u32::MAX;
 
+impl Chain {
+    const EMPTY: Chain = Chain { first: NONE, last: NONE };
+}
+
 const EMPTY: Node = Node {
     placeholder: NONE,
-    ends: Chain { first: NONE, last: NONE },
-    tails: Chain { first: NONE, last: NONE },
+    ends: Chain::EMPTY,
+    tails: Chain::EMPTY,
     passes: 0,
+    starts: NONE,
+    start_passes: 0,
     literal_passes: 0,
 };
 
@@ -79,6 +95,7 @@ impl Default for PatternSet {
             exact: Index::default(),
             hosts: Index::default(),
             nodes: vec![EMPTY],
+            starts: Starts::default(),
             links: Vec::new(),
             host_passes: 0,
         }
@@ -139,8 +156,22 @@ impl PatternSet {
         }
         let end = node;
         let Some(node) = self.nodes.get_mut(node as usize) else { return Ok(()) };
-        node.passes = node.passes.saturating_add(passes);
-        let chain = if pattern.tail().is_some() { &mut node.tails } else { &mut node.ends };
+        let chain = match pattern.tail().map(Tail::start) {
+            None => &mut node.ends,
+            Some(None) => {
+                node.passes = node.passes.saturating_add(passes);
+                &mut node.tails
+            }
+            Some(Some(text)) => {
+                if node.starts == NONE {
+                    node.starts = self.starts.add_root();
+                }
+                let start = self.starts.add(node.starts, text);
+                node.start_passes = self.starts.add_passes(start, passes);
+                let Some(chain) = self.starts.chain_mut(start) else { return Ok(()) };
+                chain
+            }
+        };
         if chain.first == NONE {
             chain.first = at;
         } else if let Some(link) = self.links.get_mut(chain.last as usize) {
@@ -174,7 +205,9 @@ impl PatternSet {
         // Of several placeholders in a row, the literal names behind each count.
         while at != NONE {
             let node = self.node(at);
-            passes = passes.saturating_add(node.passes).saturating_add(node.literal_passes);
+            for more in [node.passes, node.start_passes, node.literal_passes] {
+                passes = passes.saturating_add(more);
+            }
             at = node.placeholder;
         }
         passes
@@ -273,7 +306,7 @@ impl Matches<'_, '_> {
         for name in path.split('/').filter(|name| !name.is_empty()) {
             for &at in &nodes {
                 let node = self.set.node(at);
-                self.start(node.tails, rest);
+                self.start_tails(node, rest);
                 next.extend(self.set.edges.get(at, name));
                 if node.placeholder != NONE {
                     next.push(node.placeholder);
@@ -288,8 +321,17 @@ impl Matches<'_, '_> {
         }
         for at in nodes {
             let node = self.set.node(at);
-            self.start(node.tails, rest);
+            self.start_tails(node, rest);
             self.start(node.ends, rest);
+        }
+    }
+
+    /// Starts the patterns of a node of which a tail may match the rest of the path.
+    fn start_tails(&mut self, node: Node, rest: usize) {
+        self.start(node.tails, rest);
+        if node.starts != NONE {
+            let text = self.path.get(rest..).unwrap_or_default();
+            self.set.starts.of(node.starts, text, |chain| self.start(chain, rest));
         }
     }
 
@@ -342,7 +384,7 @@ mod tests {
         #[test]
         fn set_matches_what_each_pattern_matches(
             texts in prop::collection::vec(
-                (0..3_usize, r"(/(a|b|ab|:x|:y)){0,4}(/|/\*|\*|/\*b|/a\*b\*|/a:z|/\*/:z)?"), 0..30),
+                (0..3_usize, r"(/(a|b|ab|:x|:y)){0,4}(/|/\*|\*|/\*b|/a\*b\*|/a:z|/ab:z|/aba\*|/b\*a|/\*/:z)?"), 0..30),
             paths in prop::collection::vec(r"((a|b|ab|ba)/){0,4}(a|b|aab)?", 1..20),
         ) {
             let hosts = [None, Some("h"), Some("i")];
@@ -398,7 +440,7 @@ mod tests {
     #[test]
     fn hostile_tables_end_where_a_path_would_need_too_many_passes() {
         const PATH: usize = 8 << 10;
-        let paths = ["a/", "ab", "x/x1/", "a-b", "-b/b", "\u{e9}-"]
+        let paths = ["a/", "ab", "x/x1/", "a-b", "-b/b", "\u{e9}-", "a"]
             .map(|piece| piece.repeat(PATH / piece.len()));
         for (pattern, least) in [
             (&(|_| "/*/*/*/*/*/*/*/*".to_owned()) as &dyn Fn(usize) -> String, 500),
@@ -408,6 +450,10 @@ mod tests {
             (&|_| "/:a-*b:c-*".to_owned(), 25),
             (&|_| "/:a-:b-:c-:d-:e-:f-:g-*".to_owned(), 25),
             (&|at| format!("/f{at}/*/x/*"), 50_000),
+            (&|at| format!("/f{at}-:id"), 50_000),
+            (&|at| format!("/:x/f{at}-*/x/*"), 50_000),
+            // Each starts with those before it.
+            (&|at| format!("/{}*b*", "a".repeat(at + 1)), 500),
             (&|at| format!("/f{at}/*/x/*/:a-:b-*"), 50_000),
             (&|at| placeholders("", at % 16) + "/*b*", 500),
             (&|at| placeholders("/a", at % 8) + "/*b*", 500),

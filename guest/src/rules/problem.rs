@@ -55,8 +55,8 @@ impl Problem {
         match self {
             Problem::Pattern(error) => error.text(),
             Problem::Slow => {
-                "too many patterns that may match one path have wildcards inside; begin them with a \
-                 folder of their own, or write the `*` at the end"
+                "too many patterns that may match one path have wildcards inside; begin each with \
+                 another folder or text, or write the `*` at the end"
             }
             Problem::Target => {
                 "the target is neither a path, such as `/a/:splat`, nor an `http` or `https` URL"
