@@ -15,7 +15,7 @@ use crate::pattern::Pattern;
 
 /// All rules about origins. Of those for a path, the first that has the origin counts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sharing {
+pub(super) struct Cors {
     patterns: PatternSet,
     rules: Vec<Rule>,
 }
@@ -33,16 +33,16 @@ struct Rule {
     max_age: Option<String>,
 }
 
-impl Sharing {
-    pub(super) fn new(table: &Table) -> Result<Sharing, RuleError> {
-        let mut sharing = Sharing::default();
+impl Cors {
+    pub(super) fn new(table: &Table) -> Result<Cors, RuleError> {
+        let mut cors = Cors::default();
         for rule in &table.cors {
             let fail = |problem| RuleError { place: rule.place, problem };
             let pattern = Pattern::parse(&rule.pattern).map_err(|error| fail(error.into()))?;
-            sharing.rules.push(compile(rule).map_err(fail)?);
-            sharing.patterns.push(None, &pattern).map_err(fail)?;
+            cors.rules.push(compile(rule).map_err(fail)?);
+            cors.patterns.push(None, &pattern).map_err(fail)?;
         }
-        Ok(sharing)
+        Ok(cors)
     }
 
     /// Names of fields that the rules read.

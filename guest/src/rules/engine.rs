@@ -1,10 +1,12 @@
 //! A table of rules made ready, and the decision by it.
 
-use super::access::Gates;
+use super::access::Access;
 use super::ask::{self, Ask, Vary};
-use super::cors::Sharing;
+use super::cors::Cors;
 use super::explain::{Applied, Trace, Untraced};
 use super::headers::{Added, Headers};
+use super::maintenance::Maintenance;
+use super::methods::Methods;
 use super::pages::{self, Pages};
 use super::passwords::Passwords;
 use super::problem::RuleError;
@@ -21,8 +23,10 @@ use crate::{Candidate, Decision, Reply, Request, Serve};
 /// itself. The first of them that decides ends it. Fields are added to what came out.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    gates: Gates,
-    sharing: Sharing,
+    access: Access,
+    cors: Cors,
+    methods: Option<Methods>,
+    maintenance: Option<Maintenance>,
     passwords: Passwords,
     routes: Routes,
     pages: Pages,
@@ -35,8 +39,10 @@ impl Rules {
     /// Makes a table ready. The error is its first rule that cannot be obeyed.
     pub fn new(table: &Table) -> Result<Rules, RuleError> {
         let mut rules = Rules {
-            gates: Gates::new(table)?,
-            sharing: Sharing::new(table)?,
+            access: Access::new(table)?,
+            cors: Cors::new(table)?,
+            methods: Methods::new(table)?,
+            maintenance: Maintenance::new(table)?,
             passwords: Passwords::new(table)?,
             routes: Routes::new(table)?,
             pages: Pages::new(table)?,
@@ -50,8 +56,11 @@ impl Rules {
                 interests.push(name.to_owned());
             }
         };
-        rules.gates.interests(&mut add);
-        rules.sharing.interests(&mut add);
+        rules.access.interests(&mut add);
+        rules.cors.interests(&mut add);
+        if let Some(maintenance) = &rules.maintenance {
+            maintenance.interests(&mut add);
+        }
         rules.passwords.interests(&mut add);
         rules.routes.interests(&mut add);
         rules.headers.interests(&mut add);
@@ -101,16 +110,20 @@ impl Rules {
         vary: &mut Vary<'t>,
         trace: &mut impl Trace,
     ) -> Option<Draft> {
-        if let Some(refused) = self.gates.refuse_client(ask, forms, vary, trace) {
+        if let Some(refused) = self.access.refuse(ask, forms, vary, trace) {
             return Some(refused);
         }
-        if let Some(preflight) = self.sharing.share(ask, every, vary, trace) {
+        if let Some(preflight) = self.cors.share(ask, every, vary, trace) {
             return Some(preflight);
         }
-        if let Some(refused) = self.gates.refuse_method(ask, trace) {
+        if let Some(methods) = &self.methods
+            && let Some(refused) = methods.refuse(ask, trace)
+        {
             return Some(refused);
         }
-        if let Some(closed) = self.gates.close(ask, vary, trace) {
+        if let Some(maintenance) = &self.maintenance
+            && let Some(closed) = maintenance.close(ask, vary, trace)
+        {
             return Some(closed);
         }
         self.passwords.ask_for_password(ask, forms, &[], trace)
@@ -126,7 +139,7 @@ impl Rules {
     }
 
     fn has_guards(&self) -> bool {
-        self.gates.has_patterns() || self.passwords.has_patterns()
+        self.access.has_patterns() || self.passwords.has_patterns()
     }
 
     /// The response to a client that may not have the pages of another path, to which a rule leads.
@@ -149,8 +162,8 @@ impl Rules {
                 Page::Index(path) => ask::forms(&[path.trim_end_matches('/'), "/"].concat(), true),
             });
         }
-        self.gates
-            .refuse_client(ask, &forms, vary, trace)
+        self.access
+            .refuse(ask, &forms, vary, trace)
             .or_else(|| self.passwords.ask_for_password(ask, &forms, known, trace))
     }
 

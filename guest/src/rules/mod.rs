@@ -11,8 +11,8 @@
 //! - [`lint`](mod@lint): rules that never do anything, and redirects in a circle.
 //! - [`named_pages`](fn@named_pages): the pages of the site that rules name.
 //!
-//! Inside, in the order of a decision: `ask` (the request, parsed), `access`, `cors`, `passwords`,
-//! `routes`, `pages`, `headers`. They share `pattern_set` (patterns, of which those that match are
+//! Inside, in the order of a decision: `ask` (the request, parsed), `access`, `cors`,
+//! `methods`, `maintenance`, `passwords`, `routes`, `pages`, `headers`. They share `pattern_set` (patterns, of which those that match are
 //! found without a look at the others), `template` and `target`.
 
 mod access;
@@ -31,6 +31,8 @@ mod index;
 pub mod lines;
 pub mod lint;
 mod named_pages;
+mod maintenance;
+mod methods;
 mod pages;
 mod passwords;
 mod pattern_set;
