@@ -7,8 +7,8 @@
 use innkeeper_guest::rules::fault::Faults;
 use innkeeper_guest::rules::lint::lint;
 use innkeeper_guest::rules::table::{CleanUrls, Place, Spa, Table, TrailingSlash};
-use innkeeper_guest::rules::{Rules, headers_file, redirects_file};
-use innkeeper_guest::{Candidate, Decision, Field, Redirect, Request};
+use innkeeper_guest::rules::{Problem, Rules, headers_file, redirects_file};
+use innkeeper_guest::{Decision, Field, Request};
 
 /// Bytes of what a person is told of one rule.
 const SENTENCE_BYTES: usize = 800;
@@ -38,8 +38,12 @@ pub fn run(input: &[u8]) {
         table.clean_urls = Some(CleanUrls { place, trailing_slash });
     }
     assert_eq!(Table::from_data(&table.to_data()).as_ref(), Ok(&table), "through its data");
-    let rules = Rules::new(&table);
-    let rules = rules.unwrap_or_else(|error| panic!("{error:?}: {}", error.problem.text()));
+    let rules = match Rules::new(&table) {
+        Ok(rules) => rules,
+        // What no single line tells: too many of them would be held against one path.
+        Err(error) if error.problem == Problem::Slow => return,
+        Err(error) => panic!("{error:?}: {}", error.problem.text()),
+    };
     for finding in lint(&table) {
         assert_sentence(&finding.shown(&table.sources).to_string());
     }
@@ -53,7 +57,7 @@ pub fn run(input: &[u8]) {
         let decision = rules.decide(&request);
         assert_eq!(rules.decide(&request), decision, "again");
         assert_eq!(rules.explain(&request).0, decision, "explained");
-        assert_safe(&decision);
+        assert_safe(decision);
     }
 }
 
@@ -71,67 +75,24 @@ fn assert_sentence(text: &str) {
     assert!(!text.chars().any(char::is_control), "{text:?}");
 }
 
-/// Asserts that a decision keeps the rules of `wit/policy.wit`.
-fn assert_safe(decision: &Decision) {
-    match decision {
-        Decision::Index(path) => assert_below(path),
-        Decision::File(path) => assert_below(path),
-        Decision::NotFound => {}
-        Decision::Redirect(redirect) => assert_leads(redirect),
-        Decision::Reply(reply) => assert_fields(&reply.fields, &[]),
-        Decision::Serve(serve) => {
-            assert!(serve.candidates.len() <= 16, "{serve:?}");
-            for Candidate { page, status, location, fields } in &serve.candidates {
-                match page {
-                    innkeeper_guest::Page::Index(path) | innkeeper_guest::Page::File(path) => {
-                        assert_below(path);
-                    }
-                }
-                match location {
-                    Some(location) => {
-                        assert_leads(&Redirect::new(*status, location.as_str()));
-                    }
-                    None => assert!(
-                        matches!(status, 200 | 400..=411 | 413..=415 | 417..=599),
-                        "{status}"
-                    ),
-                }
-                assert_fields(fields, &serve.fields);
-            }
-            assert_fields(&serve.fields, &[]);
-            serve.otherwise.iter().for_each(assert_leads);
-        }
-    }
+/// Asserts that a decision keeps the rules of `wit/policy.wit`, and that no client is sent to a host
+/// that no rule names.
+fn assert_safe(decision: Decision) {
+    let is_path_of_host = |location: &str| location.starts_with("//");
+    assert!(!locations(&decision).any(is_path_of_host), "{decision:?}");
+    let shown = format!("{decision:?}");
+    let checked = innkeeper::guest::Decision::of_native(decision);
+    super::decide::assert_safe(&checked.unwrap_or_else(|refusal| panic!("{refusal:?}: {shown}")));
 }
 
-/// Asserts that every name of a path leads down.
-fn assert_below(path: &str) {
-    let path = path.strip_suffix('/').unwrap_or(path);
-    let is_name = |name: &str| !["", ".", ".."].contains(&name) && !name.contains('\0');
-    assert!(path.is_empty() || path.split('/').all(is_name), "{path:?}");
-}
-
-/// Asserts that a client may be sent there.
-fn assert_leads(redirect: &Redirect) {
-    let Redirect { status, location, fields } = redirect;
-    assert!([301, 302, 303, 307, 308].contains(status), "{status}");
-    assert!((1..=8192).contains(&location.len()), "{} bytes", location.len());
-    assert!(location.bytes().all(|byte| byte.is_ascii_graphic()), "{location:?}");
-    // Never to a host that no rule names.
-    assert!(!location.starts_with("//"), "{location:?}");
-    let scheme = location.split(['/', '?', '#']).next().and_then(|all| all.split_once(':'));
-    let scheme = scheme.map(|(scheme, _)| scheme.to_ascii_lowercase());
-    assert!(matches!(scheme.as_deref(), None | Some("http" | "https")), "{location:?}");
-    assert_fields(fields, &[]);
-}
-
-/// Asserts that one response may have these.
-fn assert_fields(fields: &[Field], more: &[Field]) {
-    assert!(fields.len() + more.len() <= 64, "{fields:?}");
-    for field in fields.iter().chain(more) {
-        let name = field.name.to_ascii_lowercase();
-        assert!(super::reference::request::is_token(name.as_bytes()), "{name:?}");
-        assert!(!["content-length", "transfer-encoding", "connection", "date"].contains(&&*name));
-        assert!(field.value.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control()));
-    }
+/// Where a decision may send the client.
+fn locations(decision: &Decision) -> impl Iterator<Item = &str> {
+    let (redirect, serve) = match decision {
+        Decision::Redirect(redirect) => (Some(redirect), None),
+        Decision::Serve(serve) => (serve.otherwise.as_ref(), Some(serve)),
+        _ => (None, None),
+    };
+    let candidates = serve.into_iter().flat_map(|serve| &serve.candidates);
+    let of_redirect = redirect.into_iter().map(|redirect| redirect.location.as_str());
+    candidates.filter_map(|candidate| candidate.location.as_deref()).chain(of_redirect)
 }
