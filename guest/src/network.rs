@@ -4,8 +4,14 @@
 //! in a network and in what is looked up: `::ffff:192.0.2.1` is `192.0.2.1`. No network of
 //! IPv6 contains an IPv4 address otherwise.
 
+#[cfg(feature = "rules")]
+mod ranked;
+
 use std::fmt;
 use std::net::IpAddr;
+
+#[cfg(feature = "rules")]
+pub(crate) use ranked::RankedNetworks;
 
 /// All addresses with the same first bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -143,6 +143,18 @@ impl HostPattern {
         Ok(HostPattern { name: name.to_ascii_lowercase(), is_beneath })
     }
 
+    /// The host, or the one beneath which all are meant, in lower case.
+    #[cfg(feature = "rules")]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it means all hosts beneath its name, and not that one.
+    #[cfg(feature = "rules")]
+    pub(crate) fn is_beneath(&self) -> bool {
+        self.is_beneath
+    }
+
     /// Whether it means this host, which has no port, in any letter case.
     pub fn matches(&self, host: &str) -> bool {
         let name = self.name.as_str();

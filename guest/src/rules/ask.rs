@@ -1,6 +1,10 @@
 //! One request, as the rules look at it: parsed, decoded and resolved once.
 
+use std::cell::OnceCell;
+use std::net::IpAddr;
+
 use crate::line::{RequestLine, Target};
+use crate::origin::host_of;
 use crate::path::{Fault, SitePath};
 use crate::{Decision, Request};
 
@@ -17,6 +21,8 @@ pub(super) struct Ask<'r> {
     pub(super) host: Option<String>,
     /// The port behind the host, if a rule reads the host.
     pub(super) port: Option<u16>,
+    client: OnceCell<Option<IpAddr>>,
+    referring_host: OnceCell<Option<&'r str>>,
 }
 
 /// Paths that [`forms`] makes of one at most.
@@ -44,12 +50,28 @@ impl<'r> Ask<'r> {
         let authority = if reads_host { request.host_of(target) } else { None };
         let host = authority.map(|(host, _)| host.to_ascii_lowercase());
         let port = authority.and_then(|(_, port)| port);
-        Ok(Ask { request, method, path, names_nothing, query, host, port })
+        let (client, referring_host) = (OnceCell::new(), OnceCell::new());
+        Ok(Ask { request, method, path, names_nothing, query, host, port, client, referring_host })
     }
 
     /// The path without a `/` at its end.
     pub(super) fn bare_path(&self) -> &str {
         self.path.strip_suffix('/').unwrap_or(&self.path)
+    }
+
+    /// The address of the client, if a rule reads it.
+    pub(super) fn client(&self) -> Option<IpAddr> {
+        let parse = || self.request.value(":client-address")?.parse().ok();
+        *self.client.get_or_init(parse)
+    }
+
+    /// The host of the page that led here, if the client names one.
+    pub(super) fn referring_host(&self) -> Option<&'r str> {
+        let parse = || {
+            let given = self.request.values("referer").next()?;
+            std::str::from_utf8(given).ok().and_then(host_of)
+        };
+        *self.referring_host.get_or_init(parse)
     }
 
     /// Whether the client uses `https`, if a rule reads it.
