@@ -49,3 +49,24 @@ pub fn is_token(text: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
+
+/// Whether a value has none of the characters that no field may have.
+pub fn is_field_value(value: &[u8]) -> bool {
+    value.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control())
+}
+
+/// Whether fields of this name, in any letter case, add up: one of a page takes nothing away from that
+/// of the whole response.
+pub fn adds_up(name: &str) -> bool {
+    ["link", "set-cookie", "vary"].iter().any(|other| name.eq_ignore_ascii_case(other))
+}
+
+/// Whether a redirect may have this status.
+pub fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
+/// Whether a page may have this status: 200, or that of an error which it explains.
+pub fn is_page(status: u16) -> bool {
+    matches!(status, 200 | 400..=411 | 413..=415 | 417..=599)
+}

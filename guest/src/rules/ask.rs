@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
+use super::text::list;
 use crate::line::{RequestLine, Target};
 use crate::origin::host_of;
 use crate::path::{Fault, SitePath};
@@ -149,12 +150,6 @@ impl<'t> Vary<'t> {
 
     /// The value of the field, if there is one.
     pub(super) fn value(&self) -> Option<String> {
-        let (first, rest) = self.names.split_first()?;
-        let mut value = (*first).to_owned();
-        for name in rest {
-            value.push_str(", ");
-            value.push_str(name);
-        }
-        Some(value)
+        (!self.names.is_empty()).then(|| list(&self.names))
     }
 }

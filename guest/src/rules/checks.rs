@@ -4,7 +4,9 @@
 
 use super::fault::{Mistake, PatternFault, TargetFault};
 use super::table::{Condition, FieldChange, QueryMatch, QueryValue};
-use crate::contract::{MAX_FIELD_BYTES, MAX_FIELDS, MAX_LOCATION_BYTES, is_host_field, is_token};
+use crate::contract::{
+    MAX_FIELD_BYTES, MAX_FIELDS, MAX_LOCATION_BYTES, is_host_field, is_page, is_redirect, is_token,
+};
 use crate::path::{Fault, SitePath};
 use crate::pattern::{self, MAX_PLACEHOLDERS, Pattern, PatternError};
 use crate::query;
@@ -117,11 +119,10 @@ impl From {
 
     /// Checks a target of the rule, for a status.
     pub fn target(&self, text: &str, status: u16) -> Result<(), Mistake> {
-        let is_redirect = match status {
-            301 | 302 | 303 | 307 | 308 => true,
-            200 | 400..=411 | 413..=415 | 417..=599 => false,
-            _ => return Err(Mistake::Status(status.to_string())),
-        };
+        let is_redirect = is_redirect(status);
+        if !is_redirect && !is_page(status) {
+            return Err(Mistake::Status(status.to_string()));
+        }
         let fault = |fault| Err(Mistake::Target(text.to_owned(), fault));
         if text.len() > MAX_LOCATION_BYTES {
             return fault(TargetFault::TooLong);
@@ -175,7 +176,7 @@ impl From {
 }
 
 /// The scheme of a URL, and what follows its `://`; any letter case.
-fn split_scheme(text: &str) -> (Option<&'static str>, &str) {
+pub(super) fn split_scheme(text: &str) -> (Option<&'static str>, &str) {
     for (scheme, begin) in [("https", "https://"), ("http", "http://")] {
         match text.split_at_checked(begin.len()) {
             Some((start, rest)) if start.eq_ignore_ascii_case(begin) => {

@@ -3,10 +3,10 @@
 use super::ask::{Ask, Vary};
 use super::engine::Draft;
 use super::explain::{Effect, Trace};
-use super::headers::{decimal, list};
 use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};
 use super::table::{self, Place, Table};
+use super::text::{decimal, list};
 use crate::Reply;
 use crate::contract::is_token;
 use crate::decision::Field;
@@ -142,7 +142,7 @@ impl Rule {
         let is_field = |byte: u8| matches!(byte, b'!'..=b'~');
         origin != "null"
             && origin.bytes().all(is_field)
-            && self.origins.iter().any(|pattern| !pattern.is_all() && pattern.matches(origin))
+            && self.origins.iter().any(|pattern| pattern.matches(origin))
     }
 }
 

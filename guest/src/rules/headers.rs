@@ -7,7 +7,7 @@ use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};
 use super::table::{self, FieldChange, Place, Responses, Table};
 use super::template::{Source, Template, Values};
-use crate::contract::{is_host_field, is_token};
+use crate::contract::{adds_up, is_field_value, is_host_field, is_token};
 use crate::decision::Field;
 use crate::pattern::Pattern;
 
@@ -140,12 +140,6 @@ fn change(fields: &mut Vec<Field>, change: &Change, values: Values<'_>) {
     }
 }
 
-/// Whether the host sends the field of a page beside that of the whole response, and not in its place
-/// (`wit/policy.wit`).
-fn adds_up(name: &str) -> bool {
-    ["link", "set-cookie", "vary"].iter().any(|other| name.eq_ignore_ascii_case(other))
-}
-
 /// Whether a field has one value and is no list: a later value takes the place of an earlier one.
 fn is_single(name: &str) -> bool {
     name.eq_ignore_ascii_case("content-type")
@@ -161,7 +155,7 @@ fn compile(rule: &table::Header) -> Result<(Pattern, Rule), Problem> {
         check_name(name)?;
         let what = match change {
             FieldChange::Add { value, .. } => {
-                if value.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
+                if !is_field_value(value.as_bytes()) {
                     return Err(Problem::FieldValue);
                 }
                 let literal = |text: &str| Ok::<_, Problem>(text.to_owned());
@@ -206,32 +200,6 @@ fn check_name(name: &str) -> Result<(), Problem> {
         return Err(Problem::HostsField);
     }
     Ok(())
-}
-
-/// A list with commas.
-pub(super) fn list<T: AsRef<str>>(elements: &[T]) -> String {
-    let mut list = String::new();
-    for element in elements {
-        if !list.is_empty() {
-            list.push_str(", ");
-        }
-        list.push_str(element.as_ref());
-    }
-    list
-}
-
-/// A number in decimal. The formatting of the standard library is 10 kB of the module.
-pub(super) fn decimal(mut number: u64) -> String {
-    let mut digits = Vec::new();
-    loop {
-        digits.push(b'0' + u8::try_from(number % 10).unwrap_or(0));
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    digits.reverse();
-    String::from_utf8(digits).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ fn compile(rule: &table::Maintenance) -> Result<Maintenance, Problem> {
     };
     Ok(Maintenance {
         page,
-        retry_after: super::headers::decimal(u64::from(rule.retry_after_s)),
+        retry_after: super::text::decimal(u64::from(rule.retry_after_s)),
         pass_networks: networks(&rule.pass_networks)?,
         rule: rule.clone(),
     })

@@ -47,7 +47,7 @@ fn compile(rule: &table::Methods) -> Result<Methods, Problem> {
     if has("GET") && !has("HEAD") {
         allowed.push("HEAD".to_owned());
     }
-    let text = super::headers::list(&allowed);
+    let text = super::text::list(&allowed);
     Ok(Methods { place: rule.place, allowed: allowed.into(), text })
 }
 

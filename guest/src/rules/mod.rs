@@ -45,6 +45,7 @@ mod target;
 mod template;
 #[cfg(test)]
 mod testing;
+mod text;
 
 pub use engine::Rules;
 pub use explain::{Applied, Effect};

@@ -10,7 +10,7 @@ use super::self_redirect::{leads_to_itself, needs_host};
 use super::table::{self, Place, QueryValue, Table};
 use super::target::{self, Location, Target};
 use super::template::{Source, Values};
-use crate::contract::MAX_LOCATION_BYTES;
+use crate::contract::{MAX_LOCATION_BYTES, is_page, is_redirect};
 use crate::pattern::{Capture, MAX_PLACEHOLDERS, Pattern, PatternError};
 use crate::{Redirect, cookie, negotiation, query};
 
@@ -286,9 +286,8 @@ fn compile(route: &table::Route) -> Result<(Pattern, Route), Problem> {
     };
     let target = match route.status {
         200 if route.to == route.from => Target::Itself,
-        301 | 302 | 303 | 307 | 308 => Target::Location(Location::parse(&route.to, &captured)?),
-        412 | 416 => return Err(Problem::Status),
-        200 | 400..=599 => Target::Page(target::page(&route.to, &captured)?),
+        status if is_redirect(status) => Target::Location(Location::parse(&route.to, &captured)?),
+        status if is_page(status) => Target::Page(target::page(&route.to, &captured)?),
         _ => return Err(Problem::Status),
     };
     let parameter = |parameter: &table::QueryMatch| Parameter {

@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use crate::http::{Field, Fields};
+use innkeeper_guest::contract::adds_up;
 
-/// Fields of which several with one name add up, in lower case: another one of them takes nothing
-/// away from the first.
-const ADD_UP: [&str; 3] = ["link", "set-cookie", "vary"];
+use crate::http::{Field, Fields};
 
 /// What must be there. The path is relative, stays below the root and has no empty name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +170,7 @@ pub(super) fn merge(own: &Fields, of_all: &Fields) -> Fields {
     }
     let stays = |field: &&Field| {
         let same_name = |own: &&Field| own.name.eq_ignore_ascii_case(&field.name);
-        let adds_up = ADD_UP.iter().any(|name| field.name.eq_ignore_ascii_case(name));
+        let adds_up = adds_up(&field.name);
         own.iter().filter(same_name).all(|own| adds_up && own.value != field.value)
     };
     let fields: Vec<_> = of_all.iter().filter(stays).chain(own.iter()).cloned().collect();

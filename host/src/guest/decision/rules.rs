@@ -4,7 +4,8 @@
 use std::fmt;
 
 use innkeeper_guest::contract::{
-    MAX_BODY_BYTES, MAX_CANDIDATES, MAX_FIELD_BYTES, MAX_FIELDS, MAX_LOCATION_BYTES, is_host_field,
+    MAX_BODY_BYTES, MAX_CANDIDATES, MAX_FIELD_BYTES, MAX_FIELDS, MAX_LOCATION_BYTES,
+    is_field_value, is_host_field, is_page, is_redirect,
 };
 
 use super::unchecked::{Unchecked, UncheckedCandidate, UncheckedPage, UncheckedRedirect};
@@ -158,12 +159,12 @@ fn check_page(page: UncheckedPage) -> Result<Page, Refusal> {
 fn check_candidate(candidate: UncheckedCandidate, of_all: &Fields) -> Result<Candidate, Refusal> {
     let UncheckedCandidate { page, status, location, fields } = candidate;
     let page = check_page(page)?;
-    match (status, &location) {
-        (301 | 302 | 303 | 307 | 308, None) => return Err(Refusal::NoLocation(status)),
-        (301 | 302 | 303 | 307 | 308, Some(location)) => check_location(location)?,
-        (200 | 400..=411 | 413..=415 | 417..=599, None) => {}
-        (_, Some(_)) => return Err(Refusal::LocationOfPage(status)),
-        (_, None) => return Err(Refusal::Status(status)),
+    match &location {
+        None if is_redirect(status) => return Err(Refusal::NoLocation(status)),
+        Some(location) if is_redirect(status) => check_location(location)?,
+        Some(_) => return Err(Refusal::LocationOfPage(status)),
+        None if is_page(status) => {}
+        None => return Err(Refusal::Status(status)),
     }
     let own = check_fields(fields, Location::Refused)?;
     let candidate = Candidate::new(page, status, location, own, of_all);
@@ -180,7 +181,7 @@ fn check_otherwise(redirect: UncheckedRedirect, of_all: &Fields) -> Result<Other
 
 fn check_redirect(redirect: UncheckedRedirect) -> Result<(u16, String, Fields), Refusal> {
     let UncheckedRedirect { status, location, fields } = redirect;
-    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+    if !is_redirect(status) {
         return Err(Refusal::Status(status));
     }
     check_location(&location)?;
@@ -238,7 +239,7 @@ fn check_fields(fields: Vec<Field>, location: Location) -> Result<Fields, Refusa
             let Field { name, value } = field;
             if !is_token(&name) {
                 Err(Refusal::FieldName(name.into()))
-            } else if value.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()) {
+            } else if !is_field_value(&value) {
                 Err(Refusal::FieldValue(name.into()))
             } else if is_host_field(&name)
                 || location == Location::Refused && name.eq_ignore_ascii_case("location")
