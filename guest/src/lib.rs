@@ -64,6 +64,7 @@ pub mod network;
 pub mod origin;
 pub mod path;
 pub mod pattern;
+mod percent;
 pub mod policy;
 pub mod query;
 pub mod request;

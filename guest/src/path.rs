@@ -1,5 +1,7 @@
 //! The path of a URL, decoded once and resolved, as a path below the site's root.
 
+use crate::percent::{self, is_unreserved};
+
 /// A path below the root that can name a file or a directory.
 ///
 /// It is valid UTF-8, and none of its names is empty, `.` or `..`, or contains
@@ -48,9 +50,7 @@ impl SitePath {
             match next {
                 None | Some(b'/') => {}
                 Some(b'%') => {
-                    let high = hex(bytes.next())?;
-                    let low = hex(bytes.next())?;
-                    let byte = high << 4 | low;
+                    let byte = escaped(bytes.next(), bytes.next())?;
                     names_nothing |= is_unusable(byte);
                     names.push(byte);
                     continue;
@@ -121,17 +121,7 @@ impl SitePath {
 
     /// Whether a name begins with a dot. The first name may be this one.
     pub fn has_dot_file_but(&self, allowed: &str) -> bool {
-        let rest = match self.path.strip_prefix(allowed) {
-            Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
-            _ => &self.path,
-        };
-        let mut before = b'/';
-        // One pass over the bytes, as in `resolve`.
-        rest.bytes().any(|byte| {
-            let is_dot_file = byte == b'.' && before == b'/';
-            before = byte;
-            is_dot_file
-        })
+        has_dot_file_but(&self.path, allowed)
     }
 
     /// The path as text: names with `/` between them, and one at the end of a
@@ -141,39 +131,41 @@ impl SitePath {
     }
 }
 
+/// Whether a name of a path begins with a dot. The first name may be the allowed one.
+pub(crate) fn has_dot_file_but(path: &str, allowed: &str) -> bool {
+    let rest = match path.strip_prefix(allowed) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+        _ => path,
+    };
+    let mut before = b'/';
+    // One pass over the bytes, as in `resolve`.
+    rest.bytes().any(|byte| {
+        let is_dot_file = byte == b'.' && before == b'/';
+        before = byte;
+        is_dot_file
+    })
+}
+
 /// Escapes a path for a URL: each byte but `/` and the unreserved characters becomes a
 /// percent-escape (RFC 3986, sections 2.1 and 2.3).
 ///
 /// The caller must not begin a URL with two slashes: a host would follow them.
 pub fn escape(path: &str) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     let mut escaped = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push('%');
-            escaped.extend([byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
-        }
-    }
+    percent::escape(path, |byte| byte == b'/' || is_unreserved(byte), &mut escaped);
     escaped
 }
 
 /// Whether no file name may contain this byte: a separator of some system, or a control
 /// character, which could forge a line of a log or a listing.
-fn is_unusable(byte: u8) -> bool {
+pub(crate) fn is_unusable(byte: u8) -> bool {
     byte == b'/' || byte == b'\\' || byte.is_ascii_control()
 }
 
-/// The value of one hexadecimal digit.
-fn hex(digit: Option<u8>) -> Result<u8, Fault> {
-    match digit {
-        Some(digit @ b'0'..=b'9') => Ok(digit - b'0'),
-        Some(digit @ b'a'..=b'f') => Ok(digit - b'a' + 10),
-        Some(digit @ b'A'..=b'F') => Ok(digit - b'A' + 10),
-        _ => Err(Fault::Escape),
-    }
+/// The byte of two hexadecimal digits.
+fn escaped(high: Option<u8>, low: Option<u8>) -> Result<u8, Fault> {
+    let value = |digit: Option<u8>| digit.and_then(percent::digit).ok_or(Fault::Escape);
+    Ok(value(high)? << 4 | value(low)?)
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@
 
 mod tail;
 
+use crate::path::is_unusable;
+use crate::percent::digit;
 pub(crate) use tail::Tail;
 use tail::Token;
 #[cfg(all(test, feature = "rules"))]
@@ -308,21 +310,6 @@ pub(crate) fn decode(text: &str) -> Option<String> {
         });
     }
     String::from_utf8(decoded).ok()
-}
-
-/// The value of one hexadecimal digit.
-fn digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
-}
-
-/// Whether no name of a path has this byte.
-pub(crate) fn is_unusable(byte: u8) -> bool {
-    byte == b'/' || byte == b'\\' || byte.is_ascii_control()
 }
 
 /// A small number: patterns are short.

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::percent::{self, digit, is_unreserved};
+
 /// A parameter as it stands in the query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameter<'a> {
@@ -10,11 +12,6 @@ pub struct Parameter<'a> {
 }
 
 impl<'a> Parameter<'a> {
-    /// The parameter, name and value, as it stands in the query.
-    pub fn text(self) -> &'a str {
-        self.text
-    }
-
     /// Its name, decoded.
     pub fn name(self) -> Cow<'a, str> {
         decode(self.text.split_once('=').map_or(self.text, |(name, _)| name))
@@ -37,15 +34,6 @@ pub fn find<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     parameters(query).find(|parameter| parameter.name() == name).map(Parameter::value)
 }
 
-/// The query without the parameters of this name. The others stay as they were written.
-pub fn remove(query: &str, name: &str) -> String {
-    let mut rest = String::with_capacity(query.len());
-    for parameter in parameters(query).filter(|parameter| parameter.name() != name) {
-        join(&mut rest, parameter.text);
-    }
-    rest
-}
-
 /// Appends a parameter to a query: its name and value, which are encoded here.
 pub fn append(query: &mut String, name: &str, value: &str) {
     if !query.is_empty() {
@@ -54,14 +42,6 @@ pub fn append(query: &mut String, name: &str, value: &str) {
     encode(query, name);
     query.push('=');
     encode(query, value);
-}
-
-/// Appends parameters, which are encoded already, to a query.
-pub fn join(query: &mut String, more: &str) {
-    if !query.is_empty() && !more.is_empty() {
-        query.push('&');
-    }
-    query.push_str(more);
 }
 
 /// Decodes a name or a value: `+` is a space, and a percent-escape is its byte. A `%` without two
@@ -94,36 +74,18 @@ pub fn decode(text: &str) -> Cow<'_, str> {
 /// Appends a text to a query, encoded: a space as `+`, and all but letters, digits and `*-._` as a
 /// percent-escape.
 fn encode(query: &mut String, text: &str) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        match byte {
-            b' ' => query.push('+'),
-            b'*' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-                query.push(char::from(byte));
-            }
-            _ => {
-                query.push('%');
-                query.extend(
-                    [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])),
-                );
-            }
+    let is_kept = |byte: u8| byte == b'*' || byte != b'~' && is_unreserved(byte);
+    for (at, word) in text.split(' ').enumerate() {
+        if at > 0 {
+            query.push('+');
         }
-    }
-}
-
-/// The value of a hexadecimal digit.
-fn digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
+        percent::escape(word, is_kept, query);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{append, decode, find, parameters, remove};
+    use super::{append, decode, find, parameters};
 
     #[test]
     fn parameters_are_decoded_and_in_order() {
@@ -168,13 +130,6 @@ mod tests {
         assert_eq!(find("%61=3&a=1", "a").as_deref(), Some("3"));
         assert_eq!(find("c", "c").as_deref(), Some(""));
         assert_eq!(find("A=1", "a"), None);
-    }
-
-    #[test]
-    fn removal_leaves_the_others_as_they_were_written() {
-        assert_eq!(remove("a=1&b=%7e&%61=2&c=x+y&a", "a"), "b=%7e&c=x+y");
-        assert_eq!(remove("a=1", "a"), "");
-        assert_eq!(remove("a=1", "b"), "a=1");
     }
 
     #[test]

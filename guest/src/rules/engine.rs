@@ -14,6 +14,7 @@ use super::routes::{Routed, Routes};
 use super::table::{Responses, Table};
 use crate::contract::{MAX_FIELD_BYTES, MAX_FIELDS};
 use crate::decision::{Field, Page};
+use crate::path::has_dot_file_but;
 use crate::{Candidate, Decision, Reply, Request, Serve};
 
 /// A table of rules, made ready to decide by.
@@ -207,11 +208,7 @@ impl Rules {
 
     /// Whether a path to which a rewrite leads is never served.
     fn is_private(&self, path: &str) -> bool {
-        let mut names = path.split('/').enumerate();
-        let is_dot_file = |(at, name): (usize, &str)| {
-            name.starts_with('.') && !(at == 0 && name == ".well-known")
-        };
-        names.any(is_dot_file) || self.pages.is_hidden(path)
+        has_dot_file_but(path, ".well-known") || self.pages.is_hidden(path)
     }
 }
 

@@ -1,8 +1,11 @@
 //! Where a route leads: a location, or a page of the site.
 
+use super::checks::split_scheme;
 use super::problem::Problem;
-use super::template::{Source, Template, Values, push_escape};
-use crate::pattern::{decode, is_unusable};
+use super::template::{Source, Template, Values};
+use crate::path::is_unusable;
+use crate::pattern::decode;
+use crate::percent;
 
 /// Where a route leads.
 #[derive(Clone, Debug)]
@@ -36,13 +39,9 @@ impl Location {
         let at = text.find('#').unwrap_or(text.len());
         let (url, fragment) = text.split_at_checked(at).unwrap_or((text, ""));
         let is_path = url.starts_with('/') && !url.starts_with("//");
-        let authority = match url.split_once("://") {
-            Some((scheme, rest))
-                if ["http", "https"].iter().any(|name| scheme.eq_ignore_ascii_case(name)) =>
-            {
-                rest
-            }
-            _ => url.strip_prefix("//").unwrap_or_default(),
+        let authority = match split_scheme(url) {
+            (Some(_), rest) => rest,
+            (None, _) => url.strip_prefix("//").unwrap_or_default(),
         };
         if !is_path && (authority.is_empty() || authority.starts_with('/')) {
             return Err(Problem::Target);
@@ -115,14 +114,9 @@ pub(super) fn resolve(path: &str) -> Option<String> {
 }
 
 /// The text with what no URL may hold as percent-escapes.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'!'..=b'~' => out.push(char::from(byte)),
-            _ => push_escape(byte, &mut out),
-        }
-    }
+    percent::escape(text, |byte| matches!(byte, b'!'..=b'~'), &mut out);
     out
 }
 

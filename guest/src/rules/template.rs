@@ -1,6 +1,7 @@
 //! Texts with placeholders: targets of redirects and rewrites, and values of fields.
 
 use crate::pattern::{self, Capture, Captures};
+use crate::percent::{self, is_unreserved};
 
 /// A text with placeholders.
 #[derive(Clone, Debug)]
@@ -117,25 +118,8 @@ impl Template {
 
 /// Appends a text, escaped: each byte but the unreserved characters, and `/` if it separates.
 pub(super) fn escape(text: &str, keeps_slash: bool, out: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'_' | b'~')
-            || keeps_slash && byte == b'/'
-        {
-            out.push(char::from(byte));
-        } else {
-            push_escape(byte, out);
-        }
-    }
-}
-
-/// Appends a percent-escape.
-pub(super) fn push_escape(byte: u8, out: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.push('%');
-    for digit in [byte >> 4, byte & 15] {
-        out.push(char::from(DIGITS[usize::from(digit)]));
-    }
+    let is_kept = |byte: u8| keeps_slash && byte == b'/' || is_unreserved(byte);
+    percent::escape(text, is_kept, out);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::decision::Field;
 use crate::path::SitePath;
 use crate::pattern::{self, Pattern};
 use crate::rules::table::{Condition, QueryMatch, QueryValue, Route, Table};
+use crate::rules::target::visible;
 use crate::{Request, query};
 
 /// Requests for one rule. More than a rule with all kinds of conditions and some values has.
@@ -88,12 +89,7 @@ pub(super) fn paths(text: &str) -> Vec<SamplePath> {
         let mut rest = text;
         loop {
             let (before, name, behind) = pattern::split(rest);
-            for byte in before.bytes() {
-                match byte {
-                    b'!'..=b'~' => url.push(char::from(byte)),
-                    _ => url += &format!("%{byte:02X}"),
-                }
-            }
+            url += &visible(before);
             let Some(behind) = behind else { break };
             url += if name.is_some() { VALUE } else { star };
             rest = behind;
