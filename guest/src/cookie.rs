@@ -7,7 +7,7 @@ use crate::Request;
 /// A pair without `=`, which no rule of RFC 6265 allows, is dropped. Of what stands around a name
 /// or a value, only spaces and tabs are: the quotes of a value belong to it, as they do for
 /// browsers.
-pub fn pairs(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+fn pairs(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     value.split(|&byte| byte == b';').filter_map(|pair| {
         let equals = pair.iter().position(|&byte| byte == b'=')?;
         let (name, value) = pair.split_at_checked(equals)?;

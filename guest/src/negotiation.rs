@@ -94,12 +94,8 @@ impl<'a> Range<'a> {
                 None => break,
             }
         }
-        let is_more_specific = |one: &&&str| {
-            let start = one.get(..self.tag.len());
-            start.is_some_and(|start| is_same(start, self.tag))
-                && one.as_bytes().get(self.tag.len()) == Some(&b'-')
-        };
-        available.iter().find(is_more_specific).copied()
+        // None is the same: it would have been found.
+        available.iter().copied().find(|one| is_within(one, self.tag))
     }
 }
 

@@ -73,7 +73,7 @@ impl std::error::Error for Fault {}
 
 impl OriginPattern {
     /// All origins.
-    pub const ALL: OriginPattern = OriginPattern { one: None };
+    const ALL: OriginPattern = OriginPattern { one: None };
 
     /// The pattern with this text, in any letter case.
     pub fn parse(text: &str) -> Result<OriginPattern, Fault> {

@@ -30,7 +30,7 @@ pub struct Pattern {
 
 /// One name of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Name {
+pub(crate) enum Name {
     /// This name.
     Literal(String),
     /// Any name: a placeholder.
@@ -249,7 +249,7 @@ impl<'p> Captures<'p> {
 }
 
 /// What follows the first names of a path, without a `/` before it. `None` if it has fewer names.
-pub(crate) fn rest_of(path: &str, names: usize) -> Option<&str> {
+fn rest_of(path: &str, names: usize) -> Option<&str> {
     let mut rest = path;
     for _ in 0..names {
         if rest.is_empty() {

@@ -60,6 +60,13 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// Whether two secrets are the same. The time does not depend on where they differ.
+#[cfg(feature = "rules")]
+pub(crate) fn is_same_secret(one: &[u8], other: &[u8]) -> bool {
+    let differences = one.iter().zip(other).fold(0, |found, (one, other)| found | (one ^ other));
+    one.len() == other.len() && std::hint::black_box(differences) == 0
+}
+
 /// The value of `www-authenticate` that asks for a name and a password, in UTF-8, for this realm.
 pub fn challenge(realm: &str) -> String {
     let mut challenge = String::with_capacity(32 + realm.len());

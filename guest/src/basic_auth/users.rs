@@ -8,8 +8,8 @@ use std::fmt;
 use std::hint::black_box;
 use std::ops::RangeInclusive;
 
-use super::Credentials;
 use super::pbkdf2::{Digest, derive};
+use super::{Credentials, is_same_secret};
 use crate::base64::{Padding, decode, encode};
 
 /// What follows the name in a line.
@@ -191,19 +191,13 @@ impl Users {
         if iterations < self.iterations {
             black_box(derive(credentials.password(), salt, self.iterations - iterations));
         }
-        known.filter(|user| is_same(&user.hash, &derived))
+        known.filter(|user| is_same_secret(&user.hash, &derived))
     }
 
     /// Whether there is none: nobody may come in.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
     }
-}
-
-/// Whether two digests are the same. The time does not depend on where they differ.
-fn is_same(one: &Digest, other: &Digest) -> bool {
-    let differences = one.iter().zip(other).fold(0, |found, (one, other)| found | (one ^ other));
-    black_box(differences) == 0
 }
 
 /// What a stored password is instead, by its beginning, as htpasswd and others write it.

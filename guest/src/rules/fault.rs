@@ -169,14 +169,7 @@ impl fmt::Display for Shown<'_> {
 impl Fault {
     /// The fault as one line: `_redirects:12: …`, with the names of the table's sources.
     pub fn shown<'a, S: AsRef<str>>(&'a self, sources: &'a [S]) -> impl fmt::Display + 'a {
-        fmt::from_fn(move |f| {
-            let source = sources.get(usize::from(self.place.source));
-            let source = source.map_or("rules", AsRef::as_ref);
-            match self.place.line {
-                0 => write!(f, "{source}: {}", self.mistake),
-                line => write!(f, "{source}:{line}: {}", self.mistake),
-            }
-        })
+        fmt::from_fn(move |f| write!(f, "{}: {}", self.place.shown(sources), self.mistake))
     }
 }
 

@@ -6,6 +6,8 @@ use super::engine::Draft;
 use super::explain::{Effect, Trace};
 use super::problem::{Problem, RuleError};
 use super::table::{self, Table};
+use super::target;
+use crate::basic_auth::is_same_secret;
 use crate::network::Networks;
 use crate::{Candidate, Reply, Serve, cookie};
 
@@ -94,25 +96,13 @@ impl Maintenance {
 }
 
 fn compile(rule: &table::Maintenance) -> Result<Maintenance, Problem> {
-    let page = match &rule.page {
-        Some(page) => match super::target::resolve(page) {
-            Some(page) if !page.is_empty() && !page.ends_with('/') => Some(page),
-            _ => return Err(Problem::Page),
-        },
-        None => None,
-    };
+    let file = |page: &String| target::file(page).ok_or(Problem::Page);
     Ok(Maintenance {
-        page,
+        page: rule.page.as_ref().map(file).transpose()?,
         retry_after: super::text::decimal(u64::from(rule.retry_after_s)),
         pass_networks: networks(&rule.pass_networks)?,
         rule: rule.clone(),
     })
-}
-
-/// Compares in a time that does not tell how much is the same.
-fn is_same_secret(given: &[u8], expected: &[u8]) -> bool {
-    let differences = given.iter().zip(expected).fold(0, |all, (a, b)| all | (a ^ b));
-    given.len() == expected.len() && std::hint::black_box(differences) == 0
 }
 
 #[cfg(test)]

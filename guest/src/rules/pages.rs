@@ -4,7 +4,7 @@ use super::ask::{Ask, uncompressed};
 use super::explain::{Effect, Trace};
 use super::problem::{Problem, RuleError};
 use super::table::{Place, Table, TrailingSlash};
-use super::target::resolve;
+use super::target;
 use super::template::escape;
 use crate::Candidate;
 use crate::contract::MAX_LOCATION_BYTES;
@@ -30,17 +30,18 @@ impl Pages {
         let app = match &table.spa {
             Some(spa) => {
                 let fail = |problem| RuleError { place: spa.place, problem };
-                let page = resolve(&spa.page)
-                    .filter(|page| !page.is_empty() && !page.ends_with('/'))
-                    .ok_or(fail(Problem::Page))?;
+                let page = target::file(&spa.page).ok_or(fail(Problem::Page))?;
                 let pattern = Pattern::parse(&spa.pattern).map_err(|error| fail(error.into()))?;
                 Some(App { place: spa.place, page, pattern })
             }
             None => None,
         };
         let clean_urls = table.clean_urls.as_ref().map(|rule| (rule.place, rule.trailing_slash));
-        let hidden = table.hidden.iter().filter_map(|path| resolve(path)).collect();
-        Ok(Pages { clean_urls, app, hidden })
+        let hidden = table.hidden.iter().filter_map(|path| {
+            let path = target::resolve(path)?;
+            Some(path.trim_end_matches('/').to_owned())
+        });
+        Ok(Pages { clean_urls, app, hidden: hidden.collect() })
     }
 
     /// Whether pages have URLs without an extension.
@@ -53,7 +54,7 @@ impl Pages {
     pub(super) fn is_hidden(&self, path: &str) -> bool {
         let is_beneath = |path: &str| {
             self.hidden.iter().any(|hidden| {
-                path.strip_prefix(hidden.trim_end_matches('/'))
+                path.strip_prefix(hidden.as_str())
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
         };

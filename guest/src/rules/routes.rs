@@ -142,7 +142,7 @@ impl Routes {
                     return Routed::None;
                 }
                 Target::Location(target) => {
-                    let location = target.render(values, self.passed_on(route, ask));
+                    let location = target.render(values, route.passed_on(ask));
                     if leads_to_itself(&location, &route.scope, !route.query.is_empty(), ask) {
                         trace.note(route.place, Effect::LeadsToItself);
                         continue;
@@ -167,11 +167,6 @@ impl Routes {
             }
         }
         Routed::None
-    }
-
-    /// The query that a redirect passes on: all of it, unless the route is about parameters.
-    fn passed_on<'r>(&self, route: &Route, ask: &Ask<'r>) -> Option<&'r str> {
-        if route.query.is_empty() { ask.query } else { None }
     }
 
     /// The values of the query's parameters, if the route holds for the request.
@@ -232,6 +227,13 @@ impl Routes {
                 names.iter().any(|name| cookie::find(ask.request, name).is_some())
             }
         }
+    }
+}
+
+impl Route {
+    /// The query that a redirect passes on: all of it, unless the route is about parameters.
+    fn passed_on<'r>(&self, ask: &Ask<'r>) -> Option<&'r str> {
+        if self.query.is_empty() { ask.query } else { None }
     }
 }
 

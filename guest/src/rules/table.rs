@@ -4,6 +4,8 @@
 //! were written: patterns and templates are checked by their parsers, and compiled when the
 //! guest is configured.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// All rules of a site.
@@ -46,6 +48,19 @@ pub struct Place {
     pub source: u16,
     /// The line, counted from 1; 0 in a source without lines, such as a flag.
     pub line: u32,
+}
+
+impl Place {
+    /// The place in words, `_redirects:12`, with the names of the table's sources.
+    pub fn shown<'s, S: AsRef<str>>(self, sources: &'s [S]) -> impl fmt::Display + 's {
+        fmt::from_fn(move |f| {
+            let source = sources.get(usize::from(self.source)).map_or("rules", AsRef::as_ref);
+            match self.line {
+                0 => f.write_str(source),
+                line => write!(f, "{source}:{line}"),
+            }
+        })
+    }
 }
 
 /// Whether a client is let in.

@@ -113,6 +113,11 @@ pub(super) fn resolve(path: &str) -> Option<String> {
     Some(resolved)
 }
 
+/// The same, if it is that of a file.
+pub(super) fn file(path: &str) -> Option<String> {
+    resolve(path).filter(|path| !path.is_empty() && !path.ends_with('/'))
+}
+
 /// The text with what no URL may hold as percent-escapes.
 pub(super) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

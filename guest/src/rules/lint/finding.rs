@@ -66,13 +66,7 @@ impl Finding {
     /// What was found, in words that follow the rule's place, with the names of the table's
     /// sources.
     pub fn text(&self, sources: &[String]) -> String {
-        let place = |place: &Place| {
-            let source = sources.get(usize::from(place.source)).map_or("rules", String::as_str);
-            match place.line {
-                0 => source.to_owned(),
-                line => format!("{source}:{line}"),
-            }
-        };
+        let place = |place: &Place| place.shown(sources).to_string();
         match &self.lint {
             Lint::Shadowed(by) => {
                 format!("the rule is never reached: {} decides before it", place(by))
@@ -128,13 +122,6 @@ impl Finding {
 
     /// The finding as one line: `_redirects:12: …`.
     pub fn shown<'a>(&'a self, sources: &'a [String]) -> impl fmt::Display + 'a {
-        fmt::from_fn(move |f| {
-            let source = sources.get(usize::from(self.place.source));
-            let source = source.map_or("rules", String::as_str);
-            match self.place.line {
-                0 => write!(f, "{source}: {}", self.text(sources)),
-                line => write!(f, "{source}:{line}: {}", self.text(sources)),
-            }
-        })
+        fmt::from_fn(move |f| write!(f, "{}: {}", self.place.shown(sources), self.text(sources)))
     }
 }
