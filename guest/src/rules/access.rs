@@ -7,7 +7,7 @@
 mod members;
 
 use super::ask::{Ask, MAX_FORMS, Vary};
-use super::engine::Draft;
+use super::draft::Draft;
 use super::explain::{Effect, Trace};
 use super::index::{Index, number};
 use super::pattern_set::PatternSet;

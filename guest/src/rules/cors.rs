@@ -1,7 +1,7 @@
 //! Which origins may read responses (the Fetch standard, "CORS protocol").
 
 use super::ask::{Ask, Vary};
-use super::engine::Draft;
+use super::draft::Draft;
 use super::explain::{Effect, Trace};
 use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};

@@ -2,7 +2,7 @@
 
 use super::access::networks;
 use super::ask::{Ask, Vary};
-use super::engine::Draft;
+use super::draft::Draft;
 use super::explain::{Effect, Trace};
 use super::problem::{Problem, RuleError};
 use super::table::{self, Table};

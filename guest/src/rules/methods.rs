@@ -1,7 +1,7 @@
 //! Methods that are allowed.
 
 use super::ask::Ask;
-use super::engine::Draft;
+use super::draft::Draft;
 use super::explain::{Effect, Trace};
 use super::problem::{Problem, RuleError};
 use super::table::{self, Place, Table};

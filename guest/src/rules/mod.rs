@@ -21,6 +21,7 @@ pub mod checks;
 mod cors;
 #[cfg(test)]
 mod documented;
+mod draft;
 mod engine;
 pub mod explain;
 pub mod fault;

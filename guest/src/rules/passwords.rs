@@ -1,7 +1,7 @@
 //! Paths that need a password (RFC 7617).
 
 use super::ask::{Ask, MAX_FORMS};
-use super::engine::Draft;
+use super::draft::Draft;
 use super::explain::{Effect, Trace};
 use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};
