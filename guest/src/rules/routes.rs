@@ -1,18 +1,19 @@
 //! Redirects, rewrites and error pages: the lines of `_redirects`.
 
+mod route;
+
 use super::ask::{Ask, Vary};
 use super::explain::{Effect, Trace};
-use super::host::Scope;
 use super::index::Index;
 use super::pattern_set::PatternSet;
-use super::problem::{Problem, RuleError};
-use super::self_redirect::{leads_to_itself, needs_host};
-use super::table::{self, Place, QueryValue, Table};
-use super::target::{self, Location, Target};
-use super::template::{Source, Values};
-use crate::contract::{MAX_LOCATION_BYTES, is_page, is_redirect};
-use crate::pattern::{Capture, MAX_PLACEHOLDERS, Pattern, PatternError};
-use crate::{Redirect, cookie, negotiation, query};
+use super::problem::RuleError;
+use super::self_redirect::leads_to_itself;
+use super::table::{self, Table};
+use super::target::{self, Target};
+use super::template::Values;
+use crate::Redirect;
+use crate::contract::MAX_LOCATION_BYTES;
+use route::{Form, Route};
 
 /// All routes, in their order.
 #[derive(Clone, Debug, Default)]
@@ -20,42 +21,6 @@ pub(super) struct Routes {
     patterns: PatternSet,
     routes: Vec<Route>,
     country_field: Option<Box<str>>,
-}
-
-#[derive(Clone, Debug)]
-struct Route {
-    place: Place,
-    status: u16,
-    force: bool,
-    form: Form,
-    scope: Scope,
-    /// Whether it reads the host only to learn whether it leads to the request's own URL.
-    needs_host: bool,
-    query: Box<[Parameter]>,
-    conditions: Box<[Condition]>,
-    target: Target,
-}
-
-/// Which of `/a` and `/a/` a route is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Both,
-    File,
-    Directory,
-}
-
-#[derive(Clone, Debug)]
-struct Parameter {
-    name: Box<str>,
-    /// `None` if it is a placeholder's.
-    value: Option<Box<str>>,
-}
-
-#[derive(Clone, Debug)]
-enum Condition {
-    Language(Box<[String]>),
-    Country(Box<[String]>),
-    Cookie(Box<[String]>),
 }
 
 /// What a route decides.
@@ -79,7 +44,7 @@ impl Routes {
         routes.routes.reserve_exact(table.routes.len());
         for route in &table.routes {
             let (pattern, compiled) =
-                compile(route).map_err(|problem| RuleError { place: route.place, problem })?;
+                Route::new(route).map_err(|problem| RuleError { place: route.place, problem })?;
             let form = match slashed.get(0, bare(&route.from)) {
                 Some(BOTH_FORMS) if route.from.ends_with('/') => Form::Directory,
                 Some(BOTH_FORMS) => Form::File,
@@ -102,21 +67,7 @@ impl Routes {
             add("host");
         }
         for route in &self.routes {
-            route.scope.interests(&mut add);
-            if route.needs_host {
-                add("host");
-            }
-            for condition in &route.conditions {
-                match condition {
-                    Condition::Language(_) => add("accept-language"),
-                    Condition::Country(_) => {
-                        if let Some(field) = &self.country_field {
-                            add(field);
-                        }
-                    }
-                    Condition::Cookie(_) => add("cookie"),
-                }
-            }
+            route.interests(self.country_field.as_deref(), &mut add);
         }
     }
 
@@ -127,9 +78,10 @@ impl Routes {
         vary: &mut Vary<'t>,
         trace: &mut impl Trace,
     ) -> Routed {
+        let country_field = self.country_field.as_deref();
         for (at, captures) in self.patterns.matches(ask.host.as_deref(), &ask.path) {
             let Some(route) = self.routes.get(at) else { break };
-            let Some(query) = self.holds(route, ask, vary) else {
+            let Some(query) = route.holds(ask, country_field, vary) else {
                 trace.note(route.place, Effect::ConditionsFail);
                 continue;
             };
@@ -168,73 +120,6 @@ impl Routes {
         }
         Routed::None
     }
-
-    /// The values of the query's parameters, if the route holds for the request.
-    fn holds<'t>(
-        &'t self,
-        route: &'t Route,
-        ask: &Ask<'_>,
-        vary: &mut Vary<'t>,
-    ) -> Option<Vec<String>> {
-        let form = if ask.is_directory() { Form::Directory } else { Form::File };
-        if route.form != Form::Both && route.form != form {
-            return None;
-        }
-        if !route.scope.means(ask) {
-            return None;
-        }
-        let mut values = Vec::new();
-        for Parameter { name, value: expected } in &route.query {
-            let value = query::find(ask.query.unwrap_or_default(), name)?;
-            if expected.as_deref().is_some_and(|expected| *expected != *value) {
-                return None;
-            }
-            if expected.is_none() {
-                values.push(value.into_owned());
-            }
-        }
-        route
-            .conditions
-            .iter()
-            .all(|condition| self.condition_holds(condition, ask, vary))
-            .then_some(values)
-    }
-
-    fn condition_holds<'t>(
-        &'t self,
-        condition: &Condition,
-        ask: &Ask<'_>,
-        vary: &mut Vary<'t>,
-    ) -> bool {
-        match condition {
-            Condition::Language(languages) => {
-                vary.add("accept-language");
-                let ranges = ask.request.list("accept-language");
-                let preferred = negotiation::preferred_language(ranges);
-                preferred.is_some_and(|preferred| {
-                    languages.iter().any(|language| negotiation::is_within(preferred, language))
-                })
-            }
-            Condition::Country(countries) => {
-                let Some(field) = self.country_field.as_deref() else { return false };
-                vary.add(field);
-                ask.request.value(field).is_some_and(|country| {
-                    countries.iter().any(|expected| expected.eq_ignore_ascii_case(country))
-                })
-            }
-            Condition::Cookie(names) => {
-                vary.add("cookie");
-                names.iter().any(|name| cookie::find(ask.request, name).is_some())
-            }
-        }
-    }
-}
-
-impl Route {
-    /// The query that a redirect passes on: all of it, unless the route is about parameters.
-    fn passed_on<'r>(&self, ask: &Ask<'r>) -> Option<&'r str> {
-        if self.query.is_empty() { ask.query } else { None }
-    }
 }
 
 /// In the index of forms: the path stands in the table with and without a `/` at its end.
@@ -260,63 +145,6 @@ fn paths_in_both_forms(routes: &[table::Route]) -> Index {
 /// The text of a pattern without a `/` at its end.
 fn bare(from: &str) -> &str {
     from.strip_suffix('/').unwrap_or(from)
-}
-
-/// One route made ready.
-fn compile(route: &table::Route) -> Result<(Pattern, Route), Problem> {
-    let pattern = Pattern::parse(&route.from)?;
-    let is_placeholder =
-        |parameter: &&table::QueryMatch| matches!(parameter.value, QueryValue::Placeholder(_));
-    let of_query = route.query.iter().filter(is_placeholder).count();
-    if pattern.placeholders() + of_query > MAX_PLACEHOLDERS {
-        return Err(PatternError::TooManyPlaceholders.into());
-    }
-    let scope = Scope::new(route.scheme.as_deref(), route.host.as_deref());
-    let captured = |name: &str| {
-        let of_query = || {
-            let mut names = route.query.iter().filter_map(|parameter| match &parameter.value {
-                QueryValue::Placeholder(name) => Some(name),
-                QueryValue::Exactly(_) => None,
-            });
-            names.position(|known| known == name).and_then(|at| u16::try_from(at).ok())
-        };
-        let of_path: Option<Capture> = pattern.capture(name);
-        of_path
-            .map(Source::Path)
-            .or_else(|| of_query().map(Source::Query))
-            .or_else(|| scope.source(name))
-    };
-    let target = match route.status {
-        200 if route.to == route.from => Target::Itself,
-        status if is_redirect(status) => Target::Location(Location::parse(&route.to, &captured)?),
-        status if is_page(status) => Target::Page(target::page(&route.to, &captured)?),
-        _ => return Err(Problem::Status),
-    };
-    let parameter = |parameter: &table::QueryMatch| Parameter {
-        name: parameter.name.as_str().into(),
-        value: match &parameter.value {
-            QueryValue::Exactly(value) => Some(value.as_str().into()),
-            QueryValue::Placeholder(_) => None,
-        },
-    };
-    let condition = |condition: &table::Condition| match condition {
-        table::Condition::Language(languages) => Condition::Language(languages.as_slice().into()),
-        table::Condition::Country(countries) => Condition::Country(countries.as_slice().into()),
-        table::Condition::Cookie(names) => Condition::Cookie(names.as_slice().into()),
-    };
-    let compiled = Route {
-        place: route.place,
-        status: route.status,
-        force: route.force,
-        form: Form::Both,
-        needs_host: matches!(target, Target::Location(_))
-            && needs_host(&route.from, &pattern, &route.to),
-        query: route.query.iter().map(parameter).collect(),
-        conditions: route.conditions.iter().map(condition).collect(),
-        scope,
-        target,
-    };
-    Ok((pattern, compiled))
 }
 
 #[cfg(test)]
