@@ -65,9 +65,7 @@ impl Access {
         let mut access = Access::default();
         let mut lists = Index::default();
         for rule in &table.access {
-            access
-                .add(rule, &mut lists)
-                .map_err(|problem| RuleError { place: rule.place, problem })?;
+            access.add(rule, &mut lists).map_err(|problem| problem.at(rule.place))?;
         }
         for list in &mut access.lists {
             list.by_client.refused.sort();

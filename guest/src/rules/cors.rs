@@ -37,12 +37,15 @@ impl Cors {
     pub(super) fn new(table: &Table) -> Result<Cors, RuleError> {
         let mut cors = Cors::default();
         for rule in &table.cors {
-            let fail = |problem| RuleError { place: rule.place, problem };
-            let pattern = Pattern::parse(&rule.pattern).map_err(|error| fail(error.into()))?;
-            cors.rules.push(compile(rule).map_err(fail)?);
-            cors.patterns.push(None, &pattern).map_err(fail)?;
+            cors.add(rule).map_err(|problem| problem.at(rule.place))?;
         }
         Ok(cors)
+    }
+
+    fn add(&mut self, rule: &table::Cors) -> Result<(), Problem> {
+        let pattern = Pattern::parse(&rule.pattern)?;
+        self.rules.push(compile(rule)?);
+        self.patterns.push(None, &pattern)
     }
 
     /// Names of fields that the rules read.

@@ -44,7 +44,11 @@ struct Room {
 impl Room {
     /// Whether there is room for a field. It is then taken.
     fn take(&mut self, field: &Field) -> bool {
-        let bytes = field.name.len() + field.value.len();
+        self.take_bytes(field.name.len() + field.value.len())
+    }
+
+    /// Whether there is room for a field of so many bytes.
+    fn take_bytes(&mut self, bytes: usize) -> bool {
         let has_room = self.fields > 0 && bytes <= self.bytes;
         if has_room {
             self.fields -= 1;
@@ -65,16 +69,18 @@ pub(super) fn finish(
     let Added { mut every, mut files } = added;
     let mut room = Room { fields: MAX_FIELDS, bytes: MAX_FIELD_BYTES };
     // The decision's own fields come first.
-    let of_vary = vary.as_ref().map(|vary| Field::new("vary", [", ", vary.as_str()].concat()));
-    let _ = draft.fields().chain(&shared).chain(&of_vary).filter(|field| room.take(field)).count();
+    draft.fields().chain(&shared).for_each(|field| _ = room.take(field));
+    if let Some(vary) = &vary {
+        room.take_bytes("vary, ".len() + vary.len());
+    }
     every.retain(|field| room.take(field));
     files.retain(|field| every.contains(field) || room.take(field));
     // What the rules about origins say counts more than a block of fields.
     for field in shared {
         for fields in [&mut every, &mut files] {
             fields.retain(|other| !is_same_name(&field.name, &other.name));
-            fields.push(field.clone());
         }
+        every.push(field);
     }
     if let Some(vary) = vary {
         // The host adds that of a page to it.

@@ -59,16 +59,16 @@ impl Headers {
     pub(super) fn new(table: &Table) -> Result<Headers, RuleError> {
         let mut headers = Headers::default();
         for rule in &table.headers {
-            let (pattern, compiled) =
-                compile(rule).map_err(|problem| RuleError { place: rule.place, problem })?;
-            let host = compiled.scope.exact(rule.host.as_deref());
-            headers
-                .patterns
-                .push(host, &pattern)
-                .map_err(|problem| RuleError { place: rule.place, problem })?;
-            headers.rules.push(compiled);
+            headers.add_rule(rule).map_err(|problem| problem.at(rule.place))?;
         }
         Ok(headers)
+    }
+
+    fn add_rule(&mut self, rule: &table::Header) -> Result<(), Problem> {
+        let (pattern, compiled) = compile(rule)?;
+        self.patterns.push(compiled.scope.exact(rule.host.as_deref()), &pattern)?;
+        self.rules.push(compiled);
+        Ok(())
     }
 
     /// Names of fields and facts that the rules read.

@@ -27,9 +27,8 @@ const TIME: &str = ":time/60";
 impl Maintenance {
     /// The rule, if the table has one.
     pub(super) fn new(table: &Table) -> Result<Option<Maintenance>, RuleError> {
-        let ready = |rule: &table::Maintenance| {
-            compile(rule).map_err(|problem| RuleError { place: rule.place, problem })
-        };
+        let ready =
+            |rule: &table::Maintenance| compile(rule).map_err(|problem| problem.at(rule.place));
         table.maintenance.as_ref().map(ready).transpose()
     }
 

@@ -20,9 +20,7 @@ pub(super) struct Methods {
 impl Methods {
     /// The rule, if the table has one.
     pub(super) fn new(table: &Table) -> Result<Option<Methods>, RuleError> {
-        let ready = |rule: &table::Methods| {
-            compile(rule).map_err(|problem| RuleError { place: rule.place, problem })
-        };
+        let ready = |rule: &table::Methods| compile(rule).map_err(|problem| problem.at(rule.place));
         table.methods.as_ref().map(ready).transpose()
     }
 

@@ -3,7 +3,7 @@
 use super::ask::{Ask, uncompressed};
 use super::explain::{Effect, Trace};
 use super::problem::{Problem, RuleError};
-use super::table::{Place, Table, TrailingSlash};
+use super::table::{self, Place, Table, TrailingSlash};
 use super::target;
 use super::template::escape;
 use crate::Candidate;
@@ -25,17 +25,17 @@ struct App {
     pattern: Pattern,
 }
 
+impl App {
+    fn new(rule: &table::Spa) -> Result<App, Problem> {
+        let page = target::file(&rule.page).ok_or(Problem::Page)?;
+        Ok(App { place: rule.place, page, pattern: Pattern::parse(&rule.pattern)? })
+    }
+}
+
 impl Pages {
     pub(super) fn new(table: &Table) -> Result<Pages, RuleError> {
-        let app = match &table.spa {
-            Some(spa) => {
-                let fail = |problem| RuleError { place: spa.place, problem };
-                let page = target::file(&spa.page).ok_or(fail(Problem::Page))?;
-                let pattern = Pattern::parse(&spa.pattern).map_err(|error| fail(error.into()))?;
-                Some(App { place: spa.place, page, pattern })
-            }
-            None => None,
-        };
+        let app = |rule| App::new(rule).map_err(|problem| problem.at(rule.place));
+        let app = table.spa.as_ref().map(app).transpose()?;
         let clean_urls = table.clean_urls.as_ref().map(|rule| (rule.place, rule.trailing_slash));
         let hidden = table.hidden.iter().filter_map(|path| {
             let path = target::resolve(path)?;

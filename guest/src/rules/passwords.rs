@@ -5,7 +5,7 @@ use super::draft::Draft;
 use super::explain::{Effect, Trace};
 use super::pattern_set::PatternSet;
 use super::problem::{Problem, RuleError};
-use super::table::{Place, Table};
+use super::table::{self, Place, Table};
 use crate::Reply;
 use crate::basic_auth::users::{User, Users};
 use crate::basic_auth::{Credentials, challenge};
@@ -30,18 +30,21 @@ impl Passwords {
     pub(super) fn new(table: &Table) -> Result<Passwords, RuleError> {
         let mut passwords = Passwords::default();
         for rule in &table.passwords {
-            let fail = |problem| RuleError { place: rule.place, problem };
-            let pattern = Pattern::parse(&rule.pattern).map_err(|error| fail(error.into()))?;
-            if rule.realm.chars().any(char::is_control) {
-                return Err(fail(Problem::Realm));
-            }
-            let parse = |line: &String| User::parse(line).map_err(|_| fail(Problem::User));
-            let users = rule.users.iter().map(parse).collect::<Result<Users, _>>()?;
-            let challenge = challenge(&rule.realm);
-            passwords.patterns.push_for(MAX_FORMS, None, &pattern).map_err(fail)?;
-            passwords.rules.push(Rule { place: rule.place, challenge, users });
+            passwords.add(rule).map_err(|problem| problem.at(rule.place))?;
         }
         Ok(passwords)
+    }
+
+    fn add(&mut self, rule: &table::Passwords) -> Result<(), Problem> {
+        let pattern = Pattern::parse(&rule.pattern)?;
+        if rule.realm.chars().any(char::is_control) {
+            return Err(Problem::Realm);
+        }
+        let parse = |line: &String| User::parse(line).map_err(|_| Problem::User);
+        let users = rule.users.iter().map(parse).collect::<Result<Users, _>>()?;
+        self.patterns.push_for(MAX_FORMS, None, &pattern)?;
+        self.rules.push(Rule { place: rule.place, challenge: challenge(&rule.realm), users });
+        Ok(())
     }
 
     /// Whether there is a rule.

@@ -50,6 +50,11 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// This problem of the rule at a place.
+    pub(super) fn at(self, place: Place) -> RuleError {
+        RuleError { place, problem: self }
+    }
+
     /// What is wrong, in words.
     pub fn text(self) -> &'static str {
         match self {

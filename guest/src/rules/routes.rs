@@ -6,7 +6,7 @@ use super::ask::{Ask, Vary};
 use super::explain::{Effect, Trace};
 use super::index::Index;
 use super::pattern_set::PatternSet;
-use super::problem::RuleError;
+use super::problem::{Problem, RuleError};
 use super::self_redirect::leads_to_itself;
 use super::table::{self, Table};
 use super::target::{self, Target};
@@ -43,22 +43,22 @@ impl Routes {
         let slashed = paths_in_both_forms(&table.routes);
         routes.routes.reserve_exact(table.routes.len());
         for route in &table.routes {
-            let (pattern, compiled) =
-                Route::new(route).map_err(|problem| RuleError { place: route.place, problem })?;
             let form = match slashed.get(0, bare(&route.from)) {
                 Some(BOTH_FORMS) if route.from.ends_with('/') => Form::Directory,
                 Some(BOTH_FORMS) => Form::File,
                 _ => Form::Both,
             };
-            // A pattern of hosts is looked at when the path matches.
-            let host = compiled.scope.exact(route.host.as_deref());
-            routes
-                .patterns
-                .push(host, &pattern)
-                .map_err(|problem| RuleError { place: route.place, problem })?;
-            routes.routes.push(Route { form, ..compiled });
+            routes.add(route, form).map_err(|problem| problem.at(route.place))?;
         }
         Ok(routes)
+    }
+
+    fn add(&mut self, rule: &table::Route, form: Form) -> Result<(), Problem> {
+        let (pattern, route) = Route::new(rule, form)?;
+        // A pattern of hosts is looked at when the path matches.
+        self.patterns.push(route.scope.exact(rule.host.as_deref()), &pattern)?;
+        self.routes.push(route);
+        Ok(())
     }
 
     /// Names of fields and facts that the routes read.

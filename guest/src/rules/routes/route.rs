@@ -52,7 +52,7 @@ pub(super) enum Condition {
 
 impl Route {
     /// Makes a rule ready. Its pattern goes into the set of all of them.
-    pub(super) fn new(route: &table::Route) -> Result<(Pattern, Route), Problem> {
+    pub(super) fn new(route: &table::Route, form: Form) -> Result<(Pattern, Route), Problem> {
         let pattern = Pattern::parse(&route.from)?;
         let is_placeholder =
             |parameter: &&table::QueryMatch| matches!(parameter.value, QueryValue::Placeholder(_));
@@ -101,7 +101,7 @@ impl Route {
             place: route.place,
             status: route.status,
             force: route.force,
-            form: Form::Both,
+            form,
             needs_host: matches!(target, Target::Location(_))
                 && needs_host(&route.from, &pattern, &route.to),
             query: route.query.iter().map(parameter).collect(),
