@@ -11,7 +11,7 @@ mod sample;
 use std::collections::HashSet;
 
 pub use finding::{CircleEnds, Finding, Lint};
-use sample::Sample;
+use sample::{Requests, Sample};
 
 use super::explain::Effect;
 use super::table::{Access, AccessBy, FieldChange, Place, Route, Table};
@@ -22,20 +22,33 @@ use crate::{Decision, Redirect};
 /// What is beyond is not looked at, and a finding says so.
 const STEPS: usize = 500_000;
 
+/// Steps between two looks at the time, each of which may be a system call. Together they take some
+/// milliseconds at most.
+const STEPS_BETWEEN_LOOKS: usize = 32;
+
 /// Redirects that a client follows: browsers give up after 20.
 const HOPS: usize = 20;
 
 /// What may still be done.
 struct Budget<'w> {
     steps: usize,
-    /// Whether there is time for more: one question may try thousands of patterns in vain.
+    /// Steps since the last look at the time.
+    since_look: usize,
+    /// Whether there is time for more: one question may try hundreds of patterns in vain.
     has_time: &'w mut dyn FnMut() -> bool,
 }
 
 impl Budget<'_> {
-    /// Takes steps, and looks at the time.
+    /// Takes steps, and looks at the time now and then.
     fn spend(&mut self, steps: usize) {
-        self.steps = if (self.has_time)() { self.steps.saturating_sub(steps) } else { 0 };
+        self.steps = self.steps.saturating_sub(steps);
+        self.since_look += steps;
+        if self.since_look >= STEPS_BETWEEN_LOOKS {
+            self.since_look = 0;
+            if !(self.has_time)() {
+                self.steps = 0;
+            }
+        }
     }
 
     fn is_spent(&self) -> bool {
@@ -48,12 +61,12 @@ pub fn lint(table: &Table) -> Vec<Finding> {
     lint_while(table, &mut || true)
 }
 
-/// The same, until there is no more time for it. It is asked for after each question, which takes
-/// a pass over the table at most.
+/// The same, until there is no more time for it. It is asked for after some questions, each of which
+/// takes a pass over the table at most.
 pub fn lint_while(table: &Table, has_time: &mut dyn FnMut() -> bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     fields(table, &mut findings);
-    let mut budget = Budget { steps: STEPS, has_time };
+    let mut budget = Budget { steps: STEPS, since_look: 0, has_time };
     passwords(table, &mut budget, &mut findings);
     access(table, &mut budget, &mut findings);
     if let Some(mut routes) = Routes::new(table, budget) {
@@ -126,7 +139,7 @@ fn shadowed<'t>(
     let mut ending: Vec<(Place, crate::pattern::Pattern)> = Vec::new();
     let rules: Vec<_> = rules.collect();
     for (at, &(place, text, ends)) in rules.iter().enumerate() {
-        let paths = sample::paths(text);
+        let paths: Vec<_> = sample::paths(text).collect();
         budget.spend(ending.len());
         if budget.is_spent() {
             let lint = Lint::NotCompared(rules.len() - at);
@@ -186,14 +199,16 @@ impl<'t, 'w> Routes<'t, 'w> {
     fn lint(&mut self, findings: &mut Vec<Finding>) {
         let mut in_circle = vec![false; self.table.routes.len()];
         for (at, route) in self.table.routes.iter().enumerate() {
-            let Some(samples) = sample::requests(self.table, route, self.asks_scheme) else {
+            let Some(requests) = Requests::new(self.table, route, self.asks_scheme) else {
                 let lint = Lint::NoCountryField;
                 findings.push(Finding { place: route.place, lint });
                 continue;
             };
-            match self.reached(at, &samples) {
+            match self.reached(at, &requests) {
                 Reached::Never(lint) => findings.push(Finding { place: route.place, lint }),
-                Reached::By(sample) => self.circle(at, &samples, sample, &mut in_circle, findings),
+                Reached::By(sample, outcome) => {
+                    self.circle(at, sample, outcome, &mut in_circle, findings);
+                }
                 Reached::Unknown => {}
             }
             if self.budget.is_spent() {
@@ -206,15 +221,17 @@ impl<'t, 'w> Routes<'t, 'w> {
     }
 
     /// Whether one of the requests made for a route is decided by it.
-    fn reached(&mut self, at: usize, samples: &[Sample]) -> Reached {
+    fn reached(&mut self, at: usize, requests: &Requests<'_>) -> Reached {
         let (mut by, mut itself, mut nothing, mut seen) = (None, 0, 0, 0);
-        for (number, sample) in samples.iter().enumerate() {
+        let mut samples = 0;
+        for sample in requests.samples() {
             if self.budget.is_spent() {
                 return Reached::Unknown;
             }
-            let outcome = self.ask(sample);
+            samples += 1;
+            let outcome = self.ask(&sample);
             if outcome.by == Some(at) {
-                return Reached::By(number);
+                return Reached::By(sample, outcome);
             }
             let own = outcome.applied.iter().find(|applied| applied.place == numbered(at));
             match own.map(|applied| applied.what) {
@@ -228,7 +245,7 @@ impl<'t, 'w> Routes<'t, 'w> {
             by = by.or(outcome.by);
         }
         let route = |at: usize| self.table.routes.get(at).map(|route| route.place);
-        match (samples.len(), by.and_then(route)) {
+        match (samples, by.and_then(route)) {
             (0, _) => Reached::Never(Lint::NeverMatches),
             (all, _) if itself == all => Reached::Never(Lint::LeadsToItself),
             (all, _) if nothing == all => Reached::Never(Lint::NamesNothing),
@@ -242,15 +259,22 @@ impl<'t, 'w> Routes<'t, 'w> {
     fn circle(
         &mut self,
         at: usize,
-        samples: &[Sample],
-        first: usize,
+        mut sample: Sample,
+        mut outcome: Outcome,
         in_circle: &mut [bool],
         findings: &mut Vec<Finding>,
     ) {
-        let Some(mut sample) = samples.get(first).cloned() else { return };
         // Requests so far, each with the route that decided it; without one it was the page.
         let mut way: Vec<(Sample, Option<usize>)> = Vec::new();
         let start = loop {
+            let (by, location) = match (outcome.by, outcome.location, outcome.moved) {
+                (Some(by), Some(location), _) => (Some(by), location),
+                (None, _, Some(location)) => (None, location),
+                _ => return,
+            };
+            let is_ours = |host: &str| self.hosts.contains(host);
+            let Some(next) = sample.follow(&location, is_ours) else { return };
+            way.push((std::mem::replace(&mut sample, next), by));
             if let Some(start) = way.iter().position(|(before, _)| *before == sample) {
                 break start;
             }
@@ -261,15 +285,7 @@ impl<'t, 'w> Routes<'t, 'w> {
             if self.budget.is_spent() {
                 return;
             }
-            let outcome = self.ask(&sample);
-            let (by, location) = match (outcome.by, outcome.location, outcome.moved) {
-                (Some(by), Some(location), _) => (Some(by), location),
-                (None, _, Some(location)) => (None, location),
-                _ => return,
-            };
-            let is_ours = |host: &str| self.hosts.contains(host);
-            let Some(next) = sample.follow(&location, is_ours) else { return };
-            way.push((std::mem::replace(&mut sample, next), by));
+            outcome = self.ask(&sample);
         };
         let mut circle: Vec<usize> = Vec::new();
         let has_page = way.iter().skip(start).any(|(_, by)| by.is_none());
@@ -350,7 +366,7 @@ impl<'t, 'w> Routes<'t, 'w> {
 /// What the requests made for a route show.
 enum Reached {
     /// This one is decided by it.
-    By(usize),
+    By(Sample, Outcome),
     /// None is.
     Never(Lint),
     /// They do not tell.

@@ -79,32 +79,37 @@ impl Sample {
 }
 
 /// Paths for a pattern, with `*` for nothing, for one name and for many.
-pub(super) fn paths(text: &str) -> Vec<SamplePath> {
-    let Ok(parsed) = Pattern::parse(text) else { return Vec::new() };
-    let deep = [VALUE; 9].join("/");
-    let stars: &[&str] = if text.contains('*') { &["", VALUE, &deep] } else { &[""] };
-    let mut paths = Vec::new();
-    for star in stars {
-        let mut url = String::with_capacity(text.len() + 16);
-        let mut rest = text;
-        loop {
-            let (before, name, behind) = pattern::split(rest);
-            url += &visible(before);
-            let Some(behind) = behind else { break };
-            url += if name.is_some() { VALUE } else { star };
-            rest = behind;
+pub(super) fn paths(text: &str) -> impl Iterator<Item = SamplePath> {
+    const DEEP: [&str; 9] = [VALUE; 9];
+    let parsed = Pattern::parse(text).ok();
+    let stars = if text.contains('*') { 3 } else { 1 };
+    (0..stars).filter_map(move |number| {
+        let parsed = parsed.as_ref()?;
+        match number {
+            0 => path(text, parsed, ""),
+            1 => path(text, parsed, VALUE),
+            _ => path(text, parsed, &DEEP.join("/")),
         }
-        // A query or a fragment would begin there.
-        if url.contains(['?', '#']) {
-            return Vec::new();
-        }
-        let Ok(resolved) = SitePath::resolve(&url) else { continue };
-        let resolved = resolved.into_string();
-        if parsed.matches(&resolved).is_some() {
-            paths.push(SamplePath { url, resolved });
-        }
+    })
+}
+
+/// The path with this in place of each `*`, if the pattern matches it.
+fn path(text: &str, parsed: &Pattern, star: &str) -> Option<SamplePath> {
+    let mut url = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    loop {
+        let (before, name, behind) = pattern::split(rest);
+        url += &visible(before);
+        let Some(behind) = behind else { break };
+        url += if name.is_some() { VALUE } else { star };
+        rest = behind;
     }
-    paths
+    // A query or a fragment would begin there.
+    if url.contains(['?', '#']) {
+        return None;
+    }
+    let resolved = SitePath::resolve(&url).ok()?.into_string();
+    parsed.matches(&resolved).is_some().then_some(SamplePath { url, resolved })
 }
 
 /// Requests for paths, without conditions.
@@ -115,34 +120,49 @@ pub(super) fn of_path(text: &str) -> Vec<Sample> {
         target: path.url,
         fields: Vec::new(),
     };
-    paths(text).into_iter().map(sample).collect()
+    paths(text).map(sample).collect()
 }
 
-/// Requests for a route, one for each value of its conditions. `None` if it goes by a country that
-/// no field names.
-pub(super) fn requests(table: &Table, route: &Route, asks_scheme: bool) -> Option<Vec<Sample>> {
-    let all = conditions(table, route)?;
-    let schemes: &[&'static str] = match route.scheme.as_deref() {
-        Some("http") => &["http"],
-        None if asks_scheme => &["https", "http"],
-        _ => &["https"],
-    };
-    let host = route.host.as_deref().map_or_else(|| HOST.to_owned(), host);
-    let query = query_of(&route.query);
-    let mut samples = Vec::new();
-    for path in paths(&route.from) {
-        for &scheme in schemes {
-            for fields in &all {
-                if samples.len() == REQUESTS {
-                    return Some(samples);
-                }
-                let target = format!("{}{query}", path.url);
-                let (host, fields) = (host.clone(), fields.clone());
-                samples.push(Sample { scheme, host, target, fields });
-            }
-        }
+/// What requests for a route are made of.
+pub(super) struct Requests<'t> {
+    from: &'t str,
+    schemes: &'static [&'static str],
+    host: String,
+    query: String,
+    /// One for each value of the conditions.
+    fields: Vec<Vec<(String, String)>>,
+}
+
+impl<'t> Requests<'t> {
+    /// Those for a route. `None` if it goes by a country that no field names.
+    pub(super) fn new(table: &Table, route: &'t Route, asks_scheme: bool) -> Option<Requests<'t>> {
+        Some(Requests {
+            from: &route.from,
+            schemes: match route.scheme.as_deref() {
+                Some("http") => &["http"],
+                None if asks_scheme => &["https", "http"],
+                _ => &["https"],
+            },
+            host: route.host.as_deref().map_or_else(|| HOST.to_owned(), host),
+            query: query_of(&route.query),
+            fields: conditions(table, route)?,
+        })
     }
-    Some(samples)
+
+    /// The requests. Most rules decide on the first, so that the others are not made.
+    pub(super) fn samples(&self) -> impl Iterator<Item = Sample> {
+        let all = paths(self.from).flat_map(move |path| {
+            let target = path.url + &self.query;
+            let fields = move |&scheme: &&'static str| {
+                self.fields.iter().map(move |fields| (scheme, fields))
+            };
+            self.schemes.iter().flat_map(fields).map(move |(scheme, fields)| {
+                let (host, target, fields) = (self.host.clone(), target.clone(), fields.clone());
+                Sample { scheme, host, target, fields }
+            })
+        });
+        all.take(REQUESTS)
+    }
 }
 
 /// Fields by which all conditions hold: with the first value of each, and then with each other
