@@ -1,4 +1,12 @@
 //! The cookies of a request (RFC 6265, sections 4.2 and 5.4).
+//!
+//! ```
+//! use innkeeper_guest::{Field, Request, cookie};
+//!
+//! let fields = vec![Field::new("cookie", "theme=dark; beta=1")];
+//! let request = Request::new("GET / HTTP/1.1", fields);
+//! assert_eq!(cookie::find(&request, "theme"), Some("dark"));
+//! ```
 
 use crate::Request;
 

@@ -3,6 +3,15 @@
 //! An IPv4 address that is mapped to IPv6 (RFC 4291, section 2.5.5.2) is that IPv4 address,
 //! in a network and in what is looked up: `::ffff:192.0.2.1` is `192.0.2.1`. No network of
 //! IPv6 contains an IPv4 address otherwise.
+//!
+//! ```
+//! use innkeeper_guest::network::{Network, Networks};
+//!
+//! let inside = ["10.0.0.0/8", "fd00::/8"].map(|text| Network::parse(text).expect("a network"));
+//! let inside: Networks = inside.into_iter().collect();
+//! assert!(inside.contains("10.1.2.3".parse().expect("an address")));
+//! assert!(!inside.contains("192.0.2.1".parse().expect("an address")));
+//! ```
 
 #[cfg(feature = "rules")]
 mod ranked;

@@ -1,5 +1,14 @@
 //! Origins (RFC 6454), and the patterns of those that are allowed to do something: read a response
 //! (CORS), or link to an image.
+//!
+//! ```
+//! use innkeeper_guest::origin::{HostPattern, OriginPattern, host_of};
+//!
+//! let apps = OriginPattern::parse("https://*.example.org").expect("a pattern");
+//! assert!(apps.matches("https://app.example.org") && !apps.matches("http://app.example.org"));
+//! let own = HostPattern::parse("example.org").expect("a pattern");
+//! assert!(host_of("https://example.org/page").is_some_and(|host| own.matches(host)));
+//! ```
 
 use std::fmt;
 

@@ -7,6 +7,16 @@
 //!
 //! Percent-escapes of a pattern are decoded once, when it is parsed, and it is held against
 //! decoded paths, as [`SitePath`](crate::SitePath) makes them.
+//!
+//! ```
+//! use innkeeper_guest::pattern::Pattern;
+//!
+//! let pattern = Pattern::parse("/blog/:year/*").expect("a pattern");
+//! let captures = pattern.matches("blog/2026/a/b").expect("a match");
+//! let value = |name| captures.get(pattern.capture(name).expect("a placeholder"));
+//! assert_eq!((value("year"), value("splat")), ("2026", "a/b"));
+//! assert!(pattern.matches("blog").is_none());
+//! ```
 
 mod parse;
 mod tail;

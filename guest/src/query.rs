@@ -1,5 +1,14 @@
 //! The query of a URL as parameters, in the form of HTML's forms
 //! (`application/x-www-form-urlencoded`: the URL standard, section 5).
+//!
+//! ```
+//! use innkeeper_guest::query;
+//!
+//! assert_eq!(query::find("id=7&name=J%C3%BCrgen+K", "name").as_deref(), Some("J\u{fc}rgen K"));
+//! let mut query = "id=7".to_owned();
+//! query::append(&mut query, "next", "/a?b");
+//! assert_eq!(query, "id=7&next=%2Fa%3Fb");
+//! ```
 
 use std::borrow::Cow;
 

@@ -2,6 +2,24 @@
 //!
 //! - [`Credentials`]: what a request has.
 //! - [`users`], with the feature `rules`: who may come in, and whether credentials are theirs.
+//!
+//! ```
+//! use innkeeper_guest::basic_auth::{Credentials, challenge};
+//! use innkeeper_guest::{Decision, Reply, Request};
+//!
+//! fn is_known(credentials: &Credentials) -> bool {
+//!     credentials.name() == b"Aladdin"
+//! }
+//!
+//! /// 401, unless the client is known. `authorization` is among the policy's interests.
+//! fn refuse(request: &Request) -> Option<Decision> {
+//!     let credentials = request.value("authorization").and_then(Credentials::parse);
+//!     let is_in = credentials.is_some_and(|credentials| is_known(&credentials));
+//!     let reply = || Reply::text(401, "").with("www-authenticate", challenge("The lamp"));
+//!     (!is_in).then(|| reply().into())
+//! }
+//! # assert!(refuse(&Request::new("GET / HTTP/1.1", Vec::new())).is_some());
+//! ```
 
 #[cfg(feature = "rules")]
 mod pbkdf2;

@@ -3,6 +3,17 @@
 //!
 //! Salt and hash are in base64 without padding, as in the "PHC string format". A check takes the
 //! same time for every name, known or not: that of the user with the most iterations.
+//!
+//! ```
+//! use innkeeper_guest::basic_auth::Credentials;
+//! use innkeeper_guest::basic_auth::users::{User, Users};
+//!
+//! let salt = b"sixteen bytes...";
+//! let user = User::new("Aladdin", b"open sesame", salt, 1_000).expect("a user");
+//! let users: Users = [User::parse(&user.line()).expect("its line")].into_iter().collect();
+//! let given = Credentials::parse("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==").expect("credentials");
+//! assert!(users.find(&given).is_some());
+//! ```
 
 use std::fmt;
 use std::hint::black_box;
