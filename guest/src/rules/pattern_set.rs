@@ -5,14 +5,14 @@
 //! path form a chain, in their order. Those with a wildcard inside a name are told apart by the text
 //! before it.
 
+mod matches;
 mod starts;
 
 use super::index::{Index, number};
 use super::problem::Problem;
-use crate::pattern::{Captures, Name, Pattern, Tail};
+use crate::pattern::{Name, Pattern, Tail};
+use matches::Matches;
 use starts::Starts;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 /// Patterns, each with a number: that of its place in the order.
 #[derive(Clone, Debug)]
@@ -270,7 +270,7 @@ impl PatternSet {
     /// The patterns that match this path, in their order. The path is one below the root, decoded
     /// and without a `/` before it; the host in lower case.
     pub(super) fn matches<'s, 'p>(&'s self, host: Option<&str>, path: &'p str) -> Matches<'s, 'p> {
-        let mut matches = Matches { set: self, path, heads: BinaryHeap::new() };
+        let mut matches = Matches::new(self, path);
         if self.links.is_empty() {
             return matches;
         }
@@ -284,190 +284,5 @@ impl PatternSet {
     }
 }
 
-/// The patterns that match a path, in their order.
-#[derive(Debug)]
-pub(super) struct Matches<'s, 'p> {
-    set: &'s PatternSet,
-    path: &'p str,
-    /// The next pattern of each chain, and where the path goes on behind its names.
-    heads: BinaryHeap<Reverse<(u32, usize)>>,
-}
-
-impl Matches<'_, '_> {
-    fn look_in(&mut self, root: u32) {
-        let path = self.path.strip_suffix('/').unwrap_or(self.path);
-        if let Some(first) = self.set.exact.get(root, path) {
-            self.heads.push(Reverse((first, 0)));
-        }
-        let mut rest = 0;
-        let mut nodes = vec![root];
-        let mut next = Vec::new();
-        // Without a split for the root, which has no names.
-        for name in path.split('/').filter(|name| !name.is_empty()) {
-            for &at in &nodes {
-                let node = self.set.node(at);
-                self.start_tails(node, rest);
-                next.extend(self.set.edges.get(at, name));
-                if node.placeholder != NONE {
-                    next.push(node.placeholder);
-                }
-            }
-            rest += name.len() + 1;
-            nodes.clear();
-            std::mem::swap(&mut nodes, &mut next);
-            if nodes.is_empty() {
-                return;
-            }
-        }
-        for at in nodes {
-            let node = self.set.node(at);
-            self.start_tails(node, rest);
-            self.start(node.ends, rest);
-        }
-    }
-
-    /// Starts the patterns of a node of which a tail may match the rest of the path.
-    fn start_tails(&mut self, node: Node, rest: usize) {
-        self.start(node.tails, rest);
-        if node.starts != NONE {
-            let text = self.path.get(rest..).unwrap_or_default();
-            self.set.starts.of(node.starts, text, |chain| self.start(chain, rest));
-        }
-    }
-
-    fn start(&mut self, chain: Chain, rest: usize) {
-        if chain.first != NONE {
-            self.heads.push(Reverse((chain.first, rest)));
-        }
-    }
-}
-
-impl<'p> Iterator for Matches<'_, 'p> {
-    type Item = (usize, Captures<'p>);
-
-    fn next(&mut self) -> Option<(usize, Captures<'p>)> {
-        loop {
-            let Reverse((at, rest)) = self.heads.pop()?;
-            let link = self.set.links.get(at as usize)?;
-            if link.next != NONE {
-                self.heads.push(Reverse((link.next, rest)));
-            }
-            let path = self.path;
-            let wildcards = match &link.tail {
-                None => Some(Vec::new()),
-                Some(tail) => tail.matches(path.get(rest..).unwrap_or_default()),
-            };
-            if let Some(wildcards) = wildcards {
-                return Some((at as usize, Captures { path, wildcards }));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{MAX_PASSES, PatternSet};
-    use crate::pattern::{Pattern, steps};
-    use crate::rules::Problem;
-    use proptest::prelude::*;
-
-    /// The slow, obvious way: each pattern by itself.
-    fn all(patterns: &[(Option<&str>, Pattern)], host: Option<&str>, path: &str) -> Vec<usize> {
-        let matches = |(expected, pattern): &(Option<&str>, Pattern)| {
-            expected.is_none_or(|expected| Some(expected) == host)
-                && pattern.matches(path).is_some()
-        };
-        (0..patterns.len()).filter(|&at| matches(&patterns[at])).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn set_matches_what_each_pattern_matches(
-            texts in prop::collection::vec(
-                (0..3_usize, r"(/(a|b|ab|:x|:y)){0,4}(/|/\*|\*|/\*b|/a\*b\*|/a:z|/ab:z|/aba\*|/b\*a|/\*/:z)?"), 0..30),
-            paths in prop::collection::vec(r"((a|b|ab|ba)/){0,4}(a|b|aab)?", 1..20),
-        ) {
-            let hosts = [None, Some("h"), Some("i")];
-            let mut set = PatternSet::default();
-            let mut patterns = Vec::new();
-            for (host, text) in &texts {
-                if let Ok(pattern) = Pattern::parse(text) {
-                    set.push(hosts[*host], &pattern).expect("few patterns");
-                    patterns.push((hosts[*host], pattern));
-                }
-            }
-            for path in &paths {
-                for host in [None, Some("h"), Some("j")] {
-                    let matched: Vec<_> = set.matches(host, path).map(|(at, _)| at).collect();
-                    prop_assert_eq!(matched, all(&patterns, host, path), "{:?} {}", patterns, path);
-                    for (at, captures) in set.matches(host, path) {
-                        prop_assert_eq!(Some(captures), patterns[at].1.matches(path));
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn ten_thousand_patterns_are_not_looked_at_for_each_path() {
-        let mut set = PatternSet::default();
-        for number in 0..10_000 {
-            let text = format!("/old/{number}/:name");
-            set.push(None, &Pattern::parse(&text).expect("a pattern")).expect("no limit");
-        }
-        let matched: Vec<_> = set.matches(None, "old/7777/x").map(|(at, _)| at).collect();
-        assert_eq!(matched, [7777]);
-    }
-
-    /// The patterns until one is refused, and their number.
-    fn fill(patterns: impl Fn(usize) -> String) -> (PatternSet, usize) {
-        let mut set = PatternSet::default();
-        for number in 0..50_000 {
-            let pattern = Pattern::parse(&patterns(number)).expect("a pattern");
-            if let Err(problem) = set.push(None, &pattern) {
-                assert_eq!(problem, Problem::Slow);
-                return (set, number);
-            }
-        }
-        (set, 50_000)
-    }
-
-    /// Placeholders as whole names, each behind the other text.
-    fn placeholders(before: &str, number: usize) -> String {
-        (0..number).map(|at| format!("{before}/:n{at}")).collect()
-    }
-
-    #[test]
-    fn hostile_tables_end_where_a_path_would_need_too_many_passes() {
-        const PATH: usize = 8 << 10;
-        let paths = ["a/", "ab", "x/x1/", "a-b", "-b/b", "\u{e9}-", "a"]
-            .map(|piece| piece.repeat(PATH / piece.len()));
-        for (pattern, least) in [
-            (&(|_| "/*/*/*/*/*/*/*/*".to_owned()) as &dyn Fn(usize) -> String, 500),
-            (&|at| format!("/:x/:a-:b-b:c-b:d-b:e-{at}z"), 500),
-            (&|at| format!("/*/x{at}/*"), 500),
-            (&|at| format!("/*b{at}"), 50_000),
-            (&|_| "/:a-*b:c-*".to_owned(), 25),
-            (&|_| "/:a-:b-:c-:d-:e-:f-:g-*".to_owned(), 25),
-            (&|at| format!("/f{at}/*/x/*"), 50_000),
-            (&|at| format!("/f{at}-:id"), 50_000),
-            (&|at| format!("/:x/f{at}-*/x/*"), 50_000),
-            // Each starts with those before it.
-            (&|at| format!("/{}*b*", "a".repeat(at + 1)), 500),
-            (&|at| format!("/f{at}/*/x/*/:a-:b-*"), 50_000),
-            (&|at| placeholders("", at % 16) + "/*b*", 500),
-            (&|at| placeholders("/a", at % 8) + "/*b*", 500),
-        ] {
-            let (set, number) = fill(pattern);
-            assert!(number >= least, "{number} of {}", pattern(0));
-            for path in &paths {
-                steps();
-                let _ = set.matches(None, path).count();
-                let steps = steps();
-                // The last one, which was refused, is in the set.
-                let most = (MAX_PASSES as usize + 20) * (PATH + 1);
-                assert!(steps <= most, "{steps} for {}", pattern(0));
-            }
-        }
-    }
-}
+mod tests;
