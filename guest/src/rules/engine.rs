@@ -70,6 +70,20 @@ impl Rules {
         Ok(rules)
     }
 
+    /// The same with routes and clean URLs alone.
+    pub(super) fn routes_alone(self) -> Rules {
+        Rules {
+            access: Access::default(),
+            cors: Cors::default(),
+            methods: None,
+            maintenance: None,
+            passwords: Passwords::default(),
+            pages: self.pages.without_app(),
+            headers: Headers::default(),
+            ..self
+        }
+    }
+
     /// What the rules read besides the request line: names of fields in lower case, and facts.
     pub fn interests(&self) -> &[String] {
         &self.interests
@@ -87,7 +101,8 @@ impl Rules {
         (self.trace(request, &mut applied), applied)
     }
 
-    fn trace(&self, request: &Request, trace: &mut impl Trace) -> Decision {
+    /// The decision, with notes of the rules that took part in it.
+    pub(super) fn trace(&self, request: &Request, trace: &mut impl Trace) -> Decision {
         let ask = match Ask::new(request, self.reads_host) {
             Ok(ask) => ask,
             Err(decision) => return decision,

@@ -94,6 +94,12 @@ impl Effect {
 pub(super) trait Trace {
     /// Notes that a rule did something.
     fn note(&mut self, place: Place, what: Effect);
+
+    /// Notes that a route, the one with this number, did something.
+    #[inline(always)]
+    fn note_route(&mut self, _number: usize, place: Place, what: Effect) {
+        self.note(place, what);
+    }
 }
 
 /// Nowhere.

@@ -13,9 +13,9 @@ use std::collections::HashSet;
 pub use finding::{CircleEnds, Finding, Lint};
 use sample::{Requests, Sample};
 
-use super::explain::Effect;
+use super::Rules;
+use super::explain::{Effect, Trace};
 use super::table::{Access, AccessBy, FieldChange, Place, Route, Table};
-use super::{Applied, Rules};
 use crate::{Decision, Redirect};
 
 /// Questions, and notes of the engine on them. 50,000 rules that do not overlap need five for each.
@@ -58,20 +58,18 @@ impl Budget<'_> {
 
 /// Looks through a table that the engine takes. The findings are in the order of sources and lines.
 pub fn lint(table: &Table) -> Vec<Finding> {
-    lint_while(table, &mut || true)
+    Rules::new(table).map_or_else(|_| Vec::new(), |rules| lint_while(table, rules, &mut || true))
 }
 
-/// The same, until there is no more time for it. It is asked for after some questions, each of which
+/// The same with the rules of the table, which are ready, until there is no more time for it. It is asked for after some questions, each of which
 /// takes a pass over the table at most.
-pub fn lint_while(table: &Table, has_time: &mut dyn FnMut() -> bool) -> Vec<Finding> {
+pub fn lint_while(table: &Table, rules: Rules, has_time: &mut dyn FnMut() -> bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     fields(table, &mut findings);
     let mut budget = Budget { steps: STEPS, since_look: 0, has_time };
     passwords(table, &mut budget, &mut findings);
     access(table, &mut budget, &mut findings);
-    if let Some(mut routes) = Routes::new(table, budget) {
-        routes.lint(&mut findings);
-    }
+    Routes::new(table, rules, budget).lint(&mut findings);
     findings.sort_by_key(|finding| finding.place);
     findings
 }
@@ -161,7 +159,6 @@ fn shadowed<'t>(
 /// Redirects, rewrites and error pages, and the engine for these alone.
 struct Routes<'t, 'w> {
     table: &'t Table,
-    /// Each place in it is the route's number.
     rules: Rules,
     asks_scheme: bool,
     /// Hosts that rules are about: they are this server's.
@@ -174,7 +171,7 @@ struct Outcome {
     /// The route that decides.
     by: Option<usize>,
     /// All that took part.
-    applied: Vec<Applied>,
+    applied: Vec<(usize, Effect)>,
     /// Where the client is sent.
     location: Option<String>,
     /// Where it is sent by the path's own page, if that is there.
@@ -182,18 +179,10 @@ struct Outcome {
 }
 
 impl<'t, 'w> Routes<'t, 'w> {
-    fn new(table: &'t Table, budget: Budget<'w>) -> Option<Routes<'t, 'w>> {
-        let numbered =
-            |(at, route): (usize, &Route)| Route { place: numbered(at), ..route.clone() };
-        let routes = Table {
-            routes: table.routes.iter().enumerate().map(numbered).collect(),
-            country_field: table.country_field.clone(),
-            clean_urls: table.clean_urls.clone(),
-            ..Table::default()
-        };
+    fn new(table: &'t Table, rules: Rules, budget: Budget<'w>) -> Routes<'t, 'w> {
         let asks_scheme = table.routes.iter().any(|route| route.scheme.is_some());
         let hosts = table.routes.iter().filter_map(|route| route.host.as_deref()).collect();
-        Rules::new(&routes).ok().map(|rules| Routes { table, rules, asks_scheme, hosts, budget })
+        Routes { table, rules: rules.routes_alone(), asks_scheme, hosts, budget }
     }
 
     fn lint(&mut self, findings: &mut Vec<Finding>) {
@@ -233,8 +222,8 @@ impl<'t, 'w> Routes<'t, 'w> {
             if outcome.by == Some(at) {
                 return Reached::By(sample, outcome);
             }
-            let own = outcome.applied.iter().find(|applied| applied.place == numbered(at));
-            match own.map(|applied| applied.what) {
+            let own = outcome.applied.iter().find(|(route, _)| *route == at);
+            match own.map(|(_, what)| *what) {
                 Some(Effect::LeadsToItself) => itself += 1,
                 Some(Effect::NamesNothing) => nothing += 1,
                 // The request is not what the rule's conditions want: nothing is known.
@@ -333,7 +322,9 @@ impl<'t, 'w> Routes<'t, 'w> {
     }
 
     fn ask(&mut self, sample: &Sample) -> Outcome {
-        let (decision, applied) = self.rules.explain(&sample.request());
+        let mut notes = Notes::default();
+        let decision = self.rules.trace(&sample.request(), &mut notes);
+        let applied = notes.0;
         self.budget.spend(1 + applied.len());
         let decides = |effect: Effect| {
             matches!(
@@ -345,8 +336,7 @@ impl<'t, 'w> Routes<'t, 'w> {
                     | Effect::KeepsPath
             )
         };
-        let by = applied.iter().find(|applied| decides(applied.what));
-        let by = by.map(|applied| applied.place.line as usize);
+        let by = applied.iter().find(|(_, what)| decides(*what)).map(|(route, _)| *route);
         let (location, moved) = match decision {
             Decision::Redirect(Redirect { location, .. }) => (Some(location), None),
             Decision::Serve(mut serve) => {
@@ -373,9 +363,16 @@ enum Reached {
     Unknown,
 }
 
-/// The place that stands for a number.
-fn numbered(at: usize) -> Place {
-    Place { source: 0, line: u32::try_from(at).unwrap_or(u32::MAX) }
+/// What routes did, each by its number.
+#[derive(Default)]
+struct Notes(Vec<(usize, Effect)>);
+
+impl Trace for Notes {
+    fn note(&mut self, _: Place, _: Effect) {}
+
+    fn note_route(&mut self, number: usize, _: Place, what: Effect) {
+        self.0.push((number, what));
+    }
 }
 
 #[cfg(test)]

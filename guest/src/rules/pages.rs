@@ -44,6 +44,11 @@ impl Pages {
         Ok(Pages { clean_urls, app, hidden: hidden.collect() })
     }
 
+    /// The same without the page of an app.
+    pub(super) fn without_app(self) -> Pages {
+        Pages { app: None, ..self }
+    }
+
     /// Whether pages have URLs without an extension.
     pub(super) fn has_clean_urls(&self) -> bool {
         self.clean_urls.is_some()

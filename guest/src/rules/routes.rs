@@ -82,7 +82,7 @@ impl Routes {
         for (at, captures) in self.patterns.matches(ask.host.as_deref(), &ask.path) {
             let Some(route) = self.routes.get(at) else { break };
             let Some(query) = route.holds(ask, country_field, vary) else {
-                trace.note(route.place, Effect::ConditionsFail);
+                trace.note_route(at, route.place, Effect::ConditionsFail);
                 continue;
             };
             let host = ask.host.as_deref().unwrap_or_default();
@@ -90,30 +90,30 @@ impl Routes {
             let force = route.force;
             match &route.target {
                 Target::Itself => {
-                    trace.note(route.place, Effect::KeepsPath);
+                    trace.note_route(at, route.place, Effect::KeepsPath);
                     return Routed::None;
                 }
                 Target::Location(target) => {
                     let location = target.render(values, route.passed_on(ask));
                     if leads_to_itself(&location, &route.scope, !route.query.is_empty(), ask) {
-                        trace.note(route.place, Effect::LeadsToItself);
+                        trace.note_route(at, route.place, Effect::LeadsToItself);
                         continue;
                     }
                     if location.len() > MAX_LOCATION_BYTES {
-                        trace.note(route.place, Effect::NamesNothing);
+                        trace.note_route(at, route.place, Effect::NamesNothing);
                         continue;
                     }
                     let effect = if force { Effect::Redirects } else { Effect::RedirectsIfNoFile };
-                    trace.note(route.place, effect);
+                    trace.note_route(at, route.place, effect);
                     return Routed::Redirect { to: Redirect::new(route.status, location), force };
                 }
                 Target::Page(target) => {
                     let Some(path) = target::resolve(&target.render(values)) else {
-                        trace.note(route.place, Effect::NamesNothing);
+                        trace.note_route(at, route.place, Effect::NamesNothing);
                         continue;
                     };
                     let effect = if force { Effect::Rewrites } else { Effect::RewritesIfNoFile };
-                    trace.note(route.place, effect);
+                    trace.note_route(at, route.place, effect);
                     return Routed::Page { path, status: route.status, force };
                 }
             }

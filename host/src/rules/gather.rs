@@ -258,9 +258,10 @@ fn check(table: &Table) -> Result<Vec<Finding>, RulesError> {
         let source = source.map_or("rules", String::as_str).to_owned();
         WrongRule { source, problem: Problem::at(place.line, message) }
     };
-    Rules::new(table)
+    let rules = Rules::new(table)
         .map_err(|error| RulesError::Rules(vec![wrong(error.place, error.problem.text())]))?;
-    let (errors, warnings): (Vec<_>, Vec<_>) = lint(table).into_iter().partition(Finding::is_error);
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        lint(table, rules).into_iter().partition(Finding::is_error);
     let errors = errors.iter().map(|error| wrong(error.place, &error.text(&table.sources)));
     let errors: Vec<_> = errors.collect();
     if errors.is_empty() { Ok(warnings) } else { Err(RulesError::Rules(errors)) }

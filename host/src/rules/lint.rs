@@ -3,17 +3,18 @@
 
 use std::time::Duration;
 
-use innkeeper_guest::rules::Table;
 use innkeeper_guest::rules::lint::{Finding, lint_while};
+use innkeeper_guest::rules::{Rules, Table};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Time of the processor that it may take: a deployment that waits for it is still a short one.
 const CPU_TIME: Duration = Duration::from_millis(400);
 
-/// What may be wrong with rules. Where not all were looked at, a finding says so.
-pub(super) fn lint(table: &Table) -> Vec<Finding> {
+/// What may be wrong with the rules of a table, which are ready. Where not all were looked at, a
+/// finding says so.
+pub(super) fn lint(table: &Table, rules: Rules) -> Vec<Finding> {
     let began = cpu_time();
-    lint_while(table, &mut || cpu_time().saturating_sub(began) < CPU_TIME)
+    lint_while(table, rules, &mut || cpu_time().saturating_sub(began) < CPU_TIME)
 }
 
 /// That of this thread, which others on the machine do not make longer.
@@ -41,12 +42,12 @@ mod tests {
     fn patterns_that_are_tried_in_vain_have_an_end() {
         assert!(Rules::new(&table(2_000)).is_err(), "more than may match one path");
         let table = table(400);
-        assert!(Rules::new(&table).is_ok());
+        let rules = Rules::new(&table).expect("few enough");
         let began = cpu_time();
-        lint(&table);
+        lint(&table, rules.clone());
         // A build without optimization takes most of it for the table itself.
         assert!(cpu_time() - began < Duration::from_secs(3), "{:?}", cpu_time() - began);
-        let findings = lint_while(&table, &mut || false);
+        let findings = lint_while(&table, rules, &mut || false);
         let last = findings.last().expect("a finding");
         assert!(last.text(&[]).starts_with("not all rules were compared: "), "{findings:?}");
     }
