@@ -51,6 +51,8 @@ fn each_flag_does_what_it_says() {
             &[("GET /app.js", 200, "x-a: 1", "js"), ("GET /none", 404, "x-b: 2", "none")],
         ),
         (&["--redirect", "/old/* /new/:splat 302"], &[("GET /old/a", 302, "location: /new/a", "")]),
+        // Its own host is no place to be sent to.
+        (&["--redirect", "/* https://a/:splat 301!"], &[("GET /about.html", 200, "", "about")]),
         (
             &["--redirect", "{ from = '/old', to = '/about.html', status = 200, force = true }"],
             &[("GET /old", 200, "", "about")],
@@ -166,6 +168,29 @@ fn wrong_flags_say_what_to_write() {
         let arguments = [&["root", "--listen", "127.0.0.1:0"], flags].concat();
         let Ended { code, errors, .. } = run(folder.path(), &arguments);
         assert!(code != 0 && errors.contains(told), "{flags:?}: {errors}");
+    }
+}
+
+#[test]
+fn fields_of_headers_file_are_on_pages_of_errors() {
+    let headers = "/*\n  X-A: 1\n  Cache-Control: max-age=60\n";
+    let redirects = "/away /about.html 302!\n/gone /404.html 410\n";
+    let folder = folder(&[
+        ("root/404.html", "none"),
+        ("root/_headers", headers),
+        ("root/_redirects", redirects),
+    ]);
+    let program = serve(&folder, &[]);
+    for (request, status, has_field, is_kept) in [
+        ("GET /about.html", 200, true, true),
+        ("GET /none", 404, true, false),
+        ("GET /gone", 410, true, false),
+        ("GET /away", 302, false, false),
+    ] {
+        let reply = ask(&program, request);
+        assert_eq!(reply.status(), status, "{request}");
+        assert_eq!(reply.field("x-a").is_some(), has_field, "{request}");
+        assert_eq!(reply.field("cache-control") == Some("max-age=60"), is_kept, "{request}");
     }
 }
 

@@ -4,6 +4,7 @@ use super::pages::of_target;
 use super::table::{Place, Route, Table};
 use super::target::{page, resolve};
 use crate::Candidate;
+use crate::contract::is_page;
 use crate::decision::Page;
 
 /// A page that a rule names.
@@ -31,8 +32,7 @@ pub fn named_pages(table: &Table) -> Vec<NamedPage> {
 }
 
 fn of_route(route: &Route) -> Option<NamedPage> {
-    let is_page = matches!(route.status, 200 | 400..) && route.to != route.from;
-    if !is_page || route.to.contains([':', '*']) {
+    if !is_page(route.status) || route.to == route.from || route.to.contains([':', '*']) {
         return None;
     }
     let path = resolve(page(&route.to, &|_| None).ok()?.text()?)?;
