@@ -16,6 +16,7 @@ use sample::{Requests, Sample};
 use super::Rules;
 use super::explain::{Effect, Trace};
 use super::table::{Access, AccessBy, FieldChange, Place, Route, Table};
+use crate::pattern::Pattern;
 use crate::{Decision, Redirect};
 
 /// Questions, and notes of the engine on them. 50,000 rules that do not overlap need five for each.
@@ -134,24 +135,27 @@ fn shadowed<'t>(
     budget: &mut Budget<'_>,
     findings: &mut Vec<Finding>,
 ) {
-    let mut ending: Vec<(Place, crate::pattern::Pattern)> = Vec::new();
+    let mut ending: Vec<(Place, Pattern)> = Vec::new();
     let rules: Vec<_> = rules.collect();
     for (at, &(place, text, ends)) in rules.iter().enumerate() {
-        let paths: Vec<_> = sample::paths(text).collect();
+        let paths: Vec<_> = match ending.is_empty() {
+            true => Vec::new(),
+            false => sample::paths(text).collect(),
+        };
         budget.spend(ending.len());
         if budget.is_spent() {
             let lint = Lint::NotCompared(rules.len() - at);
             return findings.push(Finding { place, lint });
         }
-        let covers = |(_, pattern): &&(Place, crate::pattern::Pattern)| {
+        let covers = |(_, pattern): &&(Place, Pattern)| {
             !paths.is_empty() && paths.iter().all(|path| pattern.matches(&path.resolved).is_some())
         };
         // Rules of one place were written as one.
         let by = ending.iter().find(covers).map(|(by, _)| *by).filter(|by| *by != place);
-        match (by, crate::pattern::Pattern::parse(text)) {
-            (Some(by), _) => findings.push(Finding { place, lint: Lint::Shadowed(by) }),
-            (None, Ok(pattern)) if ends => ending.push((place, pattern)),
-            _ => {}
+        match by {
+            Some(by) => findings.push(Finding { place, lint: Lint::Shadowed(by) }),
+            None if ends => ending.extend(Pattern::parse(text).map(|pattern| (place, pattern))),
+            None => {}
         }
     }
 }
