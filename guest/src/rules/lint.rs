@@ -15,7 +15,7 @@ use sample::{Requests, Sample};
 
 use super::Rules;
 use super::explain::{Effect, Trace};
-use super::table::{Access, AccessBy, FieldChange, Place, Route, Table};
+use super::table::{Access, AccessBy, FieldChange, Place, Table};
 use crate::pattern::Pattern;
 use crate::{Decision, Redirect};
 
