@@ -146,7 +146,7 @@ fn json_has_these_keys() {
     fs::write(&cases, "case = [{ line = 'GET / HTTP/1.1', decision = { index = '' } }]").unwrap();
     let place = Place::new(&["--cases", cases.to_str().unwrap()]);
     place.program.get("/hello.txt");
-    const REPORT: [&str; 18] = [
+    const REPORT: [&str; 20] = [
         "accepted",
         "active",
         "cases",
@@ -164,6 +164,8 @@ fn json_has_these_keys() {
         "interests",
         "request_lines",
         "skipped_cases",
+        "skipped_trials",
+        "trials",
         "warnings",
     ];
     let with = |more: &[&str]| {

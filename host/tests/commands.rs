@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::fixture::{default_guest, site};
 use crate::running::{Ended, PROGRAM, Program, serving, workspace};
 use crate::wat_guest::{
-    configurable, decides_nonsense, module, redirecting, replying, replying_with,
+    configurable, decides_nonsense, module, redirecting, replying, replying_with, trapping_if,
 };
 
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
@@ -291,6 +291,46 @@ fn check_of_a_failing_guest_is_rejected() {
     assert_eq!(ended.code, 1);
     let verdict = value(&ended.out, "verdict");
     assert!(verdict.starts_with("rejected: the guest fails on \"GET / HTTP/1.1\": "), "{verdict}");
+}
+
+#[test]
+fn check_rejects_what_fails_on_values_of_its_interests() {
+    const VALUE: &str = "(i32.load offset=8 (local.get 2))";
+    const LENGTH: &str = "(i32.load offset=12 (local.get 2))";
+    let first = |byte: u8| format!("(i32.eq (i32.load8_u {VALUE}) (i32.const {byte}))");
+    for (interest, holds, part) in [
+        ("cookie", "(i32.const 1)".to_owned(), "(cookie: \"session=0123456789abcdef\"): "),
+        (
+            "Authorization",
+            "(i32.const 1)".to_owned(),
+            "(authorization: \"Basic YWxpY2U6c2VjcmV0\")",
+        ),
+        ("accept-language", "(i32.const 1)".to_owned(), "(accept-language: \"de\")"),
+        ("x-any", format!("(i32.eqz {LENGTH})"), "(x-any: \"\")"),
+        ("x-any", first(0xff), "(x-any: \"\\xff\\xfe\")"),
+        ("x-any", format!("(i32.gt_u {LENGTH} (i32.const 8000))"), "aaa\" (and 8092 bytes more))"),
+        (
+            "x-any",
+            "(i32.gt_u (local.get 3) (i32.const 1))".to_owned(),
+            "(x-any: \"1\") (x-any: \"a\")",
+        ),
+        (":client-address", first(b'2'), "(:client-address: \"2001:db8::1\")"),
+        (":tls-server-name", "(i32.const 1)".to_owned(), "(:tls-server-name: \"example.org\")"),
+    ] {
+        let folder = folder(&[("policy.wasm", &trapping_if(&[interest], &holds))]);
+        let ended = run(folder.path(), &["check", "policy.wasm"]);
+        let verdict = value(&ended.out, "verdict");
+        assert_eq!(ended.code, 1, "{interest}: {verdict}");
+        assert!(verdict.contains(part), "{interest}: {verdict}");
+    }
+    // What the guest does not read is not tried, and it reads what it does not fail on.
+    for (interests, tried) in [(&[][..], None), (&["cookie", ":scheme"], Some("requests with"))] {
+        let folder = folder(&[("policy.wasm", &trapping_if(interests, "(i32.const 0)"))]);
+        let ended = run(folder.path(), &["check", "policy.wasm"]);
+        assert_eq!(ended.code, 0, "{}", ended.out);
+        let line = ended.out.lines().find(|line| line.starts_with("tried"));
+        assert_eq!(line.is_some(), tried.is_some(), "{}", ended.out);
+    }
 }
 
 #[test]

@@ -136,6 +136,7 @@ fn json_log_has_one_shape_from_start_to_stop() {
     };
     // One that traps, one that is refused, and one that serves.
     swap("next", &module("", "unreachable"));
+    program.wait_for("guest deployed");
     until(|| program.get("/xyz").status() == 500);
     swap("next", b"no guest");
     swap("next", &replying("three"));

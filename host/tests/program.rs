@@ -264,11 +264,11 @@ fn passed_check_is_made_again_only_after_a_change() {
     let said = |flags: &[&str]| {
         Program::start(serving(&folder.path().join("root"), flags), 1).said.clone()
     };
-    assert!(said(&flags).contains("request_lines=289 cases=1"));
+    assert!(said(&flags).contains("request_lines=295 cases=1"));
     assert!(said(&flags).contains("validated at an earlier start"));
     // Other limits, and other cases.
     let limits = [&flags[..], &["--guest-deadline", "50ms"]].concat();
-    assert!(said(&limits).contains("request_lines=289"));
+    assert!(said(&limits).contains("request_lines=295"));
     fs::write(&cases, case("'not-found'")).unwrap();
     let (code, message) = refused(&flags);
     assert_eq!(code, 1);

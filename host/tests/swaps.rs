@@ -312,7 +312,7 @@ fn fallback_is_the_previous_guest() {
     let mut program = place.serve(&["--on-guest-failure", "fallback", "--admin", "127.0.0.1:0"]);
     let admin = program.admin();
     // There is none before the first.
-    assert_eq!(ask(&mut program.client(), "/xenon").0, 404);
+    assert_eq!(ask(&mut program.client(), "/other").0, 404);
     let two = replying("two");
     place.replace(&two);
     let mut client = program.client();
@@ -340,7 +340,6 @@ fn guest_that_fails_often_is_rolled_back() {
     assert_eq!(ask(&mut client, "/x").0, 500);
     let line = program.wait_for("too many decisions failed");
     assert!(line.contains(&format!(" guest={} ", Digest::of(&one))), "{line}");
-    assert_eq!(ask(&mut client, "/x").0, 404);
     assert_eq!(ask(&mut program.client(), "/").0, 404);
     // It does not come back by itself, and does when somebody asks for it.
     place.replace(&two);
@@ -348,6 +347,18 @@ fn guest_that_fails_often_is_rolled_back() {
     place.replace(&three);
     expect_in_service(&mut program, &mut client, &three, "three");
     assert_eq!(program.said.matches("guest deployed").count(), 2, "{}", program.said);
+}
+
+#[test]
+fn guest_that_fails_on_what_a_client_requested_lately_is_rejected() {
+    let place = Place::new(&module("", ""));
+    let mut program = place.serve(&[]);
+    assert_eq!(ask(&mut program.client(), "/x").0, 404);
+    place.replace(&replying("two"));
+    let line = program.wait_for("guest rejected");
+    assert!(line.contains("code=decision-failed"), "{line}");
+    assert!(line.contains(r#"fails on \"GET /x HTTP/1.1\": "#), "{line}");
+    assert_eq!(ask(&mut program.client(), "/").0, 404);
 }
 
 /// The benchmark `swaps` does the same for longer, and with figures.

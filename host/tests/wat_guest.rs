@@ -133,6 +133,29 @@ pub fn replying_with(status: u16, body: &str) -> Vec<u8> {
 /// A guest with these interests. For `/xN` it replies with the value of field N of the request.
 #[cfg(test)]
 pub fn telling(interests: &[&str]) -> Vec<u8> {
+    let items = format!("{}{}", reply_items(200, "none"), interest_items(interests));
+    let tell = "
+        (local.set 2 (i32.add (local.get 2) (i32.mul (i32.const 16)
+            (i32.sub (i32.load8_u offset=6 (local.get $line)) (i32.const 48)))))
+        (i32.store (i32.const 528) (i32.load offset=8 (local.get 2)))
+        (i32.store (i32.const 532) (i32.load offset=12 (local.get 2)))";
+    module(&items, tell)
+}
+
+/// A guest with these interests. It traps if the request has one of them and this holds, where
+/// local 2 is the address of the first and local 3 their number.
+#[cfg(test)]
+pub fn trapping_if(interests: &[&str], holds: &str) -> Vec<u8> {
+    const DECIDES: &str = "(if (i32.eq (i32.load8_u offset=5";
+    let trap = format!("(if (local.get 3) (then (if {holds} (then unreachable))))");
+    let text =
+        text("", &interest_items(interests), "").replace(DECIDES, &[&trap, DECIDES].concat());
+    with_component_type(&wat::parse_str(text).unwrap())
+}
+
+/// The data of interests.
+#[cfg(test)]
+fn interest_items(interests: &[&str]) -> String {
     let (mut names, mut list) = (String::new(), String::new());
     for interest in interests {
         let place = 2304 + names.len();
@@ -144,19 +167,11 @@ pub fn telling(interests: &[&str]) -> Vec<u8> {
         names.push_str(interest);
     }
     let count = interests.len();
-    let items = format!(
-        r#"{}
-        (data (i32.const 16) "\00\08\00\00\{count:02x}\00\00\00")
+    format!(
+        r#"(data (i32.const 16) "\00\08\00\00\{count:02x}\00\00\00")
         (data (i32.const 2048) "{list}")
-        (data (i32.const 2304) "{names}")"#,
-        reply_items(200, "none")
-    );
-    let tell = "
-        (local.set 2 (i32.add (local.get 2) (i32.mul (i32.const 16)
-            (i32.sub (i32.load8_u offset=6 (local.get $line)) (i32.const 48)))))
-        (i32.store (i32.const 528) (i32.load offset=8 (local.get 2)))
-        (i32.store (i32.const 532) (i32.load offset=12 (local.get 2)))";
-    module(&items, tell)
+        (data (i32.const 2304) "{names}")"#
+    )
 }
 
 /// The data of a decision to reply.

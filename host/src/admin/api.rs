@@ -54,6 +54,8 @@ pub(super) struct ReportBody {
     compile_ms: f64,
     check_ms: f64,
     request_lines: usize,
+    trials: usize,
+    skipped_trials: usize,
     decisions: BTreeMap<&'static str, usize>,
     warnings: Vec<String>,
     cases: Vec<CaseOutcome>,
@@ -88,6 +90,8 @@ impl From<ValidationReport> for ReportBody {
             compile_ms: 0.0,
             check_ms: 0.0,
             request_lines: 0,
+            trials: 0,
+            skipped_trials: 0,
             decisions: BTreeMap::new(),
             warnings: Vec::new(),
             cases: Vec::new(),
@@ -102,6 +106,8 @@ impl From<ValidationReport> for ReportBody {
             body.compile_ms = milliseconds(details.compile);
             body.check_ms = milliseconds(details.check);
             body.request_lines = details.lines;
+            body.trials = details.trials;
+            body.skipped_trials = details.skipped_trials;
             body.decisions =
                 details.kinds.iter().map(|(kind, &count)| (Kind::name(*kind), count)).collect();
             body.warnings = details.warnings;

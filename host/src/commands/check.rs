@@ -14,7 +14,7 @@ use crate::cli::CheckArguments;
 use crate::guest::release::source::Offer;
 use crate::guest::runtime::contract::INTERFACE;
 use crate::guest::runtime::program::Cost;
-use crate::guest::validation::check::{FACTS, MEASURED_LINE, check};
+use crate::guest::validation::check::{CheckReport, FACTS, MEASURED_LINE, TRIAL_TIME, check};
 use crate::guest::{Digest, Engine, LoadedGuest};
 use crate::helper::Helpers;
 use crate::rules::describe::{describe, shown};
@@ -114,6 +114,9 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
                     kinds.join(", ")
                 ),
             )?;
+            if let Some(tried) = tried(&report) {
+                print("tried", format_args!("{tried}"))?;
+            }
             for warning in &report.warnings {
                 print("warning", format_args!("{warning}"))?;
             }
@@ -125,6 +128,17 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// What was tried besides, if the guest reads anything besides the line.
+fn tried(report: &CheckReport) -> Option<String> {
+    let &CheckReport { trials, skipped_trials, .. } = report;
+    let skipped = match skipped_trials {
+        0 => String::new(),
+        count => format!("; {count} more were left out, as these took {TRIAL_TIME:.0?}"),
+    };
+    let all = trials + skipped_trials;
+    (all > 0).then(|| format!("{trials} requests with values of its interests, twice{skipped}"))
 }
 
 fn sample(guest: &LoadedGuest) -> Result<Vec<Cost>, crate::guest::Failure> {

@@ -222,7 +222,7 @@ impl LoadedGuest {
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts<'_>,
     ) -> Result<Decision, Failure> {
-        self.program.run_with_retries(&self.request(line, fields, facts))
+        self.decide_on(&self.request(line, fields, facts))
     }
 
     /// Decides as `decide_uncached` does, and measures it.
@@ -245,7 +245,8 @@ impl LoadedGuest {
         fields.map(|field| (field.name.into_owned(), field.value.into_owned()))
     }
 
-    fn request<'a>(
+    /// A request as the guest is shown it.
+    pub(super) fn request<'a>(
         &self,
         line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
@@ -290,6 +291,11 @@ impl LoadedGuest {
 
     /// Decides on a fresh instance on a request that this guest, or another, decided before.
     pub(super) fn decide_again(&self, key: &Key<'_>) -> Result<Decision, Failure> {
-        self.program.run_with_retries(&key.request())
+        self.decide_on(&key.request())
+    }
+
+    /// Decides as `decide_uncached` does on a request as the guest is shown it.
+    pub(super) fn decide_on(&self, request: &Request) -> Result<Decision, Failure> {
+        self.program.run_with_retries(request)
     }
 }

@@ -77,6 +77,7 @@ impl Activator {
             validate_ms = clock::millis(check),
             request_lines = report.lines,
             cases = report.cases,
+            trials = report.trials,
             warmup_ms = clock::millis(warming),
             warmed,
             "guest deployed"
@@ -116,9 +117,10 @@ pub fn log_first(validated: &Validated, file: &str, data: Option<&str>) {
             %guest, path = file, data, compile_ms, cases, "guest active, validated at an earlier start"
         );
     } else {
-        let request_lines = report.lines;
+        let (request_lines, trials) = (report.lines, report.trials);
         tracing::info!(
-            %guest, path = file, data, compile_ms, validate_ms, request_lines, cases, "guest active"
+            %guest, path = file, data, compile_ms, validate_ms, request_lines, cases, trials,
+            "guest active"
         );
     }
 }

@@ -191,7 +191,9 @@ impl SourceDeployer {
     }
 
     fn validate(&self, offer: Offer) -> Result<Validated, ValidationError> {
-        let checked = check_beside(&self.engine, &offer, &CancelToken::default())?;
+        let current = self.activator.active().current();
+        let checked = check_beside(&self.engine, &offer, &current, &CancelToken::default())?;
+        drop(current);
         let mut validated = checked.validated()?;
         if self.activator.active().keeps_sources() {
             validated.keep(offer);

@@ -136,7 +136,7 @@ impl UploadDeployer {
             Ok(offer) => offer,
             Err(error) => return not_loaded(identity, error),
         };
-        let checked = self.load(upload.uploaded, &mut offer, &cancel);
+        let checked = self.load(upload.uploaded, &mut offer, current, &cancel);
         let identity = offer.identity();
         let checked = match checked {
             Ok(checked) => checked,
@@ -162,14 +162,15 @@ impl UploadDeployer {
         &self,
         uploaded: Uploaded,
         offer: &mut Offer,
+        current: &LoadedGuest,
         cancel: &CancelToken,
     ) -> Result<Checked, LoadError> {
-        match check_beside(&self.engine, offer, cancel) {
+        match check_beside(&self.engine, offer, current, cancel) {
             Err(LoadError::Configuration(
                 ConfigurationError::NotTaken | ConfigurationError::AlreadyConfigured,
             )) if uploaded == Uploaded::Guest && offer.data.is_some() => {
                 offer.data = None;
-                check_beside(&self.engine, offer, cancel)
+                check_beside(&self.engine, offer, current, cancel)
             }
             result => result,
         }

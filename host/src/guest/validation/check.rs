@@ -3,6 +3,8 @@
 //! - It decides on each of a set of request lines, of every form and of none, within its
 //!   limits.
 //! - Its cases pass.
+//! - It decides with the fields and facts that it reads, whatever their values; and on what
+//!   clients requested lately.
 //! - It is a function: asked again, on other instances and in another order, it decides the
 //!   same.
 
@@ -15,21 +17,24 @@ use innkeeper_cases::{Case, Mismatch};
 use super::cases::{CaseFile, GuestRequest};
 use super::error::{FailedCases, ValidationError};
 use super::request_lines::request_lines;
+use super::trials::trials;
+use super::twice::{decide_twice, shown, shown_of};
 use super::warnings::{self, Warning};
-use crate::guest::decision::request::StatedFacts;
+use crate::guest::decision::request::{Request, StatedFacts};
 use crate::guest::decision::{Decision, Kind};
-use crate::guest::digest::Digest;
-use crate::guest::failure::Failure;
+use crate::guest::decision_cache::Key;
 use crate::guest::loaded_guest::LoadedGuest;
+use crate::guest::origin::Origin;
 use crate::guest::runtime::decision_cost::cpu_time;
 use crate::helper::CancelToken;
-use crate::text;
 
-/// Characters that a message has of a decision.
-const SHOWN_OF_DECISIONS: usize = 300;
+/// Of a core's time, what trying fields and recent requests may take: of a guest in Python it has
+/// five hundred decisions, twice.
+pub const TRIAL_TIME: Duration = Duration::from_secs(2);
 
-/// Bytes that a message has of a request line.
-const SHOWN_OF_LINES: usize = 60;
+/// The same for the built-in guests. Passwords take ten milliseconds each there, and saved rules
+/// should be in service at once.
+const OWN_TRIAL_TIME: Duration = Duration::from_millis(100);
 
 /// The request whose decision is measured.
 pub const MEASURED_LINE: &[u8] = b"GET /index.html HTTP/1.1";
@@ -44,7 +49,12 @@ pub struct CheckReport {
     pub lines: usize,
     /// Cases that passed.
     pub cases: usize,
-    /// How many of all those decisions were of each kind.
+    /// Requests on which it decided, with values of the fields and facts that it reads, and of
+    /// those that clients made lately.
+    pub trials: usize,
+    /// Such requests that were left out, as those before took too long.
+    pub skipped_trials: usize,
+    /// How many of the decisions on lines and cases were of each kind.
     pub kinds: BTreeMap<Kind, usize>,
     /// Decisions that are allowed and unwise: of each kind the first, on one line.
     pub warnings: Vec<String>,
@@ -57,49 +67,60 @@ pub struct CheckReport {
 
 /// Checks a guest. The error is the first that is found.
 pub fn check(guest: &LoadedGuest, cases: &[CaseFile]) -> Result<CheckReport, ValidationError> {
-    check_unless(guest, cases, &CancelToken::default())
+    check_unless(guest, cases, &[], &CancelToken::default())
 }
 
-/// Checks a guest, unless that is canceled.
+/// Checks a guest, also on requests that clients made lately, unless that is canceled.
 pub(super) fn check_unless(
     guest: &LoadedGuest,
     cases: &[CaseFile],
+    recent: &[Key<'_>],
     cancel: &CancelToken,
 ) -> Result<CheckReport, ValidationError> {
     let lines = request_lines();
     let mut report = CheckReport { lines: lines.len(), ..CheckReport::default() };
-    let built_in = lines.iter().map(|line| GuestRequest { line, fields: &[], facts: FACTS });
-    let in_cases = cases.iter().flat_map(|file| &file.cases).map(GuestRequest::from);
-    let requests: Vec<_> = built_in.chain(in_cases).collect();
+    let of_line = |line: &Vec<u8>| guest.request(line, [].into_iter(), FACTS.lend());
+    let all_cases = cases.iter().flat_map(|file| &file.cases);
+    let of_case = |case| GuestRequest::from(case).shown_to(guest);
+    let requests: Vec<_> =
+        lines.iter().map(of_line).chain(all_cases.clone().map(of_case)).collect();
     let (mut verdict, mut warned) = (Verdict::new(cases), BTreeMap::new());
+    let mut look_at = |request: &Request, decision: &Decision| {
+        if let Some(warning) = warnings::of(&request.line, decision) {
+            warned.entry(warning).or_insert_with(|| warn(request, decision, warning));
+        }
+    };
+    let decide = |request: &Request| guest.decide_on(request);
     let before = cpu_time();
-    decide_twice(
-        &requests,
-        cancel,
-        |request| request.decide(guest),
-        |number, decision| {
-            *report.kinds.entry(decision.kind()).or_default() += 1;
-            let line = requests[number].line;
-            if let Some(warning) = warnings::of(line, decision) {
-                warned.entry(warning).or_insert_with(|| warn(line, decision, warning));
-            }
-            if number >= lines.len() {
-                verdict.judge(decision);
-            }
-        },
-    )?;
+    decide_twice(&requests, Duration::MAX, cancel, decide, |number, decision| {
+        *report.kinds.entry(decision.kind()).or_default() += 1;
+        look_at(&requests[number], decision);
+        if number >= lines.len() {
+            verdict.judge(decision);
+        }
+    })?;
     // Each was decided twice.
     let count = u32::try_from(2 * requests.len()).unwrap_or(u32::MAX);
     report.average = cpu_time().saturating_sub(before) / count;
     guest.costs().begin_with(report.average);
-    report.warnings = warned.into_values().collect();
     report.cases = verdict.result()?;
+    // After the cases: their authors know them.
+    let requests = trials(guest, recent, all_cases.map(|case| &*case.line));
+    let time = match guest.origin() {
+        Origin::BuiltIn | Origin::Rules => OWN_TRIAL_TIME,
+        Origin::File | Origin::Uploaded => TRIAL_TIME,
+    };
+    report.trials = decide_twice(&requests, time, cancel, decide, |number, decision| {
+        look_at(&requests[number], decision);
+    })?;
+    report.skipped_trials = requests.len() - report.trials;
+    report.warnings = warned.into_values().collect();
     Ok(report)
 }
 
 /// A warning, with the request that it was found with.
-fn warn(line: &[u8], decision: &Decision, warning: Warning) -> String {
-    format!("on {} it decides {}: {warning}", shown(line), shown_of(decision))
+fn warn(request: &Request, decision: &Decision, warning: Warning) -> String {
+    format!("on {} it decides {}: {warning}", shown(request), shown_of(decision))
 }
 
 /// Whether cases pass, while they are decided one after the other.
@@ -139,123 +160,5 @@ impl<'a, I: Iterator<Item = (&'a CaseFile, &'a Case)>> Verdict<'a, I> {
             expected: mismatch.expected,
             actual: mismatch.got,
         })))
-    }
-}
-
-/// Asks for all decisions, and for all of them again, from the last to the first. Each decision
-/// is seen once, with its number, and is not kept: a guest may reply with a MiB on each line.
-fn decide_twice(
-    requests: &[GuestRequest<'_>],
-    cancel: &CancelToken,
-    decide: impl Fn(&GuestRequest<'_>) -> Result<Decision, Failure>,
-    mut see: impl FnMut(usize, &Decision),
-) -> Result<(), ValidationError> {
-    let decide = |request: &GuestRequest<'_>| {
-        if cancel.is_canceled() {
-            return Err(ValidationError::Canceled);
-        }
-        decide(request).map_err(|failure| {
-            let line = shown(request.line);
-            ValidationError::Failed { line, failure }
-        })
-    };
-    // The digest of each, and what a message has of it.
-    let mut firsts: Vec<(Digest, Box<str>)> = Vec::with_capacity(requests.len());
-    for (number, request) in requests.iter().enumerate() {
-        let decision = decide(request)?;
-        see(number, &decision);
-        firsts.push((decision.digest(), shown_of(&decision).into()));
-    }
-    for (request, (digest, first)) in requests.iter().zip(&firsts).rev() {
-        let second = decide(request)?;
-        if second.digest() != *digest {
-            return Err(ValidationError::NotDeterministic {
-                line: shown(request.line),
-                first: first.to_string(),
-                second: shown_of(&second),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// The beginning of a decision, for a message.
-fn shown_of(decision: &Decision) -> String {
-    text::beginning(&decision.to_string(), SHOWN_OF_DECISIONS)
-}
-
-/// A request line for a message: escaped, and of a long one the beginning.
-fn shown(line: &[u8]) -> String {
-    let rest = line.len().saturating_sub(SHOWN_OF_LINES);
-    let more = if rest > 0 { format!(" (and {rest} bytes more)") } else { String::new() };
-    format!("\"{}\"{more}", line[..line.len() - rest].escape_ascii())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{CancelToken, FACTS, GuestRequest, ValidationError, decide_twice, request_lines};
-    use crate::guest::{Decision, Failure};
-    use std::cell::Cell;
-
-    fn requests(lines: &[Vec<u8>]) -> Vec<GuestRequest<'_>> {
-        lines.iter().map(|line| GuestRequest { line, fields: &[], facts: FACTS }).collect()
-    }
-
-    /// Asks twice, and returns how many decisions were seen.
-    fn decided(
-        lines: &[Vec<u8>],
-        decide: impl Fn(&GuestRequest<'_>) -> Result<Decision, Failure>,
-    ) -> Result<usize, ValidationError> {
-        let mut seen = 0;
-        decide_twice(&requests(lines), &CancelToken::default(), decide, |number, _| {
-            assert_eq!(number, seen);
-            seen += 1;
-        })?;
-        Ok(seen)
-    }
-
-    fn reply(status: u16) -> Decision {
-        Decision::Reply { status, fields: crate::http::Fields::new(), body: b"".as_slice().into() }
-    }
-
-    #[test]
-    fn decision_that_depends_on_time_or_order_is_not_deterministic() {
-        let lines = request_lines();
-        let calls = Cell::new(0);
-        let counts = |_: &GuestRequest| {
-            calls.set(calls.get() + 1);
-            Ok(reply(if calls.get() == lines.len() + 3 { 404 } else { 200 }))
-        };
-        let error = decided(&lines, counts).expect_err("no function");
-        assert_eq!(error.code(), "not-deterministic");
-        let text = error.to_string();
-        assert!(text.contains("decides reply 200") && text.contains("then reply 404"), "{text}");
-        let constant = |_: &GuestRequest| Ok(reply(200));
-        assert_eq!(decided(&lines, constant), Ok(lines.len()));
-    }
-
-    #[test]
-    fn one_failure_is_an_error() {
-        let lines = request_lines();
-        let fails = |asked: &GuestRequest| match asked.line {
-            b"GET /%zz HTTP/1.1" => Err(Failure::Deadline),
-            _ => Ok(reply(200)),
-        };
-        let line = "\"GET /%zz HTTP/1.1\"".to_owned();
-        let error = ValidationError::Failed { line, failure: Failure::Deadline };
-        assert_eq!(decided(&lines, fails), Err(error));
-    }
-
-    #[test]
-    fn canceled_check_asks_no_more() {
-        let lines = request_lines();
-        let (cancel, calls) = (CancelToken::default(), Cell::new(0));
-        let decide = |_: &GuestRequest| {
-            calls.set(calls.get() + 1);
-            cancel.cancel();
-            Ok(reply(200))
-        };
-        let result = decide_twice(&requests(&lines), &cancel, decide, |_, _| {});
-        assert_eq!((result, calls.get()), (Err(ValidationError::Canceled), 1));
     }
 }

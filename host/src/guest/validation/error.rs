@@ -10,17 +10,17 @@ use crate::guest::load_error::LoadError;
 pub enum ValidationError {
     /// It was not loaded.
     Load(LoadError),
-    /// It gave no decision on a request line of the check, or of a case.
+    /// It gave no decision on a request of the check, or of a case.
     Failed {
-        /// The request line, as it is shown.
-        line: String,
+        /// The request with the fields that it reads, as it is shown.
+        request: String,
         /// Why there is no decision.
         failure: Failure,
     },
     /// It decided differently on the same request.
     NotDeterministic {
-        /// The request line, as it is shown.
-        line: String,
+        /// The request with the fields that it reads, as it is shown.
+        request: String,
         /// The first decision.
         first: String,
         /// The second one.
@@ -98,12 +98,12 @@ impl fmt::Display for ValidationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ValidationError::Load(error) => error.fmt(f),
-            ValidationError::Failed { line, failure } => {
-                write!(f, "the guest fails on {line}: {failure}")
+            ValidationError::Failed { request, failure } => {
+                write!(f, "the guest fails on {request}: {failure}")
             }
-            ValidationError::NotDeterministic { line, first, second } => write!(
+            ValidationError::NotDeterministic { request, first, second } => write!(
                 f,
-                "the guest is not deterministic: on {line} it decides {first}, and then {second}"
+                "the guest is not deterministic: on {request} it decides {first}, and then {second}"
             ),
             ValidationError::Cases(cases) => cases.fmt(f),
             ValidationError::CasesUnreadable(why) | ValidationError::DataUnreadable(why) => {

@@ -2,8 +2,8 @@
 //!
 //! - [`validate`]: compiles a guest, and checks it with its cases.
 //! - [`cases`]: files of cases, and their outcomes.
-//! - [`check`]: the check; `request_lines`: what it asks; `warnings`: decisions that are allowed
-//!   and unwise.
+//! - [`check`]: the check; `request_lines`, `trials` with their `field_values`: what it asks;
+//!   `twice`: it asks twice; `warnings`: decisions that are allowed and unwise.
 //! - [`report`]: the result for a client that uploaded the guest; [`compare`]: what it decides
 //!   differently from the one that serves.
 //! - [`error`]: why a guest is not accepted.
@@ -12,7 +12,10 @@ pub mod cases;
 pub mod check;
 pub mod compare;
 pub mod error;
+mod field_values;
 pub mod report;
 mod request_lines;
+mod trials;
+mod twice;
 pub mod validate;
 mod warnings;

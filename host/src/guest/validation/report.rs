@@ -47,6 +47,11 @@ pub struct Details {
     pub check: Duration,
     /// Request lines of the check on which it decided; 0 if it did not pass.
     pub lines: usize,
+    /// Requests with values of what it reads, and of those that clients made lately, on which it
+    /// decided.
+    pub trials: usize,
+    /// Such requests that were left out, as those before took too long.
+    pub skipped_trials: usize,
     /// How many decisions were of each kind.
     pub kinds: BTreeMap<Kind, usize>,
     /// Decisions that are allowed and unwise.
@@ -87,6 +92,8 @@ impl ValidationReport {
                 compile: checked.compile,
                 check: checked.check,
                 lines: passed.map_or(0, |report| report.lines),
+                trials: passed.map_or(0, |report| report.trials),
+                skipped_trials: passed.map_or(0, |report| report.skipped_trials),
                 kinds: passed.map_or_else(BTreeMap::new, |report| report.kinds.clone()),
                 warnings: passed.map_or_else(Vec::new, |report| report.warnings.clone()),
                 cases: outcomes,

@@ -25,7 +25,7 @@ pub(super) fn request_lines() -> Vec<Vec<u8>> {
 }
 
 /// The forms of RFC 9112, section 3, and what comes near them.
-const LINES: [&[u8]; 97] = [
+const LINES: [&[u8]; 103] = [
     // Targets of all four forms.
     b"GET / HTTP/1.1",
     b"GET /index.html HTTP/1.1",
@@ -102,6 +102,12 @@ const LINES: [&[u8]; 97] = [
     b"GET /%ff%fe HTTP/1.1",
     b"GET /%ed%a0%80 HTTP/1.1",
     b"GET /%f4%90%80%80 HTTP/1.1",
+    b"GET /a?% HTTP/1.1",
+    b"GET /a?b=%4&%zz=c HTTP/1.1",
+    b"GET /a?b=%E9%20%ff HTTP/1.1",
+    b"GET /a?b=%ed%a0%80+%00 HTTP/1.1",
+    b"GET /a?=&=b&&c==d&e HTTP/1.1",
+    b"GET /a?%5B%5D=b&c[d]=%7B%22e%22:1 HTTP/1.1",
     // Lines that are none.
     b"",
     b" ",

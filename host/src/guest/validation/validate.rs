@@ -14,6 +14,12 @@ use crate::guest::runtime::compile::Urgency;
 use crate::guest::runtime::engine::Engine;
 use crate::helper::CancelToken;
 
+/// Grows when the check becomes stricter: a guest that passed another one did not pass this.
+const CHECKS: u32 = 2;
+
+/// Requests of clients that a guest is checked with.
+const RECENT: usize = 200;
+
 /// A guest that may serve, and what its validation took.
 pub struct Validated {
     /// The guest.
@@ -57,7 +63,7 @@ pub fn validate(engine: &Arc<Engine>, offer: &Offer) -> Result<Validated, Valida
     let guest = load(engine, offer, Urgency::First, &cancel)?;
     let cases = &offer.cases[..];
     let compiled = Instant::now();
-    let limits = format!("{} {:?}", env!("CARGO_PKG_VERSION"), engine.limits());
+    let limits = format!("{} {CHECKS} {:?}", env!("CARGO_PKG_VERSION"), engine.limits());
     let key = format!("{:#} {limits}", digest_with_cases(guest.digest(), cases));
     let key = Digest::of(key.as_bytes());
     let cache = engine.code_cache();
@@ -68,7 +74,7 @@ pub fn validate(engine: &Arc<Engine>, offer: &Offer) -> Result<Validated, Valida
             CheckReport { cases, average, is_cached: true, ..CheckReport::default() }
         }
         None => {
-            let report = check_unless(&guest, cases, &cancel)?;
+            let report = check_unless(&guest, cases, &[], &cancel)?;
             if let Some(cache) = cache {
                 cache.note_passed(key, report.average);
             }
@@ -78,16 +84,19 @@ pub fn validate(engine: &Arc<Engine>, offer: &Offer) -> Result<Validated, Valida
     Ok(Validated { guest, report, compile: compiled - began, check: compiled.elapsed() })
 }
 
-/// Loads and checks a guest while another one serves.
+/// Loads and checks a guest while another one serves, also on what clients requested of that
+/// one lately.
 pub(in crate::guest) fn check_beside(
     engine: &Arc<Engine>,
     offer: &Offer,
+    current: &LoadedGuest,
     cancel: &CancelToken,
 ) -> Result<Checked, LoadError> {
     let began = Instant::now();
     let guest = load(engine, offer, Urgency::Beside, cancel)?;
     let compiled = Instant::now();
-    let result = check_unless(&guest, &offer.cases, cancel);
+    let recent: Vec<_> = current.cached_requests().take(RECENT).collect();
+    let result = check_unless(&guest, &offer.cases, &recent, cancel);
     Ok(Checked { guest, result, compile: compiled - began, check: compiled.elapsed() })
 }
 

@@ -3,7 +3,7 @@
 use innkeeper_cases::Case;
 
 use crate::guest::decision::Decision;
-use crate::guest::decision::request::StatedFacts;
+use crate::guest::decision::request::{Request, StatedFacts};
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::LoadedGuest;
 
@@ -25,9 +25,17 @@ impl<'a> From<&'a Case> for GuestRequest<'a> {
 }
 
 impl GuestRequest<'_> {
+    /// The request as the guest is shown it.
+    pub(in crate::guest) fn shown_to(&self, guest: &LoadedGuest) -> Request {
+        guest.request(self.line, self.lines(), self.facts.lend())
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+    }
+
     /// Has the guest decide, as [`LoadedGuest::decide_uncached`] does.
     pub fn decide(&self, guest: &LoadedGuest) -> Result<Decision, Failure> {
-        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        guest.decide_uncached(self.line, fields, self.facts.lend())
+        guest.decide_uncached(self.line, self.lines(), self.facts.lend())
     }
 }
