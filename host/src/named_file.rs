@@ -44,6 +44,11 @@ impl NamedFileError {
         }
     }
 
+    /// That of what has this type, and is no regular file.
+    pub fn no_file(kind_of_file: FileType) -> NamedFileError {
+        NamedFileError::NoFile(kind(kind_of_file))
+    }
+
     /// The error of a file that the server reads, with what to do about it.
     pub fn with_advice(&self) -> impl fmt::Display + '_ {
         fmt::from_fn(move |f| match self.kind() {

@@ -107,6 +107,7 @@ mod program;
 mod representations;
 mod rotations;
 mod rude;
+mod site_rules;
 mod sites;
 mod slow_readers;
 mod swaps;

@@ -10,7 +10,7 @@ use crate::fixture::{Reply, write};
 use crate::running::{Ended, Program, run, serving};
 
 /// A site with two pages, an asset and files of rules.
-fn folder(files: &[(&str, &str)]) -> TempDir {
+pub fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let pages = [("root/index.html", "home"), ("root/about.html", "about"), ("root/app.js", "js")];
     for (path, content) in pages.iter().chain(files) {
@@ -20,13 +20,13 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 /// A server of such a site with these flags, whose paths are in its folder.
-fn serve(folder: &TempDir, flags: &[&str]) -> Program {
+pub fn serve(folder: &TempDir, flags: &[&str]) -> Program {
     let mut command = serving(Path::new("root"), flags);
     command.current_dir(folder.path());
     Program::start(command, 1)
 }
 
-fn ask(program: &Program, request: &str) -> Reply {
+pub fn ask(program: &Program, request: &str) -> Reply {
     let (line, fields) = request.split_once('\n').unwrap_or((request, ""));
     let fields: String = fields.lines().map(|field| format!("{}\r\n", field.trim())).collect();
     let mut client = program.client();

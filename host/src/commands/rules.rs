@@ -10,7 +10,7 @@ use crate::cli::Settings;
 use crate::cli::settings::rules::RulesSettings;
 use crate::files::{CacheSizes, Files};
 use crate::rules::describe::{describe, shown};
-use crate::rules::{RuleFiles, Site};
+use crate::rules::{RuleFiles, SiteRoot};
 use crate::text::{escaped, one_line};
 
 /// Refuses rules beside a guest: one of both decides.
@@ -56,12 +56,14 @@ pub(super) fn in_words(settings: &Settings) -> String {
 
 /// Where the rules come from. Without a root no site is asked for rules of its own.
 pub(super) fn files(settings: &RulesSettings, root: Option<(&Path, &Files)>) -> RuleFiles {
-    let site = root.map(|(path, files)| Site { path: path.to_owned(), reader: files.reader() });
+    let root = root.map(|(path, files)| match settings.no_site_rules {
+        false => SiteRoot::new(path, files.reader()),
+        true => SiteRoot::without_rules(path, files.reader()),
+    });
     RuleFiles {
         given: settings.named(),
         passing: settings.passing(),
         files: settings.files.clone(),
-        site,
-        has_site_rules: !settings.no_site_rules,
+        root,
     }
 }

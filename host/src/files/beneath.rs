@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, statat};
 use rustix::io::Errno;
 
 use super::mounts::Mounts;
@@ -115,6 +115,12 @@ impl Root {
     /// What its handle says of it.
     pub(super) fn status(&self) -> Result<Stat, Errno> {
         rustix::fs::fstat(self.handle())
+    }
+
+    /// Whether an entry of the root itself is a link, also if it leads nowhere.
+    pub(super) fn is_link(&self, name: &str) -> bool {
+        statat(self.handle(), name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|entry| FileType::from_raw_mode(entry.st_mode) == FileType::Symlink)
     }
 
     /// Opens the path and asks the handle for its kind and version.

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use super::beneath::{Found, Root};
+use super::hidden::Hidden;
 use crate::clock;
 use crate::disk::{OpenFile, Place};
 
@@ -76,7 +77,7 @@ impl Listing {
     /// A symbolic link is listed as its target, if that is beneath the root. The names of links to
     /// another file system, which may wait, are returned, to be [added](Self::add_link).
     pub(super) fn read(
-        root: &Root,
+        (root, hidden): (&Root, &Hidden),
         directory: &Found,
         path: &str,
         most: usize,
@@ -103,6 +104,10 @@ impl Listing {
                 listing.unnameable += 1;
                 continue;
             };
+            let inside = format!("{path}/{text}");
+            if hidden.has(inside.strip_prefix("./").unwrap_or(&inside)) {
+                continue;
+            }
             // An entry may be gone by now; then it is not listed.
             let Ok(metadata) = describe(&directory.file, name, here) else {
                 continue;
@@ -111,8 +116,7 @@ impl Listing {
                 listing.add(text, metadata);
                 continue;
             }
-            let path = format!("{path}/{text}");
-            match root.look_from(here, &path) {
+            match root.look_from(here, &inside) {
                 Ok(Some(target)) => listing.add_link(text, &target),
                 Ok(None) => elsewhere.push(text.to_owned()),
                 Err(_) => {}

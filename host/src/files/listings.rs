@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::beneath::Root;
+use super::hidden::Hidden;
 use super::listing::Listing;
 use super::listing_text::{self, Form};
 use super::open::{OpenError, open};
@@ -64,7 +65,7 @@ impl Listings {
     /// [`AT_A_TIME`] are being made.
     pub(super) async fn make(
         &self,
-        (id, root): (RootId, &Arc<Root>),
+        (id, root, hidden): (RootId, &Arc<Root>, &Arc<Hidden>),
         directory: &str,
         form: Form,
         most: usize,
@@ -98,8 +99,9 @@ impl Listings {
             }
         };
         let (own_root, own_path) = (Arc::clone(root), path.to_owned());
+        let hidden = Arc::clone(hidden);
         let read = move |progress: &Progress| {
-            Listing::read(&own_root, &found, &own_path, most, || progress.step())
+            Listing::read((&own_root, &hidden), &found, &own_path, most, || progress.step())
         };
         let read = disk::run_in_background(place, read).await.map_err(OpenError::NoResponse)?;
         let (mut listing, elsewhere) = read.map_err(OpenError::System)?;
@@ -157,7 +159,7 @@ mod tests {
         let make = || {
             runtime
                 .block_on(listings.make(
-                    (RootId::default(), &root),
+                    (RootId::default(), &root, &Arc::default()),
                     "",
                     Form::Json,
                     LISTING_ENTRIES,
@@ -190,7 +192,7 @@ mod tests {
         let runtime = runtime.expect("a runtime");
         let made = Listings::new(LISTING_CACHE_BYTES);
         let page = runtime.block_on(made.make(
-            (RootId::default(), &Arc::new(root)),
+            (RootId::default(), &Arc::new(root), &Arc::default()),
             "",
             Form::Html,
             LISTING_ENTRIES,

@@ -13,6 +13,7 @@ use super::caches::Caches;
 use super::content::Content;
 use super::encodings::{Accepted, Coding};
 use super::found::{FoundFile, Lookup, Recency, SystemError};
+use super::hidden::Hidden;
 use super::listing_text::Form;
 use super::media_type::MediaType;
 use super::open::open;
@@ -31,6 +32,7 @@ pub(super) const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
 /// The files beneath one root directory.
 pub struct Files {
     pub(super) root: Arc<Root>,
+    pub(super) hidden: Arc<Hidden>,
     id: RootId,
     pub(super) caches: Arc<Caches>,
     compresses: bool,
@@ -48,6 +50,7 @@ impl Files {
     pub fn open(root: &Path, options: Options, caches: &Arc<Caches>) -> io::Result<Files> {
         Ok(Files {
             root: Arc::new(Root::open(root, options.resolver, options.links)?),
+            hidden: Arc::default(),
             id: caches.roots.next(),
             caches: Arc::clone(caches),
             compresses: options.compress,
@@ -143,6 +146,9 @@ impl Files {
     }
 
     async fn find_now(&self, path: &str, accepted: &Accepted) -> Lookup {
+        if self.hidden.has(path) {
+            return Lookup::Missing;
+        }
         let found = match open(&self.root, path).await {
             Ok(found) => found,
             Err(error) => return error.lookup(),
@@ -213,12 +219,12 @@ impl Files {
         directory: &str,
         form: Form,
     ) -> Result<Option<SharedBytes>, SystemError> {
-        if !self.lists {
+        if !self.lists || self.hidden.has(directory) {
             return Ok(None);
         }
         // Boxed: it is rare, and each connection's task would hold room for it.
         match Box::pin(self.caches.listings().make(
-            (self.id, &self.root),
+            (self.id, &self.root, &self.hidden),
             directory,
             form,
             self.listing_entries,

@@ -20,7 +20,7 @@
 //! - `preload`: holds small files in memory; [`mod@read`]: reads a part of a file.
 //! - `options`, `found`, [`content`], [`kept_fields`]: the settings of a root, and what is found
 //!   beneath it.
-//! - `root_reader`: reads small files beneath it, for rules.
+//! - `root_reader`: reads small files beneath it, for rules; `hidden`: these are never served.
 //! - `root_monitor`: whether the root is still where it was.
 
 // Public for `host/fuzz`, which holds it against a reference; everyone else goes by `Files`.
@@ -34,6 +34,7 @@ pub mod content;
 mod dates;
 pub mod encodings;
 mod found;
+mod hidden;
 pub mod kept_fields;
 mod listing;
 pub mod listing_text;

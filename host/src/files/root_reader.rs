@@ -7,25 +7,29 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::beneath::{Patience, Root};
+use super::hidden::Hidden;
 use super::lookup::{Files, INDEX_NAMES};
 use crate::named_file::{self, NamedFileError};
 
 /// Reads files beneath one root: the directory that is served, also where its path leads to
 /// another one by now.
 #[derive(Clone)]
-pub struct RootReader(Arc<Root>);
+pub struct RootReader {
+    root: Arc<Root>,
+    hidden: Arc<Hidden>,
+}
 
 impl Files {
     /// What reads files beneath this root.
     pub fn reader(&self) -> RootReader {
-        RootReader(Arc::clone(&self.root))
+        RootReader { root: Arc::clone(&self.root), hidden: Arc::clone(&self.hidden) }
     }
 }
 
 impl RootReader {
     /// Whether there is a regular file of this name. It may wait for the disk.
     pub fn has(&self, name: &str) -> bool {
-        let found = self.0.look(name, Patience::WaitForDisk);
+        let found = self.root.look(name, Patience::WaitForDisk);
         found.is_ok_and(|found| found.kind == FileType::RegularFile)
     }
 
@@ -36,18 +40,31 @@ impl RootReader {
         INDEX_NAMES.iter().any(|name| self.has(&[directory, slash, name].concat()))
     }
 
-    /// Reads a file of at most `limit` bytes; `None` if there is no regular file of this name. It
-    /// may wait for the disk. A symbolic link that leads out of the root is an error.
+    /// Reads a file of at most `limit` bytes; `None` if there is nothing of this name. What is no
+    /// file, a link that leads nowhere, and one that leads out of the root are errors. It may wait
+    /// for the disk.
     pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, NamedFileError> {
-        match self.0.look(name, Patience::WaitForDisk) {
+        match self.root.look(name, Patience::WaitForDisk) {
             Ok(found) if found.kind == FileType::RegularFile => {
                 named_file::read_all(&found.file, limit).map(Some)
             }
-            Ok(_) | Err(Errno::NOENT) => Ok(None),
+            Ok(found) => Err(NamedFileError::no_file(found.file.metadata()?.file_type())),
+            Err(Errno::NOENT) if self.root.is_link(name) => {
+                Err(io::Error::new(io::ErrorKind::NotFound, "it is a link that leads nowhere")
+                    .into())
+            }
+            Err(Errno::NOENT) => Ok(None),
+            // A socket, or a device without driver.
+            Err(Errno::NXIO | Errno::NODEV) => Err(NamedFileError::NoFile("a socket")),
             Err(Errno::XDEV) => Err(io::Error::other("it is a link out of the root").into()),
             Err(Errno::LOOP) => Err(io::Error::other("it is a link, which is not followed").into()),
             Err(error) => Err(io::Error::from(error).into()),
         }
+    }
+
+    /// Has these paths below the root never served, and no others.
+    pub fn hide(&self, paths: impl IntoIterator<Item = impl AsRef<str>>) {
+        self.hidden.set(paths);
     }
 }
 
@@ -58,6 +75,9 @@ mod tests {
     use std::fs;
     use std::num::NonZeroUsize;
     use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     #[test]
     fn only_regular_files_beneath_the_root_are_read() {
@@ -73,12 +93,23 @@ mod tests {
         let read = |name| files.reader().read(name, 4).map_err(|error| error.to_string());
         assert_eq!(read("file"), Ok(Some(b"text".to_vec())));
         assert_eq!(read("link"), Ok(Some(b"text".to_vec())));
-        assert_eq!((read("none"), read("folder")), (Ok(None), Ok(None)));
         let has = |name| files.reader().has(name);
         assert!(has("link") && !has("none") && !has("folder") && !has("out"));
         assert!(!files.reader().has_index("folder/"));
         fs::write(root.join("folder/index.htm"), "text").expect("a file");
         assert!(files.reader().has_index("folder/") && !files.reader().has_index(""));
+        assert_eq!(read("none"), Ok(None));
+        symlink("nowhere", root.join("dangling")).expect("a link");
+        mknodat(CWD, root.join("fifo"), FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+        let _socket = UnixListener::bind(root.join("socket")).expect("a socket");
+        for (name, told) in [
+            ("folder", "it is not a regular file but a directory"),
+            ("fifo", "it is not a regular file but a FIFO"),
+            ("socket", "it is not a regular file but a socket"),
+            ("dangling", "it is a link that leads nowhere"),
+        ] {
+            assert_eq!(read(name), Err(told.to_owned()));
+        }
         assert_eq!(read("out"), Err("it is a link out of the root".to_owned()));
         fs::write(root.join("file"), "texts").expect("a file");
         assert!(read("file").expect_err("too long").contains("larger"));

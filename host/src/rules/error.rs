@@ -14,6 +14,8 @@ const TOLD: usize = 5;
 pub enum RulesError {
     /// A file of rules or of passwords cannot be read.
     File(PathBuf, NamedFileError),
+    /// A file of the site cannot be.
+    SiteFile(PathBuf, NamedFileError),
     /// Some of them are wrong.
     Rules(Vec<WrongRule>),
 }
@@ -49,6 +51,14 @@ impl fmt::Display for RulesError {
         let wrong = match self {
             RulesError::File(path, error) => {
                 return write!(f, "cannot read {}: {error}", path.display());
+            }
+            RulesError::SiteFile(path, error) => {
+                let (path, error) = (path.display(), error.with_advice());
+                return write!(
+                    f,
+                    "cannot read {path}: {error}; put a file in its place or remove it \
+                     (--no-site-rules leaves it alone)"
+                );
             }
             RulesError::Rules(wrong) => wrong,
         };

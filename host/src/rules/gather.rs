@@ -10,18 +10,16 @@ use super::lint::lint;
 use super::missing::{self, MissingPage};
 use super::part::{Named, Part, Passing, merge};
 use super::problem::Problem;
+use super::site_root::SiteRoot;
 use super::{file, site, users};
-use crate::files::RootReader;
 use crate::guest::digest::Digest;
 use crate::guest::validation::cases::CaseFile;
 use crate::named_file;
+use crate::sandbox::opener;
 
 /// Bytes of one file of rules. What reads `_redirects` and `_headers` has the same bound, and says
 /// so of a file with more.
 const FILE_BYTES: u64 = lines::FILE_BYTES as u64;
-
-/// Bytes that are read of a file of the site: they tell that a file has too many.
-const SITE_FILE_BYTES: u64 = 16 << 20;
 
 /// Where rules come from.
 pub struct RuleFiles {
@@ -32,17 +30,7 @@ pub struct RuleFiles {
     /// Files of rules.
     pub files: Vec<PathBuf>,
     /// The root, if it is known: files of rules beneath it are not served.
-    pub site: Option<Site>,
-    /// Whether `_redirects` and `_headers` in the root are obeyed.
-    pub has_site_rules: bool,
-}
-
-/// The root of a site.
-pub struct Site {
-    /// Its path, for messages and to be watched.
-    pub path: PathBuf,
-    /// What reads its files.
-    pub reader: RootReader,
+    pub root: Option<SiteRoot>,
 }
 
 /// Rules that were read.
@@ -86,13 +74,6 @@ impl Gathered {
     }
 }
 
-impl Site {
-    /// The path of a file of it.
-    pub(super) fn file(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-}
-
 impl RuleFiles {
     /// The files that are opened by their names, as far as they are known without reading any.
     pub(super) fn by_name(&self) -> Vec<PathBuf> {
@@ -100,15 +81,10 @@ impl RuleFiles {
         self.files.iter().chain(users.map(|(_, file)| file)).cloned().collect()
     }
 
-    /// The root, if files in it are rules.
-    fn own_rules(&self) -> Option<&Site> {
-        self.site.as_ref().filter(|_| self.has_site_rules)
-    }
-
     /// The files of the site, whether or not they are there.
     pub(super) fn of_site(&self) -> Vec<PathBuf> {
-        let site = self.own_rules().into_iter();
-        site.flat_map(|site| site::NAMES.map(|name| site.file(name))).collect()
+        let site = self.root.iter().filter(|root| root.is_obeyed());
+        site.flat_map(|root| site::NAMES.map(|name| root.file(name))).collect()
     }
 
     /// The same as messages name them.
@@ -120,7 +96,7 @@ impl RuleFiles {
     pub(super) fn sources(&self) -> Vec<String> {
         let given = self.given.iter().map(|named| named.source.clone());
         let files = self.files.iter().map(|path| path.display().to_string());
-        let of_site = self.of_site().into_iter().filter(|path| path.exists());
+        let of_site = self.of_site().into_iter().filter(|path| path.symlink_metadata().is_ok());
         let of_site = of_site.map(|path| path.display().to_string());
         let mut all: Vec<_> = given.chain(files).chain(of_site).collect();
         all.dedup();
@@ -147,6 +123,8 @@ impl RuleFiles {
         let mut all = self.given.clone();
         let mut gathered = Gathered { is_stated: !all.is_empty(), ..Gathered::default() };
         let mut wrong = Vec::new();
+        // First, whatever other files are like: that one is missing ends its rules some day.
+        let of_site = self.root.as_ref().map(SiteRoot::read).unwrap_or_default();
         for path in &self.files {
             gathered.is_stated = true;
             match read_file(path) {
@@ -158,33 +136,32 @@ impl RuleFiles {
                 Err(error) => return Err(error),
             }
         }
-        for (name, parse) in site::NAMES.into_iter().zip(site::PARSERS) {
-            let Some(site) = self.own_rules() else { break };
-            let path = site.file(name);
-            let bytes = site.reader.read(name, SITE_FILE_BYTES);
-            let bytes = bytes.map_err(|error| RulesError::File(path.clone(), error))?;
-            let Some(bytes) = bytes else { continue };
+        for file in of_site {
+            let (source, parsed) = file?;
             gathered.is_stated = true;
-            let source = path.display().to_string();
-            match parse(&bytes) {
+            match parsed {
                 Ok(part) => all.push(Named { source, part }),
                 Err(problems) => wrong.extend(wrong_of(&source, problems)),
             }
         }
         let users = all.iter().flat_map(|named| &named.part.user_files);
-        note_users(users.map(|(_, file)| file.clone()).collect());
+        let users: Vec<_> = users.map(|(_, file)| file.clone()).collect();
+        self.hide(&users);
+        note_users(users);
         for Named { source, part } in &mut all {
             for (index, path) in std::mem::take(&mut part.user_files) {
                 let rule = &mut part.table.passwords[index];
                 match users::read(&path) {
                     Ok(users) => rule.users.extend(users),
                     Err(RulesError::Rules(more)) => wrong.extend(more),
-                    Err(RulesError::File(path, error)) => {
+                    Err(RulesError::File(path, error) | RulesError::SiteFile(path, error)) => {
                         let mut message = format!("cannot read {}: {error}", path.display());
-                        if error.kind() == std::io::ErrorKind::PermissionDenied {
-                            // Those that were not named at the start.
-                            message += "; the sandbox lets a server read a file that its rules \
-                                        newly name after a restart";
+                        if error.kind() == std::io::ErrorKind::PermissionDenied
+                            && opener::is_unknown(&path)
+                        {
+                            message += "; the sandbox opens files of passwords that were named \
+                                        when the server started: restart it, or \
+                                        have it started with --allow-read for the folder";
                         }
                         let problem = Problem::at(rule.place.line, message);
                         wrong.push(WrongRule { source: source.clone(), problem });
@@ -201,35 +178,23 @@ impl RuleFiles {
         let mut table = merged.map_err(|problem| RulesError::of("rules", vec![problem]))?.table;
         table.hidden.extend(self.hidden(&gathered.user_files));
         gathered.findings = check(&table)?;
-        let missing = self.site.as_ref().map(|site| missing::missing(&table, site));
+        let missing = self.root.as_ref().map(|root| missing::missing(&table, root));
         gathered.missing = missing.unwrap_or_default();
         gathered.table = table;
         Ok(gathered)
     }
 
-    /// Paths below the root of files that are not for clients.
+    /// Paths below the root of files that are not for clients: these of passwords among them.
     fn hidden(&self, users: &[PathBuf]) -> Vec<String> {
-        let of_site = if self.own_rules().is_some() { &site::NAMES[..] } else { &[] };
-        let mut hidden: Vec<_> = of_site.iter().map(|name| (*name).to_owned()).collect();
-        let Some(Site { path: root, .. }) = &self.site else { return hidden };
-        let mut note = |root: &Path, file: &Path| {
-            if let Ok(below) = file.strip_prefix(root)
-                && let Some(below) = below.to_str()
-            {
-                hidden.push(below.to_owned());
-            }
-        };
-        for file in self.files.iter().chain(users) {
-            if let (Ok(root), Ok(file)) = (std::path::absolute(root), std::path::absolute(file)) {
-                note(&root, &file);
-            }
-            if let (Ok(root), Ok(file)) = (root.canonicalize(), file.canonicalize()) {
-                note(&root, &file);
-            }
+        let Some(root) = &self.root else { return Vec::new() };
+        root.hidden(self.files.iter().chain(users).map(PathBuf::as_path))
+    }
+
+    /// Has the host never serve them, whichever guest decides.
+    pub(super) fn hide(&self, users: &[PathBuf]) {
+        if let Some(root) = &self.root {
+            root.hide(self.hidden(users));
         }
-        hidden.sort();
-        hidden.dedup();
-        hidden
     }
 }
 

@@ -6,7 +6,7 @@ use innkeeper_guest::Page;
 use innkeeper_guest::rules::{Table, named_pages};
 
 use super::describe::shown;
-use super::gather::Site;
+use super::site_root::SiteRoot;
 
 /// Different pages that are looked for: each is a file to open, and a table may name thousands.
 const PAGES: usize = 1_000;
@@ -21,10 +21,10 @@ pub struct MissingPage {
 }
 
 /// The pages that are not there. It may wait for the disk.
-pub(super) fn missing(table: &Table, site: &Site) -> Vec<MissingPage> {
+pub(super) fn missing(table: &Table, root: &SiteRoot) -> Vec<MissingPage> {
     let is_there = |candidate: &Page| match candidate {
-        Page::File(path) => site.reader.has(path),
-        Page::Index(path) => site.reader.has_index(path),
+        Page::File(path) => root.reader().has(path),
+        Page::Index(path) => root.reader().has_index(path),
     };
     let mut known: HashMap<String, bool> = HashMap::new();
     let mut missing = Vec::new();

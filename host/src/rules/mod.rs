@@ -3,7 +3,8 @@
 //!
 //! - [`file`](mod@file): a file of rules, and single rules in its form, as flags have them.
 //!   - [`Key`]: what a rule is about; [`Cookie`]: one that lets its client pass.
-//! - `site`: `_redirects` and `_headers` in the root.
+//! - `site`: the text of `_redirects` and `_headers`; `site_root`: those of a root, as they come
+//!   and go.
 //! - `users`: files of passwords.
 //! - [`part`]: the rules of one source, and how those of several become one table.
 //! - [`gather`]: reads all of them; `lint`: what may be wrong with rules, in bounded time; `missing`:
@@ -24,13 +25,15 @@ mod missing;
 pub mod part;
 pub mod problem;
 mod site;
+mod site_root;
 pub mod source;
 mod users;
 
 pub use cookie::Cookie;
 pub use error::RulesError;
-pub use gather::{Count, Gathered, RuleFiles, Site};
+pub use gather::{Count, Gathered, RuleFiles};
 pub use key::Key;
 pub use part::Part;
 pub use problem::Problem;
+pub use site_root::SiteRoot;
 pub use source::RulesSource;

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::gather::{Count, Gathered, RuleFiles};
 use super::missing::MissingPage;
@@ -40,6 +41,7 @@ impl RulesSource {
     /// wrong with rules is told when they are read to serve.
     pub fn new(files: RuleFiles, cases: Vec<PathBuf>) -> RulesSource {
         let last = Last { users: files.named_users(), ..Last::default() };
+        files.hide(&last.users);
         RulesSource { files, cases, logs: false, last: Mutex::new(last) }
     }
 
@@ -137,6 +139,16 @@ impl Source for RulesSource {
     fn cases(&self) -> Result<Vec<CaseFile>, CaseFileError> {
         read_cases(&self.cases)
     }
+
+    fn due_in(&self) -> Option<Duration> {
+        self.files.root.as_ref()?.due_in()
+    }
+
+    fn forget_missing(&self) {
+        if let Some(root) = &self.files.root {
+            root.forget_missing();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -154,8 +166,7 @@ mod tests {
             given: Vec::new(),
             passing: Passing::default(),
             files: vec![rules.clone()],
-            site: None,
-            has_site_rules: true,
+            root: None,
         };
         let source = RulesSource::new(files, Vec::new());
         assert!(source.read().is_ok());

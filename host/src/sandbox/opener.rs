@@ -84,6 +84,11 @@ pub fn open(path: &Path, how: How) -> io::Result<File> {
     }
 }
 
+/// Whether this process has its files opened by another one, which knows no file of this name.
+pub fn is_unknown(path: &Path) -> bool {
+    OPENER.get().is_some_and(|opener| opener.number_of(path, How::Read).is_none())
+}
+
 fn open_here(path: &Path, how: How) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // It may be a FIFO, whose other end is not open, or a terminal.

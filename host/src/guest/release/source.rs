@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::part_file::NamedPartError;
 use crate::file_watch::{Stamps, stamps};
@@ -39,6 +40,16 @@ pub trait Source: Send + Sync {
     fn stamps(&self) -> Stamps {
         stamps(self.paths().iter().map(PathBuf::as_path))
     }
+
+    /// How long until it has to be read once more, whatever its files do: a file that was removed
+    /// a moment ago may be written again.
+    fn due_in(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Takes files that are missing as removed, however short a time ago: the next reading is on
+    /// request.
+    fn forget_missing(&self) {}
 
     /// Reads all of it.
     fn read(&self) -> Result<Offer, SourceError>;

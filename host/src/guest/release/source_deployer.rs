@@ -70,17 +70,20 @@ impl SourceDeployer {
     /// Works until it has to stop.
     pub(super) fn work(&mut self, commands: &mpsc::Receiver<Command>) {
         loop {
+            let due = self.source.due_in();
             let next = match (self.later.pop_front(), self.watching) {
                 (Some(command), _) => Ok(command),
-                (None, Watching::On) => commands.recv_timeout(LOOK),
+                (None, Watching::On) => commands.recv_timeout(due.unwrap_or(LOOK)),
                 (None, Watching::Off) => commands.recv().map_err(RecvTimeoutError::from),
             };
             match next {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) if self.source.stamps() == self.seen => {}
+                Err(RecvTimeoutError::Timeout)
+                    if due.is_none() && self.source.stamps() == self.seen => {}
                 Err(RecvTimeoutError::Timeout) => self.files_changed(false, Instant::now()),
                 Ok(Command::Reload { done }) => {
                     self.activator.active().forget_rejections();
+                    self.source.forget_missing();
                     self.files_changed(true, Instant::now());
                     // The caller may have gone meanwhile.
                     let _ = done.send(());

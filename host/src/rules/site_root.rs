@@ -1,0 +1,145 @@
+//! The root of a site: its `_redirects` and `_headers`, as they come and go while it is served.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::error::RulesError;
+use super::part::Part;
+use super::problem::Problem;
+use super::site::{NAMES, PARSERS};
+use crate::files::RootReader;
+use crate::lock::lock;
+
+/// Bytes that are read of a file of the site: they tell that a file has too many.
+const FILE_BYTES: u64 = 16 << 20;
+
+/// How long a file has to be missing before its rules end. Editors and deployments remove a file
+/// and write it again, some of them a good part of a second later.
+const ABSENCE: Duration = Duration::from_secs(1);
+
+/// The root of a site.
+pub struct SiteRoot {
+    path: PathBuf,
+    reader: RootReader,
+    /// What its files were last, if they are obeyed.
+    files: Option<Mutex<[Known; NAMES.len()]>>,
+}
+
+/// What a file was when it was read last.
+#[derive(Debug, Default)]
+struct Known {
+    bytes: Option<Vec<u8>>,
+    /// Since when it is missing, if it was there before.
+    missing: Option<Instant>,
+}
+
+/// What a file says, or what is wrong with it.
+pub(super) type Parsed = Result<Part, Vec<Problem>>;
+
+impl Known {
+    /// Takes what was read just now; `None` if it is not there.
+    fn update(&mut self, bytes: Option<Vec<u8>>) {
+        match bytes {
+            Some(bytes) => *self = Known { bytes: Some(bytes), missing: None },
+            None if self.bytes.is_none() => {}
+            None => {
+                let missing = *self.missing.get_or_insert_with(Instant::now);
+                if missing.elapsed() >= ABSENCE {
+                    *self = Known::default();
+                }
+            }
+        }
+    }
+}
+
+impl SiteRoot {
+    /// A root at this path, whose files are obeyed.
+    pub fn new(path: &Path, reader: RootReader) -> SiteRoot {
+        SiteRoot { path: path.to_owned(), reader, files: Some(Mutex::default()) }
+    }
+
+    /// The same, whose files are files like any others.
+    pub fn without_rules(path: &Path, reader: RootReader) -> SiteRoot {
+        SiteRoot { files: None, ..SiteRoot::new(path, reader) }
+    }
+
+    /// Whether its files are obeyed.
+    pub(super) fn is_obeyed(&self) -> bool {
+        self.files.is_some()
+    }
+
+    /// The path of a file of it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// What reads any of its files.
+    pub(super) fn reader(&self) -> &RootReader {
+        &self.reader
+    }
+
+    /// Reads its files: those that are there, or were a moment ago.
+    pub(super) fn read(&self) -> Vec<Result<(String, Parsed), RulesError>> {
+        let Some(known) = &self.files else { return Vec::new() };
+        let mut known = lock(known);
+        let files = NAMES.into_iter().zip(PARSERS).zip(known.iter_mut());
+        let read = files.filter_map(|((name, parse), known)| {
+            let path = self.file(name);
+            match self.reader.read(name, FILE_BYTES) {
+                Ok(bytes) => known.update(bytes),
+                Err(error) => {
+                    // Something is there.
+                    known.missing = None;
+                    return Some(Err(RulesError::SiteFile(path, error)));
+                }
+            }
+            known.bytes.as_deref().map(|bytes| Ok((path.display().to_string(), parse(bytes))))
+        });
+        read.collect()
+    }
+
+    /// How long until the rules of a file that is missing end, with a reading. `None` if none is.
+    pub(super) fn due_in(&self) -> Option<Duration> {
+        let files = lock(self.files.as_ref()?);
+        let missing = files.iter().filter_map(|known| known.missing);
+        missing.map(|missing| ABSENCE.saturating_sub(missing.elapsed())).min()
+    }
+
+    /// Forgets what its files were: the rules of those that are missing end with the next reading.
+    pub(super) fn forget_missing(&self) {
+        if let Some(files) = &self.files {
+            *lock(files) = Default::default();
+        }
+    }
+
+    /// Paths below it of these files and its own that are not for clients.
+    pub(super) fn hidden<'a>(&self, files: impl Iterator<Item = &'a Path>) -> Vec<String> {
+        let of_site = if self.is_obeyed() { &NAMES[..] } else { &[] };
+        let mut hidden: Vec<_> = of_site.iter().map(|name| (*name).to_owned()).collect();
+        let mut note = |root: &Path, file: &Path| {
+            if let Ok(below) = file.strip_prefix(root)
+                && let Some(below) = below.to_str()
+            {
+                hidden.push(below.to_owned());
+            }
+        };
+        let root = &self.path;
+        for file in files {
+            if let (Ok(root), Ok(file)) = (std::path::absolute(root), std::path::absolute(file)) {
+                note(&root, &file);
+            }
+            if let (Ok(root), Ok(file)) = (root.canonicalize(), file.canonicalize()) {
+                note(&root, &file);
+            }
+        }
+        hidden.sort();
+        hidden.dedup();
+        hidden
+    }
+
+    /// Has these paths never served.
+    pub(super) fn hide(&self, paths: Vec<String>) {
+        self.reader.hide(paths);
+    }
+}
