@@ -29,9 +29,6 @@ fn main() -> ExitCode {
     }
     panics::watch();
     let _at_the_end = diagnostics::Finish;
-    for warning in &configuration.warnings {
-        tracing::warn!(reason = warning, "environment variable ignored");
-    }
     commands::run(&configuration).unwrap_or_else(|error| {
         diagnostics::error(&format_args!("{error:#}"));
         ExitCode::FAILURE

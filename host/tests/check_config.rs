@@ -301,7 +301,7 @@ fn server_refuses_a_token_that_nothing_asks_for() {
 }
 
 #[test]
-fn variable_that_is_no_setting_is_warned_of() {
+fn variable_that_is_no_setting_is_refused() {
     let folder = site();
     let output = Command::new(PROGRAM)
         .args(["--check", "root", "--listen", "127.0.0.1:0"])
@@ -309,7 +309,7 @@ fn variable_that_is_no_setting_is_warned_of() {
         .current_dir(folder.path())
         .output()
         .unwrap();
-    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.status.code(), Some(2));
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(errors.contains("did you mean INNKEEPER_ACCESS_LOG?"), "{errors}");
 }

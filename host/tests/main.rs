@@ -31,7 +31,7 @@
 //!
 //! The program:
 //!
-//! - `program`, `commands`, `check_config`: the command line. `admin`: the admin API.
+//! - `program`, `commands`, `check_config`: the command line; `newcomer`: what its first user types. `admin`: the admin API.
 //! - `operations`: settings, logs, restarts, the sandbox. `log_events`, `escaping`: the form of
 //!   what is logged. `inherited`: sockets of a service manager.
 //! - `panics`: its own faults. `failing_machine`, `failing_memory`, `failing_disk`, `waiting_disk`:
@@ -100,6 +100,7 @@ mod inherited;
 mod limits;
 mod log_events;
 mod memory;
+mod newcomer;
 mod operations;
 mod over_tls;
 mod panics;

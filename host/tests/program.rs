@@ -153,11 +153,15 @@ fn shows_the_head_as_it_came_in() {
 #[test]
 fn wrong_use_is_told_with_exit_code_2() {
     for (arguments, part) in [
-        (&["--listen", "localhost:80"][..], "127.0.0.1:80"),
+        (&["--listen", "example.org:80"][..], "127.0.0.1:80"),
         (&["--no-such-flag"], "--no-such-flag"),
         (&["--workers", "0"], "--workers"),
         (&["one", "two"], "two"),
         (&["--cache-control", "*.css"], "write PATTERN=VALUE"),
+        (&["--cache-control", "max-age=3600"], "write '*=max-age=3600'"),
+        (&["--cache-control", "assets/*=3600"], "write max-age=3600"),
+        (&["serve", "site"], "write: innkeeper site"),
+        (&[".", "8000"], "write: innkeeper . --port 8000"),
     ] {
         let (code, message) = refused(arguments);
         assert_eq!(code, 2, "{arguments:?}: {message}");
@@ -172,6 +176,8 @@ fn what_cannot_be_served_is_told_in_one_line() {
     for (arguments, part) in [
         (&["no/such/folder"][..], "no/such/folder: there is no such directory"),
         (&["Cargo.toml"], "Cargo.toml: it is not a directory"),
+        (&["8000"], "write: innkeeper --port 8000"),
+        (&["--port", "1", "--listen", ":2"], "--port 1 is for the default address, and --listen"),
         (&["--guest", "no-such.wasm"], "no-such.wasm"),
         (&["--guest", "Cargo.toml"], "Cargo.toml is rejected: not WebAssembly"),
         (&["--guest", "html"], "html"),

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use innkeeper_cases::{Fact, FactError, Facts};
 use innkeeper_guest::basic_auth::users::{ITERATIONS, USUAL_ITERATIONS};
 
+use super::root;
 use super::settings::Settings;
 use super::settings::cache::CodeCache;
 use super::settings::files::FileSettings;
@@ -244,9 +245,9 @@ pub struct ExplainArguments {
     #[arg(long = "fact", value_name = "NAME=VALUE", value_parser = fact)]
     pub facts: Vec<(Fact, String)>,
 
-    /// The directory that would be served
-    #[arg(long, value_name = "DIR", default_value = "html")]
-    pub root: PathBuf,
+    /// The directory that would be served [default: html, or else the current directory]
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
 
     /// Rules in place of a guest
     #[command(flatten)]
@@ -262,6 +263,11 @@ pub struct ExplainArguments {
 }
 
 impl ExplainArguments {
+    /// The directory that would be served.
+    pub fn root(&self) -> PathBuf {
+        self.root.clone().unwrap_or_else(root::find)
+    }
+
     /// The facts of the request, unless they contradict each other.
     pub fn request_facts(&self) -> Result<Facts, FactError> {
         let mut facts = Facts::default();

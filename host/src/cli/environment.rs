@@ -12,9 +12,23 @@ use super::key::{PREFIX, settings, variable};
 /// Cache-Control.
 const SEPARATOR: char = ';';
 
-/// Variables that others set, behind the prefix: Kubernetes describes a service that is called
-/// innkeeper by the first two, and the project's own tests and build have the rest.
-const OF_OTHERS: [&str; 5] = ["SERVICE_", "PORT", "TEST_", "DEFAULT_GUEST", "RULES_GUEST"];
+/// Variables of others, behind the prefix: the project's own tests and build have these, and
+/// images note their version in the last one.
+const OF_OTHERS: [&str; 4] = ["TEST_", "DEFAULT_GUEST", "RULES_GUEST", "VERSION"];
+
+/// What the value of a variable begins with where Kubernetes describes a service by it.
+const URLS_OF_OTHERS: [&str; 3] = ["tcp://", "udp://", "sctp://"];
+
+/// Whether Kubernetes describes a service by this variable, whose name begins as ours do: that is
+/// called innkeeper, or innkeeper-admin. The name stands behind the prefix.
+fn describes_service(name: &str, value: &OsStr) -> bool {
+    let begins = |url: &&str| value.as_encoded_bytes().starts_with(url.as_bytes());
+    let is_url = URLS_OF_OTHERS.iter().any(|url| begins(&url));
+    let name = format!("_{name}");
+    let of_port =
+        || name.split("_PORT_").skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    is_url || name.contains("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || of_port()
+}
 
 /// The variables whose names begin with `INNKEEPER_`.
 #[derive(Debug, Default)]
@@ -37,8 +51,9 @@ impl Environment {
         self.get(&format!("{PREFIX}CONFIG"))
     }
 
-    /// The variables that are no settings of this command, each with a hint.
-    pub(super) fn unknown(&self, command: &Command) -> Vec<String> {
+    /// A sentence for each variable that is no setting of this command: what it was to do is not
+    /// done.
+    pub(super) fn unknown(&self, command: &Command) -> Vec<Mistake> {
         let known: Vec<_> = settings(command).map(variable).collect();
         let is_known = |name: &str| {
             let name_only = name.strip_prefix(PREFIX).unwrap_or(name);
@@ -46,7 +61,9 @@ impl Environment {
                 || OF_OTHERS.iter().any(|of_others| name_only.starts_with(of_others))
                 || known.iter().any(|known| known == name)
         };
-        let names = self.0.keys().filter_map(|name| name.to_str());
+        // An empty one is switched off.
+        let set = self.0.iter().filter(|(_, value)| !value.is_empty());
+        let names = set.filter_map(|(name, _)| name.to_str());
         let unknown = names.filter(|name| !is_known(name));
         unknown
             .map(|name| {
@@ -54,7 +71,7 @@ impl Environment {
                 let nearest =
                     known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
                 let advice = nearest.map(|nearest| format!("; did you mean {nearest}?"));
-                format!("{name} is not a setting{}", advice.unwrap_or_default())
+                format!("{name} is not a setting{}", advice.unwrap_or_default()).into()
             })
             .collect()
     }
@@ -62,8 +79,11 @@ impl Environment {
 
 impl FromIterator<(OsString, OsString)> for Environment {
     fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Environment {
-        let is_ours = |name: &OsStr| name.as_encoded_bytes().starts_with(PREFIX.as_bytes());
-        Environment(variables.into_iter().filter(|(name, _)| is_ours(name)).collect())
+        let is_ours = |name: &OsStr, value: &OsStr| {
+            let name = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+            name.is_some_and(|name| !describes_service(name, value))
+        };
+        Environment(variables.into_iter().filter(|(name, value)| is_ours(name, value)).collect())
     }
 }
 

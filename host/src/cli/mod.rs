@@ -6,6 +6,7 @@
 //! - [`sources`]: which of the three sets what; [`environment`] and `file` are two of them.
 //! - [`effective`]: the configuration that counts, written as a file.
 //! - [`error`]: why there is none.
+//! - [`root`]: the directory that is served where none is named.
 //! - `stray`: a word that has no place on the command line.
 //! - `values`: reads the value of a flag.
 
@@ -16,6 +17,7 @@ pub mod environment;
 pub mod error;
 mod file;
 pub mod key;
+pub mod root;
 pub mod settings;
 pub mod sources;
 mod stray;

@@ -16,6 +16,7 @@ use super::environment::{self, Environment};
 use super::error::{ConfigError, Mistake, reason};
 use super::file::{self, ConfigFile};
 use super::key::{is_switch, is_switch_off, key, settings, variable};
+use super::root::{self, RootChoice};
 use super::settings::rules::RuleOrigin;
 use super::stray;
 
@@ -29,8 +30,6 @@ pub struct Configuration {
     pub arguments: Arguments,
     /// The settings of a server, where one is to be started.
     pub effective: Vec<EffectiveSetting>,
-    /// Sentences: environment variables that look like settings and are none.
-    pub warnings: Vec<String>,
 }
 
 impl Configuration {
@@ -59,8 +58,8 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
         None => (vec![program], &command, &all_matches),
         Some(("dev", matches)) => (vec![program, "dev".into()], dev, matches),
         Some(_) => {
-            let (effective, warnings) = (Vec::new(), Vec::new());
-            return Ok(Configuration { arguments: arguments(&all_matches)?, effective, warnings });
+            let effective = Vec::new();
+            return Ok(Configuration { arguments: arguments(&all_matches)?, effective });
         }
     };
     let named = matches.get_one::<PathBuf>("config").cloned();
@@ -68,7 +67,8 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
     let file = file.map(ConfigFile::read).transpose();
     let file = file.map_err(|problem| ConfigError::Source(vec![problem]))?;
     // One file is for both: `dev` has all settings of a server, and some more.
-    let mut problems = file.as_ref().map(|file| file.unknown(dev)).unwrap_or_default();
+    let mut problems = environment.unknown(dev);
+    problems.extend(file.iter().flat_map(|file| file.unknown(dev)));
     let mut all = begin.clone();
     let mut origins = Vec::new();
     for setting in settings(serving) {
@@ -99,7 +99,10 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
         Some((_, matches)) if begin.len() > 1 => matches,
         _ => &all_matches,
     };
-    let effective: Vec<_> = settings(serving)
+    let mut of_root = settings(serving).zip(&origins).filter(|(of, _)| of.get_id() == "root");
+    let is_named = of_root.any(|(_, origin)| *origin != Origin::Default);
+    let found = (!is_named).then(root::find);
+    let mut effective: Vec<_> = settings(serving)
         .zip(origins)
         .map(|(setting, origin)| EffectiveSetting {
             key: key(setting),
@@ -107,19 +110,25 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
             origin,
         })
         .collect();
-    let (mut arguments, warnings) = (arguments(&all_matches)?, environment.unknown(dev));
+    let mut arguments = arguments(&all_matches)?;
+    if let Some(root) = found {
+        let is_root = |setting: &&mut EffectiveSetting| setting.key.to_string() == "root";
+        if let Some(setting) = effective.iter_mut().find(is_root) {
+            setting.value = Some(root.to_string_lossy().into_owned().into());
+        }
+        let settings = arguments.settings_mut();
+        (settings.root, settings.root_choice) = (root, RootChoice::Found);
+    }
     arguments.settings_mut().rules.origins = rule_origins(&effective, file.as_ref());
-    Ok(Configuration { arguments, effective, warnings })
+    Ok(Configuration { arguments, effective })
 }
 
 /// What to do where a word was typed that is no command: the server is started without one.
 fn no_command(typed: &[OsString]) -> Option<String> {
     let word = typed.get(1)?.to_str()?;
     (NO_COMMANDS.contains(&word) && !Path::new(word).is_dir()).then(|| {
-        format!(
-            "there is no command `{word}`: innkeeper serves without one; name the directory, as \
-             in: innkeeper path/to/site"
-        )
+        let line = stray::without_command(typed);
+        format!("there is no command `{word}`: innkeeper serves without one; write: {line}")
     })
 }
 
@@ -207,7 +216,7 @@ fn blame(origin: &Origin, setting: &Arg, mistake: Mistake) -> Mistake {
 
 #[cfg(test)]
 mod tests {
-    use super::{ConfigError, Configuration, Mistake, read};
+    use super::{ConfigError, Configuration, Mistake, RootChoice, read, root};
     use crate::cli::effective::{EffectiveSetting, Origin, write};
     use crate::cli::environment::Environment;
     use crate::cli::settings::cache::CodeCache;
@@ -266,7 +275,8 @@ mod tests {
         assert_eq!(settings.listen.len(), 2);
         assert!(settings.listen.iter().all(|address| address.is_ipv4()));
         assert!(settings.cache.file_valid.is_zero() && settings.guest.no_watch);
-        assert_eq!((settings.guest.file, settings.root.to_str()), (None, Some("html")));
+        assert_eq!((settings.guest.file, settings.root), (None, root::find()));
+        assert_eq!(settings.root_choice, RootChoice::Found);
         let origin = |name: &str| {
             let setting = effective.iter().find(|setting| setting.key.to_string() == name);
             setting.map(|setting| setting.origin.clone()).expect("a setting")
@@ -384,29 +394,44 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_are_no_settings_are_warned_of() {
-        let environment = [
-            ("INNKEEPER_ACESS_LOG", "off"),
-            ("INNKEEPER_NO_COMPRESS", "1"),
+    fn variables_that_are_no_settings_are_refused() {
+        let of_others = [
             ("INNKEEPER_CODE_CACHE", "off"),
             ("INNKEEPER_BUILD", "true"),
             ("INNKEEPER_CONFIG", ""),
+            ("INNKEEPER_ACCESLOG", ""),
+            ("INNKEEPER_VERSION", "0.1.0"),
             ("INNKEEPER_SERVICE_HOST", "10.0.0.1"),
+            ("INNKEEPER_SERVICE_PORT_HTTP", "80"),
+            ("INNKEEPER_PORT", "tcp://10.0.0.1:7890"),
             ("INNKEEPER_PORT_7890_TCP_ADDR", "10.0.0.1"),
+            // Of a service that is called innkeeper-admin.
+            ("INNKEEPER_ADMIN_SERVICE_HOST", "10.0.0.1"),
+            ("INNKEEPER_ADMIN_PORT", "tcp://10.0.0.1:80"),
+            ("INNKEEPER_ADMIN_PORT_80_TCP_PROTO", "tcp"),
             ("PATH", "/bin"),
         ];
-        let read = Sources::new(None, &environment).read(&[]).expect("settings");
-        let told = "INNKEEPER_ACESS_LOG is not a setting; did you mean INNKEEPER_ACCESS_LOG?";
-        assert_eq!(read.warnings.len(), 2, "{:?}", read.warnings);
-        assert_eq!(read.warnings[0], told);
-        assert!(read.warnings[1].ends_with("mean INNKEEPER_COMPRESS?"), "{:?}", read.warnings);
+        let read = Sources::new(None, &of_others).read(&[]).expect("settings");
         assert_eq!(read.arguments.serve.cache.code, Some(CodeCache::Off));
+        assert_eq!(read.arguments.serve.port, None);
+        let port = Sources::new(None, &[("INNKEEPER_PORT", "8080")]).read(&[]).expect("settings");
+        assert_eq!(port.arguments.serve.listen()[0].to_string(), "http://127.0.0.1:8080");
+        let unknown = [("INNKEEPER_ACESS_LOG", "off"), ("INNKEEPER_NO_COMPRESS", "1")];
+        let error = Sources::new(None, &unknown).read(&[]).expect_err("mistakes");
+        let told = "INNKEEPER_ACESS_LOG is not a setting; did you mean INNKEEPER_ACCESS_LOG?";
+        assert_eq!(error.lines().next(), Some(told));
+        assert!(error.ends_with("mean INNKEEPER_COMPRESS?"), "{error}");
     }
 
     #[test]
     fn serve_is_no_command() {
         let sources = Sources::new(None, &[]);
-        for typed in [&["serve"][..], &["serve", "site"], &["run", "--listing"]] {
+        for (typed, line) in [
+            (&["serve"][..], "write: innkeeper, or innkeeper path/to/site"),
+            (&["serve", "my site"], "write: innkeeper 'my site'"),
+            (&["run", "--listing"], "write: innkeeper --listing"),
+            (&["start", "site", "8000"], "write: innkeeper site --port 8000"),
+        ] {
             let mut all: Vec<OsString> = vec!["innkeeper".into()];
             all.extend(typed.iter().map(Into::into));
             let error = match read(&all, &sources.environment) {
@@ -414,6 +439,7 @@ mod tests {
                 other => panic!("{other:?}"),
             };
             assert!(error.contains("innkeeper serves without one"), "{error}");
+            assert!(error.contains(line), "{error}");
         }
     }
 }

@@ -28,10 +28,55 @@ fn sentence(command: &Command, typed: &[OsString], error: &clap::Error) -> Optio
     let is_optional = settings(command).any(|setting| {
         setting.is_require_equals_set() && setting.get_long() == flag.strip_prefix("--")
     });
-    Some(match is_optional {
-        true => format!("unexpected argument {word:?}: its value has a `=`, {flag}={word}"),
-        false => format!("unexpected argument {word:?}: one directory is served"),
-    })
+    if is_optional {
+        return Some(format!("unexpected argument {word:?}: its value has a `=`, {flag}={word}"));
+    }
+    let advice = match word.parse::<u16>() {
+        Ok(_) => format!("; write: {}", line(typed, word, &["--port".to_owned(), word.to_owned()])),
+        Err(_) => String::new(),
+    };
+    Some(format!("unexpected argument {word:?}: one directory is served{advice}"))
+}
+
+/// What to type where the first word is no command: the rest of the line. It may go on with a
+/// port, as in `serve site 8000`.
+pub(super) fn without_command(typed: &[OsString]) -> String {
+    let all: Vec<_> = typed.iter().take(1).chain(typed.iter().skip(2)).cloned().collect();
+    let is_flag = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
+    let is_port = |word: &&str| word.parse::<u16>().is_ok();
+    match all.as_slice() {
+        [] | [_] => "innkeeper, or innkeeper path/to/site to name the directory".to_owned(),
+        [_, root, port, ..] if !is_flag(root) => match port.to_str().filter(is_port) {
+            Some(port) => line(&all, port, &["--port".to_owned(), port.to_owned()]),
+            None => line(&all, "", &[]),
+        },
+        _ => line(&all, "", &[]),
+    }
+}
+
+/// The line that was typed, with other words in place of the first such word.
+fn line(typed: &[OsString], word: &str, instead: &[String]) -> String {
+    let mut words = vec!["innkeeper".to_owned()];
+    let mut is_replaced = false;
+    for argument in typed.iter().skip(1) {
+        if !is_replaced && argument == word {
+            is_replaced = true;
+            words.extend_from_slice(instead);
+        } else {
+            words.push(quoted(&argument.to_string_lossy()));
+        }
+    }
+    words.join(" ")
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 #[cfg(test)]
@@ -49,6 +94,8 @@ mod tests {
             ("site extra", "unexpected argument \"extra\": one directory is served"),
             ("site --spa app.html", "its value has a `=`, --spa=app.html"),
             ("site --listing app.html", "one directory is served"),
+            (". 8000", "write: innkeeper . --port 8000"),
+            ("my'site 8000 --listing", r"write: innkeeper 'my'\''site' --port 8000 --listing"),
         ] {
             let typed: Vec<OsString> =
                 "innkeeper".split(' ').chain(typed.split(' ')).map(Into::into).collect();

@@ -1,6 +1,6 @@
 //! Parses the value of a flag: a value within its bounds, or a sentence with what to write instead.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
@@ -129,8 +129,25 @@ pub(super) fn hsts(text: &str) -> Result<Hsts, Mistake> {
     text.parse().map_err(|error: HstsError| error.to_string().into())
 }
 
-/// Reads an address to listen on.
+/// Reads an address to listen on. A port alone is one of this machine, as of `localhost`; behind
+/// a colon it is one of all addresses.
 pub(super) fn address(text: &str) -> Result<SocketAddr, Mistake> {
+    let of = |ip: IpAddr| move |port| SocketAddr::from((ip, port));
+    let port = |text: &str| text.parse::<u16>().ok();
+    let this_machine = of(Ipv4Addr::LOCALHOST.into());
+    let short = match text.rsplit_once(':') {
+        None => port(text).map(this_machine),
+        Some(("localhost", text)) => port(text).map(this_machine),
+        // Any port: of each version it would be another.
+        Some(("" | "*", "0")) => Some((Ipv4Addr::UNSPECIFIED, 0).into()),
+        Some(("" | "*", text)) => port(text).map(of(Ipv6Addr::UNSPECIFIED.into())),
+        Some(_) => None,
+    };
+    short.map_or_else(|| exact_address(text), Ok)
+}
+
+/// Reads an address and its port.
+fn exact_address(text: &str) -> Result<SocketAddr, Mistake> {
     text.parse().map_err(|_| {
         let example = match text.rsplit_once(':').map_or(text, |(_, port)| port).parse::<u16>() {
             Ok(port) => format!("127.0.0.1:{port}, 0.0.0.0:{port} or [::1]:{port}"),
@@ -146,7 +163,8 @@ pub(super) fn admin_address(text: &str) -> Result<ListenAddress, Mistake> {
     match text.strip_prefix("unix:") {
         Some("") => Err("write the path of the socket behind unix:".into()),
         Some(path) => Ok(ListenAddress::Unix(path.into())),
-        None => address(text)
+        // No short forms: one of them is for all addresses.
+        None => exact_address(text)
             .map(ListenAddress::Tcp)
             .map_err(|problem| format!("{problem}, or unix:/run/innkeeper/admin").into()),
     }
@@ -157,11 +175,27 @@ mod tests {
     use super::address;
 
     #[test]
+    fn port_without_an_address_has_one() {
+        for (text, expected) in [
+            ("8080", "127.0.0.1:8080"),
+            ("localhost:8080", "127.0.0.1:8080"),
+            ("0", "127.0.0.1:0"),
+            (":8080", "[::]:8080"),
+            ("*:8080", "[::]:8080"),
+            (":0", "0.0.0.0:0"),
+            ("[::1]:80", "[::1]:80"),
+        ] {
+            assert_eq!(address(text).expect("an address").to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_wrong_address_is_told_the_right_one() {
         for (text, example) in [
-            ("localhost:8080", "127.0.0.1:8080"),
-            (":8080", "127.0.0.1:8080"),
-            ("8080", "127.0.0.1:8080"),
+            ("example.org:8080", "127.0.0.1:8080"),
+            (":", "127.0.0.1:7890"),
+            ("localhost", "127.0.0.1:7890"),
+            ("99999", "127.0.0.1:7890"),
             ("127.0.0.1", "127.0.0.1:7890"),
             ("::1:x", "[::1]:7890"),
             ("1.2.3.4:99999", "127.0.0.1:7890"),

@@ -19,6 +19,7 @@ use super::findings::Findings;
 use super::guest::{GuestSource, name, source_with};
 use super::listeners::{self, Listeners, overlap};
 use super::open::{self, read_access, token_has_an_address};
+use super::root::is_meant;
 use super::stdout::print;
 use super::worst_case;
 use crate::admin::access::Access;
@@ -70,6 +71,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
 }
 
 fn open_root(settings: &Settings) -> anyhow::Result<Files> {
+    is_meant(settings)?;
     let (options, sizes) = (settings.file_options(), settings.cache.sizes());
     open::open_root(&settings.root, options, sizes, settings.worker_count())
 }

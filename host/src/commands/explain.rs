@@ -29,14 +29,11 @@ use crate::text::escaped;
 
 /// Prints the decision, what the host makes of it, and the head of the response.
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
-    let files = open_root(
-        &arguments.root,
-        arguments.files.options(),
-        CacheSizes::default(),
-        NonZeroUsize::MIN,
-    )?;
+    let root = arguments.root();
+    let files =
+        open_root(&root, arguments.files.options(), CacheSizes::default(), NonZeroUsize::MIN)?;
     let (guest, data) = (arguments.guest.as_deref(), arguments.data.as_deref());
-    let root = Some((arguments.root.as_path(), &files));
+    let root = Some((root.as_path(), &files));
     let named = read_in(guest, data, &[], &arguments.rules, root)?;
     let helpers = start_helpers(named.needs_helpers())?;
     let Named { name, offer, table, .. } = named;

@@ -34,6 +34,8 @@ enum Problem {
     NoCertificate(Address),
     /// The same, with a socket of the service manager.
     NoCertificateForSocket(SocketAddr),
+    /// A port of the default address, where there is another address, or a socket.
+    UnusedPort(u16, &'static str),
     /// A redirect to https, and no listener for it.
     UnusedRedirect,
     /// HTTP/2 without TLS where there is to be no HTTP/2.
@@ -66,6 +68,11 @@ impl fmt::Display for Problem {
                 f,
                 "the socket {address} is for TLS, as it is named {TLS_SOCKET}, and needs a \
                  certificate: set --tls-certificate and --tls-key"
+            ),
+            Problem::UnusedPort(port, instead) => write!(
+                f,
+                "--port {port} is for the default address, and {instead} is used instead; leave \
+                 one out, or write the port in it"
             ),
             Problem::UnusedRedirect => f.write_str(
                 "--redirect-to-https is set, and nothing listens for TLS: plain requests are \
@@ -140,6 +147,14 @@ impl Listeners {
             }
             (_, None, None) => {}
         }
+        let instead = match self {
+            Listeners::Passed(_) => Some("a socket that the service manager passes"),
+            Listeners::Set(_) if !settings.listen.is_empty() => Some("--listen"),
+            Listeners::Set(_) if !settings.listen_tls.is_empty() => Some("--listen-tls"),
+            Listeners::Set(_) => None,
+        };
+        let unused = settings.port.zip(instead);
+        problems.extend(unused.map(|(port, instead)| Problem::UnusedPort(port, instead)));
         if settings.https.redirect_to_https && !addresses.iter().any(is_for_tls) {
             problems.push(Problem::UnusedRedirect);
         }

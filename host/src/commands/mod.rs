@@ -1,6 +1,7 @@
 //! The commands of the program, one file for each.
 //!
 //! - [`serve`]: serve a directory; [`dev`]: the same while a guest is edited.
+//!   - `root`, `greeting`, `interfaces`, `browser`, `slow`: what it tells at the start.
 //!   - `open`: what it opens first; `sandbox`: what it gives up then.
 //!   - `lifecycle`: what it does until it stops; `signals`: the signals that it obeys.
 //! - [`check_config`]: check the configuration (`--check`); `worst_case`: how much memory it
@@ -18,6 +19,7 @@
 //! - `engine`, `guest` and `rules`: what several of them need to run a guest.
 
 pub mod bake;
+mod browser;
 pub mod check;
 pub mod check_config;
 mod check_tls;
@@ -28,18 +30,22 @@ mod documentation;
 mod engine;
 pub mod explain;
 mod findings;
+mod greeting;
 mod guest;
 pub mod health;
+mod interfaces;
 mod lifecycle;
 mod listeners;
 pub mod new;
 mod open;
 mod output_file;
 pub mod password;
+mod root;
 mod rules;
 mod sandbox;
 pub mod serve;
 mod signals;
+mod slow;
 mod stdout;
 mod terminal;
 pub mod test;

@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow, bail};
 use super::client_buckets;
 use super::engine::{self, Compilation};
 use super::listeners::Listeners;
+use super::root;
 use super::tls;
 use crate::admin::access::Access;
 use crate::cli::Settings;
@@ -46,6 +47,7 @@ pub(super) struct Opened {
 /// Opens all that serving needs.
 pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     service_manager::find().context("cannot reach the service manager")?;
+    root::is_meant(settings)?;
     let workers = settings.worker_count();
     let mut options = settings.file_options();
     // Pages must be as they are, to be appended to.
@@ -85,9 +87,14 @@ pub(super) fn open_root(
     workers: NonZeroUsize,
 ) -> anyhow::Result<Files> {
     let caches = Caches::new(workers, sizes, &in_flight::FILES);
+    let is_port = root.to_str().is_some_and(|root| root.parse::<u16>().is_ok());
     let files = Files::open(root, options, &caches).map_err(|error| {
         let root = root.display();
         match error.kind() {
+            io::ErrorKind::NotFound if is_port => anyhow!(
+                "cannot serve {root}: there is no such directory; to listen on that port write: \
+                 innkeeper --port {root}"
+            ),
             io::ErrorKind::NotFound => anyhow!(
                 "cannot serve {root}: there is no such directory; name the one to serve, as in: \
                  innkeeper path/to/site"

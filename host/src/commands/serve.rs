@@ -1,6 +1,5 @@
 //! `innkeeper [ROOT]`: puts a server together, and runs it until a signal says to stop.
 
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -8,12 +7,15 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context, anyhow};
 use tokio::sync::{Semaphore, watch};
 
+use super::browser::Browser;
 use super::engine::{self, start_spawner};
+use super::greeting::{self, Greeting};
 use super::guest::{GuestSource, name, source};
 use super::lifecycle::{Lifecycle, Stopped};
 use super::open::{Opened, open};
 use super::sandbox;
 use super::signals::Starting;
+use super::slow::Notice;
 use super::tls;
 use crate::admin::status::Subject;
 use crate::admin::{self, Admin, PageEvents, RulesBody};
@@ -49,6 +51,9 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let dev = sources.as_ref().map(|_| Dev::new());
     let opened = open(settings, dev.is_some())?;
     let GuestSource { source, rules, by_name } = source(settings, &opened.files)?;
+    let addresses = opened.server.addresses().to_vec();
+    let greeting = Greeting::prepare(settings, &addresses);
+    let browser = settings.open.then(Browser::prepare).transpose()?;
     let confinement =
         if settings.sandbox.disabled { Confinement::None } else { Confinement::Sandbox };
     // Without another guest there is nothing to compile but the built-in one. A site may get rules
@@ -115,7 +120,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let watching = if is_watched { Watching::On } else { Watching::Off };
     let deployer = Deployer::start(Arc::clone(&engine), Arc::clone(&guest), source, seen, watching);
     let deployer = Arc::new(deployer.context("cannot start the threads that replace guests")?);
-    let listeners: Vec<_> = server.addresses().iter().map(ToString::to_string).collect();
+    let listeners: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     // What keeps the server from starting is an error here: later, in the runtime, the runtimes
     // of workers could not be dropped.
     let running = server.start(&wires)?;
@@ -124,7 +129,10 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         if settings.sandbox.disabled || has_sandbox {
             sandbox::report(sandbox.as_ref());
         }
-        greet(settings, &listeners);
+        greeting.print(settings, &addresses);
+        if let Some((browser, url)) = browser.zip(greeting::for_browser(&addresses)) {
+            browser.open(&url);
+        }
         if let (true, Some(store)) = (settings.tls.self_signed, &certificates) {
             tls::announce_self_signed(store);
         }
@@ -194,18 +202,6 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     }
 }
 
-/// Prints the root and the addresses.
-fn greet(settings: &Settings, listeners: &[String]) {
-    if io::IsTerminal::is_terminal(&io::stderr()) {
-        let (version, root) = (env!("CARGO_PKG_VERSION"), settings.root.display());
-        diagnostics::info("innkeeper", &[("version", &version)]);
-        diagnostics::info("serving", &[("root", &root)]);
-    }
-    for listener in listeners {
-        diagnostics::info("listening on", &[("url", listener)]);
-    }
-}
-
 /// What the status tells of rules.
 fn counted(rules: Arc<RulesSource>) -> Box<dyn Fn() -> Vec<RulesBody> + Send + Sync> {
     let body = |Count { source, redirects, headers, others }| RulesBody {
@@ -224,6 +220,10 @@ fn first_guest(
     is_kept: bool,
 ) -> anyhow::Result<LoadedGuest> {
     let offer = source.read()?;
+    let what = name(source, &offer);
+    let _notice = Notice::unless_soon(move || {
+        tracing::info!(path = what, "guest is compiled and validated, which may take a minute");
+    });
     let mut validated = validate(engine, &offer)
         .map_err(|error| anyhow!("{} is rejected: {error}", name(source, &offer)))?;
     if let Some(file) = source.name().filter(|_| offer.origin != Origin::BuiltIn) {

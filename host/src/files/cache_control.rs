@@ -5,6 +5,7 @@ use std::fmt;
 
 use glob::{MatchOptions, Pattern, PatternError};
 
+use super::cache_directives::{self, NoDirective, is_directive};
 use super::media_type::MediaType;
 
 /// Web pages are revalidated before each use: they name the other files of a site, and must not
@@ -56,8 +57,12 @@ pub enum RuleError {
     NoValue,
     /// Its value is empty or not printable ASCII.
     Value,
+    /// Its value says something that caches do not understand.
+    NoDirective(NoDirective),
     /// Its pattern is empty.
     NoPattern,
+    /// It is a value without a pattern.
+    ValueAlone(String),
     /// Its pattern is malformed.
     Pattern(PatternError),
 }
@@ -69,6 +74,10 @@ impl fmt::Display for RuleError {
                 f.write_str("there is no `=`; write PATTERN=VALUE, as in '*.css=max-age=3600'")
             }
             RuleError::Value => f.write_str("the value is empty or not printable ASCII"),
+            RuleError::NoDirective(error) => error.fmt(f),
+            RuleError::ValueAlone(value) => {
+                write!(f, "there is no pattern; for all files write '*={value}'")
+            }
             RuleError::NoPattern => f.write_str("the pattern is empty; '*' is for all files"),
             RuleError::Pattern(error) => write!(f, "the pattern is malformed: {error}"),
         }
@@ -83,6 +92,10 @@ impl Rule {
     /// A pattern with a `/` is for the path below the root, any other for the file's
     /// name, wherever it is. `*` stands for anything but `/`, `**` for any folders.
     pub fn parse(text: &str) -> Result<Rule, RuleError> {
+        let first = text.split(['=', ',']).next().unwrap_or_default();
+        if is_directive(first.trim()) && cache_directives::check(text).is_ok() {
+            return Err(RuleError::ValueAlone(text.to_owned()));
+        }
         let (pattern, value) = text.split_once('=').ok_or(RuleError::NoValue)?;
         if value.is_empty() || !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return Err(RuleError::Value);
@@ -90,6 +103,7 @@ impl Rule {
         if pattern.is_empty() {
             return Err(RuleError::NoPattern);
         }
+        cache_directives::check(value).map_err(RuleError::NoDirective)?;
         let is_for_paths = pattern.contains('/');
         let pattern = Pattern::new(pattern.trim_start_matches('/')).map_err(RuleError::Pattern)?;
         Ok(Rule { pattern, is_for_paths, value: value.to_owned() })
@@ -178,7 +192,12 @@ mod tests {
             ("*.css", "no `=`"),
             ("*.css=", "empty"),
             ("*.css=a\r\nb", "printable"),
-            ("[=a", "malformed"),
+            ("[=no-store", "malformed"),
+            ("=no-store", "'*' is for all files"),
+            ("*=3600", "write max-age=3600"),
+            ("max-age=3600", "write '*=max-age=3600'"),
+            ("public, max-age=60", "write '*=public, max-age=60'"),
+            ("no-store", "write '*=no-store'"),
         ] {
             let error = Rule::parse(text).expect_err("no rule").to_string();
             assert!(error.contains(part), "{text:?}: {error}");

@@ -27,7 +27,7 @@ use super::validators::Validators;
 use crate::in_flight::SharedBytes;
 
 /// Names of a directory's index page, in the order in which they are tried.
-pub(super) const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
+pub const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
 
 /// The files beneath one root directory.
 pub struct Files {

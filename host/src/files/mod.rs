@@ -11,7 +11,7 @@
 //! - `siblings`: ready-made forms of a file beside it; `compressed`: files compressed on the fly;
 //!   [`encodings`]: which form a client prefers.
 //! - `media_type`: the type of a file's content, by its name; `own_types`: the operator's; [`cache_control`]: how long
-//!   clients may use it without revalidation.
+//!   clients may use it without revalidation; `cache_directives`: what caches understand of that.
 //! - [`validators`]: of a version of a file; `dates`: which version had a date first;
 //!   [`conditions`]: whether the client has this version already; [`ranges`]: which bytes it
 //!   wants.
@@ -27,6 +27,7 @@
 #[doc(hidden)]
 pub mod beneath;
 pub mod cache_control;
+mod cache_directives;
 mod caches;
 mod compressed;
 pub mod conditions;
@@ -63,7 +64,7 @@ pub use compressed::{COMPRESSION_BYTES, COMPRESSIONS};
 pub use content::Content;
 pub use found::{FoundFile, Lookup, PassedOver, Recency, SystemError};
 pub use kept_fields::{KEPT_FIELDS_BYTES, KeptFields};
-pub use lookup::Files;
+pub use lookup::{Files, INDEX_NAMES};
 pub use media_type::MediaType;
 pub use open_file_cache::OPEN_FILES;
 pub use options::{Links, Options, Resolver};

@@ -7,6 +7,8 @@
 pub mod connection;
 mod worker;
 
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,8 +90,13 @@ impl Server {
         let mut bound = Vec::new();
         let mut listeners: Vec<Vec<_>> = (0..workers.get()).map(|_| Vec::new()).collect();
         for &Address { scheme, socket: address } in addresses {
-            let sockets =
-                bind_for_all(address, workers).map_err(|error| explain(address, error))?;
+            let sockets = match bind_for_all(address, workers) {
+                Err(error) if lacks_ipv6(address, &error, addresses) => {
+                    tracing::warn!(%address, "machine has no IPv6, only IPv4 is listened on");
+                    continue;
+                }
+                sockets => sockets.map_err(|error| explain(address, error))?,
+            };
             bound.push(Address { scheme, socket: local_address(&sockets[0])? });
             for (listeners, socket) in listeners.iter_mut().zip(sockets) {
                 listeners.push((scheme, socket));
@@ -223,6 +230,20 @@ impl Places {
         // An error would mean that the semaphore was closed, which never happens.
         let _all = self.free.acquire_many(all).await;
     }
+}
+
+/// Whether all addresses of IPv6 cannot be listened on, as the machine has none, and those of IPv4
+/// are there instead.
+fn lacks_ipv6(address: SocketAddr, error: &io::Error, all: &[Address]) -> bool {
+    use rustix::io::Errno;
+    let is_ipv4 = |other: &Address| {
+        other.socket.is_ipv4()
+            && (other.socket.ip(), other.socket.port())
+                == (Ipv4Addr::UNSPECIFIED.into(), address.port())
+    };
+    let is_lacking =
+        matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL));
+    address.is_ipv6() && address.ip().is_unspecified() && is_lacking && all.iter().any(is_ipv4)
 }
 
 /// How many of these connections the descriptors of this process allow, after asking for

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use clap::Args;
 use clap::builder::ArgPredicate;
 
+use super::root::RootChoice;
 use super::values::{MAX_WORKERS, address, workers};
 use crate::clients::{Allowance, Clients, Proxies};
 use crate::files::Options;
@@ -40,25 +41,58 @@ use crate::transport::Address;
 /// The port of the notes that the project began with, for this machine alone.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7890);
 
+/// `[::]` is all addresses of both versions of IP, as users expect: it is followed by `0.0.0.0`
+/// with the same port, unless an address of IPv4 has that port. Of port 0 each would be another.
+fn with_both_versions(named: &[Address]) -> Vec<Address> {
+    let has_ipv4 = |port| named.iter().any(|a| a.socket.is_ipv4() && a.socket.port() == port);
+    let also = |address: &Address| {
+        let port = address.socket.port();
+        let is_all = address.socket.is_ipv6() && address.socket.ip().is_unspecified();
+        let socket = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        (is_all && port != 0 && !has_ipv4(port)).then_some(Address { socket, ..*address })
+    };
+    let mut all = Vec::new();
+    for address in named {
+        let is_new = !all.contains(address);
+        all.push(*address);
+        all.extend(also(address).filter(|_| is_new));
+    }
+    all
+}
+
 /// All settings of a server.
 #[derive(Debug, Args)]
 pub struct Settings {
-    /// The directory to serve
-    #[arg(default_value = "html")]
+    /// The directory to serve [default: html, or else the current directory]
+    ///
+    /// Without one, / and your home directory are not served.
+    #[arg(default_value = "html", hide_default_value = true)]
     pub root: PathBuf,
+
+    /// How it was chosen.
+    #[arg(skip)]
+    pub root_choice: RootChoice,
+
+    /// The port of the default address, on this machine alone
+    ///
+    /// For other addresses write the port in --listen.
+    #[arg(short, long, value_name = "PORT")]
+    pub port: Option<u16>,
 
     /// An address to listen on
     ///
-    /// May be given several times. Port 0 means any free port. IPv6 addresses stand in brackets:
-    /// `[::1]:7890`. With --listen-tls alone the server has no such address; with a certificate,
-    /// and neither of both, the default address speaks TLS. Sockets that systemd passes are used
-    /// instead.
+    /// `8080` is port 8080 of this machine alone, `:8080` of all addresses, of both versions of
+    /// IP, as is `[::]:8080`. May be given several times. Port 0 means any free port. IPv6
+    /// addresses stand in brackets: `[::1]:7890`. With --listen-tls alone the server has no such
+    /// address; with a certificate, and neither of both, the default address speaks TLS. Sockets
+    /// that systemd passes are used instead.
     #[arg(
         long,
         value_name = "ADDR:PORT",
         default_values_t = [DEFAULT_ADDRESS],
         default_value_ifs = [
-            ("listen_tls", ArgPredicate::IsPresent, None::<&str>),
+            ("port", ArgPredicate::IsPresent, None::<&str>),
+            ("listen_tls", ArgPredicate::IsPresent, None),
             ("tls_certificate", ArgPredicate::IsPresent, None),
             ("self_signed", ArgPredicate::Equals("true".into()), None),
         ],
@@ -77,6 +111,10 @@ pub struct Settings {
     /// Number of worker threads [default: one per core]
     #[arg(long, value_name = "COUNT", value_parser = workers)]
     pub workers: Option<NonZeroUsize>,
+
+    /// Show the site in a browser once it is served
+    #[arg(long)]
+    pub open: bool,
 
     /// Read settings from this TOML file
     ///
@@ -160,10 +198,14 @@ impl Settings {
     pub fn listen(&self) -> Vec<Address> {
         let over = |scheme| move |&socket| Address { scheme, socket };
         if self.listen.is_empty() && self.listen_tls.is_empty() {
-            return vec![over(Scheme::Https)(&DEFAULT_ADDRESS)];
+            let mut address = DEFAULT_ADDRESS;
+            address.set_port(self.port.unwrap_or(address.port()));
+            let scheme = if self.tls.has_certificate() { Scheme::Https } else { Scheme::Http };
+            return vec![over(scheme)(&address)];
         }
         let plain = self.listen.iter().map(over(Scheme::Http));
-        plain.chain(self.listen_tls.iter().map(over(Scheme::Https))).collect()
+        let named: Vec<_> = plain.chain(self.listen_tls.iter().map(over(Scheme::Https))).collect();
+        with_both_versions(&named)
     }
 
     /// How HTTP/2 is spoken.
