@@ -20,14 +20,14 @@ use crate::running::{PROGRAM, Program, TOKEN, serving, until};
 use crate::wat_guest::{decides_nonsense, module, replying, replying_at_length};
 
 /// A running server with an administration at an address.
-struct Place {
-    program: Program,
+pub struct Place {
+    pub program: Program,
     admin: SocketAddr,
     _folder: TempDir,
 }
 
 impl Place {
-    fn new(arguments: &[&str]) -> Place {
+    pub fn new(arguments: &[&str]) -> Place {
         let folder = site();
         let token = folder.path().join("token");
         fs::write(&token, TOKEN).unwrap();
@@ -38,7 +38,7 @@ impl Place {
         Place { program, admin, _folder: folder }
     }
 
-    fn ask(&self, line: &str, fields: &str, body: &[u8]) -> Reply {
+    pub fn ask(&self, line: &str, fields: &str, body: &[u8]) -> Reply {
         ask(
             &mut Client::connect(self.admin),
             line,
@@ -47,11 +47,11 @@ impl Place {
         )
     }
 
-    fn get(&self, path: &str) -> Reply {
+    pub fn get(&self, path: &str) -> Reply {
         self.ask(&format!("GET {path}"), "", b"")
     }
 
-    fn change(&self, line: &str, body: &[u8]) -> Reply {
+    pub fn change(&self, line: &str, body: &[u8]) -> Reply {
         self.ask(line, &format!("Authorization: Bearer {TOKEN}\r\n"), body)
     }
 }
@@ -63,11 +63,11 @@ fn ask(client: &mut Client, line: &str, fields: &str, body: &[u8]) -> Reply {
 }
 
 /// The code of an error.
-fn code_of(reply: &Reply) -> String {
+pub fn code_of(reply: &Reply) -> String {
     json(reply)["error"]["code"].as_str().unwrap().to_owned()
 }
 
-fn json(reply: &Reply) -> Value {
+pub fn json(reply: &Reply) -> Value {
     serde_json::from_str(reply.text()).unwrap()
 }
 
@@ -112,7 +112,7 @@ fn status_and_metrics_are_those_of_the_server() {
 }
 
 /// The keys of an object and of what is in it, in the order of the alphabet: `a`, `a.b`, `c[].d`.
-fn keys(value: &Value) -> Vec<String> {
+pub fn keys(value: &Value) -> Vec<String> {
     match value {
         Value::Object(members) => members
             .iter()
@@ -150,12 +150,14 @@ fn json_has_these_keys() {
         "accepted",
         "active",
         "cases",
+        "changes",
         "check_ms",
         "compared",
         "compile_ms",
         "data_digest",
         "decisions",
         "differences",
+        "differing",
         "digest",
         "error",
         "form",
@@ -190,10 +192,28 @@ fn json_has_these_keys() {
         "cases[].passed",
         "cases[].request",
     ];
-    const DIFFERENCE: [&str; 3] =
-        ["differences[].candidate", "differences[].current", "differences[].request"];
+    const RESPONSE: [&str; 6] = ["content", "failure", "fields", "file", "location", "status"];
+    let responses = ["current", "candidate"].iter().flat_map(|which| {
+        let whole = format!("changes[].examples[].{which}");
+        let parts = RESPONSE.map(|part| format!("{whole}.{part}"));
+        std::iter::once(whole).chain(parts)
+    });
+    let responses: Vec<_> = responses.collect();
+    const DIFFERENCE: [&str; 9] = [
+        "changes[].candidate",
+        "changes[].current",
+        "changes[].examples",
+        "changes[].examples[].request",
+        "changes[].fields",
+        "changes[].kind",
+        "differences[].candidate",
+        "differences[].current",
+        "differences[].request",
+    ];
     let rejected = place.change("POST /check", &replying("x"));
-    let more = [&FAILED_CASE[..], &DIFFERENCE, &["error.code", "error.message"]].concat();
+    let mut more = [&FAILED_CASE[..], &DIFFERENCE, &["error.code", "error.message"]].concat();
+    more.push("changes[].requests");
+    more.extend(responses.iter().map(String::as_str));
     assert_eq!(sorted(&rejected), with(&more));
     assert_eq!(json(&rejected)["form"], "module");
     let accepted = place.change("PUT /guest", DEFAULT_GUEST);

@@ -66,6 +66,7 @@ mod skip;
 mod wat_guest;
 
 mod admin;
+mod admin_requests;
 mod architecture;
 mod cases;
 mod certificates;

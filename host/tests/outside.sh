@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Holds the server against clients that we did not write: curl, wget, aria2c, git
 # over plain HTTP, pip, apt, zsync, casync, ostree and Chromium, and behind nginx; and over TLS and
-# HTTP/2 (outside/tls.sh) many of these again, nghttp, h2load, httpx, Node, Firefox, and scanners of
+# HTTP/2 (outside/tls.sh) many of these again, the administration (outside/admin.sh), nghttp, h2load, httpx, Node, Firefox, and scanners of
 # TLS. Those that are not installed are left out, and said to be; with INNKEEPER_TEST_STRICT=1 that
 # is a failure, unless INNKEEPER_TEST_LACKS names them. Run it on a built binary, and where there is
 # room for a few hundred MiB; with names of checks, for these alone:
@@ -297,6 +297,9 @@ check zsync-delta "fetches what changed, by ranges"
 check casync-extract "from a static chunk store"
 check ostree-pull "from a static repository"
 check chromium-seek "seeks in a sound file, by ranges"
+
+. "$repository/host/tests/outside/admin.sh"
+check chromium-admin "the page of the administration: load, a rejected guest, a deployment, a roll back"
 
 echo "with rules:"
 . "$repository/host/tests/outside/rules.sh"

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::certificates::TlsBody;
+use super::changes::ChangeBody;
 use crate::clock;
 use crate::guest::LoadedGuest;
 use crate::guest::decision::Kind;
@@ -61,6 +62,8 @@ pub(super) struct ReportBody {
     cases: Vec<CaseOutcome>,
     skipped_cases: usize,
     compared: usize,
+    differing: usize,
+    changes: Vec<ChangeBody>,
     differences: Vec<DifferenceBody>,
 }
 
@@ -71,8 +74,9 @@ struct DifferenceBody {
     candidate: String,
 }
 
-impl From<ValidationReport> for ReportBody {
-    fn from(report: ValidationReport) -> ReportBody {
+impl ReportBody {
+    /// Of a report, with what its differences mean for clients.
+    pub(super) fn new(report: ValidationReport, changes: Vec<ChangeBody>) -> ReportBody {
         let (identity, accepted) = (report.identity, report.is_accepted());
         let error = report
             .error
@@ -97,6 +101,8 @@ impl From<ValidationReport> for ReportBody {
             cases: Vec::new(),
             skipped_cases: 0,
             compared: 0,
+            differing: 0,
+            changes,
             differences: Vec::new(),
         };
         if let Some(details) = report.details {
@@ -114,6 +120,7 @@ impl From<ValidationReport> for ReportBody {
             body.cases = details.cases;
             body.skipped_cases = details.skipped_cases;
             body.compared = details.comparison.compared;
+            body.differing = details.comparison.differing;
             let differences = details.comparison.differences.into_iter();
             body.differences = differences.map(DifferenceBody::from).collect();
         }
@@ -296,6 +303,6 @@ pub(super) struct LimitsBody {
 }
 
 /// In hundredths.
-fn milliseconds(time: Duration) -> f64 {
+pub(super) fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e5).round() / 1e2
 }

@@ -8,6 +8,7 @@ use hyper::body::{Body, Incoming};
 use hyper::{Request, StatusCode};
 
 use super::api::{ReportBody, RollbackBody};
+use super::changes;
 use super::context::Admin;
 use super::response::{Response, error, json};
 use crate::guest::release::deploy::{Purpose, Uploaded};
@@ -53,7 +54,8 @@ pub(super) async fn upload(
                 Purpose::Deploy if !report.is_accepted() => StatusCode::UNPROCESSABLE_ENTITY,
                 _ => StatusCode::OK,
             };
-            json(status, &ReportBody::from(report))
+            let changes = changes::of(&admin.subject.service, &report).await;
+            json(status, &ReportBody::new(report, changes))
         }
         Err(problem) => error(StatusCode::SERVICE_UNAVAILABLE, problem.code(), problem.to_string()),
     }

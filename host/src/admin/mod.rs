@@ -7,13 +7,16 @@
 //! - `server`: its connections; `slots`: how many at a time;
 //!   `patience`: how long a client may take nothing.
 //! - `routes`: the paths; [`access`]: what a client may do.
-//! - `guest`: requests that check or replace the guest; [`status`] and `metrics`: the state of
-//!   the server; `certificates`: what they tell of those.
+//! - `guest`: requests that check or replace the guest; `changes`: what another one would change
+//!   for clients.
+//! - [`status`] and `metrics`: the state of the server; `certificates`: what they tell of those;
+//!   `traffic`: what was asked lately.
 //! - `response`: responses; `api`: their JSON.
 
 pub mod access;
 mod api;
 mod certificates;
+mod changes;
 pub mod context;
 mod guest;
 mod metrics;
@@ -23,6 +26,7 @@ mod routes;
 mod server;
 mod slots;
 pub mod status;
+mod traffic;
 
 pub use api::RulesBody;
 pub use context::{Admin, PageEvents};

@@ -16,7 +16,7 @@ use crate::guest::release::deploy::{Purpose, Uploaded};
 /// How long the response to a wrong token takes: guessing it takes a while longer then.
 const PENALTY: Duration = Duration::from_millis(500);
 
-const PATHS: &str = "/, /healthz, /readyz, /metrics, /status, PUT /guest, PUT /guest/data, POST \
+const PATHS: &str = "/, /healthz, /readyz, /metrics, /status, /traffic, /requests, PUT /guest, PUT /guest/data, POST \
     /check, POST /check/data and POST /rollback";
 
 /// Responds to a request. hyper leaves out the body of a response to HEAD, and keeps its length.
@@ -31,9 +31,8 @@ pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Respon
         return response;
     }
     let allowed = match path.as_str() {
-        "/" | "/style.css" | "/script.js" | "/healthz" | "/readyz" | "/metrics" | "/status" => {
-            Method::GET
-        }
+        "/" | "/style.css" | "/script.js" | "/healthz" | "/readyz" | "/metrics" | "/status"
+        | "/traffic" | "/requests" => Method::GET,
         "/guest" | "/guest/data" => Method::PUT,
         "/check" | "/check/data" | "/rollback" => Method::POST,
         _ => {
@@ -54,7 +53,8 @@ pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Respon
     if !is_probe && let Err(refusal) = is_own(request.headers()) {
         return refuse(refusal).await;
     }
-    if allowed != Method::GET
+    // What was asked for is as secret as what can be changed.
+    if (allowed != Method::GET || path == "/requests")
         && let Err(refusal) = admin.access.may_change(request.headers())
     {
         return refuse(refusal).await;
@@ -71,6 +71,8 @@ pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Respon
             admin.subject.metrics(),
         ),
         "/status" => json(StatusCode::OK, &admin.subject.status()),
+        "/traffic" => json(StatusCode::OK, &admin.subject.traffic()),
+        "/requests" => json(StatusCode::OK, &admin.subject.requests()),
         "/guest" => upload(admin, request, Uploaded::Guest, Purpose::Deploy).await,
         "/guest/data" => upload(admin, request, Uploaded::Data, Purpose::Deploy).await,
         "/check" => upload(admin, request, Uploaded::Guest, Purpose::Check).await,

@@ -123,7 +123,7 @@ impl<'a> Key<'a> {
         Request { line: line.to_vec(), fields: fields.collect() }
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }
 }
@@ -139,7 +139,8 @@ impl fmt::Display for Key<'_> {
     }
 }
 
-fn weigh(key: &[u8], decision: &Decision) -> u64 {
+/// What a decision takes in memory, with its key.
+pub(super) fn weigh(key: &[u8], decision: &Decision) -> u64 {
     let texts = match decision {
         Decision::Serve { candidates, otherwise, fields } => {
             candidates.iter().map(Candidate::memory_bytes).sum::<usize>()

@@ -6,14 +6,15 @@
 //!
 //! - `worker`: what one worker counts. `counter`: what it counts with.
 //! - `labels`: values of labels.
-//! - [`exposition`]: the text format.
+//! - [`exposition`]: the text format. [`lately`]: what was asked lately, for people.
 
 mod counter;
 pub mod exposition;
 mod labels;
+pub mod lately;
 mod worker;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus::proto::MetricFamily;
 
@@ -22,13 +23,16 @@ use counter::Counter;
 use exposition::histogram;
 pub use exposition::{counter, gauge, write};
 pub use labels::{Decision, FailureKind, Handshake, Protocol};
+use lately::{Lately, Traffic};
 pub use worker::{ActiveRequest, OpenConnection, Sample, WritingConnection};
 use worker::{CLASSES, DECISION_BOUNDS, RESPONSE_BOUNDS, Worker};
 
 /// The metrics of all workers.
 pub struct Metrics {
     started: SystemTime,
+    epoch: Instant,
     workers: Box<[Worker]>,
+    lately: Box<[Lately]>,
 }
 
 /// Open connections, by state.
@@ -45,8 +49,13 @@ pub struct Connections {
 impl Metrics {
     /// For this many workers.
     pub fn new(workers: usize) -> Metrics {
-        let workers = (0..workers.max(1)).map(|_| Worker::default()).collect();
-        Metrics { started: SystemTime::now(), workers }
+        let workers = workers.max(1);
+        Metrics {
+            started: SystemTime::now(),
+            epoch: Instant::now(),
+            workers: (0..workers).map(|_| Worker::default()).collect(),
+            lately: (0..workers).map(|_| Lately::default()).collect(),
+        }
     }
 
     fn worker(&self, number: usize) -> &Worker {
@@ -85,12 +94,25 @@ impl Metrics {
         self.worker(worker).observe(sample);
     }
 
+    /// Notes a response among what was asked lately.
+    pub fn note(&self, worker: usize, response: &lately::Response<'_>) {
+        self.lately[worker % self.lately.len()].note(response, self.epoch);
+    }
+
+    /// What was asked lately.
+    pub fn traffic(&self) -> Traffic {
+        Traffic::of(self.lately.iter(), self.epoch, Instant::now())
+    }
+
     /// Counts what a client took of a response's body, and whether the response was aborted.
-    pub fn delivered(&self, worker: usize, body_bytes: u64, is_aborted: bool) {
-        let worker = self.worker(worker);
+    pub fn delivered(&self, number: usize, body_bytes: u64, is_aborted: bool) {
+        let worker = self.worker(number);
         worker.body_bytes.add(body_bytes);
         if is_aborted {
             worker.aborted.add(1);
+        }
+        if body_bytes > 0 {
+            self.lately[number % self.lately.len()].delivered(body_bytes);
         }
     }
 
@@ -106,6 +128,11 @@ impl Metrics {
     /// The number of responses that were sent.
     pub fn responses(&self) -> u64 {
         self.sum(|worker| &worker.response_time.count)
+    }
+
+    /// Bytes of response bodies that clients took.
+    pub fn body_bytes(&self) -> u64 {
+        self.sum(|worker| &worker.body_bytes)
     }
 
     /// The connections that are open.
@@ -159,7 +186,7 @@ impl Metrics {
             counter(
                 "innkeeper_http_response_body_bytes_total",
                 "Bytes of response bodies that clients took.",
-                [(vec![], self.sum(|worker| &worker.body_bytes))],
+                [(vec![], self.body_bytes())],
             ),
             counter(
                 "innkeeper_http_responses_aborted_total",

@@ -27,16 +27,26 @@ pub struct Explanation {
 pub(super) struct Trace {
     tried: Vec<(Candidate, String)>,
     then: Option<&'static str>,
+    /// The path of the file that was chosen.
+    file: Option<String>,
 }
 
 impl Trace {
     /// Notes what came of a candidate.
     pub(super) fn note(&mut self, candidate: &Candidate, lookup: &Lookup) {
+        if let (None, Lookup::File(_)) = (candidate.location(), lookup) {
+            self.file = Some(candidate.path().to_owned());
+        }
         let came_of_it = match (candidate.location(), lookup) {
             (Some(_), Lookup::File(_)) => "it is there, so the client is redirected".to_owned(),
             _ => describe(lookup),
         };
         self.tried.push((candidate.clone(), came_of_it));
+    }
+
+    /// The path of the file that was chosen, if one was.
+    pub(super) fn into_file(self) -> Option<String> {
+        self.file
     }
 
     /// Notes what became of the request when no candidate was chosen.
@@ -53,7 +63,7 @@ impl Service {
         record.keep_trace();
         let response = self.respond(request, &mut record).await;
         let decision = record.decided()?.decision.clone();
-        let Trace { mut tried, then } = *record.into_trace().unwrap_or_default();
+        let Trace { mut tried, then, .. } = *record.into_trace().unwrap_or_default();
         if let Some((candidate, came_of_it)) = tried.last_mut()
             && candidate.location().is_none()
         {

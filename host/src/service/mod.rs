@@ -13,7 +13,7 @@
 //! - [`https`]: how clients are brought to `https`, and kept there; [`hsts`]: for how long.
 //! - [`admission`]: how much of the server a client may have.
 //! - [`record`]: one request and its response, for log and metrics.
-//! - [`explain`]: the same road, with its reasons.
+//! - [`explain`]: the same road, with its reasons; [`preview`]: without a client.
 
 mod accept;
 pub mod admission;
@@ -27,6 +27,7 @@ mod location;
 mod multipart;
 pub mod page_script;
 mod policy_fields;
+pub mod preview;
 pub mod record;
 pub mod respond;
 mod response;

@@ -1,6 +1,7 @@
 //! The record of one request: who asked, who decided, what was sent. It is the one tap for the
 //! access log and the metrics.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::guest::decision::Kind;
 use crate::guest::{self, Failure};
 use crate::http::{Peer, Request, Scheme, Version};
 use crate::log::{Draft, Entry};
-use crate::metrics::{ActiveRequest, Decision, FailureKind, Protocol, Sample};
+use crate::metrics::{ActiveRequest, Decision, FailureKind, Protocol, Sample, lately};
 
 /// The record of one request while it is served. Where neither log nor metrics want one it does
 /// not even look at the clock. Dropped before it is finished, it leaves no line: the client
@@ -194,6 +195,21 @@ impl<'s, 'r> Record<'s, 'r> {
             let sample =
                 Sample { protocol, status, decision, masked_failure, compute_time, duration };
             metrics.observe(self.peer.worker, &sample);
+            let failure = decided.and_then(|decided| {
+                decided.decision.as_ref().err().or(decided.masked_failure.as_ref())
+            });
+            let (method, path) = self.request.map_or(("", ""), method_and_path);
+            let response = lately::Response {
+                at: began + total,
+                duration: total,
+                status,
+                method,
+                path,
+                decision: decision.name(),
+                guest: decided.map(|decided| &decided.by as &dyn Display),
+                failure: failure.map(|failure| failure as &dyn Display),
+            };
+            metrics.note(self.peer.worker, &response);
         }
         let draft = self.service.log.as_ref().map_or_else(Draft::default, |log| {
             let field = |name| self.request.and_then(|request| request.values(name).next());
@@ -276,6 +292,14 @@ fn decision(decided: Option<&guest::Decided>) -> Decision {
         },
         Err(failure) => Decision::Failed(failure_kind(failure)),
     }
+}
+
+/// The method, and the path without its query: those who read what was asked lately need no
+/// token, and queries hold secrets.
+fn method_and_path<'a>(request: &Request<'a>) -> (&'a str, &'a str) {
+    let method = request.line.split(|&byte| byte == b' ').next().unwrap_or_default();
+    let path = request.target.find('?').map_or(request.target, |end| &request.target[..end]);
+    (std::str::from_utf8(method).unwrap_or_default(), path)
 }
 
 fn protocol(version: Version) -> Protocol {

@@ -63,7 +63,7 @@ impl Service {
     }
 
     /// Carries out a decision.
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &self,
         decision: &Decision,
         request: &Request<'_>,

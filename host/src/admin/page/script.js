@@ -6,22 +6,25 @@
 const EVERY_MS = 1000;
 // A status takes a millisecond. A request that takes this long is aborted and sent again.
 const PATIENCE_MS = 5000;
-// What the curve shows: long enough to see what a deployment did.
-const SPAN_MS = 120000;
-// A report has at most this many.
-const DIFFERENCES = 100;
+// Requests are asked for less often than figures: people read them.
+const REQUESTS_EVERY_MS = 5000;
+// Requests whose responses change that are deployed without a question, of a hundred.
+const FEW_PERCENT = 10;
+const CLASSES = ["2xx", "3xx", "4xx", "5xx"];
 
 let status = null; // The last one that was received,
 let received = null; // and when.
-let sample = null; // The count that the next rate starts from.
-let rates = [];
+let lookedAt = -Infinity; // When requests were asked for.
 let candidate = null; // The guest or data that was checked, with its bytes and its report.
 let isBusy = false;
+// What was told of a guest that became active: the paragraph, and the guest.
+const spoken = new Map();
 let askNow = () => {};
 
 const at = (id) => document.getElementById(id);
 const short = (digest) => digest.slice(0, 12);
 const { format: figure } = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const { format: count } = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 const { format: time } = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium" });
 
 function make(tag, className, ...content) {
@@ -50,6 +53,16 @@ function tell(id, text, mood = "") {
   fill(id, text);
   at(id).classList.toggle("good", mood === "good");
   at(id).classList.toggle("bad", mood === "bad");
+}
+
+const milliseconds = (ms) => (
+  ms === null ? "–" : ms < 1 ? `${figure(Math.round(1000 * ms))}\u00a0µs` : `${count(ms)}\u00a0ms`
+);
+
+function bytes(size) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = size < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(size) / 10));
+  return `${figure(size / 1024 ** power)}\u00a0${units[power]}`;
 }
 
 // The two largest units: "3 h 4 min".
@@ -86,22 +99,22 @@ function show() {
   fill("sandbox", files === "off" && calls === "off" ? "off" : enforced);
   at("before").hidden = previous === null;
   fill("previous", previous, (digest) => (digest === null ? "" : digestCode(digest)));
+  showRules(status.rules ?? []);
   fill("requests", figure(status.requests));
   fill("connections", figure(connections.idle + connections.active));
   fill("connections-by-state", counts(connections));
   const { decision_cache_hits: hits, decision_cache_misses: misses } = guest;
-  fill("cache-hits", figure(hits));
-  fill("cache-misses", figure(misses));
-  fill("cache-share", `${figure((100 * hits) / (hits + misses || 1))} % of this guest's decisions`);
+  fill("cache-share", hits + misses > 0 ? `${figure((100 * hits) / (hits + misses))} %` : "–");
+  fill("cache-counts", `${count(hits)} of ${count(hits + misses)} of this guest`);
   const failures = Object.values(guest.failures).reduce((sum, count) => sum + count);
   tell("failures", figure(failures), failures > 0 ? "bad" : "");
   fill("failures-by-kind", counts(guest.failures));
   const lost = status.access_log_lost_lines;
-  tell("lost", figure(lost), lost > 0 ? "bad" : "");
+  at("lost-box").hidden = lost === 0;
+  tell("lost", figure(lost), "bad");
   fill("history", history, (events) => (
     events.length > 0 ? events.map(deployment) : make("li", "soft", "None since the start.")
   ));
-  showRate(status);
   refresh();
 }
 
@@ -117,32 +130,102 @@ function showGuest(whose, { digest, guest_digest: under, data_digest: data, form
   fill(`${whose}interests`, interests, codes(form ? "the request line alone" : "unknown"));
 }
 
+const moment = (at) => Object.assign(make("time", "soft", time(new Date(at))), { dateTime: at, title: at });
+
 function deployment({ at, outcome, digest, message }) {
-  const when = Object.assign(make("time", "soft", time(new Date(at))), { dateTime: at, title: at });
+  const when = moment(at);
   const mark = make("span", `mark ${outcome === "deployed" ? "good" : "bad"}`, outcome);
   const guest = digest === null ? [] : [digestCode(digest), " "];
   return make("li", "", when, mark, make("span", "message", ...guest, message));
 }
 
-function showRate({ requests, started }) {
-  const now = performance.now();
-  // A server that was restarted counts from 0.
-  if (sample?.started !== started) [sample, rates] = [null, []];
-  // After a deployment the status is read early: the interval is too short to divide by.
-  if (sample && now - sample.now < EVERY_MS / 2) return;
-  if (sample) rates.push({ now, rate: (1000 * (requests - sample.requests)) / (now - sample.now) });
-  sample = { now, requests, started };
-  rates = rates.filter((one) => now - one.now < SPAN_MS);
-  const most = Math.max(0, ...rates.map((one) => one.rate));
-  // By the time of each: a tab in the background asks less often.
-  const points = rates.map((one) => {
-    const x = 240 * (1 - (now - one.now) / SPAN_MS);
-    return `${x.toFixed(1)},${(46 - (44 * one.rate) / (most || 1)).toFixed(1)}`;
-  });
-  at("curve").setAttribute("points", points.join(" "));
-  fill("rate", rates.length > 0 ? figure(Math.round(rates.at(-1).rate)) : "–");
-  fill("most", `at most ${figure(Math.round(most))} in two minutes`);
+// How many rules each source has.
+function showRules(sources) {
+  at("rules-box").hidden = sources.length === 0;
+  fill("rules", sources, (all) => all.map(({ source, redirects, headers, others }) => (
+    make("div", "", code(source), ` ${counts({ redirects, headers, others })}`)
+  )));
 }
+
+// ---- The traffic ----
+
+function showTraffic({ last_minute: minute, timeline }) {
+  const { requests_per_second: rate, seconds, statuses } = minute;
+  fill("rate", figure(rate));
+  const shares = Object.entries(statuses).filter(([, requests]) => requests > 0);
+  fill("rate-of", shares.length > 0 ? shares.map(([name, requests]) => (
+    `${name}\u00a0${figure((100 * requests) / minute.requests)}\u00a0%`
+  )).join(", ") : "none in the last minute");
+  fill("p50", milliseconds(minute.p50_ms));
+  fill("p99", milliseconds(minute.p99_ms));
+  fill("bytes", bytes(minute.body_bytes / (seconds || 1)));
+  showCurves(timeline);
+}
+
+// Areas, one upon another, so that the upper edge is all requests.
+function showCurves({ seconds, statuses }) {
+  const below = new Array(seconds).fill(0);
+  const edges = CLASSES.map((name) => statuses[name].map((requests, index) => (below[index] += requests)));
+  const most = Math.max(0, ...below);
+  const top = roundUp(most);
+  const x = (index) => (240 - 2 * (seconds - 1 - index)).toFixed(1);
+  const y = (requests) => (100 - (100 * requests) / top).toFixed(2);
+  const line = (edge) => edge.map((requests, index) => `${x(index)},${y(requests)}`);
+  fill("curves", edges, () => edges.map((edge, number) => {
+    const area = document.createElementNS("http://www.w3.org/2000/svg", "polygon");
+    const floor = number > 0 ? edges[number - 1] : edge.map(() => 0);
+    area.setAttribute("points", [...line(edge), ...line(floor).reverse()].join(" "));
+    area.setAttribute("class", `c${CLASSES[number]}`);
+    return area;
+  }));
+  fill("scale", [top, top / 2, 0], (ticks) => ticks.map((tick) => make("li", "", count(tick))));
+  fill("legend", CLASSES, (names) => names.map((name) => make("span", `key k${name}`, name)));
+  const errors = statuses["5xx"].reduce((sum, one) => sum + one, 0);
+  const said = `At most ${figure(most)} in a second; ${errors > 0 ? figure(errors) : "no"} responses with 5xx.`;
+  fill("summary", most > 0 ? said : "No requests in two minutes.");
+}
+
+// A small number times a power of ten, and not below 2, so that the half is whole.
+function roundUp(value) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(value, 2)));
+  return Math.max(2, [1, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= value));
+}
+
+function showRequests({ seconds, paths, not_found: notFound, failures }) {
+  fill("asked-of", `Counted at least, in the last ${duration(seconds)}; of the failed ones, the latest.`);
+  const list = (id, all) => fill(id, all, () => (
+    all.length > 0 ? all.map(({ path, requests }) => (
+      make("li", "", make("span", "number", figure(requests)), code(path))
+    )) : make("li", "soft", "None.")
+  ));
+  list("paths", paths);
+  list("not-found", notFound);
+  fill("failed", failures, () => (failures.length > 0 ? failures.map(failure) : make("li", "soft", "None.")));
+}
+
+function failure({ at: when, request, status: code_, guest, cause, decision }) {
+  const by = guest === null ? [] : [digestCode(guest), " "];
+  const why = cause ?? (decision === "host" ? "the host's response" : `after the decision: ${decision}`);
+  return make("li", "", moment(when), make("span", `mark ${code_ >= 500 ? "bad" : ""}`, code_),
+    make("span", "message", code(request || "no request"), " ", ...by, why));
+}
+
+// Paths are as secret as what can be changed: they need the token where there is one.
+async function look() {
+  const token = sessionStorage.getItem("token");
+  const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
+  const response = await fetch("/requests", { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (response.status === 401) sessionStorage.removeItem("token");
+  at("asked").hidden = !response.ok;
+  at("locked").hidden = response.ok;
+  at("unlock").hidden = response.status !== 401;
+  if (response.ok) return showRequests(await response.json());
+  const why = response.status === 401 ? "Paths and failures need the token." :
+    "Paths and failures are shown where the server has --admin-token-file, or over its Unix socket.";
+  fill("locked-why", why);
+}
+
+const isLocked = () => !at("locked").hidden && sessionStorage.getItem("token") === null;
 
 async function poll() {
   let problem = "The server does not respond.";
@@ -152,6 +235,13 @@ async function poll() {
     const text = await response.text();
     if (response.ok) [status, received, problem] = [JSON.parse(text), new Date(), ""];
     else problem = `The server responds: ${text}`;
+    if (response.ok) showTraffic(await (await fetch("/traffic", { cache: "no-store", signal })).json());
+    const isDue = performance.now() - lookedAt >= REQUESTS_EVERY_MS;
+    // Without a token each attempt would cost a penalty.
+    if (response.ok && isDue && !isLocked()) {
+      lookedAt = performance.now();
+      await look();
+    }
   } catch {
     // The messages of browsers differ, and say no more than this.
   }
@@ -180,6 +270,16 @@ function converse(dialog) {
   });
 }
 
+// Asks for the token, and keeps it until the tab is closed.
+async function askForToken(message) {
+  fill("token-message", message);
+  at("token").value = "";
+  const isGiven = await converse(at("token-dialog"));
+  if (isGiven) sessionStorage.setItem("token", at("token").value);
+  at("token").value = "";
+  return isGiven;
+}
+
 // Returns the JSON of a response. Throws the message of an error without a report.
 async function send(method, path, body) {
   const token = sessionStorage.getItem("token");
@@ -189,11 +289,9 @@ async function send(method, path, body) {
   });
   if (response.status === 401) {
     sessionStorage.removeItem("token");
-    fill("token-message", token === null ? "Changes need the token." : "That was not the token.");
-    at("token").value = "";
-    if (!(await converse(at("token-dialog")))) throw new Error("Nothing was changed: no token.");
-    sessionStorage.setItem("token", at("token").value);
-    at("token").value = "";
+    const message = token === null ? "Changes need the token." : "That was not the token.";
+    if (!(await askForToken(message))) throw new Error("Nothing was changed: no token.");
+    lookedAt = -Infinity;
     return send(method, path, body);
   }
   const json = await response.json().catch(() => null);
@@ -227,11 +325,43 @@ function refresh() {
   at("file").disabled = at("roll-back").disabled = isBusy;
   at("put").disabled = isBusy || isActive || !candidate?.report.accepted;
   at("zone").classList.toggle("busy", isBusy);
+  // What was said of a guest holds while it is active.
+  for (const [id, digest] of spoken) {
+    if (digest === status?.guest.digest) continue;
+    tell(id, "");
+    spoken.delete(id);
+  }
   if (candidate === null) return;
+  const wasActive = candidate.report.active && !isActive;
   const verdict = isActive ? "active" : candidate.report.accepted ? "accepted" : "rejected";
   tell("verdict", verdict, verdict === "rejected" ? "bad" : "good");
   const isOld = !isActive && candidate.beside !== status?.guest.digest;
-  fill("outdated", isOld ? "Another guest is active since this check: check again to compare." : "");
+  fill("outdated", wasActive ? "It was active, and was rolled back or replaced." :
+    isOld ? "Another guest is active since this check: check again to compare." : "");
+}
+
+// Says that a guest is active, until another one is.
+async function announce(id, digest, text) {
+  await poll();
+  tell(id, text, "good");
+  spoken.set(id, digest);
+}
+
+// Whether clients get an error that they do not get now, or a worse one.
+function harms({ kind, current, candidate: to }) {
+  const [before, after] = [current, to].map((status) => Math.floor(Number(status) / 100));
+  return kind === "failure" || (kind === "status" && after >= 4 && after > before);
+}
+
+// Why a person may not want to deploy it.
+function worries({ changes, differing, compared }) {
+  const sum = (some) => some.reduce((all, { requests }) => all + requests, 0);
+  const visible = sum(changes.filter(({ kind }) => kind !== "nothing"));
+  const broken = sum(changes.filter(harms));
+  const of = `of ${figure(compared)} distinct recent requests`;
+  if (broken > 0) return `${figure(broken)} ${of} would get an error, or a worse one than now.`;
+  const many = Math.max(visible, differing - sum(changes));
+  return 100 * many > FEW_PERCENT * compared ? `${figure(many)} ${of} would get another response.` : "";
 }
 
 const check = (files) => alone("outcome", async () => {
@@ -254,14 +384,20 @@ const check = (files) => alone("outcome", async () => {
 });
 
 const deploy = () => alone("put-outcome", async () => {
-  const { name, path, bytes } = candidate;
+  const { name, path, bytes, report: checked } = candidate;
+  const why = worries(checked);
+  fill("deploy-message", why);
+  if (why !== "" && !(await converse(at("deploy-dialog")))) return;
   const before = status?.guest.digest ?? "";
   tell("outcome", "");
   tell("put-outcome", `${name} is being deployed …`);
   const report = await send("PUT", path, bytes);
   const what = path === "/guest" ? "in" : "with the data in";
   const guest = `The guest ${short(report.digest)} ${what} ${name}`;
-  if (report.active) return tell("put-outcome", `${guest} is active, in place of ${short(before)}.`, "good");
+  if (report.active) {
+    candidate.report = { ...checked, active: true };
+    return announce("put-outcome", report.digest, `${guest} is active, in place of ${short(before)}.`);
+  }
   showReport({ name, path, bytes, beside: before, report });
   tell("put-outcome", `${guest} is rejected now: ${short(before)} stays active.`, "bad");
 });
@@ -275,7 +411,7 @@ const rollBack = () => alone("rolled-back", async () => {
   const isSame = previous === status.previous && guest.digest === status.guest.digest;
   if (!isSame) throw new Error("Nothing was changed: another guest was deployed meanwhile.");
   const { active, replaced } = await send("POST", "/rollback");
-  tell("rolled-back", `The guest ${short(active)} is active again, in place of ${short(replaced)}.`, "good");
+  announce("rolled-back", active, `The guest ${short(active)} is active again, in place of ${short(replaced)}.`);
 });
 
 // ---- The report of a check ----
@@ -291,7 +427,7 @@ function row(className, cells) {
 
 function showReport(checked) {
   const { report, name } = (candidate = checked);
-  const { cases, differences, compared } = report;
+  const { cases, differing, compared } = report;
   fill("name", name);
   fill("error", report.error === null ? "" : `${report.error.message} (${report.error.code})`);
   showGuest("its-", report);
@@ -313,14 +449,51 @@ function showReport(checked) {
     return row(one.passed ? "" : "fails", { ...about, Outcome: outcome(one) });
   }));
 
-  const which = `the ${compared} distinct recent requests that were compared`;
-  const count = differences.length < DIFFERENCES ? differences.length : `${DIFFERENCES} or more`;
-  const changes = differences.length > 0 ? `${count} of ${which} differ.` : `None of ${which}.`;
-  fill("changes-summary", compared > 0 ? changes : "No requests were compared.");
-  at("changes-box").hidden = differences.length === 0;
-  fill("changes", differences, (all) => all.map((one) =>
-    row("", { Request: code(one.request), Current: code(one.current), Candidate: code(one.candidate) })));
+  const of = `${figure(compared)} distinct recent requests`;
+  fill("changes-summary", compared === 0 ? "No requests were compared: there were none lately." :
+    differing === 0 ? `Nothing: both guests decide alike on ${of}.` :
+    `Of ${of} the guests decide differently on ${figure(differing)}.`);
+  fill("changes", report.changes, (all) => all.map(change));
   at("report").hidden = false;
+}
+
+const KINDS = {
+  failure: "the guest fails",
+  status: "another status",
+  location: "another location",
+  file: "another file",
+  content: "other content",
+  fields: "other fields",
+  nothing: "the same response, by another decision",
+};
+
+// A group of requests whose responses change alike, with its examples.
+function change(group) {
+  const { kind, current, candidate: to, fields, requests, examples } = group;
+  const isBad = harms(group);
+  const named = (status) => (status === "none" ? "no decision" : status);
+  const from = current === to ? named(to) : `${named(current)} → ${named(to)}`;
+  const head = make("summary", isBad ? "bad" : "", make("span", "number", figure(requests)),
+    `${from}: ${KINDS[kind] ?? kind}`, ...(fields.length > 0 ? [" ", ...fields.map(code)] : []));
+  const box = make("details", "change", head, ...examples.map(({ request, current: now, candidate: then }) => (
+    make("div", "example", code(request), make("div", "beside",
+      response("Now", now, then, kind), response("Then", then, now, kind)))
+  )));
+  if (requests > examples.length) box.append(make("p", "soft", `and ${figure(requests - examples.length)} more`));
+  box.open = isBad;
+  return box;
+}
+
+// A response, with the fields that the other one does not have.
+function response(title, one, other) {
+  const { status: code_, location, file, content, fields, failure: why } = one;
+  const facts = [["status", code_ ?? "no decision"], ["why", why], ["location", location],
+    ["file", file === "" || file?.endsWith("/") ? `index page of /${file}` : file], ["content", content]];
+  const lines = facts.filter(([, value]) => value !== null && value !== undefined);
+  const differ = fields.filter((field) => !other.fields.includes(field));
+  return make("div", "", make("h5", "", title),
+    ...lines.map(([name, value]) => make("div", "", `${name} `, code(value))),
+    ...differ.map((field) => make("div", "", code(field))));
 }
 
 // ---- Events of the page ----
@@ -332,6 +505,11 @@ for (const dialog of document.querySelectorAll("dialog")) {
     dialog.close("yes");
   };
 }
+at("unlock").onclick = async () => {
+  if (!(await askForToken("Paths and failures of requests need it."))) return;
+  lookedAt = -Infinity;
+  askNow();
+};
 at("put").onclick = deploy;
 at("roll-back").onclick = rollBack;
 at("file").onchange = () => check(at("file").files);

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crate::guest::decision::Decision;
+use crate::guest::decision_cache::{Key, weigh};
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::helper::CancelToken;
@@ -18,6 +19,9 @@ const COMPARING: Duration = Duration::from_secs(2);
 /// Differences that are reported.
 const DIFFERENCES: usize = 100;
 
+/// Bytes of decisions that differ, for the report to tell what responses they lead to.
+const DECISIONS_BYTES: u64 = 4 << 20;
+
 /// Characters that a report has of a decision. Its fields may have a hundred times as many.
 pub(super) const SHOWN: usize = 1_000;
 
@@ -26,8 +30,25 @@ pub(super) const SHOWN: usize = 1_000;
 pub struct Comparison {
     /// Distinct requests that were compared.
     pub compared: usize,
-    /// Those on which the guests decide differently: a hundred at most.
+    /// How many of them the guests decide differently.
+    pub differing: usize,
+    /// Those: a hundred at most, as texts.
     pub differences: Vec<Difference>,
+    /// The same with their decisions, as many as fit in 4 MiB.
+    pub decisions: Vec<Differing>,
+}
+
+/// A request with two decisions on it, which differ.
+#[derive(Debug)]
+pub struct Differing {
+    /// The request line.
+    pub line: Vec<u8>,
+    /// The facts and fields that the current guest reads: names and values.
+    pub fields: Vec<(String, Vec<u8>)>,
+    /// The decision of the guest that serves.
+    pub current: Result<Decision, Failure>,
+    /// The decision of the one that may replace it.
+    pub candidate: Result<Decision, Failure>,
 }
 
 /// A request on which two guests decide differently.
@@ -49,7 +70,8 @@ pub(super) fn compare(
 ) -> Comparison {
     let began = Instant::now();
     let mut seen = HashSet::new();
-    let mut differences = Vec::new();
+    let mut comparison = Comparison::default();
+    let mut room = DECISIONS_BYTES;
     for key in current.cached_requests() {
         if seen.len() == COMPARED || began.elapsed() > COMPARING || cancel.is_canceled() {
             break;
@@ -59,12 +81,33 @@ pub(super) fn compare(
             continue;
         }
         let decisions = (current.decide_again(&key), candidate.decide_again(&key));
-        if decisions.0 != decisions.1 && differences.len() < DIFFERENCES {
+        if decisions.0 == decisions.1 {
+            continue;
+        }
+        comparison.differing += 1;
+        if comparison.differences.len() < DIFFERENCES {
             let (current, candidate) = distinct_texts(&decisions.0, &decisions.1);
-            differences.push(Difference { request, current, candidate });
+            comparison.differences.push(Difference { request, current, candidate });
+        }
+        let weight = [&decisions.0, &decisions.1]
+            .map(|decision| decision.as_ref().map_or(0, |decision| weigh(key.bytes(), decision)));
+        if let Some(rest) = room.checked_sub(weight.iter().sum()) {
+            room = rest;
+            comparison.decisions.push(differing(&key, decisions));
         }
     }
-    Comparison { compared: seen.len(), differences }
+    comparison.compared = seen.len();
+    comparison
+}
+
+fn differing(
+    key: &Key<'_>,
+    (current, candidate): (Result<Decision, Failure>, Result<Decision, Failure>),
+) -> Differing {
+    let request = key.request();
+    let fields = request.fields.into_iter();
+    let fields = fields.map(|field| (field.name.into_owned(), field.value.into_owned())).collect();
+    Differing { line: request.line, fields, current, candidate }
 }
 
 /// Texts for two different decisions, which differ too: of a long body they have the beginning,

@@ -1,0 +1,187 @@
+//! The paths that come most often, in little memory: the space-saving algorithm (Metwally, Agrawal
+//! and El Abbadi, 2005), within sets as a processor's cache has them.
+//!
+//! A path has a place in one of a few sets, by its hash. If all places of its set are taken, it gets
+//! that of the path with the lowest count, and counts on from there: what comes often stays, however
+//! many paths come once. How much of a count may be another's is kept beside it, and left out when
+//! it is told.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+/// Sets, and places of each.
+const SETS: usize = 16;
+const WAYS: usize = 8;
+
+/// Bytes of a path that are kept: usual ones have 20 to 60.
+const PATH_BYTES: usize = 160;
+
+/// Seconds of one sketch: paths are those of this one and of the one before.
+const PERIOD: u64 = 300;
+
+/// The paths of this period and of the one before.
+#[derive(Default)]
+pub(super) struct Paths {
+    period: u64,
+    current: Sketch,
+    before: Sketch,
+    hasher: RandomState,
+}
+
+impl Paths {
+    /// Counts a path.
+    pub(super) fn note(&mut self, second: u64, path: &[u8]) {
+        self.move_on(second);
+        // 0 is an empty place.
+        let hash = self.hasher.hash_one(path) | 1;
+        self.current.count(hash, path);
+    }
+
+    /// Adds the counts.
+    pub(super) fn sum(&mut self, second: u64, sums: &mut Sums) {
+        self.move_on(second);
+        for sketch in [&self.current, &self.before] {
+            for (place, path) in sketch.paths.iter().enumerate() {
+                let (set, way) = (place / WAYS, place % WAYS);
+                let sure = sketch.counts[set][way] - sketch.others[set][way];
+                if sure > 0 {
+                    let path = String::from_utf8_lossy(path).into_owned();
+                    *sums.0.entry(path).or_default() += u64::from(sure);
+                }
+            }
+        }
+    }
+
+    fn move_on(&mut self, second: u64) {
+        let period = second / PERIOD;
+        if period <= self.period {
+            return;
+        }
+        std::mem::swap(&mut self.current, &mut self.before);
+        self.current.clear();
+        if period > self.period + 1 {
+            self.before.clear();
+        }
+        self.period = period;
+    }
+}
+
+/// How many seconds before this one the paths are of.
+pub(super) fn covered(second: u64) -> u64 {
+    second.min(second % PERIOD + PERIOD)
+}
+
+/// What all workers counted.
+#[derive(Default)]
+pub(super) struct Sums(HashMap<String, u64>);
+
+impl Sums {
+    /// The paths with the highest counts.
+    pub(super) fn most(self, paths: usize) -> Vec<(String, u64)> {
+        let mut all: Vec<_> = self.0.into_iter().collect();
+        all.sort_by(|(one, more), (other, less)| less.cmp(more).then_with(|| one.cmp(other)));
+        all.truncate(paths);
+        all
+    }
+}
+
+/// The counts of one period.
+struct Sketch {
+    hashes: [[u64; WAYS]; SETS],
+    counts: [[u32; WAYS]; SETS],
+    /// How much of a count may be of paths that had the place before.
+    others: [[u32; WAYS]; SETS],
+    paths: Vec<Vec<u8>>,
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Sketch {
+            hashes: [[0; WAYS]; SETS],
+            counts: [[0; WAYS]; SETS],
+            others: [[0; WAYS]; SETS],
+            paths: vec![Vec::new(); SETS * WAYS],
+        }
+    }
+}
+
+impl Sketch {
+    fn count(&mut self, hash: u64, path: &[u8]) {
+        let set = (hash >> 32) as usize % SETS;
+        let (hashes, counts) = (&mut self.hashes[set], &mut self.counts[set]);
+        if let Some(way) = hashes.iter().position(|&other| other == hash) {
+            counts[way] = counts[way].saturating_add(1);
+            return;
+        }
+        let lowest = (0..WAYS).min_by_key(|&way| counts[way]);
+        let way = lowest.expect("a set has places");
+        hashes[way] = hash;
+        self.others[set][way] = counts[way];
+        counts[way] = counts[way].saturating_add(1);
+        let kept = &mut self.paths[set * WAYS + way];
+        kept.clear();
+        kept.extend_from_slice(&path[..path.len().min(PATH_BYTES)]);
+        if path.len() > PATH_BYTES {
+            kept.extend_from_slice("…".as_bytes());
+        }
+    }
+
+    fn clear(&mut self) {
+        // Its texts keep their memory.
+        self.hashes = [[0; WAYS]; SETS];
+        self.counts = [[0; WAYS]; SETS];
+        self.others = [[0; WAYS]; SETS];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PATH_BYTES, Paths, SETS, Sums, WAYS};
+
+    fn most(paths: &mut Paths, second: u64) -> Vec<(String, u64)> {
+        let mut sums = Sums::default();
+        paths.sum(second, &mut sums);
+        sums.most(3)
+    }
+
+    #[test]
+    fn frequent_paths_stay_among_many_others() {
+        let mut paths = Paths::default();
+        for number in 0..20_000 {
+            paths.note(1, format!("/once/{number}").as_bytes());
+            for (path, every) in [("/a", 2), ("/b", 4), ("/c", 8)] {
+                if number % every == 0 {
+                    paths.note(1, path.as_bytes());
+                }
+            }
+        }
+        let told = most(&mut paths, 2);
+        let names: Vec<_> = told.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(names, ["/a", "/b", "/c"], "{told:?}");
+        // No more than there were, and not many fewer.
+        for ((_, told), exact) in told.iter().zip([10_000, 5_000, 2_500]) {
+            assert!(*told <= exact && *told >= exact - 500, "{told} of {exact}");
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut paths = Paths::default();
+        for number in 0..1_000 {
+            paths.note(1, format!("/{number}/{}", "x".repeat(5_000)).as_bytes());
+        }
+        assert_eq!(paths.current.paths.len(), SETS * WAYS);
+        assert!(paths.current.paths.iter().all(|path| path.len() <= PATH_BYTES + 3));
+    }
+
+    #[test]
+    fn paths_are_forgotten_after_two_periods() {
+        let mut paths = Paths::default();
+        paths.note(1, b"/old");
+        assert_eq!(most(&mut paths, 300), [("/old".to_owned(), 1)]);
+        paths.note(301, b"/new");
+        assert_eq!(most(&mut paths, 599).len(), 2);
+        assert_eq!(most(&mut paths, 600), [("/new".to_owned(), 1)]);
+        assert!(most(&mut paths, 1_500).is_empty());
+    }
+}
