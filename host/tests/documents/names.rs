@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::{Command, Output};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
 use innkeeper_guest::rules::{headers_file, redirects_file};
 
@@ -16,7 +17,8 @@ const COMMANDS: [&str; 10] =
     ["", "bake", "new", "password", "test", "check", "explain", "compile", "dev", "health"];
 
 /// Programs whose flags documents name beside ours.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 13] = [
+    "caddy ",
     "cargo ",
     "certbot ",
     "curl ",
@@ -156,6 +158,67 @@ fn configurations_in_the_manual_are_accepted() {
     }
 }
 
+/// The pages for those who come from other servers: what they write as a line of our settings.
+const FROM_OTHERS: [&str; 2] = ["docs/from-nginx.md", "docs/from-caddy.md"];
+
+/// Settings in the tables of such a page: code behind the first column with a key and a value.
+fn settings_in_tables(text: &str) -> impl Iterator<Item = &str> {
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|row| row.trim_start_matches('|').split_once('|'));
+    let codes = cells.flat_map(|(_, others)| others.split('`').skip(1).step_by(2));
+    codes.filter(|code| code.contains(" = "))
+}
+
+/// What such a page says instead of another server's configuration would start a server.
+#[test]
+fn settings_for_those_who_come_from_other_servers_are_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let beneath = |path: &str| folder.path().join(path);
+    for made in ["srv/site", "etc/innkeeper", "var/log/innkeeper", "run/innkeeper"] {
+        fs::create_dir_all(beneath(made)).unwrap();
+    }
+    let mut password = Command::new(PROGRAM)
+        .args(["password", "--iterations", "1000", "alice"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    password.stdin.take().unwrap().write_all(b"a password of alice").unwrap();
+    let line = password.wait_with_output().unwrap().stdout;
+    fs::write(beneath("etc/innkeeper/passwords"), line).unwrap();
+    fs::write(beneath("etc/innkeeper/rules.toml"), "spa = true\n").unwrap();
+    let (file, cache) = (beneath("innkeeper.toml"), beneath("cache"));
+    let cache = cache.to_str().unwrap();
+    let (mut lines, mut files) = (0, 0);
+    for page in FROM_OTHERS {
+        let text = read(page);
+        let wholes = fenced(&text, "toml");
+        let settings = settings_in_tables(&text).map(|line| (line, false));
+        for (setting, is_whole) in settings.chain(wholes.iter().map(|it| (it.as_str(), true))) {
+            let mut here = setting.to_owned();
+            for root in ["/srv/", "/etc/innkeeper/", "/var/"] {
+                let other = format!("\"{}", beneath(root.trim_start_matches('/')).display());
+                here = here.replace(&format!("\"{root}"), &format!("{other}/"));
+                here = here.replace(&format!("={root}"), &format!("={}/", &other[1..]));
+            }
+            if is_whole {
+                // Of TLS there is what needs no certificate, and no port is taken.
+                here = here.replace("certificate = [", "# [").replace("key = [", "# [");
+                here = here.replace("[tls]", "[tls]\nself-signed = true");
+                here = here.replace(":80\"", ":0\"").replace(":443\"", ":0\"");
+            }
+            fs::write(&file, &here).unwrap();
+            let how = if is_whole { "--check" } else { "--print-config" };
+            let ran = run(&["--config", file.to_str().unwrap(), how, "--code-cache", cache]);
+            let errors = String::from_utf8(ran.stderr).unwrap();
+            let is_silent = is_whole || errors.is_empty();
+            assert!(ran.status.success() && is_silent, "{page}: {setting}\n{errors}");
+            *(if is_whole { &mut files } else { &mut lines }) += 1;
+        }
+    }
+    assert!(lines > 80 && files == 2, "{lines} lines, {files} files");
+}
+
 #[test]
 fn rules_in_the_manual_are_accepted() {
     let page = read("docs/rules.md");
@@ -203,6 +266,13 @@ fn metrics_that_are_named_exist_and_each_is_in_the_manual() {
             let is_crate = ["innkeeper_guest", "innkeeper_cases"].contains(&metric);
             let is_old = page.ends_with("CHANGELOG.md");
             assert!(is_crate || is_old || known.contains(metric), "{metric} in {}", page.display());
+        }
+    }
+    for file in ["alerts.yml", "alerts.test.yml", "grafana.json"] {
+        let text = read(&format!("host/packaging/prometheus/{file}"));
+        for metric in words(&text, "_").filter(is_metric) {
+            let whole = ["_bucket", "_count"].iter().find_map(|end| metric.strip_suffix(end));
+            assert!(known.contains(whole.unwrap_or(metric)), "{metric} in {file}");
         }
     }
     let folder = site();
@@ -312,7 +382,8 @@ fn tests_that_are_named_exist() {
     let others = ["io_uring_setup", "open_file_cache"];
     let mut missing = Vec::new();
     for (page, text) in pages() {
-        if page.ends_with("CHANGELOG.md") {
+        let is_from_others = FROM_OTHERS.iter().any(|from| page.ends_with(from));
+        if page.ends_with("CHANGELOG.md") || is_from_others {
             continue;
         }
         for span in spans(&text) {
