@@ -88,8 +88,11 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print a page of the manual, for man
+    Man {
+        /// The command whose page it is [default: that of the program]
+        command: Option<String>,
+    },
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! `innkeeper completions SHELL` and `innkeeper man`: what packages ship to describe the command
-//! line.
+//! `innkeeper completions SHELL`: what completes the command line in a shell.
 
 use std::process::ExitCode;
 
@@ -16,13 +15,5 @@ pub(super) fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "innkeeper", &mut script);
     print(format_args!("{}", String::from_utf8_lossy(&script)))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Prints the manual page.
-pub(super) fn manual_page() -> anyhow::Result<ExitCode> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
-    print(format_args!("{}", String::from_utf8_lossy(&page)))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@
 //! - [`new`]: create a project for a guest.
 //! - [`password`]: make the line of a user; `terminal`: ask without echo.
 //! - [`health`]: ask a server for its health.
-//! - `documentation`: completions and the manual page.
+//! - `documentation`: completions; `manual`: the pages of the manual.
 //! - `engine`, `guest` and `rules`: what several of them need to run a guest.
 
 pub mod bake;
@@ -36,6 +36,7 @@ pub mod health;
 mod interfaces;
 mod lifecycle;
 mod listeners;
+mod manual;
 pub mod new;
 mod open;
 mod output_file;
@@ -80,6 +81,6 @@ pub fn run(configuration: &Configuration) -> anyhow::Result<ExitCode> {
         Some(Command::Password(arguments)) => password::run(arguments),
         Some(Command::Health { admin }) => health::run(admin),
         Some(Command::Completions { shell }) => documentation::completions(*shell),
-        Some(Command::Man) => documentation::manual_page(),
+        Some(Command::Man { command }) => manual::run(command.as_deref()),
     }
 }
