@@ -168,16 +168,30 @@ sslscan-ciphers() {
     fails grep -E '^(Accepted|Preferred).*(RC4|DES|CBC|NULL|EXPORT|MD5|anon)' log
 }
 testssl-findings() {
-    testssl --quiet --color 0 --warnings off --add-ca "$tls/ca.pem" --jsonfile findings.json \
-        "${url#https://}" >log 2>&1 || true
-    python3 - findings.json <<'PYTHON'
+    local scan=(testssl --quiet --color 0 --warnings off --add-ca "$tls/ca.pem") number
+    "${scan[@]}" --jsonfile findings-0.json "${url#https://}" >log 2>&1 || true
+    # A WARN is what it could not check. On a busy machine its s_client, which sends nothing, ends
+    # before the tickets of TLS 1.3 come: "check failed because of connect problem". It does so
+    # with openssl s_server too, in 37 of 60 trials. openssl-resumes above waits for tickets.
+    for number in 1 2 3; do
+        grep -q '"WARN"' "findings-$((number - 1)).json" || break
+        echo "it could not check all: once more"
+        "${scan[@]}" --server-defaults --jsonfile "findings-$number.json" "${url#https://}" >>log 2>&1 || true
+    done
+    python3 - findings-*.json <<'PYTHON'
 import json, sys
-findings = json.load(open(sys.argv[1]))
+findings = {}
+for name in sys.argv[1:]:
+    for it in json.load(open(name)):
+        key = it["id"], it.get("finding") if it["severity"] != "WARN" else None
+        # What is checked now is not unchecked any more.
+        findings.pop((it["id"], None), None)
+        findings[key] = it
 assert len(findings) > 100, f"only {len(findings)} findings: it ended early"
-for finding in findings:
-    if finding["severity"] not in ("OK", "INFO", "DEBUG"):
-        print(finding["severity"], finding["id"], finding["finding"])
-above = [it["id"] for it in findings if it["severity"] not in ("OK", "INFO", "DEBUG", "LOW")]
+findings = [it for it in findings.values() if it["severity"] not in ("OK", "INFO", "DEBUG")]
+for it in findings:
+    print(it["severity"], it["id"], it["finding"])
+above = [it["id"] for it in findings if it["severity"] != "LOW"]
 sys.exit(f"above LOW: {above}" if above else 0)
 PYTHON
 }
