@@ -101,6 +101,18 @@ fn status_and_metrics_are_those_of_the_server() {
     ] {
         assert!(metrics.text().lines().any(|told| told == line), "{line}: {}", metrics.text());
     }
+    // Also in the sandbox, which has no `/proc`.
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
+        "process_open_fds",
+        "process_max_fds",
+        "process_start_time_seconds",
+    ] {
+        let value = |line: &str| line.strip_prefix(name)?.trim().parse::<f64>().ok();
+        assert!(metrics.text().lines().filter_map(value).any(|value| value > 0.0), "{name}");
+    }
     assert_eq!(place.get("/nothing").status(), 404);
     assert_eq!(place.ask("DELETE /status", "", b"").field("allow"), Some("GET"));
     let page = place.get("/");

@@ -33,7 +33,7 @@ use crate::guest::{ActiveGuest, Ambient, Engine, LoadedGuest};
 use crate::helper::{Confinement, Spawner};
 use crate::http1::Http1;
 use crate::log::AccessLog;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Process};
 use crate::rules::{Count, RulesSource};
 use crate::server::connection::Wires;
 use crate::service::{PageScript, Service};
@@ -64,6 +64,8 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     // A build runs programs.
     let has_sandbox = !settings.sandbox.disabled && dev.is_none();
     let code_cache = opened.code_cache.as_ref().map(CodeCache::path);
+    // Of `/proc`, which the sandbox has not.
+    let process = Process::open();
     let sandbox = has_sandbox
         .then(|| sandbox::enter(settings, &by_name, opened.certificates.as_deref(), code_cache))
         .transpose()?;
@@ -89,7 +91,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let seen = source.stamps();
     let first = first_guest(&engine, &*source, admin.is_some())?;
     let guest = Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy()));
-    let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers.get())));
+    let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers.get(), process)));
     let log = log.map(|(out, format)| AccessLog::to(out, format)).transpose();
     let pages = dev.as_ref().and(admin.as_ref());
     let service = Arc::new(Service {

@@ -1,5 +1,7 @@
 //! The form that Prometheus reads: its text format, version 0.0.4.
 
+use std::time::Duration;
+
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
@@ -18,6 +20,15 @@ pub fn counter<'a>(
     family(name, help, MetricType::COUNTER, values, |metric, value| {
         let mut counter = Counter::default();
         counter.set_value(value as f64);
+        metric.set_counter(counter);
+    })
+}
+
+/// Time that only grows.
+pub(super) fn counter_of_time(name: &str, help: &str, value: Duration) -> MetricFamily {
+    family(name, help, MetricType::COUNTER, [(vec![], value)], |metric, value| {
+        let mut counter = Counter::default();
+        counter.set_value(value.as_secs_f64());
         metric.set_counter(counter);
     })
 }

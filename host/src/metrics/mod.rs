@@ -5,13 +5,14 @@
 //! and `_total` for what only grows.
 //!
 //! - `worker`: what one worker counts. `counter`: what it counts with.
-//! - `labels`: values of labels.
+//! - `labels`: values of labels. `process`: what the process uses.
 //! - [`exposition`]: the text format. [`lately`]: what was asked lately, for people.
 
 mod counter;
 pub mod exposition;
 mod labels;
 pub mod lately;
+mod process;
 mod worker;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -24,6 +25,7 @@ use exposition::histogram;
 pub use exposition::{counter, gauge, write};
 pub use labels::{Decision, FailureKind, Handshake, Protocol};
 use lately::{Lately, Traffic};
+pub use process::Process;
 pub use worker::{ActiveRequest, OpenConnection, Sample, WritingConnection};
 use worker::{CLASSES, DECISION_BOUNDS, RESPONSE_BOUNDS, Worker};
 
@@ -31,6 +33,7 @@ use worker::{CLASSES, DECISION_BOUNDS, RESPONSE_BOUNDS, Worker};
 pub struct Metrics {
     started: SystemTime,
     epoch: Instant,
+    process: Process,
     workers: Box<[Worker]>,
     lately: Box<[Lately]>,
 }
@@ -47,12 +50,13 @@ pub struct Connections {
 }
 
 impl Metrics {
-    /// For this many workers.
-    pub fn new(workers: usize) -> Metrics {
+    /// For this many workers, of this process.
+    pub fn new(workers: usize, process: Process) -> Metrics {
         let workers = workers.max(1);
         Metrics {
             started: SystemTime::now(),
             epoch: Instant::now(),
+            process,
             workers: (0..workers).map(|_| Worker::default()).collect(),
             lately: (0..workers).map(|_| Lately::default()).collect(),
         }
@@ -170,7 +174,7 @@ impl Metrics {
         });
         let Connections { idle, active, writing } = self.connections();
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
-        vec![
+        let mut families = vec![
             counter(
                 "innkeeper_http_requests_total",
                 "Responses, by class of their status, the decision that they follow and the version of \
@@ -252,13 +256,15 @@ impl Metrics {
                 "Time of the start of the server, in seconds since 1970.",
                 [(vec![], started.as_secs_f64())],
             ),
-        ]
+        ];
+        families.extend(self.process.families(started));
+        families
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Connections, Decision, FailureKind, Metrics, Protocol, Sample, write};
+    use super::{Connections, Decision, FailureKind, Metrics, Process, Protocol, Sample, write};
     use std::time::Duration;
 
     fn sample(status: u16, decision: Decision, micros: u64) -> Sample {
@@ -269,7 +275,7 @@ mod tests {
 
     #[test]
     fn workers_are_summed() {
-        let metrics = Metrics::new(2);
+        let metrics = Metrics::new(2, Process::open());
         let open = [0, 1, 1].map(|worker| metrics.connection(worker));
         let active = metrics.request(1);
         let writing = metrics.writing(1);
