@@ -19,7 +19,7 @@
 //!   process gives up.
 //! - Leaves, which all others may use and which use none of them: [`log`], [`metrics`],
 //!   [`diagnostics`], [`line_writer`], [`panics`], [`supervise`], [`throttle`], [`disk`],
-//!   [`in_flight`], [`cache`], [`clock`], [`file_watch`], [`named_file`], [`priority`],
+//!   [`in_flight`], [`cache`], [`clock`], [`file_watch`], [`named_file`], [`secret_file`], [`priority`],
 //!   [`random`], [`service_manager`], [`text`], [`lock`].
 
 pub mod admin;
@@ -49,6 +49,7 @@ pub mod priority;
 pub mod random;
 pub mod rules;
 pub mod sandbox;
+pub mod secret_file;
 pub mod server;
 pub mod service;
 pub mod service_manager;

@@ -60,6 +60,7 @@ const LEAVES: &[&str] = &[
     "priority",
     "random",
     "sandbox",
+    "secret_file",
     "service_manager",
     "supervise",
     "text",

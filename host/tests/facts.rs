@@ -118,7 +118,7 @@ fn servers_with_one_key_agree() {
         let output = command.args(arguments).output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8(text).unwrap();
-        assert!(text.contains("holds no key (--client-bucket-key)"), "{text}");
+        assert!(text.contains("holds no key: it must be 16 characters"), "{text}");
         assert_eq!(output.status.code(), Some(1));
     }
 }

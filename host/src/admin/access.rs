@@ -7,20 +7,13 @@
 //! by changing where its name leads (DNS rebinding) even read the responses. It cannot
 //! choose `Host` and `Origin`, so what matters is done only where both are ours.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::http::uri::Authority;
 
 use crate::guest::Digest;
-use crate::named_file::{self, NamedFileError};
-
-/// The fewest characters of a token. With 62 to choose from that is 95 bits.
-const SHORTEST_TOKEN: usize = 16;
-
-/// Bytes of the file that a token is in.
-const TOKEN_FILE_BYTES: u64 = 64 << 10;
+use crate::secret_file::{self, SecretFileError};
 
 /// What a client needs to change something.
 pub enum Access {
@@ -31,40 +24,6 @@ pub enum Access {
     /// No client may.
     ReadOnly,
 }
-
-/// A file without a token.
-#[derive(Debug)]
-pub struct TokenError {
-    /// Its path.
-    pub path: PathBuf,
-    /// What is wrong.
-    pub problem: TokenProblem,
-}
-
-/// What is wrong with a token's file.
-#[derive(Debug)]
-pub enum TokenProblem {
-    /// It cannot be read.
-    File(NamedFileError),
-    /// It holds too few characters, or others than visible ASCII.
-    NoToken,
-}
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        match &self.problem {
-            TokenProblem::File(error) => write!(f, "cannot read the token in {path}: {error}"),
-            TokenProblem::NoToken => write!(
-                f,
-                "{path} holds no token: it must be {SHORTEST_TOKEN} characters or more, without \
-                 blanks; make one with: openssl rand -hex 24 > {path}"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TokenError {}
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,15 +38,8 @@ pub enum Refusal {
 
 impl Access {
     /// Reads the token from its file.
-    pub fn read_token(path: &Path) -> Result<Access, TokenError> {
-        let error = |problem| TokenError { path: path.to_owned(), problem };
-        let text = named_file::read_text(path, TOKEN_FILE_BYTES)
-            .map_err(|cause| error(TokenProblem::File(cause)))?;
-        let token = text.trim();
-        let is_good = token.len() >= SHORTEST_TOKEN && token.bytes().all(|b| b.is_ascii_graphic());
-        if !is_good {
-            return Err(error(TokenProblem::NoToken));
-        }
+    pub fn read_token(path: &Path) -> Result<Access, SecretFileError> {
+        let token = secret_file::read("token", path)?;
         Ok(Access::Token(Digest::of(token.as_bytes())))
     }
 
@@ -153,7 +105,7 @@ pub fn is_of_site(headers: &HeaderMap, ports: &[u16]) -> Result<Option<HeaderVal
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, Refusal, TokenProblem, is_of_site, is_own};
+    use super::{Access, Refusal, is_of_site, is_own};
     use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 
     fn headers(fields: &[(hyper::header::HeaderName, &'static str)]) -> HeaderMap {
@@ -218,16 +170,6 @@ mod tests {
     fn change_needs_the_token() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("token");
-        for bad in [
-            "",
-            "short",
-            "long enough but with blanks",
-            "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}",
-        ] {
-            std::fs::write(&path, bad).expect("written");
-            let error = Access::read_token(&path).err().expect("refused");
-            assert!(matches!(error.problem, TokenProblem::NoToken), "{error}");
-        }
         std::fs::write(&path, "0123456789abcdef\n").expect("written");
         let access = Access::read_token(&path).expect("a token");
         let may = |value| access.may_change(&headers(&[(AUTHORIZATION, value)]));

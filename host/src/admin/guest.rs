@@ -11,7 +11,7 @@ use super::api::{ReportBody, RollbackBody};
 use super::changes;
 use super::context::Admin;
 use super::response::{Response, error, json};
-use crate::guest::release::deploy::{Purpose, Uploaded};
+use crate::guest::release::deploy::{Part, Purpose};
 use crate::guest::runtime::compile_job::MAX_DATA_BYTES;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::guest::validation::error::ValidationError;
@@ -23,12 +23,12 @@ const UPLOAD: Duration = Duration::from_secs(60);
 pub(super) async fn upload(
     admin: &Admin,
     request: Request<Incoming>,
-    uploaded: Uploaded,
+    part: Part,
     purpose: Purpose,
 ) -> Response {
-    let limit = limit(uploaded);
+    let limit = limit(part);
     if request.body().size_hint().lower() > limit {
-        return not_received(uploaded, &ReceiveError::TooLarge);
+        return not_received(part, &ReceiveError::TooLarge);
     }
     // It goes with the bytes, also where the client has left: as long as they are in memory no
     // others are.
@@ -43,9 +43,9 @@ pub(super) async fn upload(
     let received = tokio::time::timeout(UPLOAD, receive(request.into_body(), limit)).await;
     let bytes = match received.unwrap_or(Err(ReceiveError::TimedOut)) {
         Ok(bytes) => bytes,
-        Err(problem) => return not_received(uploaded, &problem),
+        Err(problem) => return not_received(part, &problem),
     };
-    match admin.deployer.upload(bytes, uploaded, purpose, place).await {
+    match admin.deployer.upload(bytes, part, purpose, place).await {
         Ok(report) => {
             let status = match purpose {
                 _ if report.error.as_ref().is_some_and(ValidationError::is_transient) => {
@@ -70,10 +70,10 @@ pub(super) fn roll_back(admin: &Admin) -> Response {
 }
 
 /// The most bytes of an upload.
-fn limit(uploaded: Uploaded) -> u64 {
-    match uploaded {
-        Uploaded::Guest => MAX_GUEST_BYTES,
-        Uploaded::Data => MAX_DATA_BYTES,
+fn limit(part: Part) -> u64 {
+    match part {
+        Part::Guest => MAX_GUEST_BYTES,
+        Part::Data => MAX_DATA_BYTES,
     }
 }
 
@@ -85,16 +85,16 @@ enum ReceiveError {
     Failed(hyper::Error),
 }
 
-fn not_received(uploaded: Uploaded, problem: &ReceiveError) -> Response {
-    let (code, what) = match uploaded {
-        Uploaded::Guest => ("guest-too-large", "a guest"),
-        Uploaded::Data => ("data-too-large", "data of a guest"),
+fn not_received(part: Part, problem: &ReceiveError) -> Response {
+    let (code, what) = match part {
+        Part::Guest => ("guest-too-large", "a guest"),
+        Part::Data => ("data-too-large", "data of a guest"),
     };
     match problem {
         ReceiveError::TooLarge => error(
             StatusCode::PAYLOAD_TOO_LARGE,
             code,
-            format!("{what} may have {} MiB", limit(uploaded) >> 20),
+            format!("{what} may have {} MiB", limit(part) >> 20),
         ),
         ReceiveError::TimedOut => error(
             StatusCode::REQUEST_TIMEOUT,

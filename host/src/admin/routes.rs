@@ -11,7 +11,7 @@ use super::context::{Admin, PageEvents};
 use super::guest::{roll_back, upload};
 use super::response::{Response, TEXT, asset, error, events, json, response};
 use super::status::Unhealthy;
-use crate::guest::release::deploy::{Purpose, Uploaded};
+use crate::guest::release::deploy::{Part, Purpose};
 
 /// How long the response to a wrong token takes: guessing it takes a while longer then.
 const PENALTY: Duration = Duration::from_millis(500);
@@ -73,10 +73,10 @@ pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Respon
         "/status" => json(StatusCode::OK, &admin.subject.status()),
         "/traffic" => json(StatusCode::OK, &admin.subject.traffic()),
         "/requests" => json(StatusCode::OK, &admin.subject.requests()),
-        "/guest" => upload(admin, request, Uploaded::Guest, Purpose::Deploy).await,
-        "/guest/data" => upload(admin, request, Uploaded::Data, Purpose::Deploy).await,
-        "/check" => upload(admin, request, Uploaded::Guest, Purpose::Check).await,
-        "/check/data" => upload(admin, request, Uploaded::Data, Purpose::Check).await,
+        "/guest" => upload(admin, request, Part::Guest, Purpose::Deploy).await,
+        "/guest/data" => upload(admin, request, Part::Data, Purpose::Deploy).await,
+        "/check" => upload(admin, request, Part::Guest, Purpose::Check).await,
+        "/check/data" => upload(admin, request, Part::Data, Purpose::Check).await,
         _ => roll_back(admin),
     }
 }

@@ -38,4 +38,9 @@ impl Subnet {
             v4 @ IpAddr::V4(_) => v4,
         })
     }
+
+    /// The address of IPv4, or the first one of the network.
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
 }

@@ -334,13 +334,12 @@ where
             match self.h2.poll_accept(context_of_h2) {
                 Poll::Ready(Some(Ok((request, mut respond)))) => {
                     self.served += 1;
-                    let place = match self.is_open() {
-                        false => None,
-                        true => self.shared.http2.places.take(),
-                    };
                     // `h2` takes streams until the client has acknowledged that it is to send no
                     // more, which one may never do.
-                    if self.timers.has_left() || (self.is_open() && place.is_none()) {
+                    let has_left = self.timers.has_left();
+                    let takes_place = !has_left && self.is_open();
+                    let place = takes_place.then(|| self.shared.http2.places.take()).flatten();
+                    if has_left || (takes_place && place.is_none()) {
                         lock(&self.shared.wire).meter.accepted();
                         respond.send_reset(Reason::REFUSED_STREAM);
                         if let Some(metrics) = &self.shared.service.metrics {

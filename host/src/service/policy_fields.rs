@@ -35,24 +35,21 @@ pub(super) fn add_to_own(response: Response, fields: &[Field]) -> Response {
         is_known.contains(&true) && response.fields.iter().any(is_it)
     };
     let goes = |field: &Field| is_ours(field) || is_failure && is_for_caches(field);
-    match fields.iter().any(goes) {
-        false => add(response, fields),
-        true => {
-            let rest: Vec<_> = fields.iter().filter(|field| !goes(field)).cloned().collect();
-            add(response, &rest)
-        }
+    match without(fields, goes) {
+        None => add(response, fields),
+        Some(rest) => add(response, &rest),
     }
+}
+
+/// The fields without those that go; `None` if none does.
+fn without(fields: &[Field], goes: impl Fn(&Field) -> bool) -> Option<Vec<Field>> {
+    let rest = || fields.iter().filter(|field| !goes(field)).cloned().collect();
+    fields.iter().any(&goes).then(rest)
 }
 
 /// The fields for content with a type of its own.
 pub(super) fn without_type(fields: &Fields) -> Cow<'_, Fields> {
-    match fields.iter().any(is_type) {
-        false => Cow::Borrowed(fields),
-        true => {
-            let rest: Vec<_> = fields.iter().filter(|field| !is_type(field)).cloned().collect();
-            Cow::Owned(rest.into())
-        }
-    }
+    without(fields, is_type).map_or(Cow::Borrowed(fields), |rest| Cow::Owned(rest.into()))
 }
 
 /// Whether these fields let clients or caches keep a response for long. What a guest says in

@@ -10,11 +10,10 @@ use std::num::NonZeroU16;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::http::Subnet;
+
 /// Bytes of a block of SHA-256, to which a key is filled up.
 const BLOCK_BYTES: usize = 64;
-
-/// The bytes of an IPv6 address that all addresses of one client have in common, as for its rate.
-const NETWORK_BYTES: usize = 8;
 
 /// Finds the buckets of clients, by one key.
 #[derive(Clone)]
@@ -40,14 +39,11 @@ impl ClientBuckets {
     /// Buckets of different numbers are independent of each other: a client in the first half is
     /// as likely in any tenth.
     pub fn bucket(&self, client: IpAddr, buckets: NonZeroU16) -> u16 {
-        let address = match client.to_canonical() {
-            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-            IpAddr::V6(address) => {
-                let mut octets = address.octets();
-                octets[NETWORK_BYTES..].fill(0);
-                octets
-            }
+        let address = match Subnet::of(client).address() {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
         };
+        let address = address.octets();
         let inner =
             self.inner.clone().chain_update(address).chain_update(buckets.get().to_be_bytes());
         let digest = self.outer.clone().chain_update(inner.finalize()).finalize();

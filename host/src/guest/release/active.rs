@@ -29,6 +29,13 @@ pub struct FailurePolicy {
     pub keep_previous: bool,
 }
 
+impl FailurePolicy {
+    /// Whether the guest that served before is kept.
+    fn keeps_previous(self) -> bool {
+        self.keep_previous || self.roll_back_after.is_some() || self.fallback == Fallback::Previous
+    }
+}
+
 /// What responds to a request on which the guest failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Fallback {
@@ -138,7 +145,7 @@ impl ActiveGuest {
         let mut rejected = self.changing();
         rejected.remove(next.digest());
         let old = self.current.swap(Arc::new(next));
-        if self.keeps_previous() { self.previous.swap(Some(old)) } else { Some(old) }
+        if self.policy.keeps_previous() { self.previous.swap(Some(old)) } else { Some(old) }
     }
 
     /// Puts the previous guest in service again, on request. Returns its digest, and the guest
@@ -189,10 +196,6 @@ impl ActiveGuest {
     /// Whether other data may be put under the guest that serves: by who may roll back, too.
     pub(super) fn keeps_sources(&self) -> bool {
         self.policy.keep_previous
-    }
-
-    fn keeps_previous(&self) -> bool {
-        self.policy != FailurePolicy::default()
     }
 
     fn note_failure(&self, guest: &Arc<LoadedGuest>) {

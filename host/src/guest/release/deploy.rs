@@ -27,7 +27,8 @@ use crate::helper::CancelToken;
 use crate::supervise;
 
 pub use super::activate::log_first;
-pub use super::upload::{Purpose, Uploaded};
+pub use super::part_file::Part;
+pub use super::upload::Purpose;
 
 /// The threads that deploy guests. Dropping this ends them, after their present work; nothing
 /// waits for that.
@@ -139,14 +140,14 @@ impl Deployer {
     pub async fn upload(
         &self,
         bytes: Vec<u8>,
-        uploaded: Uploaded,
+        part: Part,
         purpose: Purpose,
         place: OwnedSemaphorePermit,
     ) -> Result<ValidationReport, DeployError> {
         let (report, reported) = oneshot::channel();
         let canceled_on_drop = CancelOnDrop(CancelToken::default());
         let cancel = canceled_on_drop.0.clone();
-        let upload = Upload { bytes, uploaded, purpose, report, cancel, _place: place };
+        let upload = Upload { bytes, part, purpose, report, cancel, _place: place };
         // The thread ends only when nothing can be uploaded any more.
         let _ = self.uploads.send(upload);
         reported.await.map_err(|_| DeployError::Canceled)
@@ -202,7 +203,7 @@ impl Drop for CancelOnDrop {
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, Deployer, Purpose, Uploaded, Watching};
+    use super::{Command, Deployer, Part, Purpose, Watching};
     use crate::guest::release::active::FailurePolicy;
     use crate::guest::release::guest_files::GuestFiles;
     use crate::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
@@ -222,7 +223,7 @@ mod tests {
         runtime.block_on(deployer.reload());
         let places = Arc::new(Semaphore::new(1));
         let place = places.clone().try_acquire_owned().expect("a place");
-        let uploaded = deployer.upload(b"garbage".to_vec(), Uploaded::Guest, Purpose::Check, place);
+        let uploaded = deployer.upload(b"garbage".to_vec(), Part::Guest, Purpose::Check, place);
         assert!(!runtime.block_on(uploaded).expect("a report").is_accepted());
         assert_eq!(deployer.roll_back(), Err(super::DeployError::NoPrevious));
     }

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::activate::Activator;
 use super::history::Outcome;
+use super::part_file::Part;
 use super::rejected::Rejection;
 use super::source::{Data, Offer, Source};
 use crate::guest::digest::{Digest, Identity};
@@ -33,19 +34,12 @@ pub enum Purpose {
     Deploy,
 }
 
-/// What is uploaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Uploaded {
-    /// A guest. It is configured with the data that serves, if it takes some.
-    Guest,
-    /// Data for the guest that serves.
-    Data,
-}
-
 /// An upload.
 pub(super) struct Upload {
     pub(super) bytes: Vec<u8>,
-    pub(super) uploaded: Uploaded,
+    /// What is uploaded. A guest is configured with the data that serves, if it takes some; data is
+    /// for the guest that serves.
+    pub(super) part: Part,
     pub(super) purpose: Purpose,
     pub(super) report: oneshot::Sender<ValidationReport>,
     /// Wanted when the client has gone.
@@ -90,7 +84,7 @@ impl UploadDeployer {
                 return Some(self.rejected(report, &old));
             };
             // Another guest may have come to serve meanwhile than the one that has this data now.
-            let is_overtaken = upload.uploaded == Uploaded::Data
+            let is_overtaken = upload.part == Part::Data
                 && active.current().identity().guest != old.identity().guest;
             if is_overtaken && attempt == ATTEMPTS {
                 report.reject(ValidationError::Overtaken);
@@ -124,9 +118,9 @@ impl UploadDeployer {
         if cancel.is_canceled() {
             return None;
         }
-        let identity = match upload.uploaded {
-            Uploaded::Guest => Identity::of(&upload.bytes, None),
-            Uploaded::Data => current.identity().with(&upload.bytes),
+        let identity = match upload.part {
+            Part::Guest => Identity::of(&upload.bytes, None),
+            Part::Data => current.identity().with(&upload.bytes),
         };
         let not_loaded = |identity, error| match error {
             ValidationError::Canceled => None,
@@ -136,7 +130,7 @@ impl UploadDeployer {
             Ok(offer) => offer,
             Err(error) => return not_loaded(identity, error),
         };
-        let checked = self.load(upload.uploaded, &mut offer, current, &cancel);
+        let checked = self.load(upload.part, &mut offer, current, &cancel);
         let identity = offer.identity();
         let checked = match checked {
             Ok(checked) => checked,
@@ -160,7 +154,7 @@ impl UploadDeployer {
     /// Compiles and checks what is offered. An uploaded guest need not take the data.
     fn load(
         &self,
-        uploaded: Uploaded,
+        part: Part,
         offer: &mut Offer,
         current: &LoadedGuest,
         cancel: &CancelToken,
@@ -168,7 +162,7 @@ impl UploadDeployer {
         match check_beside(&self.engine, offer, current, cancel) {
             Err(LoadError::Configuration(
                 ConfigurationError::NotTaken | ConfigurationError::AlreadyConfigured,
-            )) if uploaded == Uploaded::Guest && offer.data.is_some() => {
+            )) if part == Part::Guest && offer.data.is_some() => {
                 offer.data = None;
                 check_beside(&self.engine, offer, current, cancel)
             }
@@ -183,13 +177,13 @@ impl UploadDeployer {
         let made_of = current.made_of();
         let not_taken = LoadError::Configuration(ConfigurationError::NotTaken);
         let is_by_rules = current.origin() == Origin::Rules;
-        let (guest, data) = match upload.uploaded {
-            Uploaded::Data if is_by_rules => return Err(ValidationError::ConfiguredByRules),
-            Uploaded::Data => {
+        let (guest, data) = match upload.part {
+            Part::Data if is_by_rules => return Err(ValidationError::ConfiguredByRules),
+            Part::Data => {
                 let guest = made_of.ok_or(not_taken)?.guest.clone();
                 (guest, Some(std::mem::take(&mut upload.bytes)))
             }
-            Uploaded::Guest => {
+            Part::Guest => {
                 let kept = made_of.filter(|_| !is_by_rules).and_then(|it| it.data.clone());
                 let data = match kept {
                     Some(data) => Some(data),
