@@ -557,6 +557,11 @@ fn is_no_guest() {
     is_not_loaded(truncated, "does not compile");
     let other_world = wat::parse_str("(component)").unwrap();
     is_not_loaded(&other_world, "does not export the world");
+    // Found by the names of its exports, before it is compiled.
+    is_not_loaded(&other_world, "it exports nothing");
+    let program = "(component (component $run) (export \"wasi:cli/run@0.2.0\" (component $run)))";
+    let names = "it exports wasi:cli/run@0.2.0, and not innkeeper:policy/policy@0.1.0";
+    is_not_loaded(&wat::parse_str(program).unwrap(), names);
     let typed = |exported: &str| {
         let text = format!(
             r#"(component

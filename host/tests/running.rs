@@ -73,11 +73,15 @@ impl From<Output> for Ended {
 }
 
 /// Runs the program with these arguments in a folder, until it ends. What it compiles is kept with
-/// what other tests compile.
+/// what other tests compile. What it tells of long work, on a busy machine, is left out.
 pub fn run(folder: &Path, arguments: &[&str]) -> Ended {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).current_dir(folder);
-    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).output().unwrap().into()
+    let output = command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).output().unwrap();
+    let Ended { code, out, errors } = output.into();
+    let is_progress = |line: &&str| line.ends_with(" …\n") || line.ends_with(" s so far\n");
+    let errors = errors.split_inclusive('\n').filter(|line| !is_progress(line)).collect();
+    Ended { code, out, errors }
 }
 
 /// Waits until this holds: an answer is there a moment before it is counted.

@@ -48,6 +48,10 @@ pub struct TestArguments {
     #[command(flatten)]
     pub rules: RuleArguments,
 
+    /// Where compiled guests are kept
+    #[command(flatten)]
+    pub code: CodeCacheArguments,
+
     /// What the guest may use
     #[command(flatten)]
     pub limits: GuestLimitSettings,
@@ -70,6 +74,10 @@ pub struct CheckArguments {
     /// Rules in place of a guest
     #[command(flatten)]
     pub rules: RuleArguments,
+
+    /// Where compiled guests are kept
+    #[command(flatten)]
+    pub code: CodeCacheArguments,
 
     /// What the guest may use
     #[command(flatten)]
@@ -162,12 +170,9 @@ pub struct CompileArguments {
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
 
-    /// Directory of compiled guests [default: ~/.cache/innkeeper]
-    ///
-    /// No other user may be able to write there. XDG_CACHE_HOME and systemd's CACHE_DIRECTORY
-    /// change the default.
-    #[arg(long, value_name = "DIR", env = "INNKEEPER_CODE_CACHE", value_parser = OsStringValueParser::new().map(CodeCache::from))]
-    pub code_cache: Option<CodeCache>,
+    /// Where compiled guests are kept
+    #[command(flatten)]
+    pub code: CodeCacheArguments,
 
     /// Rules in place of a guest
     #[command(flatten)]
@@ -178,10 +183,26 @@ pub struct CompileArguments {
     pub limits: GuestLimitSettings,
 }
 
-impl CompileArguments {
-    /// The directory that compiled guests are kept in.
-    pub fn code_directory(&self) -> Option<PathBuf> {
+/// Where a command keeps compiled guests, for a server or another command.
+#[derive(Debug, Args)]
+pub struct CodeCacheArguments {
+    /// Directory of compiled guests; off: none is kept [default: ~/.cache/innkeeper]
+    ///
+    /// No other user may be able to write there. XDG_CACHE_HOME and systemd's CACHE_DIRECTORY
+    /// change the default.
+    #[arg(long, value_name = "DIR|off", env = "INNKEEPER_CODE_CACHE", value_parser = OsStringValueParser::new().map(CodeCache::from))]
+    pub code_cache: Option<CodeCache>,
+}
+
+impl CodeCacheArguments {
+    /// The directory, if there is one.
+    pub fn directory(&self) -> Option<PathBuf> {
         CodeCache::directory(self.code_cache.as_ref())
+    }
+
+    /// Whether it was named, and has to be usable.
+    pub fn is_named(&self) -> bool {
+        self.code_cache.is_some()
     }
 }
 
@@ -202,6 +223,10 @@ pub struct BakeArguments {
     /// Rules in place of a guest
     #[command(flatten)]
     pub rules: RuleArguments,
+
+    /// Where compiled guests are kept
+    #[command(flatten)]
+    pub code: CodeCacheArguments,
 
     /// What the guest may use
     #[command(flatten)]
@@ -256,6 +281,10 @@ pub struct ExplainArguments {
     /// Which of its files are served, and how
     #[command(flatten)]
     pub files: FileSettings,
+
+    /// Where compiled guests are kept
+    #[command(flatten)]
+    pub code: CodeCacheArguments,
 
     /// What the guest may use
     #[command(flatten)]

@@ -8,9 +8,9 @@ use anyhow::{anyhow, bail};
 use bytesize::ByteSize;
 
 use super::engine::{start_for_trial, start_helpers};
-use super::guest::{Named, read};
-use super::output_file;
+use super::guest::{Named, compiling, read};
 use super::stdout::print;
+use super::{output_file, progress};
 use crate::cli::BakeArguments;
 use crate::guest::release::source::Offer;
 use crate::guest::{Engine, LoadedGuest};
@@ -18,7 +18,7 @@ use crate::text::escaped;
 
 /// Bakes it.
 pub fn run(arguments: &BakeArguments) -> anyhow::Result<ExitCode> {
-    let BakeArguments { guest, data, output, rules, limits } = arguments;
+    let BakeArguments { guest, data, output, rules, code, limits } = arguments;
     let named = read(guest.as_deref(), data.as_deref(), &[], rules)?;
     if named.offer.data.is_none() {
         bail!(
@@ -26,7 +26,7 @@ pub fn run(arguments: &BakeArguments) -> anyhow::Result<ExitCode> {
              data -o baked.wasm, or rules, as in: innkeeper bake --rules rules.toml -o policy.wasm"
         );
     }
-    let engine = start_for_trial(limits, start_helpers(named.needs_helpers())?)?;
+    let engine = start_for_trial(limits, code, start_helpers(named.needs_helpers())?)?;
     let Named { name, offer, files, .. } = named;
     let files: Vec<_> = files.iter().map(PathBuf::as_path).collect();
     bake(&name, &offer, engine, output, &files)
@@ -43,8 +43,12 @@ pub(super) fn bake(
 ) -> anyhow::Result<ExitCode> {
     let failed = |error| anyhow!("cannot bake {name}: {error}");
     let engine = Arc::new(engine);
-    let baked = engine.bake(&offer.guest, offer.data_bytes()).map_err(failed)?;
-    let guest = LoadedGuest::load(&engine, &baked).map_err(failed)?;
+    let baked = progress::during(format_args!("configuring {}", escaped(name)), || {
+        engine.bake(&offer.guest, offer.data_bytes())
+    });
+    let baked = baked.map_err(failed)?;
+    let load = || LoadedGuest::load(&engine, &baked);
+    let guest = progress::during(compiling(name, offer), load).map_err(failed)?;
     output_file::write(output, &baked, sources)?;
     print(format_args!(
         "{} ({}, {}) is {} in one file\n",

@@ -3,13 +3,15 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
 
-use super::engine::{start_for_trial, start_helpers, with_helpers};
+use super::engine::{keeping_code, start_for_trial, start_helpers, with_helpers};
 use super::guest::{Named, load, read};
+use super::progress;
 use crate::cli::CheckArguments;
 use crate::guest::release::source::Offer;
 use crate::guest::runtime::contract::INTERFACE;
@@ -35,7 +37,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     )?;
     let helpers = start_helpers(named.needs_helpers())?;
     let Named { name, offer, table, warnings, .. } = named;
-    let engine = start_for_trial(&arguments.limits, helpers.clone())?;
+    let engine = start_for_trial(&arguments.limits, &arguments.code, helpers.clone())?;
     let began = Instant::now();
     let guest = load(&name, &offer, engine)?;
     let compile = began.elapsed();
@@ -70,8 +72,9 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let inert = if guest.imports().is_empty() { "" } else { " (calling one traps)" };
     print("imports", format_args!("{imports}{inert}"))?;
     print("interests", format_args!("{}", list(guest.interests().collect())))?;
-    print("compiled", format_args!("in {compile:.1?}"))?;
-    match sample(&guest) {
+    let before = if guest.is_kept_code() { "before; loaded " } else { "" };
+    print("compiled", format_args!("{before}in {compile:.1?}"))?;
+    match progress::during("measuring decisions", || sample(&guest)) {
         Err(failure) => print("decision", format_args!("none: {failure}"))?,
         Ok(samples) => {
             let median = |part: fn(&Cost) -> Duration| {
@@ -98,7 +101,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    match check(&guest, &offer.cases) {
+    match progress::during("checking decisions", || check(&guest, &offer.cases)) {
         Ok(report) => {
             let kinds: Vec<_> = report
                 .kinds
@@ -159,8 +162,9 @@ fn count_instructions(
     let engine = Engine::counting(arguments.limits.limits())
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))?;
     let engine = with_helpers(engine, &arguments.limits, helpers);
-    let guest = LoadedGuest::load_with(&engine.into(), &offer.guest, offer.data_bytes())
-        .map_err(|error| anyhow!(error))?;
+    let engine = Arc::new(keeping_code(engine, &arguments.code)?);
+    let load = || LoadedGuest::load_with(&engine, &offer.guest, offer.data_bytes());
+    let guest = progress::during("compiling it once more, to count instructions", load)?;
     Ok(guest
         .measure(MEASURED_LINE, [].into_iter(), FACTS.lend())
         .ok()

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 
 use super::engine::{start_for_trial, start_helpers};
 use super::guest::{Named, load, read};
@@ -14,15 +14,16 @@ use crate::text::escaped;
 
 /// Compiles it, unless that was done before.
 pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
-    let Some(folder) = arguments.code_directory() else {
+    let Some(folder) = arguments.code.directory() else {
         bail!("there is no folder to keep it in; name one with --code-cache DIR");
     };
     let (guest, data) = (arguments.guest.as_deref(), arguments.data.as_deref());
     let named = read(guest, data, &[], &arguments.rules)?;
     let helpers = start_helpers(named.needs_helpers())?;
     let Named { name, offer, .. } = named;
-    let cache = CodeCache::open(&folder).map_err(|problem| anyhow!(problem))?;
-    let engine = start_for_trial(&arguments.limits, helpers)?.keeping_code(cache);
+    // Elsewhere one that cannot be used is done without.
+    let cache = CodeCache::open(&folder)?;
+    let engine = start_for_trial(&arguments.limits, &arguments.code, helpers)?.keeping_code(cache);
     let began = Instant::now();
     let guest = load(&name, &offer, engine)?;
     print(format_args!(

@@ -7,6 +7,8 @@ use anyhow::{Context, anyhow};
 use rustix::process::{Resource, getrlimit};
 
 use crate::cli::GuestLimitSettings;
+use crate::cli::command::CodeCacheArguments;
+use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::{self, Engine, GuestLimits, PreparedEngine};
 use crate::helper::{Confinement, Helpers, Spawner};
 
@@ -74,10 +76,22 @@ pub(super) fn start_helpers(is_needed: bool) -> anyhow::Result<Option<Helpers>> 
 /// Starts an engine to try a guest on.
 pub(super) fn start_for_trial(
     limits: &GuestLimitSettings,
+    code: &CodeCacheArguments,
     helpers: Option<Helpers>,
 ) -> anyhow::Result<Engine> {
     let engine = prepare(limits.limits(), NonZeroUsize::MIN, Compilation::Whole)?;
-    Ok(with_helpers(start(engine)?, limits, helpers))
+    keeping_code(with_helpers(start(engine)?, limits, helpers), code)
+}
+
+/// The engine, with the folder of compiled guests. One that was not named, and cannot be used, is done
+/// without.
+pub(super) fn keeping_code(engine: Engine, code: &CodeCacheArguments) -> anyhow::Result<Engine> {
+    let Some(folder) = code.directory() else { return Ok(engine) };
+    match CodeCache::open(&folder) {
+        Ok(cache) => Ok(engine.keeping_code(cache)),
+        Err(error) if code.is_named() => Err(error.into()),
+        Err(_) => Ok(engine),
+    }
 }
 
 /// The engine, which compiles in helpers if there are some.

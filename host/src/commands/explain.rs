@@ -37,7 +37,8 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let named = read_in(guest, data, &[], &arguments.rules, root)?;
     let helpers = start_helpers(named.needs_helpers())?;
     let Named { name, offer, table, .. } = named;
-    let generation = load(&name, &offer, start_for_trial(&arguments.limits, helpers)?)?;
+    let generation =
+        load(&name, &offer, start_for_trial(&arguments.limits, &arguments.code, helpers)?)?;
     let digest = generation.digest();
     let guest = ActiveGuest::new(Arc::new(generation), FailurePolicy::default());
     let stated = arguments.request_facts().context("--fact")?;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
-
+use bytesize::ByteSize;
 use innkeeper_guest::rules::Table;
 
 use super::open::open_root;
-use super::rules;
+use super::{progress, rules};
 use crate::cli::Settings;
 use crate::cli::command::RuleArguments;
 use crate::cli::settings::rules::RulesSettings;
@@ -19,6 +19,7 @@ use crate::guest::release::guest_files::{self, GuestFiles};
 use crate::guest::release::source::{Offer, Source};
 use crate::guest::{Engine, LoadedGuest};
 use crate::rules::RulesSource;
+use crate::text::escaped;
 
 /// Where the guests of a server come from: the guest that is named, or rules.
 pub(super) struct GuestSource {
@@ -141,8 +142,15 @@ fn named(
     })
 }
 
+/// What compiling it is, in words: how large it is says how long that takes.
+pub(super) fn compiling(name: &str, offer: &Offer) -> String {
+    format!("compiling {} ({})", escaped(name), ByteSize(offer.guest.len() as u64).display().iec())
+}
+
 /// Loads a guest to try it, on an engine of its own.
 pub(super) fn load(name: &str, offer: &Offer, engine: Engine) -> anyhow::Result<LoadedGuest> {
-    LoadedGuest::load_with(&Arc::new(engine), &offer.guest, offer.data_bytes())
+    let engine = Arc::new(engine);
+    let load = || LoadedGuest::load_with(&engine, &offer.guest, offer.data_bytes());
+    progress::during(compiling(name, offer), load)
         .map_err(|error| anyhow!("cannot load {name}: {error}"))
 }

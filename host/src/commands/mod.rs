@@ -41,6 +41,7 @@ pub mod new;
 mod open;
 mod output_file;
 pub mod password;
+mod progress;
 mod root;
 mod rules;
 mod sandbox;

@@ -50,7 +50,7 @@ pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     if offer.cases.is_empty() {
         bail!("there are no cases; name a file of them, or write [[case]] into the file of rules");
     }
-    let guest = load(&name, &offer, start_for_trial(&arguments.limits, helpers)?)?;
+    let guest = load(&name, &offer, start_for_trial(&arguments.limits, &arguments.code, helpers)?)?;
     let mut outcome = Outcome {
         guest: name,
         digest: format!("{:#}", guest.digest()),

@@ -36,6 +36,7 @@ pub struct LoadedGuest {
     made_of: Option<MadeOf>,
     origin: Origin,
     form: Form,
+    is_kept_code: bool,
     interests: Interests,
     /// One for each worker.
     caches: Box<[DecisionCache]>,
@@ -90,8 +91,8 @@ impl LoadedGuest {
     ) -> Result<LoadedGuest, LoadError> {
         let identity = Identity::of(bytes, data);
         let digest = identity.digest();
-        let (form, component) = engine.compile(bytes, data, digest, urgency, cancel)?;
-        let program = Program::link(engine, &component)?;
+        let code = engine.compile(bytes, data, digest, urgency, cancel)?;
+        let program = Program::link(engine, &code.component)?;
         let interests = program.interests().map_err(InterestsError::Failed)?;
         let interests = Interests::named(interests)?;
         let cache_bytes = engine.limits().decision_cache_bytes;
@@ -101,7 +102,8 @@ impl LoadedGuest {
             digest,
             made_of: None,
             origin,
-            form,
+            form: code.form,
+            is_kept_code: code.is_kept,
             interests,
             caches: (0..engine.workers()).map(|_| DecisionCache::new(cache_bytes)).collect(),
             failures: FailureCounters::default(),
@@ -136,6 +138,11 @@ impl LoadedGuest {
     /// What its file holds.
     pub fn form(&self) -> Form {
         self.form
+    }
+
+    /// Whether its code was compiled at an earlier start.
+    pub fn is_kept_code(&self) -> bool {
+        self.is_kept_code
     }
 
     /// Whether it takes data.

@@ -286,6 +286,7 @@ fn bounded(error: JobError) -> JobError {
         JobError::Compile(CompileError::Invalid(why)) => {
             JobError::Compile(CompileError::Invalid(text::error_line(why)))
         }
+        JobError::Contract(error) => JobError::Contract(error.bounded()),
         JobError::Configuration(error) => JobError::Configuration(error.bounded()),
         JobError::NoCompiler(why) => JobError::NoCompiler(text::error_line(why)),
         JobError::Form(_) | JobError::Compile(_) => error,
@@ -296,6 +297,7 @@ impl From<JobError> for LoadError {
     fn from(error: JobError) -> LoadError {
         match error {
             JobError::Form(error) => LoadError::Form(error),
+            JobError::Contract(error) => LoadError::Contract(error),
             JobError::Compile(error) => LoadError::Compile(error),
             JobError::Configuration(error) => LoadError::Configuration(error),
             JobError::NoCompiler(why) => LoadError::Unavailable(why),

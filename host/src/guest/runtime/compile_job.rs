@@ -14,6 +14,7 @@ use super::component::{MAX_GUEST_BYTES, component};
 use super::configurable::{Configurable, marked_done};
 use super::configuration_error::ConfigurationError;
 use super::configure::{ConfigureLimits, configure};
+use super::contract::check_exports;
 use super::function_cache::FunctionCache;
 use super::job_error::{CompileError, JobError};
 use super::malloc_trim;
@@ -111,6 +112,7 @@ pub(super) fn compile(
 ) -> Result<Compiled, JobError> {
     let Task { guest, data, product } = task;
     let component = component(guest).map_err(JobError::Form)?;
+    check_exports(&component).map_err(JobError::Contract)?;
     let configurable = Configurable::of(&component);
     let wants_data = data.is_some() || product == Product::Component;
     match configurable {

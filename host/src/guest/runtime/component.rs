@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use wit_component::ComponentEncoder;
 
+use super::sections::{leb128_u32, sections};
 use crate::text;
 
 /// The largest file that is taken for a guest. One in JavaScript or Python has up
@@ -117,40 +118,14 @@ pub(super) fn form(bytes: &[u8]) -> Result<Form, FormError> {
     }
 }
 
-/// Whether a core module has a custom section with its component type.
-///
-/// Reads section heads only (WebAssembly core specification, section 5.5). What
-/// is damaged beyond them is found, and said, when the module is encoded.
+/// Whether a core module has a custom section with its component type. What is damaged beyond
+/// section heads is found, and said, when the module is encoded.
 fn carries_type(module: &[u8]) -> bool {
-    let mut rest = &module[8..];
-    while let [id, after_id @ ..] = rest {
-        let Some((size, body)) = leb128_u32(after_id) else {
-            return false;
-        };
-        let Some((section, next)) = body.split_at_checked(size) else {
-            return false;
-        };
-        if *id == 0
-            && let Some((length, name)) = leb128_u32(section)
-            && name.get(..length).is_some_and(|name| name.starts_with(b"component-type"))
-        {
-            return true;
-        }
-        rest = next;
-    }
-    false
-}
-
-/// Reads an unsigned 32-bit number in LEB128 and gives it with what follows.
-pub(super) fn leb128_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let mut value = 0_u64;
-    for (index, byte) in bytes.iter().take(5).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Some((usize::try_from(value).ok()?, &bytes[index + 1..]));
-        }
-    }
-    None
+    sections(module).map_while(Result::ok).any(|(id, content)| {
+        let name = (id == 0).then(|| leb128_u32(content)).flatten();
+        name.and_then(|(length, name)| name.get(..length))
+            .is_some_and(|name| name.starts_with(b"component-type"))
+    })
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::component::leb128_u32;
 use super::configurable::Configurable;
+use super::sections::leb128_u32;
 
 /// How deep components may be in one another. Toolchains make two levels.
 const MAX_DEPTH: usize = 8;
@@ -102,7 +102,7 @@ fn leb128(mut number: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::{Composition, leb128};
-    use crate::guest::runtime::component::leb128_u32;
+    use crate::guest::runtime::sections::leb128_u32;
 
     /// A component with these sections.
     fn component(sections: &[(u8, &[u8])]) -> Vec<u8> {

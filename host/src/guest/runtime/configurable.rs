@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use wasmparser::{BinaryReader, ComponentExportSectionReader};
-
-use super::component::leb128_u32;
+use super::sections::exports;
 
 /// What a guest exports that can be configured.
 pub const INTERFACE: &str = "innkeeper:policy/configuration@0.1.0";
@@ -12,9 +10,6 @@ pub const INTERFACE: &str = "innkeeper:policy/configuration@0.1.0";
 /// The name of the same export once the guest holds its data, of the same length. It is a part of
 /// the component's type, which tools keep that strip custom sections.
 const DONE: &str = "innkeeper:policy/is-configured@0.1.0";
-
-/// The section of a component that holds its exports.
-const EXPORTS: u8 = 11;
 
 /// Whether a component can be configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,28 +50,13 @@ fn is(interface: &str, export: &str) -> bool {
 }
 
 fn exported(component: &[u8]) -> Option<Configurable> {
-    let mut rest = component.get(8..)?;
-    while let [id, after_id @ ..] = rest {
-        let (size, body) = leb128_u32(after_id)?;
-        let (section, next) = body.split_at_checked(size)?;
-        rest = next;
-        if *id != EXPORTS {
-            continue;
+    exports(component)?.into_iter().find_map(|name| {
+        if is(DONE, name) {
+            return Some(Configurable::Done);
         }
-        let at = component.len() - body.len();
-        let reader = BinaryReader::new(section, 0);
-        for export in ComponentExportSectionReader::new(reader).ok()? {
-            let name = export.ok()?.name.name;
-            if is(DONE, name) {
-                return Some(Configurable::Done);
-            }
-            if is(INTERFACE, name) {
-                let within = name.as_ptr().addr() - section.as_ptr().addr();
-                return Some(Configurable::Yes(at + within..at + within + name.len()));
-            }
-        }
-    }
-    None
+        let at = name.as_ptr().addr() - component.as_ptr().addr();
+        is(INTERFACE, name).then(|| Configurable::Yes(at..at + name.len()))
+    })
 }
 
 #[cfg(test)]

@@ -9,20 +9,26 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::sections::exports;
 use crate::text;
+
+/// Exports that a message names.
+const SHOWN: usize = 5;
 
 /// What a guest exports.
 pub const INTERFACE: &str = "innkeeper:policy/policy@0.1.0";
 
 /// Why a component does not fit the contract.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ContractError {
     /// It was made for this version, which is not supported. Escaped.
     OtherVersion(String),
-    /// It does not export [`INTERFACE`], or with other types; wasmtime's message.
+    /// It does not export [`INTERFACE`], or with other types: wasmtime's message.
     NotExported(String),
     /// An import cannot be stubbed; wasmtime's message.
     Import(String),
@@ -52,6 +58,40 @@ impl fmt::Display for ContractError {
 }
 
 impl std::error::Error for ContractError {}
+
+impl ContractError {
+    /// The same with texts of one line that are not too long.
+    pub(super) fn bounded(self) -> ContractError {
+        match self {
+            ContractError::OtherVersion(version) => {
+                ContractError::OtherVersion(text::short_name(&version))
+            }
+            ContractError::NotExported(why) => ContractError::NotExported(text::error_line(why)),
+            ContractError::Import(why) => ContractError::Import(text::error_line(why)),
+        }
+    }
+}
+
+/// Whether a component exports [`INTERFACE`], by name: what is no guest is not compiled first, which
+/// may take half a minute. Types are compared when it is linked.
+pub(super) fn check_exports(component: &[u8]) -> Result<(), ContractError> {
+    let Some(names) = exports(component) else { return Ok(()) };
+    let (name, version) = parts();
+    let versions = names.iter().filter_map(|export| export.strip_prefix(name)?.strip_prefix('@'));
+    let mut others = versions.clone().filter(|other| minor(other) != minor(version));
+    if versions.count() > others.clone().count() {
+        return Ok(());
+    }
+    if let Some(other) = others.next() {
+        return Err(ContractError::OtherVersion(text::short_name(other)));
+    }
+    let shown: Vec<_> = names.iter().take(SHOWN).map(|name| text::short_name(name)).collect();
+    let more = if names.len() > SHOWN { ", …" } else { "" };
+    Err(ContractError::NotExported(match names.is_empty() {
+        true => "it exports nothing".to_owned(),
+        false => format!("it exports {}{more}, and not {INTERFACE}", shown.join(", ")),
+    }))
+}
 
 /// Why a component that does not export [`INTERFACE`] does not.
 pub(super) fn mismatch(

@@ -78,12 +78,12 @@ impl Engine {
         digest: Digest,
         urgency: Urgency,
         cancel: &CancelToken,
-    ) -> Result<(Form, Component), LoadError> {
+    ) -> Result<Code, LoadError> {
         let form = component::form(guest)?;
         let (wasm, cache) = (&self.wasm, self.code_cache.as_ref());
         let is_edited = self.compiler.keeps_functions();
         if let Some(component) = cache.and_then(|cache| cache.recall(wasm, digest, is_edited)) {
-            return Ok((form, component));
+            return Ok(Code { form, component, is_kept: true });
         }
         let code = self.compiler.run(
             Task { guest, data, product: Product::Code },
@@ -101,7 +101,7 @@ impl Engine {
         if let Some(cache) = cache {
             cache.keep_code(wasm, digest, is_edited, &code);
         }
-        Ok((form, component))
+        Ok(Code { form, component, is_kept: false })
     }
 
     /// Makes one guest of a guest and its data: a component that is configured, and takes no
@@ -149,6 +149,16 @@ impl Engine {
     pub(super) fn worker_deadline(&self) -> Ticks {
         self.deadline().min(Ticks::at_least(WORKER_DEADLINE))
     }
+}
+
+/// The code of a guest.
+pub(in crate::guest) struct Code {
+    /// What its file holds.
+    pub(in crate::guest) form: Form,
+    /// The guest, compiled and configured.
+    pub(in crate::guest) component: Component,
+    /// Whether it was compiled at an earlier start.
+    pub(in crate::guest) is_kept: bool,
 }
 
 /// Instances at a time of a server with this many workers: one on each, as many slow ones beside

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::component::FormError;
 use super::configuration_error::ConfigurationError;
+use super::contract::ContractError;
 
 /// Why a guest was not compiled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,8 @@ use super::configuration_error::ConfigurationError;
 pub(super) enum JobError {
     /// It is no component, and describes none.
     Form(FormError),
+    /// It exports no policy.
+    Contract(ContractError),
     /// It does not compile.
     Compile(CompileError),
     /// It is not configured.

@@ -38,6 +38,7 @@ pub mod limits;
 mod machine_code;
 mod malloc_trim;
 pub mod program;
+mod sections;
 mod settings;
 mod slow_pool;
 mod snapshot;
