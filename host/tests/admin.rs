@@ -158,7 +158,7 @@ fn json_has_these_keys() {
     fs::write(&cases, "case = [{ line = 'GET / HTTP/1.1', decision = { index = '' } }]").unwrap();
     let place = Place::new(&["--cases", cases.to_str().unwrap()]);
     place.program.get("/hello.txt");
-    const REPORT: [&str; 20] = [
+    const REPORT: [&str; 22] = [
         "accepted",
         "active",
         "cases",
