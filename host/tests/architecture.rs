@@ -96,6 +96,8 @@ const SPELLED: &[(&str, &[&str])] = &[
         "HTTP/1",
         &[
             "http1/",
+            // What people read about it.
+            "commands/manual/",
             // The line that a guest is asked with, in every version.
             "http/request.rs",
             // What a guest is tried with.

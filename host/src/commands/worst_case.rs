@@ -16,6 +16,7 @@ use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::guest::runtime::engine::instances;
 use crate::http::Scheme;
 use crate::http2::{CORK_BYTES, SMALL_BYTES};
+use crate::metrics::lately;
 use crate::server::Address;
 use crate::service::record::UNLOGGED_BYTES;
 use crate::transport::session;
@@ -234,6 +235,7 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
         part(server, &[], &[(KEPT_FUNCTIONS_BYTES as u64, "functions of a guest with data")]);
     }
     if has_admin {
+        part(server, &[(workers, "workers")], &[(lately::WORKER_BYTES as u64, "recent requests")]);
         // Other data may be put under the active guest, and under the previous one.
         part(
             server,

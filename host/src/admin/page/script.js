@@ -37,6 +37,7 @@ function make(tag, className, ...content) {
 const code = (text) => make("code", "", text);
 const digestCode = (digest) => Object.assign(code(short(digest)), { title: digest });
 const codes = (none) => (texts) => (texts.length > 0 ? texts.map(code) : none);
+const some = (named) => Object.fromEntries(Object.entries(named).filter(([, n]) => n > 0));
 const counts = (named) => Object.entries(named).map(([name, n]) => `${name}\u00a0${figure(n)}`).join(", ");
 
 // Writes only what has changed: otherwise each second would clear a selection and restart a
@@ -108,7 +109,7 @@ function show() {
   fill("cache-counts", `${count(hits)} of ${count(hits + misses)} of this guest`);
   const failures = Object.values(guest.failures).reduce((sum, count) => sum + count);
   tell("failures", figure(failures), failures > 0 ? "bad" : "");
-  fill("failures-by-kind", counts(guest.failures));
+  fill("failures-by-kind", counts(some(guest.failures)));
   const lost = status.access_log_lost_lines;
   at("lost-box").hidden = lost === 0;
   tell("lost", figure(lost), "bad");
@@ -143,7 +144,7 @@ function deployment({ at, outcome, digest, message }) {
 function showRules(sources) {
   at("rules-box").hidden = sources.length === 0;
   fill("rules", sources, (all) => all.map(({ source, redirects, headers, others }) => (
-    make("div", "", code(source), ` ${counts({ redirects, headers, others })}`)
+    make("div", "", code(source), ` ${counts(some({ redirects, headers, others })) || "none"}`)
   )));
 }
 
@@ -205,7 +206,8 @@ function showRequests({ seconds, paths, not_found: notFound, failures }) {
 
 function failure({ at: when, request, status: code_, guest, cause, decision }) {
   const by = guest === null ? [] : [digestCode(guest), " "];
-  const why = cause ?? (decision === "host" ? "the host's response" : `after the decision: ${decision}`);
+  const own = decision === "host" ? "the host's response, without a decision" : `the host's response to the decision ${decision}`;
+  const why = code_ < 500 ? `${cause}; the guest before it decided` : cause ?? own;
   return make("li", "", moment(when), make("span", `mark ${code_ >= 500 ? "bad" : ""}`, code_),
     make("span", "message", code(request || "no request"), " ", ...by, why));
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
-use super::Response;
+use super::response::Response;
 use crate::text;
 
 /// Failures of one worker that are kept.
@@ -11,6 +11,9 @@ const KEPT: usize = 30;
 
 /// Characters of a request, and of a cause.
 const CHARACTERS: usize = 200;
+
+/// Memory of those: a character has four bytes at most, and what is cut says so.
+pub(super) const BYTES: usize = KEPT * (size_of::<Failure>() + 2 * (4 * CHARACTERS + 32) + 64);
 
 /// A request that had a status from 500, or on which a guest failed.
 #[derive(Clone, Debug)]

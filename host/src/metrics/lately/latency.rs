@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{MINUTE, place};
+use super::seconds::place;
+
+/// Seconds of which the durations are told in one figure.
+pub const MINUTE: usize = 60;
 
 /// Durations up to this many microseconds have buckets of one microsecond.
 const EXACT: usize = 16;
@@ -20,6 +23,9 @@ const STEP: usize = 10;
 const STEPS: usize = MINUTE / STEP + 1;
 
 type Histogram = [u32; BUCKETS];
+
+/// Memory of the ring.
+pub(super) const BYTES: usize = STEPS * size_of::<(u64, Histogram)>();
 
 /// The histograms of the last steps: a ring.
 pub(super) struct Latency(Box<[(u64, Histogram); STEPS]>);

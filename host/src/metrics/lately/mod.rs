@@ -4,15 +4,16 @@
 //! read (some microseconds a second) is left out. So these numbers are for people; what is counted
 //! exactly is in the metrics.
 //!
-//! - `seconds`: statuses and bytes of each second. `latency`: how long responses took.
+//! - `response`: what is noted. `seconds`: statuses and bytes of each second. `latency`: how long
+//!   responses took.
 //! - `top`: the paths that come most often. `failures`: the latest requests that failed.
 
 mod failures;
 mod latency;
+mod response;
 mod seconds;
 mod top;
 
-use std::fmt::Display;
 use std::sync::{Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -20,47 +21,21 @@ use crate::lock::lock;
 pub use failures::Failure;
 use failures::Failures;
 use latency::Latency;
-pub use seconds::Second;
+pub use latency::MINUTE;
+pub use response::Response;
 use seconds::Seconds;
+pub use seconds::{SECONDS, Second};
 use top::Paths;
 
-/// Seconds of which each is told: long enough to see what a deployment did.
-pub const SECONDS: usize = 120;
-
-/// Seconds of which the rates and durations are told in one figure.
-pub const MINUTE: usize = 60;
+/// Memory of one worker, when all of it is in use.
+pub const WORKER_BYTES: usize =
+    size_of::<Inner>() + seconds::BYTES + latency::BYTES + 2 * top::BYTES + failures::BYTES;
 
 /// Paths of each kind that are told.
 const PATHS: usize = 20;
 
 /// Failures of all workers that are told.
 const FAILURES: usize = 30;
-
-/// The place of a number in a ring of this length.
-fn place(number: u64, length: usize) -> usize {
-    usize::try_from(number % length as u64).unwrap_or_default()
-}
-
-/// One response, as it was sent.
-#[derive(Clone, Copy)]
-pub struct Response<'a> {
-    /// When.
-    pub at: Instant,
-    /// From the request's last byte to the response's.
-    pub duration: Duration,
-    /// Its status.
-    pub status: u16,
-    /// The method, and the path without its query; both empty if there was no request.
-    pub method: &'a str,
-    /// See there.
-    pub path: &'a str,
-    /// What the response follows.
-    pub decision: &'static str,
-    /// The digest of the guest that was asked, as `{:#}` writes it.
-    pub guest: Option<&'a dyn Display>,
-    /// Why there is no decision, or why an earlier guest made it.
-    pub failure: Option<&'a dyn Display>,
-}
 
 /// What one worker was asked.
 #[derive(Default)]

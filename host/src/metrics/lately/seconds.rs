@@ -1,6 +1,12 @@
 //! Responses of each second, by class of their status, and bytes.
 
-use super::{SECONDS, place};
+/// Seconds of which each is told: long enough to see what a deployment did.
+pub const SECONDS: usize = 120;
+
+/// The place of a number in a ring of this length.
+pub(super) fn place(number: u64, length: usize) -> usize {
+    usize::try_from(number % length as u64).unwrap_or_default()
+}
 
 /// What was sent in one second.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,6 +19,9 @@ pub struct Second {
 
 /// A slot for each second, and one for the second that is not over.
 const SLOTS: usize = SECONDS + 1;
+
+/// Memory of the ring.
+pub(super) const BYTES: usize = SLOTS * size_of::<(u64, Second)>();
 
 /// The last seconds: a ring.
 pub(super) struct Seconds {

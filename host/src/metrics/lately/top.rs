@@ -16,8 +16,14 @@ const WAYS: usize = 8;
 /// Bytes of a path that are kept: usual ones have 20 to 60.
 const PATH_BYTES: usize = 160;
 
+/// The same, and what says that it is cut.
+const KEPT_BYTES: usize = PATH_BYTES + "…".len();
+
 /// Seconds of one sketch: paths are those of this one and of the one before.
 const PERIOD: u64 = 300;
+
+/// Memory of the paths of both periods, besides their counts.
+pub(super) const BYTES: usize = 2 * SETS * WAYS * (size_of::<Vec<u8>>() + KEPT_BYTES);
 
 /// The paths of this period and of the one before.
 #[derive(Default)]
@@ -120,6 +126,8 @@ impl Sketch {
         counts[way] = counts[way].saturating_add(1);
         let kept = &mut self.paths[set * WAYS + way];
         kept.clear();
+        // No more than that, as growing would double it.
+        kept.reserve_exact(path.len().min(KEPT_BYTES));
         kept.extend_from_slice(&path[..path.len().min(PATH_BYTES)]);
         if path.len() > PATH_BYTES {
             kept.extend_from_slice("…".as_bytes());
@@ -136,7 +144,7 @@ impl Sketch {
 
 #[cfg(test)]
 mod tests {
-    use super::{PATH_BYTES, Paths, SETS, Sums, WAYS};
+    use super::{KEPT_BYTES, Paths, SETS, Sums, WAYS};
 
     fn most(paths: &mut Paths, second: u64) -> Vec<(String, u64)> {
         let mut sums = Sums::default();
@@ -171,7 +179,7 @@ mod tests {
             paths.note(1, format!("/{number}/{}", "x".repeat(5_000)).as_bytes());
         }
         assert_eq!(paths.current.paths.len(), SETS * WAYS);
-        assert!(paths.current.paths.iter().all(|path| path.len() <= PATH_BYTES + 3));
+        assert!(paths.current.paths.iter().all(|path| path.capacity() <= KEPT_BYTES));
     }
 
     #[test]
