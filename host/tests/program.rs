@@ -44,7 +44,7 @@ fn every_link_of_the_site_leads_somewhere() {
     command.args(["--listen", "127.0.0.1:0"]).current_dir(workspace());
     let program = Program::start(command, 1);
     let mut followed = 0;
-    for page in ["/", "/notes/", "/404.html"] {
+    for page in ["/", "/notes/", "/next/", "/404.html"] {
         let reply = program.get(page);
         let text = reply.text();
         let links =
