@@ -234,6 +234,23 @@ HTML
     grep -q 'GET /tone.wav HTTP/1.1" 206' "$work/access.log"
 }
 
+chromium-pages() {
+    local name
+    "$program" "$repository/html" --listen 127.0.0.1:0 --security-headers >site.log 2>site-errors.log &
+    local own=$! outcome=0
+    # Its rules are compiled first.
+    for _ in $(seq 300); do
+        name=$(sed -n 's/^listening on \(http:.*\)$/\1/p' site-errors.log)
+        [ -z "$name" ] || break
+        sleep 0.1
+    done
+    [ -n "$name" ] || cat site-errors.log
+    timeout 120 python3 -B "$repository/host/tests/outside/pages.py" "$url" "$site" "$name" || outcome=$?
+    kill "$own"
+    wait "$own" || true
+    return "$outcome"
+}
+
 nginx-prefix() {
     mkdir -p "$site/docs" "$site/files/a b:c"
     echo docs >"$site/docs/index.html"
@@ -297,6 +314,7 @@ check zsync-delta "fetches what changed, by ranges"
 check casync-extract "from a static chunk store"
 check ostree-pull "from a static repository"
 check chromium-seek "seeks in a sound file, by ranges"
+check chromium-pages "listings sorted, filtered and in pictures, failures, the default site; no policy violated"
 
 . "$repository/host/tests/outside/admin.sh"
 check chromium-admin "the page of the administration: load, a rejected guest, a deployment, a roll back"
