@@ -20,7 +20,7 @@
 //! - Leaves, which all others may use and which use none of them: [`log`], [`metrics`],
 //!   [`diagnostics`], [`line_writer`], [`panics`], [`supervise`], [`throttle`], [`disk`],
 //!   [`in_flight`], [`cache`], [`clock`], [`file_watch`], [`named_file`], [`secret_file`], [`priority`],
-//!   [`random`], [`service_manager`], [`text`], [`lock`].
+//!   [`random`], [`service_manager`], [`text`], [`html`], [`lock`].
 
 pub mod admin;
 pub mod cache;
@@ -35,6 +35,7 @@ pub mod file_watch;
 pub mod files;
 pub mod guest;
 pub mod helper;
+pub mod html;
 pub mod http;
 pub mod http1;
 pub mod http2;

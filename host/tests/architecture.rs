@@ -50,6 +50,7 @@ const LEAVES: &[&str] = &[
     "diagnostics",
     "disk",
     "file_watch",
+    "html",
     "in_flight",
     "line_writer",
     "lock",

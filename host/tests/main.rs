@@ -8,7 +8,8 @@
 //!   `hostile_http2`: frames that only HTTP/2 can express.
 //! - `sites`: small sites as generators make them, with one flag or none.
 //! - `files`: files, and what is never sent. `versions`: what differs between two versions of a
-//!   file. `representations`: conditions, ranges, encodings.
+//!   file. `representations`: conditions, ranges, encodings. `pages`: listings, and what is said about
+//!   failures.
 //! - `limits`: every wait and every size has its bound. `memory`: of crowds that read nothing.
 //! - `http2_patience`, `http2_floods`: slow and greedy clients of HTTP/2, what comes first, and what
 //!   is too much.
@@ -104,6 +105,7 @@ mod memory;
 mod newcomer;
 mod operations;
 mod over_tls;
+mod pages;
 mod panics;
 mod program;
 mod representations;

@@ -59,6 +59,20 @@ impl Conditions {
         }
     }
 
+    /// The same for content that has this entity tag, as it stands in `ETag`, and no date.
+    pub fn evaluate_tag(&self, tag: &str) -> Verdict {
+        let lists = |tags: &Option<Vec<u8>>, comparison| {
+            tags.as_ref().map(|tags| lists_tag(tags, Some(tag), comparison))
+        };
+        match lists(&self.if_match, Comparison::Strong) {
+            Some(false) => Verdict::Failed,
+            _ => match lists(&self.if_none_match, Comparison::Weak) {
+                Some(true) => Verdict::NotModified,
+                _ => Verdict::Proceed,
+            },
+        }
+    }
+
     /// Whether a range of this version is of use to the client: `If-Range` names it, or the
     /// client did not say which version it has a part of.
     ///
@@ -92,13 +106,18 @@ enum Comparison {
     Weak,
 }
 
-/// Whether a list of entity tags names this version; `*` names every one that
-/// exists. What is malformed names nothing.
+/// Whether a list of entity tags names this version of a file.
 fn lists(tags: &[u8], file: &Validators, comparison: Comparison) -> bool {
+    lists_tag(tags, file.tag.map(|tag| tag.to_string()).as_deref(), comparison)
+}
+
+/// Whether a list of entity tags has this one; `*` names every version that
+/// exists. What is malformed names nothing.
+fn lists_tag(tags: &[u8], tag: Option<&str>, comparison: Comparison) -> bool {
     if tags == b"*" {
         return true;
     }
-    let Some(tag) = file.tag.map(|tag| tag.to_string()) else {
+    let Some(tag) = tag else {
         return false;
     };
     let mut rest = tags;

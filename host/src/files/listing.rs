@@ -10,20 +10,20 @@ use serde::Serialize;
 
 use super::beneath::{Found, Root};
 use super::hidden::Hidden;
-use crate::clock;
 use crate::disk::{OpenFile, Place};
+use crate::{clock, text};
 
 /// Bytes of all their names. Ten thousand long ones would make a page of ten megabytes.
 const MAX_NAME_BYTES: usize = 512 << 10;
 
-/// The entries of a directory: regular files and directories whose names do not begin with a dot
-/// and [fit into a URL](url_name), in the order of the file
-/// system.
+/// The entries of a directory: regular files and directories whose names do not begin with a dot,
+/// in the order of the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Listing {
+    /// Those whose names [fit into a URL](url_name).
     pub(super) entries: Vec<Entry>,
-    /// How many are left out for their names.
-    pub(super) unnameable: usize,
+    /// The names of the others, escaped.
+    pub(super) unnameable: Vec<String>,
     /// Whether there is more than is listed.
     pub(super) is_cut: bool,
 }
@@ -38,6 +38,9 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
     /// As in `Last-Modified`.
     pub(super) mtime: String,
+    /// The same, in Unix seconds.
+    #[serde(skip)]
+    pub(super) seconds: u64,
     /// Bytes, of a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) size: Option<u64>,
@@ -60,13 +63,23 @@ fn url_name(name: &CStr) -> Option<&str> {
     name.to_str().ok().filter(|name| name.as_bytes().iter().all(is_safe))
 }
 
+/// A name that does not fit into a URL, for people.
+fn shown(name: &CStr) -> String {
+    match name.to_str() {
+        Ok(name) => text::escaped(name).into_owned(),
+        Err(_) => name.to_bytes().escape_ascii().to_string(),
+    }
+}
+
 impl Entry {
-    pub(super) fn new(name: &str, kind: Kind, mtime: String, size: u64) -> Entry {
+    pub(super) fn new(name: &str, kind: Kind, seconds: u64, size: u64) -> Entry {
+        let mtime = clock::format_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+        let mtime = String::from_utf8_lossy(&mtime).into_owned();
         let slash = if kind == Kind::Directory { "/" } else { "" };
         // With a dot before it: what precedes a colon would be a scheme.
         let url = format!("./{}{slash}", utf8_percent_encode(name, ESCAPED));
         let size = (kind == Kind::File).then_some(size);
-        Entry { name: name.to_owned(), url, kind, mtime, size }
+        Entry { name: name.to_owned(), url, kind, mtime, seconds, size }
     }
 }
 
@@ -83,7 +96,7 @@ impl Listing {
         most: usize,
         on_step: impl Fn(),
     ) -> Result<(Listing, Vec<String>), Errno> {
-        let mut listing = Listing { entries: Vec::new(), unnameable: 0, is_cut: false };
+        let mut listing = Listing { entries: Vec::new(), unnameable: Vec::new(), is_cut: false };
         let mut elsewhere = Vec::new();
         let mut name_bytes = 0;
         let here = directory.file.place();
@@ -95,16 +108,16 @@ impl Listing {
                 continue;
             }
             name_bytes += name.to_bytes().len();
-            let count = listing.entries.len() + elsewhere.len() + listing.unnameable;
+            let count = listing.entries.len() + elsewhere.len() + listing.unnameable.len();
             if count == most || name_bytes > MAX_NAME_BYTES {
                 listing.is_cut = true;
                 break;
             }
-            let Some(text) = url_name(name) else {
-                listing.unnameable += 1;
+            let Some(listed) = url_name(name) else {
+                listing.unnameable.push(shown(name));
                 continue;
             };
-            let inside = format!("{path}/{text}");
+            let inside = format!("{path}/{listed}");
             if hidden.has(inside.strip_prefix("./").unwrap_or(&inside)) {
                 continue;
             }
@@ -113,12 +126,12 @@ impl Listing {
                 continue;
             };
             if metadata.kind != FileType::Symlink {
-                listing.add(text, metadata);
+                listing.add(listed, metadata);
                 continue;
             }
             match root.look_from(here, &inside) {
-                Ok(Some(target)) => listing.add_link(text, &target),
-                Ok(None) => elsewhere.push(text.to_owned()),
+                Ok(Some(target)) => listing.add_link(listed, &target),
+                Ok(None) => elsewhere.push(listed.to_owned()),
                 Err(_) => {}
             }
         }
@@ -142,9 +155,7 @@ impl Listing {
             _ => return,
         };
         let seconds = u64::try_from(metadata.seconds).unwrap_or(0);
-        let mtime = clock::format_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
-        let mtime = String::from_utf8_lossy(&mtime).into_owned();
-        self.entries.push(Entry::new(name, kind, mtime, metadata.size));
+        self.entries.push(Entry::new(name, kind, seconds, metadata.size));
     }
 }
 

@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::arrangement::Arrangement;
 use super::beneath::Root;
 use super::hidden::Hidden;
 use super::listing::Listing;
-use super::listing_text::{self, Form};
+use super::listing_text;
 use super::open::{OpenError, open};
 use super::root_id::RootId;
 use crate::cache::{self, Cache};
@@ -39,8 +41,8 @@ const ENTRY_OVERHEAD: u64 = 200;
 /// Devices whose permits are kept although none is held.
 const DEVICES: usize = 64;
 
-/// A directory of a root, and the form of its listing.
-type Key = (RootId, Box<str>, Form);
+/// A directory of a root, and the arrangement of its listing.
+type Key = (RootId, Box<str>, Arrangement);
 
 /// Those of all roots.
 pub(super) struct Listings {
@@ -51,8 +53,17 @@ pub(super) struct Listings {
 
 #[derive(Clone)]
 struct Made {
-    text: SharedBytes,
+    listing: MadeListing,
     at: Instant,
+}
+
+/// A listing that was made.
+#[derive(Clone)]
+pub struct MadeListing {
+    /// What is sent.
+    pub text: SharedBytes,
+    /// Its entity tag, as it stands in `ETag`: the same text has the same.
+    pub tag: Box<str>,
 }
 
 impl Listings {
@@ -67,15 +78,15 @@ impl Listings {
         &self,
         (id, root, hidden): (RootId, &Arc<Root>, &Arc<Hidden>),
         directory: &str,
-        form: Form,
+        arrangement: Arrangement,
         most: usize,
-    ) -> Result<SharedBytes, OpenError> {
+    ) -> Result<MadeListing, OpenError> {
         let path = if directory.is_empty() { "." } else { directory };
         let found = open(root, path).await?;
         if found.kind != FileType::Directory {
             return Err(OpenError::System(Errno::NOTDIR));
         }
-        let key = (id, directory.into(), form);
+        let key = (id, directory.into(), arrangement);
         let recall = || self.made.get(&key).filter(|made| made.at.elapsed() < VALID);
         let place = found.file.place();
         let permits = self.permits_of(place.device);
@@ -83,7 +94,7 @@ impl Listings {
             Ok(permit) => permit,
             Err(_) => {
                 if let Some(made) = recall() {
-                    return Ok(made.text);
+                    return Ok(made.listing);
                 }
                 let late = OpenError::NoResponse(JobError::TimedOut(disk::PATIENCE));
                 // An error would mean that the semaphore was closed, which never happens.
@@ -93,7 +104,7 @@ impl Listings {
                 };
                 // Other requests waited for the same listing.
                 if let Some(made) = recall() {
-                    return Ok(made.text);
+                    return Ok(made.listing);
                 }
                 permit
             }
@@ -115,15 +126,20 @@ impl Listings {
             }
         }
         let own_directory = directory.to_owned();
-        let write = move || listing_text::text(&mut listing, &own_directory, form);
-        let text = disk::compute(write).await.map_err(OpenError::NoResponse)?;
+        let write = move || {
+            let text = listing_text::text(&mut listing, &own_directory, arrangement);
+            let tag = tag_of(&text);
+            (text, tag)
+        };
+        let (text, tag) = disk::compute(write).await.map_err(OpenError::NoResponse)?;
         // Responses that are still sending the same text share it.
         let text = match self.made.get(&key) {
-            Some(made) if *made.text == *text.as_bytes() => made.text,
+            Some(made) if *made.listing.text == *text.as_bytes() => made.listing.text,
             _ => SharedBytes::one_copy_of(text.into_bytes()),
         };
-        self.made.insert(key, Made { text: text.clone(), at: Instant::now() });
-        Ok(text)
+        let listing = MadeListing { text, tag };
+        self.made.insert(key, Made { listing: listing.clone(), at: Instant::now() });
+        Ok(listing)
     }
 
     fn permits_of(&self, device: u64) -> Arc<Semaphore> {
@@ -135,15 +151,22 @@ impl Listings {
     }
 }
 
+/// Half a digest is enough: a tag is compared with those of the same URL alone.
+fn tag_of(text: &str) -> Box<str> {
+    let digest = Sha256::digest(text);
+    let half = digest.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes));
+    format!("\"{half:032x}\"").into()
+}
+
 fn weigh((_, directory, _): &Key, made: &Made) -> u64 {
-    ENTRY_OVERHEAD + (directory.len() + made.text.len()) as u64
+    ENTRY_OVERHEAD + (directory.len() + made.listing.text.len()) as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::{AT_A_TIME, LISTING_CACHE_BYTES, Listings, RootId};
+    use crate::files::arrangement::{Arrangement, Form};
     use crate::files::beneath::Root;
-    use crate::files::listing_text::Form;
     use crate::files::options::{LISTING_ENTRIES, Links, Resolver};
     use std::fs::write;
     use std::sync::Arc;
@@ -161,11 +184,12 @@ mod tests {
                 .block_on(listings.make(
                     (RootId::default(), &root, &Arc::default()),
                     "",
-                    Form::Json,
+                    Arrangement::of_query(Form::Json, ""),
                     LISTING_ENTRIES,
                 ))
                 .ok()
                 .expect("made")
+                .text
         };
         let (one, same) = (make(), make());
         assert!(one.is_same(&same));
@@ -194,10 +218,10 @@ mod tests {
         let page = runtime.block_on(made.make(
             (RootId::default(), &Arc::new(root), &Arc::default()),
             "",
-            Form::Html,
+            Arrangement::of_query(Form::Html, ""),
             LISTING_ENTRIES,
         ));
-        let page = page.ok().expect("a page");
+        let page = page.ok().expect("a page").text;
         let page = String::from_utf8_lossy(&page).into_owned();
         assert!(page.contains("more entries than the 2097 that are shown"));
         assert!(page.len() < 4 << 20);

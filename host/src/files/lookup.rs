@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::FileType;
 
+use super::arrangement::Arrangement;
 use super::beneath::{Found, Root};
 use super::cache_control::{self, Rule};
 use super::caches::Caches;
@@ -14,7 +15,7 @@ use super::content::Content;
 use super::encodings::{Accepted, Coding};
 use super::found::{FoundFile, Lookup, Recency, SystemError};
 use super::hidden::Hidden;
-use super::listing_text::Form;
+use super::listings::MadeListing;
 use super::media_type::MediaType;
 use super::open::open;
 use super::open_file_cache::{OpenFileCache, Wanted};
@@ -24,7 +25,6 @@ use super::preload::{is_unchanged, preload};
 use super::root_id::RootId;
 use super::siblings::siblings;
 use super::validators::Validators;
-use crate::in_flight::SharedBytes;
 
 /// Names of a directory's index page, in the order in which they are tried.
 pub const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
@@ -217,8 +217,8 @@ impl Files {
     pub async fn list(
         &self,
         directory: &str,
-        form: Form,
-    ) -> Result<Option<SharedBytes>, SystemError> {
+        arrangement: Arrangement,
+    ) -> Result<Option<MadeListing>, SystemError> {
         if !self.lists || self.hidden.has(directory) {
             return Ok(None);
         }
@@ -226,12 +226,12 @@ impl Files {
         match Box::pin(self.caches.listings().make(
             (self.id, &self.root, &self.hidden),
             directory,
-            form,
+            arrangement,
             self.listing_entries,
         ))
         .await
         {
-            Ok(text) => Ok(Some(text)),
+            Ok(listing) => Ok(Some(listing)),
             Err(error) => match error.lookup() {
                 Lookup::Error(error) => Err(error),
                 _ => Ok(None),

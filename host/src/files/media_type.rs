@@ -142,10 +142,12 @@ impl MediaType {
 
     /// A type of the operator's, which may have parameters.
     pub(super) fn named(name: &'static str) -> MediaType {
-        let essence = name.split(';').next().unwrap_or_default().trim_end();
+        let mut own = MediaType { name, is_compressible: false, coding: None };
+        let essence = own.essence();
         let known = KNOWN.values().find(|known| known.name == essence);
         let flag = known.is_some_and(|known| known.is_compressible);
-        MediaType { name, is_compressible: is_compressible(essence, flag), coding: None }
+        own.is_compressible = is_compressible(essence, flag);
+        own
     }
 
     /// Whether content of this type becomes smaller when it is compressed, so that
@@ -159,9 +161,14 @@ impl MediaType {
         self.coding
     }
 
+    /// Its name without parameters.
+    pub(super) fn essence(self) -> &'static str {
+        self.name.split(';').next().unwrap_or_default().trim_end()
+    }
+
     /// Whether it is a web page.
     pub fn is_html(self) -> bool {
-        self.name.split(';').next() == Some("text/html")
+        self.essence() == "text/html"
     }
 
     /// The value of `Content-Type`. Text is taken to be UTF-8.

@@ -15,14 +15,15 @@
 //! - [`validators`]: of a version of a file; `dates`: which version had a date first;
 //!   [`conditions`]: whether the client has this version already; [`ranges`]: which bytes it
 //!   wants.
-//! - `listing`: the entries of a directory; [`listing_text`]: as a page or as JSON; `listings`:
-//!   those that are made.
+//! - `listing`: the entries of a directory; `natural_order`: that of their names; `listing_text`: as
+//!   a page ([`listing_page`]) or as JSON, in the [`arrangement`] that is asked for; `listings`: those that are made.
 //! - `preload`: holds small files in memory; [`mod@read`]: reads a part of a file.
 //! - `options`, `found`, [`content`], [`kept_fields`]: the settings of a root, and what is found
 //!   beneath it.
 //! - `root_reader`: reads small files beneath it, for rules; `hidden`: these are never served.
 //! - `root_monitor`: whether the root is still where it was.
 
+pub mod arrangement;
 // Public for `host/fuzz`, which holds it against a reference; everyone else goes by `Files`.
 #[doc(hidden)]
 pub mod beneath;
@@ -38,12 +39,14 @@ mod found;
 mod hidden;
 pub mod kept_fields;
 mod listing;
-pub mod listing_text;
+pub mod listing_page;
+mod listing_text;
 mod listings;
 pub mod lookup;
 mod lookup_rate;
 mod media_type;
 mod mounts;
+mod natural_order;
 mod open;
 mod open_file_cache;
 mod options;
@@ -64,6 +67,7 @@ pub use compressed::{COMPRESSION_BYTES, COMPRESSIONS};
 pub use content::Content;
 pub use found::{FoundFile, Lookup, PassedOver, Recency, SystemError};
 pub use kept_fields::{KEPT_FIELDS_BYTES, KeptFields};
+pub use listings::MadeListing;
 pub use lookup::{Files, INDEX_NAMES};
 pub use media_type::MediaType;
 pub use open_file_cache::OPEN_FILES;

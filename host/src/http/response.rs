@@ -23,6 +23,15 @@ pub const PLAIN_TEXT: Field = Field::fixed("Content-Type", "text/plain; charset=
 /// Tells browsers to take the media type as it is said (WHATWG Fetch, section 3.6).
 pub const NO_SNIFFING: Field = Field::fixed("X-Content-Type-Options", "nosniff");
 
+/// What a status means, in one line.
+pub fn sentence(status: u16) -> &'static str {
+    match status {
+        // In the words of the notes that the project began with.
+        404 => "File not found",
+        _ => reason(status),
+    }
+}
+
 impl<F, M> Response<F, M> {
     /// A response without fields and without a body.
     pub fn bare(status: u16) -> Response<F, M> {
@@ -31,12 +40,7 @@ impl<F, M> Response<F, M> {
 
     /// A response that says what its status means, in one line of plain text.
     pub fn plain(status: u16) -> Response<F, M> {
-        let text = match status {
-            // In the words of the notes that the project began with.
-            404 => "File not found",
-            _ => reason(status),
-        };
-        Response::text(status, text)
+        Response::text(status, sentence(status))
     }
 
     /// A response in one line of plain text.

@@ -1,7 +1,9 @@
 //! What a client says in `Accept` (RFC 9110, section 12.5.1).
 
+use std::cmp::max;
+
+use crate::files::arrangement::Form;
 use crate::files::encodings::parse_weight;
-use crate::files::listing_text::Form;
 
 /// How welcome something is: by its weight, and between equal weights by how exactly it is
 /// named.
@@ -19,6 +21,52 @@ pub(super) fn listing_form(accept: &[u8]) -> Form {
     match json.weight > 0 && json > welcome(accept, b"text", b"html") {
         true => Form::Json,
         false => Form::Html,
+    }
+}
+
+/// The form of what the host says about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FailureForm {
+    /// One line of plain text.
+    Text,
+    /// A page.
+    Html,
+    /// JSON with this media type.
+    Json(&'static str),
+}
+
+/// The form of a failure for the value of the client's `Accept`. A page is for those that name
+/// HTML, as browsers do: programs that accept anything get one line. JSON is for those that prefer
+/// it to both.
+pub(super) fn failure_form(accept: &[u8]) -> FailureForm {
+    const PROBLEM: &str = "application/problem+json";
+    // What most programs send.
+    if accept.is_empty() || accept == b"*/*" {
+        return FailureForm::Text;
+    }
+    let html = Some(welcome(accept, b"text", b"html")).filter(Welcome::is_named);
+    let html = html.unwrap_or_default();
+    let json = welcome(accept, b"application", b"json");
+    let problem = Some(welcome(accept, b"application", b"problem+json")).filter(Welcome::is_named);
+    let problem = problem.unwrap_or_default();
+    let text = welcome(accept, b"text", b"plain");
+    if html.weight > 0 && html >= max(json, problem) && html.weight >= text.weight {
+        return FailureForm::Html;
+    }
+    let best = max(json, problem);
+    match best.weight > 0 && best > text {
+        true if problem > json || problem == json && problem.is_named() => {
+            FailureForm::Json(PROBLEM)
+        }
+        true => FailureForm::Json("application/json"),
+        false => FailureForm::Text,
+    }
+}
+
+impl Welcome {
+    /// Whether the type itself is named, and not only a range that has it.
+    fn is_named(&self) -> bool {
+        self.precision == 3
     }
 }
 
@@ -60,7 +108,8 @@ fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Form, listing_form};
+    use super::FailureForm::{Html, Json, Text};
+    use super::{Form, failure_form, listing_form};
 
     #[test]
     fn json_is_for_whom_it_is_more_welcome_than_a_page() {
@@ -100,6 +149,38 @@ mod tests {
             "json",
         ] {
             assert_eq!(listing_form(accept.as_bytes()), Form::Html, "{accept}");
+        }
+    }
+
+    #[test]
+    fn failure_is_a_page_for_those_that_name_html() {
+        const JSON: super::FailureForm = Json("application/json");
+        for (accept, form) in [
+            ("", Text),
+            ("*/*", Text),
+            ("text/*", Text),
+            ("text/plain", Text),
+            ("image/avif,image/webp,*/*;q=0.8", Text),
+            ("text/css,*/*;q=0.1", Text),
+            ("text/html;q=0, */*", Text),
+            ("text/html;q=0.5, text/plain", Text),
+            ("application/json, text/plain, */*", Text),
+            ("application/json;q=0", Text),
+            ("application/octet-stream", Text),
+            ("text/html", Html),
+            ("TEXT/HTML", Html),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Html),
+            ("text/html;q=0.9, application/json;q=0.9", Html),
+            ("application/json", JSON),
+            ("application/*", JSON),
+            ("application/json, */*", JSON),
+            ("application/json, text/javascript, */*; q=0.01", JSON),
+            ("application/json, text/html;q=0.5", JSON),
+            ("application/problem+json", Json("application/problem+json")),
+            ("application/problem+json, application/json", Json("application/problem+json")),
+            ("application/problem+json;q=0.5, application/json", JSON),
+        ] {
+            assert_eq!(failure_form(accept.as_bytes()), form, "{accept}");
         }
     }
 }

@@ -1,13 +1,17 @@
 //! A directory becomes a response: a redirect to its `/`, or a listing.
 
 use super::accept::listing_form;
+use super::selection::conditions;
 use super::{Body, Response};
 use super::{Service, error_page, location, policy_fields};
-use crate::files::listing_text::Form;
+use crate::files::MadeListing;
+use crate::files::arrangement::{Arrangement, Form};
+use crate::files::conditions::Verdict;
+use crate::files::listing_page::CONTENT_SECURITY_POLICY;
 use crate::guest::{Candidate, Page};
 use crate::http::response::NO_SNIFFING;
 use crate::http::{Field, Fields, Request};
-use crate::in_flight::{REPLIES, SharedBytes};
+use crate::in_flight::REPLIES;
 
 /// The redirect to a directory whose path lacks the `/` at its end.
 pub(super) fn with_slash(request: &Request<'_>) -> Option<Response> {
@@ -26,11 +30,25 @@ pub(super) async fn list(
     for candidate in candidates.iter().filter(|candidate| candidate.status == 200) {
         let Page::Index(directory) = &candidate.page else { continue };
         let form = listing_form(&request.joined("accept").unwrap_or_default());
-        match service.files.list(directory, form).await {
-            Ok(Some(text)) => {
-                return Some(match listing(&text, form) {
-                    Some(listing) => policy_fields::add(listing, candidate.fields(fields)),
-                    None => policy_fields::add_to_own(error_page::unavailable(), fields),
+        let query = location::path_and_query(request.target).split_once('?');
+        let arrangement = Arrangement::of_query(form, query.map_or("", |(_, query)| query));
+        match service.files.list(directory, arrangement).await {
+            Ok(Some(made)) => {
+                let response = match conditions(request).evaluate_tag(&made.tag) {
+                    Verdict::NotModified => Some(unmodified(&made)),
+                    Verdict::Proceed => listing(&made, form),
+                    Verdict::Failed => {
+                        let failed = Response::plain(412);
+                        return Some(policy_fields::add_to_own(failed, fields));
+                    }
+                };
+                let Some(response) = response else {
+                    return Some(policy_fields::add_to_own(error_page::unavailable(), fields));
+                };
+                let response = policy_fields::add(response, candidate.fields(fields));
+                return Some(match form {
+                    Form::Html => service.restrict_page(response, &CONTENT_SECURITY_POLICY),
+                    Form::Json => response,
                 });
             }
             Ok(None) => {}
@@ -44,22 +62,27 @@ pub(super) async fn list(
 }
 
 /// `None` if there is no memory to send it from.
-fn listing(text: &SharedBytes, form: Form) -> Option<Response> {
-    if REPLIES.refuses(text) {
+fn listing(made: &MadeListing, form: Form) -> Option<Response> {
+    if REPLIES.refuses(&made.text) {
         return None;
     }
     let content_type = match form {
         Form::Json => "application/json",
         Form::Html => "text/html; charset=utf-8",
     };
+    let mut response = unmodified(made);
+    response.status = 200;
+    response.fields.extend([Field::fixed("Content-Type", content_type), NO_SNIFFING]);
+    response.body = Body::whole(made.text.send(&REPLIES));
+    Some(response)
+}
+
+/// The response to a client that has the listing as it is.
+fn unmodified(made: &MadeListing) -> Response {
     let fields = vec![
-        Field::fixed("Content-Type", content_type),
-        NO_SNIFFING,
+        Field::new("ETag", made.tag.as_bytes()),
         Field::fixed("Vary", "Accept"),
         Field::fixed("Cache-Control", "no-cache"),
-        // Anyone may have chosen the names on the page.
-        Field::fixed("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
     ];
-    let body = Body::whole(text.send(&REPLIES));
-    Some(Response { fields: fields.into(), body, ..Response::bare(200) })
+    Response { fields: fields.into(), ..Response::bare(304) }
 }

@@ -4,7 +4,7 @@
 //! wire nor a socket happens here, once for every version of HTTP.
 //!
 //! - [`respond`]: the decision, carried out.
-//! - `file`, `directory`, `error_page`: what it leads to. `selection`: what a request selects of a
+//! - `file`, `directory`, `error_page`: what it leads to; `failure`: the form of a failure. `selection`: what a request selects of a
 //!   file; `multipart`: several parts of one; `location`, `accept`: where a client is sent, and
 //!   which form of a listing it prefers.
 //! - `response`: what a response is made of.
@@ -20,6 +20,7 @@ pub mod admission;
 mod directory;
 mod error_page;
 pub mod explain;
+mod failure;
 mod file;
 pub mod hsts;
 pub mod https;

@@ -47,6 +47,43 @@ fn without(fields: &[Field], goes: impl Fn(&Field) -> bool) -> Option<Vec<Field>
     fields.iter().any(&goes).then(rest)
 }
 
+/// Adds `Accept` to what a response varies by.
+pub(super) fn vary_by_accept(response: &mut Response) {
+    let is_vary = |field: &&Field| field.name.eq_ignore_ascii_case("vary");
+    let Some(first) = response.fields.iter().find(is_vary).cloned() else {
+        response.fields.push(Field::fixed("Vary", "Accept"));
+        return;
+    };
+    // In one line, as some clients and caches read but one.
+    let is_first = |field: &Field| *field == first;
+    response.fields.retain(|field| !is_first(field));
+    let value = [&first.value[..], b", Accept"].concat();
+    response.fields.push(Field { value: value.into(), ..first });
+}
+
+/// Restricts a page of the host's own to what it has. A guest's policy is for pages of the site, and
+/// would take the style from this one; of it remains which pages may frame it.
+pub(super) fn restrict(response: &mut Response, policy: &'static str) {
+    const NAME: &str = "Content-Security-Policy";
+    let is_policy = |field: &Field| field.name.eq_ignore_ascii_case(NAME);
+    let policies = response.fields.iter().filter(|field| is_policy(field));
+    // A field is a list of policies (CSP Level 3, section 3.1), and each of them holds.
+    let policies = policies.flat_map(|field| field.value.split(|byte| *byte == b','));
+    let framing = policies.filter_map(|policy| {
+        let mut directives = policy.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        directives.find(|directive| {
+            let name = directive.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+            name.eq_ignore_ascii_case(b"frame-ancestors")
+        })
+    });
+    let framing: Vec<_> = framing.map(|directive| Field::new(NAME, directive)).collect();
+    if response.fields.iter().any(is_policy) {
+        response.fields.retain(|field| !is_policy(field));
+    }
+    response.fields.push(Field::fixed(NAME, policy));
+    response.fields.extend(framing);
+}
+
 /// The fields for content with a type of its own.
 pub(super) fn without_type(fields: &Fields) -> Cow<'_, Fields> {
     without(fields, is_type).map_or(Cow::Borrowed(fields), |rest| Cow::Owned(rest.into()))
@@ -80,4 +117,38 @@ pub(super) fn own_type(fields: &[Field]) -> Option<&[u8]> {
 
 fn is_type(field: &Field) -> bool {
     field.name.eq_ignore_ascii_case("content-type")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::restrict;
+    use crate::http::Field;
+    use crate::service::Response;
+
+    #[test]
+    fn of_a_guests_policy_remains_who_may_frame_a_page() {
+        for (policies, expected) in [
+            (&[][..], &[][..]),
+            (&["default-src 'self'"], &[]),
+            (
+                &["default-src 'self'; Frame-Ancestors 'none' ; img-src *"],
+                &["Frame-Ancestors 'none'"],
+            ),
+            (
+                &["frame-ancestors a.example, frame-ancestors 'self'", "frame-ancestorsx y"],
+                &["frame-ancestors a.example", "frame-ancestors 'self'"],
+            ),
+        ] {
+            let mut response = Response::bare(404).with(Field::fixed("X-A", "b"));
+            for policy in policies {
+                response.fields.push(Field::new("content-security-policy", *policy));
+            }
+            restrict(&mut response, "default-src 'none'");
+            let (other, policies) = response.fields.split_first().expect("fields");
+            assert_eq!(other.name, "X-A");
+            let policies: Vec<_> =
+                policies.iter().map(|field| String::from_utf8_lossy(&field.value)).collect();
+            assert_eq!(policies, [&["default-src 'none'"], expected].concat());
+        }
+    }
 }

@@ -21,7 +21,7 @@ impl Service {
     pub async fn respond(&self, request: &Request<'_>, record: &mut Record<'_, '_>) -> Response {
         let scheme = record.scheme();
         let response = match (record.over_limit(), self.https.redirect(request, scheme)) {
-            (Some(wait), _) => admission::too_many("requests", wait),
+            (Some(wait), _) => self.in_form_for(request, admission::too_many("requests", wait)),
             (None, Some(redirect)) => redirect,
             (None, None) => self.decide(request, record).await,
         };
@@ -44,6 +44,7 @@ impl Service {
             Err(failure) => error_page::no_decision(failure),
         };
         record.set_decided(decided);
+        let response = self.in_form_for(request, response);
         match &self.page_script {
             Some(script) => script.append_to(response),
             None => response,
@@ -57,7 +58,10 @@ impl Service {
             Some(wait) => admission::too_many("requests", wait),
         };
         match record.request() {
-            Some(request) => self.https.secure(response, request, record.scheme()),
+            Some(request) => {
+                let response = self.in_form_for(request, response);
+                self.https.secure(response, request, record.scheme())
+            }
             None => response,
         }
     }
@@ -192,6 +196,9 @@ fn refuse_method(method: Method) -> Option<Response> {
 
 /// The guest's own response.
 fn reply(status: u16, fields: &Fields, body: &SharedBytes) -> Response {
+    if let Some(line) = failure_line(status, fields, body) {
+        return policy_fields::add(Response::text(status, line), fields);
+    }
     if REPLIES.refuses(body) {
         return error_page::unavailable();
     }
@@ -205,4 +212,14 @@ fn reply(status: u16, fields: &Fields, body: &SharedBytes) -> Response {
         response.body = Body::whole(body.send(&REPLIES));
     }
     policy_fields::add(response, fields)
+}
+
+/// The text of a reply that says why the request failed in one line, as the host does: it is sent
+/// in the same forms.
+fn failure_line<'a>(status: u16, fields: &Fields, body: &'a [u8]) -> Option<&'a str> {
+    /// Bytes of a line, which is a sentence.
+    const LINE: usize = 200;
+    let line = body.strip_suffix(b"\n").filter(|line| status >= 400 && line.len() <= LINE)?;
+    let is_plain = !line.is_empty() && !line.iter().any(u8::is_ascii_control);
+    std::str::from_utf8(line).ok().filter(|_| is_plain && policy_fields::own_type(fields).is_none())
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::files::CacheSizes;
 
-use super::{Accepted, Caches, Content, Files, Form, Lookup, Options, Recency};
+use super::{Accepted, Arrangement, Caches, Content, Files, Lookup, Options, Recency};
+use crate::files::arrangement::Form;
 use crate::files::encodings::Coding;
 use crate::files::{OPEN_FILES, SMALL_BYTES};
 use crate::in_flight::InFlight;
@@ -89,10 +90,13 @@ fn root_finds_nothing_that_another_root_has_cached() {
         find_cached(&a, "a.txt", &plain);
         assert!(matches!(find(&b, "a.txt", &plain), Lookup::Missing));
     }
-    let list = |files: &Files| block_on(files.list("", Form::Json)).ok().flatten().expect("a list");
+    let list = |files: &Files| {
+        let arrangement = Arrangement::of_query(Form::Json, "");
+        block_on(files.list("", arrangement)).ok().flatten().expect("a list")
+    };
     let (of_a, of_b) = (list(&a), list(&b));
-    assert!(String::from_utf8_lossy(&of_a).contains("a.txt"));
-    assert!(!String::from_utf8_lossy(&of_b).contains("a.txt"));
+    assert!(String::from_utf8_lossy(&of_a.text).contains("a.txt"));
+    assert!(!String::from_utf8_lossy(&of_b.text).contains("a.txt"));
 }
 
 #[test]
