@@ -32,6 +32,11 @@ pub fn decide<P: Policy>(line: impl AsRef<[u8]>, fields: &[(&str, &str)]) -> Dec
         let fact = fact.unwrap_or_else(|error| panic!("{name:?} is not a fact; {error}"));
         facts.state(fact, value).unwrap_or_else(|error| panic!("{error}"));
     }
+    decide_with::<P>(line.as_ref(), fields, &facts)
+}
+
+/// The same with facts that are known. Those among the fields do not count.
+fn decide_with<P: Policy>(line: &[u8], fields: &[(&str, &str)], facts: &Facts) -> Decision {
     let interests = P::interests();
     let facts = interests.iter().filter_map(|name| {
         let value = facts.value(Fact::from_name(name).ok()?)?;
@@ -45,7 +50,7 @@ pub fn decide<P: Policy>(line: impl AsRef<[u8]>, fields: &[(&str, &str)]) -> Dec
         .chain(read.map(|(name, value)| (name, value.into())))
         .map(|(name, value)| Field::new(name.to_ascii_lowercase(), value.as_bytes()))
         .collect();
-    P::decide(&Request::new(line.as_ref(), fields))
+    P::decide(&Request::new(line, fields))
 }
 
 /// Panics unless the policy makes this decision on a request with this line and these fields

@@ -2,7 +2,7 @@
 
 use innkeeper_cases::{Case, Failure, parse};
 
-use super::decide;
+use super::decide_with;
 use super::lend::lend;
 use crate::Policy;
 
@@ -40,10 +40,8 @@ pub fn check_cases<P: Policy>(table: &str) -> usize {
 /// What is printed of a case that the policy fails.
 fn failure<P: Policy>(case: &Case) -> Option<String> {
     let fields = case.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let stated: Vec<_> = case.facts.stated().map(|(fact, value)| (fact.name(), value)).collect();
-    let facts = stated.iter().map(|(name, value)| (name.as_ref(), *value));
-    let fields: Vec<_> = fields.chain(facts).collect();
-    let mismatch = case.judge(&lend(&decide::<P>(&case.line, &fields))).err()?;
+    let decision = decide_with::<P>(&case.line, &fields.collect::<Vec<_>>(), &case.facts);
+    let mismatch = case.judge(&lend(&decision)).err()?;
     let failure = Failure {
         place: &format!("line {}", case.line_number),
         name: case.name.as_deref(),
