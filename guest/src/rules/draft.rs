@@ -13,7 +13,7 @@ pub(super) enum Draft {
 }
 
 impl Draft {
-    /// What all responses that it may lead to are, at least.
+    /// The responses among which all are that it may lead to.
     pub(super) fn responses(&self) -> Responses {
         match self {
             Draft::Serve(serve) if serve.otherwise.is_none() => Responses::Pages,

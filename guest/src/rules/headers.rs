@@ -81,8 +81,9 @@ impl Headers {
         }
     }
 
-    /// The fields that the rules add to the response to this request. Those for these responses, and
-    /// for more than them, are in each response.
+    /// The fields that the rules add to the response to this request, which is one of these, whatever
+    /// becomes of the decision: fields for them, or for more, are in each, and others where there is a
+    /// file.
     pub(super) fn add(&self, ask: &Ask<'_>, each: Responses, trace: &mut impl Trace) -> Added {
         let mut every = Vec::new();
         let mut files = Vec::new();

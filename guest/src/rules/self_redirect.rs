@@ -74,8 +74,9 @@ fn is_host(url: Url<'_>, ask: &Ask<'_>) -> bool {
     })
 }
 
-/// Whether a rule may lead to the URL of a request for the host that its target names: only then it
-/// reads the host. It is not so if what both have in common leaves a path of another length.
+/// Whether a rule has to know the request's host, as the path of its target may be that of the request.
+/// A path without placeholders is, if the pattern matches it. One with those of the pattern is not, if
+/// the rest of it has another length.
 pub(super) fn needs_host(from: &str, pattern: &Pattern, to: &str) -> bool {
     let url = Url::parse(to);
     if url.authority.is_none() {
