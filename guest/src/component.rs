@@ -12,7 +12,7 @@ use crate::{Configure, Policy, Request};
 #[expect(missing_docs, reason = "`wit/policy.wit` documents all of it")]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../wit",
+        path: "wit",
         world: "guest",
         pub_export_macro: true,
     });
@@ -26,7 +26,7 @@ pub mod configuration_bindings {
             package innkeeper:guest;
             world configurable { export innkeeper:policy/configuration@0.1.0; }
         ",
-        path: "../wit",
+        path: "wit",
         pub_export_macro: true,
         export_macro_name: "export_configuration",
     });

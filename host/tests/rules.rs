@@ -2,6 +2,7 @@
 //! work on rules.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -306,4 +307,61 @@ fn flood_of_wrong_passwords_delays_only_passwords_of_its_address() {
         assert_eq!(ask(&program, &request("/admin/b.txt", "192.0.2.1", "")).status(), 401);
     }
     assert_eq!(ask(&program, &request("/admin/b.txt", "192.0.2.2", right)).status(), 200);
+}
+
+#[test]
+fn commands_go_by_the_configuration_of_a_server() {
+    let cases = "[[case]]\nline = 'GET /a HTTP/1.1'\n\
+                 decision.redirect = { status = 302, location = '/b' }\n";
+    let by_rules = "root = 'root'\n[rules]\nredirect = ['/a /b 302!']\nspa = 'nope.html'\n";
+    let by_guest = "[guest]\nfile = 'policy.wasm'\ncases = ['cases.toml']\n";
+    let folder = folder(&[
+        ("cases.toml", cases),
+        ("rules.conf", by_rules),
+        ("guest.conf", by_guest),
+        ("root/_headers", "/*\n  X-Site: 1\n"),
+    ]);
+    let with = |arguments: &[&str]| {
+        let Ended { code, out, errors } = run(folder.path(), arguments);
+        assert_eq!(code, 0, "{arguments:?}: {out}{errors}");
+        out + &errors
+    };
+    let out = with(&["explain", "--config", "rules.conf", "/a"]);
+    assert!(out.contains("rule      rules.conf:3 redirects: redirect /a /b 302!"), "{out}");
+    assert!(out.contains("Location: /b") && out.contains("x-site: 1"), "{out}");
+    let out = with(&["explain", "--config", "rules.conf", "--redirect", "/a /c 301!", "/a"]);
+    assert!(out.contains("--redirect redirects: redirect /a /c 301!"), "{out}");
+    let out = with(&["check", "--config", "rules.conf"]);
+    assert!(out.contains("rule       rules.conf:4: app /*: nope.html"), "{out}");
+    assert!(out.contains("warning    rules.conf:4: the page nope.html is not in"), "{out}");
+    let out = with(&["test", "--config", "rules.conf", "cases.toml"]);
+    assert!(out.contains("1 of 1 cases passed") && out.contains("rules.conf:4: the page"), "{out}");
+    with(&["compile", "--config", "rules.conf"]);
+    with(&["bake", "--config", "rules.conf", "-o", "policy.wasm"]);
+    for arguments in [
+        &["test", "--config", "guest.conf"][..],
+        &["test", "--config", "guest.conf", "cases.toml"],
+        &["test", "policy.wasm", "cases.toml"],
+        &["check", "--config", "guest.conf"],
+    ] {
+        let out = with(arguments);
+        assert!(out.contains("1 of 1 cases passed") || out.contains("and 1 cases"), "{out}");
+    }
+    let Ended { code, errors, .. } =
+        run(folder.path(), &["check", "policy.wasm", "--config", "rules.conf"]);
+    assert!(code == 1 && errors.contains("rules.conf:3 exclude each other"), "{errors}");
+    let Ended { code, errors, .. } = run(folder.path(), &["check", "--config", "cases.toml"]);
+    assert!(code == 2 && errors.contains("cases.toml: there is no table [case]"), "{errors}");
+}
+
+#[test]
+fn baked_passwords_are_for_their_owner_alone() {
+    let user = innkeeper_guest::basic_auth::users::User::new("a", b"secret", &[1; 16], 1_000);
+    let folder = folder(&[("passwords", &user.unwrap().line())]);
+    let arguments = ["bake", "--basic-auth", "passwords", "-o", "policy.wasm"];
+    let Ended { code, out, errors } = run(folder.path(), &arguments);
+    assert_eq!((code, errors.as_str()), (0, ""), "{out}");
+    assert!(out.contains("which only you can read"), "{out}");
+    let mode = fs::metadata(folder.path().join("policy.wasm")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "{mode:o}");
 }

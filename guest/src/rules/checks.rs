@@ -60,6 +60,15 @@ impl From {
         Ok(from)
     }
 
+    /// The same for URLs of this host alone, which stands apart from the path, as in
+    /// `:sub.example.org`.
+    pub fn on_host(&mut self, host: &str) -> Result<(), Mistake> {
+        let host =
+            self.read_host(host).map_err(|fault| Mistake::Pattern(host.to_owned(), fault))?;
+        self.host = Some(host);
+        Ok(())
+    }
+
     /// Whether the rule has a placeholder of this name, or a `*` if it is `splat`.
     pub fn knows(&self, name: &str) -> bool {
         self.pattern.capture(name).is_some() || self.names.iter().any(|known| known == name)

@@ -306,7 +306,8 @@ impl fmt::Display for PatternFault {
             }
             PatternFault::Path(error) => error.text(),
             PatternFault::Host => {
-                "its host is none; write one as in `https://example.org/*`, without a port"
+                "its host is none; write one as in example.org, `*.example.org` or `:name.example.org`, \
+                 without a port"
             }
         };
         f.write_str(what)

@@ -7,7 +7,9 @@ use super::command::{
     BakeArguments, CheckArguments, CompileArguments, DevArguments, ExplainArguments, NewArguments,
     PasswordArguments, TestArguments,
 };
+use super::configured::Given;
 use super::settings::Settings;
+use super::settings::rules::RulesSettings;
 use super::values::admin_address;
 use crate::transport::ListenAddress;
 
@@ -49,12 +51,39 @@ impl Arguments {
         }
     }
 
-    /// The same, to note where rules come from.
+    /// The same, to note which root was found.
     pub(super) fn settings_mut(&mut self) -> &mut Settings {
         match &mut self.command {
             Some(Command::Dev(arguments)) => &mut arguments.serve,
             _ => &mut self.serve,
         }
+    }
+
+    /// The rules, to note where they come from.
+    pub(super) fn rules_mut(&mut self) -> Option<&mut RulesSettings> {
+        match &mut self.command {
+            None => Some(&mut self.serve.rules),
+            Some(Command::Dev(arguments)) => Some(&mut arguments.serve.rules),
+            Some(Command::Test(arguments)) => Some(&mut arguments.rules.rules),
+            Some(Command::Check(arguments)) => Some(&mut arguments.rules.rules),
+            Some(Command::Compile(arguments)) => Some(&mut arguments.rules.rules),
+            Some(Command::Bake(arguments)) => Some(&mut arguments.rules.rules),
+            Some(Command::Explain(arguments)) => Some(&mut arguments.rules),
+            Some(_) => None,
+        }
+    }
+
+    /// Takes settings of a server that are no flags of the command.
+    pub(super) fn configure(&mut self, given: Given) {
+        let configured = match &mut self.command {
+            Some(Command::Test(arguments)) => &mut arguments.configured,
+            Some(Command::Check(arguments)) => &mut arguments.configured,
+            Some(Command::Compile(arguments)) => &mut arguments.configured,
+            Some(Command::Bake(arguments)) => &mut arguments.configured,
+            Some(Command::Explain(arguments)) => &mut arguments.configured,
+            _ => return,
+        };
+        configured.given = given;
     }
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use innkeeper_cases::{Fact, FactError, Facts};
 use innkeeper_guest::basic_auth::users::{ITERATIONS, USUAL_ITERATIONS};
 
+use super::configured::Configured;
 use super::root;
 use super::settings::Settings;
 use super::settings::cache::CodeCache;
@@ -30,7 +31,7 @@ pub struct RuleArguments {
 /// `innkeeper test`
 #[derive(Debug, Args)]
 pub struct TestArguments {
-    /// The guest; with rules, files of cases alone
+    /// The guest; files of cases alone where rules decide, or the guest of a configuration
     pub guest: Option<PathBuf>,
 
     /// Files of cases, such as guest/cases.toml of the sources. A file of rules may hold its own
@@ -43,6 +44,10 @@ pub struct TestArguments {
     /// Format of the outcome
     #[arg(long, value_enum, default_value_t = OutcomeFormat::Text)]
     pub format: OutcomeFormat,
+
+    /// The configuration of a server
+    #[command(flatten)]
+    pub configured: Configured,
 
     /// Rules in place of a guest
     #[command(flatten)]
@@ -70,6 +75,10 @@ pub struct CheckArguments {
     /// Cases that it must pass; may be given several times
     #[arg(long, value_name = "FILE")]
     pub cases: Vec<PathBuf>,
+
+    /// The configuration of a server
+    #[command(flatten)]
+    pub configured: Configured,
 
     /// Rules in place of a guest
     #[command(flatten)]
@@ -174,6 +183,10 @@ pub struct CompileArguments {
     #[command(flatten)]
     pub code: CodeCacheArguments,
 
+    /// The configuration of a server
+    #[command(flatten)]
+    pub configured: Configured,
+
     /// Rules in place of a guest
     #[command(flatten)]
     pub rules: RuleArguments,
@@ -190,7 +203,7 @@ pub struct CodeCacheArguments {
     ///
     /// No other user may be able to write there. XDG_CACHE_HOME and systemd's CACHE_DIRECTORY
     /// change the default.
-    #[arg(long, value_name = "DIR|off", env = "INNKEEPER_CODE_CACHE", value_parser = OsStringValueParser::new().map(CodeCache::from))]
+    #[arg(long, value_name = "DIR|off", value_parser = OsStringValueParser::new().map(CodeCache::from))]
     pub code_cache: Option<CodeCache>,
 }
 
@@ -210,7 +223,6 @@ impl CodeCacheArguments {
 #[derive(Debug, Args)]
 pub struct BakeArguments {
     /// The guest; left out where rules decide
-    #[arg(requires = "data")]
     pub guest: Option<PathBuf>,
 
     /// Data that it is configured with
@@ -219,6 +231,10 @@ pub struct BakeArguments {
     /// Where the guest that holds its data is written
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+
+    /// The configuration of a server
+    #[command(flatten)]
+    pub configured: Configured,
 
     /// Rules in place of a guest
     #[command(flatten)]
@@ -240,7 +256,7 @@ pub struct ExplainArguments {
     /// The guest [default: the built-in one]
     pub guest: Option<PathBuf>,
 
-    /// The request line, as in 'GET /a%20b HTTP/1.1'
+    /// The request line, as in 'GET /a%20b HTTP/1.1'; a path alone, as in /a%20b, is one of GET
     #[arg(required = true)]
     pub line: String,
 
@@ -273,6 +289,10 @@ pub struct ExplainArguments {
     /// The directory that would be served [default: html, or else the current directory]
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+
+    /// The configuration of a server
+    #[command(flatten)]
+    pub configured: Configured,
 
     /// Rules in place of a guest
     #[command(flatten)]

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use clap::{Arg, ArgAction, Command};
 
 use super::error::Mistake;
-use super::key::{PREFIX, settings, variable};
+use super::key::{PREFIX, is_rule, settings, variable};
 
 /// Parts several values of one variable. No value contains it: they are addresses, paths and
 /// Cache-Control.
@@ -92,8 +92,7 @@ pub(super) fn values(setting: &Arg, value: &OsStr) -> Vec<Result<OsString, Mista
     match (setting.get_action(), value.to_str()) {
         (ArgAction::Append, Some(values)) => {
             // A rule may contain the other.
-            let is_rule = setting.get_help_heading() == Some("Rules");
-            let separator = if is_rule { '\n' } else { SEPARATOR };
+            let separator = if is_rule(setting) { '\n' } else { SEPARATOR };
             values.split(separator).map(|value| Ok(value.trim().into())).collect()
         }
         _ => vec![Ok(value.to_owned())],

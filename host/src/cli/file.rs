@@ -146,9 +146,7 @@ pub(super) fn values(setting: &Arg, value: &Value) -> Vec<Result<OsString, Mista
         Value::Integer(number) => Ok(number.to_string().into()),
         Value::Boolean(truth) => Ok(truth.to_string().into()),
         // A rule.
-        Value::Table(_) if setting.get_help_heading() == Some("Rules") => {
-            Ok(value.to_string().into())
-        }
+        Value::Table(_) if key::is_rule(setting) => Ok(value.to_string().into()),
         other => Err(format!("a {} is not understood here", other.type_str()).into()),
     };
     match value {

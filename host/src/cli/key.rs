@@ -82,6 +82,11 @@ pub(super) fn flag(setting: &Arg) -> &str {
     if is_switch_off(setting) { long.trim_start_matches("no-") } else { long }
 }
 
+/// Whether a setting is a rule: its text may be a table, and hold what parts others.
+pub(super) fn is_rule(setting: &Arg) -> bool {
+    setting.get_help_heading() == Some("Rules")
+}
+
 /// Whether a setting is on or off.
 pub(super) fn is_switch(setting: &Arg) -> bool {
     matches!(setting.get_action(), ArgAction::SetTrue)

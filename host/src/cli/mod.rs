@@ -4,6 +4,8 @@
 //! - [`settings`]: the settings of a server, a tree.
 //! - [`key`]: the flag, the variable and the key of a setting.
 //! - [`sources`]: which of the three sets what; [`environment`] and `file` are two of them.
+//!   - `modifiers`: settings that do nothing without another one.
+//!   - [`configured`]: what commands besides the server take of its configuration.
 //! - [`effective`]: the configuration that counts, written as a file.
 //! - [`error`]: why there is none.
 //! - [`root`]: the directory that is served where none is named.
@@ -12,11 +14,13 @@
 
 pub mod arguments;
 pub mod command;
+pub mod configured;
 pub mod effective;
 pub mod environment;
 pub mod error;
 mod file;
 pub mod key;
+mod modifiers;
 pub mod root;
 pub mod settings;
 pub mod sources;

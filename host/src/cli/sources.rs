@@ -11,11 +11,13 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::arguments::Arguments;
+use super::configured::Given;
 use super::effective::{self, EffectiveSetting, Origin};
 use super::environment::{self, Environment};
 use super::error::{ConfigError, Mistake, reason};
 use super::file::{self, ConfigFile};
 use super::key::{is_switch, is_switch_off, key, settings, variable};
+use super::modifiers;
 use super::root::{self, RootChoice};
 use super::settings::rules::RuleOrigin;
 use super::stray;
@@ -54,9 +56,14 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
     let dev = command.find_subcommand("dev").expect("there is a command of that name");
     // What stands before the flags, and whose flags they are.
     let program = typed.first().cloned().unwrap_or_else(|| "innkeeper".into());
-    let (begin, serving, matches) = match all_matches.subcommand() {
-        None => (vec![program], &command, &all_matches),
-        Some(("dev", matches)) => (vec![program, "dev".into()], dev, matches),
+    let serves = matches!(all_matches.subcommand_name(), None | Some("dev"));
+    let named = all_matches.subcommand();
+    let named = named.map(|(name, matches)| (name, command.find_subcommand(name), matches));
+    let (begin, own, matches) = match named {
+        None => (vec![program.clone()], &command, &all_matches),
+        Some((name, Some(own), matches)) if has_configuration(own) => {
+            (vec![program.clone(), name.into()], own, matches)
+        }
         Some(_) => {
             let effective = Vec::new();
             return Ok(Configuration { arguments: arguments(&all_matches)?, effective });
@@ -66,30 +73,40 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
     let file = named.or_else(|| environment.config().map(PathBuf::from));
     let file = file.map(ConfigFile::read).transpose();
     let file = file.map_err(|problem| ConfigError::Source(vec![problem]))?;
-    // One file is for both: `dev` has all settings of a server, and some more.
+    // One file is for all: `dev` has all settings of a server, and some more.
     let mut problems = environment.unknown(dev);
     problems.extend(file.iter().flat_map(|file| file.unknown(dev)));
     let mut all = begin.clone();
-    let mut origins = Vec::new();
-    for setting in settings(serving) {
+    let (mut origins, mut given) = (Vec::new(), Given::default());
+    for (argument, setting) in settings_of(own, dev) {
         let is_typed =
-            matches.value_source(setting.get_id().as_str()) == Some(ValueSource::CommandLine);
-        let (given, origin) = if is_typed {
+            matches.value_source(argument.get_id().as_str()) == Some(ValueSource::CommandLine);
+        let (values, origin) = if is_typed {
             (Vec::new(), Origin::CommandLine)
         } else {
             of_sources(setting, environment, file.as_ref())
         };
-        let flags = given
-            .into_iter()
-            .filter_map(|value| as_typed(&command, setting, value).transpose())
-            .collect::<Result<Vec<_>, _>>()
-            .and_then(|flags| try_alone(&command, &begin, &flags).map(|()| flags));
+        let values = values.into_iter().collect::<Result<Vec<_>, _>>();
+        let flags = values.and_then(|values| {
+            let typed = |argument| {
+                let typed = values.iter().map(|value| as_typed(&command, argument, value));
+                typed.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
+            };
+            try_alone(&command, &[program.clone(), "dev".into()], &typed(setting)?)?;
+            if argument.get_long().is_none() && setting.get_long().is_some() {
+                // Its place among what was typed is not known.
+                given.add(setting.get_id().as_str(), &values);
+                return Ok(Vec::new());
+            }
+            typed(argument)
+        });
         match flags {
             Ok(flags) => all.extend(flags),
             Err(problem) => problems.push(blame(&origin, setting, problem)),
         }
-        origins.push(origin);
+        origins.push((setting, origin));
     }
+    problems.extend(modifiers::unused(&origins));
     if !problems.is_empty() {
         return Err(ConfigError::Source(problems));
     }
@@ -99,11 +116,11 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
         Some((_, matches)) if begin.len() > 1 => matches,
         _ => &all_matches,
     };
-    let mut of_root = settings(serving).zip(&origins).filter(|(of, _)| of.get_id() == "root");
+    let mut of_root = origins.iter().filter(|(setting, _)| setting.get_id() == "root");
     let is_named = of_root.any(|(_, origin)| *origin != Origin::Default);
-    let found = (!is_named).then(root::find);
-    let mut effective: Vec<_> = settings(serving)
-        .zip(origins)
+    let found = (serves && !is_named).then(root::find);
+    let mut effective: Vec<_> = origins
+        .into_iter()
         .map(|(setting, origin)| EffectiveSetting {
             key: key(setting),
             value: effective::value(matches, setting),
@@ -119,8 +136,28 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
         let settings = arguments.settings_mut();
         (settings.root, settings.root_choice) = (root, RootChoice::Found);
     }
-    arguments.settings_mut().rules.origins = rule_origins(&effective, file.as_ref());
+    arguments.configure(given);
+    if let Some(rules) = arguments.rules_mut() {
+        rules.origins = rule_origins(&effective, file.as_ref());
+    }
     Ok(Configuration { arguments, effective })
+}
+
+/// Whether a command goes by the configuration of a server.
+fn has_configuration(command: &Command) -> bool {
+    command.get_arguments().any(|argument| argument.get_id() == "config")
+}
+
+/// The arguments of a command that are settings of a server, each with the one that it is. They
+/// have the same name inside; the guest is a flag of a server, and the first file of commands.
+fn settings_of<'c>(
+    own: &'c Command,
+    server: &'c Command,
+) -> impl Iterator<Item = (&'c Arg, &'c Arg)> {
+    settings(own).filter_map(|argument| {
+        let setting = settings(server).find(|setting| setting.get_id() == argument.get_id());
+        setting.map(|setting| (argument, setting))
+    })
 }
 
 /// What to do where a word was typed that is no command: the server is started without one.
@@ -152,11 +189,11 @@ fn of_sources(
 fn as_typed(
     command: &Command,
     setting: &Arg,
-    value: Result<OsString, Mistake>,
+    value: &OsString,
 ) -> Result<Option<OsString>, Mistake> {
-    let value = value?;
     let Some(long) = setting.get_long() else {
         // A path that looks like a flag or a command is none.
+        let value = value.clone();
         let is_dashed = value.as_encoded_bytes().starts_with(b"-");
         let is_command = value == "help" || command.find_subcommand(&value).is_some();
         let path = if is_dashed || is_command { Path::new(".").join(value).into() } else { value };
@@ -183,17 +220,13 @@ fn try_alone(command: &Command, begin: &[OsString], flags: &[OsString]) -> Resul
     command.clone().try_get_matches_from(all).map(drop).map_err(|error| reason(&error))
 }
 
-/// The flag of a key in `[rules]`.
-fn flag_of(key: &str) -> String {
-    if key == "file" { "--rules".to_owned() } else { format!("--{key}") }
-}
-
 /// Where the values in `[rules]` come from.
 fn rule_origins(effective: &[EffectiveSetting], file: Option<&ConfigFile>) -> Vec<RuleOrigin> {
     let of_rules = effective.iter().filter(|setting| setting.key.table.as_deref() == Some("rules"));
     let origin = |setting: &EffectiveSetting| {
         let (source, lines) = match &setting.origin {
-            Origin::CommandLine => (flag_of(&setting.key.name), Vec::new()),
+            // Those are named after their flags.
+            Origin::CommandLine => return None,
             Origin::Environment(name) => (name.clone(), Vec::new()),
             Origin::File(path) => {
                 let lines = file.map(|file| file.lines(&setting.key)).unwrap_or_default();

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 
 use clap::Command;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::error::ConfigError;
 use super::key::settings;
@@ -18,12 +18,13 @@ pub(super) fn explain(command: &Command, typed: &[OsString], error: clap::Error)
 }
 
 fn sentence(command: &Command, typed: &[OsString], error: &clap::Error) -> Option<String> {
-    let text = error.to_string();
-    let word = text.split_once("the subcommand '")?.1.split('\'').next()?;
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
     if command.find_subcommand(word).is_some() {
         return None;
     }
-    let before = typed.iter().position(|argument| argument == word)?.checked_sub(1)?;
+    let before = typed.iter().position(|argument| **argument == **word)?.checked_sub(1)?;
     let flag = typed.get(before)?.to_str()?;
     let is_optional = settings(command).any(|setting| {
         setting.is_require_equals_set() && setting.get_long() == flag.strip_prefix("--")

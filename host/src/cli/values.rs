@@ -116,7 +116,7 @@ pub(super) fn rules(key: Key, text: &str) -> Result<Part, Mistake> {
 
 /// Reads a network that passes.
 pub(super) fn rule_network(text: &str) -> Result<String, Mistake> {
-    network(text).map(|network| network.to_string())
+    rules::file::network(text).map_err(|problem| problem.message.into())
 }
 
 /// Reads the name and the value of a cookie.

@@ -1,7 +1,7 @@
 //! `innkeeper check GUEST`: what a guest is, what it costs, whether it is fit.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,8 +29,9 @@ const SAMPLING: Duration = Duration::from_secs(1);
 
 /// Describes the guest. Succeeds if it is accepted.
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
+    let guest = arguments.guest.as_ref().or(arguments.configured.given.guest.as_ref());
     let named = read(
-        arguments.guest.as_deref(),
+        guest.map(PathBuf::as_path),
         arguments.data.as_deref(),
         &arguments.cases,
         &arguments.rules,

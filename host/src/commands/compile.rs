@@ -1,5 +1,6 @@
 //! `innkeeper compile GUEST`: compiles a guest ahead of the start that needs it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -17,7 +18,8 @@ pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
     let Some(folder) = arguments.code.directory() else {
         bail!("there is no folder to keep it in; name one with --code-cache DIR");
     };
-    let (guest, data) = (arguments.guest.as_deref(), arguments.data.as_deref());
+    let guest = arguments.guest.as_ref().or(arguments.configured.given.guest.as_ref());
+    let (guest, data) = (guest.map(PathBuf::as_path), arguments.data.as_deref());
     let named = read(guest, data, &[], &arguments.rules)?;
     let helpers = start_helpers(named.needs_helpers())?;
     let Named { name, offer, .. } = named;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -32,7 +33,8 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let root = arguments.root();
     let files =
         open_root(&root, arguments.files.options(), CacheSizes::default(), NonZeroUsize::MIN)?;
-    let (guest, data) = (arguments.guest.as_deref(), arguments.data.as_deref());
+    let guest = arguments.guest.as_ref().or(arguments.configured.given.guest.as_ref());
+    let (guest, data) = (guest.map(PathBuf::as_path), arguments.data.as_deref());
     let root = Some((root.as_path(), &files));
     let named = read_in(guest, data, &[], &arguments.rules, root)?;
     let helpers = start_helpers(named.needs_helpers())?;
@@ -106,8 +108,12 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The line that a guest gets. A client of HTTP/2 sends none, and its version may be typed.
+/// The line that a guest gets. A client of HTTP/2 sends none, and its version may be typed. A path
+/// alone is one of GET.
 fn line(typed: &str, version: Version) -> String {
+    if typed.starts_with('/') && !typed.contains(' ') {
+        return whole::line(&format!("GET {typed}"));
+    }
     let Some(name) = version.name() else { return typed.to_owned() };
     match typed.rsplit_once(' ') {
         Some((rest, end)) if end == name || Some(end) == name.strip_suffix(".0") => {

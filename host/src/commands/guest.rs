@@ -56,6 +56,14 @@ pub(super) fn source_with(
     Ok(GuestSource { source: Arc::clone(&source) as _, rules: Some(source), by_name })
 }
 
+/// Whether a server with these settings may compile another guest than the plain built-in one. A
+/// site may get rules while it is served.
+pub(super) fn may_compile(settings: &Settings) -> bool {
+    let rules = &settings.rules;
+    let may_have_rules = !rules.no_site_rules || rules.stated().next().is_some();
+    settings.guest.file.is_some() || settings.admin.listen.is_some() || may_have_rules
+}
+
 /// What a command works on: the guest that it names, or rules, or the built-in guest.
 pub(super) struct Named {
     /// Its name for messages.

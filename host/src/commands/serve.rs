@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use super::browser::Browser;
 use super::engine::{self, start_spawner};
 use super::greeting::{self, Greeting};
-use super::guest::{GuestSource, name, source};
+use super::guest::{GuestSource, may_compile, name, source};
 use super::lifecycle::{Lifecycle, Stopped};
 use super::open::{Opened, open};
 use super::sandbox;
@@ -56,11 +56,8 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let browser = settings.open.then(Browser::prepare).transpose()?;
     let confinement =
         if settings.sandbox.disabled { Confinement::None } else { Confinement::Sandbox };
-    // Without another guest there is nothing to compile but the built-in one. A site may get rules
-    // while it is served.
-    let has_rules = rules.is_some() && source.name().is_some();
-    let may_compile = settings.guest.file.is_some() || has_rules || opened.admin.is_some();
-    let spawner = may_compile.then(|| start_spawner(confinement)).transpose()?;
+    let needs_helpers = may_compile(settings) || opened.admin.is_some();
+    let spawner = needs_helpers.then(|| start_spawner(confinement)).transpose()?;
     // A build runs programs.
     let has_sandbox = !settings.sandbox.disabled && dev.is_none();
     let code_cache = opened.code_cache.as_ref().map(CodeCache::path);
@@ -89,7 +86,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let source_name = source.name();
     let has_guest_file = source_name.is_some();
     let seen = source.stamps();
-    let first = first_guest(&engine, &*source, admin.is_some())?;
+    let first = first_guest(&engine, &*source, source_name.as_deref(), admin.is_some())?;
     let guest = Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy()));
     let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers.get(), process)));
     let log = log.map(|(out, format)| AccessLog::to(out, format)).transpose();
@@ -219,6 +216,7 @@ fn counted(rules: Arc<RulesSource>) -> Box<dyn Fn() -> Vec<RulesBody> + Send + S
 fn first_guest(
     engine: &Arc<Engine>,
     source: &dyn Source,
+    source_name: Option<&str>,
     is_kept: bool,
 ) -> anyhow::Result<LoadedGuest> {
     let offer = source.read()?;
@@ -228,9 +226,9 @@ fn first_guest(
     });
     let mut validated = validate(engine, &offer)
         .map_err(|error| anyhow!("{} is rejected: {error}", name(source, &offer)))?;
-    if let Some(file) = source.name().filter(|_| offer.origin != Origin::BuiltIn) {
+    if let Some(file) = source_name.filter(|_| offer.origin != Origin::BuiltIn) {
         let data = offer.data_path().map(|path| path.display().to_string());
-        deploy::log_first(&validated, &file, data.as_deref());
+        deploy::log_first(&validated, file, data.as_deref());
     }
     if is_kept {
         validated.keep(offer);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -31,16 +32,23 @@ struct Outcome {
 /// Runs the cases. Succeeds if all of them pass.
 pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     let (mut guest, mut cases) = (arguments.guest.clone(), arguments.cases.clone());
-    let rules = &arguments.rules;
-    if rules.rules.stated().next().is_some() || rules.root.is_some() {
+    let (rules, given) = (&arguments.rules, &arguments.configured.given);
+    let has_rules = rules.rules.stated().next().is_some() || rules.root.is_some();
+    let has_other = has_rules || given.guest.is_some();
+    if has_other && guest.as_deref().is_some_and(is_cases) {
         // There is no guest to be named first.
         cases.splice(0..0, guest.take());
-    } else if guest.is_none() || cases.is_empty() {
+    }
+    if cases.is_empty() {
+        cases.clone_from(&given.cases);
+    }
+    if guest.is_none() && !has_other || cases.is_empty() && !has_rules {
         diagnostics::error(
             &"name a guest and files of cases, as in: innkeeper test policy.wasm cases.toml",
         );
         return Ok(ExitCode::from(2));
     }
+    let guest = guest.or_else(|| given.guest.clone());
     let named = read(guest.as_deref(), arguments.data.as_deref(), &cases, rules)?;
     let helpers = start_helpers(named.needs_helpers())?;
     let Named { name, offer, warnings, .. } = named;
@@ -76,6 +84,11 @@ pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     }
     .context("cannot write the outcome")?;
     Ok(if outcome.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether a file that is named first is one of cases, where it need not be a guest.
+fn is_cases(path: &Path) -> bool {
+    !path.extension().is_some_and(|extension| extension == "wasm" || extension == "wat")
 }
 
 fn write_json(outcome: &Outcome, mut out: impl Write) -> io::Result<()> {

@@ -8,12 +8,13 @@ use std::fmt;
 
 use bytesize::ByteSize;
 
+use super::guest::may_compile;
 use crate::cli::Settings;
-use crate::guest::DEFAULT_GUEST;
 use crate::guest::runtime::compile::KEPT_FUNCTIONS_BYTES;
 use crate::guest::runtime::compile_job::MAX_DATA_BYTES;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::guest::runtime::engine::instances;
+use crate::guest::{DEFAULT_GUEST, RULES_GUEST};
 use crate::http::Scheme;
 use crate::http2::{CORK_BYTES, SMALL_BYTES};
 use crate::metrics::lately;
@@ -107,7 +108,8 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
     let head = settings.limits.max_header_size.as_u64();
     let caches = settings.cache.sizes();
     let has_admin = settings.admin.listen.is_some();
-    let has_guest = settings.guest.file.is_some() || has_admin;
+    let (may_be_any, may_compile) =
+        (settings.guest.file.is_some() || has_admin, may_compile(settings));
     let logs = settings.log.access.format().is_some();
     // A line of the log: escaped, a byte takes up to five.
     let line = if logs { 5 * head } else { 0 };
@@ -210,24 +212,34 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
     );
     // While one replaces another, both are there; the administration can return to the previous.
     let (guests, guest_bytes) =
-        match (has_guest, has_admin || settings.guest.rollback_after.is_some()) {
-            (false, _) => (1, DEFAULT_GUEST.len() as u64),
+        match (may_be_any, has_admin || settings.guest.rollback_after.is_some()) {
+            (false, _) if !may_compile => (1, DEFAULT_GUEST.len() as u64),
+            (false, _) => (2, RULES_GUEST.len() as u64),
             (true, false) => (2, MAX_GUEST_BYTES),
             (true, true) => (3, MAX_GUEST_BYTES),
         };
-    part(server, &[(guests, "guests")], &[(compile.code_bytes(guest_bytes), "machine code")]);
+    // What a guest made of its data is in its first memory.
+    let table = if may_compile && !may_be_any { guest.memory_bytes as u64 } else { 0 };
+    part(
+        server,
+        &[(guests, "guests")],
+        &[(compile.code_bytes(guest_bytes), "machine code"), (table, "rules")],
+    );
     part(
         server,
         &[(guests, "guests"), (workers, "workers")],
         &[(guest.decision_cache_bytes, "cached decisions")],
     );
-    if has_guest {
+    if may_compile {
         let cases = settings.guest.cases.len() as u64 * CASES_BYTES;
         part(
             server,
             &[],
             &[
-                (MAX_GUEST_BYTES, "a guest that is validated"),
+                (
+                    if may_be_any { MAX_GUEST_BYTES } else { RULES_GUEST.len() as u64 },
+                    "a guest that is validated",
+                ),
                 (MAX_DATA_BYTES, "its data"),
                 (cases, "its cases"),
             ],
@@ -263,7 +275,7 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
             (rates.unwrap_or(0), "rates of clients"),
         ],
     );
-    if has_guest {
+    if may_compile {
         part(Place::Helper, &[(1, "compilations")], &[(compile.memory_bytes, "of memory")]);
     }
     // One write may come on top of the unsent bytes.
@@ -322,12 +334,14 @@ mod tests {
 
     #[test]
     fn settings_are_the_factors() {
-        let few = described(&["--max-header-size", "8KiB"], 10);
+        let few = described(&["--max-header-size", "8KiB", "--no-site-rules"], 10);
         assert!(few.contains("= 10 connections × (4.0 KiB idle + 20.0 KiB received"), "{few}");
         assert!(few.contains("= 5 guest instances × (64.0 MiB memory"), "{few}");
         assert!(few.contains("= 1 guest × 2 workers × 4.0 MiB cached"), "{few}");
         assert!(few.contains("= 10 connections × 128.0 KiB unsent"), "{few}");
         assert!(!few.contains("more connections") && !few.contains("compilation"), "{few}");
+        let rules = described(&[], 10);
+        assert!(rules.contains("= 2 guests × ") && rules.contains("= 1 compilation"), "{rules}");
         let guest = ["--guest", "a.wasm", "--compile-memory", "2GiB", "--decision-cache-size", "0"];
         let many = described(&guest, 10_000);
         assert!(many.contains("= 2 guests × 2.0 GiB machine code"), "{many}");

@@ -16,7 +16,9 @@ pub fn shown(table: &Table, place: Place) -> String {
 /// All rules, each with its place and in words, in the order in which they are looked at.
 pub fn describe(table: &Table) -> Vec<(Place, String)> {
     let mut all = Vec::new();
-    for rule in &table.access {
+    // Whatever order they stand in.
+    let denied = table.access.iter().filter(|rule| !rule.allow);
+    for rule in denied.chain(table.access.iter().filter(|rule| rule.allow)) {
         let what = if rule.allow { "allow" } else { "deny" };
         let by = match &rule.by {
             AccessBy::All => "all".to_owned(),

@@ -32,11 +32,18 @@ pub struct WrongRule {
 impl RulesError {
     /// All problems of one source.
     pub(super) fn of(source: &str, problems: Vec<Problem>) -> RulesError {
-        let source = source.to_owned();
+        RulesError::Rules(WrongRule::of(source, problems).collect())
+    }
+}
+
+impl WrongRule {
+    /// All problems of one source.
+    pub(super) fn of(
+        source: &str,
+        problems: Vec<Problem>,
+    ) -> impl Iterator<Item = WrongRule> + use<'_> {
         let wrong = problems.into_iter();
-        RulesError::Rules(
-            wrong.map(|problem| WrongRule { source: source.clone(), problem }).collect(),
-        )
+        wrong.map(|problem| WrongRule { source: source.to_owned(), problem })
     }
 }
 

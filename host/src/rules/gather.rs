@@ -141,7 +141,7 @@ impl RuleFiles {
             gathered.is_stated = true;
             match parsed {
                 Ok(part) => all.push(Named { source, part }),
-                Err(problems) => wrong.extend(wrong_of(&source, problems)),
+                Err(problems) => wrong.extend(WrongRule::of(&source, problems)),
             }
         }
         let users = all.iter().flat_map(|named| &named.part.user_files);
@@ -230,10 +230,6 @@ fn check(table: &Table) -> Result<Vec<Finding>, RulesError> {
     let errors = errors.iter().map(|error| wrong(error.place, &error.text(&table.sources)));
     let errors: Vec<_> = errors.collect();
     if errors.is_empty() { Ok(warnings) } else { Err(RulesError::Rules(errors)) }
-}
-
-fn wrong_of(source: &str, problems: Vec<Problem>) -> impl Iterator<Item = WrongRule> + use<'_> {
-    problems.into_iter().map(|problem| WrongRule { source: source.to_owned(), problem })
 }
 
 fn count(all: &[Named]) -> Vec<Count> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use innkeeper_guest::rules::fault::Mistake;
+
 /// What is wrong with a rule: a sentence that says what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -44,6 +46,12 @@ impl std::error::Error for Problem {}
 impl From<&str> for Problem {
     fn from(message: &str) -> Problem {
         Problem::new(message)
+    }
+}
+
+impl From<Mistake> for Problem {
+    fn from(mistake: Mistake) -> Problem {
+        Problem::new(mistake.to_string())
     }
 }
 

@@ -3,7 +3,7 @@
 //! The table is written as a value of Rust, from what `{:#?}` prints of it: of that only lists and
 //! texts have another form as code.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use innkeeper_guest::rules::Table;
@@ -11,30 +11,54 @@ use innkeeper_guest::rules::Table;
 use crate::cli::settings::rules::RulesSettings;
 use crate::commands::rules;
 use crate::guest::validation::cases::CaseFile;
+use crate::named_file;
 
-/// The files of the project: paths and texts, with the placeholders of all projects.
-pub(super) fn files(path: &Path, text: &str) -> anyhow::Result<Vec<(&'static str, String)>> {
+/// Bytes of a file of rules.
+const RULES_BYTES: u64 = 4 << 20;
+
+/// A project that is made of rules.
+pub(super) struct FromRules {
+    /// Its files with the placeholders of all projects.
+    pub(super) templates: Vec<(&'static str, String)>,
+    /// Those that are written as they are.
+    pub(super) written: Vec<(&'static str, String)>,
+    /// Where the library is looked for, and is not.
+    pub(super) missing_library: Option<PathBuf>,
+}
+
+/// The files of the project.
+pub(super) fn files(path: &Path) -> anyhow::Result<FromRules> {
+    let text = named_file::read_text(path, RULES_BYTES)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     let settings = RulesSettings { files: vec![path.to_owned()], ..RulesSettings::default() };
     let gathered = rules::files(&settings, None).read()?;
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let sources = sources.canonicalize().unwrap_or(sources);
-    let manifest = include_str!("rules/Cargo.toml.txt");
-    let manifest = manifest.replace("SOURCES", &sources.display().to_string());
-    let mut files = vec![
-        ("Cargo.toml", manifest),
-        ("src/lib.rs", include_str!("rules/lib.rs.txt").to_owned()),
-        ("src/rules.rs", in_rust(&gathered.table)),
-        ("rules.toml", text.to_owned()),
-    ];
-    match cases(text, &gathered.cases)? {
-        Some(cases) => files.push(("cases.toml", cases)),
-        None => bail!(
+    let Some(cases) = cases(&text, &gathered.cases)? else {
+        bail!(
             "{} has no cases, and it is them that prove the guest; write some, as in: [[case]] with \
              a line and a decision",
             path.display()
-        ),
-    }
-    Ok(files)
+        );
+    };
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest");
+    let library = library.canonicalize().unwrap_or(library);
+    let is_there = library.join("Cargo.toml").is_file();
+    let source = match is_there {
+        true => format!("path = {:?}", library.display().to_string()),
+        false => format!("version = {:?}", env!("CARGO_PKG_VERSION")),
+    };
+    let manifest = include_str!("rules/Cargo.toml.txt").replace("SOURCE", &source);
+    Ok(FromRules {
+        templates: vec![
+            ("Cargo.toml", manifest),
+            ("src/lib.rs", include_str!("rules/lib.rs.txt").to_owned()),
+        ],
+        written: vec![
+            ("src/rules.rs", in_rust(&gathered.table)),
+            ("rules.toml", text),
+            ("cases.toml", cases),
+        ],
+        missing_library: (!is_there).then_some(library),
+    })
 }
 
 /// The cases of a file of rules, as a file of their own.

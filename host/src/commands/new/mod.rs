@@ -15,10 +15,7 @@ use anyhow::{Context, bail};
 
 use super::stdout::print;
 use crate::cli::{Language, NewArguments, Template};
-use crate::named_file;
-
-/// Bytes of a file of rules.
-const RULES_BYTES: u64 = 4 << 20;
+use from_rules::FromRules;
 
 /// A file of a project: its path, and its text.
 type File = (&'static str, &'static str);
@@ -144,10 +141,34 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
     if folder.exists() {
         bail!("{name} already exists; choose another name, or run this in another folder");
     }
-    if let Some(path) = &arguments.from_rules {
-        return new_from_rules(name, folder, path);
+    let project = match &arguments.from_rules {
+        Some(rules) => from_rules(name, rules)?,
+        None => of_template(arguments),
+    };
+    let of_crate = name.replace('-', "_");
+    let named = |text: String| text.replace("PROJECT", name).replace("CRATE", &of_crate);
+    let templates = project.templates.into_iter().map(|(path, text)| (path, named(text)));
+    for (path, text) in templates.chain(project.written) {
+        let path = folder.join(path);
+        write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let project = arguments.lang.project();
+    print(format_args!("{}", project.created))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The files of a new project.
+struct New {
+    /// Paths and texts with placeholders.
+    templates: Vec<(&'static str, String)>,
+    /// Paths and texts as they are.
+    written: Vec<(&'static str, String)>,
+    /// What is said of it.
+    created: String,
+}
+
+/// A project that begins with a template.
+fn of_template(arguments: &NewArguments) -> New {
+    let (name, project) = (&arguments.name, arguments.lang.project());
     let (more, shared, world): (_, &[File], _) = match arguments.template {
         Template::Plain => (project.plain, &[CASES], "guest"),
         Template::Data => (project.data, &[DATA_CASES, DATA], "configurable-guest"),
@@ -163,43 +184,40 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
         .replace("NEEDS", project.needs)
         .replace("ABOUT", about)
         .replace("DATA", data);
-    let files = project.files.iter().chain(more).chain([&WIT]).chain(shared).copied();
-    for (path, text) in files.chain([("README.md", readme.as_str())]) {
-        let text = text.replace("PROJECT", name).replace("CRATE", &name.replace('-', "_"));
-        let text = text.replace("WORLD", world);
-        let path = folder.join(path);
-        write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    let files = project.files.iter().chain(more).chain([&WIT]).chain(shared);
+    let files =
+        files.map(|(path, text)| (*path, (*text).to_owned())).chain([("README.md", readme)]);
+    New {
+        templates: files.map(|(path, text)| (path, text.replace("WORLD", world))).collect(),
+        written: Vec::new(),
+        created: format!(
+            "Created the policy {name}. To build and test it, in that folder:\n\n    {}\n    {}\n    \
+             innkeeper test policy.wasm cases.toml{data}\n\nSee README.md.\n",
+            project.build, project.test
+        ),
     }
-    print(format_args!(
-        "Created the policy {name}. To build and test it, in that folder:\n\n    {}\n    {}\n    \
-         innkeeper test policy.wasm cases.toml{data}\n\nSee README.md.\n",
-        project.build, project.test
-    ))?;
-    Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a guest in Rust that decides by the rules of a file.
-fn new_from_rules(name: &str, folder: &Path, rules: &Path) -> anyhow::Result<ExitCode> {
-    let text = named_file::read_text(rules, RULES_BYTES)
-        .with_context(|| format!("cannot read {}", rules.display()))?;
-    let project = Language::Rust.project();
+/// A guest in Rust that decides by the rules of a file.
+fn from_rules(name: &str, rules: &Path) -> anyhow::Result<New> {
+    let FromRules { mut templates, written, missing_library } = from_rules::files(rules)?;
     let shared = RUST.iter().filter(|(path, _)| *path != "Cargo.toml");
-    let shared = shared.map(|(path, text)| (*path, (*text).to_owned()));
-    for (path, text) in from_rules::files(rules, &text)?.into_iter().chain(shared) {
-        let is_ours = !matches!(path, "src/rules.rs" | "rules.toml" | "cases.toml");
-        let of_crate = name.replace('-', "_");
-        let named = || text.replace("PROJECT", name).replace("CRATE", &of_crate);
-        let text = if is_ours { named() } else { text };
-        let path = folder.join(path);
-        write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    print(format_args!(
+    templates.extend(shared.map(|(path, text)| (*path, (*text).to_owned())));
+    let mut created = format!(
         "Created the policy {name}, which decides as {} does. To build and test it, in that \
          folder:\n\n    {}\n    innkeeper test policy.wasm cases.toml\n",
         rules.display(),
-        project.build
-    ))?;
-    Ok(ExitCode::SUCCESS)
+        Language::Rust.project().build
+    );
+    if let Some(library) = missing_library {
+        created += &format!(
+            "\nIts library, innkeeper-guest, is not in {}, where this program was built. Cargo.toml \
+             names the crate of that name: if there is none yet, write `path = \"…/guest\"` there in \
+             place of `version`, with a checkout of innkeeper.\n",
+            library.display()
+        );
+    }
+    Ok(New { templates, written, created })
 }
 
 fn write(path: &Path, text: &str) -> std::io::Result<()> {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use innkeeper_guest::rules::checks;
-use innkeeper_guest::rules::fault::Mistake;
 use innkeeper_guest::rules::table::{
     AccessBy, CleanUrls, Cors, FieldChange, Header, Maintenance, Place, Responses, Route, Table,
     TrailingSlash,
@@ -65,10 +64,7 @@ struct NetworkEntry {
 impl NetworkEntry {
     fn part(self, is_allowed: bool) -> Result<Part, Problem> {
         let by = AccessBy::Networks(networks(&self.networks.0)?);
-        match is_allowed {
-            true => texts::allow(&self.paths, by),
-            false => texts::deny(&self.paths, by),
-        }
+        texts::access(&self.paths, is_allowed, by)
     }
 }
 
@@ -198,25 +194,26 @@ impl HeaderEntry {
         if self.values.is_empty() && self.remove.0.is_empty() {
             return Err("write `values`, as in { X-Frame-Options = \"DENY\" }, or `remove`".into());
         }
-        let told = |mistake: Mistake| Problem::new(mistake.to_string());
         for name in &self.remove.0 {
-            checks::field_name(name).map_err(told)?;
+            checks::field_name(name)?;
         }
         for (name, values) in &self.values {
-            values.0.iter().try_for_each(|value| checks::field(name, value)).map_err(told)?;
+            values.0.iter().try_for_each(|value| checks::field(name, value))?;
         }
+        let mut paths = checks::From::parse(&pattern(&self.paths)?)?;
+        self.host.iter().try_for_each(|host| paths.on_host(host))?;
         let mut changes: Vec<_> =
             self.remove.0.into_iter().map(|name| FieldChange::Remove { name }).collect();
         for (name, values) in self.values {
             let add = |value| FieldChange::Add { name: name.clone(), value };
             changes.extend(values.0.into_iter().map(add));
         }
-        checks::changes(&changes).map_err(told)?;
+        checks::changes(&changes)?;
         let header = Header {
             place: PLACE,
             scheme: self.scheme.as_deref().map(scheme).transpose()?,
-            host: self.host.map(|host| host.to_ascii_lowercase()),
-            pattern: pattern(&self.paths)?,
+            host: paths.host,
+            pattern: paths.path,
             changes,
             responses: if self.always { Responses::Every } else { Responses::Files },
         };
@@ -298,25 +295,30 @@ fn moved() -> u16 {
 impl RouteEntry {
     /// By the checks of a line of `_redirects`, and in its words.
     fn part(self) -> Result<Part, Problem> {
-        let told = |mistake: Mistake| Problem::new(mistake.to_string());
-        let mut from = checks::From::parse(&self.from).map_err(told)?;
-        let query = self.query.iter().map(|(name, value)| from.query(name, value).map_err(told));
+        let mut from = checks::From::parse(&self.from)?;
+        match &self.host {
+            Some(_) if from.host.is_some() => {
+                return Err("`from` names a host; leave out `host`".into());
+            }
+            Some(host) => from.on_host(host)?,
+            None => {}
+        }
+        let query = self.query.iter().map(|(name, value)| from.query(name, value));
         let query = query.collect::<Result<_, _>>()?;
-        from.target(&self.to, self.status).map_err(told)?;
+        from.target(&self.to, self.status)?;
         let mut conditions = Vec::new();
         for (name, list) in
             [("language", self.language), ("country", self.country), ("cookie", self.cookie)]
         {
             if !list.0.is_empty() {
                 let values = list.0.iter().map(String::as_str);
-                conditions.push(checks::condition(name, values).map_err(told)?);
+                conditions.push(checks::condition(name, values)?);
             }
         }
-        let lower = |text: String| text.to_ascii_lowercase();
         let route = Route {
             place: PLACE,
             scheme: self.scheme.as_deref().map(scheme).transpose()?.or(from.scheme),
-            host: self.host.map(lower).or(from.host),
+            host: from.host,
             from: from.path,
             query,
             conditions,

@@ -1,5 +1,6 @@
 //! Parts of rules that both forms have: times, networks, lists.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -66,8 +67,8 @@ pub(super) fn scheme(text: &str) -> Result<String, Problem> {
 }
 
 /// Checks a network, and writes it as the guest reads it.
-pub(super) fn network(text: &str) -> Result<String, Problem> {
-    let address = || text.parse::<std::net::IpAddr>().ok().map(IpNet::from);
+pub fn network(text: &str) -> Result<String, Problem> {
+    let address = || text.parse::<IpAddr>().ok().map(|one| IpNet::from(one.to_canonical()));
     let network: IpNet = text.parse().ok().or_else(address).ok_or_else(|| {
         Problem::new(format!(
             "{text:?} is no network; write an address or a network, as in 10.0.0.1, 10.0.0.0/8 or \

@@ -22,6 +22,8 @@ mod entries;
 mod fields;
 mod texts;
 
+pub use fields::network;
+
 use std::borrow::Cow;
 
 use innkeeper_cases::Case;
@@ -44,10 +46,7 @@ pub fn parse(text: &str) -> Result<(Part, Vec<Case>), Vec<Problem>> {
         vec![Problem::at(line, format!("not valid TOML: {}", one_line(error.message())))]
     })?;
     let (mut part, mut problems, mut has_cases) = (Part::default(), Vec::new(), false);
-    let mut entries: Vec<_> = table.into_inner().into_iter().collect();
-    // The order of keys has no meaning, and this one counts before `allow-from`.
-    entries.sort_by_key(|(name, _)| name.get_ref() != Key::DenyFrom.name());
-    for (name, value) in entries {
+    for (name, value) in table.into_inner() {
         let line = lines.number(name.span().start);
         let key = match Key::from_name(name.get_ref()) {
             Some(key) => key,

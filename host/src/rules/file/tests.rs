@@ -92,7 +92,14 @@ fn mistakes_say_what_to_write() {
         (Key::Redirect, "/a /b\n/c /d", "one line"),
         (Key::CleanUrls, "sometimes", "write never, always or either"),
         (Key::Spa, "../x", "write its path below the root"),
-        (Key::Cors, "app.example", "write its scheme and host"),
+        (Key::Cors, "app.example", "\"app.example\" is no origin: no scheme; write https://"),
+        (Key::Cors, "https://a.example/", "an origin has no path"),
+        (Key::AllowReferer, "a..b", "\"a..b\" is no host"),
+        (Key::Header, "{ values = { A = 'b' }, host = 'exa mple' }", "write one as in example.org"),
+        (Key::Header, "{ values = { A = 'b' }, host = 'a.*.b' }", "`a.*.b`"),
+        (Key::Redirect, "{ from = '/a', to = '/b', host = 'a.example:80' }", "without a port"),
+        (Key::Redirect, "{ from = 'https://a/', to = '/b', host = 'b' }", "leave out `host`"),
+        (Key::Redirect, "{ from = '/:a', to = '/b', host = ':a.example' }", "`:a.example`"),
         (Key::Cors, "{ origins = '*', credentials = true }", "named origins"),
         (Key::Cors, "https://*", "\"https://*\" is no origin"),
         (Key::AllowFrom, "10.0.0.1/8", "\"10.0.0.1/8\" names an address"),
@@ -158,4 +165,16 @@ fn switches_that_are_false_are_no_rules() {
         assert_eq!(parse_flag(key, "false").expect("nothing").rules(), 0);
         assert_eq!(parse_flag(key, "true").expect("a rule").rules(), 1);
     }
+}
+
+#[test]
+fn hosts_are_written_in_lower_case_and_checked_with_their_lines() {
+    let text = "[[redirect]]\nfrom = '/a'\nto = '/:sub/b'\nhost = ':sub.Example.ORG.'\n\n\
+                [[header]]\nvalues = { A = 'b' }\nhost = '*.Example.org'\n";
+    let part = parse(text).expect("rules").0;
+    assert_eq!(part.table.routes[0].host.as_deref(), Some(":sub.example.org"));
+    assert_eq!(part.table.headers[0].host.as_deref(), Some("*.example.org"));
+    let problems = problems(&text.replace(":sub.E", "-e x."));
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].0, 1, "{problems:?}");
 }

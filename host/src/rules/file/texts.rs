@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use innkeeper_guest::origin::{HostPattern, OriginPattern};
 use innkeeper_guest::rules::table::{
     Access, AccessBy, CleanUrls, Cors, FieldChange, Header, Maintenance, Methods, Passwords, Place,
     Responses, Spa, Table, TrailingSlash,
@@ -31,14 +32,10 @@ pub(super) fn parse(key: Key, text: &str) -> Result<Part, Problem> {
         return Ok(Part::default());
     }
     match key {
-        Key::AllowFrom => {
-            let (paths, networks_text) = by_path(text);
-            allow(&paths, AccessBy::Networks(networks(&commas(networks_text))?))
-        }
-        Key::DenyFrom => {
+        Key::AllowFrom | Key::DenyFrom => {
             let (paths, networks_text) = by_path(text);
             let by = AccessBy::Networks(networks(&commas(networks_text))?);
-            access(vec![rule(&paths, false, by)?])
+            access(&paths, key == Key::AllowFrom, by)
         }
         Key::AllowReferer => {
             let (paths, hosts) = by_path(text);
@@ -98,34 +95,18 @@ pub(super) fn parse(key: Key, text: &str) -> Result<Part, Problem> {
     }
 }
 
-fn access(access: Vec<Access>) -> Result<Part, Problem> {
-    Ok(Table { access, ..Table::default() }.into())
-}
-
-fn rule(paths: &str, allow: bool, by: AccessBy) -> Result<Access, Problem> {
+/// Lets in what matches, and nothing else; or refuses it.
+pub(super) fn access(paths: &str, allow: bool, by: AccessBy) -> Result<Part, Problem> {
     if matches!(&by, AccessBy::Networks(list) | AccessBy::Referers(list) if list.is_empty()) {
         return Err("the list is empty".into());
     }
-    Ok(Access { place: PLACE, pattern: pattern(paths)?, allow, by })
-}
-
-/// Lets in what matches, and nothing else.
-pub(super) fn allow(paths: &str, by: AccessBy) -> Result<Part, Problem> {
-    access(vec![rule(paths, true, by)?])
-}
-
-/// Refuses what matches.
-pub(super) fn deny(paths: &str, by: AccessBy) -> Result<Part, Problem> {
-    access(vec![rule(paths, false, by)?])
+    let access = vec![Access { place: PLACE, pattern: pattern(paths)?, allow, by }];
+    Ok(Table { access, ..Table::default() }.into())
 }
 
 /// Lets in requests from pages of these hosts, and those that do not say where they are from.
 pub(super) fn referers(paths: &str, hosts: &[String], or_none: bool) -> Result<Part, Problem> {
-    let is_host = |host: &str| {
-        let name = host.strip_prefix("*.").unwrap_or(host);
-        !name.is_empty() && !name.contains(['/', '*', ' ', ','])
-    };
-    if let Some(other) = hosts.iter().find(|host| !is_host(host)) {
+    if let Some(other) = hosts.iter().find(|host| HostPattern::parse(host).is_err()) {
         return Err(format!("{other:?} is no host; write example.org or *.example.org").into());
     }
     if hosts.is_empty() {
@@ -135,7 +116,7 @@ pub(super) fn referers(paths: &str, hosts: &[String], or_none: bool) -> Result<P
     if or_none {
         hosts.push(String::new());
     }
-    allow(paths, AccessBy::Referers(hosts))
+    access(paths, true, AccessBy::Referers(hosts))
 }
 
 /// Allows these methods alone.
@@ -178,16 +159,9 @@ fn cors(paths: &str, origins: Vec<String>) -> Result<Part, Problem> {
 /// Checks a rule of origins.
 pub(super) fn cors_rule(rule: Cors) -> Result<Part, Problem> {
     pattern(&rule.pattern)?;
-    let is_origin = |origin: &str| {
-        let host = ["https://", "http://"].iter().find_map(|scheme| origin.strip_prefix(scheme));
-        let is_host = |host: &str| !host.is_empty() && host != "*" && !host.contains(['/', ' ']);
-        origin == "*" || host.is_some_and(is_host)
-    };
-    if let Some(other) = rule.origins.iter().find(|origin| !is_origin(origin)) {
-        return Err(format!(
-            "{other:?} is no origin; write its scheme and host, as in https://app.example, or *"
-        )
-        .into());
+    for origin in &rule.origins {
+        OriginPattern::parse(origin)
+            .map_err(|fault| Problem::new(format!("{origin:?} is no origin: {fault}")))?;
     }
     if rule.origins.is_empty() {
         return Err("write an origin, as in https://app.example, or *".into());

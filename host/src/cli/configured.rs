@@ -1,0 +1,46 @@
+//! What commands that try a guest take of the configuration of a server.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// The configuration of a server, whose guest or rules a command is about.
+#[derive(Debug, Default, Args)]
+pub struct Configured {
+    /// Use the settings of this file of a server, as far as they concern this command
+    ///
+    /// Its guest with data and cases, or its rules; limits of guests, and what is served. What is
+    /// typed takes precedence, and so do environment variables: as for a server.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// What is no flag of the command.
+    #[arg(skip)]
+    pub given: Given,
+}
+
+/// Settings of a server that are no flags of a command: their place among the files that are typed
+/// is not known. Those that were typed are not among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// The guest.
+    pub guest: Option<PathBuf>,
+    /// Its data.
+    pub data: Option<PathBuf>,
+    /// Its cases.
+    pub cases: Vec<PathBuf>,
+}
+
+impl Given {
+    /// Adds the values of a setting.
+    pub(super) fn add(&mut self, setting: &str, values: &[OsString]) {
+        let mut paths = values.iter().map(PathBuf::from);
+        match setting {
+            "guest" => self.guest = paths.next(),
+            "data" => self.data = paths.next(),
+            "cases" => self.cases = paths.collect(),
+            _ => {}
+        }
+    }
+}
