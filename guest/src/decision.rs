@@ -33,6 +33,25 @@ impl Decision {
         Decision::File(path.into())
     }
 
+    /// The same decision with one more field of the response, whatever it decides.
+    ///
+    /// ```
+    /// use innkeeper_guest::{Decision, Serve};
+    ///
+    /// let private = Decision::NotFound.with("x-robots-tag", "noindex");
+    /// assert_eq!(private, Serve::nothing().with("x-robots-tag", "noindex").into());
+    /// ```
+    pub fn with(self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Decision {
+        match self {
+            Decision::Index(path) => Serve::one(Page::Index(path).into()).with(name, value).into(),
+            Decision::File(path) => Serve::one(Page::File(path).into()).with(name, value).into(),
+            Decision::NotFound => Serve::nothing().with(name, value).into(),
+            Decision::Reply(reply) => reply.with(name, value).into(),
+            Decision::Serve(serve) => serve.with(name, value).into(),
+            Decision::Redirect(redirect) => redirect.with(name, value).into(),
+        }
+    }
+
     /// The same decision in a folder of the site: each path gets the folder before it. A
     /// decision without a path stays the same.
     ///

@@ -476,9 +476,14 @@ fn baked_guest_is_one_file_that_serves() {
 #[test]
 fn new_writes_a_whole_project_in_each_language() {
     let folder = tempfile::tempdir().unwrap();
-    for (language, file) in
-        [("rust", "src/lib.rs"), ("js", "policy.js"), ("python", "policy.py"), ("c", "policy.c")]
-    {
+    for (language, file) in [
+        ("rust", "src/lib.rs"),
+        ("js", "policy.js"),
+        ("ts", "policy.ts"),
+        ("python", "policy.py"),
+        ("c", "policy.c"),
+        ("go", "policy.go"),
+    ] {
         let name = format!("my-{language}");
         let written = run(folder.path(), &["new", &name, "--lang", language]);
         assert_eq!(written.code, 0, "{}", written.errors);

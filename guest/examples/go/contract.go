@@ -1,7 +1,7 @@
 package main
 
-// The contract of wit/policy.wit, as Go has it. Copy this file, request.go and
-// exports_wasip1.go into a policy of your own.
+// The contract of wit/policy.wit, as Go has it. Copy this file, request.go,
+// encode.go and exports_wasip1.go into a policy of your own, and configure_wasip1.go if it has data.
 
 // Field is a header field, of a request or of a response.
 type Field struct {

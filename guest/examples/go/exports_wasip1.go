@@ -33,14 +33,6 @@ func cabiRealloc(old, oldSize, alignment, size uint32) pointer {
 	return memory.place(make([]uint32, (size+3)/4))
 }
 
-// The host calls it once, before all else: what it leaves is there for each decision. The text that
-// configure returns refuses the data, if it is not empty.
-//
-//go:wasmexport innkeeper:policy/configuration@0.1.0#configure
-func exportConfigure(data unsafe.Pointer, dataSize uint32) pointer {
-	return memory.result(configure(unsafe.String((*byte)(data), dataSize)))
-}
-
 //go:wasmexport innkeeper:policy/policy@0.1.0#interests
 func exportInterests() pointer {
 	return memory.names(interests())

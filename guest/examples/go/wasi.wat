@@ -1,4 +1,4 @@
-;; The functions of WASI that Go's runtime names, for a guest that has none: time stands still,
+;; The functions of WASI that Go names, for a guest that has none: time stands still,
 ;; nothing is random, there are no arguments, no environment and no files. Merged into the module,
 ;; they leave it without imports.
 (module
@@ -30,6 +30,31 @@
   (func (export "fd_prestat_get") (param i32 i32) (result i32) (i32.const 8))
   (func (export "fd_prestat_dir_name") (param i32 i32 i32) (result i32) (i32.const 8))
   (func (export "fd_write") (param i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_close") (param i32) (result i32) (i32.const 8))
+  (func (export "fd_sync") (param i32) (result i32) (i32.const 8))
+  (func (export "fd_read") (param i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_pread") (param i32 i32 i32 i64 i32) (result i32) (i32.const 8))
+  (func (export "fd_pwrite") (param i32 i32 i32 i64 i32) (result i32) (i32.const 8))
+  (func (export "fd_seek") (param i32 i64 i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_readdir") (param i32 i32 i32 i64 i32) (result i32) (i32.const 8))
+  (func (export "fd_renumber") (param i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_filestat_get") (param i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_filestat_set_size") (param i32 i64) (result i32) (i32.const 8))
+  (func (export "fd_filestat_set_times") (param i32 i64 i64 i32) (result i32) (i32.const 8))
+  (func (export "path_create_directory") (param i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_filestat_get") (param i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_filestat_set_times") (param i32 i32 i32 i32 i64 i64 i32) (result i32)
+    (i32.const 8))
+  (func (export "path_link") (param i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_open") (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)
+    (i32.const 8))
+  (func (export "path_readlink") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_remove_directory") (param i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_rename") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_symlink") (param i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_unlink_file") (param i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "sock_accept") (param i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "sock_shutdown") (param i32 i32) (result i32) (i32.const 8))
   ;; A call that waits or exits is a failure.
   (func (export "poll_oneoff") (param i32 i32 i32 i32) (result i32) unreachable)
   (func (export "proc_exit") (param i32) unreachable))

@@ -132,10 +132,14 @@ pub enum Language {
     Rust,
     /// JavaScript
     Js,
+    /// TypeScript
+    Ts,
     /// Python
     Python,
     /// C
     C,
+    /// Go
+    Go,
 }
 
 /// `innkeeper password`

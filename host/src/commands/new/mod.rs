@@ -36,14 +36,30 @@ const RUST: &[File] = &[
 
 const JAVASCRIPT: &[File] = &[
     ("package.json", include_str!("js/package.json.txt")),
-    (".npmrc", include_str!("../../../../guest/examples/javascript/.npmrc")),
-    ("request.js", include_str!("../../../../guest/examples/javascript/request.js")),
     (".gitignore", "node_modules/\npolicy.wasm\n"),
+];
+
+const TYPESCRIPT: &[File] = &[
+    ("package.json", include_str!("ts/package.json.txt")),
+    ("tsconfig.json", include_str!("ts/tsconfig.json.txt")),
+    (".gitignore", "node_modules/\nbuild/\npolicy.wasm\n"),
+];
+
+/// What policies in JavaScript and TypeScript share.
+const SCRIPTS: &[File] = &[
+    (".npmrc", include_str!("../../../../guest/examples/javascript/.npmrc")),
+    ("innkeeper.js", include_str!("../../../../guest/examples/javascript/innkeeper.js")),
+    ("innkeeper.d.ts", include_str!("../../../../guest/examples/javascript/innkeeper.d.ts")),
+    ("request.js", include_str!("../../../../guest/examples/javascript/request.js")),
+    ("request.d.ts", include_str!("../../../../guest/examples/javascript/request.d.ts")),
+    ("sandbox.js", include_str!("../../../../guest/examples/javascript/sandbox.js")),
 ];
 
 const PYTHON: &[File] = &[
     ("Makefile", include_str!("python/Makefile.txt")),
     ("requirements.txt", include_str!("../../../../guest/examples/python/requirements.txt")),
+    ("binding.py", include_str!("../../../../guest/examples/python/binding.py")),
+    ("innkeeper.py", include_str!("../../../../guest/examples/python/innkeeper.py")),
     ("request.py", include_str!("../../../../guest/examples/python/request.py")),
     (".gitignore", ".venv/\n__pycache__/\npolicy.wasm\n"),
 ];
@@ -52,14 +68,37 @@ const C: &[File] = &[
     ("Makefile", include_str!("c/Makefile.txt")),
     ("requirements.txt", include_str!("../../../../guest/examples/c/requirements.txt")),
     ("innkeeper.h", include_str!("../../../../guest/examples/c/innkeeper.h")),
+    ("helpers.h", include_str!("../../../../guest/examples/c/helpers.h")),
+    ("helpers.c", include_str!("../../../../guest/examples/c/helpers.c")),
     ("request.h", include_str!("../../../../guest/examples/c/request.h")),
     ("request.c", include_str!("../../../../guest/examples/c/request.c")),
     (".gitignore", ".venv/\n*.wasm\n*.core\ntest_policy\n"),
 ];
 
+const GO: &[File] = &[
+    ("Makefile", include_str!("go/Makefile.txt")),
+    ("go.mod", include_str!("go/go.mod.txt")),
+    ("helpers.go", include_str!("go/helpers.go.txt")),
+    ("contract.go", include_str!("../../../../guest/examples/go/contract.go")),
+    ("encode.go", include_str!("../../../../guest/examples/go/encode.go")),
+    ("exports_wasip1.go", include_str!("../../../../guest/examples/go/exports_wasip1.go")),
+    ("request.go", include_str!("../../../../guest/examples/go/request.go")),
+    ("wasi.wat", include_str!("../../../../guest/examples/go/wasi.wat")),
+    ("package.json", include_str!("../../../../guest/examples/go/package.json")),
+    ("package-lock.json", include_str!("../../../../guest/examples/go/package-lock.json")),
+    ("requirements.txt", include_str!("../../../../guest/examples/go/requirements.txt")),
+    (".gitignore", ".venv/\nnode_modules/\n*.wasm\n"),
+];
+
+/// What exports `configure` in Go.
+const GO_CONFIGURE: File =
+    ("configure_wasip1.go", include_str!("../../../../guest/examples/go/configure_wasip1.go"));
+
 /// A project in one language, and its commands for the README.
 struct Project {
     files: &'static [File],
+    /// What it shares with other languages or templates.
+    shared: &'static [File],
     /// Those of a policy that is complete as it is.
     plain: &'static [File],
     /// Those of one that is configured by data.
@@ -76,6 +115,10 @@ impl Language {
         match self {
             Language::Rust => Project {
                 files: RUST,
+                shared: &[
+                    ("src/request.rs", include_str!("rust/request.rs.txt")),
+                    ("src/response.rs", include_str!("rust/response.rs.txt")),
+                ],
                 plain: &[("src/lib.rs", include_str!("rust/lib.rs.txt"))],
                 data: &[("src/lib.rs", include_str!("rust/data.rs.txt"))],
                 build: "./build.sh",
@@ -85,6 +128,7 @@ impl Language {
             },
             Language::Js => Project {
                 files: JAVASCRIPT,
+                shared: SCRIPTS,
                 plain: &[
                     ("policy.js", include_str!("js/policy.js.txt")),
                     ("policy.test.js", include_str!("js/policy.test.js.txt")),
@@ -95,11 +139,28 @@ impl Language {
                 ],
                 build: "npm install --silent && npm run --silent build",
                 test: "npm test",
-                sources: "--source policy.js --source request.js ",
+                sources: "--source policy.js --source request.js --source innkeeper.js ",
+                needs: "Node.js 20 or newer, with npm",
+            },
+            Language::Ts => Project {
+                files: TYPESCRIPT,
+                shared: SCRIPTS,
+                plain: &[
+                    ("policy.ts", include_str!("ts/policy.ts.txt")),
+                    ("policy.test.ts", include_str!("ts/policy.test.ts.txt")),
+                ],
+                data: &[
+                    ("policy.ts", include_str!("ts/data.ts.txt")),
+                    ("policy.test.ts", include_str!("ts/data.test.ts.txt")),
+                ],
+                build: "npm install --silent && npm run --silent build",
+                test: "npm test",
+                sources: "--source policy.ts --source request.js --source innkeeper.js ",
                 needs: "Node.js 20 or newer, with npm",
             },
             Language::Python => Project {
                 files: PYTHON,
+                shared: &[],
                 plain: &[
                     ("app.py", include_str!("python/app.py.txt")),
                     ("policy.py", include_str!("python/policy.py.txt")),
@@ -112,11 +173,12 @@ impl Language {
                 ],
                 build: "make policy.wasm",
                 test: "make test",
-                sources: "--source policy.py --source app.py --source request.py ",
+                sources: "--source policy.py --source app.py --source request.py --source innkeeper.py ",
                 needs: "Python 3.11 or newer, with venv, and make",
             },
             Language::C => Project {
                 files: C,
+                shared: &[],
                 plain: &[
                     ("policy.c", include_str!("c/policy.c.txt")),
                     ("test_policy.c", include_str!("c/test_policy.c.txt")),
@@ -127,8 +189,25 @@ impl Language {
                 ],
                 build: "make policy.wasm",
                 test: "make test",
-                sources: "--source policy.c --source request.c --source request.h ",
+                sources: "--source policy.c --source helpers.c --source request.c ",
                 needs: "clang with lld, a C compiler, Python with venv, and make",
+            },
+            Language::Go => Project {
+                files: GO,
+                shared: &[],
+                plain: &[
+                    ("policy.go", include_str!("go/policy.go.txt")),
+                    ("policy_test.go", include_str!("go/policy_test.go.txt")),
+                ],
+                data: &[
+                    ("policy.go", include_str!("go/data_policy.go.txt")),
+                    ("policy_test.go", include_str!("go/data_test.go.txt")),
+                    GO_CONFIGURE,
+                ],
+                build: "make policy.wasm",
+                test: "make test",
+                sources: "--source policy.go --source helpers.go --source request.go ",
+                needs: "Go 1.24 or newer, Node.js with npm, Python with venv, and make",
             },
         }
     }
@@ -184,7 +263,7 @@ fn of_template(arguments: &NewArguments) -> New {
         .replace("NEEDS", project.needs)
         .replace("ABOUT", about)
         .replace("DATA", data);
-    let files = project.files.iter().chain(more).chain([&WIT]).chain(shared);
+    let files = project.files.iter().chain(project.shared).chain(more).chain([&WIT]).chain(shared);
     let files =
         files.map(|(path, text)| (*path, (*text).to_owned())).chain([("README.md", readme)]);
     New {
