@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use innkeeper_cases::{Fact, Facts};
 use innkeeper_guest::rules::Table;
 
@@ -30,6 +30,10 @@ use crate::text::escaped;
 
 /// Prints the decision, what the host makes of it, and the head of the response.
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
+    if let Some(folder) = arguments.guest.as_ref().filter(|guest| guest.is_dir()) {
+        let folder = folder.display();
+        bail!("{folder} is a directory, and no guest: name what would be served by --root {folder}");
+    }
     let root = arguments.root();
     let files =
         open_root(&root, arguments.files.options(), CacheSizes::default(), NonZeroUsize::MIN)?;
