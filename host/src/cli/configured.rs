@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Arg, Args, Command};
+
+use super::key::settings;
 
 /// The configuration of a server, whose guest or rules a command is about.
 #[derive(Debug, Default, Args)]
@@ -43,4 +45,21 @@ impl Given {
             _ => {}
         }
     }
+}
+
+/// Whether a command goes by the configuration of a server.
+pub(super) fn has_configuration(command: &Command) -> bool {
+    command.get_arguments().any(|argument| argument.get_id() == "config")
+}
+
+/// The arguments of a command that are settings of a server, each with the one that it is. They
+/// have the same name inside; the guest is a flag of a server, and the first file of commands.
+pub(super) fn settings_of<'c>(
+    own: &'c Command,
+    server: &'c Command,
+) -> impl Iterator<Item = (&'c Arg, &'c Arg)> {
+    settings(own).filter_map(|argument| {
+        let setting = settings(server).find(|setting| setting.get_id() == argument.get_id());
+        setting.map(|setting| (argument, setting))
+    })
 }

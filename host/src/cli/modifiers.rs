@@ -53,16 +53,12 @@ fn keys(names: &[&str], settings: &[(&Arg, Origin)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
-    use std::fs;
-
     use clap::CommandFactory;
 
-    use super::MODIFIERS;
-    use crate::cli::environment::Environment;
+    use super::{MODIFIERS, unused};
+    use crate::cli::Arguments;
+    use crate::cli::effective::Origin;
     use crate::cli::key::{flag, settings};
-    use crate::cli::sources::read;
-    use crate::cli::{Arguments, ConfigError};
 
     #[test]
     fn each_is_a_setting() {
@@ -76,50 +72,43 @@ mod tests {
 
     #[test]
     fn setting_without_the_one_that_it_modifies_is_told() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.toml");
-        let config = path.to_str().expect("a path");
-        let check = |typed: &[&str], file: &str, variable: Option<&str>, told: Option<&str>| {
-            fs::write(&path, file).expect("a file");
-            let typed: Vec<OsString> =
-                ["innkeeper", "--config", config].iter().chain(typed).map(OsString::from).collect();
-            let environment: Environment = variable
-                .iter()
-                .map(|value| ("INNKEEPER_MAINTENANCE_COOKIE".into(), value.into()))
-                .collect();
-            let told_now = match read(&typed, &environment) {
-                Ok(_) => String::new(),
-                Err(ConfigError::Source(mistakes)) => {
-                    mistakes.iter().map(ToString::to_string).collect()
-                }
-                Err(error) => panic!("{error:?}"),
-            };
+        let command = Arguments::command();
+        let check = |given: &[(&str, Origin)], told: Option<&str>| {
+            let origin = |name| given.iter().find(|(given, _)| *given == name);
+            let origin = |name| origin(name).map_or(Origin::Default, |(_, origin)| origin.clone());
+            let all = settings(&command).map(|setting| (setting, origin(flag(setting))));
+            let unused = unused(&all.collect::<Vec<_>>());
+            let unused: String = unused.iter().map(ToString::to_string).collect();
             match told {
-                Some(told) => assert!(told_now.contains(told), "{typed:?} {file}: {told_now}"),
-                None => assert_eq!(told_now, "", "{typed:?} {file}"),
+                Some(told) => assert_eq!(unused, told, "{given:?}"),
+                None => assert_eq!(unused, "", "{given:?}"),
             }
         };
-        let pass = ["--maintenance-pass", "10.0.0.0/8"];
+        let file = || Origin::File("a.toml".into());
+        let variable = || Origin::Environment("INNKEEPER_MAINTENANCE_COOKIE".to_owned());
         check(
-            &pass,
-            "",
-            None,
-            Some("--maintenance-pass does nothing without --maintenance or --rules: add that"),
-        );
-        check(&pass, "[rules]\nmaintenance = true", None, None);
-        check(&pass, "[rules]\nmaintenance = false", None, None);
-        check(&pass, "[rules]\nfile = 'rules.toml'", None, None);
-        check(
-            &[],
-            "[rules]\nmaintenance-retry-after = '1min'",
-            None,
+            &[("maintenance-pass", Origin::CommandLine)],
             Some(
-                "a.toml: [rules] maintenance-retry-after does nothing without `maintenance` in [rules]",
+                "--maintenance-pass does nothing without --maintenance or --rules: add that, or \
+                 leave it out",
             ),
         );
-        check(&[], "", Some("a=b"), Some("INNKEEPER_MAINTENANCE_COOKIE does nothing without"));
-        check(&["--max-listing-entries", "5"], "", None, Some("without --listing"));
-        check(&["--max-listing-entries", "5"], "[files]\nlisting = false", None, None);
-        check(&["--public-https-port", "8443"], "", None, Some("without --redirect-to-https"));
+        check(&[("maintenance-pass", Origin::CommandLine), ("maintenance", file())], None);
+        check(&[("maintenance-pass", file()), ("rules", Origin::CommandLine)], None);
+        check(
+            &[("max-listing-entries", file())],
+            Some(
+                "a.toml: [files] max-listing-entries does nothing without `listing` in [files]: \
+                 add that, or leave it out",
+            ),
+        );
+        check(
+            &[("maintenance-cookie", variable())],
+            Some(
+                "INNKEEPER_MAINTENANCE_COOKIE does nothing without --maintenance or --rules: add \
+                 that, or leave it out",
+            ),
+        );
+        check(&[], None);
     }
 }

@@ -11,12 +11,12 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::arguments::Arguments;
-use super::configured::Given;
+use super::configured::{Given, has_configuration, settings_of};
 use super::effective::{self, EffectiveSetting, Origin};
 use super::environment::{self, Environment};
 use super::error::{ConfigError, Mistake, reason};
 use super::file::{self, ConfigFile};
-use super::key::{is_switch, is_switch_off, key, settings, variable};
+use super::key::{is_switch, is_switch_off, key, variable};
 use super::modifiers;
 use super::root::{self, RootChoice};
 use super::settings::rules::RuleOrigin;
@@ -141,23 +141,6 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
         rules.origins = rule_origins(&effective, file.as_ref());
     }
     Ok(Configuration { arguments, effective })
-}
-
-/// Whether a command goes by the configuration of a server.
-fn has_configuration(command: &Command) -> bool {
-    command.get_arguments().any(|argument| argument.get_id() == "config")
-}
-
-/// The arguments of a command that are settings of a server, each with the one that it is. They
-/// have the same name inside; the guest is a flag of a server, and the first file of commands.
-fn settings_of<'c>(
-    own: &'c Command,
-    server: &'c Command,
-) -> impl Iterator<Item = (&'c Arg, &'c Arg)> {
-    settings(own).filter_map(|argument| {
-        let setting = settings(server).find(|setting| setting.get_id() == argument.get_id());
-        setting.map(|setting| (argument, setting))
-    })
 }
 
 /// What to do where a word was typed that is no command: the server is started without one.
