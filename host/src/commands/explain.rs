@@ -32,7 +32,9 @@ use crate::text::escaped;
 pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     if let Some(folder) = arguments.guest.as_ref().filter(|guest| guest.is_dir()) {
         let folder = folder.display();
-        bail!("{folder} is a directory, and no guest: name what would be served by --root {folder}");
+        bail!(
+            "{folder} is a directory, and no guest: name what would be served by --root {folder}"
+        );
     }
     let root = arguments.root();
     let files =
