@@ -435,7 +435,8 @@ function showReport(checked) {
   showGuest("its-", report);
   const times = `compiled in ${figure(report.compile_ms)} ms, checked in ${figure(report.check_ms)} ms`;
   fill("its-times", report.form ? times : "unknown");
-  const kinds = `${counts(report.decisions)} (on ${report.request_lines} request lines and the cases)`;
+  const asked = `${report.request_lines} request lines, ${figure(report.trials)} requests with values of what it reads, and the cases`;
+  const kinds = `${counts(report.decisions)} (on ${asked})`;
   fill("decisions", report.request_lines > 0 ? kinds : "unknown");
 
   const failing = cases.filter((one) => !one.passed);
