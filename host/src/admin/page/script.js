@@ -242,7 +242,8 @@ async function poll() {
     // Without a token each attempt would cost a penalty.
     if (response.ok && isDue && !isLocked()) {
       lookedAt = performance.now();
-      await look();
+      // A refusal takes half a second: the figures do not wait for it.
+      look().catch(() => {});
     }
   } catch {
     // The messages of browsers differ, and say no more than this.
