@@ -5,9 +5,14 @@ use super::delivery::Delivery;
 use super::response_head::{self, Persistence};
 use crate::http::ByteRange;
 use crate::service::{Body, Content, Record, Response};
+use crate::throttle::Throttle;
 use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
 use crate::transport::stream::{More, SendError};
 use crate::transport::transfer::Transfer;
+
+/// As many as there are requests for the file.
+static TRUNCATED: Throttle = Throttle::new();
+static UNREADABLE: Throttle = Throttle::new();
 
 /// Room for a usual response that is sent in one piece.
 const HEAD_BYTES: usize = 512;
@@ -50,11 +55,22 @@ impl<'a> Connection<'_, 'a> {
             }
             // The client is to have what was sent, and to see that it is not all.
             SendError::FileTruncated => {
-                tracing::warn!("file was truncated while it was sent, connection closed");
+                TRUNCATED.log(|suppressed| {
+                    tracing::warn!(
+                        suppressed,
+                        "file was truncated while it was sent, connection closed"
+                    );
+                });
                 Next::Close
             }
             SendError::FileFailed(error) => {
-                tracing::error!(%error, "cannot read file to its end, connection closed");
+                UNREADABLE.log(|suppressed| {
+                    tracing::error!(
+                        %error,
+                        suppressed,
+                        "cannot read file to its end, connection closed"
+                    );
+                });
                 Next::Close
             }
         }

@@ -22,7 +22,12 @@ use crate::http::{Method, Version};
 use crate::lock::lock;
 use crate::service::record::Received;
 use crate::service::{Body, Record, Response};
+use crate::throttle::Throttle;
 use crate::tls::{MISDIRECTED, Misdirection};
+
+/// As many as there are requests for the file.
+static TRUNCATED: Throttle = Throttle::new();
+static UNREADABLE: Throttle = Throttle::new();
 
 const MALFORMED: &str = "the request is malformed";
 
@@ -178,11 +183,22 @@ impl<'a> Out<'_, '_, 'a> {
             }
             // The client is to see that it is not all.
             Err(BodyError::FileTruncated) => {
-                tracing::warn!("file was truncated while it was sent, stream reset");
+                TRUNCATED.log(|suppressed| {
+                    tracing::warn!(
+                        suppressed,
+                        "file was truncated while it was sent, stream reset"
+                    );
+                });
                 stream.send_reset(Reason::INTERNAL_ERROR);
             }
             Err(BodyError::FileFailed(error)) => {
-                tracing::error!(%error, "cannot read file to its end, stream reset");
+                UNREADABLE.log(|suppressed| {
+                    tracing::error!(
+                        %error,
+                        suppressed,
+                        "cannot read file to its end, stream reset"
+                    );
+                });
                 stream.send_reset(Reason::INTERNAL_ERROR);
             }
         }

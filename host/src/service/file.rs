@@ -13,6 +13,10 @@ use crate::files::{FoundFile, KEPT_FIELDS_BYTES, KeptFields, SMALL_BYTES, read};
 use crate::http::response::NO_SNIFFING;
 use crate::http::{ByteRange, Content, Field, Fields, Method, Request};
 use crate::in_flight::{FILES, SharedBytes};
+use crate::throttle::Kinds;
+
+/// Each file once, however often it is asked for.
+static UNREADABLE: Kinds = Kinds::new();
 
 /// The response that sends a file with this status and these fields of the guest: as it was
 /// made before, if it is to be the same.
@@ -175,7 +179,9 @@ async fn make(
                 }
                 Ok(_) => return policy_fields::add_to_own(Response::plain(500), added),
                 Err(error) => {
-                    tracing::error!(%error, "cannot read file");
+                    UNREADABLE.log((error.kind(), request.target), |suppressed| {
+                        tracing::error!(%error, suppressed, "cannot read file");
+                    });
                     return policy_fields::add_to_own(Response::plain(500), added);
                 }
             }

@@ -15,7 +15,7 @@ use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::{Decided, LoadedGuest};
 use crate::lock::lock;
 use crate::text::Bytes;
-use crate::throttle::Throttle;
+use crate::throttle::Kinds;
 
 /// What is done about a guest that fails on requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct ActiveGuest {
     /// deployed again.
     changing: Mutex<RejectedGuests>,
     history: History,
-    busy: Throttle,
+    failures: Kinds,
 }
 
 impl ActiveGuest {
@@ -68,7 +68,7 @@ impl ActiveGuest {
             policy,
             changing: Mutex::default(),
             history: History::default(),
-            busy: Throttle::new(),
+            failures: Kinds::new(),
         }
     }
 
@@ -107,7 +107,10 @@ impl ActiveGuest {
         self.note_failure(&guest);
         match previous {
             Some(previous) if self.policy.fallback == Fallback::Previous => {
-                tracing::warn!(guest = %previous.digest(), "previous guest decides instead");
+                let guest = previous.digest();
+                self.failures.log(("previous", guest, ""), |suppressed| {
+                    tracing::warn!(%guest, suppressed, "previous guest decides instead");
+                });
                 let masked_failure = Some(failure.clone());
                 Decided {
                     masked_failure,
@@ -122,21 +125,26 @@ impl ActiveGuest {
         let deadline_ms = clock::millis(guest.deadline());
         let guest = guest.digest();
         let request = tracing::field::display(Bytes(line));
+        // A line for each would add to the load.
+        let log = |kind: &str, error: &str, log: &dyn Fn(Option<u64>)| {
+            self.failures.log((kind, guest, error), log);
+        };
         match failure {
-            // A line for each would add to the load.
-            Failure::Busy => self.busy.log(|suppressed| {
+            Failure::Busy => log("busy", "", &|suppressed| {
                 tracing::error!(%guest, suppressed, "guest is busy");
             }),
-            Failure::Deadline => {
-                tracing::error!(%guest, request, deadline_ms, "guest timed out");
-            }
-            Failure::Memory(error) => {
-                tracing::error!(%guest, request, %error, "guest met its memory limit");
-            }
-            Failure::Trap(error) => tracing::error!(%guest, request, %error, "guest trapped"),
-            Failure::Refused(error) => {
-                tracing::error!(%guest, request, %error, "decision refused");
-            }
+            Failure::Deadline => log("deadline", "", &|suppressed| {
+                tracing::error!(%guest, request, deadline_ms, suppressed, "guest timed out");
+            }),
+            Failure::Memory(error) => log("memory", &error.to_string(), &|suppressed| {
+                tracing::error!(%guest, request, %error, suppressed, "guest met its memory limit");
+            }),
+            Failure::Trap(error) => log("trap", &error.to_string(), &|suppressed| {
+                tracing::error!(%guest, request, %error, suppressed, "guest trapped");
+            }),
+            Failure::Refused(error) => log("refused", &error.to_string(), &|suppressed| {
+                tracing::error!(%guest, request, %error, suppressed, "decision refused");
+            }),
         }
     }
 
