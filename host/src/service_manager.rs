@@ -3,7 +3,6 @@
 
 use std::fmt::Write;
 use std::io;
-use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -12,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use sd_notify::NotifyState;
-use socket2::{Domain, Protocol, SockRef, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::text::escaped;
 use crate::throttle::Throttle;
@@ -30,7 +29,7 @@ static MANAGER: OnceLock<(UnixDatagram, SocketAddr)> = OnceLock::new();
 
 /// Takes the sockets that listen already, if there are any, each with its name
 /// (`FileDescriptorName=`). One that has none is called as its unit.
-pub fn inherited_listeners() -> anyhow::Result<Vec<(String, TcpListener)>> {
+pub fn inherited_listeners() -> anyhow::Result<Vec<(String, Socket)>> {
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let names: Vec<_> = names.split(':').collect();
     let is_given = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -51,9 +50,12 @@ pub fn inherited_listeners() -> anyhow::Result<Vec<(String, TcpListener)>> {
                      ListenStream= of systemd)"
                 )
             };
-            let listener = descriptors
-                .take_tcp_listener(number)
-                .map_err(|_| anyhow!("it is not a TCP socket"))
+            let of_tcp = descriptors.take_tcp_listener(number).map(|taken| taken.map(Socket::from));
+            let listener = of_tcp
+                .or_else(|_| {
+                    descriptors.take_unix_listener(number).map(|taken| taken.map(Socket::from))
+                })
+                .map_err(|_| anyhow!(OTHER_KIND))
                 .with_context(cannot)?
                 .ok_or_else(|| anyhow!("it is gone"))
                 .with_context(cannot)?;
@@ -63,14 +65,17 @@ pub fn inherited_listeners() -> anyhow::Result<Vec<(String, TcpListener)>> {
         .collect()
 }
 
+/// What a socket is that no client of HTTP could come to.
+const OTHER_KIND: &str = "it is neither a TCP socket nor a Unix one for streams";
+
 /// Refuses what a client could never come to.
-fn check_that_it_listens(listener: &TcpListener) -> anyhow::Result<()> {
-    let socket = SockRef::from(listener);
+fn check_that_it_listens(socket: &Socket) -> anyhow::Result<()> {
     let is_stream = socket.r#type()? == Type::STREAM;
     let is_ip = matches!(socket.domain()?, Domain::IPV4 | Domain::IPV6);
     let is_tcp = matches!(socket.protocol()?, None | Some(Protocol::TCP | Protocol::MPTCP));
-    if !(is_stream && is_ip && is_tcp) {
-        bail!("it is not a TCP socket");
+    let is_unix = socket.domain()? == Domain::UNIX;
+    if !(is_stream && (is_unix || is_ip && is_tcp)) {
+        bail!(OTHER_KIND);
     }
     if !socket.is_listener()? {
         match socket.peer_addr() {

@@ -174,6 +174,16 @@ pub fn plain_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// A client in a log: its address, or `unix:` for the unspecified one, which clients of Unix sockets
+/// have. nginx writes them so.
+pub struct Client(pub std::net::IpAddr);
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_unspecified() { f.write_str("unix:") } else { self.0.fmt(f) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, Stdio};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -46,18 +46,25 @@ fn socket_that_no_client_can_come_to_is_refused_at_the_start() {
         ("bound", bound.into(), "it does not listen"),
         ("connected", connected.into(), "it is connected"),
         ("accepted", accepted.into(), "it is connected"),
-        ("of UDP", UdpSocket::bind("127.0.0.1:0").unwrap().into(), "it is not a TCP socket"),
+        ("of UDP", UdpSocket::bind("127.0.0.1:0").unwrap().into(), "it is neither a TCP socket"),
         (
             "of UDP, of IPv6",
             socket(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP)).into(),
-            "it is not a TCP socket",
+            "it is neither a TCP socket",
         ),
-        ("of Unix", UnixListener::bind(path("a")).unwrap().into(), "it is not a TCP socket"),
-        ("of Unix, datagrams", UnixDatagram::bind(path("b")).unwrap().into(), "not a TCP socket"),
-        ("a pair", UnixStream::pair().unwrap().0.into(), "it is not a TCP socket"),
-        ("packets", socket(Domain::UNIX, Type::SEQPACKET, None).into(), "it is not a TCP socket"),
-        ("a file", File::open("/dev/null").unwrap().into(), "it is not a TCP socket"),
-        ("a folder", File::open("/").unwrap().into(), "it is not a TCP socket"),
+        (
+            "of Unix, datagrams",
+            UnixDatagram::bind(path("b")).unwrap().into(),
+            "neither a TCP socket",
+        ),
+        ("a pair", UnixStream::pair().unwrap().0.into(), "it is connected"),
+        (
+            "packets",
+            socket(Domain::UNIX, Type::SEQPACKET, None).into(),
+            "it is neither a TCP socket",
+        ),
+        ("a file", File::open("/dev/null").unwrap().into(), "it is neither a TCP socket"),
+        ("a folder", File::open("/").unwrap().into(), "it is neither a TCP socket"),
     ];
     for (what, handed_over, why) in cases {
         let said = refused("LISTEN_FDS=1", handed_over);
@@ -69,7 +76,7 @@ fn socket_that_no_client_can_come_to_is_refused_at_the_start() {
 fn one_that_is_wrong_among_others_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let said = refused("LISTEN_FDS=2", listener.into());
-    assert!(said.contains("socket 1") && said.contains("it is not a TCP socket"), "{said}");
+    assert!(said.contains("socket 1") && said.contains("it is neither a TCP socket"), "{said}");
 }
 
 #[test]

@@ -33,8 +33,9 @@
 //! The program:
 //!
 //! - `program`, `commands`, `check_config`: the command line; `newcomer`: what its first user types. `admin`: the admin API.
-//! - `operations`: settings, logs, restarts, the sandbox. `log_events`, `escaping`: the form of
-//!   what is logged. `inherited`: sockets of a service manager.
+//! - `operations`: settings, logs, restarts, the sandbox. `log_events`, `escaping`, `access_log`: the form of
+//!   what is logged. `inherited`: sockets of a service manager; `unix_sockets`: those
+//!   in the file system.
 //! - `panics`: its own faults. `failing_machine`, `failing_memory`, `failing_disk`, `waiting_disk`:
 //!   those of the machine.
 //!
@@ -66,6 +67,7 @@ mod running;
 mod skip;
 mod wat_guest;
 
+mod access_log;
 mod admin;
 mod admin_requests;
 mod architecture;
@@ -117,6 +119,7 @@ mod slow_readers;
 mod swaps;
 mod tables;
 mod tls_stream;
+mod unix_sockets;
 mod versions;
 mod waiting_disk;
 mod wire;

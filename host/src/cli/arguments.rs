@@ -164,8 +164,8 @@ mod tests {
     #[test]
     fn several_addresses() {
         let settings = serving(&["--listen", "0.0.0.0:80", "--listen", "[::]:80", "site"]);
-        let listen: Vec<_> = settings.listen.iter().map(ToString::to_string).collect();
-        assert_eq!(listen, ["0.0.0.0:80", "[::]:80"]);
+        let listen: Vec<_> = settings.listen().iter().map(ToString::to_string).collect();
+        assert_eq!(listen, ["http://0.0.0.0:80", "http://[::]:80"]);
         assert_eq!(settings.root, Path::new("site"));
     }
 

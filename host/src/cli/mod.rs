@@ -8,6 +8,7 @@
 //!   - [`configured`]: what commands besides the server take of its configuration.
 //! - [`effective`]: the configuration that counts, written as a file.
 //! - [`error`]: why there is none.
+//! - [`owner`]: users and groups of a socket in the file system.
 //! - [`root`]: the directory that is served where none is named.
 //! - `stray`: a word that has no place on the command line.
 //! - `values`: reads the value of a flag.
@@ -21,6 +22,7 @@ pub mod error;
 mod file;
 pub mod key;
 mod modifiers;
+pub mod owner;
 pub mod root;
 pub mod settings;
 pub mod sources;

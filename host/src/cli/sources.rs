@@ -289,7 +289,7 @@ mod tests {
         let settings = arguments.serve;
         assert_eq!(settings.workers.map(usize::from), Some(3));
         assert_eq!(settings.listen.len(), 2);
-        assert!(settings.listen.iter().all(|address| address.is_ipv4()));
+        assert!(settings.listen().iter().all(|address| address.socket.is_ipv4()));
         assert!(settings.cache.file_valid.is_zero() && settings.guest.no_watch);
         assert_eq!((settings.guest.file, settings.root), (None, root::find()));
         assert_eq!(settings.root_choice, RootChoice::Found);

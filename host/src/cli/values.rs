@@ -9,6 +9,7 @@ use innkeeper_cases::{Fact, Facts};
 use ipnet::IpNet;
 
 use super::error::Mistake;
+use crate::http::UNIX_CLIENT;
 use crate::http::token::is_token;
 use crate::rules::{self, Cookie, Key, Part};
 use crate::service::hsts::{Hsts, HstsError};
@@ -98,6 +99,15 @@ pub(super) fn field(text: &str) -> Result<(String, String), Mistake> {
     }
 }
 
+/// Reads the name of a header field.
+pub(super) fn field_name(text: &str) -> Result<String, Mistake> {
+    if is_token(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("write a name, as in X-Request-Id".into())
+    }
+}
+
 /// Reads a fact: its name, with or without its colon, and its value.
 pub(super) fn fact(text: &str) -> Result<(Fact, String), Mistake> {
     let (name, value) = text
@@ -146,6 +156,29 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Mistake> {
     short.map_or_else(|| exact_address(text), Ok)
 }
 
+/// Reads an address to listen on, or the path of a Unix socket.
+pub(super) fn listen_address(text: &str) -> Result<ListenAddress, Mistake> {
+    match text.strip_prefix("unix:") {
+        Some(path) => socket_path(path),
+        None => address(text).map(ListenAddress::Tcp),
+    }
+}
+
+fn socket_path(path: &str) -> Result<ListenAddress, Mistake> {
+    match path {
+        "" => Err("write the path of the socket behind unix:".into()),
+        path => Ok(ListenAddress::Unix(path.into())),
+    }
+}
+
+/// Reads the address or the network of a proxy; `unix` is one at the other end of a Unix socket.
+pub(super) fn proxy(text: &str) -> Result<IpNet, Mistake> {
+    match text {
+        "unix" => Ok(IpNet::from(UNIX_CLIENT)),
+        text => network(text).map_err(|mistake| format!("{mistake}, or unix").into()),
+    }
+}
+
 /// Reads an address and its port.
 fn exact_address(text: &str) -> Result<SocketAddr, Mistake> {
     text.parse().map_err(|_| {
@@ -161,8 +194,7 @@ fn exact_address(text: &str) -> Result<SocketAddr, Mistake> {
 pub(super) fn admin_address(text: &str) -> Result<ListenAddress, Mistake> {
     let text = text.strip_prefix("http://").map_or(text, |text| text.trim_end_matches('/'));
     match text.strip_prefix("unix:") {
-        Some("") => Err("write the path of the socket behind unix:".into()),
-        Some(path) => Ok(ListenAddress::Unix(path.into())),
+        Some(path) => socket_path(path),
         // No short forms: one of them is for all addresses.
         None => exact_address(text)
             .map(ListenAddress::Tcp)

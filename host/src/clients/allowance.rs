@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 
-use crate::http::Subnet;
+use crate::http::{Subnet, UNIX_CLIENT};
 use crate::lock::lock;
 
 /// Requests that an address may make at once, in seconds of its rate: who reads a page
@@ -86,9 +86,12 @@ impl Allowance {
         }
     }
 
-    /// Whether a connection from there is served.
+    /// Whether a connection from there is served. One of a Unix socket is: all have one address.
     pub fn admit(&self, client: IpAddr) -> Admission<'_> {
         let Some(places) = &self.places else { return Admission::Served(None) };
+        if client == UNIX_CLIENT {
+            return Admission::Served(None);
+        }
         let subnet = Subnet::of(client);
         let mut all = places.held();
         let held = all.entry(subnet).or_default();
@@ -107,6 +110,9 @@ impl Allowance {
     /// Takes note of a request from there; if it is one too many, how long the client is to
     /// wait.
     pub fn request(&self, client: IpAddr) -> Result<(), Duration> {
+        if client == UNIX_CLIENT {
+            return Ok(());
+        }
         self.rates.as_ref().map_or(Ok(()), |rates| rates.take(client, rates.since.elapsed()))
     }
 }

@@ -92,7 +92,9 @@ fn contain(networks: &[IpNet], address: IpAddr) -> bool {
 fn address(hop: &[u8]) -> Option<IpAddr> {
     let hop = str::from_utf8(hop).ok()?.trim();
     let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
-    hop.parse::<IpAddr>().ok().or_else(with_port).map(|address| address.to_canonical())
+    let address = hop.parse::<IpAddr>().ok().or_else(with_port)?.to_canonical();
+    // No client has it.
+    (!address.is_unspecified()).then_some(address)
 }
 
 #[cfg(test)]
@@ -135,6 +137,7 @@ mod tests {
             (&["192.0.2.1, unknown, 10.0.0.2"], "10.0.0.2"),
             (&[""], "10.0.0.1"),
             (&["192.0.2.1,"], "10.0.0.1"),
+            (&["192.0.2.1, ::"], "10.0.0.1"),
         ] {
             assert_eq!(client(forwarded_for), expected, "{forwarded_for:?}");
         }

@@ -87,13 +87,19 @@ fn check_addresses(settings: &Settings, findings: &mut Findings) -> anyhow::Resu
     };
     let addresses = listeners.addresses();
     match &listeners {
-        Listeners::Set(_) => {
+        Listeners::Set(_, paths) => {
             for &address in &addresses {
                 findings.note("listen", check_address(address))?;
             }
+            for path in paths {
+                let address = ListenAddress::Unix(path.clone());
+                findings.note("listen", check_path(&address))?;
+            }
         }
         Listeners::Passed(_) => {
-            for address in &addresses {
+            let paths = listeners.paths();
+            let paths = paths.iter().map(|path| format!("unix:{}", path.display()));
+            for address in addresses.iter().map(ToString::to_string).chain(paths) {
                 let passed = format!("{address}, which the service manager passes");
                 findings.note("listen", Ok(passed))?;
             }
@@ -114,6 +120,15 @@ fn check_address(address: Address) -> anyhow::Result<String> {
             Ok(format!("{address}, which is in use: its server must stop before this one starts"))
         }
         Err(error) => Err(explain(address.socket, error)),
+    }
+}
+
+fn check_path(address: &ListenAddress) -> anyhow::Result<String> {
+    match Bound::check(address).context("--listen")? {
+        true => Ok(address.to_string()),
+        false => {
+            Ok(format!("{address}, which is in use: its server must stop before this one starts"))
+        }
     }
 }
 
@@ -187,7 +202,8 @@ fn check_code_cache(settings: &Settings) -> anyhow::Result<String> {
 }
 
 fn check_access_log(settings: &Settings) -> anyhow::Result<String> {
-    match (settings.log.access.format(), &settings.log.access_file) {
+    open::log_fields_are_written(settings)?;
+    match (settings.log.access_format(), &settings.log.access_file) {
         (None, _) => Ok("off".to_owned()),
         (Some(_), None) => Ok("standard output".to_owned()),
         (Some(_), Some(path)) => {

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use super::{interfaces, root};
 use crate::cli::Settings;
 use crate::diagnostics;
 use crate::server::Address;
+use crate::transport::ListenAddress;
 
 /// What is known before the sandbox, which hides interfaces and directories.
 pub(super) struct Greeting {
@@ -26,13 +28,16 @@ impl Greeting {
     }
 
     /// Prints it.
-    pub(super) fn print(&self, settings: &Settings, listeners: &[Address]) {
+    pub(super) fn print(&self, settings: &Settings, listeners: &[Address], paths: &[PathBuf]) {
         if io::IsTerminal::is_terminal(&io::stderr()) {
             diagnostics::info("innkeeper", &[("version", &env!("CARGO_PKG_VERSION"))]);
         }
         diagnostics::info("serving", &[("root", &self.root)]);
         for listener in listeners {
             diagnostics::info("listening on", &[("url", listener)]);
+        }
+        for path in paths {
+            diagnostics::info("listening on", &[("url", &ListenAddress::Unix(path.clone()))]);
         }
         for url in listeners.iter().flat_map(|listener| self.reachable(listener)) {
             diagnostics::info("reachable at", &[("url", &url)]);

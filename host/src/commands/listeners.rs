@@ -2,25 +2,28 @@
 //! passes. Each is for `http` or for `https`.
 
 use std::fmt;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
+use socket2::Socket;
 
 use crate::cli::Settings;
 use crate::http::Scheme;
 use crate::server::{Address, Server};
 use crate::service_manager;
+use crate::transport::listener::path_of;
 
 /// What the sockets for TLS are called that the service manager passes (`FileDescriptorName=`).
 const TLS_SOCKET: &str = "https";
 
 /// Where a server listens.
 pub(super) enum Listeners {
-    /// At these addresses, once they are bound.
-    Set(Vec<Address>),
+    /// At these addresses and paths, once they are bound.
+    Set(Vec<Address>, Vec<PathBuf>),
     /// On these sockets, which the service manager passes.
-    Passed(Vec<(Scheme, TcpListener)>),
+    Passed(Vec<(Scheme, Socket)>),
 }
 
 /// Why a server cannot listen there.
@@ -40,6 +43,8 @@ enum Problem {
     UnusedRedirect,
     /// HTTP/2 without TLS where there is to be no HTTP/2.
     NoHttp2,
+    /// A path that is set twice.
+    SamePath(PathBuf),
     /// Two listeners that keep each other from listening.
     SameAddress(Address, Address),
 }
@@ -83,6 +88,9 @@ impl fmt::Display for Problem {
                 "--http2-prior-knowledge is set, and --no-http2, which switches HTTP/2 off; leave \
                  one out",
             ),
+            Problem::SamePath(path) => {
+                write!(f, "--listen unix:{} is set twice; leave one out", path.display())
+            }
             Problem::SameAddress(one, other) if one == other => {
                 write!(f, "{} {} is set twice; leave one out", flag(one), one.socket)
             }
@@ -103,7 +111,7 @@ impl Listeners {
     pub(super) fn find(settings: &Settings) -> anyhow::Result<Listeners> {
         let passed = service_manager::inherited_listeners()?;
         if passed.is_empty() {
-            return Ok(Listeners::Set(settings.listen()));
+            return Ok(Listeners::Set(settings.listen(), settings.sockets()));
         }
         let scheme = |name: &str| if name == TLS_SOCKET { Scheme::Https } else { Scheme::Http };
         let passed = passed.into_iter().map(|(name, socket)| (scheme(&name), socket));
@@ -113,13 +121,23 @@ impl Listeners {
     /// The addresses. Those that are set may have port 0.
     pub(super) fn addresses(&self) -> Vec<Address> {
         match self {
-            Listeners::Set(addresses) => addresses.clone(),
+            Listeners::Set(addresses, _) => addresses.clone(),
             Listeners::Passed(sockets) => {
-                let address = |(scheme, socket): &(_, TcpListener)| {
-                    let socket = socket.local_addr().ok()?;
+                let address = |(scheme, socket): &(_, Socket)| {
+                    let socket = socket.local_addr().ok()?.as_socket()?;
                     Some(Address { scheme: *scheme, socket })
                 };
                 sockets.iter().filter_map(address).collect()
+            }
+        }
+    }
+
+    /// The paths of Unix sockets.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        match self {
+            Listeners::Set(_, paths) => paths.clone(),
+            Listeners::Passed(sockets) => {
+                sockets.iter().filter_map(|(_, socket)| path_of(socket)).collect()
             }
         }
     }
@@ -130,8 +148,9 @@ impl Listeners {
         let mut problems = Vec::new();
         let setting = certificate_setting(settings);
         match (self, addresses.iter().find(|address| is_for_tls(address)), setting) {
-            (Listeners::Set(_), None, Some(setting)) => {
-                let mut example = addresses[0].socket;
+            (Listeners::Set(..), None, Some(setting)) => {
+                let first = addresses.first().map(|address| address.socket);
+                let mut example = first.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
                 example.set_port(if (1..1024).contains(&example.port()) { 443 } else { 8443 });
                 problems.push(Problem::UnusedCertificate { setting, example });
             }
@@ -139,7 +158,7 @@ impl Listeners {
                 problems.push(Problem::UnnamedSockets { setting });
             }
             (_, Some(_), _) if settings.tls.has_certificate() => {}
-            (Listeners::Set(_), Some(address), _) => {
+            (Listeners::Set(..), Some(address), _) => {
                 problems.push(Problem::NoCertificate(*address));
             }
             (Listeners::Passed(_), Some(address), _) => {
@@ -149,9 +168,9 @@ impl Listeners {
         }
         let instead = match self {
             Listeners::Passed(_) => Some("a socket that the service manager passes"),
-            Listeners::Set(_) if !settings.listen.is_empty() => Some("--listen"),
-            Listeners::Set(_) if !settings.listen_tls.is_empty() => Some("--listen-tls"),
-            Listeners::Set(_) => None,
+            Listeners::Set(..) if !settings.listen.is_empty() => Some("--listen"),
+            Listeners::Set(..) if !settings.listen_tls.is_empty() => Some("--listen-tls"),
+            Listeners::Set(..) => None,
         };
         let unused = settings.port.zip(instead);
         problems.extend(unused.map(|(port, instead)| Problem::UnusedPort(port, instead)));
@@ -161,7 +180,11 @@ impl Listeners {
         if settings.http2.disabled && settings.http2.prior_knowledge {
             problems.push(Problem::NoHttp2);
         }
-        if let Listeners::Set(addresses) = self {
+        if let Listeners::Set(addresses, paths) = self {
+            for (number, path) in paths.iter().enumerate() {
+                let is_same = paths[..number].contains(path);
+                problems.extend(is_same.then(|| Problem::SamePath(path.clone())));
+            }
             for (number, address) in addresses.iter().enumerate() {
                 let other =
                     addresses[..number].iter().find(|other| overlap(other.socket, address.socket));
@@ -178,7 +201,11 @@ impl Listeners {
         }
         let max_connections = settings.limits.max_connections;
         match self {
-            Listeners::Set(addresses) => Server::bind(&addresses, workers, max_connections),
+            Listeners::Set(addresses, paths) => {
+                let mut server = Server::bind(&addresses, workers, max_connections)?;
+                server.bind_unix(&paths, settings.socket_access()).context("--listen")?;
+                Ok(server)
+            }
             Listeners::Passed(sockets) => Server::inherit(sockets, workers, max_connections),
         }
     }

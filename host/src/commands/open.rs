@@ -15,6 +15,7 @@ use super::root;
 use super::tls;
 use crate::admin::access::Access;
 use crate::cli::Settings;
+use crate::cli::settings::log::AccessLog;
 use crate::files::{CacheSizes, Caches, Files, Options, Resolver};
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::{ClientBuckets, PreparedEngine};
@@ -111,9 +112,18 @@ pub(super) fn open_root(
     Ok(files)
 }
 
+/// Refuses a choice of fields that no line has.
+pub(super) fn log_fields_are_written(settings: &Settings) -> anyhow::Result<()> {
+    if settings.log.access_fields.is_some() && settings.log.access != AccessLog::Json {
+        bail!("--access-log-fields is for the log in JSON; set --access-log json, or leave it out");
+    }
+    Ok(())
+}
+
 /// Opens the access log, if there is to be one.
 fn open_log(settings: &Settings) -> anyhow::Result<Option<(Box<dyn Output>, Format)>> {
-    let Some(format) = settings.log.access.format() else { return Ok(None) };
+    log_fields_are_written(settings)?;
+    let Some(format) = settings.log.access_format() else { return Ok(None) };
     let out: Box<dyn Output> = match &settings.log.access_file {
         None => Box::new(io::stdout()),
         Some(path) => {

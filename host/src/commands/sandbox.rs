@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
+use super::open::Opened;
 use crate::cli::Settings;
 use crate::cli::settings::log::AccessLog;
 use crate::helper;
@@ -29,10 +30,10 @@ fn named(settings: &Settings, by_name: &[PathBuf], certificates: Option<&Store>)
 pub(super) fn enter(
     settings: &Settings,
     by_name: &[PathBuf],
-    certificates: Option<&Store>,
+    opened: &Opened,
     code_cache: Option<&Path>,
 ) -> anyhow::Result<Sandbox> {
-    let files = named(settings, by_name, certificates);
+    let files = named(settings, by_name, opened.certificates.as_deref());
     let by_name = files.iter().map(|(path, _)| path.clone()).collect();
     if !files.is_empty() {
         helper::start_opener(files).context(
@@ -43,6 +44,7 @@ pub(super) fn enter(
     let mut needs = Needs { read: vec![settings.root.clone()], by_name, ..Needs::default() };
     needs.read.extend(settings.sandbox.allow_read.iter().cloned());
     needs.write.extend(code_cache.map(Path::to_owned));
+    needs.remove.extend(opened.server.socket_directories().map(Path::to_owned));
     for folder in &needs.write {
         warn_of_others_in(folder);
     }

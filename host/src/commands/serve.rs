@@ -52,6 +52,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let opened = open(settings, dev.is_some())?;
     let GuestSource { source, rules, by_name } = source(settings, &opened.files)?;
     let addresses = opened.server.addresses().to_vec();
+    let paths = opened.server.paths().to_vec();
     let greeting = Greeting::prepare(settings, &addresses);
     let browser = settings.open.then(Browser::prepare).transpose()?;
     let confinement =
@@ -63,9 +64,8 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let code_cache = opened.code_cache.as_ref().map(CodeCache::path);
     // Of `/proc`, which the sandbox has not.
     let process = Process::open();
-    let sandbox = has_sandbox
-        .then(|| sandbox::enter(settings, &by_name, opened.certificates.as_deref(), code_cache))
-        .transpose()?;
+    let sandbox =
+        has_sandbox.then(|| sandbox::enter(settings, &by_name, &opened, code_cache)).transpose()?;
     diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
     let Opened { workers, files, server, certificates, admin, log, .. } = opened;
@@ -97,6 +97,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         log: log.context("cannot start the access log")?,
         metrics: metrics.clone(),
         https: tls::https(settings, certificates.as_ref()),
+        request_id: settings.log.request_id.clone(),
         page_script: pages
             .map(|(address, bound, _)| PageScript::new(&bound.address(address).to_string())),
         ..Service::new(files, Arc::clone(&guest))
@@ -119,7 +120,8 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let watching = if is_watched { Watching::On } else { Watching::Off };
     let deployer = Deployer::start(Arc::clone(&engine), Arc::clone(&guest), source, seen, watching);
     let deployer = Arc::new(deployer.context("cannot start the threads that replace guests")?);
-    let listeners: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    let of_paths = paths.iter().map(|path| format!("unix:{}", path.display()));
+    let listeners: Vec<_> = addresses.iter().map(ToString::to_string).chain(of_paths).collect();
     // What keeps the server from starting is an error here: later, in the runtime, the runtimes
     // of workers could not be dropped.
     let running = server.start(&wires)?;
@@ -128,7 +130,7 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
         if settings.sandbox.disabled || has_sandbox {
             sandbox::report(sandbox.as_ref());
         }
-        greeting.print(settings, &addresses);
+        greeting.print(settings, &addresses, &paths);
         if let Some((browser, url)) = browser.zip(greeting::for_browser(&addresses)) {
             browser.open(&url);
         }

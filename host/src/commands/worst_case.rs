@@ -110,7 +110,7 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
     let has_admin = settings.admin.listen.is_some();
     let (may_be_any, may_compile) =
         (settings.guest.file.is_some() || has_admin, may_compile(settings));
-    let logs = settings.log.access.format().is_some();
+    let logs = settings.log.access_format().is_some();
     // A line of the log: escaped, a byte takes up to five.
     let line = if logs { 5 * head } else { 0 };
     let mut parts = Vec::new();

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::net::IpAddr;
 
 use super::line::{Line, Value};
-use crate::text::Bytes;
+use crate::text::{Bytes, Client};
 
 /// Bytes of a request line that are kept. Most are shorter.
 const LINE_BYTES: usize = 128;
@@ -93,7 +93,7 @@ pub(super) fn write(line: &mut Line<'_>, has: impl Fn(&str) -> bool) {
     // Events outside of a connection have none of them.
     let _ = CONTEXT.try_with(|context| {
         if !has("client") {
-            line.field("client", Value::Text(format_args!("{}", context.client.get())));
+            line.field("client", Value::Text(format_args!("{}", Client(context.client.get()))));
         }
         if !has("worker") {
             line.field("worker", Value::Literal(format_args!("{}", context.worker)));

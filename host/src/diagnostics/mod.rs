@@ -23,7 +23,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 use crate::line_writer::{Bounds, LineWriter, Notice, Options};
-use crate::text::{Escaping, escape_bytes};
+use crate::text::{Client, Escaping, escape_bytes};
 pub use line::Form;
 use line::{Line, Style, Value};
 
@@ -109,7 +109,7 @@ pub fn show_head(client: IpAddr, head: &[u8]) {
         lines.extend_from_slice(b"\n> ");
         escape_bytes(&mut lines, line.strip_suffix(b"\r").unwrap_or(line));
     }
-    let head = String::from_utf8_lossy(head);
+    let (client, head) = (Client(client), String::from_utf8_lossy(head));
     tell(Level::INFO, "request head", &[("client", &client), ("head", &head)], |text| {
         text.push_str("--- from ");
         text.push_str(&client.to_string());

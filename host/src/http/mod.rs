@@ -24,7 +24,7 @@ pub use fault::Fault;
 pub use fields::{Field, Fields};
 pub use limits::Limits;
 pub use method::Method;
-pub use peer::{Peer, Subnet};
+pub use peer::{Peer, Subnet, UNIX_CLIENT};
 pub use request::{FieldLine, Request, Version};
 pub use response::Response;
 pub use scheme::Scheme;

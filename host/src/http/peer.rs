@@ -4,10 +4,14 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::Scheme;
 
+/// The address of a client that has none, as it is at the other end of a Unix socket and no proxy
+/// names it: the unspecified address, which no client can have (RFC 4291, section 2.5.2).
+pub const UNIX_CLIENT: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
 /// The client of a request, and the worker that serves it.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
-    /// The client's address.
+    /// The client's address, or [`UNIX_CLIENT`].
     pub address: IpAddr,
     /// The number of the worker, from 0.
     pub worker: usize,

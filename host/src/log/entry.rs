@@ -1,12 +1,10 @@
-//! A line of the access log: what it holds, in either of two formats.
+//! A line of the access log, in one of three formats.
 
-use std::fmt::Arguments;
-use std::io::Write;
-use std::net::IpAddr;
-use std::time::Duration;
-
+use super::fields::LogFields;
+use super::json::write_json;
+use super::parts::{Entry, put_address, put_number};
 use crate::clock;
-use crate::text::{escape_bytes, hex, is_plain_byte};
+use crate::text::escape_bytes;
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,40 +12,10 @@ pub enum Format {
     /// That of Apache httpd and nginx: `client - - [date] "request" status bytes "referer"
     /// "user agent"`.
     Combined,
-    /// An object of JSON (RFC 8259), with more fields.
-    Json,
-}
-
-/// One request and its response.
-pub struct Entry<'a> {
-    /// The client's address.
-    pub client: IpAddr,
-    /// The request line, as far as it was received.
-    pub request: &'a [u8],
-    /// The version of HTTP, by its ALPN name.
-    pub protocol: &'static str,
-    /// The version of TLS, if the connection has TLS.
-    pub tls_version: Option<&'static str>,
-    /// The host name that the client asked for in its TLS handshake.
-    pub server_name: Option<&'a str>,
-    /// The name in the client's certificate.
-    pub client_name: Option<&'a str>,
-    /// The status of the response.
-    pub status: u16,
-    /// `Referer`, if there was one.
-    pub referer: Option<&'a [u8]>,
-    /// `User-Agent`, if there was one.
-    pub user_agent: Option<&'a [u8]>,
-    /// The decision that the response follows, or `host`.
-    pub decision: &'static str,
-    /// The digest of the guest that was asked, if one was.
-    pub guest: Option<[u8; 6]>,
-    /// How long the guest took to decide; `None` if the decision was cached, or there is none.
-    pub compute_time: Option<Duration>,
-    /// From the last byte of the request to the first of the response.
-    pub first_byte: Duration,
-    /// From the last byte of the request to the last of the response.
-    pub total: Duration,
+    /// The same behind the host and its port, as Apache httpd's `vhost_combined`.
+    VhostCombined,
+    /// An object of JSON (RFC 8259), with these of its fields.
+    Json(LogFields),
 }
 
 /// A line whose end is not known yet: the response is sent, and not taken.
@@ -55,8 +23,8 @@ pub struct Entry<'a> {
 pub struct Draft {
     /// The line without what is missing.
     text: Vec<u8>,
-    /// Where in it the bytes of the body belong.
-    body_bytes_at: usize,
+    /// Where in it the bytes of the body belong, if they do.
+    body_bytes_at: Option<usize>,
 }
 
 impl Draft {
@@ -91,8 +59,12 @@ impl Format {
         let text = &mut room.text;
         text.clear();
         room.body_bytes_at = match self {
-            Format::Combined => write_combined(text, entry),
-            Format::Json => write_json(text, entry),
+            Format::Combined => Some(write_combined(text, entry)),
+            Format::VhostCombined => {
+                write_vhost(text, entry);
+                Some(write_combined(text, entry))
+            }
+            Format::Json(fields) => write_json(text, entry, fields),
         };
         room
     }
@@ -106,16 +78,20 @@ impl Format {
         body_bytes: u64,
         is_aborted: bool,
     ) {
-        let (before, behind) = draft.text.split_at(draft.body_bytes_at);
+        let at = draft.body_bytes_at;
+        let (before, behind) = draft.text.split_at(at.unwrap_or(draft.text.len()));
         text.extend_from_slice(before);
-        put_number(text, body_bytes);
+        if at.is_some() {
+            put_number(text, body_bytes);
+        }
         text.extend_from_slice(behind);
         text.extend_from_slice(match (self, is_aborted) {
-            (Format::Combined, false) => b"\n",
+            (Format::Combined | Format::VhostCombined, false) => b"\n",
             // As in Apache httpd's `%X`.
-            (Format::Combined, true) => b" X\n",
-            (Format::Json, false) => b"}\n",
-            (Format::Json, true) => b",\"aborted\":true}\n",
+            (Format::Combined | Format::VhostCombined, true) => b" X\n",
+            (Format::Json(_), false) => b"}\n",
+            (Format::Json(_), true) if draft.text == b"{" => b"\"aborted\":true}\n",
+            (Format::Json(_), true) => b",\"aborted\":true}\n",
         });
     }
 }
@@ -139,111 +115,39 @@ fn write_combined(text: &mut Vec<u8>, entry: &Entry) -> usize {
     body_bytes_at
 }
 
-fn write_json(text: &mut Vec<u8>, entry: &Entry) -> usize {
-    text.extend_from_slice(b"{\"timestamp\":\"");
-    clock::write_rfc3339(text);
-    text.extend_from_slice(b"\",\"client\":\"");
-    put_address(text, entry.client);
-    text.extend_from_slice(b"\",\"request\":\"");
-    escape_for_json(text, entry.request);
-    text.extend_from_slice(b"\",\"protocol\":\"");
-    text.extend_from_slice(entry.protocol.as_bytes());
-    text.extend_from_slice(b"\",\"status\":");
-    put_number(text, u64::from(entry.status));
-    text.extend_from_slice(b",\"body_bytes\":");
-    let body_bytes_at = text.len();
-    text.extend_from_slice(b",\"first_byte_us\":");
-    put_micros(text, entry.first_byte);
-    text.extend_from_slice(b",\"total_us\":");
-    put_micros(text, entry.total);
-    text.extend_from_slice(b",\"decision\":\"");
-    text.extend_from_slice(entry.decision.as_bytes());
-    text.push(b'"');
-    if let Some(guest) = entry.guest {
-        text.extend_from_slice(b",\"guest\":\"");
-        for byte in guest {
-            text.extend_from_slice(&hex(byte));
-        }
-        text.push(b'"');
+/// The host and its port, before what the combined format has. A request without a host has `-`.
+fn write_vhost(text: &mut Vec<u8>, entry: &Entry) {
+    let Some(host) = entry.host.filter(|host| !host.is_empty()) else {
+        return text.extend_from_slice(b"- ");
+    };
+    escape_bytes(text, host);
+    // That of IPv6 has colons of its own, in brackets.
+    let name_end = host.iter().rposition(|&byte| byte == b']').unwrap_or(0);
+    if !host[name_end..].contains(&b':') {
+        let is_https = entry.scheme == Some("https");
+        text.extend_from_slice(if is_https { b":443" } else { b":80" });
     }
-    if let Some(compute_time) = entry.compute_time {
-        text.extend_from_slice(b",\"compute_us\":");
-        put_micros(text, compute_time);
-    }
-    for (name, field) in [
-        ("tls_version", entry.tls_version.map(str::as_bytes)),
-        ("server_name", entry.server_name.map(str::as_bytes)),
-        ("client_name", entry.client_name.map(str::as_bytes)),
-        ("referer", entry.referer),
-        ("user_agent", entry.user_agent),
-    ] {
-        if let Some(field) = field {
-            text.extend_from_slice(b",\"");
-            text.extend_from_slice(name.as_bytes());
-            text.extend_from_slice(b"\":\"");
-            escape_for_json(text, field);
-            text.push(b'"');
-        }
-    }
-    body_bytes_at
-}
-
-/// Numbers and addresses are written without `format!`, which took half of the time of a
-/// line.
-fn put_number(text: &mut Vec<u8>, number: u64) {
-    text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-fn put_micros(text: &mut Vec<u8>, time: Duration) {
-    put_number(text, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-}
-
-fn put_address(text: &mut Vec<u8>, address: IpAddr) {
-    match address {
-        IpAddr::V4(address) => {
-            let [first, rest @ ..] = address.octets();
-            put_number(text, u64::from(first));
-            for octet in rest {
-                text.push(b'.');
-                put_number(text, u64::from(octet));
-            }
-        }
-        // The standard library knows its rules for zeros.
-        IpAddr::V6(address) => put(text, format_args!("{address}")),
-    }
-}
-
-fn put(text: &mut Vec<u8>, part: Arguments) {
-    text.write_fmt(part).expect("writing to memory cannot fail");
-}
-
-/// Appends bytes so that reading the string of JSON gives what the other format has: a
-/// field may hold any bytes, and JSON holds text alone. A quote needs no backslash of its
-/// own there.
-fn escape_for_json(text: &mut Vec<u8>, bytes: &[u8]) {
-    for run in bytes.chunk_by(|&one, &other| is_plain_byte(one) && is_plain_byte(other)) {
-        match run {
-            b"\"" => text.extend_from_slice(b"\\\""),
-            b"\\" => text.extend_from_slice(b"\\\\\\\\"),
-            [byte] if !is_plain_byte(*byte) => {
-                text.extend_from_slice(b"\\\\x");
-                text.extend_from_slice(&hex(*byte));
-            }
-            plain => text.extend_from_slice(plain),
-        }
-    }
+    text.push(b' ');
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Draft, Entry, Format};
+    use super::{Draft, Entry, Format, LogFields};
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::Duration;
+
+    const JSON: Format = Format::Json(LogFields::ALL);
 
     fn entry(line: &[u8]) -> Entry<'_> {
         Entry {
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
             request: line,
+            method: None,
+            scheme: None,
+            host: None,
+            path: None,
+            query: None,
+            request_id: None,
             protocol: "http/1.1",
             tls_version: None,
             server_name: None,
@@ -285,27 +189,32 @@ mod tests {
         let whole = written(Format::Combined, &entry);
         let aborted = finished(Format::Combined, &entry, true);
         assert_eq!(aborted, format!("{} X\n", whole.trim_end()));
-        let whole: serde_json::Value =
-            serde_json::from_str(&written(Format::Json, &entry)).expect("JSON");
+        let whole: serde_json::Value = serde_json::from_str(&written(JSON, &entry)).expect("JSON");
         let aborted: serde_json::Value =
-            serde_json::from_str(&finished(Format::Json, &entry, true)).expect("JSON");
+            serde_json::from_str(&finished(JSON, &entry, true)).expect("JSON");
         assert_eq!(whole.get("aborted"), None);
         assert_eq!((&aborted["aborted"], &aborted["body_bytes"]), (&true.into(), &12.into()));
     }
 
     #[test]
     fn client_is_written_as_an_address() {
-        for address in ["127.0.0.1", "203.0.113.255", "2001:db8::1", "::"] {
+        for (address, expected) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("203.0.113.255", "203.0.113.255"),
+            ("2001:db8::1", "2001:db8::1"),
+            // Of a Unix socket.
+            ("::", "unix:"),
+        ] {
             let client = address.parse().expect("an address");
             let text = written(Format::Combined, &Entry { client, ..entry(b"") });
-            assert_eq!(text.split(' ').next(), Some(address));
+            assert_eq!(text.split(' ').next(), Some(expected));
         }
     }
 
     #[test]
     fn json_format_is_an_object() {
         let compute_time = Some(Duration::from_micros(9));
-        let text = written(Format::Json, &Entry { compute_time, ..entry(b"GET /\xff\\ HTTP/1.1") });
+        let text = written(JSON, &Entry { compute_time, ..entry(b"GET /\xff\\ HTTP/1.1") });
         let (time, rest) = text.split_at(text.find(",\"client\"").expect("a client"));
         assert_eq!(time.len(), "{\"timestamp\":\"2026-01-02T03:04:05.678Z\"".len());
         assert_eq!(
@@ -321,12 +230,56 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_a_request_are_apart_in_json() {
+        let whole = Entry {
+            method: Some("GET"),
+            scheme: Some("https"),
+            host: Some(b"a.example"),
+            path: Some(b"/a\""),
+            query: Some(b"b=c"),
+            request_id: Some("4f"),
+            ..entry(b"GET /a\"?b=c HTTP/1.1")
+        };
+        let text = written(JSON, &whole);
+        let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let names = ["method", "scheme", "host", "path", "query", "request_id"];
+        let values = names.map(|name| read[name].as_str().unwrap_or_default());
+        assert_eq!(values, ["GET", "https", "a.example", "/a\"", "b=c", "4f"]);
+        let some = Format::Json("path,status".parse().expect("fields"));
+        assert_eq!(written(some, &whole), "{\"path\":\"/a\\\"\",\"status\":200}\n");
+        let aborted = finished(some, &whole, true);
+        assert_eq!(aborted, "{\"path\":\"/a\\\"\",\"status\":200,\"aborted\":true}\n");
+        // A field that this request does not have.
+        let one = Format::Json("query".parse().expect("fields"));
+        assert_eq!(finished(one, &entry(b""), true), "{\"aborted\":true}\n");
+        assert_eq!(finished(one, &entry(b""), false), "{}\n");
+    }
+
+    #[test]
+    fn vhost_combined_begins_with_the_host_and_its_port() {
+        for (host, scheme, expected) in [
+            (Some(&b"a.example"[..]), Some("http"), "a.example:80"),
+            (Some(b"a.example"), Some("https"), "a.example:443"),
+            (Some(b"a.example:8080"), Some("https"), "a.example:8080"),
+            (Some(b"[::1]"), Some("http"), "[::1]:80"),
+            (Some(b"[::1]:81"), Some("http"), "[::1]:81"),
+            (Some(b""), Some("http"), "-"),
+            (None, None, "-"),
+        ] {
+            let entry = Entry { host, scheme, ..entry(b"GET / HTTP/1.1") };
+            let text = written(Format::VhostCombined, &entry);
+            let (begin, rest) = text.split_once(' ').expect("a space");
+            assert_eq!(begin, expected);
+            assert!(rest.starts_with("127.0.0.1 - - ["), "{rest}");
+        }
+    }
+
+    #[test]
     fn json_tells_of_tls() {
         let (tls_version, server_name) = (Some("1.3"), Some("a.example"));
         let secured =
             Entry { tls_version, server_name, client_name: Some("\u{e9}\""), ..entry(b"") };
-        let read: serde_json::Value =
-            serde_json::from_str(&written(Format::Json, &secured)).expect("JSON");
+        let read: serde_json::Value = serde_json::from_str(&written(JSON, &secured)).expect("JSON");
         let values =
             ["protocol", "tls_version", "server_name", "client_name"].map(|key| &read[key]);
         assert_eq!(values, ["http/1.1", "1.3", "a.example", r#"\xc3\xa9""#]);
@@ -334,7 +287,7 @@ mod tests {
 
     #[test]
     fn no_request_can_forge_a_line() {
-        for format in [Format::Combined, Format::Json] {
+        for format in [Format::Combined, JSON] {
             let text = written(format, &entry(b"GET /\r\n127.0.0.1 \"}\n \x1b[2J \xff HTTP/1.1"));
             assert_eq!(text.lines().count(), 1, "{text}");
             assert!(text.contains(r"x0d") && text.contains(r"x1b[2J"), "{text}");

@@ -1,14 +1,20 @@
 //! The access log: one line a request.
 //!
-//! - [`entry`]: what a line holds, in either of two formats.
+//! - [`entry`]: a line, in one of three formats; `json`: as an object. `parts`: what it holds;
+//!   [`fields`]: which of it.
 
 pub mod entry;
+pub mod fields;
+mod json;
+mod parts;
 
 use std::io;
 use std::time::Duration;
 
 use crate::line_writer::{Bounds, LineWriter, Notice, Options, Output};
-pub use entry::{Draft, Entry, Format};
+pub use entry::{Draft, Format};
+pub use fields::LogFields;
+pub use parts::Entry;
 
 /// How long the end waits for the last lines to be written. A server that is stopped must stop
 /// although its log is not read.

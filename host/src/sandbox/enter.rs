@@ -29,6 +29,8 @@ pub fn enter(role: Role<'_>, refusals: Refusals) -> Result<Sandbox, SandboxError
         Role::Server(needs) => needs.clone(),
         Role::Compiler | Role::Spawner | Role::Opener => Needs::default(),
     };
-    let Needs { read, write, by_name } = needs;
+    let Needs { read, mut write, remove, by_name } = needs;
+    // Removing is a part of writing, for what is told of it.
+    write.extend(remove);
     Ok(Sandbox { files, calls, reads: read, writes: write, by_name })
 }

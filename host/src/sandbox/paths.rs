@@ -50,7 +50,9 @@ fn rights(role: Role<'_>) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
         Role::Server(needs) => {
             let reads = needs.read.iter().map(|path| (path.clone(), read));
             let writes = needs.write.iter().map(|path| (path.clone(), keep));
-            reads.chain(writes).collect()
+            let remove = AccessFs::RemoveFile;
+            let removes = needs.remove.iter().map(|path| (path.clone(), remove.into()));
+            reads.chain(writes).chain(removes).collect()
         }
         Role::Compiler => Vec::new(),
         // Its names may lead anywhere, and it reads and writes nothing.

@@ -24,6 +24,8 @@ pub struct Needs {
     pub read: Vec<PathBuf>,
     /// Directories to make files in, and to read, write and remove them.
     pub write: Vec<PathBuf>,
+    /// Directories to remove files from: those of Unix sockets that it listens on.
+    pub remove: Vec<PathBuf>,
     /// Files that another process [opens](super::opener) for it: it needs no rights to them.
     pub by_name: Vec<PathBuf>,
 }

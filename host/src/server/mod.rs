@@ -10,6 +10,7 @@ mod worker;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -24,7 +25,9 @@ use crate::files::OPEN_FILES;
 use crate::http::Scheme;
 use crate::supervise;
 pub use crate::transport::Address;
-use crate::transport::listener::{bind_for_all, explain, local_address, prepare};
+use crate::transport::FileAccess;
+use crate::transport::listener::{bind_for_all, explain, local_address, path_of, prepare};
+use crate::transport::socket_file::{self, SocketFile};
 pub use worker::{HEARTBEAT, Place, Serve};
 use worker::{Listening, Worker, new_runtime};
 
@@ -49,9 +52,14 @@ const DESCRIPTORS_PER_LISTENER: u64 = 3;
 const DESCRIPTORS_PER_CONNECTION: u64 = 2;
 
 /// Sockets that are bound and listen, and from which nothing was accepted yet.
+#[derive(Default)]
 pub struct Server {
     addresses: Vec<Address>,
-    /// For each worker, one socket for each address.
+    /// The paths of Unix sockets.
+    paths: Vec<PathBuf>,
+    /// Their files, where this server has made them.
+    files: Vec<SocketFile>,
+    /// For each worker, one socket for each address, and one for each path.
     listeners: Vec<Vec<(Scheme, Socket)>>,
     max_connections: usize,
 }
@@ -62,6 +70,8 @@ const WORKER_GRACE: Duration = Duration::from_secs(1);
 
 /// A server whose workers accept and serve.
 pub struct Running {
+    /// Removed when the server accepts nothing more.
+    files: Vec<SocketFile>,
     /// Closed when all workers have ended.
     workers: tokio::sync::mpsc::Receiver<()>,
     /// Closed when all sockets that listen are.
@@ -105,35 +115,70 @@ impl Server {
         for (_, socket) in listeners.iter().flatten() {
             socket.listen(BACKLOG).context("cannot listen")?;
         }
-        Ok(Server { addresses: bound, listeners, max_connections })
+        Ok(Server { addresses: bound, listeners, max_connections, ..Server::default() })
+    }
+
+    /// Listens on Unix sockets, too. All workers accept from each of them. To be called while there is one thread.
+    pub fn bind_unix(&mut self, paths: &[PathBuf], access: FileAccess) -> anyhow::Result<()> {
+        for path in paths {
+            let (socket, file) = socket_file::bind(path, access)?;
+            self.files.push(file);
+            self.share(Scheme::Http, &socket)?;
+            socket.listen(BACKLOG).context("cannot listen")?;
+            self.paths.push(path.clone());
+        }
+        Ok(())
+    }
+
+    /// Has all workers accept from a socket.
+    fn share(&mut self, scheme: Scheme, socket: &Socket) -> anyhow::Result<()> {
+        for listeners in &mut self.listeners {
+            let socket = socket.try_clone().context("cannot share a socket")?;
+            listeners.push((scheme, socket));
+        }
+        Ok(())
     }
 
     /// Takes over sockets that listen already, for this many workers: those that a
     /// service manager keeps while one server goes and the next one comes. All workers
     /// accept from each of them.
     pub fn inherit(
-        inherited: Vec<(Scheme, std::net::TcpListener)>,
+        inherited: Vec<(Scheme, Socket)>,
         workers: NonZeroUsize,
         max_connections: NonZeroUsize,
     ) -> anyhow::Result<Server> {
         let max_connections = possible_connections(max_connections, workers, inherited.len())?;
-        let mut addresses = Vec::new();
-        let mut listeners: Vec<Vec<_>> = (0..workers.get()).map(|_| Vec::new()).collect();
+        let listeners: Vec<Vec<_>> = (0..workers.get()).map(|_| Vec::new()).collect();
+        let mut server = Server { listeners, max_connections, ..Server::default() };
         for (scheme, socket) in inherited {
-            let socket = Socket::from(socket);
-            prepare(&socket).context("cannot use an inherited socket")?;
-            addresses.push(Address { scheme, socket: local_address(&socket)? });
-            for listeners in &mut listeners {
-                let socket = socket.try_clone().context("cannot share an inherited socket")?;
-                listeners.push((scheme, socket));
+            match path_of(&socket) {
+                Some(path) => {
+                    socket.set_nonblocking(true).context("cannot use an inherited socket")?;
+                    server.paths.push(path);
+                }
+                None => {
+                    prepare(&socket).context("cannot use an inherited socket")?;
+                    server.addresses.push(Address { scheme, socket: local_address(&socket)? });
+                }
             }
+            server.share(scheme, &socket)?;
         }
-        Ok(Server { addresses, listeners, max_connections })
+        Ok(server)
     }
 
     /// The addresses that are bound, with their real ports, in the given order.
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
+    }
+
+    /// The paths of Unix sockets.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// The directories that files of sockets are removed from in the end.
+    pub fn socket_directories(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(SocketFile::directory)
     }
 
     /// Starts the workers.
@@ -178,8 +223,17 @@ impl Server {
                 bail!("worker-{number} cannot start; the line above says why");
             }
         }
-        let max_connections = self.max_connections;
-        Ok(Running { workers, listening, heartbeats, connections, max_connections, stopping, over })
+        let (max_connections, files) = (self.max_connections, self.files);
+        Ok(Running {
+            files,
+            workers,
+            listening,
+            heartbeats,
+            connections,
+            max_connections,
+            stopping,
+            over,
+        })
     }
 }
 
@@ -201,6 +255,9 @@ impl Running {
         self.stopping.send_replace(true);
         if tokio::time::timeout(WORKER_GRACE, self.listening.recv()).await.is_err() {
             tracing::error!("worker keeps its sockets, it waits for the kernel");
+        }
+        for file in self.files.drain(..) {
+            file.remove();
         }
     }
 

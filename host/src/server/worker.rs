@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use socket2::Socket;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::http::{Peer, Scheme};
 use crate::supervise;
 use crate::throttle::Throttle;
+use crate::transport::acceptor::Acceptor;
 
 /// How long accepting rests when the system is out of descriptors. Connections
 /// that end meanwhile give some back.
@@ -86,7 +87,7 @@ impl<S: Serve> Worker<S> {
     ) -> io::Result<()> {
         runtime.block_on(async {
             for (scheme, listener) in listening.iter().flat_map(|listening| &listening.sockets) {
-                let listener = Arc::new(TcpListener::from_std(listener.try_clone()?.into())?);
+                let listener = Arc::new(Acceptor::new(listener.try_clone()?)?);
                 let (scheme, worker) = (*scheme, self.clone());
                 let is_open = listening.as_ref().map(|listening| listening.are_open.clone());
                 tokio::spawn(supervise::task("accept", move || {
@@ -116,7 +117,7 @@ impl<S: Serve> Worker<S> {
     }
 
     /// Accepts connections until the server stops.
-    async fn accept_from(mut self, listener: Arc<TcpListener>, scheme: Scheme) {
+    async fn accept_from(mut self, listener: Arc<Acceptor>, scheme: Scheme) {
         // Why it cannot accept now is logged once, and not ten times a second.
         let (mut is_short, mut is_logged) = (false, false);
         let throttle = Throttle::new();
@@ -140,8 +141,6 @@ impl<S: Serve> Worker<S> {
                     if std::mem::take(&mut is_short) && std::mem::take(&mut is_logged) {
                         tracing::warn!("connections are accepted again");
                     }
-                    // An inherited socket may be one for both versions of IP.
-                    let client = client.ip().to_canonical();
                     let peer = Peer::new(client, self.number);
                     // The place is dropped by what is spawned: in a task around that, each
                     // connection would have room for it twice.

@@ -13,6 +13,7 @@
 //! - [`https`]: how clients are brought to `https`, and kept there; [`hsts`]: for how long.
 //! - [`admission`]: how much of the server a client may have.
 //! - [`record`]: one request and its response, for log and metrics.
+//! - `request_id`: the id of a request, which it may come with.
 //! - [`explain`]: the same road, with its reasons; [`preview`]: without a client.
 
 mod accept;
@@ -30,6 +31,7 @@ pub mod page_script;
 mod policy_fields;
 pub mod preview;
 pub mod record;
+mod request_id;
 pub mod respond;
 mod response;
 mod selection;
@@ -65,6 +67,8 @@ pub struct Service {
     pub https: Https,
     /// What is appended to pages, if anything.
     pub page_script: Option<PageScript>,
+    /// The field that has the id of a request, if requests have one.
+    pub request_id: Option<String>,
 }
 
 impl Service {
@@ -79,6 +83,7 @@ impl Service {
             metrics: None,
             https: Https::default(),
             page_script: None,
+            request_id: None,
         }
     }
 }

@@ -5,8 +5,10 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::Service;
 use super::explain::Trace;
+use super::location::path_and_query;
+use super::request_id::RequestId;
+use super::{Response, Service};
 use crate::clients::proxies::Forwarded;
 use crate::diagnostics::context;
 use crate::guest::decision::Kind;
@@ -33,6 +35,8 @@ pub struct Record<'s, 'r> {
     first_byte: Option<Instant>,
     decided: Option<guest::Decided>,
     trace: Option<Box<Trace>>,
+    /// Its id, where requests have one.
+    id: Option<Box<RequestId>>,
     /// Counts the request while it is served.
     _active: Option<ActiveRequest<'s>>,
 }
@@ -69,8 +73,9 @@ impl Service {
     pub fn begin<'s, 'r>(&'s self, request: &'r Request<'r>) -> Record<'s, 'r> {
         let Request { line, version, .. } = *request;
         let received = Received { line, version, ..Received::default() };
-        let mut record = self.begin_unread(request.peer, received);
+        let mut record = self.begin_without_id(request.peer, received);
         record.request = Some(request);
+        record.id = self.id_of(Some(request));
         let (forwarded_for, forwarded_proto) =
             (request.values("x-forwarded-for"), request.values("x-forwarded-proto"));
         let proxies = &self.clients.proxies;
@@ -101,6 +106,15 @@ impl Service {
 
     /// Begins the record of a response that no request asked for.
     pub fn begin_unread<'s, 'r>(&'s self, peer: Peer, received: Received<'r>) -> Record<'s, 'r> {
+        Record { id: self.id_of(None), ..self.begin_without_id(peer, received) }
+    }
+
+    fn id_of(&self, request: Option<&Request<'_>>) -> Option<Box<RequestId>> {
+        let name = self.request_id.as_ref()?;
+        Some(Box::new(RequestId::of(name, request)))
+    }
+
+    fn begin_without_id<'s, 'r>(&'s self, peer: Peer, received: Received<'r>) -> Record<'s, 'r> {
         context::set_request(peer.address, received.line);
         let is_wanted = self.log.is_some() || self.metrics.is_some();
         Record {
@@ -114,6 +128,7 @@ impl Service {
             first_byte: None,
             decided: None,
             trace: None,
+            id: None,
             _active: self.metrics.as_ref().map(|metrics| metrics.request(peer.worker)),
         }
     }
@@ -139,6 +154,14 @@ impl<'s, 'r> Record<'s, 'r> {
     fn set_client(&mut self, client: IpAddr) {
         context::set_client(client);
         self.peer.address = client;
+    }
+
+    /// The response with the request's id, where requests have one.
+    pub(super) fn identify(&self, response: Response) -> Response {
+        match &self.id {
+            Some(id) => id.add_to(response),
+            None => response,
+        }
     }
 
     /// How long the client is to wait, if it asks more often than it may.
@@ -214,10 +237,19 @@ impl<'s, 'r> Record<'s, 'r> {
         let draft = self.service.log.as_ref().map_or_else(Draft::default, |log| {
             let field = |name| self.request.and_then(|request| request.values(name).next());
             let tls = self.request.and_then(|request| request.tls);
+            let target = self.request.map(|request| path_and_query(request.target));
+            let parts = target.map(|target| target.split_once('?').unwrap_or((target, "")));
+            let query = parts.map(|(_, query)| query).filter(|query| !query.is_empty());
             let first_byte = self.first_byte.map_or(total, |first| first - began);
             let entry = Entry {
                 client: self.peer.address,
                 request: &self.log_line(),
+                method: self.request.and_then(|_| method(self.received.line)),
+                scheme: self.scheme.or(self.request.map(|of| of.scheme)).map(Scheme::name),
+                host: self.request.and_then(|request| request.host()).map(str::as_bytes),
+                path: parts.map(|(path, _)| path.as_bytes()),
+                query: query.map(str::as_bytes),
+                request_id: self.id.as_ref().map(|id| id.id()),
                 protocol: self.received.version.alpn_name(),
                 tls_version: tls.map(|tls| tls.version.name()),
                 server_name: tls.and_then(|tls| tls.server_name.as_deref()),
@@ -247,6 +279,11 @@ impl<'s, 'r> Record<'s, 'r> {
         let before = line.iter().rposition(|&byte| byte == b' ').map_or(0, |at| at + 1);
         [&line[..before], version.as_bytes()].concat().into()
     }
+}
+
+/// The method of a line, which may be any token.
+fn method(line: &[u8]) -> Option<&str> {
+    std::str::from_utf8(line.split(|&byte| byte == b' ').next()?).ok()
 }
 
 impl Finished<'_> {

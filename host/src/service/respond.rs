@@ -12,6 +12,10 @@ use crate::guest::{Candidate, Decision, Facts, Otherwise, Page};
 use crate::http::response::{NO_SNIFFING, PLAIN_TEXT};
 use crate::http::{Field, Fields, Method, Request};
 use crate::in_flight::{REPLIES, SharedBytes};
+use crate::throttle::Kinds;
+
+/// Each file once, however often it is asked for.
+static FORBIDDEN: Kinds = Kinds::new();
 
 /// The methods for files (RFC 9110, section 10.2.1).
 const ALLOW: Field = Field::fixed("Allow", "GET, HEAD, OPTIONS");
@@ -25,7 +29,7 @@ impl Service {
             (None, Some(redirect)) => redirect,
             (None, None) => self.decide(request, record).await,
         };
-        self.https.secure(response, request, scheme)
+        record.identify(self.https.secure(response, request, scheme))
     }
 
     /// Responds as the guest decides.
@@ -57,13 +61,13 @@ impl Service {
             None => Response::text(status, why),
             Some(wait) => admission::too_many("requests", wait),
         };
-        match record.request() {
+        record.identify(match record.request() {
             Some(request) => {
                 let response = self.in_form_for(request, response);
                 self.https.secure(response, request, record.scheme())
             }
             None => response,
-        }
+        })
     }
 
     /// Carries out a decision.
@@ -131,7 +135,13 @@ impl Service {
                 Lookup::Forbidden => {
                     // The client is not told that there is something to find.
                     let path = candidate.path();
-                    tracing::warn!(path, "file is forbidden to this process, client gets 404");
+                    FORBIDDEN.log(path, |suppressed| {
+                        tracing::warn!(
+                            path,
+                            suppressed,
+                            "file is forbidden to this process, client gets 404"
+                        );
+                    });
                     return match error_page::without_page(candidate, fields) {
                         Some(response) => response,
                         None => Box::pin(error_page::not_found(self, request, path, fields)).await,

@@ -23,13 +23,23 @@ impl fmt::Display for Address {
     }
 }
 
-/// Where an administration listens.
+/// A place to listen at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
     /// An address and a port.
     Tcp(SocketAddr),
     /// A socket in the file system.
     Unix(PathBuf),
+}
+
+impl ListenAddress {
+    /// The address and the port, of the one kind.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            ListenAddress::Tcp(address) => Some(*address),
+            ListenAddress::Unix(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for ListenAddress {

@@ -3,9 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::unsent::UNSENT_LOW_WATERMARK;
 
@@ -68,6 +69,12 @@ pub(crate) fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
         .local_addr()?
         .as_socket()
         .ok_or_else(|| io::Error::other("a TCP socket without an IP address"))
+}
+
+/// The path of a Unix socket. Empty for one that has none; `None` for one of TCP.
+pub(crate) fn path_of(socket: &Socket) -> Option<PathBuf> {
+    let address = socket.local_addr().ok().filter(SockAddr::is_unix)?;
+    Some(address.as_pathname().map(Path::to_owned).unwrap_or_default())
 }
 
 /// Says what to do about an address that cannot be bound.

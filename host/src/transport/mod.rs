@@ -11,10 +11,12 @@
 //! - [`send_scheduler`]: the order in which connections send; `unsent`: how much the kernel
 //!   holds for each; `progress`: what a client takes of what is sent to it; `send_queue`: what
 //!   the kernel knows of that.
+//! - `socket_file`: a Unix socket's file; `acceptor`: accepts from either kind.
 //! - `proxy_protocol`: what a proxy sends first.
 //! - `stop`: how a connection learns that the server is about to stop.
 
 pub(crate) mod accepted;
+pub(crate) mod acceptor;
 mod address;
 mod alarm;
 pub mod endpoint;
@@ -27,6 +29,7 @@ pub(crate) mod proxy_protocol;
 pub(crate) mod send_queue;
 pub mod send_scheduler;
 pub(crate) mod session;
+pub(crate) mod socket_file;
 pub(crate) mod stop;
 pub(crate) mod stream;
 pub(crate) mod transfer;
@@ -35,3 +38,4 @@ pub(crate) mod unsent;
 pub use address::{Address, ListenAddress};
 pub use limits::Limits;
 pub use send_scheduler::SendScheduler;
+pub use socket_file::FileAccess;

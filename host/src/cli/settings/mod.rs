@@ -28,15 +28,16 @@ use std::sync::Arc;
 use clap::Args;
 use clap::builder::ArgPredicate;
 
+use super::owner::{Mode, Owner, mode, parse as owner};
 use super::root::RootChoice;
-use super::values::{MAX_WORKERS, address, workers};
+use super::values::{MAX_WORKERS, address, listen_address, workers};
 use crate::clients::{Allowance, Clients, Proxies};
 use crate::files::Options;
 use crate::guest::GuestLimits;
 use crate::guest::release::active::FailurePolicy;
 use crate::http::Scheme;
 use crate::http2::{Http2, Places};
-use crate::transport::Address;
+use crate::transport::{Address, FileAccess, ListenAddress};
 
 /// The port of the notes that the project began with, for this machine alone.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7890);
@@ -59,6 +60,9 @@ fn with_both_versions(named: &[Address]) -> Vec<Address> {
     }
     all
 }
+
+/// The same as it is typed.
+const DEFAULT_LISTEN: &str = "127.0.0.1:7890";
 
 /// All settings of a server.
 #[derive(Debug, Args)]
@@ -83,22 +87,23 @@ pub struct Settings {
     ///
     /// `8080` is port 8080 of this machine alone, `:8080` of all addresses, of both versions of
     /// IP, as is `[::]:8080`. May be given several times. Port 0 means any free port. IPv6
-    /// addresses stand in brackets: `[::1]:7890`. With --listen-tls alone the server has no such
+    /// addresses stand in brackets: `[::1]:7890`. `unix:/run/site.sock` is a socket in the file
+    /// system, for a proxy on this machine. With --listen-tls alone the server has no such
     /// address; with a certificate, and neither of both, the default address speaks TLS. Sockets
     /// that systemd passes are used instead.
     #[arg(
         long,
-        value_name = "ADDR:PORT",
-        default_values_t = [DEFAULT_ADDRESS],
+        value_name = "ADDR:PORT|unix:PATH",
+        default_values = [DEFAULT_LISTEN],
         default_value_ifs = [
             ("port", ArgPredicate::IsPresent, None::<&str>),
             ("listen_tls", ArgPredicate::IsPresent, None),
             ("tls_certificate", ArgPredicate::IsPresent, None),
             ("self_signed", ArgPredicate::Equals("true".into()), None),
         ],
-        value_parser = address
+        value_parser = listen_address
     )]
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<ListenAddress>,
 
     /// An address to listen on for TLS
     ///
@@ -107,6 +112,18 @@ pub struct Settings {
     /// (FileDescriptorName=).
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub listen_tls: Vec<SocketAddr>,
+
+    /// The mode of a socket in the file system, in octal
+    ///
+    /// A proxy of another user must be one of its group, or have 666.
+    #[arg(long, value_name = "MODE", default_value = "660", value_parser = mode, hide_short_help = true)]
+    pub socket_mode: Mode,
+
+    /// The user and the group that it is given to, as in :www-data
+    ///
+    /// By name or by number. Without privileges a group of the server's own user can be named.
+    #[arg(long, value_name = "USER:GROUP", value_parser = owner, hide_short_help = true)]
+    pub socket_owner: Option<Owner>,
 
     /// Number of worker threads [default: one per core]
     #[arg(long, value_name = "COUNT", value_parser = workers)]
@@ -197,15 +214,32 @@ impl Settings {
     /// The addresses to listen on, each with what is spoken there.
     pub fn listen(&self) -> Vec<Address> {
         let over = |scheme| move |&socket| Address { scheme, socket };
+        let listen: Vec<_> = self.listen.iter().filter_map(ListenAddress::tcp).collect();
         if self.listen.is_empty() && self.listen_tls.is_empty() {
             let mut address = DEFAULT_ADDRESS;
             address.set_port(self.port.unwrap_or(address.port()));
             let scheme = if self.tls.has_certificate() { Scheme::Https } else { Scheme::Http };
             return vec![over(scheme)(&address)];
         }
-        let plain = self.listen.iter().map(over(Scheme::Http));
+        let plain = listen.iter().map(over(Scheme::Http));
         let named: Vec<_> = plain.chain(self.listen_tls.iter().map(over(Scheme::Https))).collect();
         with_both_versions(&named)
+    }
+
+    /// The sockets in the file system to listen on.
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        let path = |address: &ListenAddress| match address {
+            ListenAddress::Unix(path) => Some(path.clone()),
+            ListenAddress::Tcp(_) => None,
+        };
+        self.listen.iter().filter_map(path).collect()
+    }
+
+    /// Who may open them.
+    pub fn socket_access(&self) -> FileAccess {
+        let (user, group) =
+            self.socket_owner.map_or((None, None), |owner| (owner.user, owner.group));
+        FileAccess { mode: self.socket_mode.0, user, group }
     }
 
     /// How HTTP/2 is spoken.
