@@ -32,6 +32,25 @@ pub mod configuration_bindings {
     });
 }
 
+/// What a build for development imports besides.
+#[cfg(debug_assertions)]
+#[expect(missing_docs, reason = "`wit/policy.wit` documents all of it")]
+pub mod development_bindings {
+    wit_bindgen::generate!({ path: "../wit", world: "speaking" });
+}
+
+/// Shows a text to the policy's author.
+#[cfg(debug_assertions)]
+pub(crate) fn say(text: &str) {
+    development_bindings::innkeeper::policy::development::say(text);
+}
+
+/// Has a panic say why, in a build for development. Each decision begins on a fresh instance.
+fn begin() {
+    #[cfg(debug_assertions)]
+    std::panic::set_hook(Box::new(|panic| say(&panic.to_string())));
+}
+
 /// The built-in guest.
 #[cfg(feature = "component")]
 #[expect(
@@ -49,10 +68,12 @@ pub struct Component<P>(PhantomData<P>);
 
 impl<P: Policy + 'static> policy::Guest for Component<P> {
     fn interests() -> Vec<String> {
+        begin();
         P::interests()
     }
 
     fn decide(request: policy::Request) -> policy::Decision {
+        begin();
         let fields = request.fields.into_iter().map(field_from).collect();
         match P::decide(&Request::new(request.line, fields)) {
             Decision::Index(path) => policy::Decision::Index(path),
@@ -75,6 +96,7 @@ impl<P: Policy + 'static> policy::Guest for Component<P> {
 
 impl<P: Configure + 'static> configuration::Guest for Component<P> {
     fn configure(data: Vec<u8>) -> Result<(), String> {
+        begin();
         let configured = P::configure(&data);
         crate::arena::reserve();
         configured

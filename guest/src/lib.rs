@@ -41,6 +41,7 @@
 //!   else policies go by, each usable alone.
 //! - [`pattern`]: patterns of paths, `/a/:name/*`.
 //! - `rules`, with the feature of that name: rules as data, and the policy that decides by them.
+//! - [`development`] and [`say!`]: what a policy says to its author.
 //! - `testing`, with the feature of that name: checks for the unit tests of a policy.
 //!
 //! Two modules are compiled for wasm only: `component` binds a policy to
@@ -51,6 +52,7 @@ mod arena;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod component;
+pub mod development;
 
 pub mod base64;
 pub mod basic_auth;

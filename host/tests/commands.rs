@@ -15,7 +15,8 @@ use tempfile::TempDir;
 use crate::fixture::{default_guest, site};
 use crate::running::{Ended, PROGRAM, Program, serving, workspace};
 use crate::wat_guest::{
-    configurable, decides_nonsense, module, redirecting, replying, replying_with, trapping_if,
+    configurable, decides_nonsense, module, redirecting, replying, replying_with, saying,
+    trapping_if,
 };
 
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
@@ -330,6 +331,55 @@ fn check_rejects_what_fails_on_values_of_its_interests() {
         assert_eq!(ended.code, 0, "{}", ended.out);
         let line = ended.out.lines().find(|line| line.starts_with("tried"));
         assert_eq!(line.is_some(), tried.is_some(), "{}", ended.out);
+    }
+}
+
+#[test]
+fn commands_show_what_a_failing_guest_says() {
+    let case = b"case = [{ line = 'GET /x HTTP/1.1', decision = 'not-found' }]";
+    let guest = saying("a = 1\x1b[2J\npanicked at src/lib.rs:1:2:\nboom\n");
+    let folder = folder(&[("policy.wasm", &guest), ("cases.toml", case)]);
+    let message =
+        "panicked at src/lib.rs:1:2: boom (wasm trap: wasm `unreachable` instruction executed)";
+    let shown = ["printed   a = 1\\u{1b}[2J\n", "  panicked at src/lib.rs:1:2:\n", "  boom\n"];
+    for arguments in [
+        &["test", "policy.wasm", "cases.toml"][..],
+        &["check", "policy.wasm", "--cases", "cases.toml"],
+        &["explain", "policy.wasm", "GET /x HTTP/1.1", "--root", "."],
+    ] {
+        let ended = run(folder.path(), arguments);
+        assert!(ended.out.contains(message), "{arguments:?}: {}", ended.out);
+        let out = ended.out.replace("printed    ", "printed   ");
+        assert!(shown.iter().all(|part| out.contains(part)), "{arguments:?}: {}", ended.out);
+    }
+}
+
+#[test]
+fn fields_that_the_guest_does_not_read_are_warned_of() {
+    let case = b"[[case]]\nline = 'GET /a HTTP/1.1'\ndecision = 'not-found'\n\
+        fields = { Cookie = 'a', x-b = 'c', ':time/60' = '0', ':client-name' = 'a' }";
+    let unread = ["cookie", ":time/1"];
+    for (interests, expected) in [
+        (&unread[..], ":1 states x-b, :client-name, which"),
+        (&[], ":1 states Cookie, x-b, :client"),
+    ] {
+        let guest = trapping_if(interests, "(i32.const 0)");
+        let folder = folder(&[("policy.wasm", &guest), ("cases.toml", case)]);
+        for arguments in [
+            &["test", "policy.wasm", "cases.toml"][..],
+            &["check", "policy.wasm", "--cases", "cases.toml"],
+        ] {
+            let ended = run(folder.path(), arguments);
+            assert_eq!(ended.code, 0, "{}", ended.out);
+            assert!(ended.out.contains(expected), "{arguments:?}: {}", ended.out);
+        }
+        let line = "GET /a HTTP/1.1";
+        let explain =
+            ["explain", "policy.wasm", line, "--root", ".", "-H", "Accept: a", "-H", "Cookie: a"];
+        let ended = run(folder.path(), &explain);
+        let warns = ended.out.contains("does not read the field Cookie");
+        assert_eq!(warns, interests.is_empty(), "{}", ended.out);
+        assert!(!ended.out.contains("the field Accept"), "{}", ended.out);
     }
 }
 

@@ -17,7 +17,7 @@ use wit_parser::Resolve;
 
 use crate::deciding_guest::deciding;
 use crate::fixture::{Client, Setup, TestServer, engine};
-use crate::wat_guest::{DECISION, interested, module, reallocating, text};
+use crate::wat_guest::{DECISION, interested, module, reallocating, saying, text};
 
 fn start(guest: &[u8]) -> TestServer {
     let guest = LoadedGuest::load(engine(), guest).unwrap_or_else(|error| panic!("{error}"));
@@ -617,6 +617,57 @@ fn counts_until_the_deadline_to_tell_the_time() {
 /// A toolchain adds imports that are never called. They are inert: calling one
 /// traps.
 #[test]
+fn prints_by_wasi_before_it_traps() {
+    let wasi = "
+        package innkeeper:extra;
+        package wasi:io@0.2.0 {
+            interface error { resource error; }
+            interface streams {
+                use error.{error};
+                variant stream-error { last-operation-failed(error), closed }
+                resource output-stream {
+                    blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>;
+                }
+            }
+        }
+        package wasi:cli@0.2.0 {
+            interface stderr {
+                use wasi:io/streams@0.2.0.{output-stream};
+                get-stderr: func() -> output-stream;
+            }
+        }
+        world extra { import wasi:cli/stderr@0.2.0; export innkeeper:policy/policy@0.1.0; }";
+    let imports = r#"
+        (import "wasi:cli/stderr@0.2.0" "get-stderr" (func $stderr (result i32)))
+        (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"
+            (func $write (param i32 i32 i32 i32)))"#;
+    let said = r#"(data (i32.const 4096) "Traceback:\n  here\nValueError: \1b[31mboom")"#;
+    let print = "
+        (call $write (call $stderr) (i32.const 4096) (i32.const 38) (i32.const 4200))
+        unreachable";
+    let mut resolve = Resolve::default();
+    resolve.push_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wit")).unwrap();
+    let package = resolve.push_str("extra.wit", wasi).unwrap();
+    let world = resolve.select_world(&[package], Some("extra")).unwrap();
+    let mut module = wat::parse_str(text(imports, said, print)).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    let guest = LoadedGuest::load(engine(), &module).unwrap();
+    let told = failure(&guest);
+    assert!(told.starts_with("ValueError: \\u{1b}[31mboom (wasm trap: "), "{told}");
+}
+
+#[test]
+fn says_why_it_traps() {
+    let module = saying("panicked at src/lib.rs:1:2:\n\u{202e}boom");
+    let guest = LoadedGuest::load(engine(), &module).unwrap();
+    let told = failure(&guest);
+    assert!(told.starts_with("panicked at src/lib.rs:1:2: \\u{202e}boom (wasm trap: "), "{told}");
+    let server = start(&module);
+    assert_eq!(server.get("/x").status(), 500);
+    assert_eq!(server.get("/a").status(), 404);
+}
+
+#[test]
 fn calls_an_import() {
     let import = r#"(import "test:extra/clock" "now" (func $now))"#;
     let text = text(import, "", "(call $now)");
@@ -632,7 +683,7 @@ fn calls_an_import() {
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     let guest = LoadedGuest::load(engine(), &module).unwrap();
     assert_eq!(guest.imports(), ["test:extra/clock"]);
-    assert!(failure(&guest).contains("unknown import"), "{}", failure(&guest));
+    assert!(failure(&guest).contains("it calls the import "), "{}", failure(&guest));
     let server = start(&module);
     assert_eq!(server.get("/x").status(), 500);
     assert_eq!(server.get("/a").status(), 404);

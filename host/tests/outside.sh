@@ -234,6 +234,10 @@ HTML
     grep -q 'GET /tone.wav HTTP/1.1" 206' "$work/access.log"
 }
 
+chromium-overlay() {
+    timeout 200 python3 -B "$repository/host/tests/outside/overlay.py" "$program"
+}
+
 chromium-pages() {
     local name
     "$program" "$repository/html" --listen 127.0.0.1:0 --security-headers >site.log 2>site-errors.log &
@@ -314,6 +318,7 @@ check zsync-delta "fetches what changed, by ranges"
 check casync-extract "from a static chunk store"
 check ostree-pull "from a static repository"
 check chromium-seek "seeks in a sound file, by ranges"
+check chromium-overlay "what dev shows over a page: builds that fail and pass, a case; closed by a button and by Esc"
 check chromium-pages "listings sorted, filtered and in pictures, failures, the default site; no policy violated"
 
 . "$repository/host/tests/outside/admin.sh"

@@ -125,6 +125,20 @@ pub fn replying(body: &str) -> Vec<u8> {
     replying_with(200, body)
 }
 
+/// A development build: it says this, and traps when the path begins with `/x`.
+#[cfg(test)]
+pub fn saying(said: &str) -> Vec<u8> {
+    let import =
+        r#"(import "innkeeper:policy/development@0.1.0" "say" (func $say (param i32 i32)))"#;
+    let length = said.len();
+    let bytes: String = said.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+    let items = format!(r#"(data (i32.const 4096) "{bytes}")"#);
+    let say = format!("(call $say (i32.const 4096) (i32.const {length})) unreachable");
+    let module = wat::parse_str(text(import, &items, &say)).unwrap();
+    let contract = std::fs::read_to_string(contract()).unwrap();
+    with_type_of(&with_type_of(&module, &contract, "guest"), &contract, "speaking")
+}
+
 /// The same with this status.
 pub fn replying_with(status: u16, body: &str) -> Vec<u8> {
     module(&reply_items(status, body), "unreachable")

@@ -210,7 +210,7 @@ impl Fact {
     }
 
     /// Whether only a TLS connection has it.
-    fn is_of_tls(self) -> bool {
+    pub fn is_of_tls(self) -> bool {
         match self {
             Fact::TlsVersion | Fact::TlsServerName | Fact::ClientCertificate | Fact::ClientName => {
                 true

@@ -15,6 +15,9 @@
  *
  *     struct bytes configure(struct bytes data);
  *
+ * With INNKEEPER_DEVELOPMENT defined, for a guest of the world `speaking` besides, `say` shows a
+ * text in `innkeeper test`, `check`, `explain` and `dev`; else it does nothing, and is no import.
+ *
  * A decision must point to data that outlives the function: constants, or memory of `keep`.
  */
 #ifndef INNKEEPER_H
@@ -33,6 +36,15 @@ struct bytes {
 /* A constant as bytes; the second form is for the initial value of something static. */
 #define TEXT(constant) ((struct bytes)STATIC_TEXT(constant))
 #define STATIC_TEXT(constant) {"" constant, sizeof(constant) - 1}
+
+/* Shows a text to the author of the policy. */
+#if defined(INNKEEPER_DEVELOPMENT) && defined(__wasm__)
+__attribute__((import_module("innkeeper:policy/development@0.1.0"), import_name("say"))) void
+innkeeper_say(const char *at, size_t length);
+static inline void say(struct bytes text) { innkeeper_say(text.at, text.length); }
+#else
+static inline void say(struct bytes text) { (void)text; }
+#endif
 
 /* `list<string>` */
 struct names {

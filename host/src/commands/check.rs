@@ -70,7 +70,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     }
     print("world", format_args!("{INTERFACE}"))?;
     let imports = list(guest.imports().iter().map(String::as_str).collect());
-    let inert = if guest.imports().is_empty() { "" } else { " (calling one traps)" };
+    let inert = if guest.imports().is_empty() { "" } else { " (inert: what it prints is shown)" };
     print("imports", format_args!("{imports}{inert}"))?;
     print("interests", format_args!("{}", list(guest.interests().collect())))?;
     let before = if guest.is_kept_code() { "before; loaded " } else { "" };
@@ -128,6 +128,9 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(problem) => {
+            for (number, line) in problem.lines().iter().enumerate() {
+                print(if number == 0 { "printed" } else { "" }, format_args!("{line}"))?;
+            }
             print("verdict", format_args!("rejected: {problem}"))?;
             Ok(ExitCode::FAILURE)
         }

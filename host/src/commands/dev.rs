@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::anyhow;
-
 use super::serve::serve;
 use crate::cli::DevArguments;
+use crate::dev::Dev;
 use crate::dev::sources::Sources;
 
-/// Builds the guest, and serves until a signal says to stop.
+/// Builds the guest, and serves until a signal says to stop: also if the build fails.
 pub fn run(arguments: &DevArguments) -> anyhow::Result<ExitCode> {
     let mut paths = arguments.source.clone();
     if paths.is_empty() && Path::new("src").is_dir() {
@@ -21,6 +20,6 @@ pub fn run(arguments: &DevArguments) -> anyhow::Result<ExitCode> {
     let settings = &arguments.serve;
     let build = arguments.build.clone();
     let sources = Sources { root: settings.root.clone(), paths, build };
-    sources.build_first().map_err(|problem| anyhow!(problem))?;
-    serve(settings, Some(sources))
+    let dev = Dev::new(sources.build_first());
+    serve(settings, Some((sources, dev)))
 }

@@ -16,8 +16,9 @@ use super::open::open_root;
 use crate::cli::ExplainArguments;
 use crate::files::CacheSizes;
 use crate::guest::release::active::FailurePolicy;
+use crate::guest::trapped::printed_lines;
 use crate::guest::validation::cases::GuestRequest;
-use crate::guest::{ActiveGuest, StatedFacts};
+use crate::guest::{ActiveGuest, Failure, StatedFacts};
 use crate::http::{Peer, Version};
 use crate::http1::response_head::{self, Persistence};
 use crate::http1::{Limits, whole};
@@ -92,6 +93,25 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
                 .block_on(service.explain(&head.request))
                 .context("the guest was not asked")?;
             describe(&explanation, &mut lines);
+            let asked = (head.request.fields_for_guest(), facts.lend());
+            let (decision, printed) =
+                service.guest.current().listen(head.request.line, asked.0, asked.1);
+            let printed = match decision {
+                Err(failure @ Failure::Trap(_)) => failure.lines(),
+                _ => printed_lines(&printed),
+            };
+            lines.extend(
+                printed
+                    .into_iter()
+                    .enumerate()
+                    .map(|(number, line)| (if number == 0 { "printed" } else { "" }, line)),
+            );
+            let names = arguments.fields.iter().map(|(name, _)| name.as_str());
+            for name in service.guest.current().unread(names.filter(|name| !is_of_host(name))) {
+                let warning =
+                    format!("the guest does not read the field {name} (see its interests)");
+                lines.push(("warning", warning));
+            }
             if let Some(table) = &table {
                 let shown = service
                     .guest
@@ -127,6 +147,29 @@ fn line(typed: &str, version: Version) -> String {
         }
         _ => typed.to_owned(),
     }
+}
+
+/// Whether the host itself goes by a field.
+fn is_of_host(name: &str) -> bool {
+    const FIELDS: [&str; 16] = [
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "forwarded",
+        "host",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "range",
+        "transfer-encoding",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+    ];
+    FIELDS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// What carries the request: `h2, https, tls-version 1.3`.

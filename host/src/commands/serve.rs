@@ -20,6 +20,7 @@ use super::tls;
 use crate::admin::status::Subject;
 use crate::admin::{self, Admin, PageEvents, RulesBody};
 use crate::cli::Settings;
+use crate::dev::problem::Problem;
 use crate::dev::sources::Sources;
 use crate::dev::{self, Dev};
 use crate::diagnostics;
@@ -29,7 +30,7 @@ use crate::guest::release::deploy::{self, Deployer};
 use crate::guest::release::source::{Source, Watching};
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::validation::validate::validate;
-use crate::guest::{ActiveGuest, Ambient, Engine, LoadedGuest};
+use crate::guest::{ActiveGuest, Ambient, DEFAULT_GUEST, Engine, LoadedGuest};
 use crate::helper::{Confinement, Spawner};
 use crate::http1::Http1;
 use crate::log::AccessLog;
@@ -46,9 +47,12 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
 }
 
 /// Serves, with the loop of `innkeeper dev` if there are sources.
-pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Result<ExitCode> {
+pub(super) fn serve(
+    settings: &Settings,
+    development: Option<(Sources, Arc<Dev>)>,
+) -> anyhow::Result<ExitCode> {
     let started = (Instant::now(), SystemTime::now());
-    let dev = sources.as_ref().map(|_| Dev::new());
+    let (sources, dev) = development.unzip();
     let opened = open(settings, dev.is_some())?;
     let GuestSource { source, rules, by_name } = source(settings, &opened.files)?;
     let addresses = opened.server.addresses().to_vec();
@@ -86,7 +90,16 @@ pub(super) fn serve(settings: &Settings, sources: Option<Sources>) -> anyhow::Re
     let source_name = source.name();
     let has_guest_file = source_name.is_some();
     let seen = source.stamps();
-    let first = first_guest(&engine, &*source, source_name.as_deref(), admin.is_some())?;
+    let first =
+        match (first_guest(&engine, &*source, source_name.as_deref(), admin.is_some()), &dev) {
+            (Err(error), Some(dev)) => {
+                let error_line = format!("{error:#}");
+                tracing::error!(error = error_line, "guest rejected; the built-in one serves");
+                dev.fail_first(Problem::of_first(&error));
+                LoadedGuest::load(&engine, DEFAULT_GUEST).map_err(|error| anyhow!(error))?
+            }
+            (first, _) => first?,
+        };
     let guest = Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy()));
     let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers.get(), process)));
     let log = log.map(|(out, format)| AccessLog::to(out, format)).transpose();
@@ -227,7 +240,7 @@ fn first_guest(
         tracing::info!(path = what, "guest is compiled and validated, which may take a minute");
     });
     let mut validated = validate(engine, &offer)
-        .map_err(|error| anyhow!("{} is rejected: {error}", name(source, &offer)))?;
+        .map_err(|error| anyhow!(error).context(format!("{} is rejected", name(source, &offer))))?;
     if let Some(file) = source_name.filter(|_| offer.origin != Origin::BuiltIn) {
         let data = offer.data_path().map(|path| path.display().to_string());
         deploy::log_first(&validated, file, data.as_deref());

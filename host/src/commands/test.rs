@@ -106,8 +106,20 @@ fn write_text(outcome: &Outcome, mut out: impl Write) -> io::Result<()> {
                 expected,
                 got: &case.got,
             };
-            writeln!(out, "{failure}")?;
+            write!(out, "{failure}")?;
+            for (number, line) in case.printed.iter().enumerate() {
+                writeln!(out, "  {:<9} {line}", if number == 0 { "printed" } else { "" })?;
+            }
+            writeln!(out)?;
         }
+    }
+    for case in outcome.cases.iter().filter(|case| !case.unread.is_empty()) {
+        let (file, line, names) = (&case.file, case.line, case.unread.join(", "));
+        writeln!(
+            out,
+            "warning: {file}:{line} states {names}, which the guest does not read: name it in its \
+             interests, or leave it out"
+        )?;
     }
     let decisions: Vec<_> = Kind::ALL
         .iter()

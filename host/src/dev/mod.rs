@@ -3,8 +3,10 @@
 //! serving.
 //!
 //! - [`state`]: the state that pages listen to.
+//! - [`problem`]: what is wrong, as pages show it.
 //! - [`sources`]: notices changes, and runs the build.
 
+pub mod problem;
 pub mod sources;
 pub mod state;
 

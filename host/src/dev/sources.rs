@@ -1,7 +1,7 @@
 //! Notices that sources or the site change, and runs the build.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::state::Dev;
+use super::problem::Problem;
+use super::state::{Dev, Work};
 use crate::clock;
 use crate::diagnostics;
 
@@ -27,13 +28,6 @@ const NOT_SOURCES: [&str; 5] = ["target", "node_modules", "__pycache__", "dist",
 /// Why sources are not built or watched.
 #[derive(Debug)]
 pub enum SourcesError {
-    /// The first build failed.
-    Build {
-        /// The command.
-        command: String,
-        /// Its status.
-        status: ExitStatus,
-    },
     /// A shell cannot be run.
     Shell(io::Error),
     /// Nothing can be watched.
@@ -52,9 +46,6 @@ pub enum SourcesError {
 impl fmt::Display for SourcesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SourcesError::Build { command, status } => {
-                write!(f, "the build `{command}` ended with {status}")
-            }
             SourcesError::Shell(error) => write!(f, "cannot run a shell for the build: {error}"),
             SourcesError::Watcher(error) => write!(f, "sources cannot be watched: {error}"),
             SourcesError::Watch { path, error } => {
@@ -81,14 +72,23 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Builds the guest for the first time. The build writes to our standard output and error.
-    pub fn build_first(&self) -> Result<(), SourcesError> {
-        let Some(build) = &self.build else { return Ok(()) };
-        let status = Command::new("sh").args(["-c", build]).stdin(Stdio::null()).status();
-        match status {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(SourcesError::Build { command: build.clone(), status }),
-            Err(error) => Err(SourcesError::Shell(error)),
+    /// Builds the guest for the first time, which may take long: what the build says is shown while
+    /// it runs, on standard error. Returns what is wrong, if it fails.
+    pub fn build_first(&self) -> Option<Problem> {
+        let build = self.build.as_ref()?;
+        tracing::info!("building");
+        let mut last = Vec::new();
+        match run_and_show(build, &mut last) {
+            Ok(status) if status.success() => None,
+            Ok(status) => {
+                tracing::error!(%status, "build failed");
+                Some(Problem::of_build(build, &String::from_utf8_lossy(&last)))
+            }
+            Err(error) => {
+                let error = SourcesError::Shell(error);
+                tracing::error!(%error, "build failed");
+                Some(Problem::of_shell(&error))
+            }
         }
     }
 
@@ -149,11 +149,13 @@ impl Sources {
     fn build(&self, dev: &Dev) {
         let Some(build) = &self.build else { return };
         let began = Instant::now();
+        tracing::info!("building");
+        dev.set_busy(Some(Work::Building));
         let built = Command::new("sh").args(["-c", build]).stdin(Stdio::null()).output();
         match built {
             Ok(built) if built.status.success() => {
                 tracing::info!(elapsed_ms = clock::millis(began.elapsed()), "built");
-                dev.set_error(None);
+                dev.built();
             }
             Ok(built) => {
                 tracing::error!(status = %built.status, "build failed");
@@ -161,10 +163,32 @@ impl Sources {
                 let shown = &all[all.len().saturating_sub(SHOWN_BYTES)..];
                 let shown = String::from_utf8_lossy(shown);
                 diagnostics::show_output(shown.trim_end());
-                dev.set_error(Some(format!("$ {build}\n{shown}")));
+                dev.fail(Problem::of_build(build, &shown));
             }
-            Err(error) => dev.set_error(Some(SourcesError::Shell(error).to_string())),
+            Err(error) => dev.fail(Problem::of_shell(&SourcesError::Shell(error))),
         }
+    }
+}
+
+/// Runs a command in a shell, shows what it says on standard error, and keeps the last of that.
+fn run_and_show(command: &str, last: &mut Vec<u8>) -> io::Result<ExitStatus> {
+    let (mut output, input) = io::pipe()?;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).stdin(Stdio::null());
+    shell.stdout(input.try_clone()?).stderr(input);
+    let mut child = shell.spawn()?;
+    // It holds the other end of the pipe.
+    drop(shell);
+    let mut chunk = vec![0; SHOWN_BYTES];
+    loop {
+        let count = output.read(&mut chunk)?;
+        if count == 0 {
+            return child.wait();
+        }
+        // Who does not look at it gets it on the page.
+        let _ = io::stderr().write_all(&chunk[..count]);
+        last.extend_from_slice(&chunk[..count]);
+        last.drain(..last.len().saturating_sub(SHOWN_BYTES));
     }
 }
 

@@ -6,6 +6,7 @@ use hyper::body::Bytes;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
+use super::problem::{Kind, Problem};
 use crate::guest::ActiveGuest;
 use crate::guest::release::history::Outcome;
 
@@ -17,8 +18,20 @@ pub const SCRIPT: &str = include_str!("script.js");
 pub struct State {
     /// Grows when the page in the browser is outdated.
     pub version: u64,
-    /// The error of the last build or deployment, until one succeeds.
-    pub error: Option<String>,
+    /// What is wrong with the last build or guest, until one succeeds.
+    pub error: Option<Problem>,
+    /// What is done now.
+    pub busy: Option<Work>,
+}
+
+/// What the loop does, while pages wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// The build runs.
+    Building,
+    /// The guest is compiled and checked.
+    Checking,
 }
 
 /// The loop's state, and the pages that listen to it.
@@ -27,9 +40,10 @@ pub struct Dev {
 }
 
 impl Dev {
-    /// In the beginning there is no error.
-    pub fn new() -> Arc<Dev> {
-        Arc::new(Dev { state: watch::Sender::new(State::default()) })
+    /// In the beginning there is no error, unless the first build failed.
+    pub fn new(error: Option<Problem>) -> Arc<Dev> {
+        let state = State { error, ..State::default() };
+        Arc::new(Dev { state: watch::Sender::new(state) })
     }
 
     /// Has pages reload.
@@ -37,27 +51,67 @@ impl Dev {
         self.state.send_modify(|state| state.version += 1);
     }
 
-    /// Sets or clears the error.
-    pub fn set_error(&self, error: Option<String>) {
+    /// Tells what is done now.
+    pub fn set_busy(&self, busy: Option<Work>) {
+        self.change(|state| state.busy = busy);
+    }
+
+    /// Tells what is wrong.
+    pub fn fail(&self, problem: Problem) {
+        self.change(|state| {
+            state.error = Some(problem);
+            state.busy = None;
+        });
+    }
+
+    /// Tells what is wrong with the first guest, unless the build that makes it failed.
+    pub fn fail_first(&self, problem: Problem) {
+        self.change(|state| {
+            state.error.get_or_insert(problem);
+        });
+    }
+
+    /// The build succeeded. Whether its guest is accepted is told later.
+    pub fn built(&self) {
+        self.change(|state| {
+            state.error = state.error.take().filter(|error| error.kind != Kind::Build);
+            state.busy = None;
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
         self.state.send_if_modified(|state| {
-            let is_new = state.error != error;
-            state.error = error;
-            is_new
+            let before = state.clone();
+            change(state);
+            *state != before
         });
     }
 
     /// Follows the deployments of guests.
     pub async fn follow(self: Arc<Dev>, active: Arc<ActiveGuest>) {
         let mut changes = active.history().changes();
+        let mut known = changes.borrow_and_update().events;
         while changes.changed().await.is_ok() {
-            let Some(last) = active.history().events().into_iter().next() else { continue };
-            match last.outcome {
-                Outcome::Deployed | Outcome::RolledBack => self.state.send_modify(|state| {
-                    state.version += 1;
-                    state.error = None;
-                }),
-                Outcome::Rejected | Outcome::Unreadable => self.set_error(Some(last.message)),
-            }
+            let progress = *changes.borrow_and_update();
+            let is_new = progress.events != known;
+            known = progress.events;
+            let last = active.history().events().into_iter().next().filter(|_| is_new);
+            self.change(|state| {
+                state.busy = match progress.is_validating {
+                    true => Some(Work::Checking),
+                    false => state.busy.filter(|busy| *busy != Work::Checking),
+                };
+                match last.map(|last| (last.outcome, last)) {
+                    Some((Outcome::Deployed | Outcome::RolledBack, _)) => {
+                        state.version += 1;
+                        state.error = None;
+                    }
+                    Some((Outcome::Rejected | Outcome::Unreadable, last)) => {
+                        state.error = Some(Problem::of(&last));
+                    }
+                    None => {}
+                }
+            });
         }
     }
 
@@ -69,7 +123,7 @@ impl Dev {
         tokio::spawn(async move {
             loop {
                 let now = serde_json::to_string(&*state.borrow_and_update());
-                let event = format!("data: {}\n\n", now.expect("a number and a text"));
+                let event = format!("data: {}\n\n", now.expect("numbers and texts"));
                 if sender.send(event.into()).await.is_err() || state.changed().await.is_err() {
                     return;
                 }

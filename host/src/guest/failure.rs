@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::decision::rules::Refusal;
+use super::trapped::Trapped;
 
 /// Why there is no decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,12 +15,22 @@ pub enum Failure {
     /// The guest needs more memory, or a larger table, than its limit.
     Memory(String),
     /// The guest trapped, or its result could not be read.
-    Trap(String),
+    Trap(Box<Trapped>),
     /// The guest's decision breaks a rule of the contract.
     Refused(Refusal),
 }
 
 impl Failure {
+    /// What the guest said before it trapped and where it was, in lines for people.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Failure::Trap(trapped) => trapped.lines(),
+            Failure::Busy | Failure::Deadline | Failure::Memory(_) | Failure::Refused(_) => {
+                Vec::new()
+            }
+        }
+    }
+
     /// Its name in metrics and logs.
     pub fn name(&self) -> &'static str {
         match self {
@@ -37,7 +48,8 @@ impl fmt::Display for Failure {
         match self {
             Failure::Busy => f.write_str("all instances are in use, and the queue is full"),
             Failure::Deadline => f.write_str("the deadline passed"),
-            Failure::Memory(what) | Failure::Trap(what) => f.write_str(what),
+            Failure::Memory(what) => f.write_str(what),
+            Failure::Trap(trapped) => trapped.fmt(f),
             Failure::Refused(refusal) => write!(f, "the decision is refused: {refusal}"),
         }
     }

@@ -7,6 +7,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use innkeeper_cases::Case;
+
 use super::counters::{Counts, FailureCounters};
 use super::decision::Decision;
 use super::decision::interests::{Interests, InterestsError};
@@ -150,7 +152,8 @@ impl LoadedGuest {
         self.program.is_configurable()
     }
 
-    /// What the component names as imports, escaped. None of it is there: calling one traps.
+    /// What the component names as imports, escaped. None of it is there: calling one traps, unless
+    /// it is for output.
     pub fn imports(&self) -> &[String] {
         self.program.imports()
     }
@@ -158,6 +161,21 @@ impl LoadedGuest {
     /// Names of the header fields and facts that it reads.
     pub fn interests(&self) -> impl Iterator<Item = &str> {
         self.interests.names()
+    }
+
+    /// The names of these fields that it does not read.
+    pub fn unread<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+        let mut unread: Vec<_> = names.filter(|name| !self.interests.has_field(name)).collect();
+        unread.dedup();
+        unread
+    }
+
+    /// The names of what a case states and this guest does not read: fields, and facts.
+    pub fn unread_of(&self, case: &Case) -> Vec<String> {
+        let fields = self.unread(case.fields.iter().map(|(name, _)| name.as_str()));
+        let facts = case.facts.stated().map(|(fact, _)| fact);
+        let facts = facts.filter(|fact| !self.interests.depend_on(*fact));
+        fields.into_iter().map(str::to_owned).chain(facts.map(|fact| fact.name().into())).collect()
     }
 
     /// What it did so far.
@@ -230,6 +248,17 @@ impl LoadedGuest {
         facts: Facts<'_>,
     ) -> Result<Decision, Failure> {
         self.decide_on(&self.request(line, fields, facts))
+    }
+
+    /// Decides as `decide_uncached` does, and gives what the guest printed: the last of it, as the
+    /// guest gave it.
+    pub fn listen<'a>(
+        &self,
+        line: &[u8],
+        fields: impl Iterator<Item = (&'a str, &'a [u8])>,
+        facts: Facts<'_>,
+    ) -> (Result<Decision, Failure>, String) {
+        self.program.run_and_listen(&self.request(line, fields, facts))
     }
 
     /// Decides as `decide_uncached` does, and measures it.

@@ -7,8 +7,8 @@
 //!   among it.
 //! - [`validation`]: what a guest must pass before its first request.
 //! - [`release`]: the guest in service, and how another takes its place.
-//! - [`digest`], [`origin`]: which guest, and from where; [`load_error`] and [`failure`]: why it
-//!   was not loaded, or gave no decision.
+//! - [`digest`], [`origin`]: which guest, and from where; [`load_error`], [`failure`] and [`trapped`]:
+//!   why it was not loaded, or gave no decision, and what it said of that.
 
 mod counters;
 pub mod decision;
@@ -21,6 +21,7 @@ pub mod loaded_guest;
 pub mod origin;
 pub mod release;
 pub mod runtime;
+pub mod trapped;
 pub mod validation;
 
 pub use decision::ambient::Ambient;

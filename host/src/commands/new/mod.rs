@@ -104,6 +104,8 @@ struct Project {
     /// Those of one that is configured by data.
     data: &'static [File],
     build: &'static str,
+    /// Builds a policy that tells why it fails.
+    dev: &'static str,
     test: &'static str,
     /// Flags for `innkeeper dev`, each followed by a space.
     sources: &'static str,
@@ -122,6 +124,7 @@ impl Language {
                 plain: &[("src/lib.rs", include_str!("rust/lib.rs.txt"))],
                 data: &[("src/lib.rs", include_str!("rust/data.rs.txt"))],
                 build: "./build.sh",
+                dev: "./build.sh dev",
                 test: "cargo test",
                 sources: "",
                 needs: "Rust, with `rustup target add wasm32-unknown-unknown`",
@@ -138,6 +141,7 @@ impl Language {
                     ("policy.test.js", include_str!("js/data.test.js.txt")),
                 ],
                 build: "npm install --silent && npm run --silent build",
+                dev: "npm install --silent && npm run --silent dev",
                 test: "npm test",
                 sources: "--source policy.js --source request.js --source innkeeper.js ",
                 needs: "Node.js 20 or newer, with npm",
@@ -154,6 +158,7 @@ impl Language {
                     ("policy.test.ts", include_str!("ts/data.test.ts.txt")),
                 ],
                 build: "npm install --silent && npm run --silent build",
+                dev: "npm install --silent && npm run --silent dev",
                 test: "npm test",
                 sources: "--source policy.ts --source request.js --source innkeeper.js ",
                 needs: "Node.js 20 or newer, with npm",
@@ -172,6 +177,7 @@ impl Language {
                     ("test_policy.py", include_str!("python/data_test.py.txt")),
                 ],
                 build: "make policy.wasm",
+                dev: "make --silent dev",
                 test: "make test",
                 sources: "--source policy.py --source app.py --source request.py --source innkeeper.py ",
                 needs: "Python 3.11 or newer, with venv, and make",
@@ -188,6 +194,7 @@ impl Language {
                     ("test_policy.c", include_str!("c/data_test.c.txt")),
                 ],
                 build: "make policy.wasm",
+                dev: "make --silent dev",
                 test: "make test",
                 sources: "--source policy.c --source helpers.c --source request.c ",
                 needs: "clang with lld, a C compiler, Python with venv, and make",
@@ -205,6 +212,7 @@ impl Language {
                     GO_CONFIGURE,
                 ],
                 build: "make policy.wasm",
+                dev: "make policy.wasm",
                 test: "make test",
                 sources: "--source policy.go --source helpers.go --source request.go ",
                 needs: "Go 1.24 or newer, Node.js with npm, Python with venv, and make",
@@ -257,6 +265,7 @@ fn of_template(arguments: &NewArguments) -> New {
         Template::Data => (ABOUT_DATA, " --data redirects.txt"),
     };
     let readme = README
+        .replace("DEV", project.dev)
         .replace("BUILD", project.build)
         .replace("TEST", project.test)
         .replace("SOURCES", project.sources)

@@ -83,6 +83,27 @@ impl Interests {
         })
     }
 
+    /// Whether the guest reads fields of this name.
+    pub(in crate::guest) fn has_field(&self, name: &str) -> bool {
+        self.0.iter().any(|interest| match interest {
+            Interest::Field(known) => known.eq_ignore_ascii_case(name),
+            Interest::Fact(..) => false,
+        })
+    }
+
+    /// Whether what the guest reads depends on this fact: the time has several grains, and a
+    /// connection of TLS more than one fact.
+    pub(in crate::guest) fn depend_on(&self, stated: Fact) -> bool {
+        self.0.iter().any(|interest| match (interest, stated) {
+            (Interest::Field(_), _) => false,
+            (Interest::Fact(Fact::Time(_), _), Fact::Time(_)) => true,
+            (Interest::Fact(Fact::Scheme, _), _) if stated.is_of_tls() => true,
+            (Interest::Fact(known, _), _) => {
+                *known == stated || known.is_of_tls() && stated.is_of_tls()
+            }
+        })
+    }
+
     /// What of these fields and facts the guest reads: facts first, then the fields in the order
     /// in which they came.
     pub(in crate::guest) fn select<'a>(

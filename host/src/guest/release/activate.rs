@@ -17,7 +17,7 @@ use crate::supervise;
 /// its wait for a thread and its deadline.
 const DRAIN_TICK: Duration = Duration::from_millis(1);
 
-/// Imports of one guest that are logged, each on a line. Toolchains add some twenty.
+/// Imports of one guest that are logged. Toolchains add some twenty.
 const LOGGED_IMPORTS: usize = 50;
 
 /// Puts guests in service.
@@ -125,14 +125,16 @@ pub fn log_first(validated: &Validated, file: &str, data: Option<&str>) {
     }
 }
 
-/// Logs a warning for each import of a guest.
+/// Logs a warning if a guest has imports.
 fn log_imports(guest: &LoadedGuest) {
-    let (digest, imports) = (guest.digest(), guest.imports());
-    for import in imports.iter().take(LOGGED_IMPORTS) {
-        tracing::warn!(guest = %digest, import, "guest has an import; calling it traps");
-    }
-    if let Some(more) = imports.len().checked_sub(LOGGED_IMPORTS).filter(|&more| more > 0) {
-        tracing::warn!(guest = %digest, imports = more, "guest has more imports; `innkeeper check` lists them");
+    let (digest, all) = (guest.digest(), guest.imports());
+    let mut imports = all.iter().take(LOGGED_IMPORTS).map(String::as_str).collect::<Vec<_>>();
+    let more = all.len().saturating_sub(LOGGED_IMPORTS);
+    let rest = format!("and {more} more");
+    imports.extend((more > 0).then_some(rest.as_str()));
+    if !imports.is_empty() {
+        let imports = imports.join(", ");
+        tracing::warn!(guest = %digest, imports, "guest has imports; calling one traps, unless it is for output");
     }
 }
 

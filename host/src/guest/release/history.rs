@@ -8,10 +8,14 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use crate::guest::digest::Digest;
+use crate::guest::validation::error::ValidationError;
 use crate::lock::lock;
 
 /// Events that are kept: more than fit on a screen.
 const KEPT: usize = 50;
+
+/// Lines of a guest that are kept of an event.
+const KEPT_LINES: usize = 20;
 
 /// The outcome of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +57,19 @@ pub struct Event {
     pub digest: Option<Digest>,
     /// Where the guest came from, and details of the outcome, for people.
     pub message: String,
+    /// The code of the error, if the guest did not pass its validation.
+    pub code: Option<&'static str>,
+    /// What the guest said before it failed, in lines for people.
+    pub lines: Vec<String>,
+}
+
+/// How far deployments are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// How many ended since the start.
+    pub events: u64,
+    /// Whether a guest is validated now.
+    pub is_validating: bool,
 }
 
 /// The latest deployments, and how many there were.
@@ -60,20 +77,45 @@ pub struct Event {
 pub struct History {
     events: Mutex<VecDeque<Event>>,
     counts: [AtomicU64; Outcome::ALL.len()],
-    changed: watch::Sender<()>,
+    changed: watch::Sender<Progress>,
 }
 
 impl History {
     /// Adds a deployment that ended just now.
     pub(super) fn add(&self, outcome: Outcome, digest: Option<Digest>, message: String) {
+        self.push(Event {
+            at: SystemTime::now(),
+            outcome,
+            digest,
+            message,
+            code: None,
+            lines: Vec::new(),
+        });
+    }
+
+    /// Adds a guest that did not pass its validation. Its error is a part of the message.
+    pub(super) fn add_rejected(&self, digest: Digest, message: String, error: &ValidationError) {
+        let mut lines = error.lines();
+        lines.truncate(KEPT_LINES);
+        let (outcome, digest, code) = (Outcome::Rejected, Some(digest), Some(error.code()));
+        self.push(Event { at: SystemTime::now(), outcome, digest, message, code, lines });
+    }
+
+    /// Notes that a guest is validated from now on, or that this ended.
+    pub(super) fn note_validating(&self, is_validating: bool) {
+        self.changed.send_modify(|progress| progress.is_validating = is_validating);
+    }
+
+    fn push(&self, event: Event) {
+        let outcome = event.outcome;
         self.counts[outcome as usize].fetch_add(1, Ordering::Relaxed);
         let mut events = lock(&self.events);
         if events.len() == KEPT {
             events.pop_front();
         }
-        events.push_back(Event { at: SystemTime::now(), outcome, digest, message });
+        events.push_back(event);
         drop(events);
-        self.changed.send_replace(());
+        self.changed.send_modify(|progress| progress.events += 1);
     }
 
     /// The latest events, the last one first.
@@ -82,8 +124,8 @@ impl History {
         events.iter().rev().cloned().collect()
     }
 
-    /// Changes whenever there is another event.
-    pub fn changes(&self) -> watch::Receiver<()> {
+    /// Changes whenever there is another event, or a validation begins or ends.
+    pub fn changes(&self) -> watch::Receiver<Progress> {
         self.changed.subscribe()
     }
 

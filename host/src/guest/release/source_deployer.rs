@@ -155,7 +155,10 @@ impl SourceDeployer {
                 guest = %digest, path = %name, data, %reason, %current, "guest not tried again"
             );
         }
-        let validated = match self.validate(offer) {
+        active.history().note_validating(true);
+        let validated = self.validate(offer);
+        active.history().note_validating(false);
+        let validated = match validated {
             Ok(validated) => validated,
             Err(error) => {
                 self.known = if error.is_transient() {
@@ -175,7 +178,7 @@ impl SourceDeployer {
                     "guest rejected"
                 );
                 let message = format!("{}: {error}", shown(&name, data));
-                return active.history().add(Outcome::Rejected, Some(digest), message);
+                return active.history().add_rejected(digest, message, &error);
             }
         };
         // Meanwhile the same may have been uploaded.

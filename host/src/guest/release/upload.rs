@@ -7,7 +7,6 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::activate::Activator;
-use super::history::Outcome;
 use super::part_file::Part;
 use super::rejected::Rejection;
 use super::source::{Data, Offer, Source};
@@ -215,7 +214,7 @@ impl UploadDeployer {
                 "guest rejected"
             );
             let message = format!("upload: {error}");
-            self.activator.active().history().add(Outcome::Rejected, Some(digest), message);
+            self.activator.active().history().add_rejected(digest, message, error);
         }
         report
     }

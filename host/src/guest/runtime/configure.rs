@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wasmtime::component::{Component, Instance, Linker};
+use wasmtime::component::{Component, Instance};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wizer::{ComponentContext, Wizer};
 
@@ -25,9 +25,10 @@ use super::decision_cost::cpu_time;
 use super::epoch::{EpochClock, Ticks};
 use super::function_cache::FunctionCache;
 use super::job_error::{CompileError, JobError};
+use super::output;
 use super::settings::{Settings, configuring};
 use super::snapshot::State;
-use super::usage::{FUEL, MEMORIES, Usage, classify};
+use super::usage::{FUEL, MEMORIES, Usage, failure};
 use crate::guest::failure::Failure;
 use crate::text;
 
@@ -113,22 +114,24 @@ fn run(
     data: Option<&[u8]>,
     time: Duration,
 ) -> Result<Instance, ConfigurationError> {
-    let failed = |error| match classify(error) {
+    let failed = |error, usage: &Usage| match failure(error, usage) {
         Failure::Deadline => ConfigurationError::Deadline(time),
         Failure::Memory(what) => ConfigurationError::Memory(what),
         failure => ConfigurationError::Trap(failure.to_string()),
     };
-    let mut linker = Linker::new(store.engine());
-    linker.define_unknown_imports_as_traps(component).map_err(failed)?;
+    let linker = output::link(component).map_err(|error| failed(error, store.data()))?;
     let interface = component.get_export_index(None, INTERFACE);
     let function = interface
         .and_then(|interface| component.get_export_index(Some(&interface), "configure"))
         .ok_or_else(|| ConfigurationError::Type("it is not there".to_owned()))?;
-    let instance = linker.instantiate(&mut *store, component).map_err(failed)?;
+    let instance = linker.instantiate(&mut *store, component);
+    let instance = instance.map_err(|error| failed(error, store.data()))?;
     let configure = instance
         .get_typed_func::<(&[u8],), (Result<(), String>,)>(&mut *store, function)
         .map_err(|error| ConfigurationError::Type(text::error_line(error)))?;
-    let (configured,) = configure.call(&mut *store, (data.unwrap_or_default(),)).map_err(failed)?;
+    let (configured,) = configure
+        .call(&mut *store, (data.unwrap_or_default(),))
+        .map_err(|error| failed(error, store.data()))?;
     match configured {
         Ok(()) => Ok(instance),
         Err(sentence) => Err(ConfigurationError::Refused {

@@ -125,6 +125,11 @@ impl Engine {
         self.is_counting
     }
 
+    /// Whether it is that of `innkeeper dev`.
+    pub(super) fn is_for_edits(&self) -> bool {
+        self.compiler.keeps_functions()
+    }
+
     /// The workers of the server it was made for.
     pub(in crate::guest) fn workers(&self) -> usize {
         self.workers

@@ -5,7 +5,7 @@ use wasmtime::{AsContextMut, Store};
 use super::bindings::v0_1::{Exports, Functions};
 use super::engine::Engine;
 use super::epoch::{Ticking, Ticks};
-use super::usage::{FUEL, Usage, classify};
+use super::usage::{FUEL, Usage, classify, failure};
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
 use crate::guest::failure::Failure;
@@ -34,20 +34,27 @@ impl Instance {
         if engine.is_counting() {
             store.set_fuel(FUEL).map_err(classify)?;
         }
-        let guest = guest.instantiate(&mut store).map_err(classify)?;
+        let guest = guest.instantiate(&mut store);
+        let guest = guest.map_err(|error| failure(error, store.data()))?;
         Ok(Instance { store, guest, _ticking: ticking })
     }
 
     /// Asks for a decision, and checks it.
     pub(super) fn decide(&mut self, request: &Request) -> Result<Decision, Failure> {
-        let store = self.store.as_context_mut();
-        let decision = self.guest.decide(store, request).map_err(classify)?;
+        let decision = self.guest.decide(self.store.as_context_mut(), request);
+        let decision = decision.map_err(|error| failure(error, self.store.data()))?;
         Decision::check(decision).map_err(Failure::Refused)
     }
 
     /// Asks for the names of what the guest reads of a request.
     pub(super) fn interests(&mut self) -> Result<Vec<String>, Failure> {
-        self.guest.interests(self.store.as_context_mut()).map_err(classify)
+        let interests = self.guest.interests(self.store.as_context_mut());
+        interests.map_err(|error| failure(error, self.store.data()))
+    }
+
+    /// What it printed so far, or the last of it.
+    pub(super) fn printed(&self) -> String {
+        self.store.data().output.text()
     }
 
     /// Instructions that it ran so far, if its engine counts them.

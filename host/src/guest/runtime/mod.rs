@@ -13,7 +13,7 @@
 //!   one that is edited; `machine_code`: the door for it.
 //! - `malloc_trim`: gives back the memory that compiling took.
 //! - [`program`]: a compiled guest that can run; `instance`: one instance of it, for one call;
-//!   `usage`: what it uses, and may use.
+//!   `usage`: what it uses, and may use; `output`: what it prints.
 //! - `decision_cost`: the time of a decision; `slow_pool`: threads for slow ones.
 //! - `thread`: what a thread needs before it runs guests.
 
@@ -37,6 +37,7 @@ pub mod job_error;
 pub mod limits;
 mod machine_code;
 mod malloc_trim;
+mod output;
 pub mod program;
 mod sections;
 mod settings;

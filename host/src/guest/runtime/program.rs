@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Component;
 
 use super::bindings::v0_1::Exports;
 use super::configurable::is_configuration;
@@ -14,7 +14,9 @@ use super::decision_cost::{DecisionCosts, cpu_time};
 use super::engine::{Engine, WORKER_DEADLINE};
 use super::epoch::Ticks;
 use super::instance::Instance;
+use super::output;
 use super::usage::Usage;
+use crate::diagnostics;
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
 use crate::guest::failure::Failure;
@@ -53,7 +55,7 @@ pub struct Cost {
 }
 
 impl Program {
-    /// Links a component. Each of its imports traps when it is called.
+    /// Links a component. What it prints is kept; each other import traps when it is called.
     pub(in crate::guest) fn link(
         engine: &Arc<Engine>,
         component: &Component,
@@ -63,9 +65,7 @@ impl Program {
             component_type.exports(engine.wasm()).any(|(name, _)| is_configuration(name));
         let imports =
             component_type.imports(engine.wasm()).map(|(name, _)| text::short_name(name)).collect();
-        let mut linker = Linker::new(engine.wasm());
-        linker
-            .define_unknown_imports_as_traps(component)
+        let linker = output::link(component)
             .map_err(|error| ContractError::Import(text::error_line(error)))?;
         let exports = linker
             .instantiate_pre(component)
@@ -112,6 +112,21 @@ impl Program {
     /// Decides once, on this thread.
     pub(in crate::guest) fn run(&self, request: &Request) -> Result<Decision, Failure> {
         self.run_until(request, self.engine.deadline())
+    }
+
+    /// Decides as `run_with_retries` does, and gives what the guest printed.
+    pub(in crate::guest) fn run_and_listen(
+        &self,
+        request: &Request,
+    ) -> (Result<Decision, Failure>, String) {
+        let mut printed = String::new();
+        let decision = with_retries(|| {
+            let mut instance = self.instance(self.engine.deadline())?;
+            let decision = instance.decide(request);
+            printed = instance.printed();
+            decision
+        });
+        (decision, printed)
     }
 
     /// Decides on this thread, again if the deadline passed: on a busy machine that happens for
@@ -193,7 +208,13 @@ impl Program {
         deadline: Ticks,
         before: Duration,
     ) -> Result<Decision, Failure> {
-        let decision = self.run_until(request, deadline)?;
+        let mut instance = self.instance(deadline)?;
+        let decision = instance.decide(request);
+        if self.engine.is_for_edits() {
+            show(&instance.printed());
+        }
+        drop(instance);
+        let decision = decision?;
         // Not where it failed: a client that makes a guest fail does not make the decisions of
         // others wait for the slow pool.
         self.costs.of(request).note(cpu_time().saturating_sub(before));
@@ -201,7 +222,15 @@ impl Program {
     }
 }
 
-fn with_retries<R>(attempt: impl Fn() -> Result<R, Failure>) -> Result<R, Failure> {
+/// Shows the author of a guest what it printed.
+fn show(printed: &str) {
+    if !printed.is_empty() {
+        tracing::info!("guest printed");
+        diagnostics::show_output(printed.trim_end());
+    }
+}
+
+fn with_retries<R>(mut attempt: impl FnMut() -> Result<R, Failure>) -> Result<R, Failure> {
     for _ in 1..ATTEMPTS {
         match attempt() {
             Err(Failure::Deadline) => {}

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::thread::prepare_thread;
 use crate::guest::failure::Failure;
+use crate::guest::trapped::Trapped;
 use crate::http::Subnet;
 use crate::lock::lock;
 use crate::priority;
@@ -117,7 +118,10 @@ impl SlowPool {
             let _ = result.send(if is_busy { Err(Failure::Busy) } else { decide() });
         });
         self.queue.put(Subnet::of(client), work);
-        let panicked = |_| Err(Failure::Trap("the host panicked when it was to run it".to_owned()));
+        let panicked = |_| {
+            let cause = "the host panicked when it was to run it";
+            Err(Failure::Trap(Trapped::new(cause).into()))
+        };
         received.await.unwrap_or_else(panicked)
     }
 }

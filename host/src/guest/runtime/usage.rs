@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use wasmtime::{ResourceLimiter, Trap};
+use rustc_demangle::demangle;
+use wasmtime::{FrameInfo, ResourceLimiter, Trap, WasmBacktrace};
 
+use super::output::Output;
 use crate::guest::failure::Failure;
+use crate::guest::trapped::Trapped;
 use crate::text;
 
 /// Memories that one component may have: its own, and those of adapters. What componentize-qjs
@@ -20,12 +23,19 @@ pub(super) struct Usage {
     limit: usize,
     /// Elements of one table, where no pool limits them.
     table_elements: Option<usize>,
+    /// What it printed.
+    pub(super) output: Output,
 }
 
 impl Usage {
     /// Nothing of this many bytes of memory.
     pub(super) fn of_at_most(memory_bytes: usize) -> Usage {
-        Usage { memory_bytes: 0, limit: memory_bytes, table_elements: None }
+        Usage {
+            memory_bytes: 0,
+            limit: memory_bytes,
+            table_elements: None,
+            output: Output::default(),
+        }
     }
 
     /// The same, outside of a pool.
@@ -101,6 +111,18 @@ impl fmt::Display for OverLimit {
 
 impl std::error::Error for OverLimit {}
 
+/// Functions that are told of a trap: the innermost ones. An interpreter has more.
+const FUNCTIONS: usize = 10;
+
+/// Why a call of an instance failed, and what it printed before.
+pub(super) fn failure(error: wasmtime::Error, usage: &Usage) -> Failure {
+    let mut failure = classify(error);
+    if let Failure::Trap(trapped) = &mut failure {
+        trapped.printed = usage.output.text();
+    }
+    failure
+}
+
 /// Why a call failed.
 pub(super) fn classify(error: wasmtime::Error) -> Failure {
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
@@ -111,7 +133,30 @@ pub(super) fn classify(error: wasmtime::Error) -> Failure {
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => Failure::Deadline,
-        Some(trap) => Failure::Trap(trap.to_string()),
-        None => Failure::Trap(text::error_line(error)),
+        trap => {
+            let functions = functions(&error);
+            let cause = match trap {
+                Some(trap) => trap.to_string(),
+                // The host's own words. The error's context, first, is a backtrace.
+                None => called_import(&text::error_line(error.root_cause())),
+            };
+            Failure::Trap(Box::new(Trapped { cause, functions, printed: String::new() }))
+        }
     }
+}
+
+/// Of a call of an import, which it is: wasmtime says that it is unknown.
+fn called_import(error: &str) -> String {
+    let import = error.strip_prefix("unknown import: `").and_then(|rest| rest.split_once('`'));
+    match import {
+        Some((name, _)) => format!("it calls the import {name}, and a guest has none"),
+        None => error.to_owned(),
+    }
+}
+
+/// The functions that a guest was in, as far as its modules have names for them.
+fn functions(error: &wasmtime::Error) -> Vec<String> {
+    let frames = error.downcast_ref().map_or(&[][..], WasmBacktrace::frames);
+    let names = frames.iter().filter_map(FrameInfo::func_name);
+    names.map(|name| format!("{:#}", demangle(name))).take(FUNCTIONS).collect()
 }

@@ -36,6 +36,9 @@ pub const TRIAL_TIME: Duration = Duration::from_secs(2);
 /// should be in service at once.
 const OWN_TRIAL_TIME: Duration = Duration::from_millis(100);
 
+/// Warnings about cases that state what the guest does not read.
+const UNREAD: usize = 5;
+
 /// The request whose decision is measured.
 pub const MEASURED_LINE: &[u8] = b"GET /index.html HTTP/1.1";
 
@@ -115,7 +118,19 @@ pub(super) fn check_unless(
     })?;
     report.skipped_trials = requests.len() - report.trials;
     report.warnings = warned.into_values().collect();
+    report.warnings.extend(cases.iter().flat_map(|file| unread(file, guest)).take(UNREAD));
     Ok(report)
+}
+
+/// Warnings about cases that state what the guest does not read.
+fn unread<'a>(file: &'a CaseFile, guest: &'a LoadedGuest) -> impl Iterator<Item = String> + 'a {
+    file.cases.iter().filter_map(|case| {
+        let unread = guest.unread_of(case);
+        let place = format_args!("{}:{}", file.path.display(), case.line_number).to_string();
+        (!unread.is_empty()).then(|| {
+            format!("the case {place} states {}, which the guest does not read", unread.join(", "))
+        })
+    })
 }
 
 /// A warning, with the request that it was found with.

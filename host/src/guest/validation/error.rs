@@ -61,6 +61,14 @@ pub struct FailedCases {
 }
 
 impl ValidationError {
+    /// What the guest said before it failed, and where it was, in lines for people.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            ValidationError::Failed { failure, .. } => failure.lines(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Its code in the JSON of the administration.
     pub fn code(&self) -> &'static str {
         match self {

@@ -68,6 +68,13 @@ pub struct CaseOutcome {
     pub expected: Option<String>,
     /// The decision, or why there is none.
     pub got: String,
+    /// What the guest printed, and where it trapped, if the case failed: lines for people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub printed: Vec<String>,
+    /// Fields and facts that the case states, and the guest does not read: without them it would be
+    /// the same case.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
     /// The kind of the decision, if the case passed.
     #[serde(skip)]
     pub kind: Option<Kind>,
@@ -96,10 +103,14 @@ impl CaseFile {
 
     /// Has a guest decide one of its cases.
     pub(super) fn outcome(&self, case: &Case, guest: &LoadedGuest) -> CaseOutcome {
-        let (kind, expected, got) = match run(case, guest) {
+        let (decision, mut printed) = GuestRequest::from(case).listen(guest);
+        let (kind, expected, got) = match judge(case, decision) {
             Ok(decision) => (Some(decision.kind()), None, decision.to_string()),
             Err(mismatch) => (None, Some(mismatch.expected), mismatch.got),
         };
+        if kind.is_some() {
+            printed.clear();
+        }
         CaseOutcome {
             file: self.path.display().to_string(),
             line: case.line_number,
@@ -108,14 +119,16 @@ impl CaseFile {
             passed: expected.is_none(),
             expected,
             got,
+            printed,
+            unread: guest.unread_of(case),
             kind,
         }
     }
 }
 
-/// Has the guest decide, and compares.
-fn run(case: &Case, guest: &LoadedGuest) -> Result<Decision, Mismatch> {
-    match GuestRequest::from(case).decide(guest) {
+/// Compares a decision with the expected one.
+fn judge(case: &Case, decision: Result<Decision, Failure>) -> Result<Decision, Mismatch> {
+    match decision {
         Ok(decision) => case.judge(&decision.lend()).map(|()| decision),
         Err(Failure::Refused(refusal)) => {
             Err(case.mismatch(format_args!("a decision that is refused: {refusal}")))

@@ -6,6 +6,7 @@ use crate::guest::decision::Decision;
 use crate::guest::decision::request::{Request, StatedFacts};
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::LoadedGuest;
+use crate::guest::trapped::printed_lines;
 
 /// A request, as far as a guest may see it.
 #[derive(Clone, Debug)]
@@ -28,6 +29,16 @@ impl GuestRequest<'_> {
     /// The request as the guest is shown it.
     pub(in crate::guest) fn shown_to(&self, guest: &LoadedGuest) -> Request {
         guest.request(self.line, self.lines(), self.facts.lend())
+    }
+
+    /// Has the guest decide, and gives what it printed, in lines for people.
+    pub fn listen(&self, guest: &LoadedGuest) -> (Result<Decision, Failure>, Vec<String>) {
+        let (decision, printed) = guest.listen(self.line, self.lines(), self.facts.lend());
+        let lines = match &decision {
+            Err(failure @ Failure::Trap(_)) => failure.lines(),
+            _ => printed_lines(&printed),
+        };
+        (decision, lines)
     }
 
     fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {

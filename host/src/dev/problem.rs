@@ -1,0 +1,68 @@
+//! What is wrong with a build or a guest, as pages show it.
+
+use serde::Serialize;
+
+use super::sources::SourcesError;
+use crate::guest::release::history::Event;
+use crate::guest::validation::error::ValidationError;
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The build.
+    Build,
+    /// The guest was not accepted: it cannot be read or loaded, or is no function.
+    Guest,
+    /// The guest failed on a request of its check.
+    Trap,
+    /// A case, or several.
+    Case,
+}
+
+/// What is wrong, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// What went wrong.
+    pub kind: Kind,
+    /// One line.
+    pub title: &'static str,
+    /// The details, in lines.
+    pub text: String,
+}
+
+impl Problem {
+    /// A build that failed, and what it said.
+    pub fn of_build(command: &str, output: &str) -> Problem {
+        let text = format!("$ {command}\n{output}");
+        Problem { kind: Kind::Build, title: "The build failed", text }
+    }
+
+    /// A build that could not be run.
+    pub fn of_shell(error: &SourcesError) -> Problem {
+        Problem { kind: Kind::Build, title: "The build cannot be run", text: error.to_string() }
+    }
+
+    /// A guest that was not accepted later.
+    pub fn of(event: &Event) -> Problem {
+        Problem::with_code(event.code.unwrap_or_default(), &event.message, &event.lines)
+    }
+
+    /// The guest that there is at the start, which is not accepted.
+    pub fn of_first(error: &anyhow::Error) -> Problem {
+        let validation = error.downcast_ref::<ValidationError>();
+        let lines = validation.map(ValidationError::lines).unwrap_or_default();
+        let code = validation.map_or("", ValidationError::code);
+        Problem::with_code(code, &format!("{error:#}"), &lines)
+    }
+
+    fn with_code(code: &str, message: &str, lines: &[String]) -> Problem {
+        let (kind, title) = match code {
+            "case-failed" => (Kind::Case, "A case fails"),
+            "decision-failed" => (Kind::Trap, "The guest fails on a request"),
+            _ => (Kind::Guest, "The guest is not accepted"),
+        };
+        let separator = if lines.is_empty() { "" } else { "\n\n" };
+        Problem { kind, title, text: [message, separator, &lines.join("\n")].concat() }
+    }
+}

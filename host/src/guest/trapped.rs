@@ -1,0 +1,153 @@
+//! How a guest trapped: the cause, what it said before, and where it was.
+
+use std::fmt;
+
+use crate::text;
+
+/// Characters of a message that are told on one line.
+const HEADLINE_CHARACTERS: usize = 500;
+
+/// Lines of a guest that are shown, the last ones, and characters of each.
+const SHOWN_LINES: usize = 40;
+const LINE_CHARACTERS: usize = 500;
+
+/// What is said where a guest says nothing.
+const HINT: &str = "it says nothing of that; a build for development does: see \"Why a guest fails\" in the manual";
+
+/// Names of functions that make a trap of a panic, or print what it says: not where it happened.
+const MACHINERY: [&str; 9] = [
+    "abort",
+    "__rust",
+    "_rust",
+    "rust_",
+    "core::panicking",
+    "std::",
+    "core::option::",
+    "core::result::",
+    "alloc::",
+];
+
+/// How a guest trapped. Its texts are the guest's, and not escaped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trapped {
+    /// Why: the trap of WebAssembly, or what the host refused to do for it.
+    pub cause: String,
+    /// The functions that it was in, by the names that the module has for them, the innermost
+    /// first.
+    pub functions: Vec<String>,
+    /// The last of what it printed.
+    pub printed: String,
+}
+
+impl Trapped {
+    /// One that printed nothing, somewhere.
+    pub fn new(cause: impl Into<String>) -> Trapped {
+        Trapped { cause: cause.into(), ..Trapped::default() }
+    }
+
+    /// What it said and where it was, in lines for people: escaped and bounded.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = printed_lines(&self.printed);
+        let functions = self.functions.iter().map(|name| format!("in {}", text::short_name(name)));
+        lines.extend(functions);
+        if self.printed.is_empty() && self.cause.contains("unreachable") {
+            lines.push(HINT.to_owned());
+        }
+        lines
+    }
+}
+
+/// The cause with what the guest said of it, or with the function that it was in, on one line.
+impl fmt::Display for Trapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(said) = headline(&self.printed) {
+            return write!(f, "{said} ({})", self.cause);
+        }
+        f.write_str(&self.cause)?;
+        let is_own = |name: &&String| !MACHINERY.iter().any(|other| name.starts_with(other));
+        match self.functions.iter().find(is_own) {
+            Some(name) => write!(f, ", in {}", text::short_name(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Lines that a guest printed, for people: escaped, and of many the last ones.
+pub fn printed_lines(printed: &str) -> Vec<String> {
+    let all: Vec<_> = printed.trim_end().lines().collect();
+    let skipped = all.len().saturating_sub(SHOWN_LINES);
+    let more = (skipped > 0).then(|| format!("({skipped} lines before)"));
+    let shown = all[skipped..].iter().map(|line| {
+        let line = text::beginning(line.trim_end(), LINE_CHARACTERS).replace('\t', "    ");
+        text::escaped(&line).into_owned()
+    });
+    more.into_iter().chain(shown).collect()
+}
+
+/// The line that says what happened, of what a guest printed: of a stack trace or a panic the
+/// message.
+fn headline(printed: &str) -> Option<String> {
+    let lines: Vec<_> = printed.lines().filter(|line| !line.trim().is_empty()).collect();
+    // Go prints the state of its goroutines after it.
+    let of_go = |line: &&&str| line.starts_with("panic: ") || line.starts_with("fatal error: ");
+    // Python and JavaScript indent the places; Rust has a note for developers.
+    let is_message = |line: &str| !line.starts_with([' ', '\t']) && !line.starts_with("note: ");
+    let at = match lines.iter().position(|line| of_go(&line)) {
+        Some(at) => at,
+        None => lines.iter().rposition(|line| is_message(line))?,
+    };
+    // A panic of Rust has its place on the line before.
+    let place = at.checked_sub(1).map(|before| lines[before]);
+    let place = place.filter(|line| line.contains("panicked at ") && line.ends_with(':'));
+    let all = [place.unwrap_or_default(), lines[at]].join(" ");
+    Some(text::beginning(&text::one_line(&all), HEADLINE_CHARACTERS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Trapped, headline, printed_lines};
+
+    #[test]
+    fn headline_is_the_message() {
+        for (printed, expected) in [
+            ("hello\nError: boom\n    at inner (policy.js:1)\n", "Error: boom"),
+            (
+                "Traceback (most recent call last):\n  File \"/0/app.py\", line 10, in decide\n    \
+                 fail()\nValueError: boom x\n",
+                "ValueError: boom x",
+            ),
+            ("panicked at src/lib.rs:3:5:\nboom\n", "panicked at src/lib.rs:3:5: boom"),
+            (
+                "\nthread 'main' panicked at src/lib.rs:3:5:\nboom\nnote: run with \
+                 `RUST_BACKTRACE=1`\n",
+                "thread 'main' panicked at src/lib.rs:3:5: boom",
+            ),
+            ("panic: boom\n\ngoroutine 1 [running]:\nmain.decide()\n\t/a.go:3\n", "panic: boom"),
+            ("a\x1b[31m\u{202e}b", "a\\u{1b}[31m\\u{202e}b"),
+        ] {
+            assert_eq!(headline(printed).as_deref(), Some(expected));
+        }
+        assert_eq!(headline("\n \n"), None);
+        assert!(headline(&"x".repeat(10_000)).is_some_and(|line| line.len() < 600));
+    }
+
+    #[test]
+    fn trap_tells_the_function_where_the_guest_says_nothing() {
+        let functions = ["rust_panic", "core::panicking::panic_fmt", "policy::decide"];
+        let functions = functions.map(str::to_owned).to_vec();
+        let trapped = Trapped { functions, ..Trapped::new("wasm trap") };
+        assert_eq!(trapped.to_string(), "wasm trap, in policy::decide");
+        assert_eq!(trapped.lines().len(), 3);
+        let trapped = Trapped { printed: "boom\n".to_owned(), ..trapped };
+        assert_eq!(trapped.to_string(), "boom (wasm trap)");
+    }
+
+    #[test]
+    fn lines_are_escaped_and_the_last_ones() {
+        let printed: String = (0..100).map(|number| format!("line {number}\x07\n")).collect();
+        let lines = printed_lines(&printed);
+        assert_eq!(lines.len(), 41);
+        assert_eq!((&*lines[0], &*lines[40]), ("(60 lines before)", "line 99\\u{7}"));
+        assert_eq!(printed_lines(""), Vec::<String>::new());
+    }
+}
