@@ -242,6 +242,8 @@ mod tests {
             ("--workers", "2000", "write a number from 1 to 1024"),
             ("--admin", "localhost:7891", TCP),
             ("--admin", "unix:", "write the path of the socket behind unix:"),
+            ("--listen", "unix:", "write the path of the socket behind unix:"),
+            ("--listen-tls", "unix:a", "has no TLS: write --listen unix:PATH"),
         ] {
             let error = Arguments::try_parse_from(["innkeeper", flag, value]).expect_err(flag);
             assert_eq!(error.kind(), ErrorKind::ValueValidation, "{error}");

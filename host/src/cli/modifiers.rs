@@ -7,13 +7,16 @@ use super::error::Mistake;
 use super::key::{flag, key};
 
 /// Settings by their flags, and those of which one has to be there.
-const MODIFIERS: [(&str, &[&str]); 6] = [
+const MODIFIERS: [(&str, &[&str]); 8] = [
     ("max-listing-entries", &["listing"]),
     // A file of rules may close the site.
     ("maintenance-retry-after", &["maintenance", "rules"]),
     ("maintenance-pass", &["maintenance", "rules"]),
     ("maintenance-cookie", &["maintenance", "rules"]),
     ("public-https-port", &["redirect-to-https"]),
+    // Of a socket in the file system.
+    ("socket-mode", &["listen"]),
+    ("socket-owner", &["listen"]),
     ("tls-unknown-name", &["tls-certificate", "self-signed"]),
 ];
 

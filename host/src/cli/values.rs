@@ -179,6 +179,14 @@ pub(super) fn proxy(text: &str) -> Result<IpNet, Mistake> {
     }
 }
 
+/// Reads an address to listen on for TLS.
+pub(super) fn tls_address(text: &str) -> Result<SocketAddr, Mistake> {
+    if text.starts_with("unix:") {
+        return Err("a socket in the file system has no TLS: write --listen unix:PATH".into());
+    }
+    address(text)
+}
+
 /// Reads an address and its port.
 fn exact_address(text: &str) -> Result<SocketAddr, Mistake> {
     text.parse().map_err(|_| {

@@ -30,7 +30,7 @@ use clap::builder::ArgPredicate;
 
 use super::owner::{Mode, Owner, mode, parse as owner};
 use super::root::RootChoice;
-use super::values::{MAX_WORKERS, address, listen_address, workers};
+use super::values::{MAX_WORKERS, listen_address, tls_address, workers};
 use crate::clients::{Allowance, Clients, Proxies};
 use crate::files::Options;
 use crate::guest::GuestLimits;
@@ -110,7 +110,7 @@ pub struct Settings {
     /// Clients choose HTTP/2 or HTTP/1.1. May be given several times. Needs --tls-certificate or
     /// --self-signed. Of the sockets that systemd passes, those are for TLS that are called https
     /// (FileDescriptorName=).
-    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = tls_address)]
     pub listen_tls: Vec<SocketAddr>,
 
     /// The mode of a socket in the file system, in octal
