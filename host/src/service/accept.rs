@@ -46,6 +46,10 @@ pub(super) fn failure_form(accept: &[u8]) -> FailureForm {
     }
     let html = Some(welcome(accept, b"text", b"html")).filter(Welcome::is_named);
     let html = html.unwrap_or_default();
+    // Nothing is more welcome: what browsers send, which need not be read three times more.
+    if html.weight == 1000 {
+        return FailureForm::Html;
+    }
     let json = welcome(accept, b"application", b"json");
     let problem = Some(welcome(accept, b"application", b"problem+json")).filter(Welcome::is_named);
     let problem = problem.unwrap_or_default();

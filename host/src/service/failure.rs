@@ -42,7 +42,7 @@ impl Service {
             FailureForm::Json(name) => (name, json(response.status, &line)),
             FailureForm::Html => ("text/html; charset=utf-8", page(response.status, &line)),
         };
-        response.body = Body::Bytes(body.into_bytes());
+        response.body = Body::Bytes(body);
         response.fields.retain(|field| field.name != "Content-Type");
         response.fields.push(Field::fixed("Content-Type", content_type));
         match form {
@@ -62,13 +62,23 @@ impl Service {
 }
 
 /// An object as RFC 9457 has it.
-fn json(status: u16, line: &str) -> String {
+fn json(status: u16, line: &str) -> Vec<u8> {
     let object = serde_json::json!({ "title": reason(status), "status": status, "detail": line });
-    format!("{object}\n")
+    format!("{object}\n").into_bytes()
 }
 
 /// A page that says what the line says, or more where the line is only what the status means.
-fn page(status: u16, line: &str) -> String {
+fn page(status: u16, line: &str) -> Vec<u8> {
+    /// The one that is sent most.
+    static NOT_FOUND: LazyLock<Vec<u8>> =
+        LazyLock::new(|| make_page(404, sentence(404)).into_bytes());
+    match status == 404 && line == sentence(404) {
+        true => NOT_FOUND.clone(),
+        false => make_page(status, line).into_bytes(),
+    }
+}
+
+fn make_page(status: u16, line: &str) -> String {
     let title = sentence(status);
     let text = match line == title {
         true => explanation(status).to_owned(),
@@ -112,7 +122,7 @@ fn explanation(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{CONTENT_SECURITY_POLICY, json, page};
+    use super::{CONTENT_SECURITY_POLICY, json, make_page as page};
 
     #[test]
     fn page_says_what_the_line_says() {
@@ -138,6 +148,6 @@ mod tests {
     fn json_has_the_members_of_rfc_9457() {
         let problem = json(404, "File \"not\" found");
         let expected = serde_json::json!({"title": "Not Found", "status": 404, "detail": "File \"not\" found"});
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&problem).expect("JSON"), expected);
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&problem).expect("JSON"), expected);
     }
 }
