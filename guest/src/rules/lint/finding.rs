@@ -97,13 +97,13 @@ impl Finding {
                     CircleEnds::AtFile => text += ", unless a file ends it",
                     CircleEnds::WithoutPage(by) => {
                         text += &format!(
-                            " where its page is there: {} leads from the form of the URL to which \
-                             this rule leads to the one from which it comes; leave this rule out",
+                            " where the page is there: {} leads back; leave this rule out",
                             place(by)
                         );
                     }
                     CircleEnds::WithoutFolder => {
-                        text += " where it leads to a folder, whose URL gets a `/` at its end";
+                        text += " where it leads to a folder, whose URL gets a `/` at its end; leave \
+                                 it out there";
                     }
                 }
                 text

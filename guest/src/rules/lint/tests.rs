@@ -129,9 +129,9 @@ fn redirect_against_the_form_of_urls_is_told() {
         findings.iter().map(|finding| finding.shown(&table.sources).to_string()).collect::<Vec<_>>()
     };
     for (file, form, expected) in [
-        ("/docs /docs/ 301!", Some(TrailingSlash::Never), "where its page is there: --clean-urls"),
-        ("/docs /docs.html 301!", Some(TrailingSlash::Never), "where its page is there"),
-        ("/docs/ /docs 301!", Some(TrailingSlash::Always), "where its page is there"),
+        ("/docs /docs/ 301!", Some(TrailingSlash::Never), "where the page is there: --clean-urls"),
+        ("/docs /docs.html 301!", Some(TrailingSlash::Never), "where the page is there"),
+        ("/docs/ /docs 301!", Some(TrailingSlash::Always), "where the page is there"),
         ("/docs/ /docs 301!", None, "where it leads to a folder"),
     ] {
         let told = told(file, form);
