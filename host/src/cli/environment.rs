@@ -23,7 +23,7 @@ const URLS_OF_OTHERS: [&str; 3] = ["tcp://", "udp://", "sctp://"];
 /// called innkeeper, or innkeeper-admin. The name stands behind the prefix.
 fn describes_service(name: &str, value: &OsStr) -> bool {
     let begins = |url: &&str| value.as_encoded_bytes().starts_with(url.as_bytes());
-    let is_url = URLS_OF_OTHERS.iter().any(|url| begins(url));
+    let is_url = URLS_OF_OTHERS.iter().any(begins);
     let name = format!("_{name}");
     let of_port =
         || name.split("_PORT_").skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
