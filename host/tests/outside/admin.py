@@ -153,6 +153,7 @@ def deployed(page, good):
     page.choose(good)
     expect(page.text("verdict") == "accepted", f"the verdict: {page.text('verdict')}")
     expect("→" in page.text("changes"), f"changes: {page.text('changes')}")
+    page.script("document.querySelector('.change').open = true")
     page.picture("accepted", "#report")
     page.click("#put")
     page.confirm("deploy-dialog")

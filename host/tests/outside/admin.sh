@@ -19,16 +19,17 @@ CASES
     "$program" bake --redirect '/notes/* /blog/:splat 301!' --redirect '/wp-login.php /404.html 410!' \
         --header 'always /*: X-Frame-Options: DENY' --output good.wasm
     printf 'a-token-of-this-test' >token
-    "$program" "$repository/html" --listen 127.0.0.1:0 --admin 127.0.0.1:0 --admin-token-file token \
+    cp -r "$repository/html" site
+    "$program" site --listen 127.0.0.1:0 --admin 127.0.0.1:0 --admin-token-file token \
         --cases cases.toml >admin-access.log 2>admin-errors.log &
-    local own=$! site= admin= outcome=0
+    local own=$! url= admin= outcome=0
     for _ in $(seq 100); do
-        site=$(sed -n 's/^listening on \(.*\)$/\1/p' admin-errors.log)
+        url=$(sed -n 's/^listening on \(.*\)$/\1/p' admin-errors.log)
         admin=$(sed -n 's/^administration at \(.*\)\/$/\1/p' admin-errors.log)
-        [ -z "$site" ] || [ -z "$admin" ] || break
+        [ -z "$url" ] || [ -z "$admin" ] || break
         sleep 0.1
     done
-    timeout 180 python3 -B "$repository/host/tests/outside/admin.py" "$admin" "$site" token bad.wasm good.wasm \
+    timeout 180 python3 -B "$repository/host/tests/outside/admin.py" "$admin" "$url" token bad.wasm good.wasm \
         ${INNKEEPER_TEST_PICTURES:+"$INNKEEPER_TEST_PICTURES"} || outcome=$?
     [ "$outcome" = 0 ] || cat admin-errors.log
     kill "$own"
