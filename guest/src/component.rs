@@ -36,7 +36,7 @@ pub mod configuration_bindings {
 #[cfg(debug_assertions)]
 #[expect(missing_docs, reason = "`wit/policy.wit` documents all of it")]
 pub mod development_bindings {
-    wit_bindgen::generate!({ path: "../wit", world: "speaking" });
+    wit_bindgen::generate!({ path: "wit", world: "speaking" });
 }
 
 /// Shows a text to the policy's author.
