@@ -75,6 +75,7 @@ fn test_prints_request_expected_and_got() {
   expected  file \".a\"
   got       not-found
 
+warning: cases.toml:3 states accept, which the guest does not read: name it in its interests, or leave it out
 1 of 2 cases passed: 1 index, 0 file, 0 serve, 0 not-found, 0 redirect, 0 reply
 ";
     assert_eq!(ended.out, expected);

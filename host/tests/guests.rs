@@ -643,7 +643,7 @@ fn prints_by_wasi_before_it_traps() {
             (func $write (param i32 i32 i32 i32)))"#;
     let said = r#"(data (i32.const 4096) "Traceback:\n  here\nValueError: \1b[31mboom")"#;
     let print = "
-        (call $write (call $stderr) (i32.const 4096) (i32.const 38) (i32.const 4200))
+        (call $write (call $stderr) (i32.const 4096) (i32.const 39) (i32.const 4200))
         unreachable";
     let mut resolve = Resolve::default();
     resolve.push_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wit")).unwrap();

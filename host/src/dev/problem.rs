@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::sources::SourcesError;
 use crate::guest::release::history::Event;
 use crate::guest::validation::error::ValidationError;
 
@@ -39,8 +38,8 @@ impl Problem {
     }
 
     /// A build that could not be run.
-    pub fn of_shell(error: &SourcesError) -> Problem {
-        Problem { kind: Kind::Build, title: "The build cannot be run", text: error.to_string() }
+    pub fn of_shell(error: String) -> Problem {
+        Problem { kind: Kind::Build, title: "The build cannot be run", text: error }
     }
 
     /// A guest that was not accepted later.

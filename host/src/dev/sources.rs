@@ -87,7 +87,7 @@ impl Sources {
             Err(error) => {
                 let error = SourcesError::Shell(error);
                 tracing::error!(%error, "build failed");
-                Some(Problem::of_shell(&error))
+                Some(Problem::of_shell(error.to_string()))
             }
         }
     }
@@ -165,7 +165,7 @@ impl Sources {
                 diagnostics::show_output(shown.trim_end());
                 dev.fail(Problem::of_build(build, &shown));
             }
-            Err(error) => dev.fail(Problem::of_shell(&SourcesError::Shell(error))),
+            Err(error) => dev.fail(Problem::of_shell(SourcesError::Shell(error).to_string())),
         }
     }
 }

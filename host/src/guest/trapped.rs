@@ -14,11 +14,13 @@ const LINE_CHARACTERS: usize = 500;
 /// What is said where a guest says nothing.
 const HINT: &str = "it says nothing of that; a build for development does: see \"Why a guest fails\" in the manual";
 
+/// Functions that are shown.
+const FUNCTIONS: usize = 8;
+
 /// Names of functions that make a trap of a panic, or print what it says: not where it happened.
-const MACHINERY: [&str; 9] = [
+const MACHINERY: [&str; 8] = [
     "abort",
     "__rust",
-    "_rust",
     "rust_",
     "core::panicking",
     "std::",
@@ -48,7 +50,8 @@ impl Trapped {
     /// What it said and where it was, in lines for people: escaped and bounded.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = printed_lines(&self.printed);
-        let functions = self.functions.iter().map(|name| format!("in {}", text::short_name(name)));
+        let functions = self.functions.iter().skip_while(|name| is_machinery(name)).take(FUNCTIONS);
+        let functions = functions.map(|name| format!("in {}", text::short_name(name)));
         lines.extend(functions);
         if self.printed.is_empty() && self.cause.contains("unreachable") {
             lines.push(HINT.to_owned());
@@ -64,17 +67,20 @@ impl fmt::Display for Trapped {
             return write!(f, "{said} ({})", self.cause);
         }
         f.write_str(&self.cause)?;
-        let is_own = |name: &&String| !MACHINERY.iter().any(|other| name.starts_with(other));
-        match self.functions.iter().find(is_own) {
+        match self.functions.iter().find(|name| !is_machinery(name)) {
             Some(name) => write!(f, ", in {}", text::short_name(name)),
             None => Ok(()),
         }
     }
 }
 
+fn is_machinery(name: &str) -> bool {
+    MACHINERY.iter().any(|other| name.starts_with(other))
+}
+
 /// Lines that a guest printed, for people: escaped, and of many the last ones.
 pub fn printed_lines(printed: &str) -> Vec<String> {
-    let all: Vec<_> = printed.trim_end().lines().collect();
+    let all: Vec<_> = printed.trim_matches('\n').trim_end().lines().collect();
     let skipped = all.len().saturating_sub(SHOWN_LINES);
     let more = (skipped > 0).then(|| format!("({skipped} lines before)"));
     let shown = all[skipped..].iter().map(|line| {
@@ -96,11 +102,23 @@ fn headline(printed: &str) -> Option<String> {
         Some(at) => at,
         None => lines.iter().rposition(|line| is_message(line))?,
     };
+    if let Some(exception) = quickjs_exception(lines[at]) {
+        return Some(text::beginning(&text::one_line(&exception), HEADLINE_CHARACTERS));
+    }
     // A panic of Rust has its place on the line before.
     let place = at.checked_sub(1).map(|before| lines[before]);
     let place = place.filter(|line| line.contains("panicked at ") && line.ends_with(':'));
     let all = [place.unwrap_or_default(), lines[at]].join(" ");
     Some(text::beginning(&text::one_line(&all), HEADLINE_CHARACTERS))
+}
+
+/// What a policy in JavaScript throws, as componentize-qjs prints it: the message, and the innermost
+/// place.
+fn quickjs_exception(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("Exception { message: Some(\"")?;
+    let (message, rest) = rest.split_once("\"), stack: ")?;
+    let place = rest.split_once("Some(\"").map(|(_, stack)| stack.split("\\n").next());
+    Some([message, place.flatten().unwrap_or_default()].join(" "))
 }
 
 #[cfg(test)]
@@ -123,6 +141,12 @@ mod tests {
                 "thread 'main' panicked at src/lib.rs:3:5: boom",
             ),
             ("panic: boom\n\ngoroutine 1 [running]:\nmain.decide()\n\t/a.go:3\n", "panic: boom"),
+            (
+                "\nthread '<unnamed>' (1) panicked at crates/runtime/src/interpreter.rs:51:31:\nFailed to \
+                 call 'decide': Exception(Exception { message: Some(\"boom\"), stack: Some(\"    at inner \
+                 (/policy.js:1:64)\\n    at decide (/policy.js:6:11)\\n\") })\nnote: run with\n",
+                "boom at inner (/policy.js:1:64)",
+            ),
             ("a\x1b[31m\u{202e}b", "a\\u{1b}[31m\\u{202e}b"),
         ] {
             assert_eq!(headline(printed).as_deref(), Some(expected));
@@ -137,7 +161,7 @@ mod tests {
         let functions = functions.map(str::to_owned).to_vec();
         let trapped = Trapped { functions, ..Trapped::new("wasm trap") };
         assert_eq!(trapped.to_string(), "wasm trap, in policy::decide");
-        assert_eq!(trapped.lines().len(), 3);
+        assert_eq!(trapped.lines(), ["in policy::decide"]);
         let trapped = Trapped { printed: "boom\n".to_owned(), ..trapped };
         assert_eq!(trapped.to_string(), "boom (wasm trap)");
     }

@@ -13,7 +13,8 @@
 //!   one that is edited; `machine_code`: the door for it.
 //! - `malloc_trim`: gives back the memory that compiling took.
 //! - [`program`]: a compiled guest that can run; `instance`: one instance of it, for one call;
-//!   `usage`: what it uses, and may use; `output`: what it prints.
+//!   `usage`: what it uses, and may use; `output`: it prints;
+//!   `printed`: the last of that.
 //! - `decision_cost`: the time of a decision; `slow_pool`: threads for slow ones.
 //! - `thread`: what a thread needs before it runs guests.
 
@@ -38,6 +39,7 @@ pub mod limits;
 mod machine_code;
 mod malloc_trim;
 mod output;
+mod printed;
 pub mod program;
 mod sections;
 mod settings;

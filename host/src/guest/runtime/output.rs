@@ -5,49 +5,20 @@
 //! decision stays a function of its request. Toolchains print there what an exception or a panic
 //! says, before they trap.
 
-use std::collections::VecDeque;
-
 use wasmtime::component::{
     Component, ComponentType, Linker, LinkerInstance, Lower, Resource, WasmList, WasmStr,
     types::ComponentItem,
 };
 use wasmtime::{StoreContextMut, bail};
 
+use super::printed::MAX_BYTES;
 use super::usage::Usage;
-
-/// Bytes that are kept of what an instance prints: the last ones, which say why it failed.
-const MAX_BYTES: usize = 16 << 10;
 
 /// Bytes that a stream takes at once, as it says.
 const PERMITTED: u64 = 64 << 10;
 
-/// How often an instance may ask for a stream: the host keeps a handle for each.
-const MAX_STREAMS: usize = 1_000;
-
 /// The interface of development builds.
 const DEVELOPMENT: &str = "innkeeper:policy/development@0.1.0";
-
-/// The last of what an instance printed.
-#[derive(Debug, Default)]
-pub(super) struct Output {
-    bytes: VecDeque<u8>,
-    streams: usize,
-}
-
-impl Output {
-    fn write(&mut self, bytes: &[u8]) {
-        let last = &bytes[bytes.len().saturating_sub(MAX_BYTES)..];
-        let over = (self.bytes.len() + last.len()).saturating_sub(MAX_BYTES);
-        self.bytes.drain(..over);
-        self.bytes.extend(last);
-    }
-
-    /// As text: what is no UTF-8 is replaced. It may have control characters.
-    pub(super) fn text(&self) -> String {
-        let (one, other) = self.bytes.as_slices();
-        String::from_utf8_lossy(&[one, other].concat()).into_owned()
-    }
-}
 
 /// `stream-error` of `wasi:io/streams`. No stream of ours has one.
 #[derive(ComponentType, Lower)]
@@ -133,10 +104,8 @@ fn exit(_: StoreContextMut<'_, Usage>, _: (Result<(), ()>,)) -> wasmtime::Result
 
 /// Stubs know one type of resources, so ours are of that type.
 fn open(mut store: StoreContextMut<'_, Usage>, (): ()) -> wasmtime::Result<(Resource<()>,)> {
-    let output = &mut store.data_mut().output;
-    output.streams += 1;
-    if output.streams > MAX_STREAMS {
-        bail!("it opens its standard output {MAX_STREAMS} times");
+    if !store.data_mut().output.may_open() {
+        bail!("it opens its standard output too often");
     }
     Ok((Resource::new_own(0),))
 }
@@ -172,21 +141,4 @@ fn say(mut store: StoreContextMut<'_, Usage>, (text,): (WasmStr,)) -> wasmtime::
 /// The bytes that may be kept of these.
 fn last(bytes: &[u8]) -> Vec<u8> {
     bytes[bytes.len().saturating_sub(MAX_BYTES)..].to_vec()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{MAX_BYTES, Output};
-
-    #[test]
-    fn last_bytes_are_kept() {
-        let mut output = Output::default();
-        output.write(b"first ");
-        output.write(&vec![b'x'; MAX_BYTES - 3]);
-        output.write(b"\xffend");
-        let text = output.text();
-        assert!(text.starts_with('x') && text.ends_with("x\u{fffd}end"), "{text}");
-        output.write(&vec![b'y'; 3 * MAX_BYTES]);
-        assert_eq!(output.text(), "y".repeat(MAX_BYTES));
-    }
 }

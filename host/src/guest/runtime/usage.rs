@@ -5,7 +5,7 @@ use std::fmt;
 use rustc_demangle::demangle;
 use wasmtime::{FrameInfo, ResourceLimiter, Trap, WasmBacktrace};
 
-use super::output::Output;
+use super::printed::Output;
 use crate::guest::failure::Failure;
 use crate::guest::trapped::Trapped;
 use crate::text;
@@ -112,7 +112,7 @@ impl fmt::Display for OverLimit {
 impl std::error::Error for OverLimit {}
 
 /// Functions that are told of a trap: the innermost ones. An interpreter has more.
-const FUNCTIONS: usize = 10;
+const FUNCTIONS: usize = 20;
 
 /// Why a call of an instance failed, and what it printed before.
 pub(super) fn failure(error: wasmtime::Error, usage: &Usage) -> Failure {
@@ -137,12 +137,19 @@ pub(super) fn classify(error: wasmtime::Error) -> Failure {
             let functions = functions(&error);
             let cause = match trap {
                 Some(trap) => trap.to_string(),
-                // The host's own words. The error's context, first, is a backtrace.
-                None => called_import(&text::error_line(error.root_cause())),
+                None => called_import(&text::error_line(words(&error))),
             };
             Failure::Trap(Box::new(Trapped { cause, functions, printed: String::new() }))
         }
     }
+}
+
+/// An error with its causes, but for the backtrace that is among them.
+fn words(error: &wasmtime::Error) -> String {
+    let causes = error.chain().map(ToString::to_string);
+    let causes =
+        causes.filter(|cause| !cause.starts_with("error while executing at wasm backtrace"));
+    causes.collect::<Vec<_>>().join(": ")
 }
 
 /// Of a call of an import, which it is: wasmtime says that it is unknown.
