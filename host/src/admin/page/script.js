@@ -100,7 +100,7 @@ function show() {
   fill("sandbox", files === "off" && calls === "off" ? "off" : enforced);
   at("before").hidden = previous === null;
   fill("previous", previous, (digest) => (digest === null ? "" : digestCode(digest)));
-  showRules(status.rules ?? []);
+  showRules(status.rules?.sources ?? status.rules ?? [], status.rules?.warnings ?? 0);
   fill("requests", figure(status.requests));
   fill("connections", figure(connections.idle + connections.active));
   fill("connections-by-state", counts(connections));
@@ -140,12 +140,15 @@ function deployment({ at, outcome, digest, message }) {
   return make("li", "", when, mark, make("span", "message", ...guest, message));
 }
 
-// How many rules each source has.
-function showRules(sources) {
+// How many rules each source has, and how many of all do nothing.
+function showRules(sources, warnings) {
   at("rules-box").hidden = sources.length === 0;
-  fill("rules", sources, (all) => all.map(({ source, redirects, headers, others }) => (
-    make("div", "", code(source), ` ${counts(some({ redirects, headers, others })) || "none"}`)
-  )));
+  fill("rules", { sources, warnings }, () => [
+    ...sources.map(({ source, redirects, headers, others }) => (
+      make("div", "", code(source), ` ${counts(some({ redirects, headers, others })) || "none"}`)
+    )),
+    ...(warnings > 0 ? [make("div", "bad", `${figure(warnings)} warnings: the log has them`)] : []),
+  ]);
 }
 
 // ---- The traffic ----
