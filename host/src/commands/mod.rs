@@ -1,11 +1,12 @@
 //! The commands of the program, one file for each.
 //!
 //! - [`serve`]: serve a directory; [`dev`]: the same while a guest is edited.
-//!   - `root`, `greeting`, `interfaces`, `browser`, `slow`: what it tells at the start.
+//!   - `root`, `greeting`, `interfaces`, `browser`: what it tells at the start.
 //!   - `open`: what it opens first; `sandbox`: what it gives up then.
 //!   - `lifecycle`: what it does until it stops; `signals`: the signals that it obeys.
 //! - [`check_config`]: check the configuration (`--check`); `worst_case`: how much memory it
 //!   allows.
+//! - `progress`: tells what a command works on for long.
 //! - `client_buckets`: the key by which clients fall into buckets.
 //! - [`mod@test`]: run cases against a guest.
 //! - [`check`]: describe a guest, measure it, and validate it.
@@ -47,7 +48,6 @@ mod rules;
 mod sandbox;
 pub mod serve;
 mod signals;
-mod slow;
 mod stdout;
 mod terminal;
 pub mod test;

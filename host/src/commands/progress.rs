@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -24,18 +24,34 @@ const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "�
 
 /// Does some work, and tells what it is if that takes long, as in "compiling policy.wasm".
 pub(super) fn during<R>(what: impl fmt::Display, work: impl FnOnce() -> R) -> R {
-    let is_terminal = io::stderr().is_terminal()
-        && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb");
-    let display = if is_terminal { Display::Moving } else { Display::Lines };
-    let _progress = Progress::begin(what.to_string(), display, SHORT, io::stderr());
+    let what = what.to_string();
+    let _progress = match has_moving_line() {
+        true => Progress::begin(SHORT, move |wait| turn(&what, wait, &mut io::stderr())),
+        false => Progress::begin(SHORT, move |wait| remind(&what, wait, &mut io::stderr())),
+    };
     work()
 }
 
-/// How it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Display {
-    Moving,
-    Lines,
+/// The same where standard error is a log unless it is a terminal: `log` writes to it.
+pub(super) fn during_or_log<R>(
+    what: impl fmt::Display,
+    log: impl FnOnce() + Send + 'static,
+    work: impl FnOnce() -> R,
+) -> R {
+    let what = what.to_string();
+    let _progress = match has_moving_line() {
+        true => Progress::begin(SHORT, move |wait| turn(&what, wait, &mut io::stderr())),
+        false => Progress::begin(SHORT, move |_| {
+            log();
+            Ok(())
+        }),
+    };
+    work()
+}
+
+fn has_moving_line() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    io::stderr().is_terminal() && !is_dumb
 }
 
 /// Tells until it is dropped.
@@ -45,25 +61,35 @@ struct Progress {
     teller: Option<JoinHandle<()>>,
 }
 
+/// Since when the work is done, and when it ends.
+struct Wait {
+    began: Instant,
+    ended: Receiver<()>,
+}
+
+impl Wait {
+    /// Waits. Whether the work goes on.
+    fn goes_on(&self, time: Duration) -> bool {
+        self.ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout)
+    }
+
+    fn seconds(&self) -> u64 {
+        self.began.elapsed().as_secs()
+    }
+}
+
 impl Progress {
     fn begin(
-        what: String,
-        display: Display,
         short: Duration,
-        mut out: impl Write + Send + 'static,
+        tell: impl FnOnce(&Wait) -> io::Result<()> + Send + 'static,
     ) -> Progress {
         let (end, ended) = mpsc::channel();
-        let began = Instant::now();
-        let wait = move |time| ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+        let wait = Wait { began: Instant::now(), ended };
         let tell = move || {
-            if !wait(short) {
-                return;
+            if wait.goes_on(short) {
+                // Where it cannot be told, the work goes on.
+                let _ = tell(&wait);
             }
-            // Where it cannot be told, the work goes on.
-            let _ = match display {
-                Display::Moving => turn(&what, began, wait, &mut out),
-                Display::Lines => remind(&what, began, wait, &mut out),
-            };
         };
         let teller = thread::Builder::new().name("progress".to_owned()).spawn(tell).ok();
         Progress { end: Some(end), teller }
@@ -80,16 +106,11 @@ impl Drop for Progress {
     }
 }
 
-fn turn(
-    what: &str,
-    began: Instant,
-    wait: impl Fn(Duration) -> bool,
-    out: &mut impl Write,
-) -> io::Result<()> {
+fn turn(what: &str, wait: &Wait, out: &mut impl Write) -> io::Result<()> {
     for picture in FRAMES.iter().cycle() {
-        write!(out, "\r{picture} {what}: {} s\x1b[K", began.elapsed().as_secs())?;
+        write!(out, "\r{picture} {what}: {} s\x1b[K", wait.seconds())?;
         out.flush()?;
-        if !wait(FRAME) {
+        if !wait.goes_on(FRAME) {
             break;
         }
     }
@@ -97,15 +118,10 @@ fn turn(
     out.flush()
 }
 
-fn remind(
-    what: &str,
-    began: Instant,
-    wait: impl Fn(Duration) -> bool,
-    out: &mut impl Write,
-) -> io::Result<()> {
+fn remind(what: &str, wait: &Wait, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{what} …")?;
-    while wait(REMINDER) {
-        writeln!(out, "{what}: {} s so far", began.elapsed().as_secs())?;
+    while wait.goes_on(REMINDER) {
+        writeln!(out, "{what}: {} s so far", wait.seconds())?;
     }
     Ok(())
 }
@@ -116,7 +132,7 @@ mod tests {
     use std::sync::mpsc::{self, Sender};
     use std::time::Duration;
 
-    use super::{Display, Progress};
+    use super::{Progress, remind, turn};
 
     /// Sends what is written.
     struct Told(Sender<Vec<u8>>);
@@ -131,9 +147,15 @@ mod tests {
         }
     }
 
-    fn begin(display: Display, short: Duration) -> (Progress, mpsc::Receiver<Vec<u8>>) {
+    fn begin(moves: bool, short: Duration) -> (Progress, mpsc::Receiver<Vec<u8>>) {
         let (sender, told) = mpsc::channel();
-        (Progress::begin("compiling a.wasm".to_owned(), display, short, Told(sender)), told)
+        let mut out = Told(sender);
+        let what = "compiling a.wasm";
+        let progress = Progress::begin(short, move |wait| match moves {
+            true => turn(what, wait, &mut out),
+            false => remind(what, wait, &mut out),
+        });
+        (progress, told)
     }
 
     fn end(progress: Progress, told: &mpsc::Receiver<Vec<u8>>) -> String {
@@ -143,15 +165,15 @@ mod tests {
 
     #[test]
     fn short_work_is_not_told() {
-        for display in [Display::Moving, Display::Lines] {
-            let (progress, told) = begin(display, Duration::from_secs(600));
+        for moves in [true, false] {
+            let (progress, told) = begin(moves, Duration::from_secs(600));
             assert_eq!(end(progress, &told), "");
         }
     }
 
     #[test]
     fn long_work_is_told_in_a_line() {
-        let (progress, told) = begin(Display::Lines, Duration::ZERO);
+        let (progress, told) = begin(false, Duration::ZERO);
         let first = told.recv().expect("it is told");
         assert_eq!(
             String::from_utf8(first).expect("text") + &end(progress, &told),
@@ -161,7 +183,7 @@ mod tests {
 
     #[test]
     fn moving_line_is_gone_in_the_end() {
-        let (progress, told) = begin(Display::Moving, Duration::ZERO);
+        let (progress, told) = begin(true, Duration::ZERO);
         let first = told.recv().expect("it is told");
         let text = String::from_utf8(first).expect("text") + &end(progress, &told);
         assert!(text.starts_with("\r⠋ compiling a.wasm: 0 s\x1b[K"), "{text:?}");

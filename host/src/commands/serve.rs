@@ -10,13 +10,11 @@ use tokio::sync::{Semaphore, watch};
 use super::browser::Browser;
 use super::engine::{self, start_spawner};
 use super::greeting::{self, Greeting};
-use super::guest::{GuestSource, may_compile, name, source};
+use super::guest::{GuestSource, compiling, may_compile, name, source};
 use super::lifecycle::{Lifecycle, Stopped};
 use super::open::{Opened, open};
-use super::sandbox;
 use super::signals::Starting;
-use super::slow::Notice;
-use super::tls;
+use super::{progress, sandbox, tls};
 use crate::admin::status::Subject;
 use crate::admin::{self, Admin, PageEvents, RulesBody};
 use crate::cli::Settings;
@@ -235,11 +233,11 @@ fn first_guest(
     is_kept: bool,
 ) -> anyhow::Result<LoadedGuest> {
     let offer = source.read()?;
-    let what = name(source, &offer);
-    let _notice = Notice::unless_soon(move || {
-        tracing::info!(path = what, "guest is compiled and validated, which may take a minute");
-    });
-    let mut validated = validate(engine, &offer)
+    let path = name(source, &offer);
+    let what = compiling(&path, &offer);
+    let log =
+        move || tracing::info!(path, "guest is compiled and validated, which may take a minute");
+    let mut validated = progress::during_or_log(what, log, || validate(engine, &offer))
         .map_err(|error| anyhow!(error).context(format!("{} is rejected", name(source, &offer))))?;
     if let Some(file) = source_name.filter(|_| offer.origin != Origin::BuiltIn) {
         let data = offer.data_path().map(|path| path.display().to_string());
