@@ -27,7 +27,7 @@ pub(super) struct Ask<'r> {
 }
 
 /// Paths that [`forms`] makes of one at most.
-pub(super) const MAX_FORMS: u32 = 10;
+pub(super) const MAX_FORMS: u32 = 20;
 
 /// A path that no file has, for those that name nothing.
 const NO_PATH: &str = "\0";
@@ -87,7 +87,7 @@ impl<'r> Ask<'r> {
 }
 
 /// All paths that may serve the same page as this one: guards look at each of them, so that no
-/// other form of a URL goes around one. With clean URLs they are `a`, `a.html` and
+/// other form of a URL goes around one. With clean URLs they are `a`, `a.html`, `a/index` and
 /// `a/index.html`, and otherwise a folder and its index pages. A compressed file is a form of
 /// the one that it was made of.
 pub(super) fn forms(path: &str, has_clean_urls: bool) -> Vec<String> {
@@ -110,19 +110,24 @@ fn add_forms(forms: &mut Vec<String>, path: &str, has_clean_urls: bool, has_page
     };
     add(path.to_owned());
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let base = match name.strip_suffix(".html").or(name.strip_suffix(".htm")) {
-        Some("index") => folder,
-        Some(_) if has_clean_urls => path.rsplit_once('.').map_or(path, |(base, _)| base),
-        None if has_pages => path,
-        _ => return,
+    let page_of = match name.strip_suffix(".html").or(name.strip_suffix(".htm")) {
+        Some("index") => Some(folder),
+        Some(_) if has_clean_urls => path.rsplit_once('.').map(|(base, _)| base),
+        None if has_clean_urls && name == "index" => Some(folder),
+        _ => None,
     };
-    let slash = if base.is_empty() { "" } else { "/" };
-    add(base.to_owned());
-    for page in ["index.html", "index.htm"] {
-        add([base, slash, page].concat());
-    }
-    if has_clean_urls {
-        add([base, ".html"].concat());
+    // A folder may have any name.
+    let bases = [page_of, has_pages.then_some(path)];
+    for base in bases.into_iter().flatten() {
+        let slash = if base.is_empty() { "" } else { "/" };
+        add(base.to_owned());
+        for page in ["index.html", "index.htm"] {
+            add([base, slash, page].concat());
+        }
+        if has_clean_urls {
+            add([base, ".html"].concat());
+            add([base, slash, "index"].concat());
+        }
     }
 }
 

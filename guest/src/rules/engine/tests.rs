@@ -1,4 +1,5 @@
 use crate::basic_auth::users::User;
+use crate::decision::Page;
 use crate::pattern::Pattern;
 use crate::rules::table::{
     Access, AccessBy, CleanUrls, Cors, Maintenance, Methods, Passwords, Responses, Table,
@@ -108,6 +109,51 @@ fn no_form_of_a_url_goes_around_a_guard() {
         check(&denied, form, &[], "reply 403 \"forbidden\\n\"");
     }
     check(&denied, "/a", &[], r#"file "a""#);
+}
+
+/// The files that may be the page of a path.
+fn files(rules: &Rules, path: &str) -> Vec<String> {
+    let page = |page: &Page| match page {
+        Page::File(path) => vec![path.clone()],
+        Page::Index(path) => ["index.html", "index.htm"]
+            .map(|name| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") })
+            .to_vec(),
+    };
+    match rules.decide(&Request::new(format!("GET {path} HTTP/1.1"), Vec::new())) {
+        Decision::File(path) => page(&Page::File(path)),
+        Decision::Index(path) => page(&Page::Index(path)),
+        Decision::Serve(serve) => {
+            serve.candidates.iter().flat_map(|candidate| page(&candidate.page)).collect()
+        }
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+#[test]
+fn guard_of_a_path_is_one_of_all_that_share_a_file_with_it() {
+    let names = ["a", "index", "a.html", "index.html", "index.htm"];
+    let nested = names.iter().flat_map(|folder| names.map(|name| format!("{folder}/{name}")));
+    let paths: Vec<String> = names.iter().map(|name| (*name).to_owned()).chain(nested).collect();
+    let paths: Vec<String> = paths
+        .iter()
+        .flat_map(|path| [format!("/{path}"), format!("/{path}/")])
+        .chain(["/".to_owned()])
+        .collect();
+    for form in [TrailingSlash::Never, TrailingSlash::Always, TrailingSlash::Either] {
+        let clean_urls = Some(CleanUrls { place: at(1), trailing_slash: form });
+        let open = ready(&Table { clean_urls: clean_urls.clone(), ..Table::default() });
+        let files: Vec<Vec<String>> = paths.iter().map(|path| files(&open, path)).collect();
+        for (guarded, theirs) in paths.iter().zip(&files) {
+            let access = vec![Access { pattern: guarded.clone(), ..deny() }];
+            let denied =
+                ready(&Table { access, clean_urls: clean_urls.clone(), ..Table::default() });
+            for (path, own) in paths.iter().zip(&files) {
+                if own.iter().any(|file| theirs.contains(file)) {
+                    check(&denied, path, &[], "reply 403 \"forbidden\\n\"");
+                }
+            }
+        }
+    }
 }
 
 #[test]
