@@ -128,7 +128,8 @@ fn what_is_no_guest_or_no_table_is_told() {
         (&["check", "."], 1, "cannot read the guest .: it is not a regular file"),
         (&["explain"], 2, "<LINE>"),
         (&["explain", "GET / HTTP/1.1", "-H", "none"], 2, "'Name: value'"),
-        (&["explain", "GET / HTTP/1.1"], 1, "cannot serve html"),
+        (&["explain", "GET / HTTP/1.1", "--root", "none"], 1, "cannot serve none"),
+        (&["explain", ".", "GET / HTTP/1.1"], 1, "what would be served by --root ."),
         (&["--cases", "none.toml", "."], 1, "cannot read the cases none.toml"),
     ] {
         let ended = run(folder.path(), arguments);

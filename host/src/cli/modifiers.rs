@@ -7,7 +7,7 @@ use super::error::Mistake;
 use super::key::{flag, key};
 
 /// Settings by their flags, and those of which one has to be there.
-const MODIFIERS: [(&str, &[&str]); 8] = [
+const MODIFIERS: [(&str, &[&str]); 7] = [
     ("max-listing-entries", &["listing"]),
     // A file of rules may close the site.
     ("maintenance-retry-after", &["maintenance", "rules"]),
@@ -17,7 +17,6 @@ const MODIFIERS: [(&str, &[&str]); 8] = [
     // Of a socket in the file system.
     ("socket-mode", &["listen"]),
     ("socket-owner", &["listen"]),
-    ("tls-unknown-name", &["tls-certificate", "self-signed"]),
 ];
 
 /// A sentence for each setting that is there without the one that it modifies. That one may be

@@ -22,9 +22,6 @@ use super::root::{self, RootChoice};
 use super::settings::rules::RuleOrigin;
 use super::stray;
 
-/// Words that are taken for the command that serves, which has no name.
-const NO_COMMANDS: [&str; 3] = ["serve", "run", "start"];
-
 /// What the command line, the environment and the file say.
 #[derive(Debug)]
 pub struct Configuration {
@@ -45,7 +42,7 @@ impl Configuration {
 /// Reads the command line, the environment, and the file that one of them names.
 pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configuration, ConfigError> {
     let command = Arguments::command();
-    if let Some(problem) = no_command(typed) {
+    if let Some(problem) = stray::no_command(typed) {
         return Err(ConfigError::Source(vec![problem.into()]));
     }
     let matches = command.clone().try_get_matches_from(typed);
@@ -79,8 +76,10 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
     let mut all = begin.clone();
     let (mut origins, mut given) = (Vec::new(), Given::default());
     for (argument, setting) in settings_of(own, dev) {
-        let is_typed =
-            matches.value_source(argument.get_id().as_str()) == Some(ValueSource::CommandLine);
+        // Which files were typed, the command knows.
+        let is_file = argument.get_long().is_none() && setting.get_long().is_some();
+        let source = matches.value_source(argument.get_id().as_str());
+        let is_typed = !is_file && source == Some(ValueSource::CommandLine);
         let (values, origin) = if is_typed {
             (Vec::new(), Origin::CommandLine)
         } else {
@@ -93,8 +92,7 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
                 typed.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
             };
             try_alone(&command, &[program.clone(), "dev".into()], &typed(setting)?)?;
-            if argument.get_long().is_none() && setting.get_long().is_some() {
-                // Its place among what was typed is not known.
+            if is_file {
                 given.add(setting.get_id().as_str(), &values);
                 return Ok(Vec::new());
             }
@@ -141,15 +139,6 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
         rules.origins = rule_origins(&effective, file.as_ref());
     }
     Ok(Configuration { arguments, effective })
-}
-
-/// What to do where a word was typed that is no command: the server is started without one.
-fn no_command(typed: &[OsString]) -> Option<String> {
-    let word = typed.get(1)?.to_str()?;
-    (NO_COMMANDS.contains(&word) && !Path::new(word).is_dir()).then(|| {
-        let line = stray::without_command(typed);
-        format!("there is no command `{word}`: innkeeper serves without one; write: {line}")
-    })
 }
 
 /// What the environment, or else the file, says of a setting.

@@ -2,12 +2,16 @@
 //! is optional, which needs a `=`.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::error::ConfigError;
 use super::key::settings;
+
+/// Words that are taken for the command that serves, which has no name.
+const NO_COMMANDS: [&str; 3] = ["serve", "run", "start"];
 
 /// The error, with what to write instead where clap takes such a word for a command.
 pub(super) fn explain(command: &Command, typed: &[OsString], error: clap::Error) -> ConfigError {
@@ -78,6 +82,15 @@ fn quoted(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
     }
+}
+
+/// What to do where a word was typed that is no command: the server is started without one.
+pub(super) fn no_command(typed: &[OsString]) -> Option<String> {
+    let word = typed.get(1)?.to_str()?;
+    (NO_COMMANDS.contains(&word) && !Path::new(word).is_dir()).then(|| {
+        let line = without_command(typed);
+        format!("there is no command `{word}`: innkeeper serves without one; write: {line}")
+    })
 }
 
 #[cfg(test)]
