@@ -85,8 +85,8 @@ fn bar(page: &mut String, listing: &Listing, arrangement: Arrangement) {
             (Sort::Name, false) => String::new(),
             (sort, is_descending) => hidden("sort", &value(sort, is_descending)),
         };
-        let view = |name, value, is_on| {
-            let field = if value == "" { "" } else { " name=\"view\" value=\"pictures\"" };
+        let view = |name, value: &str, is_on| {
+            let field = if value.is_empty() { "" } else { " name=\"view\" value=\"pictures\"" };
             format!("<button{field} aria-pressed=\"{is_on}\">{name}</button>")
         };
         let (list, pictures) =
