@@ -60,14 +60,24 @@ impl CodeCache {
         self.write_or_log(&code_name(digest, engine, is_edited), code);
     }
 
-    /// The compiled functions that `innkeeper dev` kept, in the form in which it stored them.
-    pub(super) fn functions(&self, engine: &wasmtime::Engine) -> Option<Vec<u8>> {
-        self.directory.read(&name_of(&"functions", engine)).ok()?
+    /// The compiled functions that were kept of the guest with this digest, or by `innkeeper dev`
+    /// of any, in the form in which they were stored.
+    pub(super) fn functions(
+        &self,
+        engine: &wasmtime::Engine,
+        of: Option<Digest>,
+    ) -> Option<Vec<u8>> {
+        self.directory.read(&functions_name(of, engine)).ok()?
     }
 
     /// Keeps compiled functions.
-    pub(super) fn keep_functions(&self, engine: &wasmtime::Engine, functions: &[u8]) {
-        self.write_or_log(&name_of(&"functions", engine), functions);
+    pub(super) fn keep_functions(
+        &self,
+        engine: &wasmtime::Engine,
+        of: Option<Digest>,
+        functions: &[u8],
+    ) {
+        self.write_or_log(&functions_name(of, engine), functions);
     }
 
     fn write_or_log(&self, name: &str, bytes: &[u8]) {
@@ -121,6 +131,14 @@ fn code_name(digest: Digest, engine: &wasmtime::Engine, is_edited: bool) -> Stri
     name_of(&format_args!("{edited}{digest:#}"), engine)
 }
 
+/// The name of the functions of a guest, or of those of `innkeeper dev`.
+fn functions_name(of: Option<Digest>, engine: &wasmtime::Engine) -> String {
+    match of {
+        Some(digest) => name_of(&format_args!("functions-of-{digest:#}"), engine),
+        None => name_of(&"functions", engine),
+    }
+}
+
 /// The name of what this engine can run, and what this version of ours made of it.
 fn name_of(what: &impl fmt::Display, engine: &wasmtime::Engine) -> String {
     let mut compatibility = DefaultHasher::new();
@@ -133,7 +151,9 @@ fn name_of(what: &impl fmt::Display, engine: &wasmtime::Engine) -> String {
 mod tests {
     use super::{CodeCache, Duration};
     use crate::guest::runtime::code_directory::{CodeDirectoryProblem, KEPT, KEPT_BYTES};
-    use crate::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest, PreparedEngine};
+    use crate::guest::{
+        DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest, PreparedEngine, RULES_GUEST,
+    };
     use std::fs::{self, File, Permissions};
     use std::os::unix::fs::PermissionsExt;
     use std::path::{Path, PathBuf};
@@ -228,6 +248,36 @@ mod tests {
         CodeCache::open(folder.path()).expect("a cache").directory.thin_out().expect("removed");
         assert!(folder.path().join("60.cwasm").exists());
         assert!(!folder.path().join("59.cwasm").exists());
+    }
+
+    #[test]
+    fn functions_of_a_configured_guest_are_kept_for_its_next_data() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let load = |status: u16| {
+            let engine = Engine::new(GuestLimits::default(), 1).expect("an engine");
+            let engine = engine.keeping_code(CodeCache::open(folder.path()).expect("a cache"));
+            let data = innkeeper_guest::rules::Table {
+                country_field: Some(format!("x-{status}")),
+                ..Default::default()
+            };
+            LoadedGuest::load_with(&Arc::new(engine), &RULES_GUEST, Some(&data.to_data()))
+                .expect("a guest")
+        };
+        let functions = || {
+            let name = |path: &PathBuf| path.file_name().map(|name| name.to_owned());
+            let is_that = |path: &PathBuf| {
+                name(path).is_some_and(|name| name.to_string_lossy().starts_with("functions-of-"))
+            };
+            let all: Vec<_> = files(folder.path()).into_iter().filter(is_that).collect();
+            let [one] = &all[..] else { panic!("one file") };
+            fs::metadata(one).expect("metadata").modified().expect("a time")
+        };
+        load(1);
+        let first = functions();
+        // By another process, so to speak: it has nothing to add.
+        load(2);
+        assert_eq!(functions(), first);
+        assert_eq!(files(folder.path()).len(), 3);
     }
 
     #[test]

@@ -125,14 +125,15 @@ impl Compiler {
     }
 
     /// Compiles a guest. `recall` reads the functions that were kept, and `keep` takes new ones,
-    /// where they are kept.
+    /// where they are kept: those of the guest with this digest, or of any edition in
+    /// `innkeeper dev`.
     pub(super) fn run(
         &self,
         task: Task<'_>,
         urgency: Urgency,
         cancel: &CancelToken,
-        recall: impl FnOnce() -> Option<Vec<u8>>,
-        keep: impl FnOnce(&[u8]),
+        recall: impl Fn(Option<Digest>) -> Option<Vec<u8>>,
+        keep: impl FnOnce(Option<Digest>, &[u8]),
     ) -> Result<Vec<u8>, LoadError> {
         // Each change of it is one step, whoever panicked.
         let mut known = lock(&self.at_work);
@@ -140,10 +141,17 @@ impl Compiler {
             return Err(LoadError::Canceled);
         }
         if self.keeps_functions && known.functions.is_none() {
-            known.functions = recall();
+            known.functions = recall(None);
         }
         let of = (!self.keeps_functions && known.of.is_some() || task.data.is_some())
             .then(|| Digest::of(task.guest));
+        if !self.keeps_functions
+            && task.data.is_some()
+            && known.of != of
+            && let Some(functions) = recall(of)
+        {
+            *known = Known { functions: Some(functions), of };
+        }
         let is_known = self.keeps_functions || known.of.is_some() && known.of == of;
         let functions = known.functions.as_deref().filter(|_| is_known).unwrap_or_default();
         let compiled = match &self.helpers {
@@ -157,11 +165,12 @@ impl Compiler {
         }?;
         match compiled.functions {
             Some(functions) if self.keeps_functions => {
-                keep(&functions);
+                keep(None, &functions);
                 known.functions = Some(functions);
             }
             Some(functions) if functions.len() <= KEPT_FUNCTIONS_BYTES => {
                 let of = of.or_else(|| Some(Digest::of(task.guest)));
+                keep(of, &functions);
                 *known = Known { functions: Some(functions), of };
             }
             Some(_) | None => {}

@@ -89,10 +89,10 @@ impl Engine {
             Task { guest, data, product: Product::Code },
             urgency,
             cancel,
-            || cache?.functions(wasm),
-            |functions| {
+            |of| cache?.functions(wasm, of),
+            |of, functions| {
                 if let Some(cache) = cache {
-                    cache.keep_functions(wasm, functions);
+                    cache.keep_functions(wasm, of, functions);
                 }
             },
         )?;
@@ -109,7 +109,7 @@ impl Engine {
     pub fn bake(&self, guest: &[u8], data: Option<&[u8]>) -> Result<Vec<u8>, LoadError> {
         component::form(guest)?;
         let task = Task { guest, data, product: Product::Component };
-        self.compiler.run(task, Urgency::First, &CancelToken::default(), || None, |_| {})
+        self.compiler.run(task, Urgency::First, &CancelToken::default(), |_| None, |_, _| {})
     }
 
     pub(in crate::guest) fn wasm(&self) -> &wasmtime::Engine {

@@ -3,8 +3,9 @@
 //! a minute to compile.
 //!
 //! `innkeeper dev` keeps them for each guest. A server keeps those of a guest that is configured, in
-//! memory, for the next data of the same guest. All else that it serves it compiles as a whole, so
-//! that it runs code which depends on nothing that was compiled before.
+//! memory and beside its machine code, for the next data of the same guest: the first save after a
+//! start would cost a whole compilation. All else that it serves it compiles as a whole, so that it
+//! runs code which depends on nothing that was compiled before.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
