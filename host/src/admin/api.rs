@@ -161,9 +161,8 @@ pub(super) struct StatusBody {
     pub(super) compiler: &'static str,
     pub(super) tls: Option<TlsBody>,
     pub(super) guest: GuestBody,
-    /// The sources of rules, if rules decide.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) rules: Option<Vec<RulesBody>>,
+    /// The rules in force, if rules decide.
+    pub(super) rules: Option<RulesBody>,
     pub(super) previous: Option<String>,
     pub(super) history: Vec<EventBody>,
     pub(super) requests: u64,
@@ -173,9 +172,18 @@ pub(super) struct StatusBody {
     pub(super) limits: LimitsBody,
 }
 
-/// How many rules one source has.
+/// The rules in force.
 #[derive(Serialize)]
 pub struct RulesBody {
+    /// Where they come from, in order of precedence.
+    pub sources: Vec<RuleSourceBody>,
+    /// How many may be mistakes.
+    pub warnings: usize,
+}
+
+/// How many rules one source has.
+#[derive(Serialize)]
+pub struct RuleSourceBody {
     /// The source: the path of a file, a flag or a variable.
     pub source: String,
     /// Redirects, rewrites and error pages.

@@ -28,6 +28,6 @@ mod slots;
 pub mod status;
 mod traffic;
 
-pub use api::RulesBody;
+pub use api::{RuleSourceBody, RulesBody};
 pub use context::{Admin, PageEvents};
 pub use server::serve;

@@ -13,6 +13,7 @@ use super::api::{
 use super::certificates::TlsBody;
 use crate::clock;
 use crate::disk::{self, DeviceLoad, place};
+use crate::guest::digest::Digest;
 use crate::guest::origin::Origin;
 use crate::guest::{GuestLimits, LoadedGuest};
 use crate::helper::Helpers;
@@ -48,8 +49,8 @@ pub struct Subject {
     pub guest_file: Option<String>,
     /// The file of its data, if there is one.
     pub data_file: Option<String>,
-    /// Tells the sources of rules, if rules may decide.
-    pub rules: Option<Box<dyn Fn() -> Vec<RulesBody> + Send + Sync>>,
+    /// Tells of the table of rules with this digest, if rules may decide.
+    pub rules: Option<Box<dyn Fn(Digest) -> Option<RulesBody> + Send + Sync>>,
     /// What it gave up, unless that was not wanted.
     pub sandbox: Option<Sandbox>,
     /// The certificates of its listeners for TLS, if there are any.
@@ -182,10 +183,10 @@ impl Subject {
         }
     }
 
-    /// The sources of rules, while rules decide.
-    fn rules(&self, guest: &LoadedGuest) -> Option<Vec<RulesBody>> {
+    /// The rules in force, while rules decide.
+    fn rules(&self, guest: &LoadedGuest) -> Option<RulesBody> {
         let rules = self.rules.as_ref().filter(|_| guest.origin() == Origin::Rules)?;
-        Some(rules())
+        rules(guest.identity().data?)
     }
 
     /// Whether guests can be compiled, where other guests than the built-in one can come.

@@ -16,13 +16,14 @@ use super::open::{Opened, open};
 use super::signals::Starting;
 use super::{progress, sandbox, tls};
 use crate::admin::status::Subject;
-use crate::admin::{self, Admin, PageEvents, RulesBody};
+use crate::admin::{self, Admin, PageEvents, RuleSourceBody, RulesBody};
 use crate::cli::Settings;
 use crate::dev::problem::Problem;
 use crate::dev::sources::Sources;
 use crate::dev::{self, Dev};
 use crate::diagnostics;
 use crate::disk;
+use crate::guest::digest::Digest;
 use crate::guest::origin::Origin;
 use crate::guest::release::deploy::{self, Deployer};
 use crate::guest::release::source::{Source, Watching};
@@ -33,7 +34,7 @@ use crate::helper::{Confinement, Spawner};
 use crate::http1::Http1;
 use crate::log::AccessLog;
 use crate::metrics::{Metrics, Process};
-use crate::rules::{Count, RulesSource};
+use crate::rules::{Count, RulesSource, Summary};
 use crate::server::connection::Wires;
 use crate::service::{PageScript, Service};
 use crate::tls::certificates::Keeper;
@@ -170,7 +171,7 @@ pub(super) fn serve(
                 limits: engine.limits(),
                 guest_file: source_name,
                 data_file: settings.guest.data.as_ref().map(|data| data.display().to_string()),
-                rules: rules.map(counted),
+                rules: rules.map(summaries),
                 sandbox,
                 certificates,
                 helpers,
@@ -214,15 +215,18 @@ pub(super) fn serve(
     }
 }
 
-/// What the status tells of rules.
-fn counted(rules: Arc<RulesSource>) -> Box<dyn Fn() -> Vec<RulesBody> + Send + Sync> {
-    let body = |Count { source, redirects, headers, others }| RulesBody {
+/// What the status tells of a table of rules.
+fn summaries(rules: Arc<RulesSource>) -> Box<dyn Fn(Digest) -> Option<RulesBody> + Send + Sync> {
+    let body = |Count { source, redirects, headers, others }| RuleSourceBody {
         source,
         redirects,
         headers,
         others,
     };
-    Box::new(move || rules.counts().into_iter().map(body).collect())
+    Box::new(move |data| {
+        let Summary { counts, warnings } = rules.summary(data)?;
+        Some(RulesBody { sources: counts.into_iter().map(body).collect(), warnings })
+    })
 }
 
 /// Loads and validates what the source offers. It is kept if other data may be put under it.

@@ -36,4 +36,4 @@ pub use key::Key;
 pub use part::Part;
 pub use problem::Problem;
 pub use site_root::SiteRoot;
-pub use source::RulesSource;
+pub use source::{RulesSource, Summary};

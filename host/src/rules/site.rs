@@ -1,6 +1,6 @@
 //! `_redirects` and `_headers`, as other hosts read them from the root of a site.
 
-use innkeeper_guest::rules::fault::Faults;
+use innkeeper_guest::rules::fault::{Faults, Mistake};
 use innkeeper_guest::rules::table::Table;
 use innkeeper_guest::rules::{headers_file, redirects_file};
 
@@ -26,6 +26,11 @@ pub(super) fn redirects(bytes: &[u8]) -> Result<Part, Vec<Problem>> {
 pub(super) fn headers(bytes: &[u8]) -> Result<Part, Vec<Problem>> {
     let headers = headers_file::parse(bytes, 0).map_err(|faults| problems(&faults))?;
     Ok(Table { headers, ..Table::default() }.into())
+}
+
+/// What is wrong with a file that has more bytes than what reads it takes.
+pub(super) fn too_large() -> Vec<Problem> {
+    vec![Problem::new(Mistake::FileTooLarge.to_string())]
 }
 
 /// The first faults, and how many more there are.

@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use innkeeper_guest::rules::lines;
+
 use super::error::RulesError;
 use super::part::Part;
 use super::problem::Problem;
-use super::site::{NAMES, PARSERS};
+use super::site::{NAMES, PARSERS, too_large};
 use crate::files::RootReader;
 use crate::lock::lock;
+use crate::named_file::NamedFileError;
 
-/// Bytes that are read of a file of the site: they tell that a file has too many.
-const FILE_BYTES: u64 = 16 << 20;
+/// Bytes of a file of the site.
+const FILE_BYTES: u64 = lines::FILE_BYTES as u64;
 
 /// How long a file has to be missing before its rules end. Editors and deployments remove a file
 /// and write it again, some of them a good part of a second later.
@@ -91,7 +94,12 @@ impl SiteRoot {
                 Err(error) => {
                     // Something is there.
                     known.missing = None;
-                    return Some(Err(RulesError::SiteFile(path, error)));
+                    return Some(match error {
+                        NamedFileError::TooLarge(_) => {
+                            Ok((path.display().to_string(), Err(too_large())))
+                        }
+                        error => Err(RulesError::SiteFile(path, error)),
+                    });
                 }
             }
             known.bytes.as_deref().map(|bytes| Ok((path.display().to_string(), parse(bytes))))

@@ -2,6 +2,7 @@
 //! data; and the plain built-in guest where there are no rules.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -18,6 +19,19 @@ use crate::lock::lock;
 /// Warnings about rules that are logged: a file that was made by a program may have thousands.
 const WARNINGS: usize = 20;
 
+/// Tables that are remembered: the one that serves is among them, unless so many were rejected
+/// since.
+const SUMMARIES: usize = 64;
+
+/// What one table of rules consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How many rules each source has, in order of precedence.
+    pub counts: Vec<Count>,
+    /// How many of its rules may be mistakes.
+    pub warnings: usize,
+}
+
 /// Rules, and the cases that each guest must pass.
 pub struct RulesSource {
     files: RuleFiles,
@@ -31,7 +45,8 @@ pub struct RulesSource {
 struct Last {
     /// Files of passwords that files of rules name.
     users: Vec<PathBuf>,
-    counts: Vec<Count>,
+    /// What was read, the latest last. Another table may serve than the latest.
+    read: VecDeque<(Digest, Summary)>,
     /// The rules that were logged.
     logged: Option<Digest>,
 }
@@ -55,9 +70,11 @@ impl RulesSource {
         lock(&self.last).users.iter().chain(&self.cases).cloned().collect()
     }
 
-    /// How many rules each source has. Empty where there are none.
-    pub fn counts(&self) -> Vec<Count> {
-        lock(&self.last).counts.clone()
+    /// What was read of the table with this digest, if that was not long ago.
+    pub fn summary(&self, data: Digest) -> Option<Summary> {
+        let last = lock(&self.last);
+        let known = last.read.iter().rev().find(|(digest, _)| *digest == data);
+        known.map(|(_, summary)| summary.clone())
     }
 
     /// Reads all rules, and offers the guest that decides by them: the plain one where there are
@@ -70,6 +87,7 @@ impl RulesSource {
             false => (DEFAULT_GUEST, Origin::BuiltIn, None),
             true => {
                 let data = Data { bytes: gathered.table.to_data(), path: None };
+                self.note(&gathered, &data.bytes);
                 (&RULES_GUEST[..], Origin::Rules, Some(data))
             }
         };
@@ -78,10 +96,20 @@ impl RulesSource {
 
     fn gather(&self) -> Result<Gathered, SourceError> {
         let gathered = self.files.read_noting(&mut |users| lock(&self.last).users = users);
-        let gathered = gathered.map_err(|error| SourceError::Rejected(Box::new(error)))?;
-        let mut last = lock(&self.last);
-        last.counts.clone_from(&gathered.counts);
-        Ok(gathered)
+        gathered.map_err(|error| SourceError::Rejected(Box::new(error)))
+    }
+
+    /// Notes what was read, for the status.
+    fn note(&self, gathered: &Gathered, data: &[u8]) {
+        let digest = Digest::of(data);
+        let summary =
+            Summary { counts: gathered.counts.clone(), warnings: gathered.warnings().len() };
+        let read = &mut lock(&self.last).read;
+        read.retain(|(known, _)| *known != digest);
+        if read.len() == SUMMARIES {
+            read.pop_front();
+        }
+        read.push_back((digest, summary));
     }
 
     /// The same, for a server: it logs what it reads.
