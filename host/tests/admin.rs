@@ -284,6 +284,7 @@ fn json_has_these_keys() {
             "ready",
             "requests",
             "root",
+            "rules",
             "sandbox",
             "sandbox.files",
             "sandbox.reads",

@@ -2,8 +2,9 @@
 //! replaced by what is no file.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -104,6 +105,29 @@ fn what_is_no_file_keeps_a_server_from_starting() {
         assert!(code != 0 && errors.contains("root/_headers"), "{errors}");
         assert!(errors.contains(what), "{errors}");
     }
+}
+
+#[test]
+fn status_tells_the_rules_in_force_and_not_rejected_ones() {
+    let folder = folder(&[("root/_redirects", "/old /about.html 302\n")]);
+    let mut program = serve(&folder, &["--admin", "unix:admin.sock"]);
+    let rules = || {
+        let mut admin = UnixStream::connect(folder.path().join("admin.sock")).unwrap();
+        let request = b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        admin.write_all(request).unwrap();
+        let mut reply = String::new();
+        admin.read_to_string(&mut reply).unwrap();
+        let (_, body) = reply.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str::<serde_json::Value>(body).unwrap()["rules"].clone()
+    };
+    let source = serde_json::json!({
+        "source": "root/_redirects", "redirects": 1, "headers": 0, "others": 0
+    });
+    let in_force = serde_json::json!({ "sources": [source], "warnings": 0 });
+    assert_eq!(rules(), in_force);
+    write(&folder.path().join("root/_headers"), b"no header\n");
+    program.wait_for("rules rejected");
+    assert_eq!(rules(), in_force);
 }
 
 #[test]
