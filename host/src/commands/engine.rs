@@ -80,7 +80,7 @@ pub(super) fn start_for_trial(
     helpers: Option<Helpers>,
 ) -> anyhow::Result<Engine> {
     let engine = prepare(limits.limits(), NonZeroUsize::MIN, Compilation::Whole)?;
-    keeping_code(with_helpers(start(engine)?, limits, helpers), code)
+    keeping_code(with_helpers(start(engine)?, limits, helpers).for_author(), code)
 }
 
 /// The engine, with the folder of compiled guests. One that was not named, and cannot be used, is done

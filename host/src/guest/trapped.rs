@@ -98,10 +98,14 @@ fn headline(printed: &str) -> Option<String> {
     let of_go = |line: &&&str| line.starts_with("panic: ") || line.starts_with("fatal error: ");
     // Python and JavaScript indent the places; Rust has a note for developers.
     let is_message = |line: &str| !line.starts_with([' ', '\t']) && !line.starts_with("note: ");
-    let at = match lines.iter().position(|line| of_go(&line)) {
-        Some(at) => at,
-        None => lines.iter().rposition(|line| is_message(line))?,
-    };
+    // componentize-py panics after it printed the exception.
+    let traceback = lines.iter().rposition(|line| line.starts_with("Traceback (most recent"));
+    let of_python = traceback.and_then(|begin| {
+        let rest = lines[begin + 1..].iter().position(|line| is_message(line));
+        rest.map(|rest| begin + 1 + rest)
+    });
+    let at = of_python.or_else(|| lines.iter().position(|line| of_go(&line)));
+    let at = at.or_else(|| lines.iter().rposition(|line| is_message(line)))?;
     if let Some(exception) = quickjs_exception(lines[at]) {
         return Some(text::beginning(&text::one_line(&exception), HEADLINE_CHARACTERS));
     }
@@ -131,7 +135,8 @@ mod tests {
             ("hello\nError: boom\n    at inner (policy.js:1)\n", "Error: boom"),
             (
                 "Traceback (most recent call last):\n  File \"/0/app.py\", line 10, in decide\n    \
-                 fail()\nValueError: boom x\n",
+                 fail()\nValueError: boom x\n\nthread '<unnamed>' (1) panicked at runtime/src/lib.rs:1280:25:\n\
+                 Python function threw an unexpected exception\n",
                 "ValueError: boom x",
             ),
             ("panicked at src/lib.rs:3:5:\nboom\n", "panicked at src/lib.rs:3:5: boom"),

@@ -38,6 +38,7 @@ pub struct Engine {
     clock: EpochClock,
     compiler: Compiler,
     code_cache: Option<CodeCache>,
+    is_for_author: bool,
 }
 
 impl Engine {
@@ -123,6 +124,16 @@ impl Engine {
 
     pub(super) fn is_counting(&self) -> bool {
         self.is_counting
+    }
+
+    /// The engine, for the author of a guest: it serves nobody.
+    pub fn for_author(self) -> Engine {
+        Engine { is_for_author: true, ..self }
+    }
+
+    /// Whether what runs is seen by its author alone.
+    pub(super) fn is_for_author(&self) -> bool {
+        self.is_for_author || self.is_for_edits()
     }
 
     /// Whether it is that of `innkeeper dev`.
@@ -240,7 +251,18 @@ impl PreparedEngine {
             time: limits.configure_time,
         };
         let compiler = Compiler::new(settings, configuration, keeps_functions);
-        Ok(Engine { wasm, limits, workers, is_counting, slow_pool, clock, compiler, code_cache })
+        let is_for_author = false;
+        Ok(Engine {
+            wasm,
+            limits,
+            workers,
+            is_counting,
+            slow_pool,
+            clock,
+            compiler,
+            code_cache,
+            is_for_author,
+        })
     }
 }
 

@@ -26,7 +26,8 @@ impl Instance {
         deadline: Ticks,
     ) -> Result<Instance, Failure> {
         let limits = engine.limits();
-        let mut store = Store::new(engine.wasm(), Usage::of_at_most(limits.memory_bytes));
+        let usage = Usage::of_at_most(limits.memory_bytes).for_author(engine.is_for_author());
+        let mut store = Store::new(engine.wasm(), usage);
         store.limiter(|usage| usage);
         let ticking = engine.clock().ticking();
         store.set_epoch_deadline(deadline.0);

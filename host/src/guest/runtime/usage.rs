@@ -25,6 +25,8 @@ pub(super) struct Usage {
     table_elements: Option<usize>,
     /// What it printed.
     pub(super) output: Output,
+    /// Whether it runs for its author, and serves nobody.
+    pub(super) is_for_author: bool,
 }
 
 impl Usage {
@@ -35,7 +37,13 @@ impl Usage {
             limit: memory_bytes,
             table_elements: None,
             output: Output::default(),
+            is_for_author: false,
         }
+    }
+
+    /// The same, perhaps for its author.
+    pub(super) fn for_author(self, is_for_author: bool) -> Usage {
+        Usage { is_for_author, ..self }
     }
 
     /// The same, outside of a pool.
