@@ -13,7 +13,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -25,12 +25,12 @@ const MAX_LINKS: usize = 40;
 
 /// How long a file that was closed, renamed or linked must stay as it is before it
 /// is read. Deployments make several changes at once.
-const SETTLED: Duration = Duration::from_millis(20);
+pub const SETTLED: Duration = Duration::from_millis(20);
 
 /// How long a file that was not closed must be left unwritten before it is read.
 const UNCLOSED: Duration = Duration::from_millis(500);
 
-/// A file that keeps changing for longer is read all the same: what is half of it is rejected.
+/// Of a file that keeps changing for longer it is looked whether it rests for a moment.
 const UNSETTLED: Duration = Duration::from_secs(5);
 
 /// How often a watched file is looked at without a notification of a change.
@@ -142,6 +142,18 @@ pub type Stamps = Vec<Option<Stamp>>;
 /// What changes when a file does, or when its path leads to another: device, inode,
 /// length, and the times of modification and change in seconds and nanoseconds.
 pub type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
+
+/// Whether a file changed so short a time ago that it may be changing still: what is read of it may
+/// be half of it. One from a clock that is ahead is taken as it is.
+pub fn are_fresh(stamps: &Stamps) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    stamps.iter().flatten().any(|(.., (seconds, nanoseconds))| {
+        let parts = u64::try_from(*seconds).ok().zip(u32::try_from(*nanoseconds).ok());
+        let changed = parts.map(|(seconds, nanoseconds)| Duration::new(seconds, nanoseconds));
+        let age = changed.and_then(|changed| now.checked_sub(changed));
+        age.is_some_and(|age| age < SETTLED)
+    })
+}
 
 /// Those of the files at these paths.
 pub fn stamps<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Stamps {

@@ -62,8 +62,7 @@ fn removed_file_that_is_written_again_keeps_its_rules() {
     assert_eq!(ask(&program, "GET /").field("x-a"), Some("1"));
     // Missing for good.
     program.wait_for("guest deployed");
-    let reply = ask(&program, "GET /old");
-    assert_eq!((reply.status(), reply.field("x-a")), (404, None));
+    assert_eq!(ask(&program, "GET /old").status(), 404);
     assert_eq!(ask(&program, "GET /").field("x-a"), Some("1"));
 }
 
@@ -113,7 +112,7 @@ fn status_tells_the_rules_in_force_and_not_rejected_ones() {
     let mut program = serve(&folder, &["--admin", "unix:admin.sock"]);
     let rules = || {
         let mut admin = UnixStream::connect(folder.path().join("admin.sock")).unwrap();
-        let request = b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let request = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         admin.write_all(request).unwrap();
         let mut reply = String::new();
         admin.read_to_string(&mut reply).unwrap();

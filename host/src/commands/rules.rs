@@ -10,7 +10,7 @@ use crate::cli::Settings;
 use crate::cli::settings::rules::RulesSettings;
 use crate::files::{CacheSizes, Files};
 use crate::rules::describe::{describe, shown};
-use crate::rules::{RuleFiles, SiteRoot};
+use crate::rules::{KeptFiles, RuleFiles, SiteRoot};
 use crate::text::{escaped, one_line};
 
 /// Refuses rules beside a guest: one of both decides.
@@ -65,5 +65,6 @@ pub(super) fn files(settings: &RulesSettings, root: Option<(&Path, &Files)>) -> 
         passing: settings.passing(),
         files: settings.files.clone(),
         root,
+        kept: KeptFiles::default(),
     }
 }

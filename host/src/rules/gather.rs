@@ -1,11 +1,15 @@
 //! Reads all rules of a site, from flags to `_headers`, and makes one table of them.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use innkeeper_guest::rules::lint::Finding;
 use innkeeper_guest::rules::{Place, Rules, Table, lines};
 
 use super::error::{RulesError, WrongRule};
+use super::kept::Kept;
 use super::lint::lint;
 use super::missing::{self, MissingPage};
 use super::part::{Named, Part, Passing, merge};
@@ -14,7 +18,8 @@ use super::site_root::SiteRoot;
 use super::{file, site, users};
 use crate::guest::digest::Digest;
 use crate::guest::validation::cases::CaseFile;
-use crate::named_file;
+use crate::lock::lock;
+use crate::named_file::{self, NamedFileError};
 use crate::sandbox::opener;
 
 /// Bytes of one file of rules. What reads `_redirects` and `_headers` has the same bound, and says
@@ -31,6 +36,27 @@ pub struct RuleFiles {
     pub files: Vec<PathBuf>,
     /// The root, if it is known: files of rules beneath it are not served.
     pub root: Option<SiteRoot>,
+    /// What files of rules were, if they are emptied.
+    pub kept: KeptFiles,
+}
+
+/// What files of rules were a moment ago.
+#[derive(Default)]
+pub struct KeptFiles(Mutex<HashMap<PathBuf, Kept>>);
+
+impl KeptFiles {
+    /// The text of a file of rules: what it was before, if it was emptied a moment ago.
+    fn text(&self, path: &Path) -> Result<String, RulesError> {
+        let mut all = lock(&self.0);
+        let kept = all.entry(path.to_owned()).or_default();
+        let read = named_file::read_text(path, FILE_BYTES).map(String::into_bytes);
+        let bytes = read.map(|bytes| kept.update(Some(bytes)).unwrap_or_default().to_vec());
+        let text = bytes.and_then(|it| String::from_utf8(it).map_err(|_| NamedFileError::NoText));
+        text.map_err(|error| {
+            kept.unreadable();
+            RulesError::File(path.to_owned(), error)
+        })
+    }
 }
 
 /// Rules that were read.
@@ -105,8 +131,23 @@ impl RuleFiles {
 
     /// The files of passwords that files of rules name.
     pub(super) fn named_users(&self) -> Vec<PathBuf> {
-        let parts = self.files.iter().filter_map(|path| read_file(path).ok());
+        let read = |path: &PathBuf| parse_file(path, &self.kept.text(path).ok()?).ok();
+        let parts = self.files.iter().filter_map(read);
         parts.flat_map(|(part, _)| part.user_files).map(|(_, file)| file).collect()
+    }
+
+    /// How long until rules of a file that is missing or empty end, with a reading.
+    pub(super) fn due_in(&self) -> Option<Duration> {
+        let site = self.root.as_ref().and_then(SiteRoot::due_in);
+        lock(&self.kept.0).values().filter_map(Kept::due_in).chain(site).min()
+    }
+
+    /// Forgets what files were a moment ago.
+    pub(super) fn forget_missing(&self) {
+        lock(&self.kept.0).clear();
+        if let Some(root) = &self.root {
+            root.forget_missing();
+        }
     }
 
     /// Reads all of them. The error tells all that is wrong in all files.
@@ -125,9 +166,10 @@ impl RuleFiles {
         let mut wrong = Vec::new();
         // First, whatever other files are like: that one is missing ends its rules some day.
         let of_site = self.root.as_ref().map(SiteRoot::read).unwrap_or_default();
-        for path in &self.files {
+        let texts: Vec<_> = self.files.iter().map(|path| (path, self.kept.text(path))).collect();
+        for (path, text) in texts {
             gathered.is_stated = true;
-            match read_file(path) {
+            match text.and_then(|text| parse_file(path, &text)) {
                 Ok((part, cases)) => {
                     gathered.cases.extend(cases);
                     all.push(Named { source: path.display().to_string(), part });
@@ -198,12 +240,10 @@ impl RuleFiles {
     }
 }
 
-/// Reads a file of rules, with its cases.
-fn read_file(path: &Path) -> Result<(Part, Option<CaseFile>), RulesError> {
-    let text = named_file::read_text(path, FILE_BYTES)
-        .map_err(|error| RulesError::File(path.to_owned(), error))?;
+/// Reads the text of a file of rules, with its cases.
+fn parse_file(path: &Path, text: &str) -> Result<(Part, Option<CaseFile>), RulesError> {
     let source = path.display().to_string();
-    let parsed = file::parse(&text).map_err(|problems| RulesError::of(&source, problems))?;
+    let parsed = file::parse(text).map_err(|problems| RulesError::of(&source, problems))?;
     let (mut part, cases) = parsed;
     // As paths in it are meant: beside it.
     let folder = path.parent().unwrap_or(Path::new(""));

@@ -4,7 +4,7 @@
 //! - [`file`](mod@file): a file of rules, and single rules in its form, as flags have them.
 //!   - [`Key`]: what a rule is about; [`Cookie`]: one that lets its client pass.
 //! - `site`: the text of `_redirects` and `_headers`; `site_root`: those of a root, as they come
-//!   and go.
+//!   and go; `kept`: what a file was before it was removed or emptied.
 //! - `users`: files of passwords.
 //! - [`part`]: the rules of one source, and how those of several become one table.
 //! - [`gather`]: reads all of them; `lint`: what may be wrong with rules, in bounded time; `missing`:
@@ -19,6 +19,7 @@ pub mod error;
 pub mod explain;
 pub mod file;
 pub mod gather;
+mod kept;
 mod key;
 mod lint;
 mod missing;
@@ -31,7 +32,7 @@ mod users;
 
 pub use cookie::Cookie;
 pub use error::RulesError;
-pub use gather::{Count, Gathered, RuleFiles};
+pub use gather::{Count, Gathered, KeptFiles, RuleFiles};
 pub use key::Key;
 pub use part::Part;
 pub use problem::Problem;

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use innkeeper_guest::rules::lines;
 
 use super::error::RulesError;
+use super::kept::Kept;
 use super::part::Part;
 use super::problem::Problem;
 use super::site::{NAMES, PARSERS, too_large};
@@ -17,44 +18,16 @@ use crate::named_file::NamedFileError;
 /// Bytes of a file of the site.
 const FILE_BYTES: u64 = lines::FILE_BYTES as u64;
 
-/// How long a file has to be missing before its rules end. Editors and deployments remove a file
-/// and write it again, some of them a good part of a second later.
-const ABSENCE: Duration = Duration::from_secs(1);
-
 /// The root of a site.
 pub struct SiteRoot {
     path: PathBuf,
     reader: RootReader,
     /// What its files were last, if they are obeyed.
-    files: Option<Mutex<[Known; NAMES.len()]>>,
-}
-
-/// What a file was when it was read last.
-#[derive(Debug, Default)]
-struct Known {
-    bytes: Option<Vec<u8>>,
-    /// Since when it is missing, if it was there before.
-    missing: Option<Instant>,
+    files: Option<Mutex<[Kept; NAMES.len()]>>,
 }
 
 /// What a file says, or what is wrong with it.
 pub(super) type Parsed = Result<Part, Vec<Problem>>;
-
-impl Known {
-    /// Takes what was read just now; `None` if it is not there.
-    fn update(&mut self, bytes: Option<Vec<u8>>) {
-        match bytes {
-            Some(bytes) => *self = Known { bytes: Some(bytes), missing: None },
-            None if self.bytes.is_none() => {}
-            None => {
-                let missing = *self.missing.get_or_insert_with(Instant::now);
-                if missing.elapsed() >= ABSENCE {
-                    *self = Known::default();
-                }
-            }
-        }
-    }
-}
 
 impl SiteRoot {
     /// A root at this path, whose files are obeyed.
@@ -89,11 +62,10 @@ impl SiteRoot {
         let files = NAMES.into_iter().zip(PARSERS).zip(known.iter_mut());
         let read = files.filter_map(|((name, parse), known)| {
             let path = self.file(name);
-            match self.reader.read(name, FILE_BYTES) {
-                Ok(bytes) => known.update(bytes),
+            let bytes = match self.reader.read(name, FILE_BYTES) {
+                Ok(bytes) => known.update(bytes)?,
                 Err(error) => {
-                    // Something is there.
-                    known.missing = None;
+                    known.unreadable();
                     return Some(match error {
                         NamedFileError::TooLarge(_) => {
                             Ok((path.display().to_string(), Err(too_large())))
@@ -101,8 +73,8 @@ impl SiteRoot {
                         error => Err(RulesError::SiteFile(path, error)),
                     });
                 }
-            }
-            known.bytes.as_deref().map(|bytes| Ok((path.display().to_string(), parse(bytes))))
+            };
+            Some(Ok((path.display().to_string(), parse(bytes))))
         });
         read.collect()
     }
@@ -110,8 +82,7 @@ impl SiteRoot {
     /// How long until the rules of a file that is missing end, with a reading. `None` if none is.
     pub(super) fn due_in(&self) -> Option<Duration> {
         let files = lock(self.files.as_ref()?);
-        let missing = files.iter().filter_map(|known| known.missing);
-        missing.map(|missing| ABSENCE.saturating_sub(missing.elapsed())).min()
+        files.iter().filter_map(Kept::due_in).min()
     }
 
     /// Forgets what its files were: the rules of those that are missing end with the next reading.

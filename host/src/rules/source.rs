@@ -169,19 +169,18 @@ impl Source for RulesSource {
     }
 
     fn due_in(&self) -> Option<Duration> {
-        self.files.root.as_ref()?.due_in()
+        self.files.due_in()
     }
 
     fn forget_missing(&self) {
-        if let Some(root) = &self.files.root {
-            root.forget_missing();
-        }
+        self.files.forget_missing();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{RuleFiles, RulesSource, Source};
+    use crate::rules::gather::KeptFiles;
     use crate::rules::part::Passing;
     use std::fs;
 
@@ -195,6 +194,7 @@ mod tests {
             passing: Passing::default(),
             files: vec![rules.clone()],
             root: None,
+            kept: KeptFiles::default(),
         };
         let source = RulesSource::new(files, Vec::new());
         assert!(source.read().is_ok());

@@ -104,6 +104,7 @@ impl Deployer {
             watching,
             watch,
             seen,
+            is_changing: false,
             known: source.name().map(offered),
             later: VecDeque::new(),
             source: Arc::clone(&source),

@@ -16,7 +16,7 @@ use super::activate::Activator;
 use super::guest_files::shown;
 use super::history::Outcome;
 use super::source::{Offer, Source, SourceError, Watching};
-use crate::file_watch::{Change, LOOK, Stamps, Watch};
+use crate::file_watch::{Change, LOOK, SETTLED, Stamps, Watch, are_fresh};
 use crate::guest::digest::Digest;
 use crate::guest::runtime::engine::Engine;
 use crate::guest::validation::error::ValidationError;
@@ -51,6 +51,8 @@ pub(super) struct SourceDeployer {
     pub(super) watch: Option<Watch>,
     /// What the files were like when they were looked at last.
     pub(super) seen: Stamps,
+    /// Whether they were changing then: they are looked at again soon.
+    pub(super) is_changing: bool,
     /// What they offered then.
     pub(super) known: Option<Known>,
     /// Commands that came while it waited for a file to settle.
@@ -70,7 +72,7 @@ impl SourceDeployer {
     /// Works until it has to stop.
     pub(super) fn work(&mut self, commands: &mpsc::Receiver<Command>) {
         loop {
-            let due = self.source.due_in();
+            let due = if self.is_changing { Some(SETTLED) } else { self.source.due_in() };
             let next = match (self.later.pop_front(), self.watching) {
                 (Some(command), _) => Ok(command),
                 (None, Watching::On) => commands.recv_timeout(due.unwrap_or(LOOK)),
@@ -90,7 +92,6 @@ impl SourceDeployer {
                 }
                 Ok(Command::Change(change)) => {
                     let began = Instant::now();
-                    // A file that keeps changing is read all the same: the check rejects half a guest.
                     self.later.extend(change.settle(commands, Command::as_change));
                     self.files_changed(false, began);
                 }
@@ -107,7 +108,10 @@ impl SourceDeployer {
             tracing::warn!(%error, "guest file cannot be watched; it is looked at every 2 s");
         }
         self.seen = self.source.stamps();
-        self.deploy(is_reload, began);
+        self.is_changing = !is_reload && are_fresh(&self.seen);
+        if !self.is_changing {
+            self.deploy(is_reload, began);
+        }
     }
 
     /// Deploys what the source offers, if it is new there and is accepted.
@@ -117,7 +121,13 @@ impl SourceDeployer {
         };
         let active = self.activator.active();
         let current = active.current().digest();
-        let offer = match self.source.read() {
+        let read = self.source.read();
+        // Half of what was read may be of one version, and half of another.
+        self.is_changing = !is_reload && self.source.stamps() != self.seen;
+        if self.is_changing {
+            return;
+        }
+        let offer = match read {
             Ok(offer) => offer,
             Err(error @ SourceError::Rejected(_)) => {
                 tracing::error!(path = %name, %current, %error, "rules rejected");
