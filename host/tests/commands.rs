@@ -13,15 +13,11 @@ use innkeeper_guest::basic_auth::users::{User, Users};
 use tempfile::TempDir;
 
 use crate::fixture::{default_guest, site};
-use crate::running::{Ended, PROGRAM, Program, serving, workspace};
+use crate::running::{Ended, PROGRAM, Program, run, serving, workspace};
 use crate::wat_guest::{
     configurable, decides_nonsense, module, redirecting, replying, replying_with, saying,
     trapping_if,
 };
-
-fn run(folder: &Path, arguments: &[&str]) -> Ended {
-    Command::new(PROGRAM).args(arguments).current_dir(folder).output().unwrap().into()
-}
 
 /// A folder with `default.wasm`, which is the default guest, and these files.
 fn folder(files: &[(&str, &[u8])]) -> TempDir {

@@ -52,7 +52,7 @@ fn names_of_imports_are_escaped_in_all_outputs() {
         assert_plain(&reply.body);
         program.signal(Signal::TERM);
         let (_, _, said) = program.finish();
-        assert!(said.contains("calling it traps"), "{said}");
+        assert!(said.contains("calling one traps"), "{said}");
         assert_plain(said.as_bytes());
     }
 }

@@ -474,10 +474,15 @@ fn is_not_loaded(bytes: &[u8], reason: &str) {
     }
 }
 
+/// It names the policy, or nothing else of the component was looked at.
+const NO_POLICY: &str =
+    r#"(instance $none) (export "innkeeper:policy/policy@0.1.0" (instance $none))"#;
+
 /// What wasmtime says of such a name is two lines, and names are the guest's.
 #[test]
 fn a_name_that_is_none_is_told_on_one_line() {
-    let named = |name: &str| wat::parse_str(format!("(component (import {name:?} (func)))"));
+    let named =
+        |name: &str| wat::parse_str(format!("(component (import {name:?} (func)) {NO_POLICY})"));
     is_not_loaded(&named("imporN").unwrap(), "not in kebab case");
     is_not_loaded(&named("a\u{1b}[2J").unwrap(), "not in kebab case");
     is_not_loaded(&named(&("n".repeat(50_000) + "N")).unwrap(), "bytes more");
@@ -582,7 +587,8 @@ fn is_no_guest() {
 #[test]
 fn shares_memory_or_starts_threads() {
     let refused = |component: &str, reason| {
-        is_not_loaded(&wat::parse_str(format!("(component {component})")).unwrap(), reason);
+        let component = format!("(component {component} {NO_POLICY})");
+        is_not_loaded(&wat::parse_str(component).unwrap(), reason);
     };
     let shared = "threads must be enabled for shared memories";
     refused("(core module (memory 1 1 shared))", shared);

@@ -113,7 +113,10 @@ impl Rules {
         let draft = self
             .guard(&ask, &forms, &mut every, &mut vary, trace)
             .unwrap_or_else(|| self.page(&ask, &forms, &mut vary, trace));
-        let added = self.headers.add(&ask, draft.responses(), trace);
+        let mut added = self.headers.add(&ask, draft.responses(), trace);
+        if self.passwords.has_patterns() && request.value("authorization").is_some() {
+            added.keep_from_shared_caches();
+        }
         finish(draft, every, added, vary.value())
     }
 

@@ -114,6 +114,38 @@ impl Headers {
     }
 }
 
+impl Added {
+    /// For a response to a client that has given a password: fields for a site without one would
+    /// have caches give it to others too (RFC 9111, section 3.5).
+    pub(super) fn keep_from_shared_caches(&mut self) {
+        for fields in [&mut self.every, &mut self.files] {
+            fields.retain(|field| !is_for_shared_caches(&field.name));
+            for field in fields.iter_mut() {
+                if field.name.eq_ignore_ascii_case("cache-control") {
+                    field.value = private(&field.value);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a field is about caches that serve several clients (RFC 9213, and what was before it).
+fn is_for_shared_caches(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with("cdn-cache-control") || name == "surrogate-control"
+}
+
+/// The directives of `cache-control` that hold for a client's own cache.
+fn private(value: &[u8]) -> Vec<u8> {
+    let mut kept: Vec<&[u8]> = vec![b"private"];
+    kept.extend(value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|directive| {
+        let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default();
+        let dropped: [&[u8]; 3] = [b"public", b"private", b"s-maxage"];
+        !name.is_empty() && !dropped.iter().any(|dropped| name.eq_ignore_ascii_case(dropped))
+    }));
+    kept.join(&b", "[..])
+}
+
 /// Obeys one change of the fields of a response.
 fn change(fields: &mut Vec<Field>, change: &Change, values: Values<'_>) {
     let name = &change.name;

@@ -89,8 +89,8 @@ impl Passwords {
 #[cfg(test)]
 mod tests {
     use crate::basic_auth::users::User;
-    use crate::rules::table::{Passwords, Table};
-    use crate::rules::testing::{at, check, ready};
+    use crate::rules::table::{Passwords, Responses, Table};
+    use crate::rules::testing::{at, check, header, ready};
     use crate::rules::{Problem, Rules};
 
     fn passwords(pattern: &str, users: Vec<String>) -> Passwords {
@@ -114,6 +114,25 @@ mod tests {
         check(&rules, "/in", &[], asked);
         check(&rules, "/%69n/.a", &[], asked);
         check(&rules, "/a", &[], r#"file "a""#);
+    }
+
+    #[test]
+    fn no_shared_cache_keeps_what_needed_a_password() {
+        let ann = User::new("ann", b"secret", b"0123456789abcdef", 1_000).expect("a user").line();
+        let lines = [
+            "Cache-Control: Public, max-age=9, s-maxage=99, immutable",
+            "CDN-Cache-Control: max-age=99",
+        ];
+        let headers = vec![header("/*", Responses::Files, &lines)];
+        let passwords = vec![passwords("/in/*", vec![ann])];
+        let rules = ready(&Table { passwords, headers, ..Table::default() });
+        let right = [("authorization", "Basic YW5uOnNlY3JldA==")];
+        check(&rules, "/in/a", &right, {
+            r#"serve file "in/a" (Cache-Control: private, max-age=9, immutable)"#
+        });
+        check(&rules, "/a", &[], {
+            r#"serve file "a" (Cache-Control: Public, max-age=9, s-maxage=99, immutable) (CDN-Cache-Control: max-age=99)"#
+        });
     }
 
     #[test]

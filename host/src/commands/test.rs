@@ -15,7 +15,7 @@ use crate::cli::{OutcomeFormat, TestArguments};
 use crate::diagnostics;
 use crate::guest::decision::Kind;
 use crate::guest::validation::cases::CaseOutcome;
-use crate::text::plain_json;
+use crate::text::{escaped, plain_json};
 
 /// The outcome of all cases.
 #[derive(Serialize)]
@@ -114,7 +114,7 @@ fn write_text(outcome: &Outcome, mut out: impl Write) -> io::Result<()> {
         }
     }
     for case in outcome.cases.iter().filter(|case| !case.unread.is_empty()) {
-        let (file, line, names) = (&case.file, case.line, case.unread.join(", "));
+        let (file, line, names) = (escaped(&case.file), case.line, case.unread.join(", "));
         writeln!(
             out,
             "warning: {file}:{line} states {names}, which the guest does not read: name it in its \
