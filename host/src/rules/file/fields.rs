@@ -91,9 +91,13 @@ pub(super) fn networks(texts: &[String]) -> Result<Vec<String>, Problem> {
 
 /// Checks a pattern of paths.
 pub(super) fn pattern(text: &str) -> Result<String, Problem> {
-    match text.starts_with('/') {
-        true => Ok(text.to_owned()),
-        false => Err(Problem::new(format!("{text:?} is no pattern of paths; begin with `/`"))),
+    let wrong = |why| Err(Problem::new(format!("{text:?} is no pattern of paths; {why}")));
+    // A path has none of these, and what guards no path would guard nothing, without a word.
+    match text {
+        _ if !text.starts_with('/') => wrong("begin with `/`"),
+        _ if text.contains(['?', '#']) => wrong("leave out the `?` or `#` and what follows"),
+        _ if text.trim_end() != text => wrong("leave out the blank at its end"),
+        _ => Ok(text.to_owned()),
     }
 }
 
@@ -105,7 +109,9 @@ pub(super) fn commas(text: &str) -> Vec<String> {
 /// Parts `PATTERN=VALUE`; all paths where there is no pattern.
 pub(super) fn by_path(text: &str) -> (String, &str) {
     match text.split_once('=') {
-        Some((pattern, value)) if pattern.starts_with('/') => (pattern.to_owned(), value.trim()),
+        Some((pattern, value)) if pattern.starts_with('/') => {
+            (pattern.trim_end().to_owned(), value.trim())
+        }
         _ => (ALL.to_owned(), text),
     }
 }

@@ -122,6 +122,12 @@ fn mistakes_say_what_to_write() {
         (Key::Redirect, "{ from = '/a', to = '/b', scheme = 'ftp' }", "write http or https"),
         (Key::Header, "{ values = { A = 'b' }, scheme = 'ftp' }", "\"ftp\" is no scheme"),
         (Key::BasicAuth, "{ for = '/a' }", "`file`"),
+        (Key::BasicAuth, "/admin/*", "/admin/*=passwords"),
+        (Key::BasicAuth, "alice:secret", "write a file of passwords"),
+        (Key::BasicAuth, "/admin/*?x=pw", "leave out the `?`"),
+        (Key::BasicAuth, "{ for = '/a ', file = 'pw' }", "leave out the blank"),
+        (Key::DenyFrom, "/a?b=10.0.0.0/8", "leave out the `?`"),
+        (Key::Cors, "/a#b=https://a.example", "leave out the `?` or `#`"),
         (Key::CountryField, "a b", "the name of a request field"),
         (Key::Redirect, "{ from = '/a' }", "missing field `to`"),
         (Key::Redirect, "{ from", "not valid TOML"),
@@ -133,6 +139,7 @@ fn mistakes_say_what_to_write() {
     ] {
         let problem = parse_flag(key, text).expect_err(text);
         assert!(problem.message.contains(told), "{text}: {problem}");
+        assert!(!problem.message.contains("secret"), "{problem}");
         assert_eq!(problem.line, 0);
     }
 }
@@ -150,6 +157,12 @@ fn times_that_are_wrong_are_told_with_their_line() {
     let problems = problems(text);
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_eq!(problems[0].0, 3, "{problems:?}");
+}
+
+#[test]
+fn blank_before_the_value_is_no_part_of_the_pattern() {
+    let part = parse_flag(Key::BasicAuth, "/admin/* = pw").expect("a rule");
+    assert_eq!(part.table.passwords[0].pattern, "/admin/*");
 }
 
 #[test]

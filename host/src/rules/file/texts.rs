@@ -44,10 +44,12 @@ pub(super) fn parse(key: Key, text: &str) -> Result<Part, Problem> {
         Key::AllowMethod => methods(&commas(text)),
         Key::BasicAuth => {
             let (paths, file) = by_path(text);
-            if file.is_empty() || is_on {
-                return Err(
-                    "write a file of passwords, as in passwords or /admin/*=passwords".into()
-                );
+            // A pattern alone, or a user: neither is a file, and a password is shown to nobody.
+            let is_other = file.contains('*') || file.contains(':') && !file.contains('/');
+            if file.is_empty() || is_on || is_other {
+                return Err("write a file of passwords (innkeeper password makes its lines), as \
+                            in passwords or /admin/*=passwords"
+                    .into());
             }
             basic_auth(&paths, REALM, Vec::new(), Some(file.into()))
         }
