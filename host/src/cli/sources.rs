@@ -1,5 +1,4 @@
-//! Where settings come from: the command line, before the environment, before the
-//! configuration file, before the defaults.
+//! Where settings come from: the command line, the environment, the configuration file, defaults.
 //!
 //! Values of the environment and the file are put before what was typed, as flags, where
 //! nothing was typed; so each value is read and refused in one place, by its flag.
@@ -91,7 +90,9 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
                 let typed = values.iter().map(|value| as_typed(&command, argument, value));
                 typed.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
             };
-            try_alone(&command, &[program.clone(), "dev".into()], &typed(setting)?)?;
+            if !values.is_empty() {
+                try_alone(&command, &[program.clone(), "dev".into()], &typed(setting)?)?;
+            }
             if is_file {
                 given.add(setting.get_id().as_str(), &values);
                 return Ok(Vec::new());
@@ -185,8 +186,7 @@ fn as_typed(
     Ok(Some(flag))
 }
 
-/// Reads these flags alone, so that the source of a mistake can be named. The error is the
-/// reason.
+/// Reads these flags alone, so that the source of a mistake can be named.
 fn try_alone(command: &Command, begin: &[OsString], flags: &[OsString]) -> Result<(), Mistake> {
     let all = [begin, flags].concat();
     command.clone().try_get_matches_from(all).map(drop).map_err(|error| reason(&error))
