@@ -1,5 +1,6 @@
 """Binds the policy to `wit/policy.wit`. The module `wit_world` exists in the built guest alone."""
 
+import binding
 import policy
 from componentize_py_types import Err
 from wit_world import exports
@@ -25,18 +26,4 @@ class Policy(exports.Policy):
     def decide(self, request: wit.Request) -> wit.Decision:
         # Several field lines mean the same as one line with commas.
         accept_language = ",".join(field.value.decode("latin-1") for field in request.fields)
-        match policy.decide(request.line, accept_language):
-            case policy.Index(path):
-                return wit.Decision_Index(path)
-            case policy.File(path):
-                return wit.Decision_File(path)
-            case policy.NotFound():
-                return wit.Decision_NotFound()
-            case policy.Redirect(status, location, fields):
-                return wit.Decision_Redirect(wit.Redirect(status, location, wit_fields(fields)))
-            case policy.Reply(status, text):
-                return wit.Decision_Reply(wit.Reply(status, [], text.encode()))
-
-
-def wit_fields(fields: dict[str, str]) -> list[wit.Field]:
-    return [wit.Field(name, value.encode("latin-1")) for name, value in fields.items()]
+        return binding.decision(policy.decide(request.line, accept_language))

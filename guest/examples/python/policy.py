@@ -8,49 +8,11 @@ This file does not depend on WebAssembly; `app.py` binds it to `wit/policy.wit`.
 """
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from innkeeper import NOT_FOUND, Decision, Redirect, Reply, page
 from request import Fault, Target, site_target
-
-
-@dataclass(frozen=True)
-class Index:
-    """Serve the index page of this directory."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class File:
-    """Serve this file."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class NotFound:
-    """There is nothing here."""
-
-
-@dataclass(frozen=True)
-class Redirect:
-    """Send the client elsewhere."""
-
-    status: int
-    location: str
-    fields: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """Respond with this text."""
-
-    status: int
-    text: str
-
-
-Decision = Index | File | NotFound | Redirect | Reply
 
 
 class TableError(Exception):
@@ -121,21 +83,20 @@ def has_moved(moved: dict[str, str], path: str) -> bool:
     return any(rest_of(path, old) is not None for old in moved)
 
 
-
 def decide(line: bytes, accept_language: str) -> Decision:
     """Decides how to respond to the request with this line and this `Accept-Language`."""
     match site_target(line):
         case Fault.MALFORMED:
-            return Reply(400, "malformed request line\n")
+            return Reply(400, b"malformed request line\n")
         case Fault.NOTHING:
-            return NotFound()
+            return NOT_FOUND
         case Target(path) if is_private(path):
-            return NotFound()
+            return NOT_FOUND
         case Target("", query):
             start = f"/{best_language(accept_language)}/"
-            return Redirect(302, start + query, {"vary": "accept-language"})
+            return Redirect(302, start + query, (("vary", "accept-language"),))
         case Target(path, query):
-            return moved("/" + path, query) or gone("/" + path) or in_place(path)
+            return moved("/" + path, query) or gone("/" + path) or page(path)
 
 
 def moved(path: str, query: str) -> Redirect | None:
@@ -151,7 +112,7 @@ def moved(path: str, query: str) -> Redirect | None:
 def gone(path: str) -> Reply | None:
     """The response to a path that is gone, if the table says so."""
     if any(rest_of(path, old) is not None for old in TABLE.gone):
-        return Reply(410, "This page is gone.\n")
+        return Reply(410, b"This page is gone.\n")
     return None
 
 
@@ -161,11 +122,6 @@ def rest_of(path: str, pattern: str) -> str | None:
         start = pattern.removesuffix("*")
         return path.removeprefix(start) if path.startswith(start) else None
     return "" if path == pattern else None
-
-
-def in_place(path: str) -> Decision:
-    """The decision for a path that the table does not list."""
-    return Index(path) if path.endswith("/") else File(path)
 
 
 def is_private(path: str) -> bool:

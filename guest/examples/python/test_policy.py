@@ -4,11 +4,12 @@ import unittest
 from pathlib import Path
 
 import policy
-from policy import File, Index, NotFound, Redirect, Reply, best_language
+from innkeeper import NOT_FOUND, Decision, File, Index, Redirect, Reply
+from policy import best_language
 from request import Fault, Target, site_target
 
 
-def decide(target: str, accept_language: str = "") -> policy.Decision:
+def decide(target: str, accept_language: str = "") -> Decision:
     return policy.decide(f"GET {target} HTTP/1.1".encode(), accept_language)
 
 
@@ -39,7 +40,7 @@ class Table(unittest.TestCase):
 
     def test_private_name_is_not_found(self):
         for target in ["/.git/config", "/%2egit/config", "/manual/.env"]:
-            self.assertEqual(decide(target), NotFound(), target)
+            self.assertEqual(decide(target), NOT_FOUND, target)
         self.assertEqual(decide("/.well-known/a"), File(".well-known/a"))
 
     def test_mistake_in_the_table_is_told(self):
@@ -71,7 +72,7 @@ def with_moved(lines: str) -> str:
 class StartPage(unittest.TestCase):
     def test_start_page_redirects_to_the_language(self):
         self.assertEqual(
-            decide("/?a=b", "de"), Redirect(302, "/de/?a=b", {"vary": "accept-language"})
+            decide("/?a=b", "de"), Redirect(302, "/de/?a=b", (("vary", "accept-language"),))
         )
 
     def test_best_language_follows_weights(self):
@@ -106,7 +107,7 @@ class RequestLines(unittest.TestCase):
             b"GET http:///a HTTP/1.1", b"GET http://u@h/ HTTP/1.1", b"GET / HTTP/1.1\n",
         ]:  # fmt: skip
             self.assertEqual(site_target(line), Fault.MALFORMED, line)
-            self.assertEqual(policy.decide(line, ""), Reply(400, "malformed request line\n"))
+            self.assertEqual(policy.decide(line, ""), Reply(400, b"malformed request line\n"))
 
     def test_path_that_names_nothing_is_a_fault(self):
         for line in [
