@@ -620,8 +620,6 @@ fn counts_until_the_deadline_to_tell_the_time() {
     misbehaves("", &count, "deadline");
 }
 
-/// A toolchain adds imports that are never called. They are inert: calling one
-/// traps.
 #[test]
 fn prints_by_wasi_before_it_traps() {
     let wasi = "
@@ -673,6 +671,8 @@ fn says_why_it_traps() {
     assert_eq!(server.get("/a").status(), 404);
 }
 
+/// A toolchain adds imports that are never called. They are inert: calling one
+/// traps.
 #[test]
 fn calls_an_import() {
     let import = r#"(import "test:extra/clock" "now" (func $now))"#;

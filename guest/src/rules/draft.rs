@@ -47,7 +47,7 @@ impl Room {
         self.take_bytes(field.name.len() + field.value.len())
     }
 
-    /// Whether there is room for a field of so many bytes.
+    /// Whether there is room for a field of this many bytes.
     fn take_bytes(&mut self, bytes: usize) -> bool {
         let has_room = self.fields > 0 && bytes <= self.bytes;
         if has_room {

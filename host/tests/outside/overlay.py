@@ -58,43 +58,46 @@ class Dev:
 def main(program):
     program = pathlib.Path(program).resolve()
     browser = Browser("")
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        (folder / "root").mkdir()
-        (folder / "src").mkdir()
-        # Styles of the page do not reach into the overlay, nor does its policy hinder it.
-        (folder / "root/index.html").write_text(
-            "<!doctype html><title>a</title><style>body *, div, section, button { display: none !important; color: red }</style><h1>A page</h1>")
-        source = folder / "src/guest"
-        source.write_text("src/guest:1: <b>a mistake</b>\n")
-        with Dev(program, folder, "--build", "sleep 1; cat src/guest; test ! -s src/guest") as url:
-            browser.call("Page.navigate", url=url)
-            wait(browser, TITLE, "The build failed")
-            text = browser.script(f"{ROOT}.querySelector('pre').textContent")
-            expect("src/guest:1: <b>a mistake</b>" in text, text)
-            color = browser.script(f"getComputedStyle({ROOT}.querySelector('.panel')).backgroundColor")
-            expect(color == "rgb(22, 24, 29)", f"the overlay is not opaque: {color}")
-            browser.screenshot("overlay-build.png")
-            browser.script(f"{ROOT}.querySelector('header button').click()")
-            wait(browser, TITLE, "")
-            wait(browser, BADGE, "The build failed")
-            browser.script(f"{ROOT}.querySelector('button.badge').click()")
-            wait(browser, TITLE, "The build failed")
-            for kind in ("keyDown", "keyUp"):
-                browser.call("Input.dispatchKeyEvent", type=kind, key="Escape", code="Escape")
-            wait(browser, TITLE, "")
-            # What was closed comes back when something else is wrong.
-            source.write_text("another\n")
-            wait(browser, BADGE, "Building…")
-            wait(browser, TITLE, "The build failed")
-            source.write_text("")
-            wait(browser, f"{ROOT} === undefined", True)
-        (folder / "cases.toml").write_text("case = [{ line = 'GET / HTTP/1.1', decision = 'not-found' }]\n")
-        with Dev(program, folder, "--cases", "cases.toml") as url:
-            browser.call("Page.navigate", url=url)
-            wait(browser, TITLE, "A case fails")
-            browser.screenshot("overlay-case.png")
-    browser.close()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / "root").mkdir()
+            (folder / "src").mkdir()
+            # Styles of the page do not reach into the overlay, nor does its policy hinder it.
+            (folder / "root/index.html").write_text(
+                "<!doctype html><title>a</title><style>body *, div, section, button { display: none !important; color: red }</style><h1>A page</h1>")
+            source = folder / "src/guest"
+            source.write_text("src/guest:1: <b>a mistake</b>\n")
+            with Dev(program, folder, "--build", "sleep 1; cat src/guest; test ! -s src/guest") as url:
+                browser.call("Page.navigate", url=url)
+                wait(browser, TITLE, "The build failed")
+                text = browser.script(f"{ROOT}.querySelector('pre').textContent")
+                expect("src/guest:1: <b>a mistake</b>" in text, text)
+                color = browser.script(f"getComputedStyle({ROOT}.querySelector('.panel')).backgroundColor")
+                expect(color == "rgb(22, 24, 29)", f"the overlay is not opaque: {color}")
+                browser.screenshot("overlay-build.png")
+                browser.script(f"{ROOT}.querySelector('header button').click()")
+                wait(browser, TITLE, "")
+                wait(browser, BADGE, "The build failed")
+                browser.script(f"{ROOT}.querySelector('button.badge').click()")
+                wait(browser, TITLE, "The build failed")
+                for kind in ("keyDown", "keyUp"):
+                    browser.call("Input.dispatchKeyEvent", type=kind, key="Escape", code="Escape")
+                wait(browser, TITLE, "")
+                # What was closed comes back when something else is wrong.
+                source.write_text("another\n")
+                wait(browser, BADGE, "Building…")
+                wait(browser, TITLE, "The build failed")
+                source.write_text("")
+                wait(browser, f"{ROOT} === undefined", True)
+            (folder / "cases.toml").write_text("case = [{ line = 'GET / HTTP/1.1', decision = 'not-found' }]\n")
+            with Dev(program, folder, "--cases", "cases.toml") as url:
+                browser.call("Page.navigate", url=url)
+                wait(browser, TITLE, "A case fails")
+                browser.screenshot("overlay-case.png")
+    finally:
+        browser.close()
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1]) if len(sys.argv) == 2 else sys.exit(__doc__)

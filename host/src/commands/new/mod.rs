@@ -27,6 +27,8 @@ const DATA: File = ("redirects.txt", include_str!("data/redirects.txt"));
 const README: &str = include_str!("readme.md.txt");
 /// What the README says of a policy that is configured.
 const ABOUT_DATA: &str = include_str!("data/readme.md.txt");
+/// What it says where there is a build for development.
+const ABOUT_DEVELOPMENT: &str = include_str!("development.md.txt");
 
 const RUST: &[File] = &[
     ("Cargo.toml", include_str!("rust/Cargo.toml.txt")),
@@ -104,8 +106,8 @@ struct Project {
     /// Those of one that is configured by data.
     data: &'static [File],
     build: &'static str,
-    /// Builds a policy that tells why it fails.
-    dev: &'static str,
+    /// Builds a policy that tells why it fails, if there is a way.
+    dev: Option<&'static str>,
     test: &'static str,
     /// Flags for `innkeeper dev`, each followed by a space.
     sources: &'static str,
@@ -118,13 +120,14 @@ impl Language {
             Language::Rust => Project {
                 files: RUST,
                 shared: &[
+                    ("src/development.rs", include_str!("rust/development.rs.txt")),
                     ("src/request.rs", include_str!("rust/request.rs.txt")),
                     ("src/response.rs", include_str!("rust/response.rs.txt")),
                 ],
                 plain: &[("src/lib.rs", include_str!("rust/lib.rs.txt"))],
                 data: &[("src/lib.rs", include_str!("rust/data.rs.txt"))],
                 build: "./build.sh",
-                dev: "./build.sh dev",
+                dev: Some("./build.sh dev"),
                 test: "cargo test",
                 sources: "",
                 needs: "Rust, with `rustup target add wasm32-unknown-unknown`",
@@ -141,7 +144,7 @@ impl Language {
                     ("policy.test.js", include_str!("js/data.test.js.txt")),
                 ],
                 build: "npm install --silent && npm run --silent build",
-                dev: "npm install --silent && npm run --silent dev",
+                dev: Some("npm install --silent && npm run --silent dev"),
                 test: "npm test",
                 sources: "--source policy.js --source request.js --source innkeeper.js ",
                 needs: "Node.js 20 or newer, with npm",
@@ -158,7 +161,7 @@ impl Language {
                     ("policy.test.ts", include_str!("ts/data.test.ts.txt")),
                 ],
                 build: "npm install --silent && npm run --silent build",
-                dev: "npm install --silent && npm run --silent dev",
+                dev: Some("npm install --silent && npm run --silent dev"),
                 test: "npm test",
                 sources: "--source policy.ts --source request.js --source innkeeper.js ",
                 needs: "Node.js 20 or newer, with npm",
@@ -177,7 +180,7 @@ impl Language {
                     ("test_policy.py", include_str!("python/data_test.py.txt")),
                 ],
                 build: "make policy.wasm",
-                dev: "make --silent dev",
+                dev: Some("make --silent dev"),
                 test: "make test",
                 sources: "--source policy.py --source app.py --source request.py --source innkeeper.py ",
                 needs: "Python 3.11 or newer, with venv, and make",
@@ -194,7 +197,7 @@ impl Language {
                     ("test_policy.c", include_str!("c/data_test.c.txt")),
                 ],
                 build: "make policy.wasm",
-                dev: "make --silent dev",
+                dev: Some("make --silent dev"),
                 test: "make test",
                 sources: "--source policy.c --source helpers.c --source request.c ",
                 needs: "clang with lld, a C compiler, Python with venv, and make",
@@ -212,7 +215,7 @@ impl Language {
                     GO_CONFIGURE,
                 ],
                 build: "make policy.wasm",
-                dev: "make policy.wasm",
+                dev: None,
                 test: "make test",
                 sources: "--source policy.go --source helpers.go --source request.go ",
                 needs: "Go 1.24 or newer, Node.js with npm, Python with venv, and make",
@@ -265,7 +268,8 @@ fn of_template(arguments: &NewArguments) -> New {
         Template::Data => (ABOUT_DATA, " --data redirects.txt"),
     };
     let readme = README
-        .replace("DEV", project.dev)
+        .replace("SPEAKING", project.dev.map_or("", |_| ABOUT_DEVELOPMENT))
+        .replace("DEV", project.dev.unwrap_or(project.build))
         .replace("BUILD", project.build)
         .replace("TEST", project.test)
         .replace("SOURCES", project.sources)
