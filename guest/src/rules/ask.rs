@@ -26,7 +26,7 @@ pub(super) struct Ask<'r> {
     referring_host: OnceCell<Option<&'r str>>,
 }
 
-/// Paths that [`forms`] makes of one at most.
+/// Forms of the pages of one rewrite at most. A path alone has fewer.
 pub(super) const MAX_FORMS: u32 = 20;
 
 /// A path that no file has, for those that name nothing.
@@ -91,17 +91,22 @@ impl<'r> Ask<'r> {
 /// `a/index.html`, and otherwise a folder and its index pages. A compressed file is a form of
 /// the one that it was made of.
 pub(super) fn forms(path: &str, has_clean_urls: bool) -> Vec<String> {
-    let bare = path.strip_suffix('/').unwrap_or(path);
-    let has_pages = has_clean_urls || is_directory(path);
     let mut forms = Vec::new();
-    add_forms(&mut forms, bare, has_clean_urls, has_pages);
-    if let Some(original) = uncompressed(bare) {
-        add_forms(&mut forms, original, has_clean_urls, has_pages);
-    }
+    add_forms(&mut forms, path, has_clean_urls);
     forms
 }
 
-fn add_forms(forms: &mut Vec<String>, path: &str, has_clean_urls: bool, has_pages: bool) {
+/// Adds those [`forms`] of a path that are not there yet.
+pub(super) fn add_forms(forms: &mut Vec<String>, path: &str, has_clean_urls: bool) {
+    let bare = path.strip_suffix('/').unwrap_or(path);
+    let has_pages = has_clean_urls || is_directory(path);
+    add_forms_of(forms, bare, has_clean_urls, has_pages);
+    if let Some(original) = uncompressed(bare) {
+        add_forms_of(forms, original, has_clean_urls, has_pages);
+    }
+}
+
+fn add_forms_of(forms: &mut Vec<String>, path: &str, has_clean_urls: bool, has_pages: bool) {
     // Each is held against all patterns: once is enough.
     let mut add = |form: String| {
         if !forms.contains(&form) {

@@ -13,7 +13,7 @@ use super::passwords::Passwords;
 use super::problem::RuleError;
 use super::routes::{Routed, Routes};
 use super::table::Table;
-use crate::decision::{Field, Page};
+use crate::decision::Field;
 use crate::path::has_dot_file_but;
 use crate::{Candidate, Decision, Request, Serve};
 
@@ -174,13 +174,7 @@ impl Rules {
         if !self.has_guards() {
             return None;
         }
-        let mut forms = Vec::new();
-        for candidate in candidates.iter().filter(|candidate| candidate.location.is_none()) {
-            forms.extend(match &candidate.page {
-                Page::File(path) => ask::forms(path, true),
-                Page::Index(path) => ask::forms(&[path.trim_end_matches('/'), "/"].concat(), true),
-            });
-        }
+        let forms = forms_of_pages(candidates);
         self.access
             .refuse(ask, &forms, vary, trace)
             .or_else(|| self.passwords.ask_for_password(ask, &forms, known, trace))
@@ -228,6 +222,15 @@ impl Rules {
     fn is_private(&self, path: &str) -> bool {
         has_dot_file_but(path, ".well-known") || self.pages.is_hidden(path)
     }
+}
+
+/// All forms of the pages that may be served, each once: most of them share some.
+fn forms_of_pages(candidates: &[Candidate]) -> Vec<String> {
+    let mut forms = Vec::new();
+    for candidate in candidates.iter().filter(|candidate| candidate.location.is_none()) {
+        ask::add_forms(&mut forms, candidate.page.path(), true);
+    }
+    forms
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
+use super::forms_of_pages;
 use crate::basic_auth::users::User;
 use crate::decision::Page;
 use crate::pattern::Pattern;
+use crate::rules::ask::MAX_FORMS;
+use crate::rules::pages::of_target;
 use crate::rules::table::{
     Access, AccessBy, CleanUrls, Cors, Maintenance, Methods, Passwords, Responses, Table,
     TrailingSlash,
 };
+use crate::rules::target::resolve;
 use crate::rules::testing::{at, check, header, ready, route, routes, spa};
 use crate::rules::{Effect, Rules};
 use crate::{Decision, Field, Request};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// Ready once: passwords are slow to stretch.
@@ -129,16 +134,20 @@ fn files(rules: &Rules, path: &str) -> Vec<String> {
     }
 }
 
-#[test]
-fn guard_of_a_path_is_one_of_all_that_share_a_file_with_it() {
+/// Paths of which many share files.
+fn paths() -> Vec<String> {
     let names = ["a", "index", "a.html", "index.html", "index.htm"];
     let nested = names.iter().flat_map(|folder| names.map(|name| format!("{folder}/{name}")));
-    let paths: Vec<String> = names.iter().map(|name| (*name).to_owned()).chain(nested).collect();
-    let paths: Vec<String> = paths
-        .iter()
+    let paths = names.iter().map(|name| (*name).to_owned()).chain(nested);
+    paths
         .flat_map(|path| [format!("/{path}"), format!("/{path}/")])
         .chain(["/".to_owned()])
-        .collect();
+        .collect()
+}
+
+#[test]
+fn guard_of_a_path_is_one_of_all_that_share_a_file_with_it() {
+    let paths = paths();
     for form in [TrailingSlash::Never, TrailingSlash::Always, TrailingSlash::Either] {
         let clean_urls = Some(CleanUrls { place: at(1), trailing_slash: form });
         let open = ready(&Table { clean_urls: clean_urls.clone(), ..Table::default() });
@@ -153,6 +162,20 @@ fn guard_of_a_path_is_one_of_all_that_share_a_file_with_it() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn pages_of_a_rewrite_have_no_more_forms_than_guards_are_bounded_for() {
+    let compressed =
+        paths().into_iter().filter_map(|path| (!path.ends_with('/')).then(|| path + ".gz"));
+    let more = ["/a.htm.gz", "/a.html.gz", "/a.htm", "/b/a.htm.zst"].map(str::to_owned);
+    for path in paths().into_iter().chain(compressed).chain(more) {
+        let path = resolve(&path).expect("a path of a page");
+        let forms = forms_of_pages(&of_target(&path, 200));
+        assert!(forms.len() <= MAX_FORMS as usize, "{path}: {forms:?}");
+        let distinct: BTreeSet<_> = forms.iter().collect();
+        assert_eq!(distinct.len(), forms.len(), "{path}: {forms:?}");
     }
 }
 
