@@ -21,7 +21,7 @@ use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerCon
 use tempfile::TempDir;
 
 use crate::authority::{self, Authority, valid_for};
-use crate::fixture::write;
+use crate::fixture::{replace, write};
 use crate::running::until;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -381,12 +381,6 @@ impl Kept {
     }
 }
 
-fn renamed_over(path: &Path, content: &str) {
-    let new = path.with_extension("new");
-    write(&new, content.as_bytes());
-    fs::rename(new, path).unwrap();
-}
-
 #[test]
 fn files_are_replaced_in_each_way() {
     let authority = Authority::shared();
@@ -399,8 +393,8 @@ fn files_are_replaced_in_each_way() {
         fs::write(&key, &in_place.key).unwrap();
         kept.wait_for(&in_place);
         let renamed = leaf();
-        renamed_over(&key, &renamed.key);
-        renamed_over(&certificate, &renamed.certificate);
+        replace(&key, renamed.key.as_bytes());
+        replace(&certificate, renamed.certificate.as_bytes());
         kept.wait_for(&renamed);
         let removed = leaf();
         fs::remove_file(&certificate).unwrap();
@@ -521,19 +515,19 @@ fn pair_that_does_not_fit_waits_for_its_other_half() {
     let (first, second) = (authority.leaf(&["a.example"]), authority.leaf(&["a.example"]));
     let kept = Kept::start(|folder| options(vec![place(folder, "a", &first)]));
     // The key comes a second later: nothing is to be reported.
-    renamed_over(&kept.path("a.crt"), &second.certificate);
+    replace(&kept.path("a.crt"), second.certificate.as_bytes());
     std::thread::sleep(Duration::from_secs(1));
     assert!(kept.serves(&first));
-    renamed_over(&kept.path("a.key"), &second.key);
+    replace(&kept.path("a.key"), second.key.as_bytes());
     kept.wait_for(&second);
     assert_eq!(kept.last_error(), None);
     // And here it comes late.
-    renamed_over(&kept.path("a.crt"), &first.certificate);
+    replace(&kept.path("a.crt"), first.certificate.as_bytes());
     let began = Instant::now();
     until(|| kept.last_error().as_deref() == Some("key-mismatch"));
     assert!(began.elapsed() >= Duration::from_millis(1900), "{:?}", began.elapsed());
     assert!(kept.serves(&second));
-    renamed_over(&kept.path("a.key"), &first.key);
+    replace(&kept.path("a.key"), first.key.as_bytes());
     kept.wait_for(&first);
     assert_eq!(kept.last_error(), None);
 }
@@ -606,13 +600,13 @@ fn authorities_of_clients_are_replaced_and_tell_clients_apart() {
     assert!(handshake(&required.store, &without, "a.example").is_err());
     assert!(handshake(&required.store, &of_one, "a.example").is_ok());
     let before = required.store.client_auth().id;
-    renamed_over(&required.path("ca.pem"), &other.pem());
+    replace(&required.path("ca.pem"), other.pem().as_bytes());
     until(|| required.store.client_auth().id != before);
     assert!(handshake(&required.store, &of_one, "a.example").is_err());
     assert!(handshake(&required.store, &of_other, "a.example").is_ok());
     // What is no authority changes nothing.
     let before = required.store.client_auth().id;
-    renamed_over(&required.path("ca.pem"), "");
+    replace(&required.path("ca.pem"), b"");
     until(|| {
         let status = required.store.authorities_status().unwrap();
         status.last_reload.is_some_and(|reload| reload.error.is_some())

@@ -228,6 +228,15 @@ impl<S: Read + Write> Http2Client<S> {
         self.request("GET", path, &[])
     }
 
+    /// The response to GET of another scheme and host.
+    pub fn get_of(&mut self, scheme: &str, host: &str, path: &str) -> Response {
+        let stream = self.next_stream();
+        let fields =
+            [(":method", "GET"), (":scheme", scheme), (":authority", host), (":path", path)];
+        self.send_headers(stream, &fields, true);
+        self.response(stream)
+    }
+
     /// Sends a request without a body on a new stream, and gives its identifier.
     pub fn request(&mut self, method: &str, path: &str, more: &[(&str, &str)]) -> u32 {
         let stream = self.next_stream();

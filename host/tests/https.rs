@@ -40,12 +40,7 @@ fn facts(mut client: Client, fields: &str) -> String {
 
 fn get_by_http2(stream: Stream, path: &str) -> Response {
     let scheme = if matches!(stream, Stream::Tls(_)) { "https" } else { "http" };
-    let mut client = Http2Client::new(stream);
-    let stream = client.next_stream();
-    let fields =
-        [(":method", "GET"), (":scheme", scheme), (":authority", "localhost"), (":path", path)];
-    client.send_headers(stream, &fields, true);
-    client.response(stream)
+    Http2Client::new(stream).get_of(scheme, "localhost", path)
 }
 
 fn facts_by_http2(stream: Stream) -> String {

@@ -261,11 +261,7 @@ fn access_log_has_the_protocol_and_what_tls_tells() {
         let mut config = Authority::shared().client_config_with(chain, key);
         config.alpn_protocols = vec![b"h2".to_vec()];
         let mut client = Http2Client::new(Stream::tls(address, &Arc::new(config), "localhost"));
-        let stream = client.next_stream();
-        let fields = [(":method", "GET"), (":scheme", "https"), (":path", "/hello.txt")];
-        let fields = [&fields[..], &[(":authority", "localhost")]].concat();
-        client.send_headers(stream, &fields, true);
-        assert_eq!(client.response(stream).status, 200);
+        assert_eq!(client.get_of("https", "localhost", "/hello.txt").status, 200);
         drop(client);
         program.signal(Signal::TERM);
         program.finish().1

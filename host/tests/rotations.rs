@@ -17,8 +17,8 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tempfile::TempDir;
 
 use crate::authority::{Authority, Pair, valid_for};
-use crate::fixture::{site, write};
-use crate::http2_client::{Http2Client, Response};
+use crate::fixture::{replace, site, write};
+use crate::http2_client::Http2Client;
 use crate::running::{Program, serving, told, until};
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
@@ -142,7 +142,7 @@ fn certificate_is_replaced_a_thousand_times_under_load() {
                         let stream = connect(address, http2);
                         fits(before, &stream);
                         let mut client = Http2Client::new(stream);
-                        let response = get_by_http2(&mut client, "localhost");
+                        let response = client.get_of("https", "localhost", "/hello.txt");
                         assert_eq!((response.status, &response.body[..]), (200, &b"hello\n"[..]));
                     }
                     // One that was made long ago is as good.
@@ -341,12 +341,10 @@ fn change_of_client_authorities_ends_what_the_former_ones_verified() {
         let mut http2 = Http2Client::new(connect(address, &Arc::new(config)));
         // The connection is fit for its own host after a request for another one.
         for (host, expected) in [("localhost", 200), ("other.example", 421), ("localhost", 200)] {
-            assert_eq!(get_by_http2(&mut http2, host).status, expected, "{host}");
+            assert_eq!(http2.get_of("https", host, "/hello.txt").status, expected, "{host}");
         }
         assert_eq!(http2.goaway, None);
-        let new = authorities.with_extension("new");
-        write(&new, other.pem().as_bytes());
-        fs::rename(new, &authorities).unwrap();
+        replace(&authorities, other.pem().as_bytes());
         program.wait_for("client authorities replaced");
         assert!(!is_accepted(address, &of_one), "{version:?}");
         assert!(is_accepted(address, &of_other), "{version:?}");
@@ -354,18 +352,9 @@ fn change_of_client_authorities_ends_what_the_former_ones_verified() {
         let mut received = vec![0; 12];
         kept.read_exact(&mut received).unwrap();
         assert_eq!(received.escape_ascii().to_string(), "HTTP/1.1 421");
-        assert_eq!(get_by_http2(&mut http2, "localhost").status, 421);
+        assert_eq!(http2.get_of("https", "localhost", "/hello.txt").status, 421);
         assert_eq!(http2.ended_by(), Some("NO_ERROR"));
     }
-}
-
-/// A response of this host by HTTP/2.
-fn get_by_http2(client: &mut Http2Client<Tls>, host: &str) -> Response {
-    let stream = client.next_stream();
-    let fields =
-        [(":method", "GET"), (":scheme", "https"), (":authority", host), (":path", "/hello.txt")];
-    client.send_headers(stream, &fields, true);
-    client.response(stream)
 }
 
 /// Whether a client gets a response. With TLS 1.3 it learns after its handshake that it does not.

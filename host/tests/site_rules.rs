@@ -2,9 +2,8 @@
 //! replaced by what is no file.
 
 use std::fs;
-use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::fixture::write;
 use crate::rules::{ask, folder, serve};
-use crate::running::{Ended, Program, run};
+use crate::running::{Ended, Program, run, told};
 
 /// What takes the place of a file: how it is made, and what the log says of it.
 type Stranger = (&'static str, fn(&Path));
@@ -109,15 +108,11 @@ fn what_is_no_file_keeps_a_server_from_starting() {
 #[test]
 fn status_tells_the_rules_in_force_and_not_rejected_ones() {
     let folder = folder(&[("root/_redirects", "/old /about.html 302\n")]);
-    let mut program = serve(&folder, &["--admin", "unix:admin.sock"]);
+    let mut program = serve(&folder, &["--admin", "127.0.0.1:0"]);
+    let admin = program.admin();
     let rules = || {
-        let mut admin = UnixStream::connect(folder.path().join("admin.sock")).unwrap();
-        let request = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        admin.write_all(request).unwrap();
-        let mut reply = String::new();
-        admin.read_to_string(&mut reply).unwrap();
-        let (_, body) = reply.split_once("\r\n\r\n").unwrap();
-        serde_json::from_str::<serde_json::Value>(body).unwrap()["rules"].clone()
+        let status = told(admin, "/status");
+        serde_json::from_str::<serde_json::Value>(&status).unwrap()["rules"].clone()
     };
     let source = serde_json::json!({
         "source": "root/_redirects", "redirects": 1, "headers": 0, "others": 0

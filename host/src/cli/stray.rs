@@ -37,7 +37,7 @@ fn sentence(command: &Command, typed: &[OsString], error: &clap::Error) -> Optio
         return Some(format!("unexpected argument {word:?}: its value has a `=`, {flag}={word}"));
     }
     let advice = match word.parse::<u16>() {
-        Ok(_) => format!("; write: {}", line(typed, word, &["--port".to_owned(), word.to_owned()])),
+        Ok(_) => format!("; write: {}", line(typed, Some(word))),
         Err(_) => String::new(),
     };
     Some(format!("unexpected argument {word:?}: one directory is served{advice}"))
@@ -49,27 +49,26 @@ pub(super) fn without_command(typed: &[OsString]) -> String {
     let all: Vec<_> = typed.iter().take(1).chain(typed.iter().skip(2)).cloned().collect();
     let is_flag = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
     let is_port = |word: &&str| word.parse::<u16>().is_ok();
-    match all.as_slice() {
-        [] | [_] => "innkeeper, or innkeeper path/to/site to name the directory".to_owned(),
-        [_, root, port, ..] if !is_flag(root) => match port.to_str().filter(is_port) {
-            Some(port) => line(&all, port, &["--port".to_owned(), port.to_owned()]),
-            None => line(&all, "", &[]),
-        },
-        _ => line(&all, "", &[]),
-    }
+    let port = match all.as_slice() {
+        [] | [_] => {
+            return "innkeeper, or innkeeper path/to/site to name the directory".to_owned();
+        }
+        [_, root, port, ..] if !is_flag(root) => port.to_str().filter(is_port),
+        _ => None,
+    };
+    line(&all, port)
 }
 
-/// The line that was typed, with other words in place of the first such word.
-fn line(typed: &[OsString], word: &str, instead: &[String]) -> String {
+/// The line that was typed, with a flag before the first word that is this port.
+fn line(typed: &[OsString], port: Option<&str>) -> String {
     let mut words = vec!["innkeeper".to_owned()];
-    let mut is_replaced = false;
+    let mut port = port;
     for argument in typed.iter().skip(1) {
-        if !is_replaced && argument == word {
-            is_replaced = true;
-            words.extend_from_slice(instead);
-        } else {
-            words.push(quoted(&argument.to_string_lossy()));
+        if port.is_some_and(|port| argument == port) {
+            port = None;
+            words.push("--port".to_owned());
         }
+        words.push(quoted(&argument.to_string_lossy()));
     }
     words.join(" ")
 }

@@ -25,11 +25,8 @@ const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "�
 /// Does some work, and tells what it is if that takes long, as in "compiling policy.wasm".
 pub(super) fn during<R>(what: impl fmt::Display, work: impl FnOnce() -> R) -> R {
     let what = what.to_string();
-    let _progress = match has_moving_line() {
-        true => Progress::begin(SHORT, move |wait| turn(&what, wait, &mut io::stderr())),
-        false => Progress::begin(SHORT, move |wait| remind(&what, wait, &mut io::stderr())),
-    };
-    work()
+    let still = what.clone();
+    telling(what, move |wait| remind(&still, wait, &mut io::stderr()), work)
 }
 
 /// The same where standard error is a log unless it is a terminal: `log` writes to it.
@@ -38,13 +35,22 @@ pub(super) fn during_or_log<R>(
     log: impl FnOnce() + Send + 'static,
     work: impl FnOnce() -> R,
 ) -> R {
-    let what = what.to_string();
+    let log = move |_: &Wait| {
+        log();
+        Ok(())
+    };
+    telling(what.to_string(), log, work)
+}
+
+/// `elsewhere` tells where no line can move.
+fn telling<R>(
+    what: String,
+    elsewhere: impl FnOnce(&Wait) -> io::Result<()> + Send + 'static,
+    work: impl FnOnce() -> R,
+) -> R {
     let _progress = match has_moving_line() {
         true => Progress::begin(SHORT, move |wait| turn(&what, wait, &mut io::stderr())),
-        false => Progress::begin(SHORT, move |_| {
-            log();
-            Ok(())
-        }),
+        false => Progress::begin(SHORT, elsewhere),
     };
     work()
 }

@@ -36,7 +36,6 @@ pub(super) fn run(command: Option<&str>) -> anyhow::Result<ExitCode> {
 fn whole() -> anyhow::Result<String> {
     let mut command = Arguments::command();
     command.build();
-    let names: Vec<_> = commands(&command).map(|it| it.get_name().to_owned()).collect();
     let commands: Vec<_> = commands(&command)
         .map(|it| {
             (page_name(it) + "(1)", it.get_about().map(ToString::to_string).unwrap_or_default())
@@ -48,14 +47,14 @@ fn whole() -> anyhow::Result<String> {
     man.render_name_section(&mut page)?;
     synopsis(&["innkeeper [ROOT] [OPTION...]", "innkeeper COMMAND [ARGUMENT...]"], &mut page)?;
     sections::write(&sections::DESCRIPTION, &mut page)?;
-    let commands = commands.iter().map(|(name, about)| (&**name, &**about));
-    sections::write_list("COMMANDS", "", commands, &mut page)?;
+    let list = commands.iter().map(|(name, about)| (&**name, &**about));
+    sections::write_list("COMMANDS", "", list, &mut page)?;
     options(&man, &mut page)?;
     for section in sections::OF_THE_PROGRAM {
         sections::write(section, &mut page)?;
     }
     examples(None, &mut page)?;
-    see_also(names.iter().map(String::as_str), &mut page)?;
+    see_also(commands.iter().map(|(page, _)| page.as_str()), &mut page)?;
     Ok(String::from_utf8(page)?)
 }
 
@@ -78,7 +77,7 @@ fn of_command(name: &str) -> anyhow::Result<String> {
     options(&man, &mut page)?;
     sections::write(&sections::EXIT_STATUS_OF_A_COMMAND, &mut page)?;
     examples(Some(name), &mut page)?;
-    see_also([].into_iter(), &mut page)?;
+    see_also(["innkeeper(1)"].into_iter(), &mut page)?;
     Ok(String::from_utf8(page)?)
 }
 
@@ -149,14 +148,10 @@ fn examples(command: Option<&str>, page: &mut Vec<u8>) -> io::Result<()> {
     sections::write_list("EXAMPLES", "", examples.iter().copied(), page)
 }
 
-fn see_also<'a>(commands: impl Iterator<Item = &'a str>, page: &mut Vec<u8>) -> io::Result<()> {
-    let mut pages: Vec<_> = commands.map(|name| format!("innkeeper-{name}(1)")).collect();
-    if pages.is_empty() {
-        pages.push("innkeeper(1)".to_owned());
-    }
+fn see_also<'a>(pages: impl Iterator<Item = &'a str>, page: &mut Vec<u8>) -> io::Result<()> {
     let text = format!(
         "{}. The manual is in /usr/share/doc/innkeeper/docs/: rules.md, configuration.md, operating.md and others.",
-        pages.join(", ")
+        pages.collect::<Vec<_>>().join(", ")
     );
     sections::write_list("SEE ALSO", &text, [].into_iter(), page)
 }
