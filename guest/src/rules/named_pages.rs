@@ -2,7 +2,7 @@
 
 use super::pages::of_target;
 use super::table::{Place, Route, Table};
-use super::target::{page, resolve};
+use super::target;
 use crate::Candidate;
 use crate::contract::is_page;
 use crate::decision::Page;
@@ -22,7 +22,7 @@ pub struct NamedPage {
 /// the table.
 pub fn named_pages(table: &Table) -> Vec<NamedPage> {
     let file = |place, path: &str| {
-        let path = resolve(path)?;
+        let path = target::file(path)?;
         Some(NamedPage { place, candidates: vec![Page::File(path.clone())], path })
     };
     let maintenance = table.maintenance.iter();
@@ -32,10 +32,11 @@ pub fn named_pages(table: &Table) -> Vec<NamedPage> {
 }
 
 fn of_route(route: &Route) -> Option<NamedPage> {
-    if !is_page(route.status) || route.to == route.from || route.to.contains([':', '*']) {
+    let keeps_path = route.status == 200 && route.to == route.from;
+    if !is_page(route.status) || keeps_path || route.to.contains([':', '*']) {
         return None;
     }
-    let path = resolve(page(&route.to, &|_| None).ok()?.text()?)?;
+    let path = target::resolve(target::page(&route.to, &|_| None).ok()?.text()?)?;
     let candidates = of_target(&path, 200).into_iter().map(|Candidate { page, .. }| page);
     Some(NamedPage { place: route.place, candidates: candidates.collect(), path })
 }
@@ -50,10 +51,10 @@ mod tests {
     fn pages_are_those_that_no_request_changes() {
         let mut table = Table { spa: spa("/app/index.html"), ..Table::default() };
         let lines = ["/a /b 302", "/a/* /b/:splat 200", "/same /same 200"];
-        let named = ["/* /gone.html 410", "/s /store%20x/ 200"];
+        let named = ["/* /gone.html 410", "/left.html /left.html 410!", "/s /store%20x/ 200"];
         table.routes = routes(&[&lines[..], &named].concat()).routes;
         let pages = named_pages(&table);
         let paths: Vec<_> = pages.iter().map(|page| page.path.as_str()).collect();
-        assert_eq!(paths, ["gone.html", "store x/", "app/index.html"]);
+        assert_eq!(paths, ["gone.html", "left.html", "store x/", "app/index.html"]);
     }
 }
