@@ -68,7 +68,9 @@ impl Passwords {
         known: &[String],
         trace: &mut impl Trace,
     ) -> Option<Draft> {
-        let first = |forms| self.patterns.match_any(forms).into_iter().next();
+        // The patterns that match one form are found in their order.
+        let first_of = |form: &String| self.patterns.matches(None, form).next().map(|(at, _)| at);
+        let first = |forms: &[String]| forms.iter().filter_map(first_of).min();
         let at = first(forms)?;
         if first(known) == Some(at) {
             return None;
