@@ -23,7 +23,7 @@ pub(super) struct Ask<'r> {
     /// The port behind the host, if a rule reads the host.
     pub(super) port: Option<u16>,
     client: OnceCell<Option<IpAddr>>,
-    referring_host: OnceCell<Option<&'r str>>,
+    referring_host: OnceCell<Option<String>>,
 }
 
 /// Forms of the pages of one rewrite at most. A path alone has fewer.
@@ -66,13 +66,14 @@ impl<'r> Ask<'r> {
         *self.client.get_or_init(parse)
     }
 
-    /// The host of the page that led here, if the client names one.
-    pub(super) fn referring_host(&self) -> Option<&'r str> {
+    /// The host of the page that led here, in lower case, if the client names one.
+    pub(super) fn referring_host(&self) -> Option<&str> {
         let parse = || {
             let given = self.request.values("referer").next()?;
-            std::str::from_utf8(given).ok().and_then(host_of)
+            let host = std::str::from_utf8(given).ok().and_then(host_of)?;
+            Some(host.to_ascii_lowercase())
         };
-        *self.referring_host.get_or_init(parse)
+        self.referring_host.get_or_init(parse).as_deref()
     }
 
     /// Whether the client uses `https`, if a rule reads it.

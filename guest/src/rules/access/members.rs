@@ -55,8 +55,7 @@ impl Members for Clients {
     }
 
     fn first_with(&self, ask: &Ask<'_>) -> Option<u32> {
-        let by_network = || self.networks.first_with(ask.client()?);
-        first(self.all, if self.has_networks() { by_network() } else { None })
+        first(self.all, ask.client().and_then(|client| self.networks.first_with(client)))
     }
 }
 
@@ -105,12 +104,7 @@ impl Members for Referers {
     fn first_with(&self, ask: &Ask<'_>) -> Option<u32> {
         let given = ask.request.values("referer").next();
         let none = self.none.filter(|_| given.is_none_or(<[u8]>::is_empty));
-        let by_host = match ask.referring_host() {
-            Some(host) if !self.hosts.is_empty() => {
-                self.first_with_host(&host.to_ascii_lowercase())
-            }
-            _ => None,
-        };
+        let by_host = ask.referring_host().and_then(|host| self.first_with_host(host));
         first(first(none, self.any), by_host)
     }
 }
