@@ -162,10 +162,9 @@ pub(crate) fn is_unusable(byte: u8) -> bool {
     byte == b'/' || byte == b'\\' || byte.is_ascii_control()
 }
 
-/// The byte of two hexadecimal digits.
+/// The byte of a percent-escape, by what stands behind the `%`.
 fn escaped(high: Option<u8>, low: Option<u8>) -> Result<u8, Fault> {
-    let value = |digit: Option<u8>| digit.and_then(percent::digit).ok_or(Fault::Escape);
-    Ok(value(high)? << 4 | value(low)?)
+    high.zip(low).and_then(|(high, low)| percent::byte(high, low)).ok_or(Fault::Escape)
 }
 
 #[cfg(test)]

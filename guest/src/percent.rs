@@ -1,7 +1,12 @@
 //! Percent-escapes of URLs (RFC 3986, section 2.1).
 
+/// The byte of two hexadecimal digits, which stand behind a `%`.
+pub(crate) fn byte(high: u8, low: u8) -> Option<u8> {
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
 /// The value of one hexadecimal digit.
-pub(crate) fn digit(digit: u8) -> Option<u8> {
+fn digit(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),

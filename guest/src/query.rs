@@ -12,7 +12,7 @@
 
 use std::borrow::Cow;
 
-use crate::percent::{self, digit, is_unreserved};
+use crate::percent::{self, is_unreserved};
 
 /// A parameter as it stands in the query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,12 +65,12 @@ pub fn decode(text: &str) -> Cow<'_, str> {
         rest = behind;
         decoded.push(match (byte, behind) {
             (b'+', _) => b' ',
-            (b'%', [high, low, behind @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => {
+            (b'%', [high, low, behind @ ..]) => match percent::byte(*high, *low) {
+                Some(byte) => {
                     rest = behind;
-                    high << 4 | low
+                    byte
                 }
-                _ => b'%',
+                None => b'%',
             },
             _ => byte,
         });

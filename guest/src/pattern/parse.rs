@@ -3,7 +3,7 @@
 use super::tail::Token;
 use super::{Capture, Name, Pattern, Tail, narrow};
 use crate::path::is_unusable;
-use crate::percent::digit;
+use crate::percent;
 
 /// Why a text is not a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +184,7 @@ pub(crate) fn decode(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         decoded.push(match byte {
-            b'%' => digit(bytes.next()?)? << 4 | digit(bytes.next()?)?,
+            b'%' => percent::byte(bytes.next()?, bytes.next()?)?,
             byte => byte,
         });
     }
