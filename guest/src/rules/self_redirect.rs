@@ -13,18 +13,18 @@ use crate::pattern::{self, Pattern};
 
 /// A location in its parts.
 #[derive(Clone, Copy, Debug)]
-struct Url<'l> {
+pub(super) struct Url<'l> {
     /// Whether it is `https`, if it names a scheme.
-    is_https: Option<bool>,
+    pub(super) is_https: Option<bool>,
     /// Host and port, if it names them.
-    authority: Option<&'l str>,
-    path: &'l str,
-    query: Option<&'l str>,
+    pub(super) authority: Option<&'l str>,
+    pub(super) path: &'l str,
+    pub(super) query: Option<&'l str>,
 }
 
 impl<'l> Url<'l> {
     /// The parts of a target or of a location.
-    fn parse(text: &'l str) -> Url<'l> {
+    pub(super) fn parse(text: &'l str) -> Url<'l> {
         let text = text.split('#').next().unwrap_or_default();
         let (before, query) = match text.split_once('?') {
             Some((before, query)) => (before, Some(query)),

@@ -3,6 +3,7 @@
 use crate::decision::Field;
 use crate::path::SitePath;
 use crate::pattern::{self, Pattern};
+use crate::rules::self_redirect::Url;
 use crate::rules::table::{Condition, QueryMatch, QueryValue, Route, Table};
 use crate::rules::target::visible;
 use crate::{Request, query};
@@ -57,23 +58,21 @@ impl Sample {
     /// The request of a client that is sent to this location; `None` if it leads to a host that is not
     /// known to be one of this server.
     pub(super) fn follow(&self, location: &str, is_ours: impl Fn(&str) -> bool) -> Option<Sample> {
-        let location = location.split('#').next()?;
+        let url = Url::parse(location);
         let mut next = self.clone();
-        if location.starts_with('/') {
-            next.target = location.to_owned();
-            return Some(next);
+        if let Some(authority) = url.authority {
+            next.host = authority.to_ascii_lowercase();
+            if next.host != self.host && !is_ours(&next.host) {
+                return None;
+            }
         }
-        let (scheme, rest) = location.split_once("://")?;
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (host, target) = rest.split_at_checked(end)?;
-        let host = host.to_ascii_lowercase();
-        if host != self.host && !is_ours(&host) {
-            return None;
+        if let Some(is_https) = url.is_https {
+            next.scheme = if is_https { "https" } else { "http" };
         }
-        next.host = host;
-        next.scheme = if scheme.eq_ignore_ascii_case("https") { "https" } else { "http" };
-        next.target =
-            if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+        next.target = url.path.to_owned();
+        if let Some(query) = url.query {
+            next.target.extend(["?", query]);
+        }
         Some(next)
     }
 }
