@@ -212,17 +212,10 @@ fn compile(rule: &table::Header) -> Result<(Pattern, Rule), Problem> {
 /// Whether a field is about one file, its type for example, or about how long it may be kept: the page
 /// of an error has another type, and a file that is missing now is there after the next upload.
 fn is_about_file(name: &str) -> bool {
-    let begins = |start: &str| {
-        name.get(..start.len()).is_some_and(|given| given.eq_ignore_ascii_case(start))
-    };
-    let is_for_caches = name
-        .len()
-        .checked_sub("cache-control".len())
-        .and_then(|start| name.get(start..))
-        .is_some_and(|end| end.eq_ignore_ascii_case("cache-control"));
-    is_for_caches
-        || begins("content-") && !begins("content-security-policy")
-        || ["expires", "surrogate-control"].iter().any(|known| name.eq_ignore_ascii_case(known))
+    let name = name.to_ascii_lowercase();
+    name.ends_with("cache-control")
+        || name.starts_with("content-") && !name.starts_with("content-security-policy")
+        || matches!(&*name, "expires" | "surrogate-control")
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {
