@@ -67,27 +67,14 @@ fn passwords(table: &Table, budget: &mut Budget<'_>, findings: &mut Vec<Finding>
     shadowed(rules, budget, findings);
 }
 
-/// Behind a rule that lets nobody in, none counts. Networks and referers are two lists.
+/// Behind a rule that lets nobody in, none counts that goes by the client. Rules by referer are a list
+/// of their own: they let clients in, so that none of them ends it.
 fn access(table: &Table, budget: &mut Budget<'_>, findings: &mut Vec<Finding>) {
-    let ends = |rule: &Access| {
-        !rule.allow
-            && match &rule.by {
-                AccessBy::All => true,
-                AccessBy::Networks(_) => false,
-                AccessBy::Referers(hosts) => {
-                    ["*", ""].iter().all(|all| hosts.iter().any(|h| h == all))
-                }
-            }
-    };
-    for by_referer in [false, true] {
-        let rules = table.access.iter();
-        let rules = rules.filter(|rule| matches!(rule.by, AccessBy::Referers(_)) == by_referer);
-        shadowed(
-            rules.map(|rule| (rule.place, rule.pattern.as_str(), ends(rule))),
-            budget,
-            findings,
-        );
-    }
+    let by_client = |rule: &&Access| !matches!(rule.by, AccessBy::Referers(_));
+    let ends = |rule: &Access| !rule.allow && rule.by == AccessBy::All;
+    let rules = table.access.iter().filter(by_client);
+    let rules = rules.map(|rule| (rule.place, rule.pattern.as_str(), ends(rule)));
+    shadowed(rules, budget, findings);
 }
 
 /// Rules whose paths all have an earlier rule that ends the list.
