@@ -69,16 +69,19 @@ impl Pattern {
     }
 
     /// Placeholders, each of another name.
+    #[cfg(feature = "rules")]
     pub(crate) fn placeholders(&self) -> usize {
         self.placeholders.len()
     }
 
     /// The names before the tail.
+    #[cfg(feature = "rules")]
     pub(crate) fn names(&self) -> &[Name] {
         &self.names
     }
 
     /// What follows the names.
+    #[cfg(feature = "rules")]
     pub(crate) fn tail(&self) -> Option<&Tail> {
         self.tail.as_ref()
     }

@@ -25,6 +25,7 @@ impl Tail {
     }
 
     /// The text before the first wildcard, if there is one.
+    #[cfg(feature = "rules")]
     pub(crate) fn start(&self) -> Option<&str> {
         match self.tokens.first() {
             Some(Token::Text(text)) => Some(text),
@@ -61,6 +62,7 @@ impl Tail {
     }
 
     /// The passes over a text that a match needs at most, beside looks at its start and its end.
+    #[cfg(feature = "rules")]
     pub(crate) fn passes(&self) -> u32 {
         match &*self.tokens {
             [Token::Any] | [Token::Any, Token::Text(_)] | [Token::Text(_), Token::Any] => 0,
