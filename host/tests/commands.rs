@@ -372,12 +372,15 @@ fn fields_that_the_guest_does_not_read_are_warned_of() {
             assert!(ended.out.contains(expected), "{arguments:?}: {}", ended.out);
         }
         let line = "GET /a HTTP/1.1";
-        let explain =
-            ["explain", "policy.wasm", line, "--root", ".", "-H", "Accept: a", "-H", "Cookie: a"];
-        let ended = run(folder.path(), &explain);
+        let explain = ["explain", "policy.wasm", line, "--root", "."];
+        let fields = ["Accept: a", "Cookie: a", "X-B: c", "cookie: b"];
+        let fields = fields.iter().flat_map(|field| ["-H", field]);
+        let ended = run(folder.path(), &explain.into_iter().chain(fields).collect::<Vec<_>>());
         let warns = ended.out.contains("does not read the field Cookie");
         assert_eq!(warns, interests.is_empty(), "{}", ended.out);
         assert!(!ended.out.contains("the field Accept"), "{}", ended.out);
+        let warnings = ended.out.matches("does not read the field").count();
+        assert_eq!(warnings, if warns { 2 } else { 1 }, "each field once: {}", ended.out);
     }
 }
 

@@ -163,10 +163,14 @@ impl LoadedGuest {
         self.interests.names()
     }
 
-    /// The names of these fields that it does not read.
+    /// The names of these fields that it does not read, each once.
     pub fn unread<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-        let mut unread: Vec<_> = names.filter(|name| !self.interests.has_field(name)).collect();
-        unread.dedup();
+        let mut unread: Vec<&str> = Vec::new();
+        for name in names.filter(|name| !self.interests.has_field(name)) {
+            if !unread.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                unread.push(name);
+            }
+        }
         unread
     }
 
