@@ -329,11 +329,6 @@ impl LoadedGuest {
         self.caches.iter().flat_map(DecisionCache::keys)
     }
 
-    /// Decides on a fresh instance on a request that this guest, or another, decided before.
-    pub(super) fn decide_again(&self, key: &Key<'_>) -> Result<Decision, Failure> {
-        self.decide_on(&key.request())
-    }
-
     /// Decides as `decide_uncached` does on a request as the guest is shown it.
     pub(super) fn decide_on(&self, request: &Request) -> Result<Decision, Failure> {
         self.program.run_with_retries(request)

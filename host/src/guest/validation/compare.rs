@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crate::guest::decision::Decision;
-use crate::guest::decision_cache::{Key, weigh};
+use crate::guest::decision::request::Request;
+use crate::guest::decision_cache::weigh;
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::helper::CancelToken;
@@ -80,7 +81,8 @@ pub(super) fn compare(
         if !seen.insert(request.clone()) {
             continue;
         }
-        let decisions = (current.decide_again(&key), candidate.decide_again(&key));
+        let asked = key.request();
+        let decisions = (current.decide_on(&asked), candidate.decide_on(&asked));
         if decisions.0 == decisions.1 {
             continue;
         }
@@ -93,7 +95,7 @@ pub(super) fn compare(
             .map(|decision| decision.as_ref().map_or(0, |decision| weigh(key.bytes(), decision)));
         if let Some(rest) = room.checked_sub(weight.iter().sum()) {
             room = rest;
-            comparison.decisions.push(differing(&key, decisions));
+            comparison.decisions.push(differing(asked, decisions));
         }
     }
     comparison.compared = seen.len();
@@ -101,10 +103,9 @@ pub(super) fn compare(
 }
 
 fn differing(
-    key: &Key<'_>,
+    request: Request,
     (current, candidate): (Result<Decision, Failure>, Result<Decision, Failure>),
 ) -> Differing {
-    let request = key.request();
     let fields = request.fields.into_iter();
     let fields = fields.map(|field| (field.name.into_owned(), field.value.into_owned())).collect();
     Differing { line: request.line, fields, current, candidate }
