@@ -16,9 +16,8 @@ use super::open::open_root;
 use crate::cli::ExplainArguments;
 use crate::files::CacheSizes;
 use crate::guest::release::active::FailurePolicy;
-use crate::guest::trapped::printed_lines;
 use crate::guest::validation::cases::GuestRequest;
-use crate::guest::{ActiveGuest, Failure, StatedFacts};
+use crate::guest::{ActiveGuest, StatedFacts};
 use crate::http::{Peer, Version};
 use crate::http1::response_head::{self, Persistence};
 use crate::http1::{Limits, whole};
@@ -57,6 +56,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     }
     let ambient = facts.ambient.clone();
     let service = Service { ambient, ..Service::new(files, Arc::new(guest)) };
+    let guest = service.guest.current();
     let peer = Peer { scheme: facts.scheme, ..Peer::new(facts.client, 0) };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -79,7 +79,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
             let request = GuestRequest { line: line.as_bytes(), fields: &arguments.fields, facts };
             let why = &refusal.why;
             lines.push(("refused", format!("by the host, without asking the guest: {why}")));
-            lines.push(match request.decide(&service.guest.current()) {
+            lines.push(match request.decide(&guest) {
                 Ok(decision) => ("decision", format!("would have been {decision}")),
                 Err(failure) => ("decision", format!("would have failed: {failure}")),
             });
@@ -94,12 +94,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
                 .context("the guest was not asked")?;
             describe(&explanation, &mut lines);
             let asked = (head.request.fields_for_guest(), facts.lend());
-            let (decision, printed) =
-                service.guest.current().listen(head.request.line, asked.0, asked.1);
-            let printed = match decision {
-                Err(failure @ Failure::Trap(_)) => failure.lines(),
-                _ => printed_lines(&printed),
-            };
+            let (_, printed) = guest.listen(head.request.line, asked.0, asked.1);
             lines.extend(
                 printed
                     .into_iter()
@@ -107,17 +102,13 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
                     .map(|(number, line)| (if number == 0 { "printed" } else { "" }, line)),
             );
             let names = arguments.fields.iter().map(|(name, _)| name.as_str());
-            for name in service.guest.current().unread(names.filter(|name| !is_of_host(name))) {
+            for name in guest.unread(names.filter(|name| !is_of_host(name))) {
                 let warning =
                     format!("the guest does not read the field {name} (see its interests)");
                 lines.push(("warning", warning));
             }
             if let Some(table) = &table {
-                let shown = service
-                    .guest
-                    .current()
-                    .shown(head.request.fields_for_guest(), facts.lend())
-                    .collect();
+                let shown = guest.shown(head.request.fields_for_guest(), facts.lend()).collect();
                 explain_rules(table, &line, shown, &explanation, &mut lines)?;
             }
             (explanation.response, persistence)

@@ -23,6 +23,7 @@ use super::runtime::component::Form;
 use super::runtime::decision_cost::DecisionCosts;
 use super::runtime::engine::Engine;
 use super::runtime::program::{Cost, Program};
+use super::trapped::printed_lines;
 use crate::helper::CancelToken;
 
 /// How long warming up may delay a deployment.
@@ -254,15 +255,20 @@ impl LoadedGuest {
         self.decide_on(&self.request(line, fields, facts))
     }
 
-    /// Decides as `decide_uncached` does, and gives what the guest printed: the last of it, as the
-    /// guest gave it.
+    /// Decides as `decide_uncached` does, and gives what the guest printed, and where it trapped:
+    /// the last of it, in lines for people.
     pub fn listen<'a>(
         &self,
         line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts<'_>,
-    ) -> (Result<Decision, Failure>, String) {
-        self.program.run_and_listen(&self.request(line, fields, facts))
+    ) -> (Result<Decision, Failure>, Vec<String>) {
+        let (decision, printed) = self.program.run_and_listen(&self.request(line, fields, facts));
+        let lines = match &decision {
+            Err(failure @ Failure::Trap(_)) => failure.lines(),
+            _ => printed_lines(&printed),
+        };
+        (decision, lines)
     }
 
     /// Decides as `decide_uncached` does, and measures it.

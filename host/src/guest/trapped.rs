@@ -79,7 +79,7 @@ fn is_machinery(name: &str) -> bool {
 }
 
 /// Lines that a guest printed, for people: escaped, and of many the last ones.
-pub fn printed_lines(printed: &str) -> Vec<String> {
+pub(super) fn printed_lines(printed: &str) -> Vec<String> {
     let all: Vec<_> = printed.trim_matches('\n').trim_end().lines().collect();
     let skipped = all.len().saturating_sub(SHOWN_LINES);
     let more = (skipped > 0).then(|| format!("({skipped} lines before)"));

@@ -6,7 +6,6 @@ use crate::guest::decision::Decision;
 use crate::guest::decision::request::{Request, StatedFacts};
 use crate::guest::failure::Failure;
 use crate::guest::loaded_guest::LoadedGuest;
-use crate::guest::trapped::printed_lines;
 
 /// A request, as far as a guest may see it.
 #[derive(Clone, Debug)]
@@ -31,14 +30,9 @@ impl GuestRequest<'_> {
         guest.request(self.line, self.lines(), self.facts.lend())
     }
 
-    /// Has the guest decide, and gives what it printed, in lines for people.
+    /// Has the guest decide, as [`LoadedGuest::listen`] does.
     pub fn listen(&self, guest: &LoadedGuest) -> (Result<Decision, Failure>, Vec<String>) {
-        let (decision, printed) = guest.listen(self.line, self.lines(), self.facts.lend());
-        let lines = match &decision {
-            Err(failure @ Failure::Trap(_)) => failure.lines(),
-            _ => printed_lines(&printed),
-        };
-        (decision, lines)
+        guest.listen(self.line, self.lines(), self.facts.lend())
     }
 
     fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
