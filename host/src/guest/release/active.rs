@@ -126,23 +126,24 @@ impl ActiveGuest {
         let guest = guest.digest();
         let request = tracing::field::display(Bytes(line));
         // A line for each would add to the load.
-        let log = |kind: &str, error: &str, log: &dyn Fn(Option<u64>)| {
-            self.failures.log((kind, guest, error), log);
+        let cause = failure.to_string();
+        let log = |log: &dyn Fn(Option<u64>)| {
+            self.failures.log((failure.name(), guest, &*cause), log);
         };
         match failure {
-            Failure::Busy => log("busy", "", &|suppressed| {
+            Failure::Busy => log(&|suppressed| {
                 tracing::error!(%guest, suppressed, "guest is busy");
             }),
-            Failure::Deadline => log("deadline", "", &|suppressed| {
+            Failure::Deadline => log(&|suppressed| {
                 tracing::error!(%guest, request, deadline_ms, suppressed, "guest timed out");
             }),
-            Failure::Memory(error) => log("memory", &error.to_string(), &|suppressed| {
+            Failure::Memory(error) => log(&|suppressed| {
                 tracing::error!(%guest, request, %error, suppressed, "guest met its memory limit");
             }),
-            Failure::Trap(error) => log("trap", &error.to_string(), &|suppressed| {
+            Failure::Trap(error) => log(&|suppressed| {
                 tracing::error!(%guest, request, %error, suppressed, "guest trapped");
             }),
-            Failure::Refused(error) => log("refused", &error.to_string(), &|suppressed| {
+            Failure::Refused(error) => log(&|suppressed| {
                 tracing::error!(%guest, request, %error, suppressed, "decision refused");
             }),
         }
