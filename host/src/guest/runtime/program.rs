@@ -111,7 +111,7 @@ impl Program {
 
     /// Decides once, on this thread.
     pub(in crate::guest) fn run(&self, request: &Request) -> Result<Decision, Failure> {
-        self.run_until(request, self.engine.deadline())
+        self.instance(self.engine.deadline())?.decide(request)
     }
 
     /// Decides as `run_with_retries` does, and gives what the guest printed.
@@ -195,10 +195,6 @@ impl Program {
 
     fn instance(&self, deadline: Ticks) -> Result<Instance, Failure> {
         Instance::new(&self.engine, &self.exports, deadline)
-    }
-
-    fn run_until(&self, request: &Request, deadline: Ticks) -> Result<Decision, Failure> {
-        self.instance(deadline)?.decide(request)
     }
 
     /// Decides for a client, on a thread that had this much of a core's time before.

@@ -99,10 +99,9 @@ pub(super) fn trials<'a>(
     let of_all = (0..USUAL).map(|number| {
         interests.iter().fold(Trial::default(), |all, interest| all.with_usual(interest, number))
     });
-    let with_all: Vec<_> = of_all.collect();
     let of_one: Vec<_> = interests.iter().map(alone).collect();
     let begun = requests.len();
-    for trial in &with_all {
+    for trial in of_all {
         requests.extend(lines.iter().map(|line| trial.on(line, guest)));
     }
     // In turns, so that each field has its share of the limit.
@@ -152,8 +151,9 @@ fn complete(requests: &mut Vec<Request>, guest: &LoadedGuest, interests: &[Inter
             Request { line: line.clone(), fields: all }
         };
         let plain = with(&Trial::default());
-        let usual = missing.iter().fold(Trial::default(), |all, one| all.with_usual(one, number));
         if !missing.is_empty() && number < COMPLETED {
+            let usual =
+                missing.iter().fold(Trial::default(), |all, one| all.with_usual(one, number));
             completed.push(with(&usual));
         }
         *request = plain;
