@@ -1,4 +1,4 @@
-//! The time in the forms of responses and log lines, formatted once a second.
+//! The time in the forms of responses and log lines, formatted once a second; and that of threads.
 
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -82,6 +82,12 @@ pub fn write_rfc3339(text: &mut Vec<u8>) {
 /// Any time as programs read it.
 pub fn rfc3339_of(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(clamp(time)).to_string()
+}
+
+/// The time of a core that this thread had, which others on the machine do not make longer.
+pub fn thread_cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Milliseconds, to a tenth: for people, and as a number for programs.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use innkeeper_guest::rules::lint::{Finding, lint_while};
 use innkeeper_guest::rules::{Rules, Table};
-use rustix::time::{ClockId, clock_gettime};
+
+use crate::clock::thread_cpu_time;
 
 /// Time of the processor that it may take: a deployment that waits for it is still a short one.
 const CPU_TIME: Duration = Duration::from_millis(400);
@@ -13,19 +14,13 @@ const CPU_TIME: Duration = Duration::from_millis(400);
 /// What may be wrong with the rules of a table, which are ready. Where not all were looked at, a
 /// finding says so.
 pub(super) fn lint(table: &Table, rules: Rules) -> Vec<Finding> {
-    let began = cpu_time();
-    lint_while(table, rules, &mut || cpu_time().saturating_sub(began) < CPU_TIME)
-}
-
-/// That of this thread, which others on the machine do not make longer.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
+    let began = thread_cpu_time();
+    lint_while(table, rules, &mut || thread_cpu_time().saturating_sub(began) < CPU_TIME)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{cpu_time, lint};
+    use super::{lint, thread_cpu_time};
     use innkeeper_guest::rules::lint::lint_while;
     use innkeeper_guest::rules::{Rules, Table, redirects_file};
     use std::time::Duration;
@@ -43,10 +38,14 @@ mod tests {
         assert!(Rules::new(&table(2_000)).is_err(), "more than may match one path");
         let table = table(400);
         let rules = Rules::new(&table).expect("few enough");
-        let began = cpu_time();
+        let began = thread_cpu_time();
         lint(&table, rules.clone());
         // A build without optimization takes most of it for the table itself.
-        assert!(cpu_time() - began < Duration::from_secs(3), "{:?}", cpu_time() - began);
+        assert!(
+            thread_cpu_time() - began < Duration::from_secs(3),
+            "{:?}",
+            thread_cpu_time() - began
+        );
         let findings = lint_while(&table, rules, &mut || false);
         let last = findings.last().expect("a finding");
         assert!(last.text(&[]).starts_with("not all rules were compared: "), "{findings:?}");

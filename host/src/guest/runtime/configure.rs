@@ -21,7 +21,6 @@ use wasmtime_wizer::{ComponentContext, Wizer};
 use super::composition::Composition;
 use super::configurable::INTERFACE;
 use super::configuration_error::ConfigurationError;
-use super::decision_cost::cpu_time;
 use super::epoch::{EpochClock, Ticks};
 use super::function_cache::FunctionCache;
 use super::job_error::{CompileError, JobError};
@@ -29,6 +28,7 @@ use super::output;
 use super::settings::{Settings, configuring};
 use super::snapshot::State;
 use super::usage::{FUEL, MEMORIES, Usage, failure};
+use crate::clock::thread_cpu_time;
 use crate::guest::failure::Failure;
 use crate::text;
 
@@ -94,11 +94,11 @@ fn store(
     if settings.is_counting {
         store.set_fuel(FUEL).map_err(|error| JobError::NoCompiler(text::error_line(error)))?;
     }
-    let (began, time) = (cpu_time(), limits.time);
+    let (began, time) = (thread_cpu_time(), limits.time);
     store.set_epoch_deadline(Ticks::at_least(time).0);
     store.epoch_deadline_callback(move |_| {
         // Others had the processor for the rest of it.
-        let rest = time.saturating_sub(cpu_time().saturating_sub(began));
+        let rest = time.saturating_sub(thread_cpu_time().saturating_sub(began));
         Ok(match rest.is_zero() {
             true => UpdateDeadline::Interrupt,
             false => UpdateDeadline::Continue(Ticks::at_least(rest).0),

@@ -10,12 +10,13 @@ use wasmtime::component::Component;
 use super::bindings::v0_1::Exports;
 use super::configurable::is_configuration;
 use super::contract::{self, ContractError};
-use super::decision_cost::{DecisionCosts, cpu_time};
+use super::decision_cost::DecisionCosts;
 use super::engine::{Engine, WORKER_DEADLINE};
 use super::epoch::Ticks;
 use super::instance::Instance;
 use super::output;
 use super::usage::Usage;
+use crate::clock::thread_cpu_time;
 use crate::diagnostics;
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
@@ -148,7 +149,7 @@ impl Program {
         let engine = &self.engine;
         let mut attempts = if self.costs.of(request).is_slow() { 0 } else { WORKER_ATTEMPTS };
         while attempts > 0 {
-            let before = cpu_time();
+            let before = thread_cpu_time();
             match self.run_noting_cost(request, engine.worker_deadline(), before) {
                 Err(Failure::Busy) => return None,
                 Err(Failure::Deadline) if engine.worker_deadline() < engine.deadline() => {}
@@ -164,7 +165,7 @@ impl Program {
     /// core: these threads are the last to get one.
     pub(in crate::guest) fn run_in_pool(&self, request: &Request) -> Result<Decision, Failure> {
         for _ in 1..ATTEMPTS {
-            let before = cpu_time();
+            let before = thread_cpu_time();
             match self.run_noting_cost(request, self.engine.deadline(), before) {
                 Err(Failure::Deadline) if lacked_a_core(before, self.engine.limits().deadline) => {}
                 decision => return decision,
@@ -213,7 +214,7 @@ impl Program {
         let decision = decision?;
         // Not where it failed: a client that makes a guest fail does not make the decisions of
         // others wait for the slow pool.
-        self.costs.of(request).note(cpu_time().saturating_sub(before));
+        self.costs.of(request).note(thread_cpu_time().saturating_sub(before));
         Ok(decision)
     }
 }
@@ -239,5 +240,5 @@ fn with_retries<R>(mut attempt: impl FnMut() -> Result<R, Failure>) -> Result<R,
 /// Whether this thread, which missed a deadline, ran for less than most of that time since it
 /// had run for `before`.
 fn lacked_a_core(before: Duration, deadline: Duration) -> bool {
-    cpu_time().saturating_sub(before) < deadline * 3 / 4
+    thread_cpu_time().saturating_sub(before) < deadline * 3 / 4
 }

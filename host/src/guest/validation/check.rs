@@ -20,12 +20,12 @@ use super::request_lines::request_lines;
 use super::trials::trials;
 use super::twice::{decide_twice, shown, shown_of};
 use super::warnings::{self, Warning};
+use crate::clock::thread_cpu_time;
 use crate::guest::decision::request::{Request, StatedFacts};
 use crate::guest::decision::{Decision, Kind};
 use crate::guest::decision_cache::Key;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::origin::Origin;
-use crate::guest::runtime::decision_cost::cpu_time;
 use crate::helper::CancelToken;
 
 /// Of a core's time, what trying fields and recent requests may take: of a guest in Python it has
@@ -94,7 +94,7 @@ pub(super) fn check_unless(
         }
     };
     let decide = |request: &Request| guest.decide_on(request);
-    let before = cpu_time();
+    let before = thread_cpu_time();
     decide_twice(&requests, Duration::MAX, cancel, decide, |number, decision| {
         *report.kinds.entry(decision.kind()).or_default() += 1;
         look_at(&requests[number], decision);
@@ -104,7 +104,7 @@ pub(super) fn check_unless(
     })?;
     // Each was decided twice.
     let count = u32::try_from(2 * requests.len()).unwrap_or(u32::MAX);
-    report.average = cpu_time().saturating_sub(before) / count;
+    report.average = thread_cpu_time().saturating_sub(before) / count;
     guest.costs().begin_with(report.average);
     report.cases = verdict.result()?;
     // After the cases: their authors know them.

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use super::error::ValidationError;
+use crate::clock::thread_cpu_time;
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
 use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
-use crate::guest::runtime::decision_cost::cpu_time;
 use crate::helper::CancelToken;
 use crate::text;
 
@@ -34,8 +34,8 @@ pub(super) fn decide_twice(
     decide: impl Fn(&Request) -> Result<Decision, Failure>,
     mut see: impl FnMut(usize, &Decision),
 ) -> Result<usize, ValidationError> {
-    let began = cpu_time();
-    let is_over = |time| cpu_time().saturating_sub(began) > time;
+    let began = thread_cpu_time();
+    let is_over = |time| thread_cpu_time().saturating_sub(began) > time;
     let decide = |request: &Request| {
         if cancel.is_canceled() {
             return Err(ValidationError::Canceled);

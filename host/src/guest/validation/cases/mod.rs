@@ -153,7 +153,7 @@ impl std::error::Error for CaseFileError {}
 
 #[cfg(test)]
 mod tests {
-    use crate::guest::runtime::decision_cost::cpu_time;
+    use crate::clock::thread_cpu_time;
 
     /// The lines before each case were counted again for each.
     #[test]
@@ -161,10 +161,10 @@ mod tests {
         let case = "[[case]]\nline = 'GET /a/b/c HTTP/1.1'\n\ndecision = 'not-found'\n\n";
         let taken = |count: usize| {
             let text = case.repeat(count);
-            let before = cpu_time();
+            let before = thread_cpu_time();
             let cases = innkeeper_cases::parse(&text).expect("cases");
             assert_eq!(cases[count - 1].line_number, 5 * count - 4);
-            cpu_time() - before
+            thread_cpu_time() - before
         };
         let (few, many) = (taken(2_000), taken(16_000));
         assert!(many < few * 20, "{few:?} for 2,000 and {many:?} for 16,000");
