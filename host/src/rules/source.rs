@@ -87,7 +87,9 @@ impl RulesSource {
             false => (DEFAULT_GUEST, Origin::BuiltIn, None),
             true => {
                 let data = Data { bytes: gathered.table.to_data(), path: None };
-                self.note(&gathered, &data.bytes);
+                let digest = Digest::of(&data.bytes);
+                self.note(&gathered, digest);
+                self.log(&gathered, digest);
                 (&RULES_GUEST[..], Origin::Rules, Some(data))
             }
         };
@@ -100,10 +102,9 @@ impl RulesSource {
     }
 
     /// Notes what was read, for the status.
-    fn note(&self, gathered: &Gathered, data: &[u8]) {
-        let digest = Digest::of(data);
-        let summary =
-            Summary { counts: gathered.counts.clone(), warnings: gathered.warnings().len() };
+    fn note(&self, gathered: &Gathered, digest: Digest) {
+        let warnings = gathered.findings.len() + gathered.missing.len();
+        let summary = Summary { counts: gathered.counts.clone(), warnings };
         let read = &mut lock(&self.last).read;
         read.retain(|(known, _)| *known != digest);
         if read.len() == SUMMARIES {
@@ -117,9 +118,8 @@ impl RulesSource {
         RulesSource { logs: true, ..self }
     }
 
-    /// Logs what was read, once.
-    fn log(&self, gathered: &Gathered, data: &[u8]) {
-        let digest = Digest::of(data);
+    /// Logs what was read, once, for a server.
+    fn log(&self, gathered: &Gathered, digest: Digest) {
         if !self.logs || lock(&self.last).logged.replace(digest) == Some(digest) {
             return;
         }
@@ -157,11 +157,7 @@ impl Source for RulesSource {
     }
 
     fn read(&self) -> Result<Offer, SourceError> {
-        let (offer, gathered) = self.read_rules()?;
-        if let Some(data) = &offer.data {
-            self.log(&gathered, &data.bytes);
-        }
-        Ok(offer)
+        self.read_rules().map(|(offer, _)| offer)
     }
 
     fn cases(&self) -> Result<Vec<CaseFile>, CaseFileError> {
