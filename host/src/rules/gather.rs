@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use innkeeper_guest::rules::lint::Finding;
-use innkeeper_guest::rules::{Place, Rules, Table, lines};
+use innkeeper_guest::rules::{Place, Rules, Table};
 
 use super::error::{RulesError, WrongRule};
 use super::kept::Kept;
@@ -14,6 +14,7 @@ use super::lint::lint;
 use super::missing::{self, MissingPage};
 use super::part::{Named, Part, Passing, merge};
 use super::problem::Problem;
+use super::site::FILE_BYTES;
 use super::site_root::SiteRoot;
 use super::{file, site, users};
 use crate::guest::digest::Digest;
@@ -21,10 +22,6 @@ use crate::guest::validation::cases::CaseFile;
 use crate::lock::lock;
 use crate::named_file::{self, NamedFileError};
 use crate::sandbox::opener;
-
-/// Bytes of one file of rules. What reads `_redirects` and `_headers` has the same bound, and says
-/// so of a file with more.
-const FILE_BYTES: u64 = lines::FILE_BYTES as u64;
 
 /// Where rules come from.
 pub struct RuleFiles {
@@ -72,8 +69,6 @@ pub struct Gathered {
     pub missing: Vec<MissingPage>,
     /// How many rules each source has, in order of precedence.
     pub counts: Vec<Count>,
-    /// The files of passwords that were read.
-    pub user_files: Vec<PathBuf>,
     /// Whether there is any source of rules, although it may be empty.
     pub is_stated: bool,
 }
@@ -188,7 +183,7 @@ impl RuleFiles {
         }
         let users = all.iter().flat_map(|named| &named.part.user_files);
         let users: Vec<_> = users.map(|(_, file)| file.clone()).collect();
-        self.hide(&users);
+        let hidden = self.hide(&users);
         note_users(users);
         for Named { source, part } in &mut all {
             for (index, path) in std::mem::take(&mut part.user_files) {
@@ -209,7 +204,6 @@ impl RuleFiles {
                         wrong.push(WrongRule { source: source.clone(), problem });
                     }
                 }
-                gathered.user_files.push(path);
             }
         }
         if !wrong.is_empty() {
@@ -218,7 +212,7 @@ impl RuleFiles {
         gathered.counts = count(&all);
         let merged = merge(all, &self.passing);
         let mut table = merged.map_err(|problem| RulesError::of("rules", vec![problem]))?.table;
-        table.hidden.extend(self.hidden(&gathered.user_files));
+        table.hidden.extend(hidden);
         gathered.findings = check(&table)?;
         let missing = self.root.as_ref().map(|root| missing::missing(&table, root));
         gathered.missing = missing.unwrap_or_default();
@@ -226,17 +220,13 @@ impl RuleFiles {
         Ok(gathered)
     }
 
-    /// Paths below the root of files that are not for clients: these of passwords among them.
-    fn hidden(&self, users: &[PathBuf]) -> Vec<String> {
+    /// Has the host never serve files that are not for clients, these of passwords among them,
+    /// whichever guest decides. Gives their paths below the root.
+    pub(super) fn hide(&self, users: &[PathBuf]) -> Vec<String> {
         let Some(root) = &self.root else { return Vec::new() };
-        root.hidden(self.files.iter().chain(users).map(PathBuf::as_path))
-    }
-
-    /// Has the host never serve them, whichever guest decides.
-    pub(super) fn hide(&self, users: &[PathBuf]) {
-        if let Some(root) = &self.root {
-            root.hide(self.hidden(users));
-        }
+        let hidden = root.hidden(self.files.iter().chain(users).map(PathBuf::as_path));
+        root.hide(&hidden);
+        hidden
     }
 }
 

@@ -2,10 +2,14 @@
 
 use innkeeper_guest::rules::fault::{Faults, Mistake};
 use innkeeper_guest::rules::table::Table;
-use innkeeper_guest::rules::{headers_file, redirects_file};
+use innkeeper_guest::rules::{headers_file, lines, redirects_file};
 
 use super::part::Part;
 use super::problem::Problem;
+
+/// Bytes of a file of rules, of any form. What reads `_redirects` and `_headers` has the same bound,
+/// and says so of a file with more.
+pub(super) const FILE_BYTES: u64 = lines::FILE_BYTES as u64;
 
 /// The files.
 pub(super) const NAMES: [&str; 2] = ["_redirects", "_headers"];

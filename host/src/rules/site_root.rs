@@ -4,19 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use innkeeper_guest::rules::lines;
-
 use super::error::RulesError;
 use super::kept::Kept;
 use super::part::Part;
 use super::problem::Problem;
-use super::site::{NAMES, PARSERS, too_large};
+use super::site::{FILE_BYTES, NAMES, PARSERS, too_large};
 use crate::files::RootReader;
 use crate::lock::lock;
 use crate::named_file::NamedFileError;
-
-/// Bytes of a file of the site.
-const FILE_BYTES: u64 = lines::FILE_BYTES as u64;
 
 /// The root of a site.
 pub struct SiteRoot {
@@ -103,13 +98,13 @@ impl SiteRoot {
                 hidden.push(below.to_owned());
             }
         };
-        let root = &self.path;
+        let (root, real_root) = (std::path::absolute(&self.path), self.path.canonicalize());
         for file in files {
-            if let (Ok(root), Ok(file)) = (std::path::absolute(root), std::path::absolute(file)) {
-                note(&root, &file);
+            if let (Ok(root), Ok(file)) = (&root, std::path::absolute(file)) {
+                note(root, &file);
             }
-            if let (Ok(root), Ok(file)) = (root.canonicalize(), file.canonicalize()) {
-                note(&root, &file);
+            if let (Ok(root), Ok(file)) = (&real_root, file.canonicalize()) {
+                note(root, &file);
             }
         }
         hidden.sort();
@@ -118,7 +113,7 @@ impl SiteRoot {
     }
 
     /// Has these paths never served.
-    pub(super) fn hide(&self, paths: Vec<String>) {
+    pub(super) fn hide(&self, paths: &[String]) {
         self.reader.hide(paths);
     }
 }

@@ -6,15 +6,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use innkeeper_guest::rules::Table;
+use innkeeper_guest::rules::{Table, lines};
 
 use crate::cli::settings::rules::RulesSettings;
 use crate::commands::rules;
 use crate::guest::validation::cases::CaseFile;
 use crate::named_file;
-
-/// Bytes of a file of rules.
-const RULES_BYTES: u64 = 4 << 20;
 
 /// A project that is made of rules.
 pub(super) struct FromRules {
@@ -28,7 +25,7 @@ pub(super) struct FromRules {
 
 /// The files of the project.
 pub(super) fn files(path: &Path) -> anyhow::Result<FromRules> {
-    let text = named_file::read_text(path, RULES_BYTES)
+    let text = named_file::read_text(path, lines::FILE_BYTES as u64)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let settings = RulesSettings { files: vec![path.to_owned()], ..RulesSettings::default() };
     let gathered = rules::files(&settings, None).read()?;
