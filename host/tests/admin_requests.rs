@@ -55,6 +55,18 @@ fn paths_and_failures_are_told_to_those_who_may_change_the_guest() {
     assert_eq!((refused.status(), &*code_of(&refused)), (401, "token-required"));
 }
 
+/// It was another path than that of the usual form.
+#[test]
+fn path_of_the_absolute_form_is_told_without_its_host() {
+    let place = Place::new(&[]);
+    for target in ["/hello.txt", "http://localhost/hello.txt?secret", "http://localhost"] {
+        place.program.get(target);
+    }
+    let told = requests(&place, 3);
+    let paths = json!([{ "path": "/hello.txt", "requests": 2 }, { "path": "/", "requests": 1 }]);
+    assert_eq!(told["paths"], paths);
+}
+
 #[test]
 fn traffic_is_that_of_the_last_minute() {
     let place = Place::new(&[]);

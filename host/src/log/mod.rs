@@ -47,6 +47,11 @@ impl AccessLog {
         Ok(AccessLog { format, writer: LineWriter::start(out, OPTIONS)? })
     }
 
+    /// Whether its lines have parts of a request: its method, host, path and query.
+    pub fn has_parts(&self) -> bool {
+        self.format != Format::Combined
+    }
+
     /// Writes what is known of a request before the client took its response. `room` is a draft
     /// that is not needed any more.
     pub fn draft(&self, room: Draft, entry: &Entry) -> Draft {

@@ -37,17 +37,23 @@ pub(super) fn path_and_query(target: &str) -> &str {
     }
 }
 
+/// The path of a target, and its query if it has one. The path of a host alone is `/`.
+pub(super) fn path_query(target: &str) -> (&str, Option<&str>) {
+    let target = path_and_query(target);
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    (if path.is_empty() { "/" } else { path }, query)
+}
+
 /// Where a directory is that was asked for without the `/` at its end: the last name of
 /// the path, with it, and the query. `None` if the path has it already.
 ///
 /// The reference is relative to what the client asked for, so that it holds where a proxy
 /// has taken a prefix away, and cannot name another host.
 pub(super) fn with_slash(target: &str) -> Option<String> {
-    let target = path_and_query(target);
-    let (path, query) = match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
-    };
+    let (path, query) = path_query(target);
     let name = path.rsplit('/').next().filter(|name| !name.is_empty())?;
     // What precedes a colon would be a scheme (section 4.2).
     let here = if name.contains(':') { "./" } else { "" };
@@ -71,7 +77,23 @@ pub(super) fn escaped_target(target: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{escaped, escaped_target, with_slash};
+    use super::{escaped, escaped_target, path_query, with_slash};
+
+    #[test]
+    fn path_and_query_are_those_of_any_form() {
+        for (target, expected) in [
+            ("/a", ("/a", None)),
+            ("/a?b?c", ("/a", Some("b?c"))),
+            ("/?", ("/", Some(""))),
+            ("/a?http://h/b", ("/a", Some("http://h/b"))),
+            ("http://h:80/a?b", ("/a", Some("b"))),
+            ("http://h", ("/", None)),
+            ("http://h?b", ("/", Some("b"))),
+            ("*", ("*", None)),
+        ] {
+            assert_eq!(path_query(target), expected, "for {target:?}");
+        }
+    }
 
     #[test]
     fn directory_gets_slash_relative_to_what_was_asked_for() {

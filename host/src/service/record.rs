@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::explain::Trace;
-use super::location::path_and_query;
+use super::location::path_query;
 use super::request_id::RequestId;
 use super::{Response, Service};
 use crate::clients::proxies::Forwarded;
@@ -14,7 +14,7 @@ use crate::diagnostics::context;
 use crate::guest::decision::Kind;
 use crate::guest::{self, Failure};
 use crate::http::{Peer, Request, Scheme, Version};
-use crate::log::{Draft, Entry};
+use crate::log::{AccessLog, Draft, Entry};
 use crate::metrics::{ActiveRequest, Decision, FailureKind, Protocol, Sample, lately};
 
 /// The record of one request while it is served. Where neither log nor metrics want one it does
@@ -211,6 +211,12 @@ impl<'s, 'r> Record<'s, 'r> {
         let decided = self.decided.as_ref();
         let compute_time = decided.and_then(|decided| decided.compute_time);
         let decision = decision(decided);
+        // Most logs have but the line.
+        let log = self.service.log.as_ref();
+        let has_parts = self.service.metrics.is_some() || log.is_some_and(AccessLog::has_parts);
+        let request = self.request.filter(|_| has_parts);
+        let method = request.and_then(|request| method(request.line));
+        let target = request.map(|request| path_query(request.target));
         if let Some(metrics) = &self.service.metrics {
             let masked = decided.and_then(|decided| decided.masked_failure.as_ref());
             let masked_failure = masked.map(failure_kind);
@@ -221,33 +227,32 @@ impl<'s, 'r> Record<'s, 'r> {
             let failure = decided.and_then(|decided| {
                 decided.decision.as_ref().err().or(decided.masked_failure.as_ref())
             });
-            let (method, path) = self.request.map_or(("", ""), method_and_path);
             let response = lately::Response {
                 at: began + total,
                 duration: total,
                 status,
-                method,
-                path,
+                method: method.unwrap_or_default(),
+                // Without its query: those who read what was asked lately need no token, and
+                // queries hold secrets.
+                path: target.map_or("", |(path, _)| path),
                 decision: decision.name(),
                 guest: decided.map(|decided| &decided.by as &dyn Display),
                 failure: failure.map(|failure| failure as &dyn Display),
             };
             metrics.note(self.peer.worker, &response);
         }
-        let draft = self.service.log.as_ref().map_or_else(Draft::default, |log| {
+        let draft = log.map_or_else(Draft::default, |log| {
             let field = |name| self.request.and_then(|request| request.values(name).next());
             let tls = self.request.and_then(|request| request.tls);
-            let target = self.request.map(|request| path_and_query(request.target));
-            let parts = target.map(|target| target.split_once('?').unwrap_or((target, "")));
-            let query = parts.map(|(_, query)| query).filter(|query| !query.is_empty());
+            let query = target.and_then(|(_, query)| query).filter(|query| !query.is_empty());
             let first_byte = self.first_byte.map_or(total, |first| first - began);
             let entry = Entry {
                 client: self.peer.address,
                 request: &self.log_line(),
-                method: self.request.and_then(|_| method(self.received.line)),
+                method,
                 scheme: self.scheme.or(self.request.map(|of| of.scheme)).map(Scheme::name),
-                host: self.request.and_then(|request| request.host()).map(str::as_bytes),
-                path: parts.map(|(path, _)| path.as_bytes()),
+                host: request.and_then(|request| request.host()).map(str::as_bytes),
+                path: target.map(|(path, _)| path.as_bytes()),
                 query: query.map(str::as_bytes),
                 request_id: self.id.as_ref().map(|id| id.id()),
                 protocol: self.received.version.alpn_name(),
@@ -329,14 +334,6 @@ fn decision(decided: Option<&guest::Decided>) -> Decision {
         },
         Err(failure) => Decision::Failed(failure_kind(failure)),
     }
-}
-
-/// The method, and the path without its query: those who read what was asked lately need no
-/// token, and queries hold secrets.
-fn method_and_path<'a>(request: &Request<'a>) -> (&'a str, &'a str) {
-    let method = request.line.split(|&byte| byte == b' ').next().unwrap_or_default();
-    let path = request.target.find('?').map_or(request.target, |end| &request.target[..end]);
-    (std::str::from_utf8(method).unwrap_or_default(), path)
 }
 
 fn protocol(version: Version) -> Protocol {
