@@ -212,6 +212,11 @@ impl Files {
         Lookup::Missing
     }
 
+    /// Whether directories may be listed.
+    pub fn lists(&self) -> bool {
+        self.lists
+    }
+
     /// The listing of this directory; `""` is the root. `None` if there is no such directory, if it
     /// may not be read, or if listings are switched off.
     pub async fn list(

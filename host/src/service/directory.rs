@@ -27,11 +27,15 @@ pub(super) async fn list(
     candidates: &[Candidate],
     fields: &Fields,
 ) -> Option<Response> {
-    for candidate in candidates.iter().filter(|candidate| candidate.status == 200) {
-        let Page::Index(directory) = &candidate.page else { continue };
-        let form = listing_form(&request.joined("accept").unwrap_or_default());
-        let query = location::path_and_query(request.target).split_once('?');
-        let arrangement = Arrangement::of_query(form, query.map_or("", |(_, query)| query));
+    if !service.files.lists() {
+        return None;
+    }
+    let first = candidates.iter().position(|candidate| directory(candidate).is_some())?;
+    let form = listing_form(&request.joined("accept").unwrap_or_default());
+    let (_, query) = location::path_query(request.target);
+    let arrangement = Arrangement::of_query(form, query.unwrap_or_default());
+    for candidate in &candidates[first..] {
+        let Some(directory) = directory(candidate) else { continue };
         match service.files.list(directory, arrangement).await {
             Ok(Some(made)) => {
                 let response = match conditions(request).evaluate_tag(&made.tag) {
@@ -59,6 +63,14 @@ pub(super) async fn list(
         }
     }
     None
+}
+
+/// The directory of which a candidate is the listing.
+fn directory(candidate: &Candidate) -> Option<&str> {
+    match &candidate.page {
+        Page::Index(directory) if candidate.status == 200 => Some(directory),
+        _ => None,
+    }
 }
 
 /// `None` if there is no memory to send it from.
