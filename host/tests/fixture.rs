@@ -168,7 +168,7 @@ impl Setup {
         let (folder, wires) = self.wires();
         let any_port = |scheme| Address { scheme, socket: ([127, 0, 0, 1], 0).into() };
         let both = [Scheme::Http, Scheme::Https].map(any_port);
-        let server = Server::bind(&both, workers, MAX_CONNECTIONS).unwrap();
+        let server = Server::bind(&both, both.len(), workers, MAX_CONNECTIONS).unwrap();
         TestServer {
             address: server.addresses()[0].socket,
             tls_address: server.addresses()[1].socket,

@@ -54,7 +54,7 @@ impl Serve for Panicking {
 /// One worker, so that nobody else can take its place.
 fn start(service: &Panicking) -> (Running, std::net::SocketAddr) {
     let any_port = Address { scheme: Scheme::Http, socket: ([127, 0, 0, 1], 0).into() };
-    let server = Server::bind(&[any_port], NonZeroUsize::MIN, MAX_CONNECTIONS).unwrap();
+    let server = Server::bind(&[any_port], 1, NonZeroUsize::MIN, MAX_CONNECTIONS).unwrap();
     let address = server.addresses()[0].socket;
     (server.start(service).unwrap(), address)
 }
@@ -114,7 +114,8 @@ impl Serve for Unready {
 #[test]
 fn worker_that_cannot_start_is_an_error_of_the_start() {
     let any_port = Address { scheme: Scheme::Http, socket: ([127, 0, 0, 1], 0).into() };
-    let server = Server::bind(&[any_port], NonZeroUsize::new(2).unwrap(), MAX_CONNECTIONS).unwrap();
+    let server =
+        Server::bind(&[any_port], 1, NonZeroUsize::new(2).unwrap(), MAX_CONNECTIONS).unwrap();
     let error = server.start(&Unready).err().expect("it did not start").to_string();
     assert!(error.contains("worker-1 cannot start"), "{error}");
 }

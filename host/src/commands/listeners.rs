@@ -202,7 +202,8 @@ impl Listeners {
         let max_connections = settings.limits.max_connections;
         match self {
             Listeners::Set(addresses, paths) => {
-                let mut server = Server::bind(&addresses, workers, max_connections)?;
+                let listeners = addresses.len() + paths.len();
+                let mut server = Server::bind(&addresses, listeners, workers, max_connections)?;
                 server.bind_unix(&paths, settings.socket_access()).context("--listen")?;
                 Ok(server)
             }

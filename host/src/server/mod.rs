@@ -43,7 +43,7 @@ pub const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(16_384).expect("is n
 /// Descriptors that are not for connections: logs, the guest, the administration.
 const RESERVED_DESCRIPTORS: u64 = 48;
 
-/// Those of a worker: its runtime, and for each address a socket, its double and one that was
+/// Those of a worker: its runtime, and for each address or path a socket, its double and one that was
 /// accepted and waits for a place.
 const DESCRIPTORS_PER_WORKER: u64 = 4;
 const DESCRIPTORS_PER_LISTENER: u64 = 3;
@@ -90,13 +90,16 @@ pub struct Places {
 }
 
 impl Server {
-    /// Binds these addresses, for this many workers. Port 0 is any free port.
+    /// Binds these addresses, for this many workers. Port 0 is any free port. Descriptors are
+    /// reserved for all `listeners`: the addresses, and the paths that are [bound](Self::bind_unix)
+    /// next.
     pub fn bind(
         addresses: &[Address],
+        listeners: usize,
         workers: NonZeroUsize,
         max_connections: NonZeroUsize,
     ) -> anyhow::Result<Server> {
-        let max_connections = possible_connections(max_connections, workers, addresses.len())?;
+        let max_connections = possible_connections(max_connections, workers, listeners)?;
         let mut bound = Vec::new();
         let mut listeners: Vec<Vec<_>> = (0..workers.get()).map(|_| Vec::new()).collect();
         for &Address { scheme, socket: address } in addresses {
@@ -291,7 +294,7 @@ impl Places {
 
 /// Whether all addresses of IPv6 cannot be listened on, as the machine has none, and those of IPv4
 /// are there instead.
-fn lacks_ipv6(address: SocketAddr, error: &io::Error, all: &[Address]) -> bool {
+pub fn lacks_ipv6(address: SocketAddr, error: &io::Error, all: &[Address]) -> bool {
     use rustix::io::Errno;
     let is_ipv4 = |other: &Address| {
         other.socket.is_ipv4()
@@ -308,7 +311,7 @@ fn lacks_ipv6(address: SocketAddr, error: &io::Error, all: &[Address]) -> bool {
 pub fn possible_connections(
     wanted: NonZeroUsize,
     workers: NonZeroUsize,
-    addresses: usize,
+    listeners: usize,
 ) -> anyhow::Result<usize> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -324,7 +327,7 @@ pub fn possible_connections(
     };
     // A worker keeps few files open, and fewer still where there are few to have.
     let open_files = OPEN_FILES.saturating_mul(workers.get() as u64).min(descriptors / 4);
-    let of_workers = (DESCRIPTORS_PER_WORKER + DESCRIPTORS_PER_LISTENER * addresses as u64)
+    let of_workers = (DESCRIPTORS_PER_WORKER + DESCRIPTORS_PER_LISTENER * listeners as u64)
         .saturating_mul(workers.get() as u64);
     let reserved = RESERVED_DESCRIPTORS.saturating_add(of_workers);
     let for_connections = descriptors.saturating_sub(reserved.saturating_add(open_files));
