@@ -176,6 +176,10 @@ fn what_the_configuration_names_and_is_wrong_is_1() {
         (&["--code-cache", "file"], "compiled guests in file: it is not a directory"),
         (&["--listen", "127.0.0.1:1", "--admin", "127.0.0.1:1"], "is the address of --listen"),
         (&["--listen", "0.0.0.0:1", "--admin", "127.0.0.1:1"], "is the address of --listen"),
+        (
+            &["--listen", "unix:a", "--admin", "unix:a"],
+            "--admin unix:a is the address of --listen unix:a; choose another",
+        ),
         (&["--admin", &long], "path must be shorter than SUN_LEN"),
         (&["--admin", "unix:no/"], "--admin: cannot listen on unix:no/: "),
         (&["--access-log-file", "no/"], "cannot write the log no/: "),

@@ -47,16 +47,16 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         Err(problem) => (Err(problem), None),
     };
     findings.note("root", found)?;
-    let addresses = check_addresses(settings, &mut findings)?;
+    let (addresses, paths) = check_listeners(settings, &mut findings)?;
     check_tls::check(settings, &addresses, &mut findings)?;
-    let connections = possible_connections(settings, addresses.len());
+    let connections = possible_connections(settings, addresses.len() + paths.len());
     let all = settings.limits.max_connections.get();
     let possible = connections.as_ref().copied().unwrap_or(all);
     findings.note("connections", connections.map(|_| describe_connections(possible, all)))?;
     check_guest(settings, root.as_ref(), &mut findings)?;
     findings.note("code cache", check_code_cache(settings))?;
     findings.note("access log", check_access_log(settings))?;
-    check_admin(settings, &addresses, &mut findings)?;
+    check_admin(settings, (&addresses, &paths), &mut findings)?;
     check_sandbox(settings, &mut findings)?;
     print(format_args!(
         "\nmemory, at most:\n{}\n",
@@ -76,28 +76,30 @@ fn open_root(settings: &Settings) -> anyhow::Result<Files> {
     open::open_root(&settings.root, options, sizes, settings.worker_count())
 }
 
-/// Gives the addresses that count.
-fn check_addresses(settings: &Settings, findings: &mut Findings) -> anyhow::Result<Vec<Address>> {
+/// Gives the addresses and paths that count.
+fn check_listeners(
+    settings: &Settings,
+    findings: &mut Findings,
+) -> anyhow::Result<(Vec<Address>, Vec<PathBuf>)> {
     let listeners = match Listeners::find(settings) {
         Ok(listeners) => listeners,
         Err(error) => {
             findings.note("listen", Err(error))?;
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
     };
-    let addresses = listeners.addresses();
+    let (addresses, paths) = (listeners.addresses(), listeners.paths());
     match &listeners {
-        Listeners::Set(_, paths) => {
+        Listeners::Set(..) => {
             for &address in &addresses {
-                findings.note("listen", check_address(address))?;
+                findings.note("listen", check_address(address, &addresses))?;
             }
-            for path in paths {
+            for path in &paths {
                 let address = ListenAddress::Unix(path.clone());
                 findings.note("listen", check_path(&address))?;
             }
         }
         Listeners::Passed(_) => {
-            let paths = listeners.paths();
             let paths = paths.iter().map(|path| format!("unix:{}", path.display()));
             for address in addresses.iter().map(ToString::to_string).chain(paths) {
                 let passed = format!("{address}, which the service manager passes");
@@ -108,16 +110,19 @@ fn check_addresses(settings: &Settings, findings: &mut Findings) -> anyhow::Resu
     for problem in listeners.problems(settings) {
         findings.note("listen", Err(problem))?;
     }
-    Ok(addresses)
+    Ok((addresses, paths))
 }
 
 /// An address that is in use is no problem: maybe the server that this one is to replace has it.
-/// nginx -t does the same.
-fn check_address(address: Address) -> anyhow::Result<String> {
+/// nginx -t does the same. Nor is one of IPv6 that the server would do without.
+fn check_address(address: Address, all: &[Address]) -> anyhow::Result<String> {
     match try_bind(address.socket) {
         Ok(()) => Ok(address.to_string()),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             Ok(format!("{address}, which is in use: its server must stop before this one starts"))
+        }
+        Err(error) if server::lacks_ipv6(address.socket, &error, all) => {
+            Ok(format!("{address}, which is left out: the machine has no IPv6"))
         }
         Err(error) => Err(explain(address.socket, error)),
     }
@@ -217,7 +222,7 @@ fn check_access_log(settings: &Settings) -> anyhow::Result<String> {
 
 fn check_admin(
     settings: &Settings,
-    addresses: &[Address],
+    (addresses, paths): (&[Address], &[PathBuf]),
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
     let Some(address) = &settings.admin.listen else {
@@ -229,10 +234,16 @@ fn check_admin(
         Access::ReadOnly => "the guest cannot be changed",
     });
     findings.note("admin", access.map(|access| format!("{address}: {access}")))?;
-    if let ListenAddress::Tcp(admin) = address
-        && let Some(other) = addresses.iter().find(|other| overlap(other.socket, *admin))
-    {
-        let (flag, other) = (listeners::flag(other), other.socket);
+    let same = match address {
+        ListenAddress::Tcp(admin) => addresses
+            .iter()
+            .find(|other| overlap(other.socket, *admin))
+            .map(|other| (admin.to_string(), listeners::flag(other), other.socket.to_string())),
+        ListenAddress::Unix(admin) => {
+            paths.contains(admin).then(|| (address.to_string(), "--listen", address.to_string()))
+        }
+    };
+    if let Some((admin, flag, other)) = same {
         let problem = anyhow!("--admin {admin} is the address of {flag} {other}; choose another");
         return findings.note("admin", Err(problem));
     }
