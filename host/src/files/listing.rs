@@ -113,14 +113,14 @@ impl Listing {
                 listing.is_cut = true;
                 break;
             }
+            let inside = format!("{path}/{}", name.to_string_lossy());
+            if hidden.has(inside.strip_prefix("./").unwrap_or(&inside)) {
+                continue;
+            }
             let Some(listed) = url_name(name) else {
                 listing.unnameable.push(shown(name));
                 continue;
             };
-            let inside = format!("{path}/{listed}");
-            if hidden.has(inside.strip_prefix("./").unwrap_or(&inside)) {
-                continue;
-            }
             // An entry may be gone by now; then it is not listed.
             let Ok(metadata) = describe(&directory.file, name, here) else {
                 continue;

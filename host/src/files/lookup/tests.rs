@@ -99,6 +99,17 @@ fn root_finds_nothing_that_another_root_has_cached() {
     assert!(!String::from_utf8_lossy(&of_b.text).contains("a.txt"));
 }
 
+/// It was listed among the names that have no link.
+#[test]
+fn hidden_name_that_fits_into_no_url_is_not_listed() {
+    let (_folder, files) = root(&caches(u64::MAX), &[("okapi\\a", b""), ("zebra\\a", b"")]);
+    files.hidden.set(["zebra\\a"]);
+    let arrangement = Arrangement::of_query(Form::Html, "");
+    let made = block_on(files.list("", arrangement)).ok().flatten().expect("a list");
+    let page = String::from_utf8_lossy(&made.text);
+    assert!(page.contains("okapi") && !page.contains("zebra"), "{page}");
+}
+
 #[test]
 fn roots_compress_each_its_own_file() {
     let caches = caches(u64::MAX);
