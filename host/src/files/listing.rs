@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::fs::{AtFlags, Dir, FileType, StatxFlags, statat, statx};
 use rustix::io::Errno;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::beneath::{Found, Root};
 use super::hidden::Hidden;
@@ -36,10 +36,8 @@ pub(super) struct Entry {
     pub(super) url: String,
     #[serde(rename = "type")]
     pub(super) kind: Kind,
-    /// As in `Last-Modified`.
-    pub(super) mtime: String,
-    /// The same, in Unix seconds.
-    #[serde(skip)]
+    /// The time of modification, in Unix seconds; in JSON as in `Last-Modified`.
+    #[serde(rename = "mtime", serialize_with = "serialize_date")]
     pub(super) seconds: u64,
     /// Bytes, of a file.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,15 +69,19 @@ fn shown(name: &CStr) -> String {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "Serde gives a reference")]
+fn serialize_date<S: Serializer>(seconds: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    let date = clock::format_http_date(UNIX_EPOCH + Duration::from_secs(*seconds));
+    serializer.serialize_str(&String::from_utf8_lossy(&date))
+}
+
 impl Entry {
     pub(super) fn new(name: &str, kind: Kind, seconds: u64, size: u64) -> Entry {
-        let mtime = clock::format_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
-        let mtime = String::from_utf8_lossy(&mtime).into_owned();
         let slash = if kind == Kind::Directory { "/" } else { "" };
         // With a dot before it: what precedes a colon would be a scheme.
         let url = format!("./{}{slash}", utf8_percent_encode(name, ESCAPED));
         let size = (kind == Kind::File).then_some(size);
-        Entry { name: name.to_owned(), url, kind, mtime, seconds, size }
+        Entry { name: name.to_owned(), url, kind, seconds, size }
     }
 }
 
