@@ -4,23 +4,13 @@
  * page is `maintenance.html` with status 503, except for maintainers. A swap of the two guests
  * loses no request. */
 #define INNKEEPER_EXPORTS
-#include "innkeeper.h"
+#include "helpers.h"
 #include "request.h"
-
-#include <stdbool.h>
 
 /* Addresses of maintainers, who see the site all the time, with commas between them. */
 #ifndef MAINTAINERS
 #define MAINTAINERS ""
 #endif
-
-static bool equal(struct bytes a, struct bytes b) {
-    size_t i = 0;
-    while (i < a.length && i < b.length && a.at[i] == b.at[i]) {
-        i++;
-    }
-    return i == a.length && i == b.length;
-}
 
 static struct bytes start_of(struct bytes text, size_t length) {
     return (struct bytes){text.at, length < text.length ? length : text.length};
@@ -35,15 +25,11 @@ static bool is_private(struct bytes path) {
         }
         bool is_whole = path.length == open.length ||
                         (path.length > open.length && path.at[open.length] == '/');
-        if (i > 0 || !is_whole || !equal(start_of(path, open.length), open)) {
+        if (i > 0 || !is_whole || !is_equal(start_of(path, open.length), open)) {
             return true;
         }
     }
     return false;
-}
-
-static struct decision refuse(uint16_t status, struct bytes why) {
-    return (struct decision){.kind = DECISION_REPLY, .reply = {.status = status, .body = why}};
 }
 
 /* The decision of the default policy. */
@@ -51,39 +37,38 @@ static struct decision decide_as_usual(struct bytes line, struct bytes *path) {
     *path = TEXT("");
     switch (request_about(line, path)) {
     case ABOUT_MALFORMED:
-        return refuse(400, TEXT("malformed request line\n"));
+        return text_reply(400, TEXT("malformed request line\n"));
     case ABOUT_VERSION:
-        return refuse(505, TEXT("HTTP version not supported\n"));
+        return text_reply(505, TEXT("HTTP version not supported\n"));
     case ABOUT_NOTHING:
-        return (struct decision){.kind = DECISION_NOT_FOUND};
+        return not_found();
     case ABOUT_PATH:
         break;
     }
     if (is_private(*path)) {
-        return (struct decision){.kind = DECISION_NOT_FOUND};
+        return not_found();
     }
-    bool is_directory = path->length == 0 || path->at[path->length - 1] == '/';
-    return (struct decision){.kind = is_directory ? DECISION_INDEX : DECISION_FILE, .path = *path};
+    return page(*path);
 }
 
 #ifdef MAINTENANCE
 
 /* The files of the maintenance page, and those that prove who owns the site. */
 static bool is_open_anyway(struct bytes path) {
-    struct bytes page = TEXT("maintenance/");
+    struct bytes parts = TEXT("maintenance/");
     struct bytes proofs = TEXT(".well-known/");
-    return equal(start_of(path, page.length), page) || equal(start_of(path, proofs.length), proofs);
+    return is_equal(start_of(path, parts.length), parts) || is_equal(start_of(path, proofs.length), proofs);
 }
 
 static bool is_maintainer(struct fields fields) {
     struct bytes all = TEXT(MAINTAINERS);
     for (size_t i = 0; i < fields.count; i++) {
-        if (!equal(fields.at[i].name, TEXT(":client-address"))) {
+        if (!is_equal(fields.at[i].name, TEXT(":client-address"))) {
             continue;
         }
         for (size_t start = 0, end = 0; end <= all.length; end++) {
             if (end == all.length || all.at[end] == ',') {
-                if (equal(fields.at[i].value, (struct bytes){all.at + start, end - start})) {
+                if (is_equal(fields.at[i].value, (struct bytes){all.at + start, end - start})) {
                     return true;
                 }
                 start = end + 1;
@@ -101,7 +86,7 @@ struct names interests(void) {
 }
 
 struct decision decide(struct request request) {
-    static const struct candidate page[] = {
+    static const struct candidate closed[] = {
         {.page = {PAGE_FILE, STATIC_TEXT("maintenance.html")}, .status = 503},
     };
     /* Of every response, also of the one to a POST. */
@@ -117,7 +102,7 @@ struct decision decide(struct request request) {
     }
     return (struct decision){
         .kind = DECISION_SERVE,
-        .serve = {.candidates = {page, 1}, .fields = {fields, 2}},
+        .serve = {.candidates = {closed, 1}, .fields = {fields, 2}},
     };
 }
 

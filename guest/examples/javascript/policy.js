@@ -4,6 +4,7 @@
 // It exports the interface of `wit/policy.wit`, and is a plain module too:
 // `policy.test.js` tests it without WebAssembly.
 
+import { candidate, file, index, notFound, redirect, toBytes } from "./innkeeper.js";
 import { siteTarget } from "./request.js";
 
 // Pages that moved for good, by their old path.
@@ -44,7 +45,7 @@ export const policy = {
       return reply(400, "malformed request line\n");
     }
     if (fault === "nothing" || isPrivate(path)) {
-      return { tag: "not-found" };
+      return notFound();
     }
     const location = newAddress(path);
     if (location !== undefined) {
@@ -74,21 +75,21 @@ function newAddress(path) {
 // and nothing else is there, it redirects to the same address with a `/` at its end.
 function candidates(path, query) {
   if (path === "" || path.endsWith("/")) {
-    return [candidate("index", path)];
+    return [candidate(index(path))];
   }
   // A page that is not there is a 404, and no redirect to one.
   if (path.endsWith(".html")) {
     const location = escaped(path.slice(0, -".html".length)) + query;
-    return [{ ...candidate("file", path), status: 301, location }];
+    return [{ ...candidate(file(path)), status: 301, location }];
   }
   // May be cached for ever, if it is there.
   if (FINGERPRINT.test(path)) {
-    return [{ ...candidate("file", path), fields: [FOREVER] }];
+    return [{ ...candidate(file(path)), fields: [FOREVER] }];
   }
   const name = path.slice(path.lastIndexOf("/") + 1);
   return name.includes(".")
-    ? [candidate("file", path)]
-    : [candidate("file", `${path}.html`), candidate("file", path)];
+    ? [candidate(file(path))]
+    : [candidate(file(`${path}.html`)), candidate(file(path))];
 }
 
 // Whether a name begins with a dot, other than `.well-known` at the root (RFC 8615).
@@ -106,27 +107,13 @@ function escaped(path) {
 // The types of `wit/policy.wit`, as JavaScript has them.
 
 function field(name, value) {
-  return { name, value: bytes(value) };
-}
-
-// `kind` is `index` or `file`.
-function candidate(kind, path) {
-  return { page: { tag: kind, val: path }, status: 200, location: undefined, fields: [] };
+  return { name, value: toBytes(value) };
 }
 
 function serve(candidates, fields) {
   return { tag: "serve", val: { candidates, otherwise: undefined, fields } };
 }
 
-function redirect(status, location) {
-  return { tag: "redirect", val: { status, location, fields: [] } };
-}
-
 function reply(status, text) {
-  return { tag: "reply", val: { status, fields: [], body: bytes(text) } };
-}
-
-// Bytes of a text in ASCII.
-function bytes(text) {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  return { tag: "reply", val: { status, fields: [], body: toBytes(text) } };
 }
