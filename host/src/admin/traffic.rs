@@ -8,11 +8,9 @@ use serde::Serialize;
 use super::api::milliseconds;
 use super::status::Subject;
 use crate::clock;
+use crate::metrics::CLASSES;
 use crate::metrics::lately::{Failure, MINUTE, SECONDS, Second, Traffic};
 use crate::text;
-
-/// The classes of `Second::statuses`.
-const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// The body of `GET /traffic`.
 #[derive(Serialize)]

@@ -66,7 +66,7 @@ pub(super) fn serve(
     let has_sandbox = !settings.sandbox.disabled && dev.is_none();
     let code_cache = opened.code_cache.as_ref().map(CodeCache::path);
     // Of `/proc`, which the sandbox has not.
-    let process = Process::open();
+    let process = opened.admin.is_some().then(Process::open);
     let sandbox =
         has_sandbox.then(|| sandbox::enter(settings, &by_name, &opened, code_cache)).transpose()?;
     diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
@@ -100,7 +100,7 @@ pub(super) fn serve(
             (first, _) => first?,
         };
     let guest = Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy()));
-    let metrics = admin.as_ref().map(|_| Arc::new(Metrics::new(workers.get(), process)));
+    let metrics = process.map(|process| Arc::new(Metrics::new(workers.get(), process)));
     let log = log.map(|(out, format)| AccessLog::to(out, format)).transpose();
     let pages = dev.as_ref().and(admin.as_ref());
     let service = Arc::new(Service {

@@ -17,18 +17,23 @@ pub fn counter<'a>(
     help: &str,
     values: impl IntoIterator<Item = (Labels<'a>, u64)>,
 ) -> MetricFamily {
-    family(name, help, MetricType::COUNTER, values, |metric, value| {
-        let mut counter = Counter::default();
-        counter.set_value(value as f64);
-        metric.set_counter(counter);
-    })
+    let values = values.into_iter().map(|(labels, value)| (labels, value as f64));
+    counter_of(name, help, values)
 }
 
 /// Time that only grows.
 pub(super) fn counter_of_time(name: &str, help: &str, value: Duration) -> MetricFamily {
-    family(name, help, MetricType::COUNTER, [(vec![], value)], |metric, value| {
+    counter_of(name, help, [(vec![], value.as_secs_f64())])
+}
+
+fn counter_of<'a>(
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels<'a>, f64)>,
+) -> MetricFamily {
+    family(name, help, MetricType::COUNTER, values, |metric, value| {
         let mut counter = Counter::default();
-        counter.set_value(value.as_secs_f64());
+        counter.set_value(value);
         metric.set_counter(counter);
     })
 }

@@ -1,6 +1,14 @@
 //! Values of labels: which decision a response follows, how a guest failed, and what became of a
 //! TLS handshake.
 
+/// Classes of statuses: 2xx to 5xx. There are no others.
+pub const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+/// The number of a status's class.
+pub(super) fn class(status: u16) -> usize {
+    usize::from(status / 100).clamp(2, 5) - 2
+}
+
 /// What a response follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {

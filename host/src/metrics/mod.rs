@@ -23,11 +23,11 @@ use crate::in_flight::{FILES, REPLIES};
 use counter::Counter;
 use exposition::histogram;
 pub use exposition::{counter, gauge, write};
-pub use labels::{Decision, FailureKind, Handshake, Protocol};
-use lately::{Lately, Traffic};
+pub use labels::{CLASSES, Decision, FailureKind, Handshake, Protocol};
+use lately::Traffic;
 pub use process::Process;
 pub use worker::{ActiveRequest, OpenConnection, Sample, WritingConnection};
-use worker::{CLASSES, DECISION_BOUNDS, RESPONSE_BOUNDS, Worker};
+use worker::{DECISION_BOUNDS, RESPONSE_BOUNDS, Worker};
 
 /// The metrics of all workers.
 pub struct Metrics {
@@ -35,7 +35,6 @@ pub struct Metrics {
     epoch: Instant,
     process: Process,
     workers: Box<[Worker]>,
-    lately: Box<[Lately]>,
 }
 
 /// Open connections, by state.
@@ -58,7 +57,6 @@ impl Metrics {
             epoch: Instant::now(),
             process,
             workers: (0..workers).map(|_| Worker::default()).collect(),
-            lately: (0..workers).map(|_| Lately::default()).collect(),
         }
     }
 
@@ -100,12 +98,12 @@ impl Metrics {
 
     /// Notes a response among what was asked lately.
     pub fn note(&self, worker: usize, response: &lately::Response<'_>) {
-        self.lately[worker % self.lately.len()].note(response, self.epoch);
+        self.worker(worker).lately.note(response, self.epoch);
     }
 
     /// What was asked lately.
     pub fn traffic(&self) -> Traffic {
-        Traffic::of(self.lately.iter(), self.epoch, Instant::now())
+        Traffic::of(self.workers.iter().map(|worker| &worker.lately), self.epoch, Instant::now())
     }
 
     /// Counts what a client took of a response's body, and whether the response was aborted.
@@ -116,7 +114,7 @@ impl Metrics {
             worker.aborted.add(1);
         }
         if body_bytes > 0 {
-            self.lately[number % self.lately.len()].delivered(body_bytes);
+            worker.lately.delivered(body_bytes);
         }
     }
 

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use super::counter::{Counter, Histogram};
-use super::labels::{Decision, FailureKind, Handshake, Protocol};
-
-/// Classes of statuses: 2xx to 5xx. There are no others.
-pub(super) const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+use super::labels::{CLASSES, Decision, FailureKind, Handshake, Protocol, class};
+use super::lately::Lately;
 
 /// Upper bounds of the histogram of responses, in microseconds: a small file from memory takes
 /// 10 µs, a large one to a slow client minutes.
@@ -59,13 +57,14 @@ pub(super) struct Worker {
     pub(super) handshakes: [Counter; Handshake::NAMES.len()],
     pub(super) response_time: Histogram<{ RESPONSE_BOUNDS.len() }>,
     pub(super) compute_time: Histogram<{ DECISION_BOUNDS.len() }>,
+    pub(super) lately: Lately,
 }
 
 impl Worker {
     /// Counts a response.
     pub(super) fn observe(&self, sample: &Sample) {
-        let class = usize::from(sample.status / 100).clamp(2, 5) - 2;
-        self.responses[sample.protocol.number()][class][sample.decision.number()].add(1);
+        self.responses[sample.protocol.number()][class(sample.status)][sample.decision.number()]
+            .add(1);
         self.response_time.observe(sample.duration, &RESPONSE_BOUNDS);
         if let Some(kind) = sample.masked_failure {
             self.failures[kind.number()].add(1);

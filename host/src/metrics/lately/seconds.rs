@@ -1,5 +1,7 @@
 //! Responses of each second, by class of their status, and bytes.
 
+use crate::metrics::labels::{CLASSES, class};
+
 /// Seconds of which each is told: long enough to see what a deployment did.
 pub const SECONDS: usize = 120;
 
@@ -11,8 +13,8 @@ pub(super) fn place(number: u64, length: usize) -> usize {
 /// What was sent in one second.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Second {
-    /// Responses: 2xx, 3xx, 4xx and 5xx.
-    pub statuses: [u32; 4],
+    /// Responses of each of the [`CLASSES`].
+    pub statuses: [u32; CLASSES.len()],
     /// Bytes of bodies that clients took.
     pub bytes: u64,
 }
@@ -43,7 +45,7 @@ impl Seconds {
         if *of != second {
             (*of, *slot) = (second, Second::default());
         }
-        slot.statuses[usize::from(status / 100).clamp(2, 5) - 2] += 1;
+        slot.statuses[class(status)] += 1;
     }
 
     /// Counts bytes, for the second of the latest response.
