@@ -36,41 +36,42 @@ pub enum Verdict {
 impl Conditions {
     /// Evaluates them in the order of RFC 9110, section 13.2.2.
     pub fn evaluate(&self, file: &Validators) -> Verdict {
-        match (&self.if_match, &self.if_unmodified_since) {
-            (Some(tags), _) if !lists(tags, file, Comparison::Strong) => return Verdict::Failed,
-            // A date that is none is ignored.
-            (None, Some(date))
-                if parse_date(date).is_some_and(|date| !is_unmodified_since(date, file)) =>
-            {
-                return Verdict::Failed;
-            }
-            _ => {}
-        }
-        match (&self.if_none_match, &self.if_modified_since) {
-            (Some(tags), _) if lists(tags, file, Comparison::Weak) => Verdict::NotModified,
-            (None, Some(date)) => {
-                // A later date than that of the file may be the date of a version that was
-                // here before.
-                let date = parse_date(date);
-                let is_known = date.is_some() && date == file.modified;
-                if is_known { Verdict::NotModified } else { Verdict::Proceed }
-            }
-            _ => Verdict::Proceed,
-        }
+        self.verdict(
+            |tags, comparison| lists(tags, file, comparison),
+            |date| is_unmodified_since(date, file),
+            // A later date than that of the file may be the date of a version that was here before.
+            |date| file.modified == Some(date),
+        )
     }
 
     /// The same for content that has this entity tag, as it stands in `ETag`, and no date.
     pub fn evaluate_tag(&self, tag: &str) -> Verdict {
-        let lists = |tags: &Option<Vec<u8>>, comparison| {
-            tags.as_ref().map(|tags| lists_tag(tags, Some(tag), comparison))
+        let lists = |tags: &[u8], comparison| lists_tag(tags, Some(tag), comparison);
+        self.verdict(lists, |_| true, |_| false)
+    }
+
+    /// By whether entity tags list the content, whether it is unmodified since a date, and whether
+    /// it is the version of a date. A date that is none is ignored.
+    fn verdict(
+        &self,
+        lists: impl Fn(&[u8], Comparison) -> bool,
+        is_unmodified_since: impl Fn(SystemTime) -> bool,
+        is_of: impl Fn(SystemTime) -> bool,
+    ) -> Verdict {
+        let holds = match (&self.if_match, &self.if_unmodified_since) {
+            (Some(tags), _) => lists(tags, Comparison::Strong),
+            (None, Some(date)) => parse_date(date).is_none_or(is_unmodified_since),
+            (None, None) => true,
         };
-        match lists(&self.if_match, Comparison::Strong) {
-            Some(false) => Verdict::Failed,
-            _ => match lists(&self.if_none_match, Comparison::Weak) {
-                Some(true) => Verdict::NotModified,
-                _ => Verdict::Proceed,
-            },
+        if !holds {
+            return Verdict::Failed;
         }
+        let is_known = match (&self.if_none_match, &self.if_modified_since) {
+            (Some(tags), _) => lists(tags, Comparison::Weak),
+            (None, Some(date)) => parse_date(date).is_some_and(is_of),
+            (None, None) => false,
+        };
+        if is_known { Verdict::NotModified } else { Verdict::Proceed }
     }
 
     /// Whether a range of this version is of use to the client: `If-Range` names it, or the

@@ -83,14 +83,17 @@ fn bar(page: &mut String, listing: &Listing, arrangement: Arrangement) {
     if has_pictures || listing.entries.iter().any(is_picture) {
         let sort = match (arrangement.sort, arrangement.is_descending) {
             (Sort::Name, false) => String::new(),
-            (sort, is_descending) => hidden("sort", &value(sort, is_descending)),
+            (sort, is_descending) => {
+                let value = value(sort, is_descending);
+                format!("<input type=\"hidden\" name=\"sort\" value=\"{value}\">")
+            }
         };
-        let view = |name, value: &str, is_on| {
-            let field = if value.is_empty() { "" } else { " name=\"view\" value=\"pictures\"" };
+        let view = |name, of_pictures| {
+            let field = if of_pictures { " name=\"view\" value=\"pictures\"" } else { "" };
+            let is_on = of_pictures == has_pictures;
             format!("<button{field} aria-pressed=\"{is_on}\">{name}</button>")
         };
-        let (list, pictures) =
-            (view("List", "", !has_pictures), view("Pictures", "pictures", has_pictures));
+        let (list, pictures) = (view("List", false), view("Pictures", true));
         add(page, format_args!("<form action=\"./\">{sort}{list}{pictures}</form>\n"));
     }
     page.push_str(
@@ -230,11 +233,6 @@ fn counts(listing: &Listing) -> String {
 /// A value of `sort` in a query.
 fn value(sort: Sort, is_descending: bool) -> String {
     format!("{}{}", if is_descending { "-" } else { "" }, sort.name())
-}
-
-/// A field that a form sends besides its button's. Its name and value are plain.
-fn hidden(name: &str, value: &str) -> String {
-    format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">")
 }
 
 fn slash(entry: &Entry) -> &'static str {
