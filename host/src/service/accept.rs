@@ -44,33 +44,22 @@ pub(super) fn failure_form(accept: &[u8]) -> FailureForm {
     if accept.is_empty() || accept == b"*/*" {
         return FailureForm::Text;
     }
-    let html = Some(welcome(accept, b"text", b"html")).filter(Welcome::is_named);
-    let html = html.unwrap_or_default();
+    let html = named(accept, b"text", b"html");
     // Nothing is more welcome: what browsers send, which need not be read three times more.
     if html.weight == 1000 {
         return FailureForm::Html;
     }
     let json = welcome(accept, b"application", b"json");
-    let problem = Some(welcome(accept, b"application", b"problem+json")).filter(Welcome::is_named);
-    let problem = problem.unwrap_or_default();
+    let problem = named(accept, b"application", b"problem+json");
     let text = welcome(accept, b"text", b"plain");
     if html.weight > 0 && html >= max(json, problem) && html.weight >= text.weight {
         return FailureForm::Html;
     }
     let best = max(json, problem);
     match best.weight > 0 && best > text {
-        true if problem > json || problem == json && problem.is_named() => {
-            FailureForm::Json(PROBLEM)
-        }
+        true if problem >= json => FailureForm::Json(PROBLEM),
         true => FailureForm::Json("application/json"),
         false => FailureForm::Text,
-    }
-}
-
-impl Welcome {
-    /// Whether the type itself is named, and not only a range that has it.
-    fn is_named(&self) -> bool {
-        self.precision == 3
     }
 }
 
@@ -94,6 +83,12 @@ fn welcome(accept: &[u8], kind: &[u8], subtype: &[u8]) -> Welcome {
         Some(Welcome { weight, precision })
     });
     ranges.max_by_key(|welcome| (welcome.precision, welcome.weight)).unwrap_or_default()
+}
+
+/// The same where the type itself is named; content that only a range has is not welcome.
+fn named(accept: &[u8], kind: &[u8], subtype: &[u8]) -> Welcome {
+    let welcome = welcome(accept, kind, subtype);
+    if welcome.precision == 3 { welcome } else { Welcome::default() }
 }
 
 /// The parts of a text between separators that stand outside of quotes (section 5.6.4).

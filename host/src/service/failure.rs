@@ -31,24 +31,22 @@ impl Service {
             return response;
         }
         let form = failure_form(&request.joined("accept").unwrap_or_default());
-        let line = match form {
-            FailureForm::Text => String::new(),
-            _ => String::from_utf8_lossy(line.trim_ascii_end()).into_owned(),
+        let line = || String::from_utf8_lossy(line.trim_ascii_end());
+        let content = match form {
+            FailureForm::Text => None,
+            FailureForm::Json(name) => Some((name, json(response.status, &line()))),
+            FailureForm::Html => Some(("text/html; charset=utf-8", page(response.status, &line()))),
         };
         // Also where it is text: another client gets another form.
         policy_fields::vary_by_accept(&mut response);
-        let (content_type, body) = match form {
-            FailureForm::Text => return response,
-            FailureForm::Json(name) => (name, json(response.status, &line)),
-            FailureForm::Html => ("text/html; charset=utf-8", page(response.status, &line)),
-        };
+        let Some((content_type, body)) = content else { return response };
         response.body = Body::Bytes(body);
         response.fields.retain(|field| field.name != "Content-Type");
         response.fields.push(Field::fixed("Content-Type", content_type));
-        match form {
-            FailureForm::Html => self.restrict_page(response, &CONTENT_SECURITY_POLICY),
-            _ => response,
+        if form == FailureForm::Html {
+            response = self.restrict_page(response, &CONTENT_SECURITY_POLICY);
         }
+        response
     }
 
     /// Restricts a page of the host's own to what it has; except in `innkeeper dev`, which adds its

@@ -77,9 +77,7 @@ pub(super) fn restrict(response: &mut Response, policy: &'static str) {
         })
     });
     let framing: Vec<_> = framing.map(|directive| Field::new(NAME, directive)).collect();
-    if response.fields.iter().any(is_policy) {
-        response.fields.retain(|field| !is_policy(field));
-    }
+    response.fields.retain(|field| !is_policy(field));
     response.fields.push(Field::fixed(NAME, policy));
     response.fields.extend(framing);
 }

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::explain::Trace;
 use super::location::path_query;
-use super::request_id::RequestId;
-use super::{Response, Service};
+use super::{Response, Service, request_id};
 use crate::clients::proxies::Forwarded;
 use crate::diagnostics::context;
 use crate::guest::decision::Kind;
@@ -36,7 +35,7 @@ pub struct Record<'s, 'r> {
     decided: Option<guest::Decided>,
     trace: Option<Box<Trace>>,
     /// Its id, where requests have one.
-    id: Option<Box<RequestId>>,
+    id: Option<Box<str>>,
     /// Counts the request while it is served.
     _active: Option<ActiveRequest<'s>>,
 }
@@ -109,9 +108,9 @@ impl Service {
         Record { id: self.id_of(None), ..self.begin_without_id(peer, received) }
     }
 
-    fn id_of(&self, request: Option<&Request<'_>>) -> Option<Box<RequestId>> {
+    fn id_of(&self, request: Option<&Request<'_>>) -> Option<Box<str>> {
         let name = self.request_id.as_ref()?;
-        Some(Box::new(RequestId::of(name, request)))
+        Some(request_id::of(name, request))
     }
 
     fn begin_without_id<'s, 'r>(&'s self, peer: Peer, received: Received<'r>) -> Record<'s, 'r> {
@@ -158,9 +157,9 @@ impl<'s, 'r> Record<'s, 'r> {
 
     /// The response with the request's id, where requests have one.
     pub(super) fn identify(&self, response: Response) -> Response {
-        match &self.id {
-            Some(id) => id.add_to(response),
-            None => response,
+        match (&self.service.request_id, &self.id) {
+            (Some(name), Some(id)) => request_id::add_to(response, name, id),
+            _ => response,
         }
     }
 
@@ -254,7 +253,7 @@ impl<'s, 'r> Record<'s, 'r> {
                 host: request.and_then(|request| request.host()).map(str::as_bytes),
                 path: target.map(|(path, _)| path.as_bytes()),
                 query: query.map(str::as_bytes),
-                request_id: self.id.as_ref().map(|id| id.id()),
+                request_id: self.id.as_deref(),
                 protocol: self.received.version.alpn_name(),
                 tls_version: tls.map(|tls| tls.version.name()),
                 server_name: tls.and_then(|tls| tls.server_name.as_deref()),

@@ -12,33 +12,18 @@ const MAX_BYTES: usize = 128;
 /// Random bytes of one that is made, as in a UUID.
 const RANDOM_BYTES: usize = 16;
 
-/// The id of a request, and the name of the field that has it.
-#[derive(Debug)]
-pub(super) struct RequestId {
-    name: String,
-    id: String,
+/// The id of a request, or of what is none. The field of this name has it.
+pub(super) fn of(name: &str, request: Option<&Request<'_>>) -> Box<str> {
+    let given = request.and_then(|request| request.values(name).next().and_then(kept));
+    given.map_or_else(made, str::to_owned).into()
 }
 
-impl RequestId {
-    /// That of a request, or of what is none.
-    pub(super) fn of(name: &str, request: Option<&Request<'_>>) -> RequestId {
-        let given = request.and_then(|request| request.values(name).next().and_then(kept));
-        let id = given.map_or_else(made, str::to_owned);
-        RequestId { name: name.to_owned(), id }
-    }
-
-    /// The id.
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// Adds it to a response, in place of a field of that name.
-    pub(super) fn add_to(&self, mut response: Response) -> Response {
-        response.fields.retain(|field| !field.name.eq_ignore_ascii_case(&self.name));
-        let value = self.id.clone().into_bytes().into();
-        response.fields.push(Field { name: self.name.clone().into(), value });
-        response
-    }
+/// Adds an id to a response, in place of a field of that name.
+pub(super) fn add_to(mut response: Response, name: &str, id: &str) -> Response {
+    response.fields.retain(|field| !field.name.eq_ignore_ascii_case(name));
+    let value = id.as_bytes().to_vec().into();
+    response.fields.push(Field { name: name.to_owned().into(), value });
+    response
 }
 
 /// An id that a client gives, if logs and other servers can hold it.
