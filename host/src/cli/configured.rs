@@ -1,7 +1,7 @@
 //! What commands that try a guest take of the configuration of a server.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, Args, Command};
 
@@ -20,6 +20,13 @@ pub struct Configured {
     /// What is no flag of the command.
     #[arg(skip)]
     pub given: Given,
+}
+
+impl Configured {
+    /// The guest of a command: the one that is typed, or the server's.
+    pub fn guest<'a>(&'a self, typed: Option<&'a Path>) -> Option<&'a Path> {
+        typed.or(self.given.guest.as_deref())
+    }
 }
 
 /// Settings of a server that are no flags of a command: their place among the files that are typed

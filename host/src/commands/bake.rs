@@ -19,10 +19,8 @@ use crate::text::escaped;
 /// Bakes it.
 pub fn run(arguments: &BakeArguments) -> anyhow::Result<ExitCode> {
     let BakeArguments { guest, data, output, configured, rules, code, limits } = arguments;
-    let guest = guest.as_ref().or(configured.given.guest.as_ref());
-    let data = data.as_ref().or(configured.given.data.as_ref());
-    let (guest, data) = (guest.map(PathBuf::as_path), data.map(PathBuf::as_path));
-    let named = read(guest, data, &[], rules)?;
+    let data = data.as_deref().or(configured.given.data.as_deref());
+    let named = read(configured.guest(guest.as_deref()), data, &[], rules)?;
     if named.offer.data.is_none() {
         bail!(
             "there is nothing to bake: name a guest and its data, as in: innkeeper bake policy.wasm \

@@ -1,7 +1,7 @@
 //! `innkeeper check GUEST`: what a guest is, what it costs, whether it is fit.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use bytesize::ByteSize;
 use super::engine::{keeping_code, start_for_trial, start_helpers, with_helpers};
 use super::guest::{Named, load, read};
 use super::progress;
+use super::stdout::headed;
 use crate::cli::CheckArguments;
 use crate::guest::release::source::Offer;
 use crate::guest::runtime::contract::INTERFACE;
@@ -29,9 +30,8 @@ const SAMPLING: Duration = Duration::from_secs(1);
 
 /// Describes the guest. Succeeds if it is accepted.
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
-    let guest = arguments.guest.as_ref().or(arguments.configured.given.guest.as_ref());
     let named = read(
-        guest.map(PathBuf::as_path),
+        arguments.configured.guest(arguments.guest.as_deref()),
         arguments.data.as_deref(),
         &arguments.cases,
         &arguments.rules,
@@ -128,8 +128,8 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(problem) => {
-            for (number, line) in problem.lines().iter().enumerate() {
-                print(if number == 0 { "printed" } else { "" }, format_args!("{line}"))?;
+            for (what, line) in headed("printed", problem.lines()) {
+                print(what, format_args!("{line}"))?;
             }
             print("verdict", format_args!("rejected: {problem}"))?;
             Ok(ExitCode::FAILURE)

@@ -1,12 +1,11 @@
 //! `innkeeper compile GUEST`: compiles a guest ahead of the start that needs it.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::bail;
 
-use super::engine::{start_for_trial, start_helpers};
+use super::engine::{start_alone, start_helpers};
 use super::guest::{Named, load, read};
 use super::stdout::print;
 use crate::cli::CompileArguments;
@@ -18,14 +17,13 @@ pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
     let Some(folder) = arguments.code.directory() else {
         bail!("there is no folder to keep it in; name one with --code-cache DIR");
     };
-    let guest = arguments.guest.as_ref().or(arguments.configured.given.guest.as_ref());
-    let (guest, data) = (guest.map(PathBuf::as_path), arguments.data.as_deref());
-    let named = read(guest, data, &[], &arguments.rules)?;
+    let guest = arguments.configured.guest(arguments.guest.as_deref());
+    let named = read(guest, arguments.data.as_deref(), &[], &arguments.rules)?;
     let helpers = start_helpers(named.needs_helpers())?;
     let Named { name, offer, .. } = named;
     // Elsewhere one that cannot be used is done without.
     let cache = CodeCache::open(&folder)?;
-    let engine = start_for_trial(&arguments.limits, &arguments.code, helpers)?.keeping_code(cache);
+    let engine = start_alone(&arguments.limits, helpers)?.keeping_code(cache);
     let began = Instant::now();
     let guest = load(&name, &offer, engine)?;
     print(format_args!(

@@ -79,8 +79,16 @@ pub(super) fn start_for_trial(
     code: &CodeCacheArguments,
     helpers: Option<Helpers>,
 ) -> anyhow::Result<Engine> {
+    keeping_code(start_alone(limits, helpers)?, code)
+}
+
+/// The same, which keeps no compiled guests.
+pub(super) fn start_alone(
+    limits: &GuestLimitSettings,
+    helpers: Option<Helpers>,
+) -> anyhow::Result<Engine> {
     let engine = prepare(limits.limits(), NonZeroUsize::MIN, Compilation::Whole)?;
-    keeping_code(with_helpers(start(engine)?, limits, helpers).for_author(), code)
+    Ok(with_helpers(start(engine)?, limits, helpers).for_author())
 }
 
 /// The engine, with the folder of compiled guests. One that was not named, and cannot be used, is done

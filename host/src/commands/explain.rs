@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use innkeeper_guest::rules::Table;
 use super::engine::{start_for_trial, start_helpers};
 use super::guest::{Named, load, read_in};
 use super::open::open_root;
+use super::stdout::headed;
 use crate::cli::ExplainArguments;
 use crate::files::CacheSizes;
 use crate::guest::release::active::FailurePolicy;
@@ -39,8 +39,8 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let root = arguments.root();
     let files =
         open_root(&root, arguments.files.options(), CacheSizes::default(), NonZeroUsize::MIN)?;
-    let guest = arguments.guest.as_ref().or(arguments.configured.given.guest.as_ref());
-    let (guest, data) = (guest.map(PathBuf::as_path), arguments.data.as_deref());
+    let guest = arguments.configured.guest(arguments.guest.as_deref());
+    let data = arguments.data.as_deref();
     let root = Some((root.as_path(), &files));
     let named = read_in(guest, data, &[], &arguments.rules, root)?;
     let helpers = start_helpers(named.needs_helpers())?;
@@ -95,12 +95,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
             describe(&explanation, &mut lines);
             let asked = (head.request.fields_for_guest(), facts.lend());
             let (_, printed) = guest.listen(head.request.line, asked.0, asked.1);
-            lines.extend(
-                printed
-                    .into_iter()
-                    .enumerate()
-                    .map(|(number, line)| (if number == 0 { "printed" } else { "" }, line)),
-            );
+            lines.extend(headed("printed", printed));
             let names = arguments.fields.iter().map(|(name, _)| name.as_str());
             for name in guest.unread(names.filter(|name| !is_of_host(name))) {
                 let warning =
@@ -114,9 +109,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
             (explanation.response, persistence)
         }
     };
-    for (number, line) in head_lines(&response, persistence, facts.version).iter().enumerate() {
-        lines.push((if number == 0 { "response" } else { "" }, line.clone()));
-    }
+    lines.extend(headed("response", head_lines(&response, persistence, facts.version)));
     let mut out = io::stdout().lock();
     lines
         .iter()

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::engine::{start_for_trial, start_helpers};
 use super::guest::{Named, load, read};
+use super::stdout::headed;
 use crate::cli::{OutcomeFormat, TestArguments};
 use crate::diagnostics;
 use crate::guest::decision::Kind;
@@ -48,8 +49,8 @@ pub fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
         );
         return Ok(ExitCode::from(2));
     }
-    let guest = guest.or_else(|| given.guest.clone());
-    let named = read(guest.as_deref(), arguments.data.as_deref(), &cases, rules)?;
+    let guest = arguments.configured.guest(guest.as_deref());
+    let named = read(guest, arguments.data.as_deref(), &cases, rules)?;
     let helpers = start_helpers(named.needs_helpers())?;
     let Named { name, offer, warnings, .. } = named;
     for warning in warnings {
@@ -107,8 +108,8 @@ fn write_text(outcome: &Outcome, mut out: impl Write) -> io::Result<()> {
                 got: &case.got,
             };
             write!(out, "{failure}")?;
-            for (number, line) in case.printed.iter().enumerate() {
-                writeln!(out, "  {:<9} {line}", if number == 0 { "printed" } else { "" })?;
+            for (what, line) in headed("printed", &case.printed) {
+                writeln!(out, "  {what:<9} {line}")?;
             }
             writeln!(out)?;
         }

@@ -20,7 +20,7 @@ use super::{file, site, users};
 use crate::guest::digest::Digest;
 use crate::guest::validation::cases::CaseFile;
 use crate::lock::lock;
-use crate::named_file::{self, NamedFileError};
+use crate::named_file;
 use crate::sandbox::opener;
 
 /// Where rules come from.
@@ -39,20 +39,20 @@ pub struct RuleFiles {
 
 /// What files of rules were a moment ago.
 #[derive(Default)]
-pub struct KeptFiles(Mutex<HashMap<PathBuf, Kept>>);
+pub struct KeptFiles(Mutex<HashMap<PathBuf, Kept<String>>>);
 
 impl KeptFiles {
     /// The text of a file of rules: what it was before, if it was emptied a moment ago.
     fn text(&self, path: &Path) -> Result<String, RulesError> {
         let mut all = lock(&self.0);
         let kept = all.entry(path.to_owned()).or_default();
-        let read = named_file::read_text(path, FILE_BYTES).map(String::into_bytes);
-        let bytes = read.map(|bytes| kept.update(Some(bytes)).unwrap_or_default().to_vec());
-        let text = bytes.and_then(|it| String::from_utf8(it).map_err(|_| NamedFileError::NoText));
-        text.map_err(|error| {
-            kept.unreadable();
-            RulesError::File(path.to_owned(), error)
-        })
+        match named_file::read_text(path, FILE_BYTES) {
+            Ok(text) => Ok(kept.update(Some(text)).cloned().unwrap_or_default()),
+            Err(error) => {
+                kept.unreadable();
+                Err(RulesError::File(path.to_owned(), error))
+            }
+        }
     }
 }
 

@@ -9,23 +9,23 @@ const ABSENCE: Duration = Duration::from_secs(1);
 
 /// What a file was when it was read last.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
-    bytes: Option<Vec<u8>>,
+pub(super) struct Kept<T> {
+    content: Option<T>,
     /// Since when it is missing or empty, if there was something in it before.
     gone: Option<Instant>,
 }
 
-impl Kept {
+impl<T: AsRef<[u8]>> Kept<T> {
     /// Takes what was read just now; `None` if it is not there. Gives what counts.
-    pub(super) fn update(&mut self, bytes: Option<Vec<u8>>) -> Option<&[u8]> {
-        let has_some = |bytes: &Option<Vec<u8>>| bytes.as_ref().is_some_and(|it| !it.is_empty());
-        let is_gone = has_some(&self.bytes) && !has_some(&bytes) && {
+    pub(super) fn update(&mut self, content: Option<T>) -> Option<&T> {
+        let has_some = |it: &Option<T>| it.as_ref().is_some_and(|it| !it.as_ref().is_empty());
+        let is_gone = has_some(&self.content) && !has_some(&content) && {
             self.gone.get_or_insert_with(Instant::now).elapsed() < ABSENCE
         };
         if !is_gone {
-            *self = Kept { bytes, gone: None };
+            *self = Kept { content, gone: None };
         }
-        self.bytes.as_deref()
+        self.content.as_ref()
     }
 
     /// Notes that something else is in its place.
@@ -47,12 +47,12 @@ mod tests {
     fn missing_or_empty_file_is_what_it_was_for_a_moment() {
         for gone in [None, Some(Vec::new())] {
             let mut kept = Kept::default();
-            assert_eq!(kept.update(gone.clone()), gone.as_deref());
+            assert_eq!(kept.update(gone.clone()), gone.as_ref());
             assert_eq!(kept.due_in(), None);
-            assert_eq!(kept.update(Some(b"a".to_vec())), Some(&b"a"[..]));
-            assert_eq!(kept.update(gone.clone()), Some(&b"a"[..]));
+            assert_eq!(kept.update(Some(b"a".to_vec())), Some(&b"a".to_vec()));
+            assert_eq!(kept.update(gone.clone()), Some(&b"a".to_vec()));
             assert!(kept.due_in().is_some());
-            assert_eq!(kept.update(Some(b"b".to_vec())), Some(&b"b"[..]));
+            assert_eq!(kept.update(Some(b"b".to_vec())), Some(&b"b".to_vec()));
             assert_eq!(kept.due_in(), None);
         }
     }

@@ -18,7 +18,7 @@ pub struct SiteRoot {
     path: PathBuf,
     reader: RootReader,
     /// What its files were last, if they are obeyed.
-    files: Option<Mutex<[Kept; NAMES.len()]>>,
+    files: Option<Mutex<[Kept<Vec<u8>>; NAMES.len()]>>,
 }
 
 /// What a file says, or what is wrong with it.
