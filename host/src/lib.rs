@@ -12,7 +12,8 @@
 //!   wire needs of a socket.
 //! - [`service`]: the core. A request becomes a response.
 //! - [`rules`]: rules as users write them become a table, which is data for a guest.
-//! - [`guest`]: loads, validates and replaces guests, and asks them for decisions. [`files`]: opens
+//! - [`release`]: puts guest and files in service, in one step.
+//! - [`guest`]: loads and validates guests, and asks them for decisions. [`files`]: opens
 //!   and describes files beneath a root. [`clients`]: trusted proxies, and the limits of a client.
 //! - [`http`]: requests and responses as every version of HTTP means them.
 //! - [`helper`]: processes that do what the server must not: compile guests. [`sandbox`]: what a
@@ -48,6 +49,7 @@ pub mod named_file;
 pub mod panics;
 pub mod priority;
 pub mod random;
+pub mod release;
 pub mod rules;
 pub mod sandbox;
 pub mod secret_file;

@@ -32,13 +32,14 @@ const DIRECTION: &[&[&[&str]]] = &[
         &["cli", "server", "admin", "dev"],
         &["http1", "http2", "http3"],
         &["service"],
-        &["guest", "files", "clients"],
+        &["release", "clients"],
+        &["guest", "files"],
         &["http"],
     ],
     &[&["server", "admin", "http1", "http2", "http3"], &["tls"], &["transport"], &["http"]],
     &[&["commands"], &["acme"], &["helper", "tls"]],
     // Rules become a table, and the guest that reads it.
-    &[&["commands"], &["cli"], &["rules"], &["guest", "files"]],
+    &[&["commands"], &["cli"], &["rules"], &["release"]],
     // Guests are compiled by a process of their own.
     &[&["guest"], &["helper"]],
 ];
@@ -71,9 +72,11 @@ const LEAVES: &[&str] = &[
 /// What a module may never use, not even by a change of [`DIRECTION`]; `*` is every other one.
 const NEVER: &[(&str, &[&str])] = &[
     ("service", &["http1", "http2", "http3", "transport", "tls"]),
-    ("guest", &["service", "files"]),
-    ("files", &["service", "guest"]),
-    ("transport", &["service", "guest", "files"]),
+    ("release", &["service", "rules"]),
+    ("guest", &["service", "release", "files"]),
+    ("files", &["service", "release", "guest"]),
+    ("clients", &["guest", "files"]),
+    ("transport", &["service", "release", "guest", "files"]),
     ("http", &["*"]),
 ];
 

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use innkeeper::guest::release::guest_files::GuestFiles;
-use innkeeper::guest::release::source::Source;
 use innkeeper::guest::validation::validate::validate;
 use innkeeper::guest::{LoadError, LoadedGuest};
+use innkeeper::release::guest_files::GuestFiles;
+use innkeeper::release::source::Source;
 
 use crate::fixture::{Setup, engine};
 use crate::wat_guest;

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use innkeeper::clients::Clients;
 use innkeeper::files::{CacheSizes, Caches, Files, Options};
-use innkeeper::guest::release::active::FailurePolicy;
-use innkeeper::guest::{ActiveGuest, Ambient, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
+use innkeeper::guest::{Ambient, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
 use innkeeper::http::Scheme;
 use innkeeper::http1::{self, Http1};
 use innkeeper::http2::Http2;
 use innkeeper::in_flight;
+use innkeeper::release::ActiveGuest;
+use innkeeper::release::active::FailurePolicy;
 use innkeeper::server::connection::Wires;
 use innkeeper::server::{Address, MAX_CONNECTIONS, Running, Server};
 use innkeeper::service::{Https, Service};

@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use innkeeper::files::{CacheSizes, Caches, Files, Options};
-use innkeeper::guest::ActiveGuest;
-use innkeeper::guest::release::active::FailurePolicy;
 use innkeeper::http::{Peer, Scheme};
 use innkeeper::http1::{Http1, Limits};
 use innkeeper::http2::Http2;
 use innkeeper::in_flight::FILES;
+use innkeeper::release::ActiveGuest;
+use innkeeper::release::active::FailurePolicy;
 use innkeeper::server::Place;
 use innkeeper::server::connection::{Wires, serve};
 use innkeeper::service::Service;

@@ -11,11 +11,11 @@ use super::changes::ChangeBody;
 use crate::clock;
 use crate::guest::LoadedGuest;
 use crate::guest::decision::Kind;
-use crate::guest::release::deploy::RolledBack;
-use crate::guest::release::history::Event;
 use crate::guest::validation::cases::CaseOutcome;
 use crate::guest::validation::compare::Difference;
 use crate::guest::validation::report::ValidationReport;
+use crate::release::deploy::RolledBack;
+use crate::release::history::Event;
 use crate::text::plain_json;
 
 /// A body, as text.

@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::access::Access;
 use super::status::Subject;
-use crate::guest::release::deploy::Deployer;
+use crate::release::deploy::Deployer;
 
 /// What is administered, and how.
 pub struct Admin {

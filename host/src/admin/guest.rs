@@ -11,10 +11,10 @@ use super::api::{ReportBody, RollbackBody};
 use super::changes;
 use super::context::Admin;
 use super::response::{Response, error, json};
-use crate::guest::release::deploy::{Part, Purpose};
 use crate::guest::runtime::compile_job::MAX_DATA_BYTES;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::guest::validation::error::ValidationError;
+use crate::release::deploy::{Part, Purpose};
 
 /// For a guest to arrive: 20 MiB, the largest that is known, at 3 Mbit/s.
 const UPLOAD: Duration = Duration::from_secs(60);

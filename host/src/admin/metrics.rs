@@ -6,9 +6,9 @@ use super::certificates;
 use super::status::{Subject, disks};
 use crate::diagnostics;
 use crate::disk::DeviceLoad;
-use crate::guest::release::history::Outcome;
 use crate::metrics;
 use crate::panics;
+use crate::release::history::Outcome;
 
 impl Subject {
     /// All metrics, as text.

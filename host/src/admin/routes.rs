@@ -11,7 +11,7 @@ use super::context::{Admin, PageEvents};
 use super::guest::{roll_back, upload};
 use super::response::{Response, TEXT, asset, error, events, json, response};
 use super::status::Unhealthy;
-use crate::guest::release::deploy::{Part, Purpose};
+use crate::release::deploy::{Part, Purpose};
 
 /// How long the response to a wrong token takes: guessing it takes a while longer then.
 const PENALTY: Duration = Duration::from_millis(500);

@@ -131,9 +131,9 @@ mod tests {
     use crate::cli::settings::log::AccessLog;
     use crate::files::CacheSizes;
     use crate::guest::GuestLimits;
-    use crate::guest::release::active::Fallback;
     use crate::http::Scheme;
     use crate::in_flight;
+    use crate::release::active::Fallback;
     use crate::server::{Address, MAX_CONNECTIONS};
     use crate::transport::{self, ListenAddress};
     use crate::{http1, http2, tls};

@@ -14,7 +14,7 @@ use super::guest::{Named, load, read};
 use super::progress;
 use super::stdout::headed;
 use crate::cli::CheckArguments;
-use crate::guest::release::source::Offer;
+use crate::guest::offer::Offer;
 use crate::guest::runtime::contract::INTERFACE;
 use crate::guest::runtime::program::Cost;
 use crate::guest::validation::check::{CheckReport, FACTS, MEASURED_LINE, TRIAL_TIME, check};

@@ -14,10 +14,11 @@ use crate::cli::Settings;
 use crate::cli::command::RuleArguments;
 use crate::cli::settings::rules::RulesSettings;
 use crate::files::{CacheSizes, Files, Options};
+use crate::guest::offer::Offer;
 use crate::guest::origin::Origin;
-use crate::guest::release::guest_files::{self, GuestFiles};
-use crate::guest::release::source::{Offer, Source};
 use crate::guest::{Engine, LoadedGuest};
+use crate::release::guest_files::{self, GuestFiles};
+use crate::release::source::Source;
 use crate::rules::RulesSource;
 use crate::text::escaped;
 

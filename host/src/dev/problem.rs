@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::guest::release::history::Event;
 use crate::guest::validation::error::ValidationError;
+use crate::release::history::Event;
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

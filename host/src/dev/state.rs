@@ -7,8 +7,8 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
 use super::problem::{Kind, Problem};
-use crate::guest::ActiveGuest;
-use crate::guest::release::history::Outcome;
+use crate::release::ActiveGuest;
+use crate::release::history::Outcome;
 
 /// The script that pages listen with.
 pub const SCRIPT: &str = include_str!("script.js");

@@ -48,9 +48,11 @@ pub struct LoadedGuest {
 
 /// What a guest was made of.
 #[derive(Clone, Debug)]
-pub(super) struct MadeOf {
-    pub(super) guest: Cow<'static, [u8]>,
-    pub(super) data: Option<Vec<u8>>,
+pub struct MadeOf {
+    /// Its file.
+    pub guest: Cow<'static, [u8]>,
+    /// Its data, if it was configured with some.
+    pub data: Option<Vec<u8>>,
 }
 
 /// The result of a request for a decision.
@@ -129,7 +131,7 @@ impl LoadedGuest {
     }
 
     /// What it was made of, if that is kept.
-    pub(super) fn made_of(&self) -> Option<&MadeOf> {
+    pub fn made_of(&self) -> Option<&MadeOf> {
         self.made_of.as_ref()
     }
 
@@ -191,7 +193,7 @@ impl LoadedGuest {
     }
 
     /// How long a decision may take.
-    pub(super) fn deadline(&self) -> Duration {
+    pub fn deadline(&self) -> Duration {
         self.program.deadline()
     }
 
@@ -302,14 +304,14 @@ impl LoadedGuest {
     }
 
     /// Notes that a decision failed just now, and returns whether `limit` of the last 1,000 did.
-    pub(super) fn fails_often(&self, limit: NonZeroU32) -> bool {
+    pub fn fails_often(&self, limit: NonZeroU32) -> bool {
         let counts = self.counts();
         self.failures.fails_often(counts.cache_hits + counts.cache_misses, limit)
     }
 
     /// Decides on the requests in the other guest's caches, so that those that come all the time
     /// find their decision in this one's. Returns their number.
-    pub(super) fn warm_up(&self, other: &LoadedGuest) -> usize {
+    pub fn warm_up(&self, other: &LoadedGuest) -> usize {
         if self.interests != other.interests {
             return 0;
         }

@@ -5,8 +5,7 @@
 //! - [`runtime`]: compiles and runs guests, within limits. The only code that knows wasmtime.
 //! - [`loaded_guest`]: one compiled guest with all that belongs to it, `decision_cache`
 //!   among it.
-//! - [`validation`]: what a guest must pass before its first request.
-//! - [`release`]: the guest in service, and how another takes its place.
+//! - [`offer`]: what a guest is made of. [`validation`]: what it must pass before its first request.
 //! - [`digest`], [`origin`]: which guest, and from where; [`load_error`], [`failure`] and [`trapped`]:
 //!   why it was not loaded, or gave no decision, and what it said of that.
 
@@ -18,8 +17,8 @@ pub mod digest;
 pub mod failure;
 pub mod load_error;
 pub mod loaded_guest;
+pub mod offer;
 pub mod origin;
-pub mod release;
 pub mod runtime;
 pub mod trapped;
 pub mod validation;
@@ -33,7 +32,6 @@ pub use digest::{Digest, Identity};
 pub use failure::Failure;
 pub use load_error::LoadError;
 pub use loaded_guest::{Decided, LoadedGuest};
-pub use release::active::ActiveGuest;
 pub use runtime::engine::{Engine, PreparedEngine};
 pub use runtime::limits::GuestLimits;
 pub use runtime::thread::prepare_thread;

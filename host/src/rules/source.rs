@@ -10,11 +10,12 @@ use std::time::Duration;
 use super::gather::{Count, Gathered, RuleFiles};
 use super::missing::MissingPage;
 use crate::guest::digest::Digest;
+use crate::guest::offer::{Data, Offer};
 use crate::guest::origin::Origin;
-use crate::guest::release::source::{Data, Offer, Source, SourceError};
 use crate::guest::validation::cases::{CaseFile, CaseFileError, read_cases};
 use crate::guest::{DEFAULT_GUEST, RULES_GUEST};
 use crate::lock::lock;
+use crate::release::source::{Source, SourceError};
 
 /// Warnings about rules that are logged: a file that was made by a program may have thousands.
 const WARNINGS: usize = 20;

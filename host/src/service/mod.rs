@@ -45,9 +45,10 @@ pub use response::{Body, Content, Response};
 
 use crate::clients::Clients;
 use crate::files::Files;
-use crate::guest::{ActiveGuest, Ambient};
+use crate::guest::Ambient;
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
+use crate::release::ActiveGuest;
 
 /// What the connections of a server share, whatever their wire.
 pub struct Service {

@@ -9,8 +9,8 @@ use clap::Args;
 
 use crate::cli::values::{rollback_after, size, time};
 use crate::guest::GuestLimits;
-use crate::guest::release::active::Fallback;
 use crate::guest::runtime::compile::CompileLimits;
+use crate::release::active::Fallback;
 
 /// The guest that decides.
 #[derive(Debug, Args)]

@@ -34,9 +34,9 @@ use super::values::{MAX_WORKERS, listen_address, tls_address, workers};
 use crate::clients::{Allowance, Clients, Proxies};
 use crate::files::Options;
 use crate::guest::GuestLimits;
-use crate::guest::release::active::FailurePolicy;
 use crate::http::Scheme;
 use crate::http2::{Http2, Places};
+use crate::release::active::FailurePolicy;
 use crate::transport::{Address, FileAccess, ListenAddress};
 
 /// The port of the notes that the project began with, for this machine alone.

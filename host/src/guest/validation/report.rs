@@ -66,12 +66,12 @@ pub struct Details {
 
 impl ValidationReport {
     /// Of a guest that was not loaded.
-    pub(in crate::guest) fn not_loaded(identity: Identity, error: ValidationError) -> Self {
+    pub fn not_loaded(identity: Identity, error: ValidationError) -> Self {
         ValidationReport { identity, error: Some(error), is_active: false, details: None }
     }
 
     /// Of a guest that was loaded, beside the one that serves.
-    pub(in crate::guest) fn of(
+    pub fn of(
         checked: &Checked,
         cases: &[CaseFile],
         current: &LoadedGuest,
@@ -109,7 +109,7 @@ impl ValidationReport {
     }
 
     /// Rejects the guest for this reason, unless there is another one.
-    pub(in crate::guest) fn reject(&mut self, error: ValidationError) {
+    pub fn reject(&mut self, error: ValidationError) {
         self.error.get_or_insert(error);
     }
 }

@@ -9,7 +9,7 @@ use super::error::ValidationError;
 use crate::guest::digest::Digest;
 use crate::guest::load_error::LoadError;
 use crate::guest::loaded_guest::LoadedGuest;
-use crate::guest::release::source::Offer;
+use crate::guest::offer::Offer;
 use crate::guest::runtime::compile::Urgency;
 use crate::guest::runtime::engine::Engine;
 use crate::helper::CancelToken;
@@ -40,16 +40,20 @@ impl Validated {
 }
 
 /// A guest that was loaded and checked, whether or not it passed.
-pub(in crate::guest) struct Checked {
-    pub(in crate::guest) guest: LoadedGuest,
-    pub(in crate::guest) result: Result<CheckReport, ValidationError>,
-    pub(in crate::guest) compile: Duration,
-    pub(in crate::guest) check: Duration,
+pub struct Checked {
+    /// The guest.
+    pub guest: LoadedGuest,
+    /// What it passed, or why it is rejected.
+    pub result: Result<CheckReport, ValidationError>,
+    /// How long compiling took.
+    pub compile: Duration,
+    /// How long the check took, with the cases.
+    pub check: Duration,
 }
 
 impl Checked {
     /// The guest, if it passed.
-    pub(in crate::guest) fn validated(self) -> Result<Validated, ValidationError> {
+    pub fn validated(self) -> Result<Validated, ValidationError> {
         let Checked { guest, result, compile, check } = self;
         Ok(Validated { guest, report: result?, compile, check })
     }
@@ -86,7 +90,7 @@ pub fn validate(engine: &Arc<Engine>, offer: &Offer) -> Result<Validated, Valida
 
 /// Loads and checks a guest while another one serves, also on what clients requested of that
 /// one lately.
-pub(in crate::guest) fn check_beside(
+pub fn check_beside(
     engine: &Arc<Engine>,
     offer: &Offer,
     current: &LoadedGuest,
@@ -112,7 +116,7 @@ fn load(
 
 /// The digest of a guest together with that of its cases: a guest that was rejected for a wrong
 /// case is tried again when the case is right.
-pub(in crate::guest) fn digest_with_cases(guest: Digest, cases: &[CaseFile]) -> Digest {
+pub fn digest_with_cases(guest: Digest, cases: &[CaseFile]) -> Digest {
     let digests = cases.iter().map(|file| file.digest);
     let all: String = std::iter::once(guest).chain(digests).map(|d| format!("{d:#}")).collect();
     Digest::of(all.as_bytes())

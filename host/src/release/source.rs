@@ -3,17 +3,14 @@
 //! A source offers a guest, the data that configures it, and the cases that it must pass. All of
 //! it is read for each deployment, so that what serves is what the files hold.
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::part_file::NamedPartError;
 use crate::file_watch::{Stamps, stamps};
-use crate::guest::digest::Identity;
-use crate::guest::loaded_guest::MadeOf;
-use crate::guest::origin::Origin;
+use crate::guest::offer::{Data, Offer};
 use crate::guest::validation::cases::{CaseFile, CaseFileError};
 
 /// Whether the source is watched.
@@ -62,50 +59,6 @@ pub trait Source: Send + Sync {
     fn data_for_uploads(&self) -> Result<Option<Data>, SourceError> {
         Ok(None)
     }
-}
-
-/// A guest that may serve, with all that belongs to it.
-#[derive(Debug)]
-pub struct Offer {
-    /// The guest: a component, or a core module that carries its component type.
-    pub guest: Cow<'static, [u8]>,
-    /// Where it came from.
-    pub origin: Origin,
-    /// The data that configures it, if there is any.
-    pub data: Option<Data>,
-    /// The cases that it must pass.
-    pub cases: Vec<CaseFile>,
-}
-
-impl Offer {
-    /// The digests of what would serve.
-    pub fn identity(&self) -> Identity {
-        Identity::of(&self.guest, self.data_bytes())
-    }
-
-    /// The guest and its data, to be kept.
-    pub(in crate::guest) fn made_of(self) -> MadeOf {
-        MadeOf { guest: self.guest, data: self.data.map(|data| data.bytes) }
-    }
-
-    /// The data's bytes.
-    pub fn data_bytes(&self) -> Option<&[u8]> {
-        self.data.as_ref().map(|data| &data.bytes[..])
-    }
-
-    /// The file of the data.
-    pub fn data_path(&self) -> Option<&Path> {
-        self.data.as_ref()?.path.as_deref()
-    }
-}
-
-/// Data that configures a guest.
-#[derive(Clone, Debug)]
-pub struct Data {
-    /// The data, as the guest reads it.
-    pub bytes: Vec<u8>,
-    /// The file that it was read from, if it is one.
-    pub path: Option<PathBuf>,
 }
 
 /// Why a source offers nothing.

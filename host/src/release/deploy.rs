@@ -205,9 +205,10 @@ impl Drop for CancelOnDrop {
 #[cfg(test)]
 mod tests {
     use super::{Command, Deployer, Part, Purpose, Watching};
-    use crate::guest::release::active::FailurePolicy;
-    use crate::guest::release::guest_files::GuestFiles;
-    use crate::guest::{ActiveGuest, DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
+    use crate::guest::{DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
+    use crate::release::ActiveGuest;
+    use crate::release::active::FailurePolicy;
+    use crate::release::guest_files::GuestFiles;
     use std::sync::Arc;
     use tokio::sync::Semaphore;
 

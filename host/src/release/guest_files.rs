@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::part_file::{read_data, read_guest};
-use super::source::{Data, Offer, Source, SourceError};
-use crate::guest::default_guest::DEFAULT_GUEST;
+use super::source::{Source, SourceError};
+use crate::guest::DEFAULT_GUEST;
+use crate::guest::offer::{Data, Offer};
 use crate::guest::origin::Origin;
 use crate::guest::validation::cases::{CaseFile, CaseFileError, read_cases};
 

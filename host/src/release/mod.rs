@@ -19,3 +19,5 @@ pub mod rejected;
 pub mod source;
 mod source_deployer;
 mod upload;
+
+pub use active::ActiveGuest;
