@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::fixture::{Client, site};
 use crate::running::{PROGRAM, Program};
-use crate::wat_guest::{decides_nonsense, replying};
+use crate::wat_guest::{decides_nonsense, replying, saying};
 
 /// A folder with a site, a guest and the source that it is "built" from.
 struct Place {
@@ -75,6 +75,28 @@ fn a_change_of_the_source_reaches_the_page() {
     place.source(&replying("three"));
     place.events.receive_until(r#"data: {"version":2,"error":null"#);
     assert_eq!(place.program.get("/hello.txt").text(), "three");
+}
+
+#[test]
+fn trap_on_a_request_is_shown_until_a_page_or_another_guest() {
+    let mut place = Place::new();
+    place.source(&saying("boom at policy.c:7"));
+    place.events.receive_until(r#""version":1,"error":null,"busy":null,"failed":null"#);
+    assert_eq!(place.program.get("/x").status(), 500);
+    let failed = concat!(
+        r#""failed":{"kind":"trap","title":"The guest fails on a request","#,
+        r#""text":"the guest fails on GET /x HTTP/1.1: boom at policy.c:7 "#
+    );
+    place.events.receive_until(failed);
+    // A page that the guest decides on.
+    let mut client = place.program.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n");
+    assert_eq!(client.reply().status(), 404);
+    place.events.receive_until(r#""failed":null"#);
+    assert_eq!(place.program.get("/x").status(), 500);
+    place.events.receive_until(failed);
+    place.source(&replying("mended"));
+    place.events.receive_until(r#""version":2,"error":null,"busy":null,"failed":null"#);
 }
 
 /// Also where there is no guest yet.

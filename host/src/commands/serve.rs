@@ -27,7 +27,7 @@ use crate::guest::digest::Digest;
 use crate::guest::origin::Origin;
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::validation::validate::validate;
-use crate::guest::{Ambient, DEFAULT_GUEST, Engine, LoadedGuest};
+use crate::guest::{Ambient, DEFAULT_GUEST, Engine, Failure, LoadedGuest};
 use crate::helper::{Confinement, Spawner};
 use crate::http1::Http1;
 use crate::log::AccessLog;
@@ -103,7 +103,7 @@ pub(super) fn serve(
     let guest = Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy()));
     let metrics = process.map(|process| Arc::new(Metrics::new(workers.get(), process)));
     let log = log.map(|(out, format)| AccessLog::to(out, format)).transpose();
-    let pages = dev.as_ref().and(admin.as_ref());
+    let pages = dev.as_ref().zip(admin.as_ref());
     let service = Arc::new(Service {
         ambient: Ambient::live(client_buckets),
         clients: settings.clients(),
@@ -111,8 +111,13 @@ pub(super) fn serve(
         metrics: metrics.clone(),
         https: tls::https(settings, certificates.as_ref()),
         request_id: settings.log.request_id.clone(),
-        page_script: pages
-            .map(|(address, bound, _)| PageScript::new(&bound.address(address).to_string())),
+        page_script: pages.map(|(dev, (address, bound, _))| {
+            let dev = Arc::clone(dev);
+            let listener = move |line: &[u8], failure: Option<&Failure>, is_page| {
+                dev.request_ended(line, failure, is_page);
+            };
+            PageScript::new(&bound.address(address).to_string(), Box::new(listener))
+        }),
         ..Service::new(files, Arc::clone(&guest))
     });
     let keeper = certificates.clone().map(Keeper::start).transpose();

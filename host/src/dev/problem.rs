@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use crate::guest::Failure;
 use crate::guest::validation::error::ValidationError;
 use crate::release::history::Event;
+use crate::text::Bytes;
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -13,7 +15,7 @@ pub enum Kind {
     Build,
     /// The guest was not accepted: it cannot be read or loaded, or is no function.
     Guest,
-    /// The guest failed on a request of its check.
+    /// The guest failed on a request: of its check, or of a client.
     Trap,
     /// A case, or several.
     Case,
@@ -29,6 +31,9 @@ pub struct Problem {
     /// The details, in lines.
     pub text: String,
 }
+
+/// A guest that fails on a request.
+const TRAP: (Kind, &str) = (Kind::Trap, "The guest fails on a request");
 
 impl Problem {
     /// A build that failed, and what it said.
@@ -55,12 +60,22 @@ impl Problem {
         Problem::with_code(code, &format!("{error:#}"), &lines)
     }
 
+    /// A request that the guest failed on while it serves.
+    pub fn of_request(line: &[u8], failure: &Failure) -> Problem {
+        let message = format!("the guest fails on {}: {failure}", Bytes(line));
+        Problem::new(TRAP, &message, &failure.lines())
+    }
+
     fn with_code(code: &str, message: &str, lines: &[String]) -> Problem {
-        let (kind, title) = match code {
+        let headline = match code {
             "case-failed" => (Kind::Case, "A case fails"),
-            "decision-failed" => (Kind::Trap, "The guest fails on a request"),
+            "decision-failed" => TRAP,
             _ => (Kind::Guest, "The guest is not accepted"),
         };
+        Problem::new(headline, message, lines)
+    }
+
+    fn new((kind, title): (Kind, &'static str), message: &str, lines: &[String]) -> Problem {
         let separator = if lines.is_empty() { "" } else { "\n\n" };
         Problem { kind, title, text: [message, separator, &lines.join("\n")].concat() }
     }

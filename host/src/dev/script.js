@@ -27,6 +27,8 @@
       padding: .375rem 1rem; background: #16181d; color: #e8eaed; border: 1px solid #454b57;
       box-shadow: 0 2px 12px #0006; }
   `;
+  const REJECTED = "The guest that passed last goes on serving; without one it is the built-in one. ";
+  const FAILED = "The client got an error of the server in place of a decision. ";
   const WORK = { building: "Building…", checking: "Checking the guest…" };
 
   const element = (name, className, text = "") => {
@@ -56,9 +58,8 @@
   close.title = "Esc";
   const text = element("pre", "");
   header.append(kind, title, close);
-  inner.append(header, text, element("p", "",
-    "The guest that passed last goes on serving; without one it is the built-in one. " +
-    "This page reloads when a build passes."));
+  const then = element("p", "");
+  inner.append(header, text, then);
   panel.append(inner);
   const failed = element("button", "badge");
   const busy = element("div", "badge");
@@ -69,8 +70,11 @@
   let shown = null;
   let isClosed = false;
 
+  // What keeps a guest from serving comes first.
+  const wrong = (state) => state.error ?? state.failed;
+
   const draw = (state) => {
-    const { error } = state;
+    const error = wrong(state);
     const all = JSON.stringify(error);
     // What was closed stays so until something else is wrong.
     isClosed &&= all === shown;
@@ -85,6 +89,7 @@
       title.textContent = error.title;
       text.textContent = error.text;
       failed.textContent = error.title;
+      then.textContent = (state.error ? REJECTED : FAILED) + "This page reloads when a build passes.";
     }
     if (error !== null || state.busy !== null) {
       document.documentElement.append(host);
@@ -93,7 +98,7 @@
     }
   };
 
-  let last = { error: null, busy: null };
+  let last = { error: null, busy: null, failed: null };
   const setClosed = (closed) => {
     isClosed = closed;
     draw(last);
@@ -101,7 +106,7 @@
   close.onclick = () => setClosed(true);
   failed.onclick = () => setClosed(false);
   addEventListener("keydown", ({ key }) => {
-    if (key === "Escape" && last.error !== null) {
+    if (key === "Escape" && wrong(last) !== null) {
       setClosed(true);
     }
   });

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
 use super::problem::{Kind, Problem};
+use crate::guest::Failure;
 use crate::release::ActiveGuest;
 use crate::release::history::Outcome;
 
@@ -22,6 +23,8 @@ pub struct State {
     pub error: Option<Problem>,
     /// What is done now.
     pub busy: Option<Work>,
+    /// What went wrong on a request since the last page.
+    pub failed: Option<Problem>,
 }
 
 /// What the loop does, while pages wait for it.
@@ -71,6 +74,20 @@ impl Dev {
         });
     }
 
+    /// Tells how a request ended: what it failed on is shown until the guest decides on a page.
+    pub fn request_ended(&self, line: &[u8], failure: Option<&Failure>, is_page: bool) {
+        match failure {
+            // As many as there are requests; it says nothing of the guest.
+            Some(Failure::Busy) => {}
+            Some(failure) => {
+                let problem = Problem::of_request(line, failure);
+                self.change(|state| state.failed = Some(problem));
+            }
+            None if is_page => self.change(|state| state.failed = None),
+            None => {}
+        }
+    }
+
     /// The build succeeded. Whether its guest is accepted is told later.
     pub fn built(&self) {
         self.change(|state| {
@@ -105,6 +122,7 @@ impl Dev {
                     Some((Outcome::Deployed | Outcome::RolledBack, _)) => {
                         state.version += 1;
                         state.error = None;
+                        state.failed = None;
                     }
                     Some((Outcome::Rejected | Outcome::Unreadable, last)) => {
                         state.error = Some(Problem::of(&last));

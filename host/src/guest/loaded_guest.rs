@@ -68,6 +68,13 @@ pub struct Decided {
     pub compute_time: Option<Duration>,
 }
 
+impl Decided {
+    /// How the active guest failed, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.decision.as_ref().err().or(self.masked_failure.as_ref())
+    }
+}
+
 impl LoadedGuest {
     /// Compiles a guest, given as a component or as a core module that carries its component
     /// type.

@@ -1,48 +1,63 @@
 //! The script of `innkeeper dev` on pages: a line of HTML is appended to each, which loads them
-//! again when the guest or the site changes.
+//! again when the guest or the site changes. It is also where the loop learns on which requests the
+//! guest fails.
 
 use super::{Body, Content, Response};
+use crate::guest::Failure;
 use crate::http::Field;
 
+/// What learns how each request ends: its line, why there is no decision, if there is none, and
+/// whether the response is a page.
+pub type Listener = Box<dyn Fn(&[u8], Option<&Failure>, bool) + Send + Sync>;
+
 /// What is appended to pages.
-#[derive(Clone, Debug)]
-pub struct PageScript(Box<[u8]>);
+pub struct PageScript {
+    line: Box<[u8]>,
+    listener: Listener,
+}
 
 impl PageScript {
     /// Has pages load the loop's script from its administration.
-    pub fn new(admin: &str) -> PageScript {
+    pub fn new(admin: &str, listener: Listener) -> PageScript {
         let admin = admin.trim_end_matches('/');
-        PageScript(
-            format!("\n<script src=\"{admin}/dev/script.js\"></script>\n").into_bytes().into(),
-        )
+        let line = format!("\n<script src=\"{admin}/dev/script.js\"></script>\n");
+        PageScript { line: line.into_bytes().into(), listener }
+    }
+
+    /// Tells the loop how a request ends.
+    pub(super) fn tell(&self, line: &[u8], failure: Option<&Failure>, response: &Response) {
+        (self.listener)(line, failure, has(response, "Content-Type", "text/html"));
     }
 
     /// Appends it, if the answer is a whole page as it is. No browser may keep what it
     /// gets, as the script stands where this run of the server has it.
     pub fn append_to(&self, mut response: Response) -> Response {
-        let has = |name: &str, value: &str| {
-            response.fields.iter().any(|field| {
-                field.name.eq_ignore_ascii_case(name) && field.value.starts_with(value.as_bytes())
-            })
-        };
-        let is_page = has("Content-Type", "text/html");
-        if !is_page || has("Content-Encoding", "") || matches!(response.status, 206 | 304) {
+        let is_page = has(&response, "Content-Type", "text/html");
+        let is_coded = has(&response, "Content-Encoding", "");
+        if !is_page || is_coded || matches!(response.status, 206 | 304) {
             return response;
         }
         response.body = match response.body {
             Body::Empty => Body::Empty,
-            Body::Bytes(bytes) => Body::Bytes([&bytes, &self.0[..]].concat()),
+            Body::Bytes(bytes) => Body::Bytes([&bytes, &self.line[..]].concat()),
             Body::Content { content: Content::Memory(content), range } => {
-                Body::Bytes([range.of(&content), &self.0[..]].concat())
+                Body::Bytes([range.of(&content), &self.line[..]].concat())
             }
             Body::Content { content, range } => {
-                Body::Parts { content, parts: vec![(Vec::new(), range)], tail: self.0.to_vec() }
+                Body::Parts { content, parts: vec![(Vec::new(), range)], tail: self.line.to_vec() }
             }
             parts @ Body::Parts { .. } => parts,
         };
         response.fields.retain(|field| !field.name.eq_ignore_ascii_case("cache-control"));
         response.with(Field::fixed("Cache-Control", "no-store"))
     }
+}
+
+/// Whether a response has a field whose value begins like this.
+fn has(response: &Response, name: &str, value: &str) -> bool {
+    response.fields.iter().any(|field| {
+        field.name.eq_ignore_ascii_case(name) && field.value.starts_with(value.as_bytes())
+    })
 }
 
 #[cfg(test)]
@@ -59,7 +74,7 @@ mod tests {
 
     #[test]
     fn whole_pages_alone_get_it() {
-        let script = PageScript::new("http://127.0.0.1:1/");
+        let script = PageScript::new("http://127.0.0.1:1/", Box::new(|_, _, _| ()));
         let range = ByteRange { first: 1, length: 2 };
         let content = SharedBytes::from(b"<a>".as_slice()).send(&FILES);
         let shared = Body::Content { content: Content::Memory(content), range };

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::files::encodings::Accepted;
 use crate::files::{Lookup, Recency};
-use crate::guest::{Candidate, Decision, Facts, Otherwise, Page};
+use crate::guest::{Candidate, Decided, Decision, Facts, Otherwise, Page};
 use crate::http::response::{NO_SNIFFING, PLAIN_TEXT};
 use crate::http::{Field, Fields, Method, Request};
 use crate::in_flight::{REPLIES, SharedBytes};
@@ -50,7 +50,11 @@ impl Service {
         record.set_decided(decided);
         let response = self.in_form_for(request, response);
         match &self.page_script {
-            Some(script) => script.append_to(response),
+            Some(script) => {
+                let failure = record.decided().and_then(Decided::failure);
+                script.tell(request.line, failure, &response);
+                script.append_to(response)
+            }
             None => response,
         }
     }
