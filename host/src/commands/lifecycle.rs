@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::signals::{Asked, Signals};
 use crate::admin::status::MissedHeartbeat;
 use crate::clock;
+use crate::guest::runtime::swap::Swap;
 use crate::log::AccessLog;
 use crate::release::deploy::Deployer;
 use crate::server::{HEARTBEAT, Running};
@@ -40,6 +41,8 @@ pub(super) struct Lifecycle<'a> {
     /// What replaces certificates, where there are any.
     pub(super) certificates: Option<Arc<Keeper>>,
     pub(super) log: Option<&'a AccessLog>,
+    /// Whether the memory of guests may be swapped out.
+    pub(super) swap: Arc<Swap>,
     /// What the service manager shows.
     pub(super) status: String,
     /// Becomes false when the server stops.
@@ -107,6 +110,7 @@ impl Lifecycle<'_> {
         let mut looked = Instant::now();
         loop {
             tokio::time::sleep(pause).await;
+            self.swap.look();
             // In a shorter time there may be no heartbeat: a service manager that expects to be
             // notified more often is told what was seen last.
             if looked.elapsed() >= pause.max(2 * HEARTBEAT) {

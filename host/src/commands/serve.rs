@@ -198,6 +198,7 @@ pub(super) fn serve(
             has_guest_file,
             certificates: keeper.map(Arc::new),
             log: service.log.as_ref(),
+            swap: engine.swap(),
             status: format!("serving {} at {}", settings.root.display(), listeners.join(", ")),
             readiness,
             missed,

@@ -1,9 +1,10 @@
 //! The wasmtime engine: compiles guests, and bounds what a running one may use.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::Component;
-use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::code_cache::CodeCache;
 use super::compile::{CompileLimits, Compiler, Urgency};
@@ -16,6 +17,7 @@ use super::limits::GuestLimits;
 use super::machine_code;
 use super::settings::{Settings, config};
 use super::slow_pool::SlowPool;
+use super::swap::Swap;
 use super::usage::MEMORIES;
 use crate::guest::digest::Digest;
 use crate::guest::load_error::{LimitError, LoadError};
@@ -39,6 +41,7 @@ pub struct Engine {
     compiler: Compiler,
     code_cache: Option<CodeCache>,
     is_for_author: bool,
+    swap: Arc<Swap>,
 }
 
 impl Engine {
@@ -115,6 +118,11 @@ impl Engine {
 
     pub(in crate::guest) fn wasm(&self) -> &wasmtime::Engine {
         &self.wasm
+    }
+
+    /// Whether the memory of guests may be swapped out.
+    pub fn swap(&self) -> Arc<Swap> {
+        Arc::clone(&self.swap)
     }
 
     /// The limits it was made with.
@@ -209,6 +217,7 @@ pub struct PreparedEngine {
     workers: u32,
     settings: Settings,
     keeps_functions: bool,
+    swap: Arc<Swap>,
 }
 
 impl PreparedEngine {
@@ -230,14 +239,15 @@ impl PreparedEngine {
     ) -> wasmtime::Result<PreparedEngine> {
         let settings = Settings { stack_bytes: limits.stack_bytes, is_counting };
         let mut config = config(&settings);
-        config.allocation_strategy(pool(limits, instances(workers)));
+        let swap = Arc::new(Swap::open());
+        config.allocation_strategy(pool(limits, instances(workers), swap.was_on()));
         let wasm = wasmtime::Engine::new(&config)?;
-        Ok(PreparedEngine { wasm, limits, workers, settings, keeps_functions })
+        Ok(PreparedEngine { wasm, limits, workers, settings, keeps_functions, swap })
     }
 
     /// Starts the clock that interrupts guests, and the threads for slow decisions.
     pub fn start(self) -> wasmtime::Result<Engine> {
-        let PreparedEngine { wasm, limits, workers, settings, keeps_functions } = self;
+        let PreparedEngine { wasm, limits, workers, settings, keeps_functions, swap } = self;
         let workers = usize::try_from(workers).unwrap_or(usize::MAX);
         let clock = EpochClock::start(wasm.weak())
             .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
@@ -262,12 +272,13 @@ impl PreparedEngine {
             compiler,
             code_cache,
             is_for_author,
+            swap,
         })
     }
 }
 
-/// Where instances live.
-fn pool(limits: GuestLimits, concurrency: u32) -> InstanceAllocationStrategy {
+/// Where instances live. What may be swapped out is reset without `PAGEMAP_SCAN`: see [`Swap`].
+fn pool(limits: GuestLimits, concurrency: u32, may_swap: bool) -> InstanceAllocationStrategy {
     // A component may have several memories and tables; one for each of its
     // core instances is what toolchains produce at most.
     let per_component = limits.core_instances;
@@ -287,7 +298,7 @@ fn pool(limits: GuestLimits, concurrency: u32) -> InstanceAllocationStrategy {
         // instead of by a system call and a page fault each.
         .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(16 << 10)
-        .pagemap_scan(wasmtime::Enabled::Auto);
+        .pagemap_scan(if may_swap { Enabled::No } else { Enabled::Auto });
     InstanceAllocationStrategy::Pooling(pool)
 }
 

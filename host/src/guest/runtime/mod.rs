@@ -16,6 +16,7 @@
 //!   `usage`: what it uses, and may use; `output`: it prints;
 //!   `printed`: the last of that.
 //! - `decision_cost`: the time of a decision; `slow_pool`: threads for slow ones.
+//! - [`swap`]: whether the memory of guests may be swapped out.
 //! - `thread`: what a thread needs before it runs guests.
 
 mod bindings;
@@ -45,5 +46,6 @@ mod sections;
 mod settings;
 mod slow_pool;
 mod snapshot;
+pub mod swap;
 pub mod thread;
 mod usage;
