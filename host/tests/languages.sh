@@ -65,6 +65,14 @@ built() { # what, other cases than its own
         "$(tail -n 1 <<<"$outcome")"
 }
 
+# Ends unless a policy that fails for /old in its build for development says in which line.
+fails_at() { # source
+    local explained
+    explained=$(innkeeper explain policy.wasm /old --root . 2>/dev/null)
+    grep -q "at $1:[0-9]" <<<"$explained" || { printf '%s\n' "$explained"; exit 1; }
+    printf '%-12s innkeeper new: a build for development says where it fails\n' "$language"
+}
+
 rust() {
     have cargo || return 0
     (
@@ -86,6 +94,10 @@ rust() {
         ./build.sh
         built "innkeeper new ($template)"
     done
+    cd "$work/new-rust-plain"
+    sed -i 's|redirect(301, "/new")|panic!("boom")|' src/lib.rs
+    ./build.sh dev
+    fails_at src/lib.rs
 }
 
 javascript() {
@@ -152,6 +164,10 @@ c() {
     # The example decides as the default guest does.
     cd "$work/guest/examples/c"
     built "as the default guest" ../../cases.toml
+    cd "$work/new-c-plain"
+    sed -i 's|    if (is_private(path)) {|    if (is_equal(path, TEXT("old"))) { __builtin_trap(); }\n&|' policy.c
+    make --silent dev
+    fails_at policy.c
 }
 
 go() {
@@ -171,5 +187,5 @@ for language in $languages; do
     status=$?
     set -e
     [ "$status" -eq 0 ] || { cat "$work/$language.log"; echo "$language: FAILED"; exit 1; }
-    grep -E "^$language +(left out|.*: [0-9]+ bytes)" "$work/$language.log"
+    grep -E "^$language +(left out|.*(: [0-9]+ bytes|says where))" "$work/$language.log"
 done

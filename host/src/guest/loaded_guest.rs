@@ -104,7 +104,7 @@ impl LoadedGuest {
         let identity = Identity::of(bytes, data);
         let digest = identity.digest();
         let code = engine.compile(bytes, data, digest, urgency, cancel)?;
-        let program = Program::link(engine, &code.component)?;
+        let program = Program::link(engine, bytes, &code.component)?;
         let interests = program.interests().map_err(InterestsError::Failed)?;
         let interests = Interests::named(interests)?;
         let cache_bytes = engine.limits().decision_cache_bytes;

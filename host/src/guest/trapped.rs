@@ -29,16 +29,50 @@ const MACHINERY: [&str; 8] = [
     "alloc::",
 ];
 
+/// Where the sources of Rust's own libraries are, as its compiler says.
+const RUST_SOURCES: &str = "/rustc/";
+
 /// How a guest trapped. Its texts are the guest's, and not escaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trapped {
     /// Why: the trap of WebAssembly, or what the host refused to do for it.
     pub cause: String,
-    /// The functions that it was in, by the names that the module has for them, the innermost
-    /// first.
-    pub functions: Vec<String>,
+    /// Where it was, as far as its file tells, the innermost function first.
+    pub places: Vec<Place>,
     /// The last of what it printed.
     pub printed: String,
+}
+
+/// A place in a guest. Its texts are the guest's, and not escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The function.
+    pub function: String,
+    /// `src/lib.rs:26`, if the guest has debug information.
+    pub line: Option<String>,
+}
+
+impl Place {
+    /// One of which the function alone is known.
+    pub fn of_function(function: String) -> Place {
+        Place { function, line: None }
+    }
+
+    fn is_machinery(&self) -> bool {
+        let is_of_rust = self.line.as_ref().is_some_and(|line| line.starts_with(RUST_SOURCES));
+        is_of_rust || MACHINERY.iter().any(|other| self.function.starts_with(other))
+    }
+}
+
+/// `policy::decide, at src/lib.rs:26`, escaped.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&text::short_name(&self.function))?;
+        match &self.line {
+            Some(line) => write!(f, ", at {}", text::short_name(line)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Trapped {
@@ -50,9 +84,8 @@ impl Trapped {
     /// What it said and where it was, in lines for people: escaped and bounded.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = printed_lines(&self.printed);
-        let functions = self.functions.iter().skip_while(|name| is_machinery(name)).take(FUNCTIONS);
-        let functions = functions.map(|name| format!("in {}", text::short_name(name)));
-        lines.extend(functions);
+        let places = self.places.iter().skip_while(|place| place.is_machinery()).take(FUNCTIONS);
+        lines.extend(places.map(|place| format!("in {place}")));
         if self.printed.is_empty() && self.cause.contains("unreachable") {
             lines.push(HINT.to_owned());
         }
@@ -67,15 +100,11 @@ impl fmt::Display for Trapped {
             return write!(f, "{said} ({})", self.cause);
         }
         f.write_str(&self.cause)?;
-        match self.functions.iter().find(|name| !is_machinery(name)) {
-            Some(name) => write!(f, ", in {}", text::short_name(name)),
+        match self.places.iter().find(|place| !place.is_machinery()) {
+            Some(place) => write!(f, ", in {place}"),
             None => Ok(()),
         }
     }
-}
-
-fn is_machinery(name: &str) -> bool {
-    MACHINERY.iter().any(|other| name.starts_with(other))
 }
 
 /// Lines that a guest printed, for people: escaped, and of many the last ones.
@@ -127,7 +156,7 @@ fn quickjs_exception(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Trapped, headline, printed_lines};
+    use super::{Place, Trapped, headline, printed_lines};
 
     #[test]
     fn headline_is_the_message() {
@@ -163,10 +192,12 @@ mod tests {
     #[test]
     fn trap_tells_the_function_where_the_guest_says_nothing() {
         let functions = ["rust_panic", "core::panicking::panic_fmt", "policy::decide"];
-        let functions = functions.map(str::to_owned).to_vec();
-        let trapped = Trapped { functions, ..Trapped::new("wasm trap") };
+        let places = functions.map(|name| Place::of_function(name.to_owned())).to_vec();
+        let mut trapped = Trapped { places, ..Trapped::new("wasm trap") };
         assert_eq!(trapped.to_string(), "wasm trap, in policy::decide");
         assert_eq!(trapped.lines(), ["in policy::decide"]);
+        trapped.places[2].line = Some("src/lib.rs:26".to_owned());
+        assert_eq!(trapped.lines(), ["in policy::decide, at src/lib.rs:26"]);
         let trapped = Trapped { printed: "boom\n".to_owned(), ..trapped };
         assert_eq!(trapped.to_string(), "boom (wasm trap)");
     }

@@ -1,10 +1,13 @@
 //! One instance of a guest: it is made for one call, and dropped after it.
 
+use std::sync::Arc;
+
 use wasmtime::{AsContextMut, Store};
 
 use super::bindings::v0_1::{Exports, Functions};
 use super::engine::Engine;
 use super::epoch::{Ticking, Ticks};
+use super::source_lines::SourceLines;
 use super::usage::{FUEL, Usage, classify, failure};
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
@@ -23,10 +26,12 @@ impl Instance {
     pub(super) fn new(
         engine: &Engine,
         guest: &Exports<Usage>,
+        source: Option<Arc<SourceLines>>,
         deadline: Ticks,
     ) -> Result<Instance, Failure> {
         let limits = engine.limits();
         let usage = Usage::of_at_most(limits.memory_bytes).for_author(engine.is_for_author());
+        let usage = usage.with_source(source);
         let mut store = Store::new(engine.wasm(), usage);
         store.limiter(|usage| usage);
         let ticking = engine.clock().ticking();

@@ -14,7 +14,7 @@
 //! - `malloc_trim`: gives back the memory that compiling took.
 //! - [`program`]: a compiled guest that can run; `instance`: one instance of it, for one call;
 //!   `usage`: what it uses, and may use; `output`: it prints;
-//!   `printed`: the last of that.
+//!   `printed`: the last of that; `source_lines`: the lines of source that its code comes from.
 //! - `decision_cost`: the time of a decision; `slow_pool`: threads for slow ones.
 //! - [`swap`]: whether the memory of guests may be swapped out.
 //! - `thread`: what a thread needs before it runs guests.
@@ -46,6 +46,7 @@ mod sections;
 mod settings;
 mod slow_pool;
 mod snapshot;
+mod source_lines;
 pub mod swap;
 pub mod thread;
 mod usage;

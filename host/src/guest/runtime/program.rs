@@ -15,6 +15,7 @@ use super::engine::{Engine, WORKER_DEADLINE};
 use super::epoch::Ticks;
 use super::instance::Instance;
 use super::output;
+use super::source_lines::SourceLines;
 use super::usage::Usage;
 use crate::clock::thread_cpu_time;
 use crate::diagnostics;
@@ -37,6 +38,8 @@ pub(in crate::guest) struct Program {
     imports: Vec<String>,
     is_configurable: bool,
     costs: DecisionCosts,
+    /// What its code comes from, for its author.
+    source: Option<Arc<SourceLines>>,
 }
 
 /// What one decision on a fresh instance took.
@@ -56,9 +59,11 @@ pub struct Cost {
 }
 
 impl Program {
-    /// Links a component. What it prints is kept; each other import traps when it is called.
+    /// Links the component that this guest was compiled to. What it prints is kept; each other import
+    /// traps when it is called.
     pub(in crate::guest) fn link(
         engine: &Arc<Engine>,
+        guest: &[u8],
         component: &Component,
     ) -> Result<Program, ContractError> {
         let component_type = component.component_type();
@@ -73,7 +78,8 @@ impl Program {
             .and_then(Exports::of)
             .map_err(|error| contract::mismatch(component, engine.wasm(), error))?;
         let (engine, costs) = (Arc::clone(engine), DecisionCosts::default());
-        Ok(Program { engine, exports, imports, is_configurable, costs })
+        let source = engine.is_for_author().then(|| SourceLines::of(guest)).flatten().map(Arc::new);
+        Ok(Program { engine, exports, imports, is_configurable, costs, source })
     }
 
     /// Whether it takes data.
@@ -195,7 +201,7 @@ impl Program {
     }
 
     fn instance(&self, deadline: Ticks) -> Result<Instance, Failure> {
-        Instance::new(&self.engine, &self.exports, deadline)
+        Instance::new(&self.engine, &self.exports, self.source.clone(), deadline)
     }
 
     /// Decides for a client, on a thread that had this much of a core's time before.

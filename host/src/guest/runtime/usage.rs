@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use std::sync::Arc;
+
 use rustc_demangle::demangle;
 use wasmtime::{FrameInfo, ResourceLimiter, Trap, WasmBacktrace};
 
 use super::printed::Output;
+use super::source_lines::SourceLines;
 use crate::guest::failure::Failure;
-use crate::guest::trapped::Trapped;
+use crate::guest::trapped::{Place, Trapped};
 use crate::text;
 
 /// Memories that one component may have: its own, and those of adapters. What componentize-qjs
@@ -27,6 +30,8 @@ pub(super) struct Usage {
     pub(super) output: Output,
     /// Whether it runs for its author, and serves nobody.
     pub(super) is_for_author: bool,
+    /// What its code comes from, for its author.
+    source: Option<Arc<SourceLines>>,
 }
 
 impl Usage {
@@ -38,12 +43,18 @@ impl Usage {
             table_elements: None,
             output: Output::default(),
             is_for_author: false,
+            source: None,
         }
     }
 
     /// The same, perhaps for its author.
     pub(super) fn for_author(self, is_for_author: bool) -> Usage {
         Usage { is_for_author, ..self }
+    }
+
+    /// The same, of code from this source.
+    pub(super) fn with_source(self, source: Option<Arc<SourceLines>>) -> Usage {
+        Usage { source, ..self }
     }
 
     /// The same, outside of a pool.
@@ -124,9 +135,16 @@ const FUNCTIONS: usize = 20;
 
 /// Why a call of an instance failed, and what it printed before.
 pub(super) fn failure(error: wasmtime::Error, usage: &Usage) -> Failure {
+    let frames = frames(&error);
     let mut failure = classify(error);
     if let Failure::Trap(trapped) = &mut failure {
         trapped.printed = usage.output.text();
+        trapped.places = match &usage.source {
+            Some(source) => source.places(&frames),
+            None => {
+                frames.into_iter().filter_map(|(_, name)| name).map(Place::of_function).collect()
+            }
+        };
     }
     failure
 }
@@ -142,12 +160,11 @@ pub(super) fn classify(error: wasmtime::Error) -> Failure {
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => Failure::Deadline,
         trap => {
-            let functions = functions(&error);
             let cause = match trap {
                 Some(trap) => trap.to_string(),
                 None => called_import(&text::error_line(words(&error))),
             };
-            Failure::Trap(Box::new(Trapped { cause, functions, printed: String::new() }))
+            Failure::Trap(Box::new(Trapped::new(cause)))
         }
     }
 }
@@ -169,9 +186,10 @@ fn called_import(error: &str) -> String {
     }
 }
 
-/// The functions that a guest was in, as far as its modules have names for them.
-fn functions(error: &wasmtime::Error) -> Vec<String> {
+/// Where a guest was, the innermost function first: the offset into the component, and the name, as
+/// far as its modules have names.
+fn frames(error: &wasmtime::Error) -> Vec<(Option<usize>, Option<String>)> {
     let frames = error.downcast_ref().map_or(&[][..], WasmBacktrace::frames);
-    let names = frames.iter().filter_map(FrameInfo::func_name);
-    names.map(|name| format!("{:#}", demangle(name))).take(FUNCTIONS).collect()
+    let name = |frame: &FrameInfo| Some(format!("{:#}", demangle(frame.func_name()?)));
+    frames.iter().take(FUNCTIONS).map(|frame| (frame.module_offset(), name(frame))).collect()
 }
