@@ -62,8 +62,8 @@ impl Arguments {
     /// The rules, to note where they come from.
     pub(super) fn rules_mut(&mut self) -> Option<&mut RulesSettings> {
         match &mut self.command {
-            None => Some(&mut self.serve.rules),
-            Some(Command::Dev(arguments)) => Some(&mut arguments.serve.rules),
+            None => Some(&mut self.serve.site.rules),
+            Some(Command::Dev(arguments)) => Some(&mut arguments.serve.site.rules),
             Some(Command::Test(arguments)) => Some(&mut arguments.rules.rules),
             Some(Command::Check(arguments)) => Some(&mut arguments.rules.rules),
             Some(Command::Compile(arguments)) => Some(&mut arguments.rules.rules),
@@ -128,7 +128,7 @@ pub enum Command {
 mod tests {
     use super::{Arguments, Command};
     use crate::cli::settings::Settings;
-    use crate::cli::settings::log::AccessLog;
+    use crate::cli::settings::request_log::AccessLog;
     use crate::files::CacheSizes;
     use crate::guest::GuestLimits;
     use crate::http::Scheme;
@@ -154,11 +154,11 @@ mod tests {
     #[test]
     fn nothing_typed_serves_the_site_on_this_machine() {
         let settings = serving(&[]);
-        assert_eq!(settings.root, Path::new("html"));
+        assert_eq!(settings.site.root, Path::new("html"));
         let address = "127.0.0.1:7890".parse().expect("an address");
         assert_eq!(settings.listen(), [Address { scheme: Scheme::Http, socket: address }]);
-        assert_eq!((settings.guest.file, settings.log.verbose), (None, false));
-        assert_eq!(settings.log.access, AccessLog::Combined);
+        assert_eq!((settings.site.guest.file, settings.log.verbose), (None, false));
+        assert_eq!(settings.site.log.access, AccessLog::Combined);
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
         let settings = serving(&["--listen", "0.0.0.0:80", "--listen", "[::]:80", "site"]);
         let listen: Vec<_> = settings.listen().iter().map(ToString::to_string).collect();
         assert_eq!(listen, ["http://0.0.0.0:80", "http://[::]:80"]);
-        assert_eq!(settings.root, Path::new("site"));
+        assert_eq!(settings.site.root, Path::new("site"));
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
         let settings = serving(&["--guest-deadline", "2s", "--guest-memory", "1GiB"]);
         let limits = settings.guest_limits();
         assert_eq!((limits.deadline, limits.memory_bytes), (Duration::from_secs(2), 1 << 30));
-        let fallback = serving(&["--on-guest-failure", "fallback"]).guest.on_failure;
+        let fallback = serving(&["--on-guest-failure", "fallback"]).site.guest.on_failure;
         assert_eq!(fallback, Fallback::Previous);
         let limits = serving(&["--keepalive-timeout", "5s", "--max-header-fields", "16"]);
         let (idle, fields) = (limits.limits.transport().idle, limits.limits.request().fields);

@@ -36,6 +36,6 @@ pub use command::{
 };
 pub use effective::EffectiveSetting;
 pub use error::ConfigError;
-pub use settings::Settings;
 pub use settings::guest::GuestLimitSettings;
+pub use settings::{Settings, SiteSettings};
 pub use sources::Configuration;

@@ -40,8 +40,8 @@ use crate::transport::listener::{explain, try_bind};
 pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let mut findings = Findings::default();
     let root = open_root(settings);
-    let absolute = std::path::absolute(&settings.root);
-    let absolute = absolute.as_ref().unwrap_or(&settings.root).display().to_string();
+    let absolute = std::path::absolute(&settings.site.root);
+    let absolute = absolute.as_ref().unwrap_or(&settings.site.root).display().to_string();
     let (found, root) = match root {
         Ok(root) => (Ok(absolute), Some(root)),
         Err(problem) => (Err(problem), None),
@@ -71,9 +71,9 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
 }
 
 fn open_root(settings: &Settings) -> anyhow::Result<Files> {
-    is_meant(settings)?;
-    let (options, sizes) = (settings.file_options(), settings.cache.sizes());
-    open::open_root(&settings.root, options, sizes, settings.worker_count())
+    is_meant(&settings.site)?;
+    let (options, sizes) = (settings.site.file_options(), settings.cache.sizes());
+    open::open_root(&settings.site.root, options, sizes, settings.worker_count())
 }
 
 /// Gives the addresses and paths that count.
@@ -157,7 +157,7 @@ fn check_guest(
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
     let mut readable = Vec::new();
-    for path in &settings.guest.cases {
+    for path in &settings.site.guest.cases {
         match CaseFile::read(path) {
             Ok(_) => readable.push(path.clone()),
             Err(error) => findings.note("cases", Err(error.into()))?,
@@ -177,7 +177,7 @@ fn validate_guest(
     root: Option<&Files>,
     cases: &[PathBuf],
 ) -> anyhow::Result<String> {
-    let GuestSource { source, .. } = source_with(settings, root, cases)?;
+    let GuestSource { source, .. } = source_with(&settings.site, root, cases)?;
     let offer = source.read()?;
     let name = name(&*source, &offer);
     let workers = settings.worker_count();
@@ -207,8 +207,8 @@ fn check_code_cache(settings: &Settings) -> anyhow::Result<String> {
 }
 
 fn check_access_log(settings: &Settings) -> anyhow::Result<String> {
-    open::log_fields_are_written(settings)?;
-    match (settings.log.access_format(), &settings.log.access_file) {
+    open::log_fields_are_written(&settings.site)?;
+    match (settings.site.log.access_format(), &settings.site.log.access_file) {
         (None, _) => Ok("off".to_owned()),
         (Some(_), None) => Ok("standard output".to_owned()),
         (Some(_), Some(path)) => {

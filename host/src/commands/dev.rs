@@ -19,7 +19,7 @@ pub fn run(arguments: &DevArguments) -> anyhow::Result<ExitCode> {
     }
     let settings = &arguments.serve;
     let build = arguments.build.clone();
-    let sources = Sources { root: settings.root.clone(), paths, build };
+    let sources = Sources { root: settings.site.root.clone(), paths, build };
     let dev = Dev::new(sources.build_first());
     serve(settings, Some((sources, dev)))
 }

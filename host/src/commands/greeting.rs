@@ -23,7 +23,8 @@ impl Greeting {
     pub(super) fn prepare(settings: &Settings, listeners: &[Address]) -> Greeting {
         let of_machine =
             if listeners.iter().any(is_for_all) { interfaces::addresses() } else { Vec::new() };
-        let (root, lacks_page) = (root::described(settings), root::lacks_page(settings));
+        let (root, lacks_page) =
+            (root::described(&settings.site), root::lacks_page(&settings.site));
         Greeting { root, lacks_page, of_machine }
     }
 
@@ -43,7 +44,7 @@ impl Greeting {
             diagnostics::info("reachable at", &[("url", &url)]);
         }
         if self.lacks_page {
-            let root = tracing::field::display(settings.root.display());
+            let root = tracing::field::display(settings.site.root.display());
             tracing::warn!(root, "no index.html, / is 404; --listing would list directories");
         }
     }

@@ -10,9 +10,9 @@ use innkeeper_guest::rules::Table;
 
 use super::open::open_root;
 use super::{progress, rules};
-use crate::cli::Settings;
 use crate::cli::command::RuleArguments;
 use crate::cli::settings::rules::RulesSettings;
+use crate::cli::{Settings, SiteSettings};
 use crate::files::{CacheSizes, Files, Options};
 use crate::guest::offer::Offer;
 use crate::guest::origin::Origin;
@@ -22,7 +22,7 @@ use crate::release::source::Source;
 use crate::rules::RulesSource;
 use crate::text::escaped;
 
-/// Where the guests of a server come from: the guest that is named, or rules.
+/// Where the guests of a site come from: the guest that is named, or rules.
 pub(super) struct GuestSource {
     /// Whichever it is.
     pub(super) source: Arc<dyn Source>,
@@ -32,26 +32,26 @@ pub(super) struct GuestSource {
     pub(super) by_name: Vec<PathBuf>,
 }
 
-/// Where the guests of a server come from. Its root is open.
-pub(super) fn source(settings: &Settings, files: &Files) -> anyhow::Result<GuestSource> {
-    source_with(settings, Some(files), &settings.guest.cases)
+/// Where the guests of a site come from. Its root is open.
+pub(super) fn source(site: &SiteSettings, files: &Files) -> anyhow::Result<GuestSource> {
+    source_with(site, Some(files), &site.guest.cases)
 }
 
 /// Where they come from, with these cases, as far as that is known without a root.
 pub(super) fn source_with(
-    settings: &Settings,
+    site: &SiteSettings,
     files: Option<&Files>,
     cases: &[PathBuf],
 ) -> anyhow::Result<GuestSource> {
-    let guest = &settings.guest;
-    rules::excludes_guest(guest.file.as_deref(), guest.data.as_deref(), &settings.rules)?;
+    let guest = &site.guest;
+    rules::excludes_guest(guest.file.as_deref(), guest.data.as_deref(), &site.rules)?;
     if guest.file.is_some() || guest.data.is_some() {
         let source = named(guest.file.as_deref(), guest.data.as_deref(), cases)?;
         let by_name = source.paths();
         return Ok(GuestSource { source: Arc::new(source), rules: None, by_name });
     }
-    let root = files.map(|files| (settings.root.as_path(), files));
-    let files = rules::files(&settings.rules, root);
+    let root = files.map(|files| (site.root.as_path(), files));
+    let files = rules::files(&site.rules, root);
     let source = Arc::new(RulesSource::new(files, cases.to_vec()).logging());
     let by_name = source.by_name();
     Ok(GuestSource { source: Arc::clone(&source) as _, rules: Some(source), by_name })
@@ -60,9 +60,13 @@ pub(super) fn source_with(
 /// Whether a server with these settings may compile another guest than the plain built-in one. A
 /// site may get rules while it is served.
 pub(super) fn may_compile(settings: &Settings) -> bool {
-    let rules = &settings.rules;
-    let may_have_rules = !rules.no_site_rules || rules.stated().next().is_some();
-    settings.guest.file.is_some() || settings.admin.listen.is_some() || may_have_rules
+    settings.admin.listen.is_some() || settings.sites().into_iter().any(may_have_other)
+}
+
+/// Whether this site may get another guest than the plain built-in one.
+pub(super) fn may_have_other(site: &SiteSettings) -> bool {
+    let rules = &site.rules;
+    site.guest.file.is_some() || !rules.no_site_rules || rules.stated().next().is_some()
 }
 
 /// What a command works on: the guest that it names, or rules, or the built-in guest.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use socket2::Socket;
 
-use crate::cli::Settings;
+use crate::cli::{Settings, SiteSettings};
 use crate::http::Scheme;
 use crate::server::{Address, Server};
 use crate::service_manager;
@@ -157,7 +157,7 @@ impl Listeners {
             (Listeners::Passed(_), None, Some(setting)) => {
                 problems.push(Problem::UnnamedSockets { setting });
             }
-            (_, Some(_), _) if settings.tls.has_certificate() => {}
+            (_, Some(_), _) if settings.has_certificate() => {}
             (Listeners::Set(..), Some(address), _) => {
                 problems.push(Problem::NoCertificate(*address));
             }
@@ -174,7 +174,8 @@ impl Listeners {
         };
         let unused = settings.port.zip(instead);
         problems.extend(unused.map(|(port, instead)| Problem::UnusedPort(port, instead)));
-        if settings.https.redirect_to_https && !addresses.iter().any(is_for_tls) {
+        let redirects = settings.sites().iter().any(|site| site.https.redirect_to_https);
+        if redirects && !addresses.iter().any(is_for_tls) {
             problems.push(Problem::UnusedRedirect);
         }
         if settings.http2.disabled && settings.http2.prior_knowledge {
@@ -228,10 +229,11 @@ pub(super) fn flag(address: &Address) -> &'static str {
 /// clients for certificates must not serve all.
 fn certificate_setting(settings: &Settings) -> Option<&'static str> {
     let tls = &settings.tls;
+    let any = |has: fn(&SiteSettings) -> bool| settings.sites().into_iter().any(has);
     [
-        (!tls.certificates.is_empty(), "--tls-certificate"),
+        (any(|site| !site.tls.certificates.is_empty()), "--tls-certificate"),
         (tls.self_signed, "--self-signed"),
-        (!tls.keys.is_empty(), "--tls-key"),
+        (any(|site| !site.tls.keys.is_empty()), "--tls-key"),
         (tls.client_ca.is_some(), "--tls-client-ca"),
     ]
     .into_iter()

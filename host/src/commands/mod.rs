@@ -63,7 +63,7 @@ pub fn run(configuration: &Configuration) -> anyhow::Result<ExitCode> {
     let arguments = &configuration.arguments;
     let settings = arguments.settings();
     if settings.print_config {
-        let rules = rules::in_words(settings);
+        let rules = rules::in_words(&settings.site);
         stdout::print(format_args!("{}{rules}", effective::write(&configuration.effective)))?;
         return Ok(ExitCode::SUCCESS);
     }

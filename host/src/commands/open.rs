@@ -14,8 +14,8 @@ use super::listeners::Listeners;
 use super::root;
 use super::tls;
 use crate::admin::access::Access;
-use crate::cli::Settings;
-use crate::cli::settings::log::AccessLog;
+use crate::cli::settings::request_log::AccessLog;
+use crate::cli::{Settings, SiteSettings};
 use crate::files::{CacheSizes, Caches, Files, Options, Resolver};
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::{ClientBuckets, PreparedEngine};
@@ -48,18 +48,18 @@ pub(super) struct Opened {
 /// Opens all that serving needs.
 pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     service_manager::find().context("cannot reach the service manager")?;
-    root::is_meant(settings)?;
+    root::is_meant(&settings.site)?;
     let workers = settings.worker_count();
-    let mut options = settings.file_options();
+    let mut options = settings.site.file_options();
     // Pages must be as they are, to be appended to.
     options.compress &= !is_dev;
-    let files = open_root(&settings.root, options, settings.cache.sizes(), workers)?;
+    let files = open_root(&settings.site.root, options, settings.cache.sizes(), workers)?;
     in_flight::FILES.set_limit(settings.limits.response_file_memory.as_u64());
     in_flight::REPLIES.set_limit(settings.limits.response_reply_memory.as_u64());
     let compilation = if is_dev { Compilation::Incremental } else { Compilation::Whole };
     let engine = engine::prepare(settings.guest_limits(), workers, compilation)?;
     let client_buckets = client_buckets::open(settings.guest.client_bucket_key.as_deref())?;
-    let log = open_log(settings)?;
+    let log = open_log(&settings.site)?;
     let code_cache = open_code_cache(settings)?;
     let server = Listeners::find(settings)?.open(settings, workers)?;
     let has_tls = server.addresses().iter().any(|address| address.scheme == Scheme::Https);
@@ -113,18 +113,18 @@ pub(super) fn open_root(
 }
 
 /// Refuses a choice of fields that no line has.
-pub(super) fn log_fields_are_written(settings: &Settings) -> anyhow::Result<()> {
-    if settings.log.access_fields.is_some() && settings.log.access != AccessLog::Json {
+pub(super) fn log_fields_are_written(site: &SiteSettings) -> anyhow::Result<()> {
+    if site.log.access_fields.is_some() && site.log.access != AccessLog::Json {
         bail!("--access-log-fields is for the log in JSON; set --access-log json, or leave it out");
     }
     Ok(())
 }
 
 /// Opens the access log, if there is to be one.
-fn open_log(settings: &Settings) -> anyhow::Result<Option<(Box<dyn Output>, Format)>> {
-    log_fields_are_written(settings)?;
-    let Some(format) = settings.log.access_format() else { return Ok(None) };
-    let out: Box<dyn Output> = match &settings.log.access_file {
+fn open_log(site: &SiteSettings) -> anyhow::Result<Option<(Box<dyn Output>, Format)>> {
+    log_fields_are_written(site)?;
+    let Some(format) = site.log.access_format() else { return Ok(None) };
+    let out: Box<dyn Output> = match &site.log.access_file {
         None => Box::new(io::stdout()),
         Some(path) => {
             let file = LineFile::open(path);

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 
 use super::open::open_root;
-use crate::cli::Settings;
+use crate::cli::SiteSettings;
 use crate::cli::settings::rules::RulesSettings;
 use crate::files::{CacheSizes, Files};
 use crate::rules::describe::{describe, shown};
@@ -30,14 +30,14 @@ pub(super) fn excludes_guest(
 }
 
 /// The rules that would be obeyed, as comments of the configuration file; empty without any.
-pub(super) fn in_words(settings: &Settings) -> String {
-    if settings.guest.file.is_some() {
+pub(super) fn in_words(site: &SiteSettings) -> String {
+    if site.guest.file.is_some() {
         return String::new();
     }
-    let (options, workers) = (settings.file_options(), NonZeroUsize::MIN);
-    let root = open_root(&settings.root, options, CacheSizes::default(), workers).ok();
-    let root = root.as_ref().map(|files| (settings.root.as_path(), files));
-    let gathered = match files(&settings.rules, root).read() {
+    let (options, workers) = (site.file_options(), NonZeroUsize::MIN);
+    let root = open_root(&site.root, options, CacheSizes::default(), workers).ok();
+    let root = root.as_ref().map(|files| (site.root.as_path(), files));
+    let gathered = match files(&site.rules, root).read() {
         Ok(gathered) => gathered,
         Err(error) => {
             return format!("\n# The rules are not accepted: {}\n", one_line(&error.to_string()));

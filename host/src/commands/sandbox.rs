@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow};
 
 use super::open::Opened;
 use crate::cli::Settings;
-use crate::cli::settings::log::AccessLog;
+use crate::cli::settings::request_log::AccessLog;
 use crate::helper;
 use crate::sandbox::opener::{How, Named};
 use crate::sandbox::{self, Needs, Refusals, Role, Sandbox, SandboxError};
@@ -20,8 +20,8 @@ fn named(settings: &Settings, by_name: &[PathBuf], certificates: Option<&Store>)
     let certificates = certificates.into_iter().flat_map(|store| store.options().files());
     let read = by_name.iter().cloned();
     let read = read.chain(certificates.map(Path::to_owned));
-    let has_log = settings.log.access != AccessLog::Off;
-    let append = settings.log.access_file.iter().filter(|_| has_log);
+    let has_log = settings.site.log.access != AccessLog::Off;
+    let append = settings.site.log.access_file.iter().filter(|_| has_log);
     let read = read.map(|path| (path, How::Read));
     read.chain(append.map(|path| (path.clone(), How::Append))).collect()
 }
@@ -41,7 +41,7 @@ pub(super) fn enter(
              to run itself again, by /proc/self/exe (--no-sandbox needs none)",
         )?;
     }
-    let mut needs = Needs { read: vec![settings.root.clone()], by_name, ..Needs::default() };
+    let mut needs = Needs { read: vec![settings.site.root.clone()], by_name, ..Needs::default() };
     needs.read.extend(settings.sandbox.allow_read.iter().cloned());
     needs.write.extend(code_cache.map(Path::to_owned));
     needs.remove.extend(opened.server.socket_directories().map(Path::to_owned));

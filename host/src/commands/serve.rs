@@ -54,7 +54,7 @@ pub(super) fn serve(
     let started = (Instant::now(), SystemTime::now());
     let (sources, dev) = development.unzip();
     let opened = open(settings, dev.is_some())?;
-    let GuestSource { source, rules, by_name } = source(settings, &opened.files)?;
+    let GuestSource { source, rules, by_name } = source(&settings.site, &opened.files)?;
     let addresses = opened.server.addresses().to_vec();
     let paths = opened.server.paths().to_vec();
     let greeting = Greeting::prepare(settings, &addresses);
@@ -100,7 +100,8 @@ pub(super) fn serve(
             }
             (first, _) => first?,
         };
-    let guest = Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy()));
+    let guest =
+        Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy(&settings.site)));
     let metrics = process.map(|process| Arc::new(Metrics::new(workers.get(), process)));
     let log = log.map(|(out, format)| AccessLog::to(out, format)).transpose();
     let pages = dev.as_ref().zip(admin.as_ref());
@@ -109,8 +110,8 @@ pub(super) fn serve(
         clients: settings.clients(),
         log: log.context("cannot start the access log")?,
         metrics: metrics.clone(),
-        https: tls::https(settings, certificates.as_ref()),
-        request_id: settings.log.request_id.clone(),
+        https: tls::https(&settings.site, certificates.as_ref()),
+        request_id: settings.site.log.request_id.clone(),
         page_script: pages.map(|(dev, (address, bound, _))| {
             let dev = Arc::clone(dev);
             let listener = move |line: &[u8], failure: Option<&Failure>, is_page| {
@@ -132,9 +133,9 @@ pub(super) fn serve(
         http2: settings.http2(),
         tls,
     });
-    let monitor = service.files.monitor_root(settings.root.clone());
+    let monitor = service.files.monitor_root(settings.site.root.clone());
     monitor.context("cannot start the monitor of the root")?;
-    let is_watched = !settings.guest.no_watch || dev.is_some();
+    let is_watched = !settings.site.guest.no_watch || dev.is_some();
     let watching = if is_watched { Watching::On } else { Watching::Off };
     let deployer = Deployer::start(Arc::clone(&engine), Arc::clone(&guest), source, seen, watching);
     let deployer = Arc::new(deployer.context("cannot start the threads that replace guests")?);
@@ -172,11 +173,11 @@ pub(super) fn serve(
                 missed_heartbeat,
                 started,
                 listeners: listeners.clone(),
-                root: settings.root.display().to_string(),
+                root: settings.site.root.display().to_string(),
                 workers: workers.get(),
                 limits: engine.limits(),
                 guest_file: source_name,
-                data_file: settings.guest.data.as_ref().map(|data| data.display().to_string()),
+                data_file: settings.site.guest.data.as_ref().map(|data| data.display().to_string()),
                 rules: rules.map(summaries),
                 sandbox,
                 certificates,
@@ -199,7 +200,7 @@ pub(super) fn serve(
             certificates: keeper.map(Arc::new),
             log: service.log.as_ref(),
             swap: engine.swap(),
-            status: format!("serving {} at {}", settings.root.display(), listeners.join(", ")),
+            status: format!("serving {} at {}", settings.site.root.display(), listeners.join(", ")),
             readiness,
             missed,
             stop_timeout: settings.limits.stop_timeout,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
-use crate::cli::Settings;
 use crate::cli::settings::tls::ClientAuth;
+use crate::cli::{Settings, SiteSettings};
 use crate::http::Scheme;
 use crate::service::Https;
 use crate::service::https::HasCertificate;
@@ -65,8 +65,8 @@ pub(super) fn server(
 }
 
 /// How clients are brought to `https`: to hosts that these certificates are for.
-pub(super) fn https(settings: &Settings, certificates: Option<&Arc<Store>>) -> Https {
-    settings.https.https(certificates.cloned().map(|store| {
+pub(super) fn https(site: &SiteSettings, certificates: Option<&Arc<Store>>) -> Https {
+    site.https.https(certificates.cloned().map(|store| {
         let has_certificate: HasCertificate = Box::new(move |host| store.has_name(host));
         has_certificate
     }))
@@ -83,7 +83,7 @@ pub(super) fn options(settings: &Settings) -> anyhow::Result<Options> {
 
 /// The certificates, each with its key.
 fn pairs(settings: &Settings) -> anyhow::Result<Vec<PairFiles>> {
-    let (certificates, keys) = (&settings.tls.certificates, &settings.tls.keys);
+    let (certificates, keys) = (&settings.site.tls.certificates, &settings.site.tls.keys);
     let key = |number: usize| keys.get(number).cloned();
     for (paths, setting) in [(certificates, "--tls-certificate"), (keys, "--tls-key")] {
         // All that is said of a file later on shows its path.

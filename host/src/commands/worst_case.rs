@@ -109,8 +109,8 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
     let caches = settings.cache.sizes();
     let has_admin = settings.admin.listen.is_some();
     let (may_be_any, may_compile) =
-        (settings.guest.file.is_some() || has_admin, may_compile(settings));
-    let logs = settings.log.access_format().is_some();
+        (settings.site.guest.file.is_some() || has_admin, may_compile(settings));
+    let logs = settings.site.log.access_format().is_some();
     // A line of the log: escaped, a byte takes up to five.
     let line = if logs { 5 * head } else { 0 };
     let mut parts = Vec::new();
@@ -212,7 +212,7 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
     );
     // While one replaces another, both are there; the administration can return to the previous.
     let (guests, guest_bytes) =
-        match (may_be_any, has_admin || settings.guest.rollback_after.is_some()) {
+        match (may_be_any, has_admin || settings.site.guest.rollback_after.is_some()) {
             (false, _) if !may_compile => (1, DEFAULT_GUEST.len() as u64),
             (false, _) => (2, RULES_GUEST.len() as u64),
             (true, false) => (2, MAX_GUEST_BYTES),
@@ -231,7 +231,7 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
         &[(guest.decision_cache_bytes, "cached decisions")],
     );
     if may_compile {
-        let cases = settings.guest.cases.len() as u64 * CASES_BYTES;
+        let cases = settings.site.guest.cases.len() as u64 * CASES_BYTES;
         part(
             server,
             &[],

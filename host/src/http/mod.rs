@@ -2,13 +2,14 @@
 //!
 //! - [`request`], [`method`], [`scheme`]: what is asked for.
 //! - [`response`], [`status`], [`fields`], [`body`]: how it is answered.
-//! - [`token`], [`host`]: what names and authorities may hold.
+//! - [`token`], [`host`]: what names and authorities may hold; [`host_pattern`]: the hosts of a site.
 //! - [`peer`], [`tls`]: the other end of a connection, and what secures it; [`limits`]: what a request may hold.
 
 pub mod body;
 pub mod fault;
 pub mod fields;
 pub mod host;
+pub mod host_pattern;
 pub mod limits;
 pub mod method;
 pub mod peer;
@@ -22,6 +23,7 @@ pub mod token;
 pub use body::{Body, ByteRange, Content};
 pub use fault::Fault;
 pub use fields::{Field, Fields};
+pub use host_pattern::HostPattern;
 pub use limits::Limits;
 pub use method::Method;
 pub use peer::{Peer, Subnet, UNIX_CLIENT};

@@ -21,14 +21,6 @@ pub struct CacheSettings {
     #[arg(id = "decision_cache_size", long = "decision-cache-size", value_name = "SIZE", default_value = "4MiB", value_parser = size::<0, { 1 << 30 }>, hide_short_help = true)]
     pub decision_size: ByteSize,
 
-    /// Time for which a busy worker sends a file without checking it for changes
-    ///
-    /// Up to 1s; 0s: it checks on each request, for about twice the CPU time. A worker with more
-    /// than 500 requests a second is busy. Content that clients may keep for more than a minute
-    /// is always checked.
-    #[arg(id = "file_cache_valid", long = "file-cache-valid", value_name = "TIME", default_value = "1s", value_parser = time::<0, 1_000>, hide_short_help = true)]
-    pub file_valid: Duration,
-
     /// Memory for files that were found, with the content of small ones, of all workers
     #[arg(id = "file_cache_size", long = "file-cache-size", value_name = "SIZE", default_value = "32MiB", value_parser = size::<{ 1 << 20 }, { 1 << 40 }>, hide_short_help = true)]
     pub file_size: ByteSize,
@@ -49,6 +41,19 @@ pub struct CacheSettings {
     /// write there. XDG_CACHE_HOME and systemd's CACHE_DIRECTORY change the default.
     #[arg(id = "code_cache", long = "code-cache", value_name = "DIR|off", value_parser = OsStringValueParser::new().map(CodeCache::from), hide_short_help = true)]
     pub code: Option<CodeCache>,
+}
+
+/// How long what is kept of a site's files is used.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cache")]
+pub struct SiteCacheSettings {
+    /// Time for which a busy worker sends a file without checking it for changes
+    ///
+    /// Up to 1s; 0s: it checks on each request, for about twice the CPU time. A worker with more
+    /// than 500 requests a second is busy. Content that clients may keep for more than a minute
+    /// is always checked.
+    #[arg(id = "file_cache_valid", long = "file-cache-valid", value_name = "TIME", default_value = "1s", value_parser = time::<0, 1_000>, hide_short_help = true)]
+    pub file_valid: Duration,
 }
 
 impl CacheSettings {

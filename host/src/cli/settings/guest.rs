@@ -48,7 +48,12 @@ pub struct GuestSettings {
     /// [default: never]
     #[arg(long, value_name = "COUNT", value_parser = rollback_after, hide_short_help = true)]
     pub rollback_after: Option<NonZeroU32>,
+}
 
+/// What the guests of all sites share.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Guest")]
+pub struct EngineSettings {
     /// File with the key of the fact :client-bucket/N [default: a random key]
     ///
     /// At least 16 characters on one line. A guest that reads the fact gets one of N numbers for

@@ -2,13 +2,15 @@
 //! table. Each setting is also a flag and an environment variable; [`key`](super::key) has the
 //! rule.
 //!
-//! - [`files`], [`guest`], [`rules`], [`cache`]: what is served, and what decides.
+//! - [`site`]: what belongs to a site. [`files`], [`guest`], [`rules`], [`cache`]: what is served, and
+//!   what decides; [`certificates`], [`https`], [`request_log`].
 //! - [`limits`], [`proxy`]: what clients may use, and which proxies are trusted.
-//! - [`tls`], [`http2`]: certificates, and the other wire.
+//! - [`tls`], [`http2`]: handshakes, and the other wire.
 //! - [`log`], [`admin`], [`sandbox`]: how the server is run.
 
 pub mod admin;
 pub mod cache;
+pub mod certificates;
 pub mod files;
 pub mod guest;
 pub mod http2;
@@ -16,8 +18,10 @@ pub mod https;
 pub mod limits;
 pub mod log;
 pub mod proxy;
+pub mod request_log;
 pub mod rules;
 pub mod sandbox;
+pub mod site;
 pub mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -29,10 +33,10 @@ use clap::Args;
 use clap::builder::ArgPredicate;
 
 use super::owner::{Mode, Owner, mode, parse as owner};
-use super::root::RootChoice;
+pub use site::{SiteIdentity, SiteSettings};
+
 use super::values::{MAX_WORKERS, listen_address, tls_address, workers};
 use crate::clients::{Allowance, Clients, Proxies};
-use crate::files::Options;
 use crate::guest::GuestLimits;
 use crate::http::Scheme;
 use crate::http2::{Http2, Places};
@@ -67,16 +71,6 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:7890";
 /// All settings of a server.
 #[derive(Debug, Args)]
 pub struct Settings {
-    /// The directory to serve [default: html, or else the current directory]
-    ///
-    /// Without one, / and your home directory are not served.
-    #[arg(default_value = "html", hide_default_value = true)]
-    pub root: PathBuf,
-
-    /// How it was chosen.
-    #[arg(skip)]
-    pub root_choice: RootChoice,
-
     /// The port of the default address, on this machine alone
     ///
     /// For other addresses write the port in --listen.
@@ -154,17 +148,17 @@ pub struct Settings {
     #[arg(long)]
     pub print_config: bool,
 
-    /// `[files]`
+    /// What belongs to a site: the one site, or the defaults of those in `[[site]]`.
     #[command(flatten)]
-    pub files: files::FileSettings,
+    pub site: SiteSettings,
+
+    /// The sites in `[[site]]`, if there are any.
+    #[arg(skip)]
+    pub sites: Vec<SiteSettings>,
 
     /// `[guest]`
     #[command(flatten)]
-    pub guest: guest::GuestSettings,
-
-    /// `[rules]`
-    #[command(flatten)]
-    pub rules: rules::RulesSettings,
+    pub guest: guest::EngineSettings,
 
     /// `[cache]`
     #[command(flatten)]
@@ -173,10 +167,6 @@ pub struct Settings {
     /// `[tls]`
     #[command(flatten)]
     pub tls: tls::TlsSettings,
-
-    /// `[tls]`, too
-    #[command(flatten)]
-    pub https: https::HttpsSettings,
 
     /// `[http2]`
     #[command(flatten)]
@@ -218,7 +208,7 @@ impl Settings {
         if self.listen.is_empty() && self.listen_tls.is_empty() {
             let mut address = DEFAULT_ADDRESS;
             address.set_port(self.port.unwrap_or(address.port()));
-            let scheme = if self.tls.has_certificate() { Scheme::Https } else { Scheme::Http };
+            let scheme = if self.has_certificate() { Scheme::Https } else { Scheme::Http };
             return vec![over(scheme)(&address)];
         }
         let plain = listen.iter().map(over(Scheme::Http));
@@ -252,9 +242,18 @@ impl Settings {
         }
     }
 
-    /// How files are served.
-    pub fn file_options(&self) -> Options {
-        Options { cache_valid: self.cache.file_valid, ..self.files.options() }
+    /// The sites that are served: those in `[[site]]`, or the one that is described without.
+    pub fn sites(&self) -> Vec<&SiteSettings> {
+        match self.sites.as_slice() {
+            [] => vec![&self.site],
+            sites => sites.iter().collect(),
+        }
+    }
+
+    /// Whether there is a certificate, or is to be one.
+    pub fn has_certificate(&self) -> bool {
+        let has_own = |site: &&SiteSettings| !site.tls.certificates.is_empty();
+        self.tls.self_signed || self.sites().iter().any(has_own)
     }
 
     /// The limits of a guest, with the size of its decision cache.
@@ -263,11 +262,11 @@ impl Settings {
         GuestLimits { decision_cache_bytes, ..self.guest.limits.limits() }
     }
 
-    /// The policy for a guest that fails on requests.
-    pub fn failure_policy(&self) -> FailurePolicy {
+    /// The policy for a guest of this site that fails on requests.
+    pub fn failure_policy(&self, site: &SiteSettings) -> FailurePolicy {
         FailurePolicy {
-            fallback: self.guest.on_failure,
-            roll_back_after: self.guest.rollback_after,
+            fallback: site.guest.on_failure,
+            roll_back_after: site.guest.rollback_after,
             keep_previous: self.admin.listen.is_some(),
         }
     }

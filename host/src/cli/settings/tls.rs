@@ -1,4 +1,5 @@
-//! `[tls]`: certificates, what clients must have, and what a handshake may cost.
+//! `[tls]`: what clients must have, and what a handshake may cost.
+//! [`certificates`](super::certificates) has the certificates of a site.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -11,24 +12,10 @@ use crate::cli::values::{at_least_one, size, time};
 use crate::tls;
 use crate::tls::certificates::{ClientPolicy, UnknownName};
 
-/// Certificates, what clients must have, and what a handshake may cost.
+/// What clients must have, and what a handshake may cost.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "TLS")]
 pub struct TlsSettings {
-    /// A certificate, with its intermediate certificates: PEM
-    ///
-    /// May be given several times: a client gets the one for the name that it asks for, and the
-    /// first if it asks for none. The files are read again when they change, and on SIGHUP.
-    #[arg(id = "tls_certificate", long = "tls-certificate", value_name = "FILE")]
-    pub certificates: Vec<PathBuf>,
-
-    /// The private key of a certificate: PEM
-    ///
-    /// The first is for the first certificate, and so on. Without any, the files of the
-    /// certificates hold their keys, too.
-    #[arg(id = "tls_key", long = "tls-key", value_name = "FILE")]
-    pub keys: Vec<PathBuf>,
-
     /// Use a certificate that the server makes, for development
     ///
     /// It is for localhost and the addresses that are listened on, and kept for the next start
@@ -91,11 +78,6 @@ impl TlsSettings {
             handshake_bytes: usize::try_from(self.max_handshake_size.as_u64())
                 .unwrap_or(usize::MAX),
         }
-    }
-
-    /// Whether there is a certificate, or is to be one.
-    pub fn has_certificate(&self) -> bool {
-        self.self_signed || !self.certificates.is_empty()
     }
 }
 

@@ -1,0 +1,80 @@
+//! The settings that belong to a site: what it serves, what decides, its log and its certificates.
+//!
+//! They stand in a table `[[site]]` of the configuration file, in the same tables as outside it.
+//! Outside, and as flags, they describe the one site of a server without such tables, and are the
+//! defaults of the sites of one that has them. All others belong to the process.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{cache, certificates, files, guest, https, request_log, rules};
+use crate::cli::root::RootChoice;
+use crate::files::Options;
+use crate::http::HostPattern;
+
+/// The settings of a site.
+#[derive(Debug, Args)]
+pub struct SiteSettings {
+    /// The directory to serve [default: html, or else the current directory]
+    ///
+    /// Without one, / and your home directory are not served.
+    #[arg(default_value = "html", hide_default_value = true)]
+    pub root: PathBuf,
+
+    /// How it was chosen.
+    #[arg(skip)]
+    pub root_choice: RootChoice,
+
+    /// Whose site it is.
+    #[arg(skip)]
+    pub identity: SiteIdentity,
+
+    /// `[files]`
+    #[command(flatten)]
+    pub files: files::FileSettings,
+
+    /// `[guest]`
+    #[command(flatten)]
+    pub guest: guest::GuestSettings,
+
+    /// `[rules]`
+    #[command(flatten)]
+    pub rules: rules::RulesSettings,
+
+    /// `[cache]`
+    #[command(flatten)]
+    pub cache: cache::SiteCacheSettings,
+
+    /// `[tls]`
+    #[command(flatten)]
+    pub tls: certificates::CertificateSettings,
+
+    /// `[tls]`, too
+    #[command(flatten)]
+    pub https: https::HttpsSettings,
+
+    /// `[log]`
+    #[command(flatten)]
+    pub log: request_log::RequestLogSettings,
+}
+
+/// Whose site it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SiteIdentity {
+    /// Its name, for metrics, logs and the administration: up to 64 letters, digits, dots, dashes
+    /// and underscores, and `*` at the beginning. Empty for the one site of a server that names
+    /// none.
+    pub name: String,
+    /// Its hosts. Without any it is the default.
+    pub hosts: Vec<HostPattern>,
+    /// Whether it has the requests for hosts of no site.
+    pub is_default: bool,
+}
+
+impl SiteSettings {
+    /// How files are served.
+    pub fn file_options(&self) -> Options {
+        Options { cache_valid: self.cache.file_valid, ..self.files.options() }
+    }
+}
