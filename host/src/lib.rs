@@ -20,8 +20,8 @@
 //!   process gives up.
 //! - Leaves, which all others may use and which use none of them: [`log`], [`metrics`],
 //!   [`diagnostics`], [`line_writer`], [`panics`], [`supervise`], [`throttle`], [`disk`],
-//!   [`in_flight`], [`cache`], [`clock`], [`file_watch`], [`named_file`], [`secret_file`], [`priority`],
-//!   [`random`], [`service_manager`], [`text`], [`html`], [`lock`].
+//!   [`in_flight`], [`cache`], [`clock`], [`fair_queue`], [`file_watch`], [`named_file`], [`secret_file`],
+//!   [`priority`], [`random`], [`service_manager`], [`text`], [`html`], [`lock`].
 
 pub mod admin;
 pub mod cache;
@@ -32,6 +32,7 @@ pub mod commands;
 pub mod dev;
 pub mod diagnostics;
 pub mod disk;
+pub mod fair_queue;
 pub mod file_watch;
 pub mod files;
 pub mod guest;

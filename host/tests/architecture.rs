@@ -50,6 +50,7 @@ const LEAVES: &[&str] = &[
     "clock",
     "diagnostics",
     "disk",
+    "fair_queue",
     "file_watch",
     "html",
     "in_flight",

@@ -227,8 +227,8 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
     );
     part(
         server,
-        &[(guests, "guests"), (workers, "workers")],
-        &[(guest.decision_cache_bytes, "cached decisions")],
+        &[(workers, "workers")],
+        &[(guest.decision_cache_bytes, "cached decisions of all guests")],
     );
     if may_compile {
         let cases = settings.site.guest.cases.len() as u64 * CASES_BYTES;

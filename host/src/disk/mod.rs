@@ -4,6 +4,7 @@
 //! those of FUSE and of the network do, and a failing disk. So:
 //!
 //! - [`place`]: the device of a file, and whether its file system is local.
+//! - [`owner`]: whose an operation is.
 //! - [`open_file`]: an open file that is closed where that may wait.
 //! - `pool`: threads, a limited number for each device, with a limit on each wait; `queues`:
 //!   their jobs; [`Progress`]: signs that one goes on; [`JobError`]: why one has no outcome.
@@ -13,6 +14,7 @@
 
 mod job_error;
 pub mod open_file;
+pub mod owner;
 pub mod place;
 mod pool;
 mod progress;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 pub use job_error::JobError;
 pub use open_file::OpenFile;
+pub use owner::Owner;
 pub use place::{Kind, Place};
 use pool::Pool;
 pub use progress::Progress;
@@ -59,6 +62,7 @@ static FOREGROUND: Pool = Pool::new(Limits {
     name: "disk",
     rank: 0,
     share: 16,
+    are_several: owner::are_several,
     threads: FOREGROUND_THREADS,
     waiting: 4096,
     patience: PATIENCE,
@@ -72,6 +76,7 @@ static BACKGROUND: Pool = Pool::new(Limits {
     name: "background",
     rank: priority::BACKGROUND,
     share: 2,
+    are_several: owner::are_several,
     threads: BACKGROUND_THREADS,
     waiting: 4096,
     patience: PATIENCE,
@@ -93,7 +98,7 @@ pub async fn run<R: Send + 'static>(
     place: Place,
     work: impl FnOnce(&Progress) -> R + Send + 'static,
 ) -> Result<R, JobError> {
-    Box::pin(FOREGROUND.run(Resource::Device(place.device), work)).await
+    Box::pin(FOREGROUND.run(Resource::Device(place.device), place.owner, work)).await
 }
 
 /// Runs an operation that may wait for the device of this place and takes long: it reports its
@@ -102,19 +107,20 @@ pub async fn run_in_background<R: Send + 'static>(
     place: Place,
     work: impl FnOnce(&Progress) -> R + Send + 'static,
 ) -> Result<R, JobError> {
-    Box::pin(BACKGROUND.run(Resource::Device(place.device), work)).await
+    Box::pin(BACKGROUND.run(Resource::Device(place.device), place.owner, work)).await
 }
 
 /// Runs an operation that takes a processor's time, and waits for no device.
 pub async fn compute<R: Send + 'static>(
+    owner: Owner,
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, JobError> {
-    Box::pin(BACKGROUND.run(Resource::Processor, |_: &Progress| work())).await
+    Box::pin(BACKGROUND.run(Resource::Processor, owner, |_: &Progress| work())).await
 }
 
 /// Runs an operation that no caller waits for.
 fn run_detached(place: Place, work: impl FnOnce() + Send + 'static) {
-    FOREGROUND.run_detached(Resource::Device(place.device), work);
+    FOREGROUND.run_detached(Resource::Device(place.device), place.owner, work);
 }
 
 /// What runs and waits for each device now: first what requests wait for.
@@ -126,7 +132,7 @@ pub fn loads() -> Vec<DeviceLoad> {
 
 #[cfg(test)]
 mod tests {
-    use super::{compute, run, run_in_background};
+    use super::{Owner, compute, run, run_in_background};
     use crate::disk::place::{Kind, Place};
     use crate::priority::BACKGROUND;
 
@@ -138,12 +144,12 @@ mod tests {
     fn background_threads_have_a_lower_rank() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.expect("a runtime");
-        let place = Place { device: 1, kind: Kind::Local };
+        let place = Place { device: 1, kind: Kind::Local, owner: Owner::default() };
         let own = rank();
         let ranks = runtime.block_on(async {
             let foreground = run(place, |_| rank()).await;
             let background = run_in_background(place, |_| rank()).await;
-            [foreground, background, compute(rank).await]
+            [foreground, background, compute(Owner::default(), rank).await]
         });
         let ranks = ranks.map(|rank| rank.expect("a thread that answers"));
         assert_eq!(ranks, [own, own.max(BACKGROUND), own.max(BACKGROUND)]);

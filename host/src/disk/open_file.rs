@@ -7,6 +7,7 @@ use std::ops::Deref;
 
 use rustix::fd::{AsFd, BorrowedFd};
 
+use super::owner::Owner;
 use super::place::{Place, known};
 use super::{Kind, run_detached};
 
@@ -27,7 +28,7 @@ impl OpenFile {
     /// A file of which it is not known where it is: it counts as one that may wait.
     pub fn somewhere(file: File) -> io::Result<OpenFile> {
         let device = known(&file)?.mount.device;
-        Ok(OpenFile::new(file, Place { device, kind: Kind::Remote }))
+        Ok(OpenFile::new(file, Place { device, kind: Kind::Remote, owner: Owner::default() }))
     }
 
     /// Where it is.

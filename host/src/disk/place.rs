@@ -10,6 +10,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::owner::Owner;
+
 /// What a file system does with an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -26,6 +28,8 @@ pub struct Place {
     pub device: u64,
     /// What its file system does.
     pub kind: Kind,
+    /// Whose operations there are meant.
+    pub owner: Owner,
 }
 
 impl Place {

@@ -1,5 +1,6 @@
 //! Threads that may wait for a file system. Each device has a limited number of them, so that a
-//! device that does not respond takes no threads from the others.
+//! device that does not respond takes no threads from the others; of those of one device no owner
+//! has all, while there are others, and owners take turns.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::job_error::JobError;
+use super::owner::Owner;
 use super::place::shown;
 use super::progress::Progress;
 use super::queues::{Call, Detached, DeviceLoad, Limits, Queues, Resource, TRIAL};
@@ -69,6 +71,7 @@ impl Pool {
     pub(super) async fn run<R: Send + 'static>(
         &'static self,
         resource: Resource,
+        owner: Owner,
         work: impl FnOnce(&Progress) -> R + Send + 'static,
     ) -> Result<R, JobError> {
         let (outcome, mut received) = oneshot::channel();
@@ -82,12 +85,15 @@ impl Pool {
                 queue.waiting.retain(|job| job.is_wanted());
             }
             if queue.waiting.len() >= self.limits.waiting {
-                return Err(JobError::QueueFull);
+                match queue.waiting.displace_for(owner) {
+                    Some(displaced) => displaced.refuse(),
+                    None => return Err(JobError::QueueFull),
+                }
             }
             let signs = Arc::clone(&queue.signs);
             let progress = Arc::new(Progress::new(signs));
             let job = Call { work, progress: Arc::clone(&progress), outcome };
-            queue.waiting.push_back(Box::new(job));
+            queue.waiting.push(owner, Box::new(job));
             self.call_threads(&mut state)?;
             let Limits { patience, brief_patience, .. } = self.limits;
             (progress, if is_stalled { brief_patience } else { patience })
@@ -96,7 +102,7 @@ impl Pool {
         loop {
             let left = patience.saturating_sub(since.elapsed());
             match timeout(left, &mut received).await {
-                Ok(Ok(outcome)) => return Ok(outcome),
+                Ok(Ok(outcome)) => return outcome,
                 Ok(Err(_)) => return Err(JobError::Panicked),
                 Err(_) => {}
             }
@@ -114,11 +120,12 @@ impl Pool {
     pub(super) fn run_detached(
         &'static self,
         resource: Resource,
+        owner: Owner,
         work: impl FnOnce() + Send + 'static,
     ) {
         let mut state = self.state();
         let queue = state.queues.by_resource.entry(resource).or_default();
-        queue.waiting.push_back(Box::new(Detached(work)));
+        queue.waiting.push(owner, Box::new(Detached(work)));
         // Without any thread the first one that starts does it.
         let _ = self.call_threads(&mut state);
     }
@@ -189,7 +196,7 @@ impl Pool {
 
     fn note_done(&self, state: &mut State, resource: Resource, number: u64) {
         let Some(queue) = state.queues.by_resource.get_mut(&resource) else { return };
-        queue.running.retain(|&(running, _)| running != number);
+        queue.running.retain(|running| running.number != number);
         queue.signs.note();
         if std::mem::take(&mut queue.is_logged)
             && let Resource::Device(device) = resource

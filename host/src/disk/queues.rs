@@ -1,12 +1,15 @@
 //! Jobs that wait for a device or run on it, and which of them begins next.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::job_error::JobError;
+use super::owner::{Owner, share_of};
 use super::progress::{Progress, Signs};
+use crate::fair_queue::FairQueue;
 
 /// How often a device that does not respond is tried.
 pub(super) const TRIAL: Duration = Duration::from_secs(1);
@@ -22,6 +25,8 @@ pub(super) struct Limits {
     pub(super) rank: i32,
     /// Jobs that run for one device at a time.
     pub(super) share: usize,
+    /// Whether there are several owners: none has all of that then.
+    pub(super) are_several: fn() -> bool,
     /// Threads in all.
     pub(super) threads: usize,
     /// Jobs that wait for one device at a time.
@@ -32,6 +37,13 @@ pub(super) struct Limits {
     pub(super) brief_patience: Duration,
     /// How long a caller waits in all, also for a job that makes progress.
     pub(super) longest: Duration,
+}
+
+impl Limits {
+    /// Jobs of one owner that run for one device at a time.
+    fn own_share(&self) -> usize {
+        if (self.are_several)() { share_of(self.share) } else { self.share }
+    }
 }
 
 /// What a job needs.
@@ -66,13 +78,15 @@ pub(super) trait Job: Send {
     fn is_wanted(&self) -> bool;
     /// Does it, and sends its outcome.
     fn run(self: Box<Self>);
+    /// There is no room for it.
+    fn refuse(self: Box<Self>);
 }
 
 /// A job whose caller waits.
 pub(super) struct Call<F, R> {
     pub(super) work: F,
     pub(super) progress: Arc<Progress>,
-    pub(super) outcome: oneshot::Sender<R>,
+    pub(super) outcome: oneshot::Sender<Result<R, JobError>>,
 }
 
 impl<R: Send, F: FnOnce(&Progress) -> R + Send> Job for Call<F, R> {
@@ -82,7 +96,11 @@ impl<R: Send, F: FnOnce(&Progress) -> R + Send> Job for Call<F, R> {
 
     fn run(self: Box<Self>) {
         // Sending fails if the caller has stopped waiting; the outcome is then dropped.
-        let _ = self.outcome.send((self.work)(&self.progress));
+        let _ = self.outcome.send(Ok((self.work)(&self.progress)));
+    }
+
+    fn refuse(self: Box<Self>) {
+        let _ = self.outcome.send(Err(JobError::QueueFull));
     }
 }
 
@@ -97,14 +115,19 @@ impl<F: FnOnce() + Send> Job for Detached<F> {
     fn run(self: Box<Self>) {
         (self.0)();
     }
+
+    // Closing a file is for the thread that found no room for it: it may wait, and must be done.
+    fn refuse(self: Box<Self>) {
+        (self.0)();
+    }
 }
 
 /// The jobs for one device.
 #[derive(Default)]
 pub(super) struct Queue {
-    pub(super) waiting: VecDeque<Box<dyn Job>>,
-    /// Those that run, by number, and since when.
-    pub(super) running: Vec<(u64, Instant)>,
+    pub(super) waiting: FairQueue<Owner, Box<dyn Job>>,
+    /// Those that run.
+    pub(super) running: Vec<Running>,
     pub(super) signs: Arc<Signs>,
     last_begun: Option<Instant>,
     /// Whether the log says that it does not respond.
@@ -112,11 +135,18 @@ pub(super) struct Queue {
     pub(super) late: u64,
 }
 
+/// A job that runs.
+pub(super) struct Running {
+    pub(super) number: u64,
+    owner: Owner,
+    since: Instant,
+}
+
 impl Queue {
     /// Whether the device has not responded for this long although a job runs.
     pub(super) fn is_stalled(&self, now: Instant, patience: Duration) -> bool {
         let is_long_ago = |then: Instant| now.saturating_duration_since(then) >= patience;
-        self.running.iter().any(|&(_, since)| is_long_ago(since))
+        self.running.iter().any(|running| is_long_ago(running.since))
             && self.signs.last().is_none_or(is_long_ago)
     }
 
@@ -132,9 +162,31 @@ impl Queue {
         match self.may_begin(now, limits) {
             false => 0,
             true if self.is_stalled(now, limits.patience) => self.waiting.len().min(1),
-            true => self.waiting.len().min(limits.share - self.running.len()),
+            true => {
+                let most = limits.share - self.running.len();
+                // One owner after the other, and no more of them than may begin.
+                self.waiting.owners().fold(0, |begin, owner| match begin < most {
+                    true => {
+                        let left =
+                            limits.own_share().saturating_sub(count_of(&self.running, owner));
+                        (begin + left.min(self.waiting.len_of(owner))).min(most)
+                    }
+                    false => begin,
+                })
+            }
         }
     }
+
+    /// Takes the next job that may begin.
+    fn take(&mut self, limits: &Limits) -> Option<(Owner, Box<dyn Job>)> {
+        let (share, running) = (limits.own_share(), &self.running);
+        self.waiting
+            .pop_of(|owner| running.iter().filter(|running| running.owner == owner).count() < share)
+    }
+}
+
+fn count_of(running: &[Running], owner: Owner) -> usize {
+    running.iter().filter(|running| running.owner == owner).count()
 }
 
 /// The queues of all devices.
@@ -151,11 +203,11 @@ impl Queues {
         let now = Instant::now();
         for (&resource, queue) in &mut self.by_resource {
             while queue.may_begin(now, limits)
-                && let Some(job) = queue.waiting.pop_front()
+                && let Some((owner, job)) = queue.take(limits)
             {
                 if job.is_wanted() {
                     self.begun += 1;
-                    queue.running.push((self.begun, now));
+                    queue.running.push(Running { number: self.begun, owner, since: now });
                     queue.last_begun = Some(now);
                     return Some((resource, self.begun, job));
                 }

@@ -21,6 +21,7 @@ pub use super::resolver::Patience;
 use super::resolver::{open_kernel, open_portable, openat2};
 use super::validators::Version;
 use super::walk::{Ground, Pause, Walk};
+use crate::disk::owner::Registered;
 use crate::disk::place::{Mount, known};
 use crate::disk::{Kind, OpenFile, Place};
 
@@ -30,6 +31,8 @@ pub struct Root {
     links: Links,
     mount: Mount,
     place: Place,
+    /// Whose its operations are.
+    registered: Registered,
     /// Its path, as it was given and as it is without links: an absolute link beneath it that
     /// begins with one of them leads back into it.
     paths: Vec<Vec<u8>>,
@@ -84,8 +87,9 @@ impl Root {
         };
         let paths = [std::path::absolute(path), path.canonicalize()].into_iter().flatten();
         let paths = paths.map(|path: PathBuf| path.as_os_str().as_bytes().to_vec()).collect();
-        let place = Place { device: mount.device, kind };
-        Ok(Root { handle, links, mount, place, paths, mounts })
+        let registered = Registered::new();
+        let place = Place { device: mount.device, kind, owner: registered.owner() };
+        Ok(Root { handle, links, mount, place, registered, paths, mounts })
     }
 
     pub(super) fn resolver(&self) -> Resolver {
@@ -98,6 +102,10 @@ impl Root {
     /// Where the root itself is.
     pub(super) fn place(&self) -> Place {
         self.place
+    }
+
+    fn place_on(&self, mount: Mount, kind: Kind) -> Place {
+        Place { device: mount.device, kind, owner: self.registered.owner() }
     }
 
     fn handle(&self) -> BorrowedFd<'_> {
@@ -214,7 +222,7 @@ impl Root {
         if walk.go(&ground, |mount| mount.device == place.device)? == Pause::Crossed {
             let mount = walk.mount(&ground);
             let kind = self.mounts.kind(mount).unwrap_or(Kind::Remote);
-            let next = Place { device: mount.device, kind };
+            let next = self.place_on(mount, kind);
             return Ok(Outcome::Elsewhere(next, Task::Walk(walk)));
         }
         let path = walk.path()?;
@@ -241,7 +249,7 @@ impl Root {
         let mount = known(&file)?.mount;
         let kind =
             if mount == self.mount { self.place.kind } else { self.mounts.judge(mount, &file) };
-        found(file, Place { device: mount.device, kind })
+        found(file, self.place_on(mount, kind))
     }
 }
 

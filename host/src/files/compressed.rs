@@ -5,13 +5,11 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::sync::Semaphore;
-
 use super::encodings::Coding;
 use super::read::read_beside;
 use super::validators::EntityTag;
 use crate::cache::{self, Cache};
-use crate::disk::{self, OpenFile};
+use crate::disk::{self, OpenFile, Owner, owner};
 use crate::in_flight::{InFlight, SharedBytes, WeakBytes};
 use crate::lock::lock;
 use crate::throttle::Throttle;
@@ -34,7 +32,8 @@ const USUAL_ENTRY_BYTES: u64 = 16 << 10;
 const ENTRY_OVERHEAD: u64 = 200;
 
 /// Files that are compressed at a time, for the whole server: a flood of requests for new files
-/// leaves the workers room. The others are sent uncompressed.
+/// leaves the workers room. The others are sent uncompressed. Where there are several roots, one has
+/// not all of them.
 pub const COMPRESSIONS: usize = 2;
 
 /// Bytes of memory that must be free before a file is compressed. An encoder takes some (brotli
@@ -54,7 +53,7 @@ pub(super) struct Compressor {
     memory: Cache<(EntityTag, Coding), Option<SharedBytes>>,
     /// Those in use by a response, also if they are cached no longer.
     sent: Mutex<Sent>,
-    permits: Semaphore,
+    running: Mutex<Vec<Owner>>,
 }
 
 impl Compressor {
@@ -62,7 +61,7 @@ impl Compressor {
         Compressor {
             memory: cache::unsharded(bytes, USUAL_ENTRY_BYTES, weigh),
             sent: Mutex::default(),
-            permits: Semaphore::new(COMPRESSIONS),
+            running: Mutex::default(),
         }
     }
 
@@ -90,11 +89,12 @@ impl Compressor {
         if in_flight.is_full() {
             return None;
         }
-        if self.permits.available_permits() == 0 {
+        let owner = file.place().owner;
+        if !has_place(&lock(&self.running), owner, owner::are_several()) {
             return None;
         }
         let length = usize::try_from(length).ok()?;
-        // The permit is taken later: a disk that does not respond must not keep it.
+        // The place is taken later: a disk that does not respond must not keep it.
         let content = match read_beside(file, 0, length).await {
             Ok(content) if content.len() == length => content,
             Ok(_) => return None,
@@ -103,12 +103,12 @@ impl Compressor {
                 return None;
             }
         };
-        let _permit = self.permits.try_acquire().ok()?;
+        let _running = Running::begin(&self.running, owner)?;
         let compress = move || match has_room(COMPRESSION_BYTES) {
             true => encode(&content, coding),
             false => Err(io::Error::from(io::ErrorKind::OutOfMemory)),
         };
-        let encoded = match disk::compute(compress).await {
+        let encoded = match disk::compute(owner, compress).await {
             Ok(Ok(encoded)) => encoded,
             Ok(Err(error)) => {
                 log_failure(&error);
@@ -125,6 +125,36 @@ impl Compressor {
         let worth_it = worth_it.map(|encoded| self.sent().note((tag, coding), encoded));
         self.memory.insert((tag, coding), worth_it.clone());
         worth_it
+    }
+}
+
+/// Whether one more file of this owner may be compressed beside those of the others.
+fn has_place(running: &[Owner], owner: Owner, are_several: bool) -> bool {
+    let own = running.iter().filter(|&&other| other == owner).count();
+    running.len() < COMPRESSIONS && (!are_several || own < owner::share_of(COMPRESSIONS))
+}
+
+/// A file that is being compressed, until this is dropped.
+struct Running<'a>(&'a Mutex<Vec<Owner>>, Owner);
+
+impl Running<'_> {
+    /// `None` if there is no place for it.
+    fn begin(all: &Mutex<Vec<Owner>>, owner: Owner) -> Option<Running<'_>> {
+        let mut running = lock(all);
+        let has_place = has_place(&running, owner, owner::are_several());
+        has_place.then(|| {
+            running.push(owner);
+            Running(all, owner)
+        })
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut running = lock(self.0);
+        if let Some(own) = running.iter().position(|&owner| owner == self.1) {
+            running.swap_remove(own);
+        }
     }
 }
 
@@ -216,8 +246,9 @@ fn log_failure(error: &dyn fmt::Display) {
 mod tests {
     use super::{
         COMPRESSED_CACHE_BYTES, Coding, Compressor, EntityTag, FEW_SENT, MAX_BYTES, Sent,
-        SharedBytes, encode,
+        SharedBytes, encode, has_place,
     };
+    use crate::disk::owner::Registered;
     use crate::files::validators::{Validators, Version};
     use std::io::Read;
     use std::time::SystemTime;
@@ -249,6 +280,21 @@ mod tests {
         for inode in 0..10_000 {
             sent.note((tag(inode), Coding::Gzip), vec![1].into());
             assert!(sent.contents.len() <= 2 * FEW_SENT, "{inode}: {}", sent.contents.len());
+        }
+    }
+
+    #[test]
+    fn one_root_of_several_leaves_others_a_place() {
+        let (one, other) = (Registered::new(), Registered::new());
+        let (one, other) = (one.owner(), other.owner());
+        for (running, are_several, expected) in [
+            (&[][..], true, true),
+            (&[one], true, false),
+            (&[one], false, true),
+            (&[other], true, true),
+            (&[one, other], false, false),
+        ] {
+            assert_eq!(has_place(running, one, are_several), expected, "{running:?}");
         }
     }
 

@@ -21,11 +21,12 @@ use super::listing_text;
 use super::open::{OpenError, open};
 use super::root_id::RootId;
 use crate::cache::{self, Cache};
-use crate::disk::{self, JobError, Progress};
+use crate::disk::{self, JobError, Owner, Place, Progress};
 use crate::in_flight::SharedBytes;
 use crate::lock::lock;
 
-/// Listings that are made at a time, for each device.
+/// Listings that are made at a time, for each device and root: those of another root wait for none of
+/// them here.
 const AT_A_TIME: usize = 2;
 
 /// How long one is valid while others are being made.
@@ -38,7 +39,7 @@ const USUAL_ENTRY_BYTES: u64 = 16 << 10;
 /// Bytes of an entry besides its text.
 const ENTRY_OVERHEAD: u64 = 200;
 
-/// Devices whose permits are kept although none is held.
+/// Devices and roots whose permits are kept although none is held.
 const DEVICES: usize = 64;
 
 /// A directory of a root, and the arrangement of its listing.
@@ -47,8 +48,8 @@ type Key = (RootId, Box<str>, Arrangement);
 /// Those of all roots.
 pub(super) struct Listings {
     made: Cache<Key, Made>,
-    /// For each device: one that does not respond keeps no permit of another.
-    permits: Mutex<HashMap<u64, Arc<Semaphore>>>,
+    /// For each device and root: one that does not respond keeps no permit of another.
+    permits: Mutex<HashMap<(u64, Owner), Arc<Semaphore>>>,
 }
 
 #[derive(Clone)]
@@ -89,7 +90,7 @@ impl Listings {
         let key = (id, directory.into(), arrangement);
         let recall = || self.made.get(&key).filter(|made| made.at.elapsed() < VALID);
         let place = found.file.place();
-        let permits = self.permits_of(place.device);
+        let permits = self.permits_of(place);
         let _permit = match permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => {
@@ -131,7 +132,7 @@ impl Listings {
             let tag = tag_of(&text);
             (text, tag)
         };
-        let (text, tag) = disk::compute(write).await.map_err(OpenError::NoResponse)?;
+        let (text, tag) = disk::compute(place.owner, write).await.map_err(OpenError::NoResponse)?;
         // Responses that are still sending the same text share it.
         let text = match self.made.get(&key) {
             Some(made) if *made.listing.text == *text.as_bytes() => made.listing.text,
@@ -142,12 +143,13 @@ impl Listings {
         Ok(listing)
     }
 
-    fn permits_of(&self, device: u64) -> Arc<Semaphore> {
+    fn permits_of(&self, place: Place) -> Arc<Semaphore> {
         let mut permits = lock(&self.permits);
         if permits.len() > DEVICES {
             permits.retain(|_, permits| Arc::strong_count(permits) > 1);
         }
-        Arc::clone(permits.entry(device).or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME))))
+        let permits = permits.entry((place.device, place.owner));
+        Arc::clone(permits.or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME))))
     }
 }
 
@@ -198,7 +200,7 @@ mod tests {
         assert!(!one.is_same(&other) && other.len() > one.len());
         // While others are being made, the last one counts.
         write(folder.path().join("c"), b"").expect("a file");
-        let permits = listings.permits_of(root.place().device);
+        let permits = listings.permits_of(root.place());
         let busy: Vec<_> = (0..AT_A_TIME).map(|_| permits.try_acquire()).collect();
         assert!(other.is_same(&make()));
         drop(busy);

@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use crate::cache::{self, Cache};
+use super::cache_budget::{CacheBudget, Share};
+use crate::cache;
 use crate::guest::decision::request::Request;
 use crate::guest::decision::{Candidate, Decision, Otherwise};
 use crate::http::Field;
@@ -34,57 +35,55 @@ const USUAL_ENTRY_BYTES: u64 = 256;
 /// once do not push out those that are requested all the time.
 ///
 /// Each worker has its own: no core fetches the counters of another.
-pub(super) struct DecisionCache {
-    /// `None` if its size is 0.
-    decisions: Option<Cache<Box<[u8]>, Arc<Decision>>>,
-    hits: AtomicU64,
-    misses: AtomicU64,
-}
+pub(super) struct DecisionCache(Arc<Share>);
 
 impl DecisionCache {
-    /// A cache of this many bytes, keys and decisions together.
-    pub(super) fn new(bytes: u64) -> DecisionCache {
-        let cache = || -> Cache<Box<[u8]>, Arc<Decision>> {
-            cache::unsharded(bytes, USUAL_ENTRY_BYTES, |key, decision| weigh(key, decision))
-        };
-        DecisionCache {
-            decisions: (bytes > 0).then(cache),
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-        }
+    /// A cache that has its share of these bytes, keys and decisions together.
+    pub(super) fn of(budget: &Arc<CacheBudget>) -> DecisionCache {
+        let decisions = cache::unsharded(
+            budget.total(),
+            USUAL_ENTRY_BYTES,
+            |key: &Box<[u8]>, decision: &Arc<Decision>| weigh(key, decision),
+        );
+        DecisionCache(budget.share(decisions))
     }
 
     pub(super) fn get(&self, key: &Key<'_>) -> Option<Arc<Decision>> {
-        let decision = self.decisions.as_ref().and_then(|decisions| decisions.get(key.bytes()));
-        let counter = if decision.is_some() { &self.hits } else { &self.misses };
+        let Share { decisions, hits, misses, .. } = &*self.0;
+        let decision = decisions.get(key.bytes());
+        let counter = if decision.is_some() { hits } else { misses };
         counter.fetch_add(1, Ordering::Relaxed);
         decision
     }
 
     pub(super) fn insert(&self, key: &Key<'_>, decision: &Arc<Decision>) {
         let key = key.bytes();
-        if let Some(decisions) = &self.decisions
-            && key.len() <= KEY_BYTES
-            && weigh(key, decision) <= ENTRY_BYTES
-        {
-            decisions.insert(key.into(), Arc::clone(decision));
+        if key.len() <= KEY_BYTES {
+            let weight = weigh(key, decision);
+            if weight <= ENTRY_BYTES {
+                self.0.insert(key, decision, weight);
+            }
         }
     }
 
     /// The keys of up to [`MAX_KEYS`] decisions.
     pub(super) fn keys(&self) -> Vec<Key<'static>> {
-        let keys = self.decisions.iter().flat_map(Cache::iter);
-        keys.take(MAX_KEYS).map(|(key, _)| Key(Cow::Owned(key.into_vec()))).collect()
+        self.0
+            .decisions
+            .iter()
+            .take(MAX_KEYS)
+            .map(|(key, _)| Key(Cow::Owned(key.into_vec())))
+            .collect()
     }
 
     /// How often a decision was there.
     pub(super) fn hits(&self) -> u64 {
-        self.hits.load(Ordering::Relaxed)
+        self.0.hits.load(Ordering::Relaxed)
     }
 
     /// How often it was not.
     pub(super) fn misses(&self) -> u64 {
-        self.misses.load(Ordering::Relaxed)
+        self.0.misses.load(Ordering::Relaxed)
     }
 }
 
@@ -158,7 +157,7 @@ pub(super) fn weigh(key: &[u8], decision: &Decision) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{DecisionCache, ENTRY_BYTES, KEY_BYTES, Key};
+    use super::{CacheBudget, DecisionCache, ENTRY_BYTES, KEY_BYTES, Key};
     use crate::guest::decision::Decision;
     use crate::guest::decision::request::Request;
     use crate::http::Field;
@@ -174,13 +173,17 @@ mod tests {
         })
     }
 
+    fn cache(bytes: u64) -> DecisionCache {
+        DecisionCache::of(&CacheBudget::new(bytes))
+    }
+
     fn key(line: &[u8]) -> Key<'_> {
         Key::new(line, &[])
     }
 
     #[test]
     fn inserted_decision_is_found() {
-        let cache = DecisionCache::new(BYTES);
+        let cache = cache(BYTES);
         assert_eq!(cache.get(&key(b"GET / HTTP/1.1")), None);
         cache.insert(&key(b"GET / HTTP/1.1"), &reply(3));
         assert_eq!(cache.get(&key(b"GET / HTTP/1.1")), Some(reply(3)));
@@ -214,7 +217,7 @@ mod tests {
 
     #[test]
     fn cache_of_size_0_has_nothing() {
-        let cache = DecisionCache::new(0);
+        let cache = cache(0);
         cache.insert(&key(b"a"), &reply(3));
         assert_eq!(cache.get(&key(b"a")), None);
         assert_eq!((cache.hits(), cache.misses()), (0, 1));
@@ -222,7 +225,7 @@ mod tests {
 
     #[test]
     fn large_decision_and_long_key_are_not_cached() {
-        let cache = DecisionCache::new(BYTES);
+        let cache = cache(BYTES);
         cache.insert(&key(b"large"), &reply(usize::try_from(ENTRY_BYTES).expect("small")));
         assert_eq!(cache.get(&key(b"large")), None);
         let long = [b'a'; KEY_BYTES + 1];
@@ -232,7 +235,7 @@ mod tests {
 
     #[test]
     fn flood_of_unique_requests_evicts_no_hot_decision() {
-        let cache = DecisionCache::new(BYTES);
+        let cache = cache(BYTES);
         cache.insert(&key(b"hot"), &reply(3));
         for unique in 0..100_000 {
             cache.insert(&key(format!("GET /{unique}").as_bytes()), &reply(100));
@@ -240,6 +243,6 @@ mod tests {
                 assert!(cache.get(&key(b"hot")).is_some(), "pushed out after {unique}");
             }
         }
-        assert!(cache.decisions.expect("a cache").weight() <= BYTES);
+        assert!(cache.0.decisions.weight() <= BYTES);
     }
 }

@@ -2,7 +2,6 @@
 //! counters. A request uses one of them from beginning to end.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +22,7 @@ use super::runtime::component::Form;
 use super::runtime::decision_cost::DecisionCosts;
 use super::runtime::engine::Engine;
 use super::runtime::program::{Cost, Program};
+use super::runtime::slow_pool::Asker;
 use super::trapped::printed_lines;
 use crate::helper::CancelToken;
 
@@ -107,7 +107,6 @@ impl LoadedGuest {
         let program = Program::link(engine, bytes, &code.component)?;
         let interests = program.interests().map_err(InterestsError::Failed)?;
         let interests = Interests::named(interests)?;
-        let cache_bytes = engine.limits().decision_cache_bytes;
         Ok(LoadedGuest {
             program,
             identity,
@@ -117,7 +116,7 @@ impl LoadedGuest {
             form: code.form,
             is_kept_code: code.is_kept,
             interests,
-            caches: (0..engine.workers()).map(|_| DecisionCache::new(cache_bytes)).collect(),
+            caches: engine.cache_budgets().iter().map(DecisionCache::of).collect(),
             failures: FailureCounters::default(),
         })
     }
@@ -231,7 +230,8 @@ impl LoadedGuest {
         let request = Request { line: line.to_vec(), fields };
         let began = Instant::now();
         // Boxed, as each connection would have room for it while it is idle.
-        let decision = Box::pin(self.compute(request, facts.client)).await.map(Arc::new);
+        let asker = Asker { site: facts.site, client: facts.client };
+        let decision = Box::pin(self.compute(request, asker)).await.map(Arc::new);
         match &decision {
             Ok(decision) => cache.insert(&key, decision),
             Err(failure) => self.failures.count(failure),
@@ -243,14 +243,14 @@ impl LoadedGuest {
     async fn compute(
         self: &Arc<Self>,
         request: Request,
-        client: IpAddr,
+        asker: Asker,
     ) -> Result<Decision, Failure> {
         if let Some(decision) = self.program.run_on_worker(&request) {
             return decision;
         }
         let guest = Arc::clone(self);
         let decide = move || guest.program.run_in_pool(&request);
-        self.program.in_slow_pool(client, decide).await
+        self.program.in_slow_pool(asker, decide).await
     }
 
     /// Decides on a fresh instance, and blocks until the guest has decided or has met a limit;

@@ -4,11 +4,12 @@
 //!   rules that hold for them.
 //! - [`runtime`]: compiles and runs guests, within limits. The only code that knows wasmtime.
 //! - [`loaded_guest`]: one compiled guest with all that belongs to it, `decision_cache`
-//!   among it.
+//!   among it; `cache_budget`: what all caches of a worker may have.
 //! - [`offer`]: what a guest is made of. [`validation`]: what it must pass before its first request.
 //! - [`digest`], [`origin`]: which guest, and from where; [`load_error`], [`failure`] and [`trapped`]:
 //!   why it was not loaded, or gave no decision, and what it said of that.
 
+mod cache_budget;
 mod counters;
 pub mod decision;
 mod decision_cache;

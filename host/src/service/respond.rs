@@ -40,6 +40,7 @@ impl Service {
             version: request.version,
             tls: request.tls,
             ambient: &self.ambient,
+            site: 0,
         };
         let (worker, fields) = (request.peer.worker, request.fields_for_guest());
         let decided = self.guest.decide(worker, request.line, fields, facts).await;

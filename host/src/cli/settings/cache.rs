@@ -17,7 +17,7 @@ use crate::files::CacheSizes;
 pub struct CacheSettings {
     /// Memory for decisions of each worker; 0: none is kept
     ///
-    /// 4 MiB hold some 15,000 decisions of the built-in guest.
+    /// All guests share it. 4 MiB hold some 15,000 decisions of the built-in guest.
     #[arg(id = "decision_cache_size", long = "decision-cache-size", value_name = "SIZE", default_value = "4MiB", value_parser = size::<0, { 1 << 30 }>, hide_short_help = true)]
     pub decision_size: ByteSize,
 

@@ -19,6 +19,7 @@ use super::settings::{Settings, config};
 use super::slow_pool::SlowPool;
 use super::swap::Swap;
 use super::usage::MEMORIES;
+use crate::guest::cache_budget::CacheBudget;
 use crate::guest::digest::Digest;
 use crate::guest::load_error::{LimitError, LoadError};
 use crate::helper::{CancelToken, Helpers};
@@ -33,10 +34,11 @@ pub(super) const WORKER_DEADLINE: Duration = Duration::from_millis(2);
 pub struct Engine {
     wasm: wasmtime::Engine,
     limits: GuestLimits,
-    workers: usize,
     is_counting: bool,
     /// Where decisions are made that take too long for a worker.
     slow_pool: SlowPool,
+    /// For the decision caches of each worker.
+    cache_budgets: Box<[Arc<CacheBudget>]>,
     clock: EpochClock,
     compiler: Compiler,
     code_cache: Option<CodeCache>,
@@ -149,14 +151,14 @@ impl Engine {
         self.compiler.keeps_functions()
     }
 
-    /// The workers of the server it was made for.
-    pub(in crate::guest) fn workers(&self) -> usize {
-        self.workers
-    }
-
     /// The clock that interrupts what runs.
     pub(super) fn clock(&self) -> &EpochClock {
         &self.clock
+    }
+
+    /// The bytes of each worker that guests cache decisions in.
+    pub(in crate::guest) fn cache_budgets(&self) -> &[Arc<CacheBudget>] {
+        &self.cache_budgets
     }
 
     /// Where decisions are made that take too long for a worker.
@@ -265,9 +267,11 @@ impl PreparedEngine {
         Ok(Engine {
             wasm,
             limits,
-            workers,
             is_counting,
             slow_pool,
+            cache_budgets: (0..workers)
+                .map(|_| CacheBudget::new(limits.decision_cache_bytes))
+                .collect(),
             clock,
             compiler,
             code_cache,

@@ -44,7 +44,7 @@ mod printed;
 pub mod program;
 mod sections;
 mod settings;
-mod slow_pool;
+pub(super) mod slow_pool;
 mod snapshot;
 mod source_lines;
 pub mod swap;

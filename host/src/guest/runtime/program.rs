@@ -1,7 +1,6 @@
 //! A compiled guest that can run: each decision on a fresh instance, once more if the deadline
 //! passed while others had the core.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use super::engine::{Engine, WORKER_DEADLINE};
 use super::epoch::Ticks;
 use super::instance::Instance;
 use super::output;
+use super::slow_pool::Asker;
 use super::source_lines::SourceLines;
 use super::usage::Usage;
 use crate::clock::thread_cpu_time;
@@ -102,13 +102,13 @@ impl Program {
         &self.costs
     }
 
-    /// Does slow work for a client in the slow pool, when there is room for it.
+    /// Does slow work for a site and its client in the slow pool, when there is room for it.
     pub(in crate::guest) async fn in_slow_pool(
         &self,
-        client: IpAddr,
+        asker: Asker,
         decide: impl FnOnce() -> Result<Decision, Failure> + Send + 'static,
     ) -> Result<Decision, Failure> {
-        self.engine.slow_pool().run(client, decide).await
+        self.engine.slow_pool().run(asker, decide).await
     }
 
     /// Asks for the names of what the guest reads of a request.

@@ -2,8 +2,9 @@
 //! wait and the time that each waits have bounds. Cached decisions need no thread, so that a
 //! flood of new requests does not delay them.
 //!
-//! Clients take turns: the work of one, however much it is, waits for its own. If the queue is
-//! full, the client with the longest queue loses its latest work.
+//! Sites take turns, and within the turns of a site its clients: the work of one, however much it
+//! is, waits for its own. If the queue is full, the site with most of it loses the latest work of
+//! the client with most of that.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::thread::prepare_thread;
+use crate::fair_queue::FairQueue;
 use crate::guest::failure::Failure;
 use crate::guest::trapped::Trapped;
 use crate::http::Subnet;
@@ -43,14 +45,23 @@ struct Queue {
     changed: Condvar,
 }
 
-/// What waits, by client.
+/// What waits, by site and client.
 struct Waiting {
-    /// Clients with work, each once, in the order of their turns.
-    turns: VecDeque<Subnet>,
-    of: HashMap<Subnet, VecDeque<Work>>,
+    /// Sites with work, each once, in the order of their turns.
+    turns: VecDeque<u32>,
+    of: HashMap<u32, FairQueue<Subnet, Work>>,
     count: usize,
     most: usize,
     is_over: bool,
+}
+
+/// Whose a decision is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::guest) struct Asker {
+    /// The number of the site.
+    pub(in crate::guest) site: u32,
+    /// The client of the request.
+    pub(in crate::guest) client: IpAddr,
 }
 
 type Work = Box<dyn FnOnce(Called) + Send>;
@@ -100,11 +111,11 @@ impl SlowPool {
         Ok(slow_pool)
     }
 
-    /// Decides on one of the threads, when it is the client's turn. [`Failure::Busy`] if too
+    /// Decides on one of the threads, when it is the turn of the site and of its client. [`Failure::Busy`] if too
     /// many wait, or if it waited too long.
     pub(super) async fn run<R: Send + 'static>(
         &self,
-        client: IpAddr,
+        asker: Asker,
         decide: impl FnOnce() -> Result<R, Failure> + Send + 'static,
     ) -> Result<R, Failure> {
         let (result, received) = oneshot::channel();
@@ -117,7 +128,7 @@ impl SlowPool {
             let is_busy = called == Called::Displaced || asked.elapsed() > patience;
             let _ = result.send(if is_busy { Err(Failure::Busy) } else { decide() });
         });
-        self.queue.put(Subnet::of(client), work);
+        self.queue.put(asker, work);
         let panicked = |_| {
             let cause = "the host panicked when it was to run it";
             Err(Failure::Trap(Trapped::new(cause).into()))
@@ -139,10 +150,10 @@ impl Queue {
         lock(&self.waiting)
     }
 
-    /// Adds work of this client. Where there is no room for it, the last that came of the
-    /// client with most of it is displaced, or this.
-    fn put(&self, client: Subnet, work: Work) {
-        let displaced = self.waiting().put(client, work);
+    /// Adds work. Where there is no room for it, the last that came of the site and the client with
+    /// most of it is displaced, or this.
+    fn put(&self, asker: Asker, work: Work) {
+        let displaced = self.waiting().put(asker, work);
         self.changed.notify_one();
         if let Some(displaced) = displaced {
             displaced(Called::Displaced);
@@ -166,37 +177,47 @@ impl Queue {
 
 impl Waiting {
     /// Adds work, and gives what there is no room for then.
-    fn put(&mut self, client: Subnet, work: Work) -> Option<Work> {
+    fn put(&mut self, Asker { site, client }: Asker, work: Work) -> Option<Work> {
+        let client = Subnet::of(client);
         let mut displaced = None;
         if self.count == self.most {
-            let own = self.of.get(&client).map_or(0, VecDeque::len);
-            let longest = self.of.iter_mut().max_by_key(|(_, queue)| queue.len());
-            match longest {
-                // Two more at least: with one more they would displace each other in turns.
-                Some((_, queue)) if queue.len() > own + 1 => displaced = queue.pop_back(),
-                _ => return Some(work),
+            displaced = self.displace_for(site, client);
+            if displaced.is_none() {
+                return Some(work);
             }
             self.count -= 1;
         }
-        let queue = self.of.entry(client).or_default();
+        let queue = self.of.entry(site).or_default();
         if queue.is_empty() {
-            self.turns.push_back(client);
+            self.turns.push_back(site);
         }
-        queue.push_back(work);
+        queue.push(client, work);
         self.count += 1;
         displaced
     }
 
-    /// The oldest work of the client whose turn it is.
+    /// Makes room for one more of this site and client.
+    fn displace_for(&mut self, site: u32, client: Subnet) -> Option<Work> {
+        let own = self.of.get(&site).map_or(0, FairQueue::len);
+        let (_, longest) = self.of.iter_mut().max_by_key(|(_, queue)| queue.len())?;
+        // Two more at least: with one more they would displace each other in turns. As it has
+        // two, it keeps its turn.
+        if longest.len() > own + 1 {
+            return longest.pop_latest();
+        }
+        self.of.get_mut(&site)?.displace_for(client)
+    }
+
+    /// The oldest work of the site and the client whose turn it is.
     fn take(&mut self) -> Option<Work> {
-        let client = self.turns.pop_front()?;
-        let queue = self.of.get_mut(&client)?;
-        let work = queue.pop_front()?;
+        let site = self.turns.pop_front()?;
+        let queue = self.of.get_mut(&site)?;
+        let work = queue.pop()?;
         self.count -= 1;
         if queue.is_empty() {
-            self.of.remove(&client);
+            self.of.remove(&site);
         } else {
-            self.turns.push_back(client);
+            self.turns.push_back(site);
         }
         Some(work)
     }
@@ -209,11 +230,15 @@ mod tests {
 
     use std::net::IpAddr;
 
-    use super::{Failure, SlowPool, WAITING};
+    use super::{Asker, Failure, SlowPool, WAITING};
 
-    /// A client.
-    fn client(number: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, number])
+    /// A client of the first site.
+    fn client(number: u8) -> Asker {
+        of_site(0, number)
+    }
+
+    fn of_site(site: u32, number: u8) -> Asker {
+        Asker { site, client: IpAddr::from([192, 0, 2, number]) }
     }
 
     /// A pool of one thread that is in use until the sender is dropped.
@@ -286,6 +311,39 @@ mod tests {
         }
         let order: Vec<_> = order.try_iter().take(8).collect();
         assert_eq!(order, [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (1, 2), (2, 2), (1, 3)]);
+    }
+
+    #[test]
+    fn flood_of_one_site_waits_for_the_turns_of_others() {
+        let (runtime, slow_pool, end) = blocked();
+        let (done, order) = mpsc::channel();
+        let wait = |site: u32, client: u8| {
+            let (slow_pool, done) = (std::sync::Arc::clone(&slow_pool), done.clone());
+            let decide = move || done.send((site, client)).map_err(|_| Failure::Busy);
+            runtime.spawn(async move { slow_pool.run(of_site(site, client), decide).await })
+        };
+        let settle = || {
+            for _ in 0..2 * WAITING {
+                runtime.block_on(tokio::task::yield_now());
+            }
+        };
+        // Each of its clients has one decision only.
+        let clients = 0..u8::try_from(WAITING).expect("few wait");
+        let flood: Vec<_> = clients.map(|number| wait(1, number)).collect();
+        settle();
+        let mut others: Vec<_> = (0..3).map(|_| wait(2, 0)).collect();
+        settle();
+        others.push(wait(3, 0));
+        settle();
+        drop(end);
+        for waiting in others {
+            assert_eq!(runtime.block_on(waiting).expect("no panic"), Ok(()));
+        }
+        let flood = flood.into_iter().map(|waiting| runtime.block_on(waiting).expect("no panic"));
+        let displaced = flood.filter(|outcome| *outcome == Err(Failure::Busy)).count();
+        assert_eq!(displaced, 4);
+        let sites: Vec<_> = order.try_iter().map(|(site, _)| site).take(8).collect();
+        assert_eq!(sites, [1, 2, 3, 1, 2, 1, 2, 1]);
     }
 
     #[test]
