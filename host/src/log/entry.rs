@@ -12,7 +12,8 @@ pub enum Format {
     /// That of Apache httpd and nginx: `client - - [date] "request" status bytes "referer"
     /// "user agent"`.
     Combined,
-    /// The same behind the host and its port, as Apache httpd's `vhost_combined`.
+    /// The same behind the host and its port, as Apache httpd's `vhost_combined`: the name of the
+    /// site where there are several (`%v`), or else the host of the request.
     VhostCombined,
     /// An object of JSON (RFC 8259), with these of its fields.
     Json(LogFields),
@@ -117,7 +118,7 @@ fn write_combined(text: &mut Vec<u8>, entry: &Entry) -> usize {
 
 /// The host and its port, before what the combined format has. A request without a host has `-`.
 fn write_vhost(text: &mut Vec<u8>, entry: &Entry) {
-    let Some(host) = entry.host.filter(|host| !host.is_empty()) else {
+    let Some(host) = entry.virtual_host.filter(|host| !host.is_empty()) else {
         return text.extend_from_slice(b"- ");
     };
     escape_bytes(text, host);
@@ -145,6 +146,8 @@ mod tests {
             method: None,
             scheme: None,
             host: None,
+            site: None,
+            virtual_host: None,
             path: None,
             query: None,
             request_id: None,
@@ -235,6 +238,7 @@ mod tests {
             method: Some("GET"),
             scheme: Some("https"),
             host: Some(b"a.example"),
+            site: Some("a"),
             path: Some(b"/a\""),
             query: Some(b"b=c"),
             request_id: Some("4f"),
@@ -242,9 +246,9 @@ mod tests {
         };
         let text = written(JSON, &whole);
         let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        let names = ["method", "scheme", "host", "path", "query", "request_id"];
+        let names = ["method", "scheme", "host", "site", "path", "query", "request_id"];
         let values = names.map(|name| read[name].as_str().unwrap_or_default());
-        assert_eq!(values, ["GET", "https", "a.example", "/a\"", "b=c", "4f"]);
+        assert_eq!(values, ["GET", "https", "a.example", "a", "/a\"", "b=c", "4f"]);
         let some = Format::Json("path,status".parse().expect("fields"));
         assert_eq!(written(some, &whole), "{\"path\":\"/a\\\"\",\"status\":200}\n");
         let aborted = finished(some, &whole, true);
@@ -266,7 +270,7 @@ mod tests {
             (Some(b""), Some("http"), "-"),
             (None, None, "-"),
         ] {
-            let entry = Entry { host, scheme, ..entry(b"GET / HTTP/1.1") };
+            let entry = Entry { virtual_host: host, scheme, ..entry(b"GET / HTTP/1.1") };
             let text = written(Format::VhostCombined, &entry);
             let (begin, rest) = text.split_once(' ').expect("a space");
             assert_eq!(begin, expected);

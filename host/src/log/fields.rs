@@ -19,6 +19,8 @@ pub enum LogField {
     Scheme,
     /// The host that the request is for.
     Host,
+    /// The site, where there are several.
+    Site,
     /// The path of the target, without its query.
     Path,
     /// The query.
@@ -54,13 +56,14 @@ pub enum LogField {
 }
 
 /// All fields, in the order in which they are written, with their names.
-const ALL: [(LogField, &str); 22] = [
+const ALL: [(LogField, &str); 23] = [
     (LogField::Timestamp, "timestamp"),
     (LogField::Client, "client"),
     (LogField::Request, "request"),
     (LogField::Method, "method"),
     (LogField::Scheme, "scheme"),
     (LogField::Host, "host"),
+    (LogField::Site, "site"),
     (LogField::Path, "path"),
     (LogField::Query, "query"),
     (LogField::Protocol, "protocol"),

@@ -24,6 +24,7 @@ pub(super) fn write_json(text: &mut Vec<u8>, entry: &Entry, fields: LogFields) -
     line.string(LogField::Method, b"\"method\":\"", entry.method.map(str::as_bytes));
     line.string(LogField::Scheme, b"\"scheme\":\"", entry.scheme.map(str::as_bytes));
     line.string(LogField::Host, b"\"host\":\"", entry.host);
+    line.string(LogField::Site, b"\"site\":\"", entry.site.map(str::as_bytes));
     line.string(LogField::Path, b"\"path\":\"", entry.path);
     line.string(LogField::Query, b"\"query\":\"", entry.query);
     line.string(LogField::Protocol, b"\"protocol\":\"", Some(entry.protocol.as_bytes()));

@@ -19,6 +19,11 @@ pub struct Entry<'a> {
     pub scheme: Option<&'static str>,
     /// The host that the request is for, with its port if it has one.
     pub host: Option<&'a [u8]>,
+    /// The site that the request is for, where there are several.
+    pub site: Option<&'a str>,
+    /// The host of the site in `vhost-combined`: its name, or the one that the client asked for
+    /// where there is one site. `None` for a request that is for none of several.
+    pub virtual_host: Option<&'a [u8]>,
     /// The path of the target, of what is a request.
     pub path: Option<&'a [u8]>,
     /// The query, if it has one.

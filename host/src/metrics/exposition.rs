@@ -51,19 +51,24 @@ pub fn gauge<'a>(
     })
 }
 
-/// How often something took how long.
+/// How often something took how long: each with what was observed of it.
 pub(super) fn histogram<'a, const N: usize>(
     name: &str,
     help: &str,
-    observed: impl Iterator<Item = &'a Observed<N>> + Clone,
+    values: impl IntoIterator<Item = (Labels<'a>, Vec<&'a Observed<N>>)>,
     bounds: &[u64; N],
 ) -> MetricFamily {
+    let values = values.into_iter().map(|(labels, observed)| (labels, sum(&observed, bounds)));
+    family(name, help, MetricType::HISTOGRAM, values, Metric::set_histogram)
+}
+
+fn sum<const N: usize>(observed: &[&Observed<N>], bounds: &[u64; N]) -> Histogram {
     let sum = |counter: fn(&Observed<N>) -> &Counted| -> u64 {
-        observed.clone().map(|observed| counter(observed).get()).sum()
+        observed.iter().map(|observed| counter(observed).get()).sum()
     };
     let mut cumulative = 0;
     let buckets = bounds.iter().enumerate().map(|(number, &bound)| {
-        cumulative += observed.clone().map(|one| one.buckets[number].get()).sum::<u64>();
+        cumulative += observed.iter().map(|one| one.buckets[number].get()).sum::<u64>();
         let mut bucket = Bucket::default();
         bucket.set_upper_bound(bound as f64 / 1e6);
         bucket.set_cumulative_count(cumulative);
@@ -75,8 +80,7 @@ pub(super) fn histogram<'a, const N: usize>(
     histogram.set_sample_count(sum(|observed| &observed.count).max(cumulative));
     histogram.set_sample_sum(sum(|observed| &observed.nanoseconds) as f64 / 1e9);
     histogram.set_bucket(buckets);
-    let all = [(Vec::new(), histogram)];
-    family(name, help, MetricType::HISTOGRAM, all, Metric::set_histogram)
+    histogram
 }
 
 /// A family, one metric for each value.

@@ -4,7 +4,8 @@
 //! [`exposition`] has them in the form of Prometheus. Names follow its conventions: base units,
 //! and `_total` for what only grows.
 //!
-//! - `worker`: what one worker counts. `counter`: what it counts with.
+//! - `worker`: what one worker counts. `served`: what of it belongs to responses, and so to a site;
+//!   `sites`: where there are several. `counter`: what it counts with.
 //! - `labels`: values of labels. `process`: what the process uses.
 //! - [`exposition`]: the text format. [`lately`]: what was asked lately, for people.
 
@@ -13,8 +14,11 @@ pub mod exposition;
 mod labels;
 pub mod lately;
 mod process;
+mod served;
+mod sites;
 mod worker;
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus::proto::MetricFamily;
@@ -22,12 +26,16 @@ use prometheus::proto::MetricFamily;
 use crate::in_flight::{FILES, REPLIES};
 use counter::Counter;
 use exposition::histogram;
-pub use exposition::{counter, gauge, write};
+pub use exposition::{Labels, counter, gauge, write};
 pub use labels::{CLASSES, Decision, FailureKind, Handshake, Protocol};
 use lately::Traffic;
 pub use process::Process;
-pub use worker::{ActiveRequest, OpenConnection, Sample, WritingConnection};
-use worker::{DECISION_BOUNDS, RESPONSE_BOUNDS, Worker};
+pub use served::Sample;
+use served::{DECISION_BOUNDS, RESPONSE_BOUNDS, Served};
+use sites::Sites;
+pub use sites::{COUNTED_SITES, SiteCounters};
+use worker::Worker;
+pub use worker::{ActiveRequest, OpenConnection, WritingConnection};
 
 /// The metrics of all workers.
 pub struct Metrics {
@@ -35,6 +43,13 @@ pub struct Metrics {
     epoch: Instant,
     process: Process,
     workers: Box<[Worker]>,
+    sites: Sites,
+}
+
+/// What is counted of the responses of one site, or of those that have none.
+struct Group<'a> {
+    site: Option<&'a str>,
+    served: Vec<&'a Served>,
 }
 
 /// Open connections, by state.
@@ -57,6 +72,7 @@ impl Metrics {
             epoch: Instant::now(),
             process,
             workers: (0..workers).map(|_| Worker::default()).collect(),
+            sites: Sites::default(),
         }
     }
 
@@ -91,30 +107,60 @@ impl Metrics {
         WritingConnection(worker)
     }
 
-    /// Counts a response that was sent.
-    pub fn observe(&self, worker: usize, sample: &Sample) {
-        self.worker(worker).observe(sample);
+    /// What is counted for the site with this name, one of several: with its name as the label
+    /// `site`, for [`COUNTED_SITES`] of them.
+    pub fn site(&self, name: &str) -> Arc<SiteCounters> {
+        self.sites.of(name, self.workers.len())
+    }
+
+    fn served<'a>(&'a self, worker: usize, site: Option<&'a SiteCounters>) -> &'a Served {
+        site.map_or_else(|| &self.worker(worker).served, |site| site.of(worker))
+    }
+
+    /// Counts a response that was sent: of one of several sites, if it is.
+    pub fn observe(&self, worker: usize, site: Option<&SiteCounters>, sample: &Sample) {
+        self.served(worker, site).observe(sample);
     }
 
     /// Notes a response among what was asked lately.
-    pub fn note(&self, worker: usize, response: &lately::Response<'_>) {
-        self.worker(worker).lately.note(response, self.epoch);
+    pub fn note(
+        &self,
+        worker: usize,
+        site: Option<&SiteCounters>,
+        response: &lately::Response<'_>,
+    ) {
+        self.served(worker, site).lately.note(response, self.epoch);
     }
 
     /// What was asked lately.
     pub fn traffic(&self) -> Traffic {
-        Traffic::of(self.workers.iter().map(|worker| &worker.lately), self.epoch, Instant::now())
+        let sites = self.sites.all();
+        let served = self.groups(&sites).into_iter().flat_map(|group| group.served);
+        Traffic::of(served.map(|served| &served.lately), self.epoch, Instant::now())
+    }
+
+    /// What was asked lately of the site with this name; `None` if it is not counted apart.
+    pub fn traffic_of(&self, site: &str) -> Option<Traffic> {
+        let counters = self.sites.find(site)?;
+        let lately = counters.all().map(|served| &served.lately);
+        Some(Traffic::of(lately, self.epoch, Instant::now()))
     }
 
     /// Counts what a client took of a response's body, and whether the response was aborted.
-    pub fn delivered(&self, number: usize, body_bytes: u64, is_aborted: bool) {
-        let worker = self.worker(number);
-        worker.body_bytes.add(body_bytes);
+    pub fn delivered(
+        &self,
+        worker: usize,
+        site: Option<&SiteCounters>,
+        body_bytes: u64,
+        is_aborted: bool,
+    ) {
+        let served = self.served(worker, site);
+        served.body_bytes.add(body_bytes);
         if is_aborted {
-            worker.aborted.add(1);
+            served.aborted.add(1);
         }
         if body_bytes > 0 {
-            worker.lately.delivered(body_bytes);
+            served.lately.delivered(body_bytes);
         }
     }
 
@@ -127,14 +173,33 @@ impl Metrics {
         self.workers.iter().map(|worker| counter(worker).get()).sum()
     }
 
+    /// What is counted of responses: first those of no site that is counted apart.
+    fn groups<'a>(&'a self, sites: &'a [Arc<SiteCounters>]) -> Vec<Group<'a>> {
+        let served = self.workers.iter().map(|worker| &worker.served).collect();
+        let of_sites = sites.iter();
+        let of_sites =
+            of_sites.map(|site| Group { site: Some(site.name()), served: site.all().collect() });
+        [Group { site: None, served }].into_iter().chain(of_sites).collect()
+    }
+
+    fn sum_served(&self, counter: impl Fn(&Served) -> &Counter) -> u64 {
+        self.groups(&self.sites.all()).iter().map(|group| group.sum(&counter)).sum()
+    }
+
     /// The number of responses that were sent.
     pub fn responses(&self) -> u64 {
-        self.sum(|worker| &worker.response_time.count)
+        self.sum_served(|served| &served.response_time.count)
+    }
+
+    /// The number of responses of the site with this name; `None` if it is not counted apart.
+    pub fn responses_of(&self, site: &str) -> Option<u64> {
+        let counters = self.sites.find(site)?;
+        Some(counters.all().map(|served| served.response_time.count.get()).sum())
     }
 
     /// Bytes of response bodies that clients took.
     pub fn body_bytes(&self) -> u64 {
-        self.sum(|worker| &worker.body_bytes)
+        self.sum_served(|served| &served.body_bytes)
     }
 
     /// The connections that are open.
@@ -150,23 +215,32 @@ impl Metrics {
 
     /// All metrics, as the `prometheus` crate has them.
     pub fn families(&self) -> Vec<MetricFamily> {
+        let sites = self.sites.all();
+        let groups = self.groups(&sites);
         let mut responses = Vec::new();
-        for (protocol, protocol_name) in Protocol::NAMES.iter().enumerate() {
-            for (class, class_name) in CLASSES.iter().enumerate() {
-                for (decision, decision_name) in Decision::NAMES.iter().enumerate() {
-                    let count = self.sum(|worker| &worker.responses[protocol][class][decision]);
-                    let labels = vec![
-                        ("status", *class_name),
-                        ("decision", *decision_name),
-                        ("protocol", *protocol_name),
-                    ];
-                    responses.push((labels, count));
+        let mut failures = Vec::new();
+        for group in &groups {
+            for (protocol, protocol_name) in Protocol::NAMES.iter().enumerate() {
+                for (class, class_name) in CLASSES.iter().enumerate() {
+                    for (decision, decision_name) in Decision::NAMES.iter().enumerate() {
+                        let count = group.sum(|it| &it.responses[protocol][class][decision]);
+                        let own = [
+                            ("status", *class_name),
+                            ("decision", *decision_name),
+                            ("protocol", *protocol_name),
+                        ];
+                        responses.extend(group.unless_zero(&own, count));
+                    }
                 }
             }
+            for (number, name) in FailureKind::NAMES.iter().enumerate() {
+                let count = group.sum(|served| &served.failures[number]);
+                failures.extend(group.unless_zero(&[("kind", *name)], count));
+            }
         }
-        let failures = FailureKind::NAMES.iter().enumerate().map(|(number, name)| {
-            (vec![("kind", *name)], self.sum(|worker| &worker.failures[number]))
-        });
+        let each = |counter: fn(&Served) -> &Counter| {
+            groups.iter().map(move |group| (group.labels(&[]), group.sum(counter)))
+        };
         let handshakes = Handshake::NAMES.iter().enumerate().map(|(number, name)| {
             (vec![("outcome", *name)], self.sum(|worker| &worker.handshakes[number]))
         });
@@ -182,18 +256,18 @@ impl Metrics {
             histogram(
                 "innkeeper_http_request_duration_seconds",
                 "Time from the last byte of a request to the last byte of its response.",
-                self.workers.iter().map(|worker| &worker.response_time),
+                groups.iter().map(|of| (of.labels(&[]), of.each(|it| &it.response_time))),
                 &RESPONSE_BOUNDS,
             ),
             counter(
                 "innkeeper_http_response_body_bytes_total",
                 "Bytes of response bodies that clients took.",
-                [(vec![], self.body_bytes())],
+                each(|served| &served.body_bytes),
             ),
             counter(
                 "innkeeper_http_responses_aborted_total",
                 "Responses of which the client did not take all.",
-                [(vec![], self.sum(|worker| &worker.aborted))],
+                each(|served| &served.aborted),
             ),
             counter(
                 "innkeeper_http2_refused_streams_total",
@@ -219,12 +293,12 @@ impl Metrics {
             counter(
                 "innkeeper_decision_cache_hits_total",
                 "Decisions from the decision cache.",
-                [(vec![], self.sum(|worker| &worker.cache_hits))],
+                each(|served| &served.cache_hits),
             ),
             histogram(
                 "innkeeper_decision_duration_seconds",
                 "Time that a guest took for a decision that was not cached.",
-                self.workers.iter().map(|worker| &worker.compute_time),
+                groups.iter().map(|of| (of.labels(&[]), of.each(|it| &it.compute_time))),
                 &DECISION_BOUNDS,
             ),
             counter(
@@ -260,9 +334,32 @@ impl Metrics {
     }
 }
 
+impl<'a> Group<'a> {
+    fn sum(&self, counter: impl Fn(&Served) -> &Counter) -> u64 {
+        self.served.iter().map(|served| counter(served).get()).sum()
+    }
+
+    fn each<T: 'a>(&self, part: fn(&Served) -> &T) -> Vec<&'a T> {
+        self.served.iter().map(|served| part(served)).collect()
+    }
+
+    /// These labels, and the one of the site.
+    fn labels(&self, own: &[(&'a str, &'a str)]) -> Labels<'a> {
+        self.site.map(|site| ("site", site)).into_iter().chain(own.iter().copied()).collect()
+    }
+
+    /// A number with its labels; one of many sites only if it is not 0.
+    fn unless_zero(&self, own: &[(&'a str, &'a str)], count: u64) -> Option<(Labels<'a>, u64)> {
+        (self.site.is_none() || count > 0).then(|| (self.labels(own), count))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Connections, Decision, FailureKind, Metrics, Process, Protocol, Sample, write};
+    use super::{
+        COUNTED_SITES, Connections, Decision, FailureKind, Metrics, Process, Protocol, Sample,
+        write,
+    };
     use std::time::Duration;
 
     fn sample(status: u16, decision: Decision, micros: u64) -> Sample {
@@ -277,13 +374,13 @@ mod tests {
         let open = [0, 1, 1].map(|worker| metrics.connection(worker));
         let active = metrics.request(1);
         let writing = metrics.writing(1);
-        metrics.observe(0, &sample(200, Decision::Serve, 40));
-        metrics.observe(1, &sample(204, Decision::Serve, 60));
-        metrics.observe(1, &sample(500, Decision::Failed(FailureKind::Trap), 20_000_000));
+        metrics.observe(0, None, &sample(200, Decision::Serve, 40));
+        metrics.observe(1, None, &sample(204, Decision::Serve, 60));
+        metrics.observe(1, None, &sample(500, Decision::Failed(FailureKind::Trap), 20_000_000));
         let compute_time = Some(Duration::from_micros(7));
-        metrics.observe(0, &Sample { compute_time, ..sample(404, Decision::NotFound, 1) });
-        metrics.delivered(0, 25, false);
-        metrics.delivered(1, 15, true);
+        metrics.observe(0, None, &Sample { compute_time, ..sample(404, Decision::NotFound, 1) });
+        metrics.delivered(0, None, 25, false);
+        metrics.delivered(1, None, 15, true);
         assert_eq!(metrics.connections(), Connections { idle: 1, active: 1, writing: 1 });
         let text = write(&metrics.families());
         for line in [
@@ -305,5 +402,44 @@ mod tests {
         }
         drop((open, active, writing));
         assert_eq!(metrics.connections(), Connections { idle: 0, active: 0, writing: 0 });
+    }
+
+    #[test]
+    fn sites_are_told_apart_up_to_a_limit() {
+        let metrics = Metrics::new(2, Process::open());
+        let (one, other) = (metrics.site("a.example"), metrics.site("b.example"));
+        metrics.observe(0, Some(&one), &sample(200, Decision::Serve, 40));
+        metrics.observe(1, Some(&one), &sample(200, Decision::Serve, 40));
+        metrics.observe(1, Some(&other), &sample(404, Decision::NotFound, 40));
+        metrics.observe(1, None, &sample(421, Decision::Host, 40));
+        metrics.delivered(0, Some(&one), 25, false);
+        let text = write(&metrics.families());
+        for line in [
+            r#"innkeeper_http_requests_total{site="a.example",status="2xx",decision="serve",protocol="http/1.1"} 2"#,
+            r#"innkeeper_http_requests_total{site="b.example",status="4xx",decision="not-found",protocol="http/1.1"} 1"#,
+            r#"innkeeper_http_requests_total{status="4xx",decision="host",protocol="http/1.1"} 1"#,
+            r#"innkeeper_http_request_duration_seconds_count{site="a.example"} 2"#,
+            r#"innkeeper_http_response_body_bytes_total{site="a.example"} 25"#,
+            "innkeeper_http_response_body_bytes_total 0",
+        ] {
+            assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains(r#"site="a.example",status="2xx",decision="file""#), "{text}");
+        assert_eq!((metrics.responses(), metrics.responses_of("a.example")), (4, Some(2)));
+        for number in 0..COUNTED_SITES + 10 {
+            let counters = metrics.site(&format!("{number}.example"));
+            metrics.observe(0, Some(&counters), &sample(200, Decision::Serve, 40));
+        }
+        let text = write(&metrics.families());
+        let series =
+            text.lines().filter(|line| line.starts_with("innkeeper_http_requests_total{site="));
+        assert_eq!(series.count(), COUNTED_SITES + 1);
+        assert!(
+            text.contains(r#"site="other",status="2xx",decision="serve",protocol="http/1.1"} 12"#)
+        );
+        assert!(metrics.responses_of("109.example").is_none());
+        // One that was removed and comes again goes on.
+        metrics.observe(0, Some(&metrics.site("a.example")), &sample(200, Decision::Serve, 40));
+        assert_eq!(metrics.responses_of("a.example"), Some(3));
     }
 }

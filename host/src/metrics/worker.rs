@@ -1,37 +1,8 @@
 //! What one worker counts.
 
-use std::time::Duration;
-
-use super::counter::{Counter, Histogram};
-use super::labels::{CLASSES, Decision, FailureKind, Handshake, Protocol, class};
-use super::lately::Lately;
-
-/// Upper bounds of the histogram of responses, in microseconds: a small file from memory takes
-/// 10 µs, a large one to a slow client minutes.
-pub(super) const RESPONSE_BOUNDS: [u64; 12] =
-    [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000, 10_000_000];
-
-/// Upper bounds of the histogram of decisions that were computed, in microseconds: the default
-/// guest takes 10 µs, one in Python 2 ms, and the default deadline is 100 ms.
-pub(super) const DECISION_BOUNDS: [u64; 10] =
-    [5, 10, 20, 50, 100, 500, 2_500, 10_000, 50_000, 100_000];
-
-/// One response, as it was sent.
-#[derive(Clone, Copy, Debug)]
-pub struct Sample {
-    /// The version of HTTP.
-    pub protocol: Protocol,
-    /// Its status.
-    pub status: u16,
-    /// What it follows.
-    pub decision: Decision,
-    /// How the guest failed in whose place an earlier one decided.
-    pub masked_failure: Option<FailureKind>,
-    /// How long the guest took to decide; `None` if the decision was cached, or there is none.
-    pub compute_time: Option<Duration>,
-    /// From the request's last byte to the response's.
-    pub duration: Duration,
-}
+use super::counter::Counter;
+use super::labels::Handshake;
+use super::served::Served;
 
 /// The counters of one worker. Two cache lines: processors fetch them in pairs.
 #[derive(Default)]
@@ -46,36 +17,11 @@ pub(super) struct Worker {
     /// gone.
     pub(super) untaken: Counter,
     pub(super) taken: Counter,
-    pub(super) responses:
-        [[[Counter; Decision::NAMES.len()]; CLASSES.len()]; Protocol::NAMES.len()],
-    pub(super) failures: [Counter; FailureKind::NAMES.len()],
-    pub(super) body_bytes: Counter,
-    pub(super) aborted: Counter,
     /// Streams of HTTP/2 for which there was no place.
     pub(super) refused_streams: Counter,
-    pub(super) cache_hits: Counter,
     pub(super) handshakes: [Counter; Handshake::NAMES.len()],
-    pub(super) response_time: Histogram<{ RESPONSE_BOUNDS.len() }>,
-    pub(super) compute_time: Histogram<{ DECISION_BOUNDS.len() }>,
-    pub(super) lately: Lately,
-}
-
-impl Worker {
-    /// Counts a response.
-    pub(super) fn observe(&self, sample: &Sample) {
-        self.responses[sample.protocol.number()][class(sample.status)][sample.decision.number()]
-            .add(1);
-        self.response_time.observe(sample.duration, &RESPONSE_BOUNDS);
-        if let Some(kind) = sample.masked_failure {
-            self.failures[kind.number()].add(1);
-        }
-        match (sample.decision, sample.compute_time) {
-            (Decision::Host, _) => {}
-            (Decision::Failed(kind), _) => self.failures[kind.number()].add(1),
-            (_, Some(time)) => self.compute_time.observe(time, &DECISION_BOUNDS),
-            (_, None) => self.cache_hits.add(1),
-        }
-    }
+    /// Responses of no site that is counted apart.
+    pub(super) served: Served,
 }
 
 /// Counts a connection as open until it is dropped.

@@ -222,7 +222,7 @@ impl<'s, 'r> Record<'s, 'r> {
             let (protocol, duration) = (protocol(self.received.version), total);
             let sample =
                 Sample { protocol, status, decision, masked_failure, compute_time, duration };
-            metrics.observe(self.peer.worker, &sample);
+            metrics.observe(self.peer.worker, None, &sample);
             let failure = decided.and_then(|decided| {
                 decided.decision.as_ref().err().or(decided.masked_failure.as_ref())
             });
@@ -238,19 +238,22 @@ impl<'s, 'r> Record<'s, 'r> {
                 guest: decided.map(|decided| &decided.by as &dyn Display),
                 failure: failure.map(|failure| failure as &dyn Display),
             };
-            metrics.note(self.peer.worker, &response);
+            metrics.note(self.peer.worker, None, &response);
         }
         let draft = log.map_or_else(Draft::default, |log| {
             let field = |name| self.request.and_then(|request| request.values(name).next());
             let tls = self.request.and_then(|request| request.tls);
             let query = target.and_then(|(_, query)| query).filter(|query| !query.is_empty());
+            let host = request.and_then(|request| request.host()).map(str::as_bytes);
             let first_byte = self.first_byte.map_or(total, |first| first - began);
             let entry = Entry {
                 client: self.peer.address,
                 request: &self.log_line(),
                 method,
                 scheme: self.scheme.or(self.request.map(|of| of.scheme)).map(Scheme::name),
-                host: request.and_then(|request| request.host()).map(str::as_bytes),
+                host,
+                site: None,
+                virtual_host: host,
                 path: target.map(|(path, _)| path.as_bytes()),
                 query: query.map(str::as_bytes),
                 request_id: self.id.as_deref(),
@@ -305,7 +308,7 @@ impl Finished<'_> {
     fn settle(&mut self, body_bytes: u64, is_aborted: bool) -> Option<Draft> {
         let draft = self.draft.take()?;
         if let Some(metrics) = &self.service.metrics {
-            metrics.delivered(self.worker, body_bytes, is_aborted);
+            metrics.delivered(self.worker, None, body_bytes, is_aborted);
         }
         if let Some(log) = &self.service.log {
             log.append(&draft, body_bytes, is_aborted);
