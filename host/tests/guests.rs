@@ -4,6 +4,8 @@
 //! Each guest here is one of `wat_guest`: it behaves unless the path begins with
 //! `/x`.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +18,8 @@ use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use crate::deciding_guest::deciding;
-use crate::fixture::{Client, Setup, TestServer, engine};
+use crate::fixture::{Client, Setup, TestServer, engine, site};
+use crate::running::{Program, TOKEN, begin_change, serving};
 use crate::wat_guest::{DECISION, interested, module, reallocating, saying, text};
 
 fn start(guest: &[u8]) -> TestServer {
@@ -669,6 +672,31 @@ fn says_why_it_traps() {
     let server = start(&module);
     assert_eq!(server.get("/x").status(), 500);
     assert_eq!(server.get("/a").status(), 404);
+}
+
+#[test]
+fn server_says_that_a_guest_is_built_for_development() {
+    let folder = site();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("policy.wasm"), saying("one")).unwrap();
+    fs::write(path("token"), TOKEN).unwrap();
+    fs::set_permissions(path("token"), Permissions::from_mode(0o600)).unwrap();
+    let mut command = serving(&path("root"), &["--admin", "127.0.0.1:0"]);
+    command.arg("--guest").arg(path("policy.wasm"));
+    command.arg("--admin-token-file").arg(path("token"));
+    let mut program = Program::start(command, 1);
+    const WARNING: &str = "guest is built for development; build it for release";
+    assert!(program.said.contains(WARNING), "{}", program.said);
+    let admin = program.admin();
+    fs::write(path("next"), saying("two")).unwrap();
+    fs::rename(path("next"), path("policy.wasm")).unwrap();
+    program.wait_for(WARNING);
+    let three = saying("three");
+    let mut upload = begin_change(admin, "PUT /guest", three.len());
+    upload.send(&three);
+    let report = upload.reply().text().to_owned();
+    assert!(report.contains("it is built for development; build it for release"), "{report}");
+    program.wait_for(WARNING);
 }
 
 /// A toolchain adds imports that are never called. They are inert: calling one

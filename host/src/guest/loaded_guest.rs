@@ -21,6 +21,7 @@ use super::runtime::compile::Urgency;
 use super::runtime::component::Form;
 use super::runtime::decision_cost::DecisionCosts;
 use super::runtime::engine::Engine;
+use super::runtime::output::DEVELOPMENT;
 use super::runtime::program::{Cost, Program};
 use super::runtime::slow_pool::Asker;
 use super::trapped::printed_lines;
@@ -165,6 +166,16 @@ impl LoadedGuest {
     /// it is for output.
     pub fn imports(&self) -> &[String] {
         self.program.imports()
+    }
+
+    /// Whether it is a build for development, which speaks to its author.
+    pub fn is_for_development(&self) -> bool {
+        self.imports().iter().any(|import| import == DEVELOPMENT)
+    }
+
+    /// Whether it runs in `innkeeper dev` or a command, for its author alone.
+    pub fn serves_its_author(&self) -> bool {
+        self.program.is_for_author()
     }
 
     /// Names of the header fields and facts that it reads.

@@ -101,7 +101,7 @@ impl fmt::Display for Trapped {
         }
         f.write_str(&self.cause)?;
         match self.places.iter().find(|place| !place.is_machinery()) {
-            Some(place) => write!(f, ", in {place}"),
+            Some(place) => write!(f, " (in {place})"),
             None => Ok(()),
         }
     }
@@ -194,7 +194,7 @@ mod tests {
         let functions = ["rust_panic", "core::panicking::panic_fmt", "policy::decide"];
         let places = functions.map(|name| Place::of_function(name.to_owned())).to_vec();
         let mut trapped = Trapped { places, ..Trapped::new("wasm trap") };
-        assert_eq!(trapped.to_string(), "wasm trap, in policy::decide");
+        assert_eq!(trapped.to_string(), "wasm trap (in policy::decide)");
         assert_eq!(trapped.lines(), ["in policy::decide"]);
         trapped.places[2].line = Some("src/lib.rs:26".to_owned());
         assert_eq!(trapped.lines(), ["in policy::decide, at src/lib.rs:26"]);

@@ -125,8 +125,16 @@ pub fn log_first(validated: &Validated, file: &str, data: Option<&str>) {
     }
 }
 
-/// Logs a warning if a guest has imports.
+/// Logs a warning if a guest has imports, or is not meant to serve.
 fn log_imports(guest: &LoadedGuest) {
+    if guest.serves_its_author() {
+        return;
+    }
+    if guest.is_for_development() {
+        let guest = guest.digest();
+        tracing::warn!(%guest, "guest is built for development; build it for release");
+        return;
+    }
     let (digest, all) = (guest.digest(), guest.imports());
     let mut imports = all.iter().take(LOGGED_IMPORTS).map(String::as_str).collect::<Vec<_>>();
     let more = all.len().saturating_sub(LOGGED_IMPORTS);

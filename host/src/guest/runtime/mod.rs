@@ -39,7 +39,7 @@ pub mod job_error;
 pub mod limits;
 mod machine_code;
 mod malloc_trim;
-mod output;
+pub(in crate::guest) mod output;
 mod printed;
 pub mod program;
 mod sections;

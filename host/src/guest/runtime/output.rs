@@ -18,7 +18,7 @@ use super::usage::Usage;
 const PERMITTED: u64 = 64 << 10;
 
 /// The interface of development builds.
-const DEVELOPMENT: &str = "innkeeper:policy/development@0.1.0";
+pub(in crate::guest) const DEVELOPMENT: &str = "innkeeper:policy/development@0.1.0";
 
 /// `stream-error` of `wasi:io/streams`. No stream of ours has one.
 #[derive(ComponentType, Lower)]
@@ -121,7 +121,8 @@ fn no_random_number(store: StoreContextMut<'_, Usage>, (): ()) -> wasmtime::Resu
     if store.data().is_for_author { Ok((0,)) } else { bail!("{NO_RANDOMNESS}") }
 }
 
-const NO_RANDOMNESS: &str = "it calls an import of wasi:random, and a guest that serves has no randomness; build it for release";
+const NO_RANDOMNESS: &str = "it is built for development: it calls wasi:random, and a guest that serves has \
+     no randomness; build it for release, or run `innkeeper dev`";
 
 fn exit(_: StoreContextMut<'_, Usage>, _: (Result<(), ()>,)) -> wasmtime::Result<()> {
     bail!("it exits")

@@ -92,6 +92,11 @@ impl Program {
         &self.imports
     }
 
+    /// Whether what runs is seen by its author alone.
+    pub(in crate::guest) fn is_for_author(&self) -> bool {
+        self.engine.is_for_author()
+    }
+
     /// How long a decision may take.
     pub(in crate::guest) fn deadline(&self) -> Duration {
         self.engine.limits().deadline

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::cases::{CaseFile, CaseOutcome};
+use super::check::CheckReport;
 use super::compare::{Comparison, SHOWN, compare};
 use super::error::ValidationError;
 use super::validate::Checked;
@@ -95,7 +96,7 @@ impl ValidationReport {
                 trials: passed.map_or(0, |report| report.trials),
                 skipped_trials: passed.map_or(0, |report| report.skipped_trials),
                 kinds: passed.map_or_else(BTreeMap::new, |report| report.kinds.clone()),
-                warnings: passed.map_or_else(Vec::new, |report| report.warnings.clone()),
+                warnings: warnings(guest, passed),
                 cases: outcomes,
                 skipped_cases,
                 comparison,
@@ -112,6 +113,14 @@ impl ValidationReport {
     pub fn reject(&mut self, error: ValidationError) {
         self.error.get_or_insert(error);
     }
+}
+
+/// What is unwise about a guest and its decisions, and no error.
+fn warnings(guest: &LoadedGuest, passed: Option<&CheckReport>) -> Vec<String> {
+    let is_development = guest.is_for_development() && !guest.serves_its_author();
+    let of_build = is_development.then_some("it is built for development; build it for release");
+    let of_decisions = passed.into_iter().flat_map(|report| report.warnings.iter().cloned());
+    of_build.map(str::to_owned).into_iter().chain(of_decisions).collect()
 }
 
 /// The outcomes of cases, and how many were skipped for want of time.
