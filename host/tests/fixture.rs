@@ -15,8 +15,8 @@ use innkeeper::http::Scheme;
 use innkeeper::http1::{self, Http1};
 use innkeeper::http2::Http2;
 use innkeeper::in_flight;
-use innkeeper::release::ActiveGuest;
 use innkeeper::release::active::FailurePolicy;
+use innkeeper::release::{Active, Generation};
 use innkeeper::server::connection::Wires;
 use innkeeper::server::{Address, MAX_CONNECTIONS, Running, Server};
 use innkeeper::service::{Https, Service};
@@ -149,9 +149,10 @@ impl Setup {
         let workers = NonZeroUsize::new(self.workers).unwrap();
         let caches = Caches::new(workers, CacheSizes::default(), &in_flight::FILES);
         let files = Files::open(&self.folder.path().join("root"), self.site, &caches).unwrap();
-        let guest = Arc::new(ActiveGuest::new(self.guest, self.failure_policy));
+        let first = Generation { guest: self.guest, files: Arc::new(files) };
+        let active = Arc::new(Active::new(first, self.failure_policy));
         let (clients, https, ambient) = (self.clients, self.https, self.ambient);
-        let service = Service { clients, https, ambient, ..Service::new(files, guest) };
+        let service = Service { clients, https, ambient, ..Service::new(active) };
         let tls = tls::Config::new(self.certificates, true).unwrap();
         let wires = Arc::new(Wires {
             service: Arc::new(service),

@@ -18,8 +18,8 @@ use innkeeper::http::{Peer, Scheme};
 use innkeeper::http1::{Http1, Limits};
 use innkeeper::http2::Http2;
 use innkeeper::in_flight::FILES;
-use innkeeper::release::ActiveGuest;
 use innkeeper::release::active::FailurePolicy;
+use innkeeper::release::{Active, Generation};
 use innkeeper::server::Place;
 use innkeeper::server::connection::{Wires, serve};
 use innkeeper::service::Service;
@@ -189,9 +189,10 @@ impl World {
             let times = transport::Limits { drain_silence: HOUR, ..times };
             let caches = Caches::new(one, CacheSizes::default(), &FILES);
             let files = Files::open(&folder.path().join("root"), options, &caches).expect("a root");
-            let guest = ActiveGuest::new(default_guest(), FailurePolicy::default());
+            let first = Generation { guest: default_guest(), files: Arc::new(files) };
+            let active = Active::new(first, FailurePolicy::default());
             let wires = Wires {
-                service: Arc::new(Service::new(files, Arc::new(guest))),
+                service: Arc::new(Service::new(Arc::new(active))),
                 scheduler: SendScheduler::new(1),
                 limits: times,
                 http1: Http1 { limits, print_heads: false },

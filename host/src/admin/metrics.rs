@@ -13,8 +13,8 @@ use crate::release::history::Outcome;
 impl Subject {
     /// All metrics, as text.
     pub(super) fn metrics(&self) -> String {
-        let history = self.service.guest.history();
-        let active = self.service.guest.current();
+        let history = self.service.active.history();
+        let active = &self.service.active.current().guest;
         let identity = active.identity();
         let (digest, guest) = (identity.digest().to_string(), identity.guest.to_string());
         let data = identity.data.map(|data| data.to_string()).unwrap_or_default();

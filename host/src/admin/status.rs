@@ -126,7 +126,7 @@ impl Subject {
         if !*self.is_ready.borrow() {
             return Err(Unhealthy::Stopping);
         }
-        let root = self.service.files.device();
+        let root = self.service.active.current().files.device();
         match disk::loads().iter().any(|load| load.is_stalled && load.device == Some(root)) {
             true => Err(Unhealthy::Root),
             false => Ok(()),
@@ -135,7 +135,8 @@ impl Subject {
 
     /// The status.
     pub(super) fn status(&self) -> StatusBody {
-        let active = &self.service.guest;
+        let active = &self.service.active;
+        let guest = &active.current().guest;
         let metrics::Connections { idle, active: busy, writing } = self.metrics.connections();
         let connection = &self.connection_limits;
         let sandbox = self.sandbox.as_ref();
@@ -159,13 +160,9 @@ impl Subject {
                 None => "off",
             },
             tls: self.certificates.as_deref().map(TlsBody::new),
-            guest: GuestBody::new(
-                &active.current(),
-                self.guest_file.clone(),
-                self.data_file.clone(),
-            ),
-            rules: self.rules(&active.current()),
-            previous: active.previous().map(|previous| format!("{:#}", previous.digest())),
+            guest: GuestBody::new(guest, self.guest_file.clone(), self.data_file.clone()),
+            rules: self.rules(guest),
+            previous: active.previous().map(|previous| format!("{:#}", previous.guest.digest())),
             history: active.history().events().into_iter().map(EventBody::from).collect(),
             requests: self.metrics.responses(),
             connections: ConnectionsBody { idle, active: busy, writing },

@@ -21,8 +21,8 @@ use crate::http::{Peer, Version};
 use crate::http1::response_head::{self, Persistence};
 use crate::http1::{Limits, whole};
 use crate::http2;
-use crate::release::ActiveGuest;
 use crate::release::active::FailurePolicy;
+use crate::release::{Active, Generation};
 use crate::rules;
 use crate::service::Response;
 use crate::service::Service;
@@ -46,18 +46,18 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let named = read_in(guest, data, &[], &arguments.rules, root)?;
     let helpers = start_helpers(named.needs_helpers())?;
     let Named { name, offer, table, .. } = named;
-    let generation =
-        load(&name, &offer, start_for_trial(&arguments.limits, &arguments.code, helpers)?)?;
-    let digest = generation.digest();
-    let guest = ActiveGuest::new(Arc::new(generation), FailurePolicy::default());
+    let guest = load(&name, &offer, start_for_trial(&arguments.limits, &arguments.code, helpers)?)?;
+    let digest = guest.digest();
+    let generation = Generation { guest: Arc::new(guest), files: Arc::new(files) };
+    let active = Active::new(generation, FailurePolicy::default());
     let stated = arguments.request_facts().context("--fact")?;
     let mut facts = StatedFacts::from(&stated);
     if stated.time_s().is_none() {
         facts.ambient = facts.ambient.now();
     }
     let ambient = facts.ambient.clone();
-    let service = Service { ambient, ..Service::new(files, Arc::new(guest)) };
-    let guest = service.guest.current();
+    let service = Service { ambient, ..Service::new(Arc::new(active)) };
+    let guest = &service.active.current().guest;
     let peer = Peer { scheme: facts.scheme, ..Peer::new(facts.client, 0) };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -80,7 +80,7 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
             let request = GuestRequest { line: line.as_bytes(), fields: &arguments.fields, facts };
             let why = &refusal.why;
             lines.push(("refused", format!("by the host, without asking the guest: {why}")));
-            lines.push(match request.decide(&guest) {
+            lines.push(match request.decide(guest) {
                 Ok(decision) => ("decision", format!("would have been {decision}")),
                 Err(failure) => ("decision", format!("would have failed: {failure}")),
             });

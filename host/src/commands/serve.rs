@@ -32,9 +32,9 @@ use crate::helper::{Confinement, Spawner};
 use crate::http1::Http1;
 use crate::log::AccessLog;
 use crate::metrics::{Metrics, Process};
-use crate::release::ActiveGuest;
 use crate::release::deploy::{self, Deployer};
 use crate::release::source::{Source, Watching};
+use crate::release::{Active, Generation};
 use crate::rules::{Count, RulesSource, Summary};
 use crate::server::connection::Wires;
 use crate::service::{PageScript, Service};
@@ -100,8 +100,9 @@ pub(super) fn serve(
             }
             (first, _) => first?,
         };
-    let guest =
-        Arc::new(ActiveGuest::new(Arc::new(first), settings.failure_policy(&settings.site)));
+    let first = Generation { guest: Arc::new(first), files: Arc::new(files) };
+    let monitor = first.files.monitor_root(settings.site.root.clone());
+    let active = Arc::new(Active::new(first, settings.failure_policy(&settings.site)));
     let metrics = process.map(|process| Arc::new(Metrics::new(workers.get(), process)));
     let log = log.map(|(out, format)| AccessLog::to(out, format)).transpose();
     let pages = dev.as_ref().zip(admin.as_ref());
@@ -119,7 +120,7 @@ pub(super) fn serve(
             };
             PageScript::new(&bound.address(address).to_string(), Box::new(listener))
         }),
-        ..Service::new(files, Arc::clone(&guest))
+        ..Service::new(Arc::clone(&active))
     });
     let keeper = certificates.clone().map(Keeper::start).transpose();
     let keeper = keeper.context("cannot start the thread that replaces certificates")?;
@@ -133,11 +134,11 @@ pub(super) fn serve(
         http2: settings.http2(),
         tls,
     });
-    let monitor = service.files.monitor_root(settings.site.root.clone());
     monitor.context("cannot start the monitor of the root")?;
     let is_watched = !settings.site.guest.no_watch || dev.is_some();
     let watching = if is_watched { Watching::On } else { Watching::Off };
-    let deployer = Deployer::start(Arc::clone(&engine), Arc::clone(&guest), source, seen, watching);
+    let deployer =
+        Deployer::start(Arc::clone(&engine), Arc::clone(&active), source, seen, watching);
     let deployer = Arc::new(deployer.context("cannot start the threads that replace guests")?);
     let of_paths = paths.iter().map(|path| format!("unix:{}", path.display()));
     let listeners: Vec<_> = addresses.iter().map(ToString::to_string).chain(of_paths).collect();
@@ -158,7 +159,7 @@ pub(super) fn serve(
         }
         if let (Some(sources), Some(dev)) = (sources, &dev) {
             sources.watch(Arc::clone(dev))?;
-            tokio::spawn(Arc::clone(dev).follow(guest));
+            tokio::spawn(Arc::clone(dev).follow(active));
         }
         let (readiness, is_ready) = watch::channel(true);
         let (missed, missed_heartbeat) = watch::channel(None);

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::problem::{Kind, Problem};
 use crate::guest::Failure;
-use crate::release::ActiveGuest;
+use crate::release::Active;
 use crate::release::history::Outcome;
 
 /// The script that pages listen with.
@@ -105,7 +105,7 @@ impl Dev {
     }
 
     /// Follows the deployments of guests.
-    pub async fn follow(self: Arc<Dev>, active: Arc<ActiveGuest>) {
+    pub async fn follow(self: Arc<Dev>, active: Arc<Active>) {
         let mut changes = active.history().changes();
         let mut known = changes.borrow_and_update().events;
         while changes.changed().await.is_ok() {

@@ -5,7 +5,8 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::active::ActiveGuest;
+use super::active::Active;
+use super::generation::Generation;
 use super::guest_files::shown;
 use super::history::Outcome;
 use crate::clock;
@@ -23,20 +24,20 @@ const LOGGED_IMPORTS: usize = 50;
 /// Puts guests in service.
 #[derive(Clone)]
 pub(super) struct Activator {
-    active: Arc<ActiveGuest>,
+    active: Arc<Active>,
     retired: Sender<Retired>,
 }
 
-/// A guest that was replaced.
+/// A generation that was replaced.
 struct Retired {
-    guest: Arc<LoadedGuest>,
+    generation: Arc<Generation>,
     at: Instant,
 }
 
 impl Activator {
     /// Starts the thread that frees replaced guests: that may take milliseconds, which no worker
     /// has, and waits for their last request.
-    pub(super) fn start(active: Arc<ActiveGuest>) -> std::io::Result<Activator> {
+    pub(super) fn start(active: Arc<Active>) -> std::io::Result<Activator> {
         let (retired, receiver) = mpsc::channel::<Retired>();
         thread::Builder::new().name("retire".to_owned()).spawn(move || {
             supervise::thread("release", || {
@@ -47,7 +48,7 @@ impl Activator {
         Ok(Activator { active, retired })
     }
 
-    pub(super) fn active(&self) -> &ActiveGuest {
+    pub(super) fn active(&self) -> &Active {
         &self.active
     }
 
@@ -61,7 +62,7 @@ impl Activator {
     ) {
         let Validated { guest, report, compile, check } = validated;
         let digest = guest.digest();
-        let old = self.active.current();
+        let old = Arc::clone(&self.active.current().guest);
         log_imports(&guest);
         let warming = Instant::now();
         let warmed = guest.warm_up(&old);
@@ -97,11 +98,11 @@ impl Activator {
         self.retire(gone);
     }
 
-    /// Has a guest freed that is not needed any longer.
-    pub(super) fn retire(&self, guest: Option<Arc<LoadedGuest>>) {
-        let Some(guest) = guest else { return };
+    /// Has a generation freed that is not needed any longer.
+    pub(super) fn retire(&self, generation: Option<Arc<Generation>>) {
+        let Some(generation) = generation else { return };
         // The thread ends when nothing can be retired any more.
-        let _ = self.retired.send(Retired { guest, at: Instant::now() });
+        let _ = self.retired.send(Retired { generation, at: Instant::now() });
     }
 }
 
@@ -146,19 +147,22 @@ fn log_imports(guest: &LoadedGuest) {
     }
 }
 
-/// Waits for the last request that uses this guest, and frees it.
-fn free(Retired { guest, at }: Retired) {
+/// Waits for the last request that uses this generation, and frees its guest.
+fn free(Retired { generation, at }: Retired) {
+    let Generation { guest, files } = last(generation);
+    drop(files);
     let digest = guest.digest();
-    let mut shared = guest;
+    drop(last(guest));
+    tracing::info!(guest = %digest, elapsed_ms = clock::millis(at.elapsed()), "guest freed");
+}
+
+/// What is shared, as soon as others have done with it.
+fn last<T>(mut shared: Arc<T>) -> T {
     loop {
         match Arc::try_unwrap(shared) {
-            Ok(unused) => {
-                drop(unused);
-                break;
-            }
+            Ok(last) => return last,
             Err(still_shared) => shared = still_shared,
         }
         thread::sleep(DRAIN_TICK);
     }
-    tracing::info!(guest = %digest, elapsed_ms = clock::millis(at.elapsed()), "guest freed");
 }

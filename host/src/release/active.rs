@@ -1,4 +1,4 @@
-//! The guest that serves: it is replaced in one step, while requests come in.
+//! The generation that serves: it is replaced in one step, while requests come in.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use clap::ValueEnum;
 
+use super::generation::Generation;
 use super::history::{History, Outcome};
 use super::rejected::{RejectedGuests, Rejection};
 use crate::clock;
@@ -47,10 +48,10 @@ pub enum Fallback {
     Previous,
 }
 
-/// The guest that serves, and the one before it where it may be needed.
-pub struct ActiveGuest {
-    current: ArcSwap<LoadedGuest>,
-    previous: ArcSwapOption<LoadedGuest>,
+/// The generation that serves, and the one before it where it may be needed.
+pub struct Active {
+    current: ArcSwap<Generation>,
+    previous: ArcSwapOption<Generation>,
     policy: FailurePolicy,
     /// Locked while the two change, so that they change together. Holds the guests that are not
     /// deployed again.
@@ -59,11 +60,11 @@ pub struct ActiveGuest {
     failures: Kinds,
 }
 
-impl ActiveGuest {
-    /// Puts the first guest in service.
-    pub fn new(first: Arc<LoadedGuest>, policy: FailurePolicy) -> ActiveGuest {
-        ActiveGuest {
-            current: ArcSwap::new(first),
+impl Active {
+    /// Puts the first generation in service.
+    pub fn new(first: Generation, policy: FailurePolicy) -> Active {
+        Active {
+            current: ArcSwap::from_pointee(first),
             previous: ArcSwapOption::empty(),
             policy,
             changing: Mutex::default(),
@@ -72,8 +73,8 @@ impl ActiveGuest {
         }
     }
 
-    /// The guest that serves now.
-    pub fn current(&self) -> Arc<LoadedGuest> {
+    /// The generation that serves now.
+    pub fn current(&self) -> Arc<Generation> {
         self.current.load_full()
     }
 
@@ -82,42 +83,41 @@ impl ActiveGuest {
         &self.history
     }
 
-    /// The guest that served before, if it is kept.
-    pub fn previous(&self) -> Option<Arc<LoadedGuest>> {
+    /// The generation that served before, if it is kept.
+    pub fn previous(&self) -> Option<Arc<Generation>> {
         self.previous.load_full()
     }
 
-    /// Asks the guest that serves for a decision, as [`LoadedGuest::decide`] does. A failure is
-    /// logged here.
+    /// Asks the guest that serves for a decision, as [`LoadedGuest::decide`] does, and gives the
+    /// generation that it is of: its files are the ones that the decision names. A failure is logged
+    /// here.
     pub async fn decide<'a>(
         &self,
         worker: usize,
         line: &[u8],
         fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
         facts: Facts<'_>,
-    ) -> Decided {
-        let guest = self.current.load_full();
-        let decided = guest.decide(worker, line, fields.clone(), facts).await;
-        let Err(failure) = &decided.decision else { return decided };
-        self.log(failure, &guest, line);
+    ) -> (Decided, Arc<Generation>) {
+        let generation = self.current.load_full();
+        let decided = generation.guest.decide(worker, line, fields.clone(), facts).await;
+        let Err(failure) = &decided.decision else { return (decided, generation) };
+        self.log(failure, &generation.guest, line);
         if *failure == Failure::Busy {
-            return decided;
+            return (decided, generation);
         }
         let previous = self.previous.load_full();
-        self.note_failure(&guest);
+        self.note_failure(&generation);
         match previous {
             Some(previous) if self.policy.fallback == Fallback::Previous => {
-                let guest = previous.digest();
+                let guest = previous.guest.digest();
                 self.failures.log(("previous", guest, ""), |suppressed| {
                     tracing::warn!(%guest, suppressed, "previous guest decides instead");
                 });
                 let masked_failure = Some(failure.clone());
-                Decided {
-                    masked_failure,
-                    ..Box::pin(previous.decide(worker, line, fields, facts)).await
-                }
+                let decided = Box::pin(previous.guest.decide(worker, line, fields, facts)).await;
+                (Decided { masked_failure, ..decided }, previous)
             }
-            _ => decided,
+            _ => (decided, generation),
         }
     }
 
@@ -149,17 +149,19 @@ impl ActiveGuest {
         }
     }
 
-    /// Puts a guest in service, and returns the one that is not needed any longer.
-    pub(super) fn activate(&self, next: LoadedGuest) -> Option<Arc<LoadedGuest>> {
+    /// Puts a guest in service, with the files that are. Returns the generation that is not needed
+    /// any longer.
+    pub(super) fn activate(&self, guest: LoadedGuest) -> Option<Arc<Generation>> {
         let mut rejected = self.changing();
-        rejected.remove(next.digest());
-        let old = self.current.swap(Arc::new(next));
+        rejected.remove(guest.digest());
+        let files = Arc::clone(&self.current.load().files);
+        let old = self.current.swap(Arc::new(Generation { guest: Arc::new(guest), files }));
         if self.policy.keeps_previous() { self.previous.swap(Some(old)) } else { Some(old) }
     }
 
-    /// Puts the previous guest in service again, on request. Returns its digest, and the guest
-    /// that served; `None` if no previous one is kept.
-    pub fn roll_back(&self) -> Option<(Digest, Arc<LoadedGuest>)> {
+    /// Puts the previous generation in service again, on request. Returns its guest's digest, and
+    /// the generation that served; `None` if no previous one is kept.
+    pub fn roll_back(&self) -> Option<(Digest, Arc<Generation>)> {
         self.return_to_previous(&mut self.changing(), Rejection::RolledBack)
     }
 
@@ -167,15 +169,16 @@ impl ActiveGuest {
         &self,
         rejected: &mut RejectedGuests,
         why: Rejection,
-    ) -> Option<(Digest, Arc<LoadedGuest>)> {
+    ) -> Option<(Digest, Arc<Generation>)> {
         let previous = self.previous.swap(None)?;
-        let digest = previous.digest();
+        let digest = previous.guest.digest();
         let old = self.current.swap(previous);
+        let old_digest = old.guest.digest();
         // The same may serve again, if it was deployed twice.
-        if old.digest() != digest {
-            rejected.add(old.digest(), why);
+        if old_digest != digest {
+            rejected.add(old_digest, why);
         }
-        let message = format!("serves again in place of {}", old.digest());
+        let message = format!("serves again in place of {old_digest}");
         self.history.add(Outcome::RolledBack, Some(digest), message);
         Some((digest, old))
     }
@@ -207,20 +210,20 @@ impl ActiveGuest {
         self.policy.keep_previous
     }
 
-    fn note_failure(&self, guest: &Arc<LoadedGuest>) {
+    fn note_failure(&self, generation: &Arc<Generation>) {
         let Some(limit) = self.policy.roll_back_after else { return };
-        if !guest.fails_often(limit) {
+        if !generation.guest.fails_often(limit) {
             return;
         }
         let mut rejected = self.changing();
         // Another may have been deployed meanwhile, which has not failed.
-        if Arc::ptr_eq(guest, &self.current.load())
+        if Arc::ptr_eq(generation, &self.current.load())
             && let Some((restored, old)) =
                 self.return_to_previous(&mut rejected, Rejection::Failed(limit.get()))
         {
             tracing::error!(
                 guest = %restored,
-                previous = %old.digest(),
+                previous = %old.guest.digest(),
                 failures = limit,
                 decisions = 1000,
                 "guest rolled back: too many decisions failed"
@@ -231,8 +234,9 @@ impl ActiveGuest {
 
 #[cfg(test)]
 mod tests {
-    use super::{ActiveGuest, FailurePolicy, Fallback};
+    use super::{Active, FailurePolicy, Fallback};
     use crate::guest::{DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
+    use crate::release::generation::tests::generation;
     use std::sync::Arc;
 
     fn guests(count: usize) -> Vec<LoadedGuest> {
@@ -247,9 +251,10 @@ mod tests {
         let mut guests = guests(2).into_iter();
         let first = Arc::new(guests.next().expect("a guest"));
         let freed = Arc::downgrade(&first);
-        let active = ActiveGuest::new(first, FailurePolicy::default());
+        let active = Active::new(generation(&first), FailurePolicy::default());
         // A request holds it.
         let in_use = active.current();
+        drop(first);
         let old = active.activate(guests.next().expect("another")).expect("the first");
         assert!(Arc::ptr_eq(&old, &in_use) && active.previous().is_none());
         drop(old);
@@ -264,15 +269,15 @@ mod tests {
         let mut next = || guests.next().expect("a guest");
         let policy = FailurePolicy { fallback: Fallback::Previous, ..FailurePolicy::default() };
         let (first, second, third) = (next(), next(), next());
-        let active = ActiveGuest::new(Arc::clone(&first), policy);
+        let active = Active::new(generation(&first), policy);
         let activate = |guest| {
             let guest = Arc::try_unwrap(guest).ok().expect("not in use");
             active.activate(guest)
         };
         assert!(activate(second).is_none());
-        assert!(Arc::ptr_eq(&active.previous().expect("the first"), &first));
+        assert!(Arc::ptr_eq(&active.previous().expect("the first").guest, &first));
         let gone = activate(third).expect("the first");
-        assert!(Arc::ptr_eq(&gone, &first));
+        assert!(Arc::ptr_eq(&gone.guest, &first));
         // Back to the second, and no further.
         assert!(active.roll_back().is_some());
         assert!(active.previous().is_none() && active.roll_back().is_none());
@@ -286,7 +291,7 @@ mod tests {
             roll_back_after: std::num::NonZeroU32::new(1),
             ..FailurePolicy::default()
         };
-        let active = ActiveGuest::new(Arc::new(next()), policy);
+        let active = Active::new(generation(&Arc::new(next())), policy);
         active.activate(next());
         let fails = active.current();
         active.activate(next());

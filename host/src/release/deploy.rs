@@ -15,7 +15,7 @@ use std::thread;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::activate::Activator;
-use super::active::ActiveGuest;
+use super::active::Active;
 use super::source::{Source, Watching};
 use super::source_deployer::{Command, Known, SourceDeployer};
 use super::upload::{Upload, UploadDeployer};
@@ -84,7 +84,7 @@ impl Deployer {
     /// its files were as in `seen`.
     pub fn start(
         engine: Arc<Engine>,
-        active: Arc<ActiveGuest>,
+        active: Arc<Active>,
         source: Arc<dyn Source>,
         seen: Stamps,
         watching: Watching,
@@ -97,7 +97,7 @@ impl Deployer {
             Watching::On => watch(&*source, commands.clone()),
         };
         let activator = Activator::start(Arc::clone(&active))?;
-        let offered = |_| Known { guest: active.current().digest(), rejected: None };
+        let offered = |_| Known { guest: active.current().guest.digest(), rejected: None };
         let mut source_deployer = SourceDeployer {
             engine: Arc::clone(&engine),
             activator: activator.clone(),
@@ -158,7 +158,7 @@ impl Deployer {
     pub fn roll_back(&self) -> Result<RolledBack, DeployError> {
         let rolled_back = self.activator.active().roll_back();
         let (restored, old) = rolled_back.ok_or(DeployError::NoPrevious)?;
-        let replaced = old.digest();
+        let replaced = old.guest.digest();
         tracing::warn!(guest = %restored, previous = %replaced, "guest rolled back on request");
         self.activator.retire(Some(old));
         Ok(RolledBack { restored, replaced })
@@ -206,8 +206,9 @@ impl Drop for CancelOnDrop {
 mod tests {
     use super::{Command, Deployer, Part, Purpose, Watching};
     use crate::guest::{DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
-    use crate::release::ActiveGuest;
+    use crate::release::Active;
     use crate::release::active::FailurePolicy;
+    use crate::release::generation::tests::generation;
     use crate::release::guest_files::GuestFiles;
     use std::sync::Arc;
     use tokio::sync::Semaphore;
@@ -216,7 +217,7 @@ mod tests {
     fn deployment_that_panics_is_canceled_and_the_next_one_is_made() {
         let engine = Arc::new(Engine::new(GuestLimits::default(), 1).expect("an engine"));
         let first = LoadedGuest::load(&engine, DEFAULT_GUEST).expect("the default guest");
-        let active = Arc::new(ActiveGuest::new(Arc::new(first), FailurePolicy::default()));
+        let active = Arc::new(Active::new(generation(&Arc::new(first)), FailurePolicy::default()));
         let (source, seen) = (Arc::new(GuestFiles::default()), Vec::new());
         let deployer = Deployer::start(engine, active, source, seen, Watching::On);
         let deployer = deployer.expect("a thread");

@@ -1,6 +1,6 @@
-//! Puts guests in service, and takes them out again.
+//! Puts guests and the files of roots in service, and takes them out again.
 //!
-//! - [`active`]: the guest that serves, replaced in one step.
+//! - [`generation`]: a guest and files; [`active`]: the one that serves, replaced in one step.
 //! - [`deploy`]: the entrance: reload, upload, roll back.
 //!   - [`source`]: where guests come from; [`guest_files`]: files that an operator names;
 //!     [`part_file`]: one of them.
@@ -12,6 +12,7 @@
 mod activate;
 pub mod active;
 pub mod deploy;
+pub mod generation;
 pub mod guest_files;
 pub mod history;
 pub mod part_file;
@@ -20,4 +21,5 @@ pub mod source;
 mod source_deployer;
 mod upload;
 
-pub use active::ActiveGuest;
+pub use active::Active;
+pub use generation::Generation;

@@ -121,7 +121,7 @@ impl SourceDeployer {
             return tracing::warn!("no guest file to reload: --guest is not set");
         };
         let active = self.activator.active();
-        let current = active.current().digest();
+        let current = active.current().guest.digest();
         let read = self.source.read();
         // Half of what was read may be of one version, and half of another.
         self.is_changing = !is_reload && self.source.stamps() != self.seen;
@@ -193,7 +193,7 @@ impl SourceDeployer {
             }
         };
         // Meanwhile the same may have been uploaded.
-        let current = active.current().digest();
+        let current = active.current().guest.digest();
         if current == digest {
             return tracing::info!(guest = %digest, path = %name, data, "guest file unchanged: it is active");
         }
@@ -208,7 +208,7 @@ impl SourceDeployer {
     }
 
     fn validate(&self, offer: Offer) -> Result<Validated, ValidationError> {
-        let current = self.activator.active().current();
+        let current = Arc::clone(&self.activator.active().current().guest);
         let checked = check_beside(&self.engine, &offer, &current, &CancelToken::default())?;
         drop(current);
         let mut validated = checked.validated()?;

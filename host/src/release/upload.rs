@@ -75,7 +75,7 @@ impl UploadDeployer {
         let active = self.activator.active();
         let mut attempt = 1;
         loop {
-            let old = active.current();
+            let old = Arc::clone(&active.current().guest);
             let (mut report, accepted) = self.check(upload, &old)?;
             if upload.purpose == Purpose::Check {
                 return Some(report);
@@ -85,7 +85,7 @@ impl UploadDeployer {
             };
             // Another guest may have come to serve meanwhile than the one that has this data now.
             let is_overtaken = upload.part == Part::Data
-                && active.current().identity().guest != old.identity().guest;
+                && active.current().guest.identity().guest != old.identity().guest;
             if is_overtaken && attempt == ATTEMPTS {
                 report.reject(ValidationError::Overtaken);
                 return Some(self.rejected(report, &old));
@@ -97,7 +97,7 @@ impl UploadDeployer {
             }
             drop(old);
             // The same may have come to serve by the guest's file meanwhile.
-            let is_new = report.identity.digest() != active.current().digest();
+            let is_new = report.identity.digest() != active.current().guest.digest();
             report.is_active = true;
             if is_new {
                 validated.keep(offer);

@@ -1,9 +1,10 @@
 //! A directory becomes a response: a redirect to its `/`, or a listing.
 
 use super::accept::listing_form;
+use super::context::Context;
 use super::selection::conditions;
 use super::{Body, Response};
-use super::{Service, error_page, location, policy_fields};
+use super::{error_page, location, policy_fields};
 use crate::files::MadeListing;
 use crate::files::arrangement::{Arrangement, Form};
 use crate::files::conditions::Verdict;
@@ -22,12 +23,12 @@ pub(super) fn with_slash(request: &Request<'_>) -> Option<Response> {
 /// The listing of the first candidate that has one, or the response where that cannot be read.
 /// `fields` are those of the whole decision.
 pub(super) async fn list(
-    service: &Service,
-    request: &Request<'_>,
+    context: &Context<'_>,
     candidates: &[Candidate],
     fields: &Fields,
 ) -> Option<Response> {
-    if !service.files.lists() {
+    let &Context { service, files, request } = context;
+    if !files.lists() {
         return None;
     }
     let first = candidates.iter().position(|candidate| directory(candidate).is_some())?;
@@ -36,7 +37,7 @@ pub(super) async fn list(
     let arrangement = Arrangement::of_query(form, query.unwrap_or_default());
     for candidate in &candidates[first..] {
         let Some(directory) = directory(candidate) else { continue };
-        match service.files.list(directory, arrangement).await {
+        match files.list(directory, arrangement).await {
             Ok(Some(made)) => {
                 let response = match conditions(request).evaluate_tag(&made.tag) {
                     Verdict::NotModified => Some(unmodified(&made)),

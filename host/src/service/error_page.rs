@@ -1,10 +1,11 @@
 //! Responses where there is no file: the site's own page for it, or one line of text.
 
-use super::{Response, Service, file, policy_fields, selection};
+use super::context::Context;
+use super::{Response, file, policy_fields, selection};
 use crate::disk::{self, JobError};
 use crate::files::{Lookup, Recency, SystemError};
 use crate::guest::{Candidate, Failure};
-use crate::http::{Field, Fields, Request};
+use crate::http::{Field, Fields};
 use crate::throttle::Throttle;
 
 /// A site's page for what is not found. The nearest one up the tree is sent.
@@ -23,12 +24,8 @@ pub(super) fn no_decision(failure: &Failure) -> Response {
 
 /// The page for what is not found that is nearest to this path, or one line where
 /// there is none, with these fields of the guest.
-pub(super) async fn not_found(
-    service: &Service,
-    request: &Request<'_>,
-    path: &str,
-    fields: &Fields,
-) -> Response {
+pub(super) async fn not_found(context: &Context<'_>, path: &str, fields: &Fields) -> Response {
+    let &Context { files, request, .. } = context;
     let accepted = selection::accepted(request, false);
     // From the path's own directory up to the root.
     let above = path.rmatch_indices('/').map(|(end, _)| &path[..=end]).chain([""]);
@@ -36,10 +33,10 @@ pub(super) async fn not_found(
     for directory in above.skip(depth.saturating_sub(NOT_FOUND_DEPTH)) {
         let page = [directory, NOT_FOUND_PAGE].concat();
         let worker = request.peer.worker;
-        let found = service.files.find(worker, &page, &accepted, Recency::Lately).await;
+        let found = files.find(worker, &page, &accepted, Recency::Lately).await;
         if let Lookup::File(page) = found {
             let fields = policy_fields::without_type(fields);
-            return file::respond(service, request, &page, 404, &fields).await;
+            return file::respond(context, &page, 404, &fields).await;
         }
     }
     policy_fields::add_to_own(Response::plain(404), fields)

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::Response;
 use super::Service;
 use crate::files::encodings::{Accepted, CODINGS};
-use crate::files::{Lookup, Recency, SystemError};
+use crate::files::{Files, Lookup, Recency, SystemError};
 use crate::guest::{Candidate, Decision, Failure, Page};
 use crate::http::Request;
+use crate::release::Generation;
 
 /// How a request is answered, and why.
 #[derive(Debug)]
@@ -23,15 +24,22 @@ pub struct Explanation {
 }
 
 /// The candidates that were tried for one request, with what came of each, and of all of them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Trace {
     tried: Vec<(Candidate, String)>,
     then: Option<&'static str>,
     /// The path of the file that was chosen.
     file: Option<String>,
+    /// What was active when it was decided.
+    generation: Option<Arc<Generation>>,
 }
 
 impl Trace {
+    /// Notes which generation decides.
+    pub(super) fn set_generation(&mut self, generation: &Arc<Generation>) {
+        self.generation = Some(Arc::clone(generation));
+    }
+
     /// Notes what came of a candidate.
     pub(super) fn note(&mut self, candidate: &Candidate, lookup: &Lookup) {
         if let (None, Lookup::File(_)) = (candidate.location(), lookup) {
@@ -63,12 +71,13 @@ impl Service {
         record.keep_trace();
         let response = self.respond(request, &mut record).await;
         let decision = record.decided()?.decision.clone();
-        let Trace { mut tried, then, .. } = *record.into_trace().unwrap_or_default();
+        let Trace { mut tried, then, generation, .. } = *record.into_trace().unwrap_or_default();
         if let Some((candidate, came_of_it)) = tried.last_mut()
             && candidate.location().is_none()
+            && let Some(generation) = generation
         {
-            let worker = request.peer.worker;
-            came_of_it.push_str(&for_others(self, candidate, worker, &response).await);
+            let (files, worker) = (&generation.files, request.peer.worker);
+            came_of_it.push_str(&for_others(files, candidate, worker, &response).await);
         }
         Some(Explanation { decision, tried, then, response })
     }
@@ -76,7 +85,7 @@ impl Service {
 
 /// Which ready-made form another client gets where this one gets the file.
 async fn for_others(
-    service: &Service,
+    files: &Files,
     candidate: &Candidate,
     worker: usize,
     response: &Response,
@@ -84,10 +93,8 @@ async fn for_others(
     let is_coded = response.fields.iter().any(|field| field.name == "Content-Encoding");
     let any = Accepted { codings: CODINGS.into(), ready_made: true };
     let found = match &candidate.page {
-        Page::File(path) => service.files.find(worker, path, &any, Recency::Now).await,
-        Page::Index(directory) => {
-            service.files.find_index(worker, directory, &any, Recency::Now).await
-        }
+        Page::File(path) => files.find(worker, path, &any, Recency::Now).await,
+        Page::Index(directory) => files.find_index(worker, directory, &any, Recency::Now).await,
     };
     match found {
         Lookup::File(file) if !is_coded => file.coding.map_or_else(String::new, |coding| {

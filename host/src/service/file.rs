@@ -3,9 +3,10 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::context::Context;
 use super::multipart::Multipart;
 use super::selection::{conditions, range_field};
-use super::{Body, Response, Service, policy_fields};
+use super::{Body, Response, policy_fields};
 use crate::clock;
 use crate::files::conditions::Verdict;
 use crate::files::ranges::{Part, Wanted};
@@ -21,18 +22,17 @@ static UNREADABLE: Kinds = Kinds::new();
 /// The response that sends a file with this status and these fields of the guest: as it was
 /// made before, if it is to be the same.
 pub(super) async fn respond(
-    service: &Service,
-    request: &Request<'_>,
+    context: &Context<'_>,
     found: &FoundFile,
     status: u16,
     added: &Fields,
 ) -> Response {
     // The script of a page makes another response of it.
-    let is_usual = service.page_script.is_none();
-    match is_usual.then(|| again(found, status, added, request)).flatten() {
+    let is_usual = context.service.page_script.is_none();
+    match is_usual.then(|| again(found, status, added, context.request)).flatten() {
         Some(response) => response,
         // Boxed, as each connection would have room for it while it is idle.
-        None => Box::pin(make(service, request, found, status, added)).await,
+        None => Box::pin(make(context, found, status, added)).await,
     }
 }
 
@@ -93,13 +93,8 @@ fn keep(response: &mut Response, added: &Fields, found: &FoundFile, next: &OnceL
 /// Conditions and ranges are those of status 200 alone: a page that explains an
 /// error is not what the client has a version of (RFC 9110, sections 13.2.1 and
 /// 14.2).
-async fn make(
-    service: &Service,
-    request: &Request<'_>,
-    found: &FoundFile,
-    status: u16,
-    added: &Fields,
-) -> Response {
+async fn make(context: &Context<'_>, found: &FoundFile, status: u16, added: &Fields) -> Response {
+    let &Context { files, request, .. } = context;
     let content_type = match policy_fields::own_type(added) {
         Some(own) => own.to_vec(),
         None => found.media_type.field_value().into_bytes(),
@@ -134,7 +129,7 @@ async fn make(
         }
         let wanted = match range_field(request) {
             Some(range) if conditions.allow_range(&found.validators) => {
-                Wanted::of(range, found.length, service.files.max_ranges())
+                Wanted::of(range, found.length, files.max_ranges())
             }
             _ => Wanted::Whole,
         };

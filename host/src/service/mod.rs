@@ -3,7 +3,7 @@
 //! [`Service::respond`] asks the guest and carries out its decision. What is neither bytes on a
 //! wire nor a socket happens here, once for every version of HTTP.
 //!
-//! - [`respond`]: the decision, carried out.
+//! - [`respond`]: the decision, carried out; `context`: with what.
 //! - `file`, `directory`, `error_page`: what it leads to; `failure`: the form of a failure. `selection`: what a request selects of a
 //!   file; `multipart`: several parts of one; `location`, `accept`: where a client is sent, and
 //!   which form of a listing it prefers.
@@ -18,6 +18,7 @@
 
 mod accept;
 pub mod admission;
+mod context;
 mod directory;
 mod error_page;
 pub mod explain;
@@ -44,19 +45,16 @@ pub use record::Record;
 pub use response::{Body, Content, Response};
 
 use crate::clients::Clients;
-use crate::files::Files;
 use crate::guest::Ambient;
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
-use crate::release::ActiveGuest;
+use crate::release::Active;
 
 /// What the connections of a server share, whatever their wire.
 pub struct Service {
-    /// The files that decisions name.
-    pub files: Files,
-    /// The guest that decides.
-    pub guest: Arc<ActiveGuest>,
-    /// What it may know besides the request: the time, and how clients fall into buckets.
+    /// The guest that decides, and the files that its decisions name.
+    pub active: Arc<Active>,
+    /// What a guest may know besides the request: the time, and how clients fall into buckets.
     pub ambient: Ambient,
     /// Trusted proxies, and what one client may have.
     pub clients: Clients,
@@ -73,11 +71,10 @@ pub struct Service {
 }
 
 impl Service {
-    /// Serves these files as this guest decides: to all clients alike, without log and metrics.
-    pub fn new(files: Files, guest: Arc<ActiveGuest>) -> Service {
+    /// Serves what is active: to all clients alike, without log and metrics.
+    pub fn new(active: Arc<Active>) -> Service {
         Service {
-            files,
-            guest,
+            active,
             ambient: Ambient::default(),
             clients: Clients::default(),
             log: None,

@@ -1,6 +1,7 @@
 //! The response that a decision would lead to, without a client: for reports on another guest.
 
 use super::Service;
+use super::context::Context;
 use super::explain::Trace;
 use super::response::Response;
 use crate::guest::{Decision, Failure};
@@ -28,9 +29,11 @@ impl Service {
         if request.method == Method::Get {
             request.method = Method::Head;
         }
+        let files = &self.active.current().files;
+        let context = Context { service: self, files, request: &request };
         let mut trace = Trace::default();
         let response = match decision {
-            Ok(decision) => Box::pin(self.carry_out(decision, &request, Some(&mut trace))).await,
+            Ok(decision) => Box::pin(context.carry_out(decision, Some(&mut trace))).await,
             Err(failure) => error_page::no_decision(failure),
         };
         Preview { file: trace.into_file(), response }

@@ -1,5 +1,6 @@
 //! One request becomes a response: the guest decides, the files give.
 
+use super::context::Context;
 use super::explain::Trace;
 use super::location;
 use super::record::Record;
@@ -43,9 +44,13 @@ impl Service {
             site: 0,
         };
         let (worker, fields) = (request.peer.worker, request.fields_for_guest());
-        let decided = self.guest.decide(worker, request.line, fields, facts).await;
+        let (decided, generation) = self.active.decide(worker, request.line, fields, facts).await;
+        if let Some(trace) = record.trace() {
+            trace.set_generation(&generation);
+        }
+        let context = Context { service: self, files: &generation.files, request };
         let response = match &decided.decision {
-            Ok(decision) => self.carry_out(decision, request, record.trace()).await,
+            Ok(decision) => context.carry_out(decision, record.trace()).await,
             Err(failure) => error_page::no_decision(failure),
         };
         record.set_decided(decided);
@@ -74,25 +79,26 @@ impl Service {
             None => response,
         })
     }
+}
 
+impl Context<'_> {
     /// Carries out a decision.
     pub(super) async fn carry_out(
         &self,
         decision: &Decision,
-        request: &Request<'_>,
         trace: Option<&mut Trace>,
     ) -> Response {
         match decision {
             Decision::Redirect { status, location, fields } => redirect(*status, location, fields),
             Decision::Reply { status, fields, body } => reply(*status, fields, body),
             Decision::Serve { candidates, otherwise, fields } => {
-                if let Some(refusal) = refuse_method(request.method) {
+                if let Some(refusal) = refuse_method(self.request.method) {
                     return policy_fields::add_to_own(refusal, fields);
                 }
                 if candidates.is_empty() && otherwise.is_none() {
-                    return Box::pin(error_page::not_found(self, request, "", fields)).await;
+                    return Box::pin(error_page::not_found(self, "", fields)).await;
                 }
-                self.serve(request, candidates, otherwise.as_deref(), fields, trace).await
+                self.serve(candidates, otherwise.as_deref(), fields, trace).await
             }
         }
     }
@@ -100,20 +106,19 @@ impl Service {
     /// Does the first thing that is possible.
     async fn serve(
         &self,
-        request: &Request<'_>,
         candidates: &[Candidate],
         otherwise: Option<&Otherwise>,
         fields: &Fields,
         mut trace: Option<&mut Trace>,
     ) -> Response {
-        let worker = request.peer.worker;
+        let worker = self.request.peer.worker;
         let (mut status, mut forms) = (0, Accepted::default());
         let mut named_directory = false;
         for candidate in candidates {
             let added = candidate.fields(fields);
             // Most candidates of a decision have the same.
             if candidate.status != status {
-                (status, forms) = (candidate.status, accepted(request, candidate));
+                (status, forms) = (candidate.status, accepted(self.request, candidate));
             }
             let recency = match policy_fields::are_for_long(added) {
                 true => Recency::Now,
@@ -132,7 +137,7 @@ impl Service {
                 Lookup::File(found) => {
                     return match candidate.location() {
                         Some(location) => redirect(candidate.status, location, added),
-                        None => file::respond(self, request, &found, candidate.status, added).await,
+                        None => file::respond(self, &found, candidate.status, added).await,
                     };
                 }
                 Lookup::Directory => named_directory |= candidate.status == 200,
@@ -149,7 +154,7 @@ impl Service {
                     });
                     return match error_page::without_page(candidate, fields) {
                         Some(response) => response,
-                        None => Box::pin(error_page::not_found(self, request, path, fields)).await,
+                        None => Box::pin(error_page::not_found(self, path, fields)).await,
                     };
                 }
                 Lookup::Error(error) => {
@@ -159,9 +164,9 @@ impl Service {
             }
         }
         // Boxed, as each connection would have room for it while it is idle.
-        let listed = || Box::pin(directory::list(self, request, candidates, fields));
+        let listed = || Box::pin(directory::list(self, candidates, fields));
         let (then, response) =
-            if named_directory && let Some(moved) = directory::with_slash(request) {
+            if named_directory && let Some(moved) = directory::with_slash(self.request) {
                 ("the URL gets a / at its end", policy_fields::add_to_own(moved, fields))
             } else if let Some(listing) = listed().await {
                 ("the directory is listed", listing)
@@ -173,7 +178,7 @@ impl Service {
                 ("its page is not found", response)
             } else {
                 let path = candidates.first().map_or("", Candidate::path);
-                let page = Box::pin(error_page::not_found(self, request, path, fields)).await;
+                let page = Box::pin(error_page::not_found(self, path, fields)).await;
                 ("it is not found", page)
             };
         if let Some(trace) = trace {
