@@ -16,6 +16,7 @@
 //! - [`guest`]: loads and validates guests, and asks them for decisions. [`files`]: opens
 //!   and describes files beneath a root. [`clients`]: trusted proxies, and the limits of a client.
 //! - [`http`]: requests and responses as every version of HTTP means them.
+//! - [`acme`]: certificates of an authority: ordered, renewed, handed over as files.
 //! - [`helper`]: processes that do what the server must not: compile guests. [`sandbox`]: what a
 //!   process gives up.
 //! - Leaves, which all others may use and which use none of them: [`log`], [`metrics`],
@@ -23,6 +24,7 @@
 //!   [`in_flight`], [`cache`], [`clock`], [`fair_queue`], [`file_watch`], [`named_file`], [`secret_file`],
 //!   [`priority`], [`random`], [`service_manager`], [`text`], [`html`], [`lock`].
 
+pub mod acme;
 pub mod admin;
 pub mod cache;
 pub mod cli;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use innkeeper::acme;
 use innkeeper::cli::{Configuration, Settings};
 use innkeeper::commands;
 use innkeeper::diagnostics;
@@ -16,7 +17,7 @@ fn main() -> ExitCode {
     let work = |role, socket| match role {
         Role::Compiler => runtime::compile_job::work(socket),
     };
-    if let Some(code) = helper::run(work) {
+    if let Some(code) = helper::run(work, acme::fetch) {
         return code;
     }
     let configuration = match Configuration::of_process() {

@@ -37,7 +37,9 @@ const DIRECTION: &[&[&[&str]]] = &[
         &["http"],
     ],
     &[&["server", "admin", "http1", "http2", "http3"], &["tls"], &["transport"], &["http"]],
-    &[&["commands"], &["acme"], &["helper", "tls"]],
+    &[&["commands"], &["cli", "admin"], &["acme"], &["helper", "tls"]],
+    // The fetcher is this program, too.
+    &[&["main"], &["acme"]],
     // Rules become a table, and the guest that reads it.
     &[&["commands"], &["cli"], &["rules"], &["release"]],
     // Guests are compiled by a process of their own.

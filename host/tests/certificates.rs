@@ -158,6 +158,7 @@ fn unknown_name_is_refused_where_that_is_set() {
         pairs: files,
         unknown_name: UnknownName::Refuse,
         client_authorities: None,
+        ..Options::default()
     });
     let store = Arc::new(store.unwrap());
     assert!(store.recognize(Some("b.example")).is_err());
@@ -587,6 +588,7 @@ fn authorities_of_clients_are_replaced_and_tell_clients_apart() {
             pairs: vec![place(folder, "a", &server.leaf(&["a.example"]))],
             unknown_name: UnknownName::Default,
             client_authorities: Some(ClientAuthorities { file: folder.join("ca.pem"), policy }),
+            ..Options::default()
         }
     };
     let with = |pair: &authority::Pair| {

@@ -209,6 +209,7 @@ fn session_is_not_resumed_when_the_authorities_of_clients_are_others() {
         pairs: vec![PairFiles { certificate: path("pair.pem"), key: None }],
         unknown_name: UnknownName::Default,
         client_authorities: Some(ClientAuthorities { file: path("ca.pem"), policy }),
+        ..Options::default()
     });
     let store = Arc::new(store.unwrap());
     let _keeper = Keeper::start(Arc::clone(&store)).unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::acme::AcmeBody;
 use super::certificates::TlsBody;
 use super::changes::ChangeBody;
 use crate::clock;
@@ -160,6 +161,7 @@ pub(super) struct StatusBody {
     pub(super) sandbox: SandboxBody,
     pub(super) compiler: &'static str,
     pub(super) tls: Option<TlsBody>,
+    pub(super) acme: Option<AcmeBody>,
     pub(super) guest: GuestBody,
     /// The rules in force, if rules decide.
     pub(super) rules: Option<RulesBody>,

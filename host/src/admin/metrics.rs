@@ -2,6 +2,7 @@
 
 use prometheus::proto::MetricFamily;
 
+use super::acme;
 use super::certificates;
 use super::status::{Subject, disks};
 use crate::diagnostics;
@@ -23,6 +24,7 @@ impl Subject {
         let mut families: Vec<MetricFamily> = self.metrics.families();
         families.extend(disk_families());
         families.extend(certificates::families(self.certificates.as_deref()));
+        families.extend(acme::families(self.acme.as_deref()));
         families.extend([
             metrics::counter(
                 "innkeeper_guest_deployments_total",

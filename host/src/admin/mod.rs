@@ -9,11 +9,12 @@
 //! - `routes`: the paths; [`access`]: what a client may do.
 //! - `guest`: requests that check or replace the guest; `changes`: what another one would change
 //!   for clients.
-//! - [`status`] and `metrics`: the state of the server; `certificates`: what they tell of those;
+//! - [`status`] and `metrics`: the state of the server; `certificates`, `acme`: what they tell of those;
 //!   `traffic`: what was asked lately.
 //! - `response`: responses; `api`: their JSON.
 
 pub mod access;
+mod acme;
 mod api;
 mod certificates;
 mod changes;

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
+use super::acme::AcmeBody;
 use super::api::{
     ConnectionsBody, DiskBody, EventBody, GuestBody, LimitsBody, RulesBody, SandboxBody, StatusBody,
 };
 use super::certificates::TlsBody;
+use crate::acme::Link;
 use crate::clock;
 use crate::disk::{self, DeviceLoad, place};
 use crate::guest::digest::Digest;
@@ -55,6 +57,8 @@ pub struct Subject {
     pub sandbox: Option<Sandbox>,
     /// The certificates of its listeners for TLS, if there are any.
     pub certificates: Option<Arc<Store>>,
+    /// What orders certificates, if they are ordered.
+    pub acme: Option<Arc<Link>>,
     /// What compiles guests, if others than the built-in one can come.
     pub helpers: Option<Helpers>,
 }
@@ -160,6 +164,7 @@ impl Subject {
                 None => "off",
             },
             tls: self.certificates.as_deref().map(TlsBody::new),
+            acme: self.acme.as_deref().map(AcmeBody::new),
             guest: GuestBody::new(guest, self.guest_file.clone(), self.data_file.clone()),
             rules: self.rules(guest),
             previous: active.previous().map(|previous| format!("{:#}", previous.guest.digest())),

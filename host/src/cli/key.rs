@@ -6,7 +6,7 @@
 //!   without a heading are keys before the first table.
 //! - The key is the flag without the word of the table: `--log-format` is `format` in `[log]`,
 //!   `--on-guest-failure` is `on-failure` in `[guest]`. A flag that has no other word is the
-//!   main setting of the table: `--guest` is `file`, `--admin` is `listen`.
+//!   main setting of the table: `--guest` is `file`, `--admin` is `listen`, `--acme` is `names`.
 //! - The variable is the flag in capitals, behind `INNKEEPER_`: `INNKEEPER_LOG_FORMAT`.
 //! - A switch `--no-x` is the setting `x`, and sets it to `false`: `compress = false`,
 //!   `INNKEEPER_COMPRESS=false`. `--no-sandbox` is `enabled` in `[sandbox]`, `--no-http2` in
@@ -64,6 +64,7 @@ pub(super) fn key(setting: &Arg) -> Key {
     let name = match (words.is_empty(), table.as_deref()) {
         (false, _) => words.join("-"),
         (true, Some("admin")) => "listen".to_owned(),
+        (true, Some("acme")) => "names".to_owned(),
         (true, Some("sandbox" | "http2")) => "enabled".to_owned(),
         (true, _) => "file".to_owned(),
     };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::signals::{Asked, Signals};
+use crate::acme::Link;
 use crate::admin::status::MissedHeartbeat;
 use crate::clock;
 use crate::guest::runtime::swap::Swap;
@@ -40,6 +41,8 @@ pub(super) struct Lifecycle<'a> {
     pub(super) has_guest_file: bool,
     /// What replaces certificates, where there are any.
     pub(super) certificates: Option<Arc<Keeper>>,
+    /// What orders certificates, if they are ordered.
+    pub(super) acme: Option<Arc<Link>>,
     pub(super) log: Option<&'a AccessLog>,
     /// Whether the memory of guests may be swapped out.
     pub(super) swap: Arc<Swap>,
@@ -77,6 +80,9 @@ impl Lifecycle<'_> {
                 },
                 Asked::Reload => {
                     service_manager::reloading();
+                    if let Some(acme) = &self.acme {
+                        acme.retry();
+                    }
                     let (deployer, status) = (Arc::clone(&self.deployer), self.status.clone());
                     let certificates = self.certificates.clone();
                     // Without anything to reload it says so.

@@ -157,7 +157,7 @@ impl Listeners {
             (Listeners::Passed(_), None, Some(setting)) => {
                 problems.push(Problem::UnnamedSockets { setting });
             }
-            (_, Some(_), _) if settings.has_certificate() => {}
+            (_, Some(_), _) if settings.has_certificate() || settings.acme.is_on() => {}
             (Listeners::Set(..), Some(address), _) => {
                 problems.push(Problem::NoCertificate(*address));
             }

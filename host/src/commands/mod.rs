@@ -6,6 +6,7 @@
 //!   - `lifecycle`: what it does until it stops; `signals`: the signals that it obeys.
 //! - [`check_config`]: check the configuration (`--check`); `worst_case`: how much memory it
 //!   allows.
+//! - `acme`: certificates that the server orders.
 //! - `progress`: tells what a command works on for long.
 //! - `client_buckets`: the key by which clients fall into buckets.
 //! - [`mod@test`]: run cases against a guest.
@@ -19,6 +20,7 @@
 //! - `documentation`: completions; `manual`: the pages of the manual.
 //! - `engine`, `guest` and `rules`: what several of them need to run a guest.
 
+mod acme;
 pub mod bake;
 mod browser;
 pub mod check;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 
+use super::acme;
 use super::client_buckets;
 use super::engine::{self, Compilation};
 use super::listeners::Listeners;
@@ -38,6 +39,8 @@ pub(super) struct Opened {
     pub(super) server: Server,
     /// The certificates, where there is a listener for TLS.
     pub(super) certificates: Option<Arc<Store>>,
+    /// What certificates are ordered with, if they are.
+    pub(super) acme: Option<acme::Prepared>,
     pub(super) admin: Option<(ListenAddress, Bound, Access)>,
     pub(super) log: Option<(Box<dyn Output>, Format)>,
     pub(super) client_buckets: ClientBuckets,
@@ -64,7 +67,9 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     let server = Listeners::find(settings)?.open(settings, workers)?;
     let has_tls = server.addresses().iter().any(|address| address.scheme == Scheme::Https);
     let keeping = code_cache.as_ref().map(CodeCache::path);
-    let certificates = has_tls.then(|| tls::load(settings, server.addresses(), keeping));
+    let acme = acme::prepare(settings, server.addresses())?;
+    let awaited = acme.as_ref().map(acme::Prepared::files).unwrap_or_default();
+    let certificates = has_tls.then(|| tls::load(settings, server.addresses(), keeping, awaited));
     let certificates = certificates.transpose()?;
     let admin = open_admin(settings, is_dev)?;
     Ok(Opened {
@@ -72,6 +77,7 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
         files,
         server,
         certificates,
+        acme,
         admin,
         log,
         client_buckets,

@@ -17,7 +17,8 @@ use crate::tls::certificates::Store;
 /// The files that are opened again by their names: the guest, its data and cases, and certificates with
 /// their keys, which others replace, and the log, which is moved away.
 fn named(settings: &Settings, by_name: &[PathBuf], certificates: Option<&Store>) -> Vec<Named> {
-    let certificates = certificates.into_iter().flat_map(|store| store.options().files());
+    // Those that are ordered are read in their folder.
+    let certificates = certificates.into_iter().flat_map(|store| store.options().named_files());
     let read = by_name.iter().cloned();
     let read = read.chain(certificates.map(Path::to_owned));
     let has_log = settings.site.log.access != AccessLog::Off;
@@ -43,6 +44,7 @@ pub(super) fn enter(
     }
     let mut needs = Needs { read: vec![settings.site.root.clone()], by_name, ..Needs::default() };
     needs.read.extend(settings.sandbox.allow_read.iter().cloned());
+    needs.read.extend(opened.acme.as_ref().map(|acme| acme.folder.path().to_owned()));
     needs.write.extend(code_cache.map(Path::to_owned));
     needs.remove.extend(opened.server.socket_directories().map(Path::to_owned));
     for folder in &needs.write {

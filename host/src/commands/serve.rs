@@ -14,7 +14,7 @@ use super::guest::{GuestSource, compiling, may_compile, name, source};
 use super::lifecycle::{Lifecycle, Stopped};
 use super::open::{Opened, open};
 use super::signals::Starting;
-use super::{progress, sandbox, tls};
+use super::{acme, progress, sandbox, tls};
 use crate::admin::status::Subject;
 use crate::admin::{self, Admin, PageEvents, RuleSourceBody, RulesBody};
 use crate::cli::Settings;
@@ -63,6 +63,7 @@ pub(super) fn serve(
         if settings.sandbox.disabled { Confinement::None } else { Confinement::Sandbox };
     let needs_helpers = may_compile(settings) || opened.admin.is_some();
     let spawner = needs_helpers.then(|| start_spawner(confinement)).transpose()?;
+    let fetcher = opened.acme.as_ref().map(|acme| acme.start(settings, confinement)).transpose()?;
     // A build runs programs.
     let has_sandbox = !settings.sandbox.disabled && dev.is_none();
     let code_cache = opened.code_cache.as_ref().map(CodeCache::path);
@@ -73,7 +74,7 @@ pub(super) fn serve(
     diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
     let Opened { workers, files, server, certificates, admin, log, .. } = opened;
-    let Opened { client_buckets, engine, code_cache, .. } = opened;
+    let Opened { client_buckets, engine, code_cache, acme, .. } = opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -103,6 +104,7 @@ pub(super) fn serve(
     let first = Generation { guest: Arc::new(first), files: Arc::new(files) };
     let monitor = first.files.monitor_root(settings.site.root.clone());
     let active = Arc::new(Active::new(first, settings.failure_policy(&settings.site)));
+    let link = acme.zip(fetcher).map(|(acme, socket)| acme.attend(settings, socket)).transpose()?;
     let metrics = process.map(|process| Arc::new(Metrics::new(workers.get(), process)));
     let log = log.map(|(out, format)| AccessLog::to(out, format)).transpose();
     let pages = dev.as_ref().zip(admin.as_ref());
@@ -112,6 +114,7 @@ pub(super) fn serve(
         log: log.context("cannot start the access log")?,
         metrics: metrics.clone(),
         https: tls::https(&settings.site, certificates.as_ref()),
+        challenges: acme::http_challenges(link.as_ref()),
         request_id: settings.site.log.request_id.clone(),
         page_script: pages.map(|(dev, (address, bound, _))| {
             let dev = Arc::clone(dev);
@@ -125,7 +128,11 @@ pub(super) fn serve(
     let keeper = certificates.clone().map(Keeper::start).transpose();
     let keeper = keeper.context("cannot start the thread that replaces certificates")?;
     let tls = certificates.clone();
-    let tls = tls.map(|store| tls::server(settings, store, workers.get())).transpose()?;
+    let secure = |store| {
+        let challenges = acme::tls_challenges(link.as_ref());
+        tls::server(settings, store, workers.get(), challenges)
+    };
+    let tls = tls.map(secure).transpose()?;
     let wires = Arc::new(Wires {
         service: Arc::clone(&service),
         scheduler: SendScheduler::new(workers.get()),
@@ -182,6 +189,7 @@ pub(super) fn serve(
                 rules: rules.map(summaries),
                 sandbox,
                 certificates,
+                acme: link.clone(),
                 helpers,
             };
             let uploads = Arc::new(Semaphore::new(1));
@@ -199,6 +207,7 @@ pub(super) fn serve(
             deployer,
             has_guest_file,
             certificates: keeper.map(Arc::new),
+            acme: link,
             log: service.log.as_ref(),
             swap: engine.swap(),
             status: format!("serving {} at {}", settings.site.root.display(), listeners.join(", ")),

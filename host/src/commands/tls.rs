@@ -12,6 +12,7 @@ use crate::http::Scheme;
 use crate::service::Https;
 use crate::service::https::HasCertificate;
 use crate::tls::certificates::{ClientAuthorities, ClientPolicy, Options, PairFiles, Store};
+use crate::tls::challenge::FindChallenge;
 use crate::tls::{self, Config, SelfSigned};
 use crate::transport::Address;
 
@@ -21,8 +22,10 @@ pub(super) fn load(
     settings: &Settings,
     addresses: &[Address],
     code_cache: Option<&Path>,
+    awaited: Vec<PairFiles>,
 ) -> anyhow::Result<Arc<Store>> {
     let mut options = options(settings)?;
+    options.awaited = awaited;
     if settings.tls.self_signed {
         options.pairs = vec![self_signed(addresses, code_cache)?.make()?];
     }
@@ -59,9 +62,10 @@ pub(super) fn server(
     settings: &Settings,
     store: Arc<Store>,
     workers: usize,
+    challenges: Option<FindChallenge>,
 ) -> anyhow::Result<tls::Server> {
     let config = Config::new(store, !settings.http2.disabled).context("cannot use TLS")?;
-    Ok(tls::Server::new(config, settings.tls.limits(), workers))
+    Ok(tls::Server::new(config, settings.tls.limits(), workers).proving(challenges))
 }
 
 /// How clients are brought to `https`: to hosts that these certificates are for.
@@ -78,6 +82,7 @@ pub(super) fn options(settings: &Settings) -> anyhow::Result<Options> {
         pairs: pairs(settings)?,
         unknown_name: settings.tls.unknown_name,
         client_authorities: client_authorities(settings)?,
+        ..Options::default()
     })
 }
 

@@ -11,6 +11,8 @@
 //! - [`protocol`]: the messages on these sockets.
 //! - `spawner`: the process that starts helpers. It never sees what they work on.
 //! - [`job`]: the server's end: orders helpers, and notices their end.
+//! - [`fetcher`]: the process that orders certificates, the only one that may connect;
+//!   [`fetcher_keeper`]: the one that starts it, and starts it again.
 //! - `opener`: the process that opens files for the server; `run`: what the program does when it
 //!   is executed as one of them.
 //! - `confine`: what each of them gives up before it reads its first byte; [`sandbox`] has
@@ -26,6 +28,8 @@
 //! when its file has been replaced. The name that it is given says which of them it is.
 
 mod confine;
+pub mod fetcher;
+pub mod fetcher_keeper;
 pub mod job;
 mod opener;
 pub mod protocol;

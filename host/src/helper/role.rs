@@ -30,5 +30,11 @@ impl Role {
 /// What the spawner is executed as.
 pub(super) const SPAWNER: &str = "innkeeper: spawner";
 
+/// What the process that starts the fetcher is executed as.
+pub(super) const FETCHER_KEEPER: &str = "innkeeper: fetcher keeper";
+
+/// What the fetcher is executed as.
+pub(super) const FETCHER: &str = "innkeeper: fetcher";
+
 /// What the process that opens files is executed as.
 pub(super) const OPENER: &str = "innkeeper: opener";

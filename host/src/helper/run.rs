@@ -5,13 +5,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
+use super::fetcher::Places;
 use super::opener::open_files;
-use super::role::{OPENER, Role, SPAWNER};
-use super::{confine, spawner};
+use super::role::{FETCHER, FETCHER_KEEPER, OPENER, Role, SPAWNER};
+use super::{confine, fetcher_keeper, spawner};
 
 /// Runs the spawner or a helper, if that is what this process was started as: to be asked
-/// before anything else is done. `work` does the job of a helper.
-pub fn run(work: impl FnOnce(Role, UnixStream) -> io::Result<()>) -> Option<ExitCode> {
+/// before anything else is done. `work` does the job of a helper, and `fetch` that of the fetcher.
+pub fn run(
+    work: impl FnOnce(Role, UnixStream) -> io::Result<()>,
+    fetch: impl FnOnce(OwnedFd, Places) -> ExitCode,
+) -> Option<ExitCode> {
     let executed_as = std::env::args_os().next()?;
     let outcome = if executed_as == SPAWNER {
         confine::close_what_was_inherited();
@@ -19,6 +23,20 @@ pub fn run(work: impl FnOnce(Role, UnixStream) -> io::Result<()>) -> Option<Exit
     } else if executed_as == OPENER {
         confine::close_what_was_inherited();
         inherited().and_then(open_files)
+    } else if executed_as == FETCHER_KEEPER {
+        confine::close_what_was_inherited();
+        inherited().and_then(fetcher_keeper::run)
+    } else if executed_as == FETCHER {
+        confine::close_what_was_inherited();
+        let ready = inherited().and_then(|socket| {
+            confine::end_with_parent()?;
+            confine::name_process("fetcher");
+            Ok((socket, spawner::ignore_signals()?))
+        });
+        match ready {
+            Ok((socket, _ignored)) => return Some(fetch(socket, Places::of_this_process())),
+            Err(error) => Err(error),
+        }
     } else {
         let role = Role::ALL.into_iter().find(|role| executed_as == role.executed_as().as_str())?;
         confine::close_what_was_inherited();

@@ -113,6 +113,24 @@ const LANDLOCK_CREATE_RULESET: c_long = 444;
 const LANDLOCK_ADD_RULE: c_long = 445;
 const LANDLOCK_RESTRICT_SELF: c_long = 446;
 
+/// Connections that the fetcher makes, names that it resolves, and what it keeps in its folder.
+#[rustfmt::skip]
+const FETCHING: &[c_long] = &[
+    libc::SYS_connect, libc::SYS_bind, libc::SYS_sendmmsg, libc::SYS_recvmmsg,
+    libc::SYS_setsockopt, libc::SYS_mkdirat, libc::SYS_symlinkat, libc::SYS_utimensat,
+    libc::SYS_getrlimit,
+];
+
+/// The same, where there are older forms.
+#[cfg(target_arch = "x86_64")]
+const FETCHING_FORMERLY: &[c_long] = &[libc::SYS_mkdir, libc::SYS_symlink, libc::SYS_rmdir];
+#[cfg(not(target_arch = "x86_64"))]
+const FETCHING_FORMERLY: &[c_long] = &[];
+
+/// The sockets of the fetcher, socket(2): to authorities, to resolvers, and to the kernel, which
+/// tells the addresses of this machine when one of several is chosen (RFC 6724).
+const FETCHING_SOCKETS: &[i32] = &[libc::AF_INET, libc::AF_INET6, libc::AF_UNIX, libc::AF_NETLINK];
+
 /// What is done with descriptors, fcntl(2): no signals to others by way of an owner, and no
 /// leases.
 const DESCRIPTOR_COMMANDS: &[i32] = &[
@@ -244,6 +262,33 @@ pub(super) fn opener() -> Allowed {
     #[cfg(target_arch = "x86_64")]
     allowed.always(&[libc::SYS_open]);
     allowed
+}
+
+/// What orders certificates.
+pub(super) fn fetcher() -> Allowed {
+    let mut allowed = running();
+    allow_fetching(&mut allowed);
+    allowed
+}
+
+/// What starts it.
+pub(super) fn fetcher_keeper() -> Allowed {
+    let mut allowed = spawner();
+    allow_fetching(&mut allowed);
+    allowed
+}
+
+fn allow_fetching(allowed: &mut Allowed) {
+    allowed.always(&[libc::SYS_mmap]);
+    allowed.always(FILES);
+    allowed.always(FILES_FORMERLY);
+    allowed.always(CONNECTIONS);
+    allowed.always(CONNECTIONS_FORMERLY);
+    allowed.always(FETCHING);
+    allowed.always(FETCHING_FORMERLY);
+    allowed.one_of(libc::SYS_ioctl, 1, DEVICE_REQUESTS);
+    allowed.one_of(libc::SYS_socket, 0, &bits(FETCHING_SOCKETS));
+    allowed.one_of(libc::SYS_socketpair, 0, &bits(&[libc::AF_UNIX]));
 }
 
 fn running() -> Allowed {

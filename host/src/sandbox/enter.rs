@@ -17,6 +17,8 @@ pub fn enter(role: Role<'_>, refusals: Refusals) -> Result<Sandbox, SandboxError
         Role::Compiler => allow_lists::compiler(),
         Role::Spawner => allow_lists::spawner(),
         Role::Opener => allow_lists::opener(),
+        Role::Fetcher(_) => allow_lists::fetcher(),
+        Role::FetcherKeeper(_) => allow_lists::fetcher_keeper(),
     };
     let calls = match allowed.enforce(refusals) {
         Ok(()) => Enforced::Fully,
@@ -26,7 +28,7 @@ pub fn enter(role: Role<'_>, refusals: Refusals) -> Result<Sandbox, SandboxError
         }
     };
     let needs = match role {
-        Role::Server(needs) => needs.clone(),
+        Role::Server(needs) | Role::Fetcher(needs) | Role::FetcherKeeper(needs) => needs.clone(),
         Role::Compiler | Role::Spawner | Role::Opener => Needs::default(),
     };
     let Needs { read, mut write, remove, by_name } = needs;

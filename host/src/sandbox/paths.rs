@@ -17,10 +17,15 @@ const KNOWN: ABI = ABI::V6;
 
 /// Confines this thread, and each that it starts.
 pub(super) fn confine(role: Role<'_>) -> Result<Enforced, SandboxError> {
+    let network = match role {
+        // Authorities are at any port.
+        Role::Fetcher(_) | Role::FetcherKeeper(_) => AccessNet::BindTcp.into(),
+        _ => AccessNet::from_all(KNOWN),
+    };
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(KNOWN))?
-        .handle_access(AccessNet::from_all(KNOWN))?
+        .handle_access(network)?
         // Signals to others, and abstract sockets: not to those of systemd, which has one
         // for `sd_notify` in containers.
         .scope(Scope::Signal)?
@@ -54,20 +59,35 @@ fn rights(role: Role<'_>) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
             let removes = needs.remove.iter().map(|path| (path.clone(), remove.into()));
             reads.chain(writes).chain(removes).collect()
         }
+        Role::Fetcher(needs) | Role::FetcherKeeper(needs) => {
+            let reads = needs.read.iter().map(|path| (path.clone(), read));
+            // A certificate and its key are in a folder of their own, which a link leads to.
+            let keep = keep
+                | AccessFs::MakeDir
+                | AccessFs::RemoveDir
+                | AccessFs::MakeSym
+                | AccessFs::Truncate;
+            let writes = needs.write.iter().map(|path| (path.clone(), keep));
+            let run = matches!(role, Role::FetcherKeeper(_)).then(what_runs_this_program);
+            reads.chain(writes).chain(run.into_iter().flatten()).collect()
+        }
         Role::Compiler => Vec::new(),
         // Its names may lead anywhere, and it reads and writes nothing.
         Role::Opener => {
             let open = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::MakeReg;
             vec![(PathBuf::from("/"), open)]
         }
-        Role::Spawner => {
-            let run = AccessFs::Execute | AccessFs::ReadFile;
-            let parts = parts_of_this_program().into_iter().map(|path| (path, run));
-            // What a program may have instead of standard input and output.
-            let null = (PathBuf::from("/dev/null"), AccessFs::ReadFile | AccessFs::WriteFile);
-            parts.chain([null]).filter(|(path, _)| path.exists()).collect()
-        }
+        Role::Spawner => what_runs_this_program(),
     }
+}
+
+/// What it takes to run this program once more.
+fn what_runs_this_program() -> Vec<(PathBuf, BitFlags<AccessFs>)> {
+    let run = AccessFs::Execute | AccessFs::ReadFile;
+    let parts = parts_of_this_program().into_iter().map(|path| (path, run));
+    // What a program may have instead of standard input and output.
+    let null = (PathBuf::from("/dev/null"), AccessFs::ReadFile | AccessFs::WriteFile);
+    parts.chain([null]).filter(|(path, _)| path.exists()).collect()
 }
 
 /// The files that this program consists of, its libraries and their loader included, and

@@ -15,6 +15,11 @@ pub enum Role<'a> {
     Spawner,
     /// It opens files for a server, by the names that it was started with.
     Opener,
+    /// It orders certificates: it connects to authorities, reads what names are resolved by, and
+    /// writes its state folder.
+    Fetcher(&'a Needs),
+    /// It starts the fetcher, again when that ends: it may do what the fetcher may, and run it.
+    FetcherKeeper(&'a Needs),
 }
 
 /// The files that a server still needs.

@@ -4,12 +4,9 @@
 use std::fmt;
 
 use super::hsts::Hsts;
-use super::{Response, location};
+use super::{Response, challenge, location};
 use crate::http::host::{is_address, without_port};
 use crate::http::{Field, Request, Scheme};
-
-/// What a certificate authority asks for over plain HTTP (RFC 8555, section 8.3).
-const ACME_CHALLENGES: &str = "/.well-known/acme-challenge/";
 
 /// The port of `https`, which no URL has to name.
 const DEFAULT_PORT: u16 = 443;
@@ -63,7 +60,7 @@ impl Https {
             return None;
         }
         let target = location::path_and_query(target);
-        if target.starts_with(ACME_CHALLENGES) || !(redirect.has_certificate)(host) {
+        if target.starts_with(challenge::PATHS) || !(redirect.has_certificate)(host) {
             return None;
         }
         let port = match redirect.port {

@@ -10,6 +10,7 @@
 //! - `response`: what a response is made of.
 //! - `policy_fields`: the guest's fields among the host's; [`page_script`]: what `innkeeper dev`
 //!   adds to pages.
+//! - [`challenge`]: how a certificate authority sees that a name is this server's.
 //! - [`https`]: how clients are brought to `https`, and kept there; [`hsts`]: for how long.
 //! - [`admission`]: how much of the server a client may have.
 //! - [`record`]: one request and its response, for log and metrics.
@@ -18,6 +19,7 @@
 
 mod accept;
 pub mod admission;
+pub mod challenge;
 mod context;
 mod directory;
 mod error_page;
@@ -39,6 +41,7 @@ mod selection;
 
 use std::sync::Arc;
 
+pub use challenge::FindChallenge;
 pub use https::Https;
 pub use page_script::PageScript;
 pub use record::Record;
@@ -64,6 +67,8 @@ pub struct Service {
     pub metrics: Option<Arc<Metrics>>,
     /// How clients are brought to `https`.
     pub https: Https,
+    /// What proves names to a certificate authority, where certificates are ordered.
+    pub challenges: Option<FindChallenge>,
     /// What is appended to pages, if anything.
     pub page_script: Option<PageScript>,
     /// The field that has the id of a request, if requests have one.
@@ -80,6 +85,7 @@ impl Service {
             log: None,
             metrics: None,
             https: Https::default(),
+            challenges: None,
             page_script: None,
             request_id: None,
         }

@@ -25,6 +25,9 @@ impl Service {
     /// Responds to a request. The record notes the decision.
     pub async fn respond(&self, request: &Request<'_>, record: &mut Record<'_, '_>) -> Response {
         let scheme = record.scheme();
+        if let Some(challenge) = self.challenge(request).await {
+            return record.identify(challenge);
+        }
         let response = match (record.over_limit(), self.https.redirect(request, scheme)) {
             (Some(wait), _) => self.in_form_for(request, admission::too_many("requests", wait)),
             (None, Some(redirect)) => redirect,

@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Disconnected,
     /// The client asked for a name that no certificate has.
     UnrecognizedName,
+    /// The client is a certificate authority that has seen what it asks for.
+    Challenged,
     /// The client broke the protocol, or has nothing in common with the server, or an alert told
     /// that it has no trust in it.
     Tls(rustls::Error),
@@ -27,12 +29,13 @@ pub(crate) enum Failure {
 impl Failure {
     /// Whether the client was sent an alert about it.
     pub(crate) fn has_alert(&self) -> bool {
-        matches!(self, Failure::UnrecognizedName | Failure::Tls(_))
+        matches!(self, Failure::UnrecognizedName | Failure::Challenged | Failure::Tls(_))
     }
 
     /// How it is counted.
     pub(crate) fn outcome(&self) -> Handshake {
         match self {
+            Failure::Challenged => Handshake::Full,
             Failure::Cleartext => Handshake::Cleartext,
             Failure::TimedOut => Handshake::TimedOut,
             Failure::TooMany => Handshake::TooMany,
@@ -51,6 +54,7 @@ impl fmt::Display for Failure {
             Failure::TooLarge => "the client sent too much",
             Failure::Disconnected => "the client left",
             Failure::UnrecognizedName => "no certificate has the name that the client asks for",
+            Failure::Challenged => "it was all that a certificate authority asked for",
             Failure::Tls(error) => return write!(f, "{error}"),
         })
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::certificates::UnrecognizedName;
 use super::certificates::client::identify;
+use super::challenge::{self, FindChallenge};
 use super::config::{Config, H2};
 use super::failure::Failure;
 use super::limits::Limits;
@@ -39,6 +40,8 @@ pub struct Server {
     limits: Limits,
     /// Those of each worker.
     places: Box<[Places]>,
+    /// What proves names to an authority, where certificates are ordered.
+    challenges: Option<FindChallenge>,
 }
 
 /// A connection that is secured.
@@ -67,7 +70,13 @@ impl Server {
     pub fn new(config: Config, limits: Limits, workers: usize) -> Server {
         let each = (limits.handshakes.get() as usize).div_ceil(workers.max(1));
         let places = std::iter::repeat_with(|| Places::new(each)).take(workers.max(1)).collect();
-        Server { config, limits, places }
+        Server { config, limits, places, challenges: None }
+    }
+
+    /// The same, which proves names to an authority.
+    #[must_use]
+    pub fn proving(self, challenges: Option<FindChallenge>) -> Server {
+        Server { challenges, ..self }
     }
 
     /// What it is secured with.
@@ -167,6 +176,11 @@ impl Handshake<'_, '_> {
             }
             self.feed(|bytes| connection.read_tls(bytes))?;
         }
+        if challenge::is_agreed(connection.alpn_protocol()) {
+            connection.send_close_notify();
+            self.send(|out| connection.write_tls(out).map(drop)).await?;
+            return Err(Failure::Challenged);
+        }
         Ok(self.install(connection))
     }
 
@@ -194,15 +208,16 @@ impl Handshake<'_, '_> {
 
     /// Responds to what the client said. Most of the work is done here.
     async fn begin(&mut self, hello: Accepted) -> Result<ServerConnection, Failure> {
+        if let Some(find) = &self.server.challenges
+            && challenge::is_asked_for(&hello.client_hello())
+        {
+            let name = hello.client_hello().server_name().unwrap_or_default().to_owned();
+            return self.prove(hello, find(name).await).await;
+        }
         let config = &self.server.config;
         let recognized = config.store().recognize(hello.client_hello().server_name());
         if let Err(UnrecognizedName) = recognized {
-            self.send(|out| {
-                out.extend_from_slice(UNRECOGNIZED_NAME);
-                Ok(())
-            })
-            .await?;
-            return Err(Failure::UnrecognizedName);
+            return Err(self.refuse_name().await);
         }
         let (rustls, client_auth) = config.current().map_err(Failure::Tls)?;
         self.client_auth = client_auth;
@@ -210,6 +225,32 @@ impl Handshake<'_, '_> {
             Ok(connection) => Ok(connection),
             Err((error, alert)) => Err(self.refuse(error, alert).await),
         }
+    }
+
+    /// Responds to an authority.
+    async fn prove(
+        &mut self,
+        hello: Accepted,
+        found: Option<(String, String)>,
+    ) -> Result<ServerConnection, Failure> {
+        let config = found.and_then(|(name, text)| challenge::config(name, &text));
+        let Some(config) = config else { return Err(self.refuse_name().await) };
+        match hello.into_connection(config) {
+            Ok(connection) => Ok(connection),
+            Err((error, alert)) => Err(self.refuse(error, alert).await),
+        }
+    }
+
+    /// Tells the client that there is no certificate for the name that it asks for.
+    async fn refuse_name(&mut self) -> Failure {
+        // It may be gone.
+        let _ = self
+            .send(|out| {
+                out.extend_from_slice(UNRECOGNIZED_NAME);
+                Ok(())
+            })
+            .await;
+        Failure::UnrecognizedName
     }
 
     /// Tells the client why its handshake failed.

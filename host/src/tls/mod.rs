@@ -2,6 +2,7 @@
 //!
 //! - [`certificates`]: certificates and keys from files, chosen by name, replaced while the server
 //!   serves; authorities of clients.
+//! - [`challenge`]: the handshake by which an authority sees that a name is this server's.
 //! - [`config`]: what connections are secured with.
 //! - [`handshake`]: the handshake of a connection; `places`: how many are in progress; `failure`:
 //!   why one fails.
@@ -10,6 +11,7 @@
 //! - [`limits`]: how much, how many and how long, each with its reason.
 
 pub mod certificates;
+pub mod challenge;
 pub mod config;
 mod failure;
 pub mod handshake;

@@ -5,9 +5,10 @@
 //! - [`site`]: what belongs to a site. [`files`], [`guest`], [`rules`], [`cache`]: what is served, and
 //!   what decides; [`certificates`], [`https`], [`request_log`].
 //! - [`limits`], [`proxy`]: what clients may use, and which proxies are trusted.
-//! - [`tls`], [`http2`]: handshakes, and the other wire.
+//! - [`tls`], [`acme`], [`http2`]: handshakes, certificates of an authority, and the other wire.
 //! - [`log`], [`admin`], [`sandbox`]: how the server is run.
 
+pub mod acme;
 pub mod admin;
 pub mod cache;
 pub mod certificates;
@@ -94,6 +95,7 @@ pub struct Settings {
             ("listen_tls", ArgPredicate::IsPresent, None),
             ("tls_certificate", ArgPredicate::IsPresent, None),
             ("self_signed", ArgPredicate::Equals("true".into()), None),
+            ("acme", ArgPredicate::IsPresent, None),
         ],
         value_parser = listen_address
     )]
@@ -167,6 +169,10 @@ pub struct Settings {
     /// `[tls]`
     #[command(flatten)]
     pub tls: tls::TlsSettings,
+
+    /// `[acme]`
+    #[command(flatten)]
+    pub acme: acme::AcmeSettings,
 
     /// `[http2]`
     #[command(flatten)]

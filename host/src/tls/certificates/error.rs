@@ -1,6 +1,7 @@
 //! Why a certificate is not used, and what to do about it.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -91,6 +92,11 @@ impl Problem {
                 | Problem::MalformedPem(_)
                 | Problem::KeyMismatch(_)
         )
+    }
+
+    /// Whether there is no such file.
+    pub fn is_missing_file(&self) -> bool {
+        matches!(self, Problem::File(error) if error.kind() == io::ErrorKind::NotFound)
     }
 
     /// Its code in the JSON of the administration.

@@ -17,9 +17,10 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn of(pairs: &[Arc<Pair>]) -> Index {
+    pub(super) fn of(slots: &[Option<Arc<Pair>>]) -> Index {
         let mut index = Index::default();
-        for (number, pair) in pairs.iter().enumerate() {
+        let pairs = slots.iter().enumerate();
+        for (number, pair) in pairs.filter_map(|(number, slot)| Some((number, slot.as_ref()?))) {
             for name in &pair.leaf.names {
                 let numbers = match name {
                     Name::Exact(name) => index.exact.entry(name.clone()).or_default(),

@@ -17,6 +17,7 @@ use super::client::ClientAuth;
 use super::content::Content;
 use super::error::{CertificateError, FileRole, Problem};
 use super::expiry::Expiry;
+use super::options::PairFiles;
 use super::pair::{PATIENCE, PAUSE, Pair};
 use super::store::Store;
 use crate::clock;
@@ -67,7 +68,7 @@ impl Keeper {
         let mut work = Work {
             watch,
             seen: store.first_seen.clone(),
-            failures: vec![None; pairs.len() + 1],
+            failures: vec![None; store.slots().len() + 1],
             retry_at: None,
             expiry: Expiry::default(),
             store,
@@ -177,7 +178,7 @@ impl Work {
 
     /// Reads these files once, and replaces what is new and fits. Gives what does not.
     fn attempt(&mut self, numbers: &[usize], is_command: bool) -> Vec<(usize, CertificateError)> {
-        let before = self.store.pairs();
+        let before = self.store.slots();
         let mut pairs = before.clone();
         let (mut errors, mut replaced) = (Vec::new(), Vec::new());
         for &number in numbers {
@@ -185,10 +186,14 @@ impl Work {
                 errors.extend(self.reload_authorities(is_command).err().map(|e| (number, e)));
                 continue;
             };
-            match load(active) {
+            let loaded = match active {
+                Some(active) => load(active),
+                None => load_awaited(&self.files(number)),
+            };
+            match loaded {
                 Ok(None) => self.settled(number, is_command),
                 Ok(Some(pair)) => {
-                    pairs[number] = Arc::new(pair);
+                    pairs[number] = Some(Arc::new(pair));
                     replaced.push(number);
                 }
                 Err(error) => errors.push((number, error)),
@@ -200,20 +205,31 @@ impl Work {
         for number in replaced {
             self.failures[number] = None;
             self.store.reloads.replaced(number);
-            log_replaced(&before[number], &pairs[number]);
+            if let Some(pair) = &pairs[number] {
+                log_replaced(before[number].as_deref(), pair);
+            }
         }
         errors
     }
 
     /// The files have the content that is active.
     fn settled(&mut self, number: usize, is_command: bool) {
-        let path = self.store.options().pairs[number].certificate.display();
+        if self.store.slots()[number].is_none() {
+            return;
+        }
+        let path = self.files(number).certificate;
+        let path = path.display();
         if self.failures[number].take().is_some() {
             tracing::info!(%path, "certificate files are those of the active certificate again");
         } else if is_command {
             tracing::info!(%path, "certificate unchanged");
         }
         self.store.reloads.settled(number);
+    }
+
+    fn files(&self, number: usize) -> PairFiles {
+        let mut all = self.store.options().all();
+        all.nth(number).expect("has a number of the settings").clone()
     }
 
     fn reload_authorities(&mut self, is_command: bool) -> Result<(), CertificateError> {
@@ -277,13 +293,25 @@ fn load(active: &Pair) -> Result<Option<Pair>, CertificateError> {
     Err(CertificateError { role, path, problem })
 }
 
+/// One that was awaited, if it is there.
+fn load_awaited(files: &PairFiles) -> Result<Option<Pair>, CertificateError> {
+    match Pair::load(files) {
+        Err(error) if error.problem.is_missing_file() => Ok(None),
+        loaded => loaded.map(Some),
+    }
+}
+
 fn log_unwatched(error: &notify::Error) {
     tracing::warn!(%error, "certificates cannot be watched; they are looked at every 2 s");
 }
 
-fn log_replaced(before: &Pair, pair: &Pair) {
+fn log_replaced(before: Option<&Pair>, pair: &Pair) {
     let (path, names) = (pair.files.certificate.display(), pair.names());
     let expires = clock::rfc3339_of(pair.leaf.not_after);
+    let Some(before) = before else {
+        tracing::info!(%path, names, expires, "certificate that was awaited serves");
+        return log_problems(pair);
+    };
     tracing::info!(%path, names, expires, "certificate replaced");
     let lost = before.leaf.names.iter().filter(|name| !pair.leaf.names.contains(name));
     let lost: Vec<_> = lost.map(ToString::to_string).collect();

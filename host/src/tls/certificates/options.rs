@@ -59,8 +59,10 @@ pub struct ClientAuthorities {
 /// The certificates of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// At least one. The first is for clients that ask for no name.
+    /// The first is for clients that ask for no name.
     pub pairs: Vec<PairFiles>,
+    /// Those that may come later: the server starts without them. They stand behind the others.
+    pub awaited: Vec<PairFiles>,
     /// For clients that ask for a name which none of them has.
     pub unknown_name: UnknownName,
     /// Without them clients are not asked for certificates.
@@ -68,8 +70,23 @@ pub struct Options {
 }
 
 impl Options {
+    /// All certificates, in the order of the settings: those that may come later are the last.
+    pub fn all(&self) -> impl Iterator<Item = &PairFiles> {
+        self.pairs.iter().chain(&self.awaited)
+    }
+
     /// All files, each once: what is read while the server serves.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let mut files: Vec<&Path> = self.named_files().collect();
+        for pair in &self.awaited {
+            files.push(&pair.certificate);
+            files.extend(pair.key.as_deref());
+        }
+        files.into_iter()
+    }
+
+    /// The same without those that may come later.
+    pub fn named_files(&self) -> impl Iterator<Item = &Path> {
         let mut files: Vec<&Path> = Vec::new();
         for pair in &self.pairs {
             files.push(&pair.certificate);

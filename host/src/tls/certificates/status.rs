@@ -31,9 +31,11 @@ pub struct AuthoritiesStatus {
 impl Store {
     /// The certificates that serve, in the order of the settings.
     pub fn status(&self) -> Vec<PairStatus> {
-        let pairs = self.pairs().into_iter().enumerate();
-        pairs
-            .map(|(number, pair)| PairStatus { pair, last_reload: self.reloads.last(number) })
+        let slots = self.slots().into_iter().enumerate();
+        slots
+            .filter_map(|(number, pair)| {
+                Some(PairStatus { pair: pair?, last_reload: self.reloads.last(number) })
+            })
             .collect()
     }
 
@@ -45,7 +47,7 @@ impl Store {
         Some(AuthoritiesStatus {
             file,
             authorities,
-            last_reload: self.reloads.last(options.pairs.len()),
+            last_reload: self.reloads.last(options.all().count()),
         })
     }
 

@@ -10,7 +10,7 @@ use rustls::sign::CertifiedKey;
 use super::client::ClientAuth;
 use super::error::CertificateError;
 use super::index::Index;
-use super::options::{Options, UnknownName};
+use super::options::{Options, PairFiles, UnknownName};
 use super::pair::{NAMES, Pair};
 use super::reloads::Reloads;
 use crate::file_watch::{Stamps, stamps};
@@ -33,7 +33,8 @@ pub struct Store {
 /// The certificates that serve, in the order of the settings.
 #[derive(Debug)]
 pub(super) struct Active {
-    pub(super) pairs: Vec<Arc<Pair>>,
+    /// `None` for one that is awaited.
+    pub(super) slots: Vec<Option<Arc<Pair>>>,
     index: Index,
 }
 
@@ -50,17 +51,19 @@ impl Store {
     /// [some seconds](super::pair::PATIENCE).
     pub fn load(options: Options) -> Result<Store, CertificateError> {
         let first_seen = stamps(options.files());
-        let pairs = options.pairs.iter().map(|files| Pair::load_patiently(files).map(Arc::new));
-        let pairs = pairs.collect::<Result<_, _>>()?;
+        let pairs = options.pairs.iter();
+        let pairs = pairs.map(|files| Pair::load_patiently(files).map(|pair| Some(Arc::new(pair))));
+        let mut slots = pairs.collect::<Result<Vec<_>, _>>()?;
+        slots.extend(options.awaited.iter().map(|files| load_awaited(files).map(Arc::new)));
         let client_auth = match &options.client_authorities {
             Some(authorities) => ClientAuth::load(authorities)?,
             None => ClientAuth::none(),
         };
         Ok(Store {
-            reloads: Reloads::new(options.pairs.len()),
+            reloads: Reloads::new(slots.len()),
             first_seen,
             options,
-            active: ArcSwap::from_pointee(Active::new(pairs)),
+            active: ArcSwap::from_pointee(Active::new(slots)),
             client_auth: ArcSwap::from_pointee(client_auth),
             unknown_names: Throttle::new(),
         })
@@ -73,7 +76,12 @@ impl Store {
 
     /// The certificates that serve, in the order of the settings.
     pub fn pairs(&self) -> Vec<Arc<Pair>> {
-        self.active.load().pairs.clone()
+        self.active.load().slots.iter().flatten().cloned().collect()
+    }
+
+    /// The same, with a place for each that is awaited.
+    pub(super) fn slots(&self) -> Vec<Option<Arc<Pair>>> {
+        self.active.load().slots.clone()
     }
 
     /// Which certificates of clients are accepted, for new connections.
@@ -89,8 +97,19 @@ impl Store {
     /// Whether a client that asks for this name gets a certificate. To be called once for each
     /// handshake: a name that is unknown is logged.
     pub fn recognize(&self, server_name: Option<&str>) -> Result<(), UnrecognizedName> {
-        let Some(name) = server_name else { return Ok(()) };
         let active = self.active.load();
+        if active.first().is_none() {
+            self.unknown_names.log(|suppressed| {
+                let server_name = short_name(server_name.unwrap_or_default());
+                tracing::warn!(
+                    server_name,
+                    suppressed,
+                    "handshake refused: there is no certificate yet"
+                );
+            });
+            return Err(UnrecognizedName);
+        }
+        let Some(name) = server_name else { return Ok(()) };
         if !active.index.find(name).is_empty() {
             return Ok(());
         }
@@ -123,20 +142,20 @@ impl Store {
     /// A client that has one connection may ask for another host by it: it gets that host's
     /// content if the certificate is the same (RFC 9113, section 9.1.1), and a 421 if not.
     pub fn certificate_for(&self, host: &str) -> Option<PairId> {
-        self.certificate_in(&self.active.load().index, host)
+        self.certificate_in(&self.active.load(), host)
     }
 
     /// Whether clients that ask for these two hosts get the same certificate, both at one moment.
     pub fn have_one_certificate(&self, host: &str, other: &str) -> bool {
         let active = self.active.load();
-        self.certificate_in(&active.index, host) == self.certificate_in(&active.index, other)
+        self.certificate_in(&active, host) == self.certificate_in(&active, other)
     }
 
-    fn certificate_in(&self, index: &Index, host: &str) -> Option<PairId> {
-        match index.find(host) {
+    fn certificate_in(&self, active: &Active, host: &str) -> Option<PairId> {
+        match active.index.find(host) {
             [first, ..] => Some(PairId(*first)),
             [] if self.options.unknown_name == UnknownName::Refuse => None,
-            [] => Some(PairId(0)),
+            [] => active.first().map(PairId),
         }
     }
 
@@ -156,20 +175,41 @@ impl Store {
     }
 
     /// Replaces all certificates, in one step.
-    pub(super) fn replace(&self, pairs: Vec<Arc<Pair>>) {
-        self.active.store(Arc::new(Active::new(pairs)));
+    pub(super) fn replace(&self, slots: Vec<Option<Arc<Pair>>>) {
+        self.active.store(Arc::new(Active::new(slots)));
+    }
+}
+
+/// One that may come later, if it is there and can be used.
+fn load_awaited(files: &PairFiles) -> Option<Pair> {
+    match Pair::load(files) {
+        Ok(pair) => Some(pair),
+        Err(error) => {
+            let path = files.certificate.display();
+            if error.problem.is_missing_file() {
+                tracing::info!(%path, "certificate is awaited");
+            } else {
+                tracing::warn!(%path, %error, "certificate cannot be used, another is awaited");
+            }
+            None
+        }
     }
 }
 
 impl Active {
-    fn new(pairs: Vec<Arc<Pair>>) -> Active {
-        let index = Index::of(&pairs);
-        Active { pairs, index }
+    fn new(slots: Vec<Option<Arc<Pair>>>) -> Active {
+        let index = Index::of(&slots);
+        Active { slots, index }
+    }
+
+    /// The number of the first that is there.
+    fn first(&self) -> Option<usize> {
+        self.slots.iter().position(Option::is_some)
     }
 
     fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        for name in self.pairs.iter().flat_map(|pair| &pair.leaf.names) {
+        for name in self.slots.iter().flatten().flat_map(|pair| &pair.leaf.names) {
             let name = name.to_string();
             if !names.contains(&name) {
                 names.push(name);
@@ -180,10 +220,11 @@ impl Active {
 
     /// The pairs that a client gets which asks for no name, or for one that is unknown: the first,
     /// and those of its names that have keys of another kind.
-    fn default_numbers(&self) -> &[usize] {
-        let first = self.pairs.first().and_then(|pair| pair.leaf.names.first());
+    fn default_numbers(&self) -> Vec<usize> {
+        let Some(number) = self.first() else { return Vec::new() };
+        let first = self.slots[number].as_ref().and_then(|pair| pair.leaf.names.first());
         let numbers = first.map_or(&[][..], |name| self.index.of_name(name));
-        if numbers.first() == Some(&0) { numbers } else { &[0] }
+        if numbers.first() == Some(&number) { numbers.to_vec() } else { vec![number] }
     }
 }
 
@@ -195,8 +236,15 @@ impl ResolvesServerCert for Store {
         if !is_known && self.options.unknown_name == UnknownName::Refuse {
             return None;
         }
-        let numbers = if found.is_empty() { active.default_numbers() } else { found };
-        let pairs = || numbers.iter().filter_map(|&number| active.pairs.get(number));
+        let by_default;
+        let numbers = match found.is_empty() {
+            true => {
+                by_default = active.default_numbers();
+                &by_default
+            }
+            false => found,
+        };
+        let pairs = || numbers.iter().filter_map(|&number| active.slots.get(number)?.as_ref());
         // Of several kinds of keys the first that the client can verify.
         let fits = |pair: &&Arc<Pair>| {
             numbers.len() == 1 || pair.key.key.choose_scheme(hello.signature_schemes()).is_some()

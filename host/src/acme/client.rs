@@ -1,0 +1,184 @@
+//! The HTTP client of an authority: HTTPS alone, one connection that is kept, and bounds on all
+//! that the other side sends.
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
+use rustls::RootCertStore;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::time::timeout;
+
+use crate::helper::fetcher::dial;
+use crate::lock::lock;
+
+/// Bytes of a response: a chain of certificates has some thousand.
+const BODY_BYTES: usize = 256 << 10;
+
+/// How long a response may take, with all of its body. An authority that signs takes seconds.
+const RESPONSE: Duration = Duration::from_secs(60);
+
+/// What this server calls itself (RFC 8555, section 6.1).
+const AGENT: &str = concat!("innkeeper/", env!("CARGO_PKG_VERSION"), " (instant-acme)");
+
+type Body = BodyWrapper<Bytes>;
+
+/// The client. Copies of it share all.
+#[derive(Clone)]
+pub(super) struct Client(Arc<Shared>);
+
+struct Shared {
+    tls: Arc<rustls::ClientConfig>,
+    /// A connection that has no request, and the authority that it leads to.
+    kept: Mutex<Option<(Authority, SendRequest<Body>)>>,
+    /// When the authority wants to be asked again, as it said last where it refused.
+    retry_after: Mutex<Option<SystemTime>>,
+}
+
+/// Those who may sign the certificate of an authority: of a file, or else those of the system.
+pub(super) fn roots(ca_file: Option<&Path>) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        Some(path) => {
+            let certificates = CertificateDer::pem_file_iter(path)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                .map_err(io::Error::other)?;
+            roots.add_parsable_certificates(certificates);
+        }
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+        }
+    }
+    match roots.is_empty() {
+        true => Err(io::Error::other("there is no certificate in it")),
+        false => Ok(roots),
+    }
+}
+
+impl Client {
+    /// One that trusts these.
+    pub(super) fn new(roots: RootCertStore) -> Result<Client, rustls::Error> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Client(Arc::new(Shared {
+            tls: Arc::new(tls),
+            kept: Mutex::default(),
+            retry_after: Mutex::default(),
+        })))
+    }
+
+    /// When the authority wants to be asked again, if it has refused a request since this was
+    /// asked last.
+    pub(super) fn take_retry_after(&self) -> Option<SystemTime> {
+        lock(&self.0.retry_after).take()
+    }
+
+    /// Ends the connection that is kept.
+    pub(super) fn rest(&self) {
+        lock(&self.0.kept).take();
+    }
+}
+
+impl HttpClient for Client {
+    fn request(
+        &self,
+        request: Request<Body>,
+    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move {
+            let uri = request.uri().clone();
+            let response = timeout(RESPONSE, shared.send(request)).await;
+            let response = response.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            let response = response
+                .map_err(|error| Error::Other(format!("{}: {error}", shown(&uri)).into()))?;
+            Ok(BytesResponse::from(response))
+        })
+    }
+}
+
+impl Shared {
+    async fn send(&self, mut request: Request<Body>) -> io::Result<Response<Full<Bytes>>> {
+        let uri = request.uri().clone();
+        let authority = match (uri.scheme(), uri.authority()) {
+            (Some(scheme), Some(authority)) if *scheme == Scheme::HTTPS => authority.clone(),
+            _ => return Err(io::Error::other("it is no https URL")),
+        };
+        let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+        *request.uri_mut() = path.into();
+        let headers = request.headers_mut();
+        let host = HeaderValue::from_str(authority.as_str()).map_err(io::Error::other)?;
+        headers.insert(HOST, host);
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        let mut sender = self.connection(&authority).await?;
+        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, BODY_BYTES).collect().await;
+        let body =
+            body.map_err(|error: Box<dyn StdError + Send + Sync>| io::Error::other(error))?;
+        *lock(&self.kept) = Some((authority, sender));
+        let status = parts.status;
+        if status.is_client_error() || status.is_server_error() {
+            let told = parts.headers.get(RETRY_AFTER).and_then(|value| after(value.to_str().ok()?));
+            if told.is_some() {
+                *lock(&self.retry_after) = told;
+            }
+            let kind = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            if !kind.is_some_and(|kind| kind.contains("json")) {
+                return Err(io::Error::other(format!("the response is {status}")));
+            }
+        }
+        Ok(Response::from_parts(parts, Full::new(body.to_bytes())))
+    }
+
+    /// The one that is kept, if it is still open, or a new one.
+    async fn connection(&self, authority: &Authority) -> io::Result<SendRequest<Body>> {
+        let kept = lock(&self.kept).take().filter(|(kept, _)| kept == authority);
+        if let Some((_, mut sender)) = kept
+            && sender.ready().await.is_ok()
+        {
+            return Ok(sender);
+        }
+        let port = authority.port_u16().unwrap_or(443);
+        let stream = dial(authority.host(), port, &self.tls).await?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        tokio::spawn(async move {
+            // What goes wrong there is told to the one who sent the request.
+            let _ = connection.await;
+        });
+        sender.ready().await.map_err(io::Error::other)?;
+        Ok(sender)
+    }
+}
+
+/// A URL without what may be long.
+fn shown(uri: &Uri) -> String {
+    crate::text::beginning(&uri.to_string(), 200)
+}
+
+/// The time that `Retry-After` names (RFC 9110, section 10.2.3).
+fn after(value: &str) -> Option<SystemTime> {
+    let value = value.trim();
+    match value.parse::<u32>() {
+        Ok(seconds) => Some(SystemTime::now() + Duration::from_secs(seconds.into())),
+        Err(_) => httpdate::parse_http_date(value).ok(),
+    }
+}

@@ -1,0 +1,128 @@
+//! Why a certificate was not obtained, in the authority's words, and what to do about it.
+
+use std::fmt::Write as _;
+use std::io;
+use std::time::SystemTime;
+
+use instant_acme::{Error, Problem};
+
+use super::protocol::{Trouble, WORDS};
+use crate::text::{beginning, one_line};
+
+/// What the types of problems of an authority begin with (RFC 8555, section 6.7).
+const URN: &str = "urn:ietf:params:acme:error:";
+
+/// Why an order failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// For people.
+    pub(super) trouble: Trouble,
+    /// No attempt before this time, if the authority says so.
+    pub(super) not_before: Option<SystemTime>,
+    /// Whether the order is of no use any more.
+    pub(super) is_final: bool,
+}
+
+impl Failure {
+    /// Of something else than the authority.
+    pub(super) fn local(code: &str, words: impl ToString, advice: &str) -> Failure {
+        Failure {
+            trouble: Trouble {
+                code: code.to_owned(),
+                words: beginning(&one_line(&words.to_string()), WORDS),
+                advice: advice.to_owned(),
+            },
+            not_before: None,
+            is_final: false,
+        }
+    }
+
+    /// Of the folder of the state.
+    pub(super) fn state(error: &io::Error) -> Failure {
+        let advice = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "make room on the disk of --acme-state"
+            }
+            _ => "let the server's user write to the folder of --acme-state",
+        };
+        Failure::local("state", format!("the state cannot be kept: {error}"), advice)
+    }
+
+    /// Of an authority.
+    pub(super) fn problem(problem: &Problem) -> Failure {
+        let code = problem.r#type.as_deref().unwrap_or("unknown");
+        let code = code.strip_prefix(URN).unwrap_or(code);
+        let mut words = problem.detail.clone().unwrap_or_else(|| format!("it says {code}"));
+        for part in &problem.subproblems {
+            let detail = part.detail.as_deref().unwrap_or_default();
+            // A text takes all of it.
+            let _ = write!(words, "; {detail}");
+        }
+        let mut failure = Failure::local(code, words, advice(code));
+        failure.is_final = matches!(
+            code,
+            "malformed" | "unauthorized" | "orderNotReady" | "accountDoesNotExist" | "badCSR"
+        );
+        failure
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        match &error {
+            Error::Api(problem) => Failure::problem(problem),
+            Error::Json(error) => Failure::local(
+                "garbled",
+                format!("the authority's response makes no sense: {error}"),
+                "see whether --acme-directory is the URL of an ACME directory",
+            ),
+            Error::Timeout(_) => Failure::local(
+                "slow",
+                "the authority has not finished within the time that it has",
+                "the order goes on at the next attempt; see the authority's status page",
+            ),
+            Error::Other(inner) => Failure::local("connection", inner, UNREACHABLE),
+            other => Failure::local("failed", other, "see the authority's status page"),
+        }
+    }
+}
+
+const UNREACHABLE: &str = "see whether this machine reaches the authority, and has the right time; a test authority's \
+     certificate is named by --acme-ca-file";
+
+/// What to do about a problem of this type.
+fn advice(code: &str) -> &'static str {
+    match code {
+        "dns" => "see whether DNS has an A or AAAA record of the name that leads to this server",
+        "connection" => {
+            "see whether the name leads to this server, and ports 80 and 443 of it are open to \
+             the internet (http-01 needs 80, tls-alpn-01 needs 443)"
+        }
+        "unauthorized" | "incorrectResponse" => {
+            "another server responds for the name: see where its A and AAAA records lead, and \
+             whether a proxy is in front (behind one that ends TLS only http-01 works)"
+        }
+        "tls" => "see whether a proxy in front ends TLS: behind one only http-01 works",
+        "caa" => "the CAA record of the name allows other authorities only: add this one",
+        "rateLimited" => {
+            "wait: attempts go on by themselves; --acme-staging is for trying, with other limits"
+        }
+        "rejectedIdentifier" | "unsupportedIdentifier" => {
+            "the authority has no certificates for this name: leave it out; addresses may need \
+             --acme-profile shortlived"
+        }
+        "invalidProfile" => "the authority has no such profile: see --acme-profile",
+        "externalAccountRequired" => {
+            "the authority wants an account of its own: set --acme-eab-kid and --acme-eab-key-file"
+        }
+        "userActionRequired" => "the authority's terms have changed: read them at the URL it names",
+        "invalidContact" | "unsupportedContact" => "write another address to --acme-email",
+        "accountDoesNotExist" => {
+            "the authority does not know the account any more: another one is made"
+        }
+        "badNonce" | "serverInternal" | "orderNotReady" => {
+            "nothing: attempts go on by themselves; see the authority's status page if it stays so"
+        }
+        _ => "see the authority's documentation about it",
+    }
+}

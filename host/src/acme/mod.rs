@@ -1,0 +1,45 @@
+//! Certificates of an authority by ACME (RFC 8555): ordered, proved, renewed, and handed over as
+//! files, which [`tls`](crate::tls) reads as those of any other program.
+//!
+//! All of it runs in the *fetcher*, a process of its own, which alone may connect; the server
+//! knows what is in [`link`]:
+//!
+//! ```text
+//! server ── names, settings ──▶ fetcher ── HTTPS ──▶ authority
+//!   │   ◀── state, log ───────     │
+//!   │   ── challenge? ────────▶    ▼
+//!   └────────── reads ────▶ NAME/fullchain.pem, NAME/privkey.pem
+//! ```
+//!
+//! - [`options`], [`name`]: what is ordered. [`protocol`] and `socket`: what both say to one another.
+//! - [`link`]: the server's end. [`mod@fetch`]: the fetcher's.
+//! - `attempt`: one attempt; `account`, `order`: what it takes; `client`: over HTTPS; `failure`: why it
+//!   failed.
+//! - [`schedule`]: when; `clock`: times as they are kept.
+//! - [`store`]: all that is kept on disk; `lock`: who orders, of servers that share it.
+//! - `arpa`: addresses in the names that TLS asks for.
+
+mod account;
+mod arpa;
+mod attempt;
+mod client;
+mod clock;
+mod failure;
+mod fetch;
+pub mod link;
+mod lock;
+pub mod name;
+pub mod options;
+mod order;
+pub mod protocol;
+pub mod schedule;
+mod socket;
+pub mod store;
+
+pub use account::read_eab_key;
+pub use clock::time;
+pub use fetch::fetch;
+pub use link::Link;
+pub use name::{Name, NameError};
+pub use options::{ChallengeKind, KeyType, Options};
+pub use store::Folder;
