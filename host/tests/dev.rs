@@ -66,6 +66,9 @@ fn a_change_of_the_source_reaches_the_page() {
     place.source(&decides_nonsense());
     place.events.receive_until(r#""version":1,"error":{"kind":"trap","title":"The guest fails on a request","text":"policy.wasm: "#);
     assert_eq!(place.program.get("/hello.txt").text(), "two");
+    // That is undone.
+    place.source(&replying("two"));
+    place.events.receive_until(r#""version":1,"error":null,"busy":null"#);
     // One that does not even build.
     fs::remove_file(place.folder.path().join("src/guest")).unwrap();
     place.events.receive_until(r#""kind":"build""#);
@@ -121,6 +124,27 @@ fn first_build_that_fails_is_shown_and_the_built_in_guest_serves() {
     events.receive_until(r#""busy":"building""#);
     events.receive_until(r#"{"version":1,"error":null"#);
     assert_eq!(program.get("/hello.txt").text(), "first");
+}
+
+#[test]
+fn rules_that_are_wrong_are_shown_until_that_is_undone() {
+    let folder = site();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("rules.toml"), "redirect = ['/a /b 301']\n").unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["dev", "root", "--listen", "127.0.0.1:0", "--rules", "rules.toml"]);
+    command.current_dir(folder.path()).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    let mut program = Program::start(command, 1);
+    let admin = program.admin();
+    let mut events = Client::connect(admin);
+    events.send(format!("GET /dev/events HTTP/1.1\r\nHost: {admin}\r\n\r\n"));
+    events.receive_until(r#""version":0,"error":null"#);
+    fs::write(path("root/_redirects"), "/a /b 999\n").unwrap();
+    events.receive_until(r#""error":{"kind":"rules","title":"The rules are not accepted""#);
+    fs::remove_file(path("root/_redirects")).unwrap();
+    events.receive_until(r#""error":null"#);
+    program.wait_for("guest file unchanged: it is active");
+    assert_eq!(program.said.matches("rules rejected").count(), 1, "{}", program.said);
 }
 
 /// What a build says may hold paths, names and parts of sources.

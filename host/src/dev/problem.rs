@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::guest::Failure;
 use crate::guest::validation::error::ValidationError;
-use crate::release::history::Event;
+use crate::release::history::{Event, Outcome};
+use crate::release::source::SourceError;
 use crate::text::Bytes;
 
 /// What went wrong.
@@ -15,6 +16,8 @@ pub enum Kind {
     Build,
     /// The guest was not accepted: it cannot be read or loaded, or is no function.
     Guest,
+    /// Rules were not accepted.
+    Rules,
     /// The guest failed on a request: of its check, or of a client.
     Trap,
     /// A case, or several.
@@ -35,6 +38,8 @@ pub struct Problem {
 /// A guest that fails on a request.
 const TRAP: (Kind, &str) = (Kind::Trap, "The guest fails on a request");
 
+const RULES: (Kind, &str) = (Kind::Rules, "The rules are not accepted");
+
 impl Problem {
     /// A build that failed, and what it said.
     pub fn of_build(command: &str, output: &str) -> Problem {
@@ -49,11 +54,17 @@ impl Problem {
 
     /// A guest that was not accepted later.
     pub fn of(event: &Event) -> Problem {
+        if event.digest.is_none() && event.outcome == Outcome::Rejected {
+            return Problem::new(RULES, &event.message, &event.lines);
+        }
         Problem::with_code(event.code.unwrap_or_default(), &event.message, &event.lines)
     }
 
     /// The guest that there is at the start, which is not accepted.
     pub fn of_first(error: &anyhow::Error) -> Problem {
+        if let Some(SourceError::Rejected(_)) = error.downcast_ref() {
+            return Problem::new(RULES, &format!("{error:#}"), &[]);
+        }
         let validation = error.downcast_ref::<ValidationError>();
         let lines = validation.map(ValidationError::lines).unwrap_or_default();
         let code = validation.map_or("", ValidationError::code);

@@ -13,7 +13,7 @@
     .kind { padding: .125rem .625rem; border-radius: 1rem; background: var(--kind); color: #16181d;
       font-size: .8125rem; font-weight: 700; text-transform: uppercase; letter-spacing: .04em; }
     .build { --kind: #ffb454; } .trap { --kind: #ff7b72; } .case { --kind: #79c0ff; }
-    .guest { --kind: #d2a8ff; }
+    .guest, .rules { --kind: #d2a8ff; }
     button { font: inherit; color: inherit; background: #2a2e37; border: 1px solid #454b57;
       border-radius: .5rem; padding: .375rem .75rem; cursor: pointer; }
     button:hover { background: #363b46; }
@@ -27,7 +27,7 @@
       padding: .375rem 1rem; background: #16181d; color: #e8eaed; border: 1px solid #454b57;
       box-shadow: 0 2px 12px #0006; }
   `;
-  const REJECTED = "The guest that passed last goes on serving; without one it is the built-in one. ";
+  const REJECTED = "What passed last goes on serving; without that it is the built-in guest. ";
   const FAILED = "The client got an error of the server in place of a decision. ";
   const WORK = { building: "Building…", checking: "Checking the guest…" };
 
@@ -89,7 +89,7 @@
       title.textContent = error.title;
       text.textContent = error.text;
       failed.textContent = error.title;
-      then.textContent = (state.error ? REJECTED : FAILED) + "This page reloads when a build passes.";
+      then.textContent = (state.error ? REJECTED : FAILED) + "This page reloads when it is mended.";
     }
     if (error !== null || state.busy !== null) {
       document.documentElement.append(host);

@@ -107,11 +107,12 @@ impl Dev {
     /// Follows the deployments of guests.
     pub async fn follow(self: Arc<Dev>, active: Arc<Active>) {
         let mut changes = active.history().changes();
-        let mut known = changes.borrow_and_update().events;
+        let mut known = *changes.borrow_and_update();
         while changes.changed().await.is_ok() {
             let progress = *changes.borrow_and_update();
-            let is_new = progress.events != known;
-            known = progress.events;
+            let is_new = progress.events != known.events;
+            let is_reverted = progress.reverted != known.reverted;
+            known = progress;
             let last = active.history().events().into_iter().next().filter(|_| is_new);
             self.change(|state| {
                 state.busy = match progress.is_validating {
@@ -127,6 +128,8 @@ impl Dev {
                     Some((Outcome::Rejected | Outcome::Unreadable, last)) => {
                         state.error = Some(Problem::of(&last));
                     }
+                    // What was wrong with it is undone.
+                    None if is_reverted => state.error = None,
                     None => {}
                 }
             });

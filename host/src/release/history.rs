@@ -70,6 +70,10 @@ pub struct Progress {
     pub events: u64,
     /// Whether a guest is validated now.
     pub is_validating: bool,
+    /// Whether the last one was not accepted.
+    is_rejected: bool,
+    /// How often the source offered the guest that serves again, after one that was not accepted.
+    pub reverted: u64,
 }
 
 /// The latest deployments, and how many there were.
@@ -115,7 +119,26 @@ impl History {
         }
         events.push_back(event);
         drop(events);
-        self.changed.send_modify(|progress| progress.events += 1);
+        self.changed.send_modify(|progress| {
+            progress.events += 1;
+            progress.is_rejected = matches!(outcome, Outcome::Rejected | Outcome::Unreadable);
+        });
+    }
+
+    /// Notes that the source offers the guest that serves. Tells whether the last that it offered was
+    /// not accepted.
+    pub(super) fn note_unchanged(&self) -> bool {
+        self.changed.send_if_modified(|progress| {
+            let is_reverted = std::mem::take(&mut progress.is_rejected);
+            progress.reverted += u64::from(is_reverted);
+            is_reverted
+        })
+    }
+
+    /// Whether the last event had this outcome and message.
+    pub(super) fn last_is(&self, outcome: Outcome, message: &str) -> bool {
+        let events = lock(&self.events);
+        events.back().is_some_and(|last| last.outcome == outcome && last.message == message)
     }
 
     /// The latest events, the last one first.

@@ -130,6 +130,13 @@ impl SourceDeployer {
         }
         let offer = match read {
             Ok(offer) => offer,
+            // A file that was removed counts for a moment longer.
+            Err(error @ SourceError::Rejected(_))
+                if !is_reload
+                    && active.history().last_is(Outcome::Rejected, &error.to_string()) =>
+            {
+                return;
+            }
             Err(error @ SourceError::Rejected(_)) => {
                 tracing::error!(path = %name, %current, %error, "rules rejected");
                 return active.history().add(Outcome::Rejected, None, error.to_string());
@@ -145,7 +152,7 @@ impl SourceDeployer {
         let with_cases = digest_with_cases(digest, &offer.cases);
         let before = self.known.replace(Known { guest: digest, rejected: None });
         if digest == current {
-            if is_reload {
+            if active.history().note_unchanged() || is_reload {
                 tracing::info!(guest = %digest, path = %name, data, "guest file unchanged: it is active");
             }
             return;
