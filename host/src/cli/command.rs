@@ -260,7 +260,7 @@ pub struct ExplainArguments {
     /// The guest [default: the built-in one]
     pub guest: Option<PathBuf>,
 
-    /// The request line, as in 'GET /a%20b HTTP/1.1'; a path alone, as in /a%20b, is one of GET
+    /// The request line, as in 'GET /a%20b HTTP/1.1'; a path or a URL alone is one of GET
     #[arg(required = true)]
     pub line: String,
 
@@ -323,8 +323,17 @@ impl ExplainArguments {
 
     /// The facts of the request, unless they contradict each other.
     pub fn request_facts(&self) -> Result<Facts, FactError> {
+        self.facts_over(self.https)
+    }
+
+    /// The same of a request that comes over TLS.
+    pub fn secured_facts(&self) -> Result<Facts, FactError> {
+        self.facts_over(true)
+    }
+
+    fn facts_over(&self, https: bool) -> Result<Facts, FactError> {
         let mut facts = Facts::default();
-        let secured = self.https.then_some((Fact::TlsVersion, "1.3"));
+        let secured = https.then_some((Fact::TlsVersion, "1.3"));
         let http2 = self.http2.then_some((Fact::Protocol, "h2"));
         let stated = self.facts.iter().map(|(fact, value)| (*fact, value.as_str()));
         for (fact, value) in secured.into_iter().chain(http2).chain(stated) {

@@ -17,6 +17,12 @@ pub struct Configured {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
+    /// The site of that file, by its name
+    ///
+    /// For a file with several [[site]]. `explain` finds it by the host of the request.
+    #[arg(long, value_name = "NAME")]
+    pub site: Option<String>,
+
     /// What is no flag of the command.
     #[arg(skip)]
     pub given: Given,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches};
 use toml::Value;
 
-use super::key::{Key, is_switch, is_switch_off};
+use super::key::{Key, SITE, is_switch, is_switch_off};
 use crate::text::escaped;
 
 /// Where remarks begin at the latest, in characters: one long value must not push all remarks
@@ -53,6 +53,16 @@ pub struct EffectiveSetting {
 
 /// Writes settings as a configuration file, with a comment for the origin of each value. Secrets are left out.
 pub fn write(settings: &[EffectiveSetting]) -> String {
+    write_tables(settings, |table| format!("[{table}]"))
+}
+
+/// Writes the settings of a site behind those of all.
+pub fn write_site(settings: &[EffectiveSetting]) -> String {
+    let text = write_tables(settings, |table| format!("[{SITE}.{table}]"));
+    format!("\n[[{SITE}]]\n{text}")
+}
+
+fn write_tables(settings: &[EffectiveSetting], heading: impl Fn(&str) -> String) -> String {
     let mut tables: Vec<Option<&str>> = vec![None];
     for setting in settings {
         let table = setting.key.table.as_deref();
@@ -72,7 +82,7 @@ pub fn write(settings: &[EffectiveSetting]) -> String {
     let mut text = String::new();
     for table in tables {
         if let Some(table) = table {
-            text.push_str(&format!("\n[{table}]\n"));
+            text.push_str(&format!("\n{}\n", heading(table)));
         }
         for setting in settings.iter().filter(|setting| setting.key.table.as_deref() == table) {
             let (setting, remark) = line(setting);

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command};
-use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::error::Mistake;
-use super::key::{self, Key, flag, key, settings};
+use super::key::{self, Key, Part, SITE, flag, key, settings};
+use super::lines::Lines;
 use crate::named_file;
 use crate::text::one_line;
 
@@ -22,7 +22,7 @@ const SIMILAR: f64 = 0.7;
 /// A configuration file that was read.
 pub(super) struct ConfigFile {
     path: PathBuf,
-    text: String,
+    lines: Lines,
     tree: Table,
 }
 
@@ -37,7 +37,7 @@ impl ConfigFile {
             let (line, why) = (before.matches('\n').count() + 1, one_line(error.message()));
             format!("{shown} is not valid TOML: line {line}: {why}")
         })?;
-        Ok(ConfigFile { path, text, tree })
+        Ok(ConfigFile { path, lines: Lines::of(&text), tree })
     }
 
     /// Where it is.
@@ -45,30 +45,41 @@ impl ConfigFile {
         &self.path
     }
 
-    /// What it says of a setting.
-    pub(super) fn get(&self, key: &Key) -> Option<&Value> {
+    /// The number of sites.
+    pub(super) fn sites(&self) -> usize {
+        match self.tree.get(SITE) {
+            Some(Value::Array(sites)) if sites.iter().all(Value::is_table) => sites.len(),
+            _ => 0,
+        }
+    }
+
+    /// A part of it.
+    pub(super) fn part(&self, part: Part) -> Option<&Table> {
+        match part {
+            Part::Outside => Some(&self.tree),
+            Part::Site(number) => self.tree.get(SITE)?.as_array()?.get(number)?.as_table(),
+        }
+    }
+
+    /// What a part of it says of a setting.
+    pub(super) fn get(&self, part: Part, key: &Key) -> Option<&Value> {
+        let tables = self.part(part)?;
         match &key.table {
-            None => self.tree.get(&key.name).filter(|value| !is_table(value)),
-            Some(table) => self.tree.get(table)?.as_table()?.get(&key.name),
+            None => tables.get(&key.name).filter(|value| !is_table(value)),
+            Some(table) => tables.get(table)?.as_table()?.get(&key.name),
         }
     }
 
     /// The lines on which the values of a setting begin.
-    pub(super) fn lines(&self, key: &Key) -> Vec<u32> {
-        let line = |at: usize| {
-            let before = self.text.as_bytes().iter().take(at).filter(|&&byte| byte == b'\n');
-            u32::try_from(before.count() + 1).unwrap_or(u32::MAX)
-        };
-        // It was parsed before.
-        let Ok(tree) = DeTable::parse(&self.text) else { return Vec::new() };
-        let table =
-            key.table.as_deref().and_then(|table| tree.get_ref().get(table)?.get_ref().as_table());
-        let value = table.and_then(|table| table.get(key.name.as_str()));
-        let values = value.map(|value| match value.get_ref() {
-            DeValue::Array(values) => values.iter().map(|value| line(value.span().start)).collect(),
-            _ => vec![line(value.span().start)],
-        });
-        values.unwrap_or_default()
+    pub(super) fn lines(&self, part: Part, key: &Key) -> &[u32] {
+        self.lines.of_values(part, key)
+    }
+
+    /// Its name with the line of a setting, for a sentence.
+    pub(super) fn place(&self, part: Part, key: &Key) -> String {
+        let line = self.lines(part, key).first().copied().or_else(|| self.lines.of_part(part));
+        let path = self.path.display();
+        line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"))
     }
 
     /// A sentence for each table and key that is none of this command.
@@ -83,7 +94,7 @@ impl ConfigFile {
             }
         };
         let mut unknown_tables = Vec::new();
-        for (name, value) in &self.tree {
+        for (name, value) in self.tree.iter().filter(|(name, _)| *name != SITE) {
             match value {
                 Value::Table(table) if has_table(name) => {
                     table.keys().for_each(|key| check(Some(name), key));
@@ -101,7 +112,7 @@ impl ConfigFile {
 }
 
 /// Whether it is a table, or several of the same name.
-fn is_table(value: &Value) -> bool {
+pub(super) fn is_table(value: &Value) -> bool {
     match value {
         Value::Table(_) => true,
         Value::Array(values) => values.first().is_some_and(Value::is_table),
@@ -127,16 +138,17 @@ fn no_setting(table: Option<&str>, name: &str, keys: &[(Key, &str)]) -> String {
         let elsewhere = if key.name == name { 1.0 } else { 0.0 };
         if same_table { by_key.max(by_flag) } else { by_flag.max(elsewhere) }
     };
-    let nearest = keys
-        .iter()
-        .map(|known| (likeness(known), &known.0))
-        .filter(|(likeness, _)| *likeness > SIMILAR)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
-    let advice = match nearest {
-        Some((_, nearest)) => format!("did you mean {}?", nearest.described()),
+    let advice = match nearest(keys.iter().map(|known| (likeness(known), &known.0))) {
+        Some(nearest) => format!("did you mean {}?", nearest.described()),
         None => "`innkeeper --print-config` shows all of them".to_owned(),
     };
     format!("there is no setting `{name}`{place}; {advice}")
+}
+
+/// The one that was meant, if one is near.
+pub(super) fn nearest<T>(known: impl Iterator<Item = (f64, T)>) -> Option<T> {
+    let near = known.filter(|(likeness, _)| *likeness > SIMILAR);
+    near.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, nearest)| nearest)
 }
 
 /// What the file says of a setting: single values, as if they had been typed.

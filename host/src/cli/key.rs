@@ -22,6 +22,18 @@ pub(super) const PREFIX: &str = "INNKEEPER_";
 /// Flags that are no settings.
 const NO_SETTINGS: [&str; 5] = ["help", "version", "config", "check", "print_config"];
 
+/// The array of tables that has the sites.
+pub(super) const SITE: &str = "site";
+
+/// A part of the file that has settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// What stands in no `[[site]]`.
+    Outside,
+    /// One of the tables `[[site]]`, by its number.
+    Site(usize),
+}
+
 /// The key of a setting in the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
@@ -47,6 +59,14 @@ impl Key {
         match &self.table {
             Some(table) => format!("`{}` in [{table}]", self.name),
             None => format!("`{}` before the first table", self.name),
+        }
+    }
+
+    /// The same in `[[site]]`.
+    pub(super) fn described_in_site(&self) -> String {
+        match &self.table {
+            Some(table) => format!("`{}` in [{SITE}.{table}]", self.name),
+            None => format!("`{}` in [[{SITE}]]", self.name),
         }
     }
 }

@@ -19,26 +19,38 @@ const MODIFIERS: [(&str, &[&str]); 7] = [
     ("socket-owner", &["listen"]),
 ];
 
-/// A sentence for each setting that is there without the one that it modifies. That one may be
-/// switched off: `maintenance = false` is how the others are kept for the next time.
+/// A sentence for each setting that is there without the one that it modifies.
 pub(super) fn unused(settings: &[(&Arg, Origin)]) -> Vec<Mistake> {
-    let origin = |name: &str| settings.iter().find(|(setting, _)| flag(setting) == name);
-    let is_there = |name: &&str| origin(name).is_some_and(|(_, origin)| *origin != Origin::Default);
-    let unused = MODIFIERS
-        .iter()
-        .filter(|(name, modified)| is_there(name) && !modified.iter().any(is_there));
-    let told = unused.filter_map(|(name, modified)| {
-        let (setting, origin) = origin(name)?;
+    let told = without_modified(settings).map(|(setting, origin, modified)| {
         let (named, other) = match origin {
             Origin::Environment(name) => (name.clone(), flags(modified)),
             Origin::File(path) => {
                 (format!("{}: {}", path.display(), key(setting)), keys(modified, settings))
             }
-            Origin::CommandLine | Origin::Default => (format!("--{name}"), flags(modified)),
+            Origin::CommandLine | Origin::Default => {
+                (format!("--{}", flag(setting)), flags(modified))
+            }
         };
-        Some(format!("{named} does nothing without {other}: add that, or leave it out").into())
+        format!("{named} does nothing without {other}: add that, or leave it out").into()
     });
     told.collect()
+}
+
+/// The settings that are there without the one that each modifies. That one may be switched off:
+/// `maintenance = false` is how the others are kept for the next time.
+pub(super) fn without_modified<'s, 'c>(
+    settings: &'s [(&'c Arg, Origin)],
+) -> impl Iterator<Item = (&'c Arg, &'s Origin, &'static [&'static str])> {
+    let origin = |name: &str| settings.iter().find(|(setting, _)| flag(setting) == name);
+    let is_there =
+        move |name: &&str| origin(name).is_some_and(|(_, origin)| *origin != Origin::Default);
+    let unused = MODIFIERS
+        .iter()
+        .filter(move |(name, modified)| is_there(name) && !modified.iter().any(is_there));
+    unused.filter_map(move |(name, modified)| {
+        let (setting, origin) = origin(name)?;
+        Some((*setting, origin, *modified))
+    })
 }
 
 fn flags(names: &[&str]) -> String {

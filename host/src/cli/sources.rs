@@ -4,26 +4,30 @@
 //! nothing was typed; so each value is read and refused in one place, by its flag.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
 
 use super::arguments::Arguments;
 use super::configured::{Given, has_configuration, settings_of};
 use super::effective::{self, EffectiveSetting, Origin};
 use super::environment::{self, Environment};
-use super::error::{ConfigError, Mistake, reason};
+use super::error::{ConfigError, Mistake};
 use super::file::{self, ConfigFile};
-use super::key::{is_switch, is_switch_off, key, variable};
+use super::key::{Part, key, variable};
 use super::modifiers;
 use super::root::{self, RootChoice};
 use super::settings::rules::RuleOrigin;
+use super::sites::{self, EffectiveSite, Outside};
 use super::stray;
+use super::typed::{as_typed, retyped, try_alone};
 
 /// What the command line, the environment and the file say.
 #[derive(Debug)]
 pub struct Configuration {
+    /// The sites in the file, where a server is to be started.
+    pub sites: Vec<EffectiveSite>,
     /// What to do, with values for all settings.
     pub arguments: Arguments,
     /// The settings of a server, where one is to be started.
@@ -61,8 +65,8 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
             (vec![program.clone(), name.into()], own, matches)
         }
         Some(_) => {
-            let effective = Vec::new();
-            return Ok(Configuration { arguments: arguments(&all_matches)?, effective });
+            let (effective, sites) = (Vec::new(), Vec::new());
+            return Ok(Configuration { arguments: arguments(&all_matches)?, effective, sites });
         }
     };
     let named = matches.get_one::<PathBuf>("config").cloned();
@@ -72,6 +76,25 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
     // One file is for all: `dev` has all settings of a server, and some more.
     let mut problems = environment.unknown(dev);
     problems.extend(file.iter().flat_map(|file| file.unknown(dev)));
+    problems.extend(file.iter().flat_map(|file| sites::misplaced(file, dev)));
+    let part = match (&file, serves) {
+        (Some(file), false) => match site_of(file, matches) {
+            Ok(part) => part,
+            Err(mut mistakes) => {
+                problems.append(&mut mistakes);
+                None
+            }
+        },
+        (None, false) if matches.try_get_one::<String>("site").ok().flatten().is_some() => {
+            problems.push("--site is one of a file with sites: name the file with --config".into());
+            None
+        }
+        _ => None,
+    };
+    let are_sites = file.as_ref().is_some_and(|file| file.sites() > 0);
+    let has_sites = serves && are_sites;
+    let of_site = sites::of_site();
+    let mut outside = Outside::default();
     let mut all = begin.clone();
     let (mut origins, mut given) = (Vec::new(), Given::default());
     for (argument, setting) in settings_of(own, dev) {
@@ -82,7 +105,7 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
         let (values, origin) = if is_typed {
             (Vec::new(), Origin::CommandLine)
         } else {
-            of_sources(setting, environment, file.as_ref())
+            of_sources(setting, environment, file.as_ref(), part)
         };
         let values = values.into_iter().collect::<Result<Vec<_>, _>>();
         let flags = values.and_then(|values| {
@@ -100,12 +123,30 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
             typed(argument)
         });
         match flags {
-            Ok(flags) => all.extend(flags),
+            Ok(flags) => {
+                if has_sites
+                    && of_site.contains(setting.get_id().as_str())
+                    && origin != Origin::Default
+                {
+                    let flags = match is_typed {
+                        true => retyped(&command, matches, argument),
+                        false => flags.clone(),
+                    };
+                    outside.flags.push((setting.get_id().to_string(), flags, origin.clone()));
+                }
+                all.extend(flags);
+            }
             Err(problem) => problems.push(blame(&origin, setting, problem)),
         }
         origins.push((setting, origin));
     }
-    problems.extend(modifiers::unused(&origins));
+    // With sites each one is looked at.
+    let outside_sites: Vec<_> = origins
+        .iter()
+        .filter(|(setting, _)| !(are_sites && of_site.contains(setting.get_id().as_str())))
+        .cloned()
+        .collect();
+    problems.extend(modifiers::unused(&outside_sites));
     if !problems.is_empty() {
         return Err(ConfigError::Source(problems));
     }
@@ -117,7 +158,7 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
     };
     let mut of_root = origins.iter().filter(|(setting, _)| setting.get_id() == "root");
     let is_named = of_root.any(|(_, origin)| *origin != Origin::Default);
-    let found = (serves && !is_named).then(root::find);
+    let found = (serves && !is_named && !has_sites).then(root::find);
     let mut effective: Vec<_> = origins
         .into_iter()
         .map(|(setting, origin)| EffectiveSetting {
@@ -136,10 +177,30 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
         (settings.site.root, settings.site.root_choice) = (root, RootChoice::Found);
     }
     arguments.configure(given);
+    let rules_from = rule_origins(&effective, file.as_ref(), part);
     if let Some(rules) = arguments.rules_mut() {
-        rules.origins = rule_origins(&effective, file.as_ref());
+        rules.origins.clone_from(&rules_from);
     }
-    Ok(Configuration { arguments, effective })
+    let mut effective_sites = Vec::new();
+    if let (true, Some(file)) = (has_sites, &file) {
+        outside.rules = rules_from;
+        let sites = sites::read(file, &outside).map_err(ConfigError::Source)?;
+        let settings = arguments.settings_mut();
+        (settings.sites, effective_sites) = sites.into_iter().unzip();
+        let is_set = |name: &str| {
+            let is_it = |setting: &&EffectiveSetting| setting.key.to_string() == name;
+            effective.iter().find(is_it).is_some_and(|setting| setting.origin != Origin::Default)
+        };
+        // As with a certificate outside: the default address speaks TLS.
+        if settings.has_certificate() && !is_set("listen") {
+            settings.listen.clear();
+            effective
+                .iter_mut()
+                .filter(|setting| setting.key.to_string() == "listen")
+                .for_each(|setting| setting.value = None);
+        }
+    }
+    Ok(Configuration { arguments, effective, sites: effective_sites })
 }
 
 /// What the environment, or else the file, says of a setting.
@@ -147,53 +208,41 @@ fn of_sources(
     setting: &Arg,
     environment: &Environment,
     file: Option<&ConfigFile>,
+    site: Option<Part>,
 ) -> (Vec<Result<OsString, Mistake>>, Origin) {
+    let stated = |part| file.and_then(|file| Some((file, file.get(part, &key(setting))?)));
+    let of_file = |(file, value): (&ConfigFile, &toml::Value)| {
+        (file::values(setting, value), Origin::File(file.path().to_owned()))
+    };
+    // What a site says of itself comes before what is said for all.
+    if let Some(stated) = site.and_then(stated) {
+        return of_file(stated);
+    }
     let variable = variable(setting);
     if let Some(value) = environment.get(&variable) {
         return (environment::values(setting, value), Origin::Environment(variable));
     }
-    match file.and_then(|file| Some((file, file.get(&key(setting))?))) {
-        Some((file, value)) => (file::values(setting, value), Origin::File(file.path().to_owned())),
-        None => (Vec::new(), Origin::Default),
-    }
+    stated(Part::Outside).map_or_else(|| (Vec::new(), Origin::Default), of_file)
 }
 
-/// A value as if it had been typed. A switch that has its default is not typed at all.
-fn as_typed(
-    command: &Command,
-    setting: &Arg,
-    value: &OsString,
-) -> Result<Option<OsString>, Mistake> {
-    let Some(long) = setting.get_long() else {
-        // A path that looks like a flag or a command is none.
-        let value = value.clone();
-        let is_dashed = value.as_encoded_bytes().starts_with(b"-");
-        let is_command = value == "help" || command.find_subcommand(&value).is_some();
-        let path = if is_dashed || is_command { Path::new(".").join(value).into() } else { value };
-        return Ok(Some(path));
-    };
-    let mut flag = OsString::from(format!("--{long}"));
-    if is_switch(setting) {
-        let is_on = match value.to_str() {
-            Some("true" | "1") => true,
-            Some("false" | "0") => false,
-            _ => return Err("write true or false".into()),
-        };
-        return Ok((is_on != is_switch_off(setting)).then_some(flag));
+/// The site that a command is about: the one that is named, or that has the host of the request.
+fn site_of(file: &ConfigFile, matches: &ArgMatches) -> Result<Option<Part>, Vec<Mistake>> {
+    let value = |id: &str| matches.try_get_one::<String>(id).ok().flatten();
+    if let Some(name) = value("site") {
+        return sites::named(file, Some(name));
     }
-    flag.push("=");
-    flag.push(value);
-    Ok(Some(flag))
-}
-
-/// Reads these flags alone, so that the source of a mistake can be named.
-fn try_alone(command: &Command, begin: &[OsString], flags: &[OsString]) -> Result<(), Mistake> {
-    let all = [begin, flags].concat();
-    command.clone().try_get_matches_from(all).map(drop).map_err(|error| reason(&error))
+    let Some(line) = value("line") else { return sites::named(file, None) };
+    let fields = matches.try_get_many::<(String, String)>("fields").ok().flatten();
+    let fields: Vec<_> = fields.into_iter().flatten().cloned().collect();
+    sites::of_host(file, &super::request_line::host(line, &fields))
 }
 
 /// Where the values in `[rules]` come from.
-fn rule_origins(effective: &[EffectiveSetting], file: Option<&ConfigFile>) -> Vec<RuleOrigin> {
+fn rule_origins(
+    effective: &[EffectiveSetting],
+    file: Option<&ConfigFile>,
+    site: Option<Part>,
+) -> Vec<RuleOrigin> {
     let of_rules = effective.iter().filter(|setting| setting.key.table.as_deref() == Some("rules"));
     let origin = |setting: &EffectiveSetting| {
         let (source, lines) = match &setting.origin {
@@ -201,8 +250,11 @@ fn rule_origins(effective: &[EffectiveSetting], file: Option<&ConfigFile>) -> Ve
             Origin::CommandLine => return None,
             Origin::Environment(name) => (name.clone(), Vec::new()),
             Origin::File(path) => {
-                let lines = file.map(|file| file.lines(&setting.key)).unwrap_or_default();
-                (path.display().to_string(), lines)
+                let own = site.and_then(|part| Some(file?.lines(part, &setting.key)));
+                let own = own.filter(|lines| !lines.is_empty());
+                let outside = || Some(file?.lines(Part::Outside, &setting.key));
+                let lines = own.or_else(outside).unwrap_or_default();
+                (path.display().to_string(), lines.to_vec())
             }
             Origin::Default => return None,
         };

@@ -13,11 +13,11 @@ use super::engine::{start_for_trial, start_helpers};
 use super::guest::{Named, load, read_in};
 use super::open::open_root;
 use super::stdout::headed;
-use crate::cli::ExplainArguments;
+use crate::cli::{ExplainArguments, request_line};
 use crate::files::CacheSizes;
 use crate::guest::StatedFacts;
 use crate::guest::validation::cases::GuestRequest;
-use crate::http::{Peer, Version};
+use crate::http::{Peer, Scheme, Version};
 use crate::http1::response_head::{self, Persistence};
 use crate::http1::{Limits, whole};
 use crate::http2;
@@ -50,7 +50,17 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let digest = guest.digest();
     let generation = Generation { guest: Arc::new(guest), files: Arc::new(files) };
     let active = Active::new(generation, FailurePolicy::default());
-    let stated = arguments.request_facts().context("--fact")?;
+    let (mut typed, mut fields, mut stated) =
+        (arguments.line.clone(), arguments.fields.clone(), arguments.request_facts());
+    if let Some(url) = request_line::url(&arguments.line) {
+        typed = url.target.to_owned();
+        fields.retain(|(name, _)| !name.eq_ignore_ascii_case("host"));
+        fields.insert(0, ("Host".to_owned(), url.authority.into_owned()));
+        if url.scheme == Scheme::Https {
+            stated = arguments.secured_facts();
+        }
+    }
+    let stated = stated.context("--fact")?;
     let mut facts = StatedFacts::from(&stated);
     if stated.time_s().is_none() {
         facts.ambient = facts.ambient.now();
@@ -63,11 +73,10 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let mut fields = arguments.fields.clone();
     if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         fields.insert(0, ("Host".to_owned(), "localhost".to_owned()));
     }
-    let line = line(&arguments.line, facts.version);
+    let line = line(&typed, facts.version);
     let head = whole::write(&line, &fields);
     let mut lines = vec![("line", line.clone()), ("guest", format!("{name} ({digest})"))];
     if stated.stated().next().is_some() {

@@ -65,8 +65,14 @@ pub fn run(configuration: &Configuration) -> anyhow::Result<ExitCode> {
     let arguments = &configuration.arguments;
     let settings = arguments.settings();
     if settings.print_config {
-        let rules = rules::in_words(&settings.site);
-        stdout::print(format_args!("{}{rules}", effective::write(&configuration.effective)))?;
+        let mut text = effective::write(&configuration.effective);
+        for site in &configuration.sites {
+            text.push_str(&effective::write_site(&site.effective()));
+        }
+        for site in settings.sites() {
+            text.push_str(&rules::in_words(site));
+        }
+        stdout::print(format_args!("{text}"))?;
         return Ok(ExitCode::SUCCESS);
     }
     if settings.check {

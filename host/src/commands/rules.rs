@@ -40,7 +40,11 @@ pub(super) fn in_words(site: &SiteSettings) -> String {
     let gathered = match files(&site.rules, root).read() {
         Ok(gathered) => gathered,
         Err(error) => {
-            return format!("\n# The rules are not accepted: {}\n", one_line(&error.to_string()));
+            return format!(
+                "\n# The rules{} are not accepted: {}\n",
+                of(site),
+                one_line(&error.to_string())
+            );
         }
     };
     let all = describe(&gathered.table);
@@ -51,7 +55,16 @@ pub(super) fn in_words(site: &SiteSettings) -> String {
         let place = shown(&gathered.table, place);
         format!("# {}: {}\n", escaped(&place), escaped(&says))
     });
-    format!("\n# The rules, in the order in which they are looked at:\n{}", all.collect::<String>())
+    let all = all.collect::<String>();
+    format!("\n# The rules{}, in the order in which they are looked at:\n{all}", of(site))
+}
+
+/// Whose they are, where there are several.
+fn of(site: &SiteSettings) -> String {
+    match site.identity.name.as_str() {
+        "" => String::new(),
+        name => format!(" of {name}"),
+    }
 }
 
 /// Where the rules come from. Without a root no site is asked for rules of its own.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use tokio::sync::{Semaphore, watch};
 
 use super::browser::Browser;
@@ -51,6 +51,9 @@ pub(super) fn serve(
     settings: &Settings,
     development: Option<(Sources, Arc<Dev>)>,
 ) -> anyhow::Result<ExitCode> {
+    if !settings.sites.is_empty() {
+        bail!("[[site]] is read and checked, but this version does not serve several sites yet");
+    }
     let started = (Instant::now(), SystemTime::now());
     let (sources, dev) = development.unzip();
     let opened = open(settings, dev.is_some())?;

@@ -147,7 +147,7 @@ fn what_is_wrong_is_blamed_on_its_source() {
     file("zzz = 1", &["`innkeeper --print-config` shows all of them"]);
     file("[ssl]\na = 1", &["there is no table [ssl]; the tables are [admin], [cache], [dev]"]);
     file("[tls]\na = 1", &["there is no setting `a` in [tls]"]);
-    file("[[site]]\na = 1", &["there is no table [site]"]);
+    file("[[cache]]\na = 1", &["`cache` is a table: write [cache]"]);
     file("guest = 'a'", &["`guest` is a table: write [guest], and its settings beneath"]);
     file("[root]\na = 1", &["there is no table [root]"]);
     file("workers = 0\n[log]\nformat = 'x'", &["workers: invalid value \"0\": write a number"]);

@@ -1,0 +1,350 @@
+//! Sites in a configuration file: what they take from outside, and which mistakes are told.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use super::of_site;
+use crate::cli::effective::{write, write_site};
+use crate::cli::environment::Environment;
+use crate::cli::key::{key, settings};
+use crate::cli::sources::read;
+use crate::cli::{Arguments, ConfigError, Configuration};
+
+/// Reads a file, with variables and flags. What is wrong has a line for each mistake.
+fn read_with(
+    text: &str,
+    variables: &[(&str, &str)],
+    typed: &[&str],
+) -> Result<Configuration, String> {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(&file, text).expect("written");
+    let mut all: Vec<OsString> = vec!["innkeeper".into()];
+    all.extend(typed.iter().map(Into::into));
+    all.extend(["--config".into(), file.path().into()]);
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    let environment: Environment = variables.collect();
+    read(&all, &environment).map_err(|error| match error {
+        ConfigError::Cli(error) => error.to_string(),
+        ConfigError::Source(mistakes) => {
+            let path = file.path().display().to_string();
+            let all: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+            all.join("\n").replace(&path, "a.toml")
+        }
+    })
+}
+
+/// The settings that belong to a site, as keys in `[[site]]`. All others belong to the process.
+const OF_SITE: &[&str] = &[
+    "[cache] file-valid",
+    "[files] cache-control",
+    "[files] compress",
+    "[files] listing",
+    "[files] max-listing-entries",
+    "[files] max-ranges",
+    "[files] mime",
+    "[files] symlinks",
+    "[guest] cases",
+    "[guest] data",
+    "[guest] file",
+    "[guest] on-failure",
+    "[guest] rollback-after",
+    "[guest] watch",
+    "[log] access",
+    "[log] access-fields",
+    "[log] access-file",
+    "[log] request-id",
+    "[rules] allow-from",
+    "[rules] allow-method",
+    "[rules] allow-referer",
+    "[rules] basic-auth",
+    "[rules] clean-urls",
+    "[rules] cors",
+    "[rules] country-field",
+    "[rules] deny-from",
+    "[rules] file",
+    "[rules] header",
+    "[rules] maintenance",
+    "[rules] maintenance-cookie",
+    "[rules] maintenance-pass",
+    "[rules] maintenance-retry-after",
+    "[rules] redirect",
+    "[rules] security-headers",
+    "[rules] site",
+    "[rules] spa",
+    "[tls] certificate",
+    "[tls] hsts",
+    "[tls] key",
+    "[tls] public-https-port",
+    "[tls] redirect-to-https",
+    "root",
+];
+
+/// The tables that have settings of sites. A new setting in one of them is to be thought about.
+const OF_PROCESS: &[&str] = &[
+    "[cache] code",
+    "[cache] compressed-size",
+    "[cache] decision-size",
+    "[cache] file-size",
+    "[cache] listing-size",
+    "[guest] client-bucket-key",
+    "[guest] compile-memory",
+    "[guest] compile-time",
+    "[guest] configure-time",
+    "[guest] core-instances",
+    "[guest] deadline",
+    "[guest] memory",
+    "[guest] stack",
+    "[guest] table-elements",
+    "[log] format",
+    "[log] level",
+    "[log] verbose",
+    "[tls] client-auth",
+    "[tls] client-ca",
+    "[tls] handshake-timeout",
+    "[tls] max-handshake-size",
+    "[tls] max-handshakes",
+    "[tls] self-signed",
+    "[tls] unknown-name",
+];
+
+#[test]
+fn each_setting_belongs_to_a_site_or_to_the_process() {
+    let command = Arguments::command();
+    let belongs = of_site();
+    let tables: BTreeSet<_> = OF_SITE.iter().filter_map(|key| key.split_once(' ')).collect();
+    let tables: BTreeSet<_> = tables.into_iter().map(|(table, _)| table).collect();
+    let (mut of_site, mut of_process) = (BTreeSet::new(), BTreeSet::new());
+    for setting in settings(&command) {
+        let shown = key(setting).to_string();
+        let is_in_their_table =
+            shown.split_once(' ').is_some_and(|(table, _)| tables.contains(table));
+        if belongs.contains(setting.get_id().as_str()) {
+            of_site.insert(shown);
+        } else if is_in_their_table {
+            of_process.insert(shown);
+        }
+    }
+    assert_eq!(of_site, OF_SITE.iter().map(|&key| key.to_owned()).collect());
+    assert_eq!(of_process, OF_PROCESS.iter().map(|&key| key.to_owned()).collect());
+}
+
+#[test]
+fn site_has_its_own_settings_and_those_outside() {
+    let text = "root = 'outside'\n[files]\nlisting = true\ncache-control = ['*.css=no-store']\n\
+                [rules]\nredirect = '/o /p'\n[log]\naccess = 'json'\n\
+                [[site]]\nhosts = ['a.example', 'A2.example.:']\n";
+    let error = read_with(text, &[], &[]).expect_err("a colon");
+    assert!(error.contains("a.toml:10: \"A2.example.:\" is more than a host"), "{error}");
+    let text = text.replace(".:", ".")
+        + "[[site]]\nname = 'b'\ndefault = true\nroot = 'own'\n\
+        [site.files]\nlisting = false\ncache-control = []\n[site.log]\naccess = 'off'\n\
+        [site.rules]\nheader = ['/*: A: b',\n'/*: C: d']\n";
+    let variables = [("INNKEEPER_MIME", "a=text/a"), ("INNKEEPER_ROOT", "variable")];
+    let read = read_with(&text, &variables, &["--request-id", "X-Id"]).expect("settings");
+    let [one, other] = &read.arguments.serve.sites[..] else { panic!("two sites") };
+    let hosts: Vec<_> = one.identity.hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["a.example", "a2.example"]);
+    assert_eq!((one.identity.name.as_str(), one.identity.is_default), ("a.example", false));
+    assert_eq!(
+        (one.root.as_path(), other.root.as_path()),
+        (Path::new("variable"), Path::new("own"))
+    );
+    assert_eq!((one.files.listing, other.files.listing), (true, false));
+    assert_eq!((one.files.cache_control.len(), other.files.cache_control.len()), (1, 0));
+    assert_eq!((one.files.mime.len(), other.files.mime.len()), (1, 1));
+    assert_eq!(
+        (one.log.access_format().is_some(), other.log.access_format().is_some()),
+        (true, false)
+    );
+    assert_eq!(one.log.request_id, other.log.request_id);
+    assert!(one.log.request_id.is_some());
+    assert_eq!((other.identity.name.as_str(), other.identity.is_default), ("b", true));
+    // Rules are told by their lines, wherever they stand.
+    let lines = |site: &crate::cli::SiteSettings| {
+        site.rules.named().iter().map(|named| named.line()).collect::<Vec<_>>()
+    };
+    assert_eq!((lines(one), lines(other)), (vec![6], vec![6, 21, 22]));
+}
+
+#[test]
+fn what_is_printed_is_the_same_sites() {
+    let text = "[[site]]\nhosts = ['*.B\u{fc}cher.example', '::1']\nroot = 'a'\n[site.rules]\n\
+                redirect = [{ from = '/a', to = '/b' }]\n[[site]]\ndefault = true\nroot = '-b'\n";
+    let written = |read: &Configuration| {
+        let sites = read.sites.iter().map(|site| write_site(&site.effective()));
+        write(&read.effective) + &sites.collect::<String>()
+    };
+    let read = read_with(text, &[], &[]).expect("settings");
+    let printed = written(&read);
+    assert!(printed.contains("hosts = [\"*.xn--bcher-kva.example\", \"[::1]\"]"), "{printed}");
+    let again = read_with(&printed, &[], &[]).expect("settings");
+    let sites = |mut read: Configuration| {
+        let sites = &mut read.arguments.serve.sites;
+        // Their lines are others.
+        sites.iter_mut().for_each(|site| site.rules.origins.clear());
+        format!("{sites:?}")
+    };
+    assert_eq!(sites(again), sites(read));
+}
+
+#[test]
+fn mistakes_name_the_line_and_what_to_write() {
+    let check = |text: &str, told: &[&str]| {
+        let error = read_with(text, &[], &[]).expect_err(text);
+        assert_eq!(error.lines().collect::<Vec<_>>(), told, "{text}");
+    };
+    let ok = "[[site]]\nhosts = ['a.example']\nroot = 'a'\n";
+    check(
+        &format!("{ok}workers = 1"),
+        &[
+            "a.toml:4: `workers` in [[site]] is a setting of the process (--workers), and all sites \
+           share it: write it before the first table",
+        ],
+    );
+    check(
+        &format!("{ok}[site.limits]\n\nrate-limit = 1"),
+        &[
+            "a.toml:6: `rate-limit` in [site.limits] is a setting of the process (--rate-limit), and \
+           all sites share it: move it to [limits]",
+        ],
+    );
+    check(
+        &format!("{ok}host = 'a'\n[site.files]\nlistin = true\n[site.tlss]\na = 1"),
+        &[
+            "a.toml:6: there is no setting `listin` in [site.files]; did you mean `listing` in \
+             [site.files]?",
+            "a.toml:4: there is no setting `host` in [[site]]; did you mean `hosts` in [[site]]?",
+            "a.toml:7: there is no table [site.tlss]; the tables of a site are [site.cache], \
+             [site.files], [site.guest], [site.log], [site.rules], [site.tls]",
+        ],
+    );
+    check(
+        &format!("{ok}guest = 'a'"),
+        &["a.toml:4: `guest` is a table: write [site.guest], and its settings beneath"],
+    );
+    check("[site]\nroot = 'a'", &["a.toml: [site] is for one of several: write [[site]]"]);
+    check(
+        "site = 1",
+        &["a.toml: `site` is an array of tables: write [[site]], and its settings beneath"],
+    );
+    check(
+        "[[site]]\nroot = 'a'",
+        &["a.toml:1: a site without hosts gets no request: write hosts = [\"example.org\"], or \
+           default = true for the hosts of no other site"],
+    );
+    check(
+        "[[site]]\nhosts = ['*', 'a.example:80',\n'a b', 1]\ndefault = 'yes'\nname = 'a/b'",
+        &[
+            "a.toml:4: `default` is true or false",
+            "a.toml:2: \"*\": a `*` stands for the whole first label, as in *.example.org; \
+             default = true is for the hosts of no other site",
+            "a.toml:2: \"a.example:80\" is more than a host: write the name alone, without scheme, \
+             port and path",
+            "a.toml:3: \"a b\" is no name of a host",
+            "a.toml:3: a integer is no host",
+        ],
+    );
+    check(
+        "[[site]]\nhosts = 'a.example'\nname = 'a/b'",
+        &[
+            "a.toml:3: the name \"a/b\" of a site: write up to 64 letters, digits, dots, dashes and \
+           underscores",
+        ],
+    );
+    check(
+        &format!(
+            "{ok}default = true\n[[site]]\nhosts = ['b.example', 'A.example.']\ndefault = true\n\
+                  root = 'b'\nname = 'a.example'"
+        ),
+        &[
+            "a.toml:6: a.example is a host of the site a.example already (a.toml:2)",
+            "a.toml:9: another site has the name a.example (a.toml:1); give this one its own with \
+             name = \"\u{2026}\"",
+            "a.toml:7: another site is the default (a.toml:4); one can be",
+        ],
+    );
+    check(
+        "[[site]]\nhosts = 'a.example'",
+        &["a.toml:1: the site has no root: write root = \"path/to/site\""],
+    );
+    check(
+        &format!(
+            "{ok}[site.files]\nlisting = true\nmax-listing-entries = 0\n[site.cache]\nfile-valid = '1'"
+        ),
+        &[
+            "a.toml:6: `max-listing-entries` in [site.files]: invalid value \"0\": write a number \
+             from 1 to 4294967295",
+            "a.toml:8: `file-valid` in [site.cache]: invalid value \"1\": write a time as in 50ms \
+             or 1s, from 0s to 1s",
+        ],
+    );
+    check(
+        &format!("{ok}[site.files]\nmax-listing-entries = 5"),
+        &["a.toml:5: `max-listing-entries` in [site.files] does nothing without `listing` in \
+           [site.files]: add that, or leave it out"],
+    );
+}
+
+#[test]
+fn flag_that_no_site_takes_is_refused() {
+    let text = "[[site]]\nhosts = ['a.example']\nroot = 'a'\n[[site]]\nhosts = ['b.example']\n";
+    let both = format!("{text}root = 'b'\n[site.files]\nlisting = true\n");
+    let error = read_with(&both, &[], &["site"]).expect_err("no site takes it");
+    assert_eq!(error, "ROOT does nothing: each site has its own `root` in [[site]]; leave it out");
+    // A variable may be the container's.
+    read_with(&both, &[("INNKEEPER_ROOT", "site")], &["--listing"]).expect("settings");
+    read_with(text, &[], &["site", "--listing"]).expect("settings");
+    let max = [&both, "max-listing-entries = 5\n"].concat();
+    let outside = format!("[files]\nmax-listing-entries = 7\n{max}");
+    read_with(&outside, &[], &[]).expect("one site lists");
+}
+
+#[test]
+fn default_address_speaks_tls_where_a_site_has_a_certificate() {
+    let text = "[[site]]\nhosts = ['a.example']\nroot = 'a'\n[site.tls]\ncertificate = 'a.pem'\n";
+    let listen = |text: &str| {
+        let read = read_with(text, &[], &[]).expect("settings");
+        read.arguments.serve.listen().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(listen(text), ["https://127.0.0.1:7890"]);
+    assert_eq!(listen(&format!("listen = '[::1]:80'\n{text}")), ["http://[::1]:80"]);
+}
+
+#[test]
+fn command_about_one_site_takes_its_settings() {
+    let text = "[guest]\nfile = 'outside.wasm'\n[[site]]\nhosts = ['a.example']\nroot = 'a'\n\
+                [[site]]\nhosts = ['b.example', '*.b.example']\nname = 'b'\nroot = 'b'\n\
+                [site.guest]\nfile = 'b.wasm'\ncases = ['b.toml']\n";
+    let guest = |typed: &[&str]| {
+        let read = read_with(text, &[], typed)?;
+        match read.arguments.command {
+            Some(crate::cli::Command::Check(check)) => Ok(check.configured.given.guest),
+            Some(crate::cli::Command::Explain(explain)) => Ok(explain.root),
+            other => panic!("{other:?}"),
+        }
+    };
+    let check = |typed: &[&str], expected: Result<&str, &str>| {
+        let found = guest(typed);
+        let found = found.as_ref().map(|path| path.as_ref().and_then(|path| path.to_str()));
+        assert_eq!(found, expected.map(Some).map_err(str::to_owned).as_ref().copied(), "{typed:?}");
+    };
+    check(&["check", "--site", "b"], Ok("b.wasm"));
+    check(&["check", "--site", "a.example"], Ok("outside.wasm"));
+    check(&["check"], Err("a.toml has several sites: name one with --site: a.example, b"));
+    check(
+        &["check", "--site", "c"],
+        Err("--site c: there is no such site in a.toml; there are a.example, b"),
+    );
+    check(&["explain", "http://a.EXAMPLE.:80/x"], Ok("a"));
+    check(&["explain", "/x", "-H", "Host: c.b.example:8080"], Ok("b"));
+    check(&["explain", "/x", "--site", "b"], Ok("b"));
+    check(
+        &["explain", "/x"],
+        Err("no site has the host localhost, and none is the default: it gets 421 (Misdirected \
+             Request); name one with -H 'Host: \u{2026}' or --site"),
+    );
+}
