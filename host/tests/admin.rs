@@ -241,6 +241,8 @@ fn json_has_these_keys() {
         status,
         [
             "access_log_lost_lines",
+            "acme",
+            "broken_sites",
             "compiler",
             "connections",
             "connections.active",
@@ -290,11 +292,29 @@ fn json_has_these_keys() {
             "sandbox.reads",
             "sandbox.system_calls",
             "sandbox.writes",
+            "site",
+            "site_error",
+            "sites",
             "started",
             "tls",
             "uptime_s",
             "version",
             "workers",
+        ]
+    );
+    assert_eq!(
+        sorted(&place.get("/sites")),
+        [
+            "sites",
+            "sites[].default",
+            "sites[].error",
+            "sites[].guest_digest",
+            "sites[].hosts",
+            "sites[].name",
+            "sites[].origin",
+            "sites[].requests",
+            "sites[].root",
+            "sites[].serves",
         ]
     );
     assert_eq!(place.change("PUT /guest", &replying("y")).status(), 422);

@@ -15,11 +15,13 @@ use innkeeper::http::Scheme;
 use innkeeper::http1::{self, Http1};
 use innkeeper::http2::Http2;
 use innkeeper::in_flight;
+use innkeeper::metrics::Metrics;
 use innkeeper::release::active::FailurePolicy;
 use innkeeper::release::{Active, Generation};
 use innkeeper::server::connection::Wires;
 use innkeeper::server::{Address, MAX_CONNECTIONS, Running, Server};
-use innkeeper::service::{Https, Service};
+use innkeeper::service::hosts::SiteHosts;
+use innkeeper::service::{Https, Service, Site};
 use innkeeper::tls;
 use innkeeper::tls::certificates::{self, PairFiles, Store};
 use innkeeper::transport::{self, SendScheduler};
@@ -89,6 +91,8 @@ pub struct TestServer {
     http1_over_tls: Arc<ClientConfig>,
     http2_over_tls: Arc<ClientConfig>,
     pub folder: TempDir,
+    /// What its connections share.
+    pub service: Arc<Service>,
     running: Option<Running>,
 }
 
@@ -106,6 +110,9 @@ pub struct Setup {
     pub http2: Http2,
     pub https: Https,
     pub site: Options,
+    /// Others than the one that is made of the above.
+    pub sites: Vec<(SiteHosts, Arc<Site>)>,
+    pub metrics: Option<Arc<Metrics>>,
     pub workers: usize,
 }
 
@@ -124,6 +131,8 @@ impl Default for Setup {
             http2: Http2::default(),
             https: Https::default(),
             site: Options::default(),
+            sites: Vec::new(),
+            metrics: None,
             workers: 2,
         }
     }
@@ -152,7 +161,12 @@ impl Setup {
         let first = Generation { guest: self.guest, files: Arc::new(files) };
         let active = Arc::new(Active::new(first, self.failure_policy));
         let (clients, https, ambient) = (self.clients, self.https, self.ambient);
-        let service = Service { clients, https, ambient, ..Service::new(active) };
+        let site = Site { https, ambient, ..Site::new(active) };
+        let metrics = self.metrics;
+        let service = Service { clients, metrics, ..Service::of(site, workers) };
+        if !self.sites.is_empty() {
+            service.sites.replace(&self.sites, service.metrics.as_deref()).unwrap();
+        }
         let tls = tls::Config::new(self.certificates, true).unwrap();
         let wires = Arc::new(Wires {
             service: Arc::new(service),
@@ -177,6 +191,7 @@ impl Setup {
             http1_over_tls: Authority::shared().client_config(&["http/1.1"]),
             http2_over_tls: Authority::shared().client_config(&["h2"]),
             folder,
+            service: Arc::clone(&wires.service),
             running: Some(server.start(&wires).unwrap()),
         }
     }

@@ -7,6 +7,7 @@
 //! - `hostile`: requests in `hostile/*.txt` that could be misread, and the response to each;
 //!   `hostile_http2`: frames that only HTTP/2 can express.
 //! - `sites`: small sites as generators make them, with one flag or none.
+//! - `several_sites`: sites by their hosts, replaced while they serve, and a flood of one beside another.
 //! - `files`: files, and what is never sent. `versions`: what differs between two versions of a
 //!   file. `representations`: conditions, ranges, encodings. `pages`: listings, and what is said about
 //!   failures.
@@ -113,6 +114,7 @@ mod program;
 mod representations;
 mod rotations;
 mod rude;
+mod several_sites;
 mod site_rules;
 mod sites;
 mod slow_readers;

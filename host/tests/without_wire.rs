@@ -98,6 +98,7 @@ fn versions_share_decisions() {
         let reply = respond(&wires.service, version, "GET /hello.txt HTTP/1.1", &[]);
         assert_eq!(reply.body, b"hello\n");
     }
-    let counts = wires.service.active.current().guest.counts();
+    let counts =
+        wires.service.sites.first().unwrap().active.as_ref().unwrap().current().guest.counts();
     assert_eq!((counts.cache_misses, counts.cache_hits), (1, 2));
 }

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::files::Files;
 use crate::guest::validation::compare::Differing;
 use crate::guest::validation::report::ValidationReport;
 use crate::guest::{Decision, Failure};
 use crate::http::{Field, Peer};
 use crate::http1::{Limits, whole};
-use crate::service::Service;
 use crate::service::preview::Preview;
+use crate::service::{Service, Site};
 use crate::text;
 
 /// Examples of each group.
@@ -89,7 +90,13 @@ struct ResponseBody {
 
 /// The changes of a report: what harms clients comes first, and of one kind what concerns most
 /// requests.
-pub(super) async fn of(service: &Service, report: &ValidationReport) -> Vec<ChangeBody> {
+pub(super) async fn of(
+    service: &Service,
+    site: &Site,
+    report: &ValidationReport,
+) -> Vec<ChangeBody> {
+    let Ok(active) = &site.active else { return Vec::new() };
+    let files = &active.current().files;
     let began = Instant::now();
     let mut changes: Vec<ChangeBody> = Vec::new();
     let decisions = report.details.iter().flat_map(|details| &details.comparison.decisions);
@@ -97,7 +104,9 @@ pub(super) async fn of(service: &Service, report: &ValidationReport) -> Vec<Chan
         if began.elapsed() > LOOKING {
             break;
         }
-        let Some((current, candidate)) = responses(service, differing).await else { continue };
+        let Some((current, candidate)) = responses(service, files, differing).await else {
+            continue;
+        };
         add(&mut changes, differing, current, candidate);
         tokio::task::yield_now().await;
     }
@@ -109,6 +118,7 @@ pub(super) async fn of(service: &Service, report: &ValidationReport) -> Vec<Chan
 /// The responses that both decisions lead to. `None` if a connection would refuse the request.
 async fn responses(
     service: &Service,
+    files: &Files,
     differing: &Differing,
 ) -> Option<(ResponseBody, ResponseBody)> {
     let line = String::from_utf8_lossy(&differing.line);
@@ -124,7 +134,7 @@ async fn responses(
     let mut bodies = Vec::with_capacity(2);
     for decision in [&differing.current, &differing.candidate] {
         let (head, _) = whole::read(&head, &Limits::default(), peer, None).ok()?;
-        let preview = service.preview(head.request, decision).await;
+        let preview = service.preview(files, head.request, decision).await;
         bodies.push(response(preview, decision));
     }
     let candidate = bodies.pop()?;

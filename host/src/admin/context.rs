@@ -7,14 +7,11 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::access::Access;
 use super::status::Subject;
-use crate::release::deploy::Deployer;
 
 /// What is administered, and how.
 pub struct Admin {
     /// The server.
     pub subject: Subject,
-    /// Deploys guests.
-    pub deployer: Arc<Deployer>,
     /// What clients may do.
     pub access: Access,
     /// Places of uploads: one at a time is in memory.

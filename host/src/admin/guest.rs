@@ -26,6 +26,14 @@ pub(super) async fn upload(
     part: Part,
     purpose: Purpose,
 ) -> Response {
+    let subject = match admin.subject.sites.changed(request.uri().query()) {
+        Ok(subject) => subject,
+        Err(problem) => return problem.response(),
+    };
+    let deployer = match subject.deployer() {
+        Ok(deployer) => deployer,
+        Err(problem) => return problem.response(),
+    };
     let limit = limit(part);
     if request.body().size_hint().lower() > limit {
         return not_received(part, &ReceiveError::TooLarge);
@@ -45,7 +53,7 @@ pub(super) async fn upload(
         Ok(bytes) => bytes,
         Err(problem) => return not_received(part, &problem),
     };
-    match admin.deployer.upload(bytes, part, purpose, place).await {
+    match deployer.upload(bytes, part, purpose, place).await {
         Ok(report) => {
             let status = match purpose {
                 _ if report.error.as_ref().is_some_and(ValidationError::is_transient) => {
@@ -54,7 +62,7 @@ pub(super) async fn upload(
                 Purpose::Deploy if !report.is_accepted() => StatusCode::UNPROCESSABLE_ENTITY,
                 _ => StatusCode::OK,
             };
-            let changes = changes::of(&admin.subject.service, &report).await;
+            let changes = changes::of(&admin.subject.service, &subject.site, &report).await;
             json(status, &ReportBody::new(report, changes))
         }
         Err(problem) => error(StatusCode::SERVICE_UNAVAILABLE, problem.code(), problem.to_string()),
@@ -62,8 +70,16 @@ pub(super) async fn upload(
 }
 
 /// Puts the previous guest in service again.
-pub(super) fn roll_back(admin: &Admin) -> Response {
-    match admin.deployer.roll_back() {
+pub(super) fn roll_back(admin: &Admin, query: Option<&str>) -> Response {
+    let subject = match admin.subject.sites.changed(query) {
+        Ok(subject) => subject,
+        Err(problem) => return problem.response(),
+    };
+    let deployer = match subject.deployer() {
+        Ok(deployer) => deployer,
+        Err(problem) => return problem.response(),
+    };
+    match deployer.roll_back() {
         Ok(rolled_back) => json(StatusCode::OK, &RollbackBody::from(rolled_back)),
         Err(problem) => error(StatusCode::CONFLICT, problem.code(), problem.to_string()),
     }

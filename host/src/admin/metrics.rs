@@ -4,23 +4,30 @@ use prometheus::proto::MetricFamily;
 
 use super::acme;
 use super::certificates;
+use super::sites::SiteSubject;
 use super::status::{Subject, disks};
 use crate::diagnostics;
 use crate::disk::DeviceLoad;
-use crate::metrics;
+use crate::guest::LoadedGuest;
+use crate::metrics::{self, COUNTED_SITES, Labels};
 use crate::panics;
 use crate::release::history::Outcome;
 
 impl Subject {
     /// All metrics, as text.
     pub(super) fn metrics(&self) -> String {
-        let history = self.service.active.history();
-        let active = &self.service.active.current().guest;
-        let identity = active.identity();
-        let (digest, guest) = (identity.digest().to_string(), identity.guest.to_string());
-        let data = identity.data.map(|data| data.to_string()).unwrap_or_default();
-        let deployments =
-            Outcome::ALL.map(|outcome| (vec![("outcome", outcome.name())], history.count(outcome)));
+        let sites = self.sites.all();
+        let counted = || sites.iter().take(COUNTED_SITES);
+        let active = || counted().filter_map(|of| Some((of, of.site.active.as_ref().ok()?)));
+        let deployments = active().flat_map(|(of, active)| {
+            let of_site = move |outcome: Outcome| {
+                let labels = labels(of, [("outcome", outcome.name())]);
+                (labels, active.history().count(outcome))
+            };
+            Outcome::ALL.map(of_site)
+        });
+        let guests: Vec<_> =
+            active().map(|(of, active)| (of, Guest::of(&active.current().guest))).collect();
         let mut families: Vec<MetricFamily> = self.metrics.families();
         families.extend(disk_families());
         families.extend(certificates::families(self.certificates.as_deref()));
@@ -34,15 +41,7 @@ impl Subject {
             metrics::gauge(
                 "innkeeper_guest_info",
                 "The active guest, by its digest, and by those of its file and its data.",
-                [(
-                    vec![
-                        ("digest", digest.as_str()),
-                        ("guest", guest.as_str()),
-                        ("data", data.as_str()),
-                        ("origin", active.origin().name()),
-                    ],
-                    1.0,
-                )],
+                guests.iter().map(|(of, guest)| (labels(of, guest.labels()), 1.0)),
             ),
             metrics::gauge(
                 "innkeeper_compiler_ready",
@@ -70,8 +69,51 @@ impl Subject {
                 [(vec![("version", env!("CARGO_PKG_VERSION"))], 1.0)],
             ),
         ]);
+        if self.sites.are_several() {
+            let serving =
+                counted().map(|of| (labels(of, []), f64::from(u8::from(of.site.active.is_ok()))));
+            families.push(metrics::gauge(
+                "innkeeper_site_serving",
+                "1 for a site that is served, 0 for one that is broken.",
+                serving,
+            ));
+        }
         metrics::write(&families)
     }
+}
+
+/// What identifies a guest.
+struct Guest {
+    digest: String,
+    guest: String,
+    data: String,
+    origin: &'static str,
+}
+
+impl Guest {
+    fn of(guest: &LoadedGuest) -> Guest {
+        let identity = guest.identity();
+        Guest {
+            digest: identity.digest().to_string(),
+            guest: identity.guest.to_string(),
+            data: identity.data.map(|data| data.to_string()).unwrap_or_default(),
+            origin: guest.origin().name(),
+        }
+    }
+
+    fn labels(&self) -> [(&str, &str); 4] {
+        [
+            ("digest", &self.digest),
+            ("guest", &self.guest),
+            ("data", &self.data),
+            ("origin", self.origin),
+        ]
+    }
+}
+
+/// These labels, and the one of the site where there are several.
+fn labels<'a, const N: usize>(of: &'a SiteSubject, own: [(&'a str, &'a str); N]) -> Labels<'a> {
+    of.name().map(|name| ("site", name)).into_iter().chain(own).collect()
 }
 
 fn disk_labels<'a>(

@@ -11,6 +11,7 @@
 //!   for clients.
 //! - [`status`] and `metrics`: the state of the server; `certificates`, `acme`: what they tell of those;
 //!   `traffic`: what was asked lately.
+//! - [`sites`]: the sites, and which one a request is for.
 //! - `response`: responses; `api`: their JSON.
 
 pub mod access;
@@ -25,6 +26,7 @@ mod patience;
 mod response;
 mod routes;
 mod server;
+pub mod sites;
 mod slots;
 pub mod status;
 mod traffic;
@@ -32,3 +34,4 @@ mod traffic;
 pub use api::{RuleSourceBody, RulesBody};
 pub use context::{Admin, PageEvents};
 pub use server::serve;
+pub use sites::{RulesOf, SiteSubject, SiteSubjects};

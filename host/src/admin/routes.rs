@@ -1,22 +1,25 @@
 //! The paths of the administration, and what a request needs to be let in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, StatusCode};
+use serde::Serialize;
 
 use super::access::{Refusal, is_of_site, is_own};
 use super::context::{Admin, PageEvents};
 use super::guest::{roll_back, upload};
 use super::response::{Response, TEXT, asset, error, events, json, response};
+use super::sites::{SiteError, SiteSubject, named};
 use super::status::Unhealthy;
 use crate::release::deploy::{Part, Purpose};
 
 /// How long the response to a wrong token takes: guessing it takes a while longer then.
 const PENALTY: Duration = Duration::from_millis(500);
 
-const PATHS: &str = "/, /healthz, /readyz, /metrics, /status, /traffic, /requests, PUT /guest, PUT /guest/data, POST \
+const PATHS: &str = "/, /healthz, /readyz, /metrics, /status, /sites, /traffic, /requests, PUT /guest, PUT /guest/data, POST \
     /check, POST /check/data and POST /rollback";
 
 /// Responds to a request. hyper leaves out the body of a response to HEAD, and keeps its length.
@@ -32,7 +35,7 @@ pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Respon
     }
     let allowed = match path.as_str() {
         "/" | "/style.css" | "/script.js" | "/healthz" | "/readyz" | "/metrics" | "/status"
-        | "/traffic" | "/requests" => Method::GET,
+        | "/sites" | "/traffic" | "/requests" => Method::GET,
         "/guest" | "/guest/data" => Method::PUT,
         "/check" | "/check/data" | "/rollback" => Method::POST,
         _ => {
@@ -59,25 +62,33 @@ pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Respon
     {
         return refuse(refusal).await;
     }
+    let uri = request.uri().clone();
+    let query = uri.query();
     match path.as_str() {
         "/" => asset("text/html; charset=utf-8", include_str!("page/index.html")),
         "/style.css" => asset("text/css; charset=utf-8", include_str!("page/style.css")),
         "/script.js" => asset(SCRIPT, include_str!("page/script.js")),
-        "/healthz" => probe(admin.subject.health(), "ok\n"),
-        "/readyz" => probe(admin.subject.readiness(), "ready\n"),
+        "/healthz" => probe(admin.subject.health().map(|()| "ok\n".to_owned())),
+        "/readyz" => match site(admin, query) {
+            Ok(site) => probe(admin.subject.readiness(site.as_deref())),
+            Err(problem) => problem.response(),
+        },
         "/metrics" => response(
             StatusCode::OK,
             "text/plain; version=0.0.4; charset=utf-8",
             admin.subject.metrics(),
         ),
-        "/status" => json(StatusCode::OK, &admin.subject.status()),
-        "/traffic" => json(StatusCode::OK, &admin.subject.traffic()),
-        "/requests" => json(StatusCode::OK, &admin.subject.requests()),
+        "/status" => {
+            told(admin.subject.sites.told(query).map(|of| admin.subject.status(&of, query)))
+        }
+        "/sites" => json(StatusCode::OK, &admin.subject.list()),
+        "/traffic" => told(admin.subject.traffic(query)),
+        "/requests" => told(admin.subject.requests(query)),
         "/guest" => upload(admin, request, Part::Guest, Purpose::Deploy).await,
         "/guest/data" => upload(admin, request, Part::Data, Purpose::Deploy).await,
         "/check" => upload(admin, request, Part::Guest, Purpose::Check).await,
         "/check/data" => upload(admin, request, Part::Data, Purpose::Check).await,
-        _ => roll_back(admin),
+        _ => roll_back(admin, query),
     }
 }
 
@@ -98,10 +109,23 @@ async fn page_events(
     }
 }
 
+/// The site that a query names, if it names one.
+fn site(admin: &Admin, query: Option<&str>) -> Result<Option<Arc<SiteSubject>>, SiteError> {
+    named(query).map(|_| admin.subject.sites.told(query)).transpose()
+}
+
+/// What is told of a site.
+fn told(body: Result<impl Serialize, SiteError>) -> Response {
+    match body {
+        Ok(body) => json(StatusCode::OK, &body),
+        Err(problem) => problem.response(),
+    }
+}
+
 /// The response to a probe.
-fn probe(state: Result<(), Unhealthy>, well: &'static str) -> Response {
+fn probe(state: Result<String, Unhealthy>) -> Response {
     match state {
-        Ok(()) => response(StatusCode::OK, TEXT, well),
+        Ok(text) => response(StatusCode::OK, TEXT, text),
         Err(why) => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
     }
 }

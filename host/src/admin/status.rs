@@ -1,6 +1,6 @@
 //! The state of the server: its health and its status.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,15 +9,14 @@ use tokio::sync::watch;
 
 use super::acme::AcmeBody;
 use super::api::{
-    ConnectionsBody, DiskBody, EventBody, GuestBody, LimitsBody, RulesBody, SandboxBody, StatusBody,
+    ConnectionsBody, DiskBody, EventBody, GuestBody, LimitsBody, SandboxBody, StatusBody,
 };
 use super::certificates::TlsBody;
+use super::sites::{SiteSubject, SiteSubjects, SitesBody, named};
 use crate::acme::Link;
 use crate::clock;
 use crate::disk::{self, DeviceLoad, place};
-use crate::guest::digest::Digest;
-use crate::guest::origin::Origin;
-use crate::guest::{GuestLimits, LoadedGuest};
+use crate::guest::GuestLimits;
 use crate::helper::Helpers;
 use crate::http1;
 use crate::metrics::{self, Metrics};
@@ -41,18 +40,12 @@ pub struct Subject {
     pub started: (Instant, SystemTime),
     /// Where it listens.
     pub listeners: Vec<String>,
-    /// What it serves.
-    pub root: String,
+    /// Its sites.
+    pub sites: Arc<SiteSubjects>,
     /// Its threads that serve.
     pub workers: usize,
     /// What its guests may use.
     pub limits: GuestLimits,
-    /// The guest's file, if there is one.
-    pub guest_file: Option<String>,
-    /// The file of its data, if there is one.
-    pub data_file: Option<String>,
-    /// Tells of the table of rules with this digest, if rules may decide.
-    pub rules: Option<Box<dyn Fn(Digest) -> Option<RulesBody> + Send + Sync>>,
     /// What it gave up, unless that was not wanted.
     pub sandbox: Option<Sandbox>,
     /// The certificates of its listeners for TLS, if there are any.
@@ -96,6 +89,8 @@ pub enum Unhealthy {
     Disk(String),
     /// The file system of the root does not respond.
     Root,
+    /// A site serves nothing.
+    Site(String),
     /// The server is stopping.
     Stopping,
 }
@@ -108,6 +103,7 @@ impl fmt::Display for Unhealthy {
                 write!(f, "the file system of device {device} does not respond")
             }
             Unhealthy::Root => f.write_str("the root's file system does not respond"),
+            Unhealthy::Site(why) => f.write_str(why),
             Unhealthy::Stopping => f.write_str("stopping"),
         }
     }
@@ -125,22 +121,37 @@ impl Subject {
         }
     }
 
-    /// Whether requests are served, or why not.
-    pub(super) fn readiness(&self) -> Result<(), Unhealthy> {
+    /// Whether requests are served, or why not: those of this site, or of any. The text says which
+    /// sites serve nothing.
+    pub(super) fn readiness(&self, site: Option<&SiteSubject>) -> Result<String, Unhealthy> {
         if !*self.is_ready.borrow() {
             return Err(Unhealthy::Stopping);
         }
-        let root = self.service.active.current().files.device();
-        match disk::loads().iter().any(|load| load.is_stalled && load.device == Some(root)) {
-            true => Err(Unhealthy::Root),
-            false => Ok(()),
+        let sites = self.sites.all();
+        let (mut text, mut last, mut serving) = ("ready\n".to_owned(), None, 0);
+        for of in sites.iter().filter(|of| site.is_none_or(|site| std::ptr::eq(site, &***of))) {
+            let Err(why) = serves(of) else {
+                serving += 1;
+                continue;
+            };
+            let name = of.name().unwrap_or_default();
+            // Writing to memory does not fail.
+            let _ = writeln!(text, "site {name} is not served: {why}");
+            last = Some(why);
+        }
+        match last {
+            Some(why) if serving == 0 => Err(why),
+            _ => Ok(text),
         }
     }
 
-    /// The status.
-    pub(super) fn status(&self) -> StatusBody {
-        let active = &self.service.active;
-        let guest = &active.current().guest;
+    /// The status of the server, and of one site.
+    pub(super) fn status(&self, of: &SiteSubject, query: Option<&str>) -> StatusBody {
+        let active = of.site.active.as_ref().ok();
+        let guest = active.map(|active| Arc::clone(&active.current().guest));
+        let sites = self.sites.all();
+        let broken = sites.iter().filter(|site| site.site.active.is_err());
+        let is_named = named(query).is_some();
         let metrics::Connections { idle, active: busy, writing } = self.metrics.connections();
         let connection = &self.connection_limits;
         let sandbox = self.sandbox.as_ref();
@@ -150,7 +161,11 @@ impl Subject {
             started: clock::rfc3339_of(self.started.1),
             uptime_s: self.started.0.elapsed().as_secs(),
             listeners: self.listeners.clone(),
-            root: self.root.clone(),
+            root: of.root.clone(),
+            site: of.name().map(str::to_owned),
+            sites: sites.len(),
+            broken_sites: broken.filter_map(|site| site.name().map(str::to_owned)).collect(),
+            site_error: of.error(),
             workers: self.workers,
             sandbox: SandboxBody {
                 files: sandbox.map_or("off", |sandbox| sandbox.files.name()),
@@ -165,11 +180,23 @@ impl Subject {
             },
             tls: self.certificates.as_deref().map(TlsBody::new),
             acme: self.acme.as_deref().map(AcmeBody::new),
-            guest: GuestBody::new(guest, self.guest_file.clone(), self.data_file.clone()),
-            rules: self.rules(guest),
-            previous: active.previous().map(|previous| format!("{:#}", previous.guest.digest())),
-            history: active.history().events().into_iter().map(EventBody::from).collect(),
-            requests: self.metrics.responses(),
+            guest: guest
+                .as_ref()
+                .map(|guest| GuestBody::new(guest, of.guest_file.clone(), of.data_file.clone())),
+            rules: guest.as_ref().and_then(|guest| of.rules(guest)),
+            previous: active
+                .and_then(|active| active.previous())
+                .map(|previous| format!("{:#}", previous.guest.digest())),
+            history: active
+                .map(|active| active.history().events())
+                .unwrap_or_default()
+                .into_iter()
+                .map(EventBody::from)
+                .collect(),
+            requests: match of.name().filter(|_| is_named) {
+                Some(name) => self.metrics.responses_of(name),
+                None => Some(self.metrics.responses()),
+            },
             connections: ConnectionsBody { idle, active: busy, writing },
             access_log_lost_lines: self.lost_lines(),
             disks: disks().map(|(device, load)| disk_body(device, &load)).collect(),
@@ -185,10 +212,16 @@ impl Subject {
         }
     }
 
-    /// The rules in force, while rules decide.
-    fn rules(&self, guest: &LoadedGuest) -> Option<RulesBody> {
-        let rules = self.rules.as_ref().filter(|_| guest.origin() == Origin::Rules)?;
-        rules(guest.identity().data?)
+    /// All sites.
+    pub(super) fn list(&self) -> SitesBody {
+        let sites = self.sites.all();
+        let body = |site: &Arc<SiteSubject>| {
+            site.body(match site.name() {
+                Some(name) => self.metrics.responses_of(name),
+                None => Some(self.metrics.responses()),
+            })
+        };
+        SitesBody::new(sites.iter().map(body).collect())
     }
 
     /// Whether guests can be compiled, where other guests than the built-in one can come.
@@ -198,7 +231,17 @@ impl Subject {
 
     /// Lines of the access log that were lost.
     pub(super) fn lost_lines(&self) -> u64 {
-        self.service.log.as_ref().map_or(0, |log| log.lost())
+        self.service.logs().iter().map(|log| log.lost()).sum()
+    }
+}
+
+/// Whether a site is served, or why not.
+fn serves(of: &SiteSubject) -> Result<(), Unhealthy> {
+    let active = of.site.active.as_ref().map_err(|why| Unhealthy::Site(why.to_string()))?;
+    let root = active.current().files.device();
+    match disk::loads().iter().any(|load| load.is_stalled && load.device == Some(root)) {
+        true => Err(Unhealthy::Root),
+        false => Ok(()),
     }
 }
 

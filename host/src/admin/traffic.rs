@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::api::milliseconds;
+use super::sites::{SiteError, named};
 use super::status::Subject;
 use crate::clock;
 use crate::metrics::CLASSES;
@@ -65,21 +66,32 @@ struct FailureBody {
 }
 
 impl Subject {
-    /// Figures of what was asked lately.
-    pub(super) fn traffic(&self) -> TrafficBody {
-        let Traffic { seconds, p50, p99, .. } = self.metrics.traffic();
-        TrafficBody { last_minute: minute(&seconds, p50, p99), timeline: timeline(&seconds) }
+    /// Figures of what was asked lately: of all sites, or of the one that is named.
+    pub(super) fn traffic(&self, query: Option<&str>) -> Result<TrafficBody, SiteError> {
+        let Traffic { seconds, p50, p99, .. } = self.lately(query)?;
+        let (last_minute, timeline) = (minute(&seconds, p50, p99), timeline(&seconds));
+        Ok(TrafficBody { last_minute, timeline })
+    }
+
+    fn lately(&self, query: Option<&str>) -> Result<Traffic, SiteError> {
+        match named(query) {
+            None => Ok(self.metrics.traffic()),
+            Some(_) => match self.sites.told(query)?.name() {
+                None => Ok(self.metrics.traffic()),
+                Some(name) => self.metrics.traffic_of(name).ok_or(SiteError::Uncounted),
+            },
+        }
     }
 
     /// What was asked for most, and what failed.
-    pub(super) fn requests(&self) -> RequestsBody {
-        let Traffic { paths_seconds, paths, not_found, failures, .. } = self.metrics.traffic();
-        RequestsBody {
+    pub(super) fn requests(&self, query: Option<&str>) -> Result<RequestsBody, SiteError> {
+        let Traffic { paths_seconds, paths, not_found, failures, .. } = self.lately(query)?;
+        Ok(RequestsBody {
             seconds: paths_seconds,
             paths: paths.into_iter().map(PathBody::from).collect(),
             not_found: not_found.into_iter().map(PathBody::from).collect(),
             failures: failures.into_iter().map(FailureBody::from).collect(),
-        }
+        })
     }
 }
 

@@ -25,8 +25,8 @@ use crate::release::active::FailurePolicy;
 use crate::release::{Active, Generation};
 use crate::rules;
 use crate::service::Response;
-use crate::service::Service;
 use crate::service::explain::Explanation;
+use crate::service::{Service, Site};
 use crate::text::escaped;
 
 /// Prints the decision, what the host makes of it, and the head of the response.
@@ -66,8 +66,9 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         facts.ambient = facts.ambient.now();
     }
     let ambient = facts.ambient.clone();
-    let service = Service { ambient, ..Service::new(Arc::new(active)) };
-    let guest = &service.active.current().guest;
+    let guest = &active.current().guest;
+    let site = Site { ambient, ..Site::new(Arc::new(active)) };
+    let service = Service::of(site, NonZeroUsize::MIN);
     let peer = Peer { scheme: facts.scheme, ..Peer::new(facts.client, 0) };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

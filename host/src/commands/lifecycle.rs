@@ -11,9 +11,9 @@ use crate::acme::Link;
 use crate::admin::status::MissedHeartbeat;
 use crate::clock;
 use crate::guest::runtime::swap::Swap;
-use crate::log::AccessLog;
 use crate::release::deploy::Deployer;
 use crate::server::{HEARTBEAT, Running};
+use crate::service::Service;
 use crate::service_manager;
 use crate::throttle::Throttle;
 use crate::tls::certificates::Keeper;
@@ -34,7 +34,7 @@ pub(super) enum Stopped {
 }
 
 /// A server that serves.
-pub(super) struct Lifecycle<'a> {
+pub(super) struct Lifecycle {
     pub(super) running: Running,
     pub(super) deployer: Arc<Deployer>,
     /// Whether the guest is from a file, which may be another one.
@@ -43,7 +43,8 @@ pub(super) struct Lifecycle<'a> {
     pub(super) certificates: Option<Arc<Keeper>>,
     /// What orders certificates, if they are ordered.
     pub(super) acme: Option<Arc<Link>>,
-    pub(super) log: Option<&'a AccessLog>,
+    /// Has the access logs.
+    pub(super) service: Arc<Service>,
     /// Whether the memory of guests may be swapped out.
     pub(super) swap: Arc<Swap>,
     /// What the service manager shows.
@@ -56,7 +57,7 @@ pub(super) struct Lifecycle<'a> {
     pub(super) stop_timeout: Duration,
 }
 
-impl Lifecycle<'_> {
+impl Lifecycle {
     /// Serves until a signal says to stop, and stops.
     pub(super) async fn run(self, mut signals: Signals) -> Stopped {
         service_manager::ready(&self.status);
@@ -74,10 +75,13 @@ impl Lifecycle<'_> {
         loop {
             match signals.next().await {
                 Asked::Stop => break,
-                Asked::Reopen => match self.log {
-                    Some(log) => log.reopen(),
-                    None => tracing::warn!("no access log to reopen"),
-                },
+                Asked::Reopen => {
+                    let logs = self.service.logs();
+                    logs.iter().for_each(|log| log.reopen());
+                    if logs.is_empty() {
+                        tracing::warn!("no access log to reopen");
+                    }
+                }
                 Asked::Reload => {
                     service_manager::reloading();
                     if let Some(acme) = &self.acme {

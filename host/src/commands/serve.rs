@@ -16,14 +16,15 @@ use super::open::{Opened, open};
 use super::signals::Starting;
 use super::{acme, progress, sandbox, tls};
 use crate::admin::status::Subject;
-use crate::admin::{self, Admin, PageEvents, RuleSourceBody, RulesBody};
+use crate::admin::{
+    self, Admin, PageEvents, RuleSourceBody, RulesBody, RulesOf, SiteSubject, SiteSubjects,
+};
 use crate::cli::Settings;
 use crate::dev::problem::Problem;
 use crate::dev::sources::Sources;
 use crate::dev::{self, Dev};
 use crate::diagnostics;
 use crate::disk;
-use crate::guest::digest::Digest;
 use crate::guest::origin::Origin;
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::validation::validate::validate;
@@ -37,7 +38,7 @@ use crate::release::source::{Source, Watching};
 use crate::release::{Active, Generation};
 use crate::rules::{Count, RulesSource, Summary};
 use crate::server::connection::Wires;
-use crate::service::{PageScript, Service};
+use crate::service::{PageScript, Service, Site};
 use crate::tls::certificates::Keeper;
 use crate::transport::SendScheduler;
 
@@ -111,14 +112,18 @@ pub(super) fn serve(
     let metrics = process.map(|process| Arc::new(Metrics::new(workers.get(), process)));
     let log = log.map(|(out, format)| AccessLog::to(out, format)).transpose();
     let pages = dev.as_ref().zip(admin.as_ref());
-    let service = Arc::new(Service {
+    let log = log.context("cannot start the access log")?.map(Arc::new);
+    let site = Site {
         ambient: Ambient::live(client_buckets),
-        clients: settings.clients(),
-        log: log.context("cannot start the access log")?,
-        metrics: metrics.clone(),
+        log,
         https: tls::https(&settings.site, certificates.as_ref()),
-        challenges: acme::http_challenges(link.as_ref()),
         request_id: settings.site.log.request_id.clone(),
+        ..Site::new(Arc::clone(&active))
+    };
+    let service = Arc::new(Service {
+        clients: settings.clients(),
+        challenges: acme::http_challenges(link.as_ref()),
+        metrics: metrics.clone(),
         page_script: pages.map(|(dev, (address, bound, _))| {
             let dev = Arc::clone(dev);
             let listener = move |line: &[u8], failure: Option<&Failure>, is_page| {
@@ -126,7 +131,7 @@ pub(super) fn serve(
             };
             PageScript::new(&bound.address(address).to_string(), Box::new(listener))
         }),
-        ..Service::new(Arc::clone(&active))
+        ..Service::of(site, workers)
     });
     let keeper = certificates.clone().map(Keeper::start).transpose();
     let keeper = keeper.context("cannot start the thread that replaces certificates")?;
@@ -176,6 +181,17 @@ pub(super) fn serve(
         if let (Some((address, bound, access)), Some(metrics)) = (admin, metrics) {
             let address = bound.address(&address);
             let listener = bound.listen().context("cannot start the administration")?;
+            let site = service.sites.first().context("a server has a site")?;
+            let sites = Arc::new(SiteSubjects::new(vec![Arc::new(SiteSubject {
+                site,
+                hosts: Vec::new(),
+                is_default: true,
+                root: settings.site.root.display().to_string(),
+                guest_file: source_name,
+                data_file: settings.site.guest.data.as_ref().map(|data| data.display().to_string()),
+                rules: rules.map(summaries),
+                deployer: Some(Arc::clone(&deployer)),
+            })]));
             let subject = Subject {
                 service: Arc::clone(&service),
                 connection_limits: wires.http1.limits,
@@ -184,24 +200,20 @@ pub(super) fn serve(
                 missed_heartbeat,
                 started,
                 listeners: listeners.clone(),
-                root: settings.site.root.display().to_string(),
+                sites,
                 workers: workers.get(),
                 limits: engine.limits(),
-                guest_file: source_name,
-                data_file: settings.site.guest.data.as_ref().map(|data| data.display().to_string()),
-                rules: rules.map(summaries),
                 sandbox,
                 certificates,
                 acme: link.clone(),
                 helpers,
             };
             let uploads = Arc::new(Semaphore::new(1));
-            let deployer = Arc::clone(&deployer);
             let page_events = dev.map(|dev| PageEvents {
                 script: dev::state::SCRIPT,
                 subscribe: Box::new(move || dev.events()),
             });
-            let admin = Admin { subject, deployer, access, uploads, page_events };
+            let admin = Admin { subject, access, uploads, page_events };
             tokio::spawn(admin::serve(Arc::new(admin), listener));
             diagnostics::info("administration at", &[("url", &address)]);
         }
@@ -211,7 +223,7 @@ pub(super) fn serve(
             has_guest_file,
             certificates: keeper.map(Arc::new),
             acme: link,
-            log: service.log.as_ref(),
+            service: Arc::clone(&service),
             swap: engine.swap(),
             status: format!("serving {} at {}", settings.site.root.display(), listeners.join(", ")),
             readiness,
@@ -226,9 +238,7 @@ pub(super) fn serve(
         Stopped::Gracefully => Ok(ExitCode::SUCCESS),
         Stopped::AtOnce => {
             // Requests with a response are logged.
-            if let Some(log) = &service.log {
-                log.finish();
-            }
+            service.logs().iter().for_each(|log| log.finish());
             diagnostics::finish();
             // As a shell reports a process that was interrupted.
             std::process::exit(130);
@@ -237,7 +247,7 @@ pub(super) fn serve(
 }
 
 /// What the status tells of a table of rules.
-fn summaries(rules: Arc<RulesSource>) -> Box<dyn Fn(Digest) -> Option<RulesBody> + Send + Sync> {
+fn summaries(rules: Arc<RulesSource>) -> RulesOf {
     let body = |Count { source, redirects, headers, others }| RuleSourceBody {
         source,
         redirects,

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use super::{Response, Service, location};
+use super::{Response, location};
 use crate::http::host::without_port;
 use crate::http::response::NO_SNIFFING;
 use crate::http::{Body, Field, Method, Request};
@@ -17,23 +17,24 @@ pub type FindChallenge = Box<
     dyn Fn(String, String) -> Pin<Box<dyn Future<Output = Option<String>> + Send>> + Send + Sync,
 >;
 
-impl Service {
-    /// The response to an authority, if the request is for a challenge of this server. Others below
-    /// the same path are for the guest: another program may have put them there.
-    pub(super) async fn challenge(&self, request: &Request<'_>) -> Option<Response> {
-        let find = self.challenges.as_ref()?;
-        let (path, _) = location::path_query(request.target);
-        let token = path.strip_prefix(PATHS)?;
-        if !matches!(request.method, Method::Get | Method::Head) {
-            return None;
-        }
-        let host = without_port(request.host()?);
-        // Boxed, as every connection would have room for it.
-        let text = find(host.to_owned(), token.to_owned()).await?;
-        let mut response = Response::bare(200);
-        let content_type = Field::fixed("Content-Type", "application/octet-stream");
-        response.fields.extend([content_type, NO_SNIFFING]);
-        response.body = Body::Bytes(text.into_bytes());
-        Some(response)
+/// The response to an authority, if the request is for a challenge of this server. Others below
+/// the same path are for the guest: another program may have put them there.
+pub(super) async fn respond(
+    find: Option<&FindChallenge>,
+    request: &Request<'_>,
+) -> Option<Response> {
+    let find = find?;
+    let (path, _) = location::path_query(request.target);
+    let token = path.strip_prefix(PATHS)?;
+    if !matches!(request.method, Method::Get | Method::Head) {
+        return None;
     }
+    let host = without_port(request.host()?);
+    // Boxed, as every connection would have room for it.
+    let text = find(host.to_owned(), token.to_owned()).await?;
+    let mut response = Response::bare(200);
+    let content_type = Field::fixed("Content-Type", "application/octet-stream");
+    response.fields.extend([content_type, NO_SNIFFING]);
+    response.body = Body::Bytes(text.into_bytes());
+    Some(response)
 }

@@ -14,6 +14,7 @@
 //! - [`https`]: how clients are brought to `https`, and kept there; [`hsts`]: for how long.
 //! - [`admission`]: how much of the server a client may have.
 //! - [`record`]: one request and its response, for log and metrics.
+//! - [`site`]: what one site has; [`sites`]: all of them; [`hosts`]: which one a request is for.
 //! - `request_id`: the id of a request, which it may come with.
 //! - [`explain`]: the same road, with its reasons; [`preview`]: without a client.
 
@@ -26,6 +27,7 @@ mod error_page;
 pub mod explain;
 mod failure;
 mod file;
+pub mod hosts;
 pub mod hsts;
 pub mod https;
 mod location;
@@ -38,7 +40,10 @@ mod request_id;
 pub mod respond;
 mod response;
 mod selection;
+pub mod site;
+pub mod sites;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 pub use challenge::FindChallenge;
@@ -46,48 +51,66 @@ pub use https::Https;
 pub use page_script::PageScript;
 pub use record::Record;
 pub use response::{Body, Content, Response};
+pub use site::Site;
+pub use sites::Sites;
 
 use crate::clients::Clients;
-use crate::guest::Ambient;
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
 use crate::release::Active;
 
 /// What the connections of a server share, whatever their wire.
 pub struct Service {
-    /// The guest that decides, and the files that its decisions name.
-    pub active: Arc<Active>,
-    /// What a guest may know besides the request: the time, and how clients fall into buckets.
-    pub ambient: Ambient,
+    /// The sites.
+    pub sites: Sites,
     /// Trusted proxies, and what one client may have.
     pub clients: Clients,
-    /// The access log, if there is one.
-    pub log: Option<AccessLog>,
+    /// The access log of what is for no site, if there is one.
+    pub log: Option<Arc<AccessLog>>,
     /// The metrics, if there are any.
     pub metrics: Option<Arc<Metrics>>,
-    /// How clients are brought to `https`.
-    pub https: Https,
     /// What proves names to a certificate authority, where certificates are ordered.
     pub challenges: Option<FindChallenge>,
     /// What is appended to pages, if anything.
     pub page_script: Option<PageScript>,
-    /// The field that has the id of a request, if requests have one.
+    /// The field that has the id of a request for no site, if requests have one.
     pub request_id: Option<String>,
 }
 
 impl Service {
     /// Serves what is active: to all clients alike, without log and metrics.
     pub fn new(active: Arc<Active>) -> Service {
+        Service::of(Site::new(active), NonZeroUsize::MIN)
+    }
+
+    /// Serves one site with this many workers: to all clients alike, without metrics. What is no
+    /// request is logged as it says.
+    pub fn of(site: Site, workers: NonZeroUsize) -> Service {
+        let (log, request_id) = (site.log.clone(), site.request_id.clone());
+        Service { log, request_id, ..Service::with(Sites::one(site, workers)) }
+    }
+
+    /// Serves these sites: to all clients alike, without metrics.
+    pub fn with(sites: Sites) -> Service {
         Service {
-            active,
-            ambient: Ambient::default(),
+            sites,
             clients: Clients::default(),
             log: None,
             metrics: None,
-            https: Https::default(),
             challenges: None,
             page_script: None,
             request_id: None,
         }
+    }
+
+    /// All access logs, each once.
+    pub fn logs(&self) -> Vec<Arc<AccessLog>> {
+        let mut logs = self.sites.logs();
+        if let Some(own) = &self.log
+            && !logs.iter().any(|log| Arc::ptr_eq(log, own))
+        {
+            logs.push(Arc::clone(own));
+        }
+        logs
     }
 }

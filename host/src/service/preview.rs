@@ -4,6 +4,7 @@ use super::Service;
 use super::context::Context;
 use super::explain::Trace;
 use super::response::Response;
+use crate::files::Files;
 use crate::guest::{Decision, Failure};
 use crate::http::{Method, Request};
 use crate::service::error_page;
@@ -18,10 +19,11 @@ pub struct Preview {
 }
 
 impl Service {
-    /// The response to a request if this is decided about it. Nothing is counted or logged as a
-    /// request, and no file is read.
+    /// The response to a request if this is decided about it, with these files. Nothing is counted
+    /// or logged as a request, and no file is read.
     pub async fn preview(
         &self,
+        files: &Files,
         mut request: Request<'_>,
         decision: &Result<Decision, Failure>,
     ) -> Preview {
@@ -29,7 +31,6 @@ impl Service {
         if request.method == Method::Get {
             request.method = Method::Head;
         }
-        let files = &self.active.current().files;
         let context = Context { service: self, files, request: &request };
         let mut trace = Trace::default();
         let response = match decision {

@@ -3,10 +3,12 @@
 
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::explain::Trace;
 use super::location::path_query;
+use super::site::Seat;
 use super::{Response, Service, request_id};
 use crate::clients::proxies::Forwarded;
 use crate::diagnostics::context;
@@ -22,6 +24,8 @@ use crate::metrics::{ActiveRequest, Decision, FailureKind, Protocol, Sample, lat
 /// stream and sends no response.
 pub struct Record<'s, 'r> {
     service: &'s Service,
+    /// The site that the request is for, if there is one.
+    seat: Option<Arc<Seat>>,
     /// The client, once it is known.
     peer: Peer,
     /// The scheme that the client uses, unless only a proxy could tell.
@@ -57,6 +61,7 @@ pub struct Received<'a> {
 /// before that, it is logged as aborted before its body.
 pub struct Finished<'a> {
     service: &'a Service,
+    seat: Option<Arc<Seat>>,
     worker: usize,
     /// What is known of its line in the log. `None` once it is logged.
     draft: Option<Draft>,
@@ -72,9 +77,10 @@ impl Service {
     pub fn begin<'s, 'r>(&'s self, request: &'r Request<'r>) -> Record<'s, 'r> {
         let Request { line, version, .. } = *request;
         let received = Received { line, version, ..Received::default() };
-        let mut record = self.begin_without_id(request.peer, received);
+        let seat = self.sites.find(request.peer.worker, request.host());
+        let mut record = self.begin_without_id(request.peer, received, seat);
         record.request = Some(request);
-        record.id = self.id_of(Some(request));
+        record.id = record.new_id();
         let (forwarded_for, forwarded_proto) =
             (request.values("x-forwarded-for"), request.values("x-forwarded-proto"));
         let proxies = &self.clients.proxies;
@@ -105,19 +111,23 @@ impl Service {
 
     /// Begins the record of a response that no request asked for.
     pub fn begin_unread<'s, 'r>(&'s self, peer: Peer, received: Received<'r>) -> Record<'s, 'r> {
-        Record { id: self.id_of(None), ..self.begin_without_id(peer, received) }
+        let seat = self.sites.find_only(peer.worker);
+        let mut record = self.begin_without_id(peer, received, seat);
+        record.id = record.new_id();
+        record
     }
 
-    fn id_of(&self, request: Option<&Request<'_>>) -> Option<Box<str>> {
-        let name = self.request_id.as_ref()?;
-        Some(request_id::of(name, request))
-    }
-
-    fn begin_without_id<'s, 'r>(&'s self, peer: Peer, received: Received<'r>) -> Record<'s, 'r> {
+    fn begin_without_id<'s, 'r>(
+        &'s self,
+        peer: Peer,
+        received: Received<'r>,
+        seat: Option<Arc<Seat>>,
+    ) -> Record<'s, 'r> {
         context::set_request(peer.address, received.line);
-        let is_wanted = self.log.is_some() || self.metrics.is_some();
+        let is_wanted = self.metrics.is_some() || self.log_of(seat.as_deref()).is_some();
         Record {
             service: self,
+            seat,
             peer,
             scheme: None,
             received,
@@ -131,12 +141,32 @@ impl Service {
             _active: self.metrics.as_ref().map(|metrics| metrics.request(peer.worker)),
         }
     }
+
+    /// The access log of a site, or of what is for none.
+    fn log_of<'a>(&'a self, seat: Option<&'a Seat>) -> Option<&'a AccessLog> {
+        seat.map_or(&self.log, |seat| &seat.site.log).as_deref()
+    }
 }
 
 impl<'s, 'r> Record<'s, 'r> {
     /// The client: the other end of the connection, or the one that a trusted proxy names.
     pub fn client(&self) -> IpAddr {
         self.peer.address
+    }
+
+    /// The site that the request is for, if there is one.
+    pub(super) fn seat(&self) -> Option<&Arc<Seat>> {
+        self.seat.as_ref()
+    }
+
+    /// The name of the field for ids, if requests have one.
+    fn id_name(&self) -> Option<&str> {
+        let site = self.seat.as_ref().map(|seat| &seat.site.request_id);
+        site.unwrap_or(&self.service.request_id).as_deref()
+    }
+
+    fn new_id(&self) -> Option<Box<str>> {
+        self.id_name().map(|name| request_id::of(name, self.request))
     }
 
     /// The request, if it is one.
@@ -157,7 +187,7 @@ impl<'s, 'r> Record<'s, 'r> {
 
     /// The response with the request's id, where requests have one.
     pub(super) fn identify(&self, response: Response) -> Response {
-        match (&self.service.request_id, &self.id) {
+        match (self.id_name(), &self.id) {
             (Some(name), Some(id)) => request_id::add_to(response, name, id),
             _ => response,
         }
@@ -211,7 +241,9 @@ impl<'s, 'r> Record<'s, 'r> {
         let compute_time = decided.and_then(|decided| decided.compute_time);
         let decision = decision(decided);
         // Most logs have but the line.
-        let log = self.service.log.as_ref();
+        let seat = self.seat.as_deref();
+        let log = self.service.log_of(seat);
+        let counters = seat.and_then(|seat| seat.counters.as_deref());
         let has_parts = self.service.metrics.is_some() || log.is_some_and(AccessLog::has_parts);
         let request = self.request.filter(|_| has_parts);
         let method = request.and_then(|request| method(request.line));
@@ -222,7 +254,7 @@ impl<'s, 'r> Record<'s, 'r> {
             let (protocol, duration) = (protocol(self.received.version), total);
             let sample =
                 Sample { protocol, status, decision, masked_failure, compute_time, duration };
-            metrics.observe(self.peer.worker, None, &sample);
+            metrics.observe(self.peer.worker, counters, &sample);
             let failure = decided.and_then(|decided| {
                 decided.decision.as_ref().err().or(decided.masked_failure.as_ref())
             });
@@ -238,13 +270,14 @@ impl<'s, 'r> Record<'s, 'r> {
                 guest: decided.map(|decided| &decided.by as &dyn Display),
                 failure: failure.map(|failure| failure as &dyn Display),
             };
-            metrics.note(self.peer.worker, None, &response);
+            metrics.note(self.peer.worker, counters, &response);
         }
         let draft = log.map_or_else(Draft::default, |log| {
             let field = |name| self.request.and_then(|request| request.values(name).next());
             let tls = self.request.and_then(|request| request.tls);
             let query = target.and_then(|(_, query)| query).filter(|query| !query.is_empty());
             let host = request.and_then(|request| request.host()).map(str::as_bytes);
+            let site = seat.and_then(|seat| seat.site.name.as_deref());
             let first_byte = self.first_byte.map_or(total, |first| first - began);
             let entry = Entry {
                 client: self.peer.address,
@@ -252,8 +285,11 @@ impl<'s, 'r> Record<'s, 'r> {
                 method,
                 scheme: self.scheme.or(self.request.map(|of| of.scheme)).map(Scheme::name),
                 host,
-                site: None,
-                virtual_host: host,
+                site,
+                virtual_host: match self.service.sites.are_several() {
+                    true => site.map(str::as_bytes),
+                    false => host,
+                },
                 path: target.map(|(path, _)| path.as_bytes()),
                 query: query.map(str::as_bytes),
                 request_id: self.id.as_deref(),
@@ -272,8 +308,8 @@ impl<'s, 'r> Record<'s, 'r> {
             };
             log.draft(std::mem::take(room), &entry)
         });
-        let Record { service, peer, .. } = *self;
-        Some(Finished { service, worker: peer.worker, draft: Some(draft) })
+        let (service, seat, worker) = (self.service, self.seat.take(), self.peer.worker);
+        Some(Finished { service, seat, worker, draft: Some(draft) })
     }
 
     /// The line with the version that the client spoke.
@@ -308,9 +344,10 @@ impl Finished<'_> {
     fn settle(&mut self, body_bytes: u64, is_aborted: bool) -> Option<Draft> {
         let draft = self.draft.take()?;
         if let Some(metrics) = &self.service.metrics {
-            metrics.delivered(self.worker, None, body_bytes, is_aborted);
+            let counters = self.seat.as_ref().and_then(|seat| seat.counters.as_deref());
+            metrics.delivered(self.worker, counters, body_bytes, is_aborted);
         }
-        if let Some(log) = &self.service.log {
+        if let Some(log) = self.service.log_of(self.seat.as_deref()) {
             log.append(&draft, body_bytes, is_aborted);
         }
         Some(draft)

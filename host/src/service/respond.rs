@@ -4,8 +4,10 @@ use super::context::Context;
 use super::explain::Trace;
 use super::location;
 use super::record::Record;
+use super::site::Seat;
 use super::{
-    Body, Response, Service, admission, directory, error_page, file, policy_fields, selection,
+    Body, Response, Service, admission, challenge, directory, error_page, file, policy_fields,
+    selection,
 };
 use crate::files::encodings::Accepted;
 use crate::files::{Lookup, Recency};
@@ -13,10 +15,14 @@ use crate::guest::{Candidate, Decided, Decision, Facts, Otherwise, Page};
 use crate::http::response::{NO_SNIFFING, PLAIN_TEXT};
 use crate::http::{Field, Fields, Method, Request};
 use crate::in_flight::{REPLIES, SharedBytes};
+use crate::release::Active;
 use crate::throttle::Kinds;
 
 /// Each file once, however often it is asked for.
 static FORBIDDEN: Kinds = Kinds::new();
+
+/// What a client is told whose request is for a host that no site has.
+const NO_SITE: &str = "no site here has the host of the request";
 
 /// The methods for files (RFC 9110, section 10.2.1).
 const ALLOW: Field = Field::fixed("Allow", "GET, HEAD, OPTIONS");
@@ -25,29 +31,42 @@ impl Service {
     /// Responds to a request. The record notes the decision.
     pub async fn respond(&self, request: &Request<'_>, record: &mut Record<'_, '_>) -> Response {
         let scheme = record.scheme();
-        if let Some(challenge) = self.challenge(request).await {
+        if let Some(challenge) = challenge::respond(self.challenges.as_ref(), request).await {
             return record.identify(challenge);
         }
-        let response = match (record.over_limit(), self.https.redirect(request, scheme)) {
-            (Some(wait), _) => self.in_form_for(request, admission::too_many("requests", wait)),
-            (None, Some(redirect)) => redirect,
-            (None, None) => self.decide(request, record).await,
+        let Some(seat) = record.seat().cloned() else {
+            return self.refuse(421, NO_SITE, record);
         };
-        record.identify(self.https.secure(response, request, scheme))
+        let https = &seat.site.https;
+        let redirect = https.redirect(request, scheme);
+        let response = match (record.over_limit(), redirect, &seat.site.active) {
+            (Some(wait), ..) => self.in_form_for(request, admission::too_many("requests", wait)),
+            (None, Some(redirect), _) => redirect,
+            (None, None, Ok(active)) => self.decide(active, &seat, request, record).await,
+            // The log says why, once.
+            (None, None, Err(_)) => self.in_form_for(request, error_page::unavailable()),
+        };
+        record.identify(https.secure(response, request, scheme))
     }
 
     /// Responds as the guest decides.
-    async fn decide(&self, request: &Request<'_>, record: &mut Record<'_, '_>) -> Response {
+    async fn decide(
+        &self,
+        active: &Active,
+        seat: &Seat,
+        request: &Request<'_>,
+        record: &mut Record<'_, '_>,
+    ) -> Response {
         let facts = Facts {
             client: record.client(),
             scheme: record.scheme().unwrap_or(request.scheme),
             version: request.version,
             tls: request.tls,
-            ambient: &self.ambient,
-            site: 0,
+            ambient: &seat.site.ambient,
+            site: seat.number,
         };
         let (worker, fields) = (request.peer.worker, request.fields_for_guest());
-        let (decided, generation) = self.active.decide(worker, request.line, fields, facts).await;
+        let (decided, generation) = active.decide(worker, request.line, fields, facts).await;
         if let Some(trace) = record.trace() {
             trace.set_generation(&generation);
         }
@@ -77,7 +96,10 @@ impl Service {
         record.identify(match record.request() {
             Some(request) => {
                 let response = self.in_form_for(request, response);
-                self.https.secure(response, request, record.scheme())
+                match record.seat() {
+                    Some(seat) => seat.site.https.secure(response, request, record.scheme()),
+                    None => response,
+                }
             }
             None => response,
         })

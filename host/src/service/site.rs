@@ -1,0 +1,69 @@
+//! A site: what serves, and how it is told of.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Https;
+use crate::guest::Ambient;
+use crate::log::AccessLog;
+use crate::metrics::SiteCounters;
+use crate::release::Active;
+
+/// One site.
+pub struct Site {
+    /// Its name, where there are several.
+    pub name: Option<Box<str>>,
+    /// The guest that decides, and the files that its decisions name; or why there are none.
+    pub active: Result<Arc<Active>, Broken>,
+    /// What a guest may know besides the request: the time, and how clients fall into buckets.
+    pub ambient: Ambient,
+    /// The access log, if there is one. Sites may share it.
+    pub log: Option<Arc<AccessLog>>,
+    /// How clients are brought to `https`.
+    pub https: Https,
+    /// The field that has the id of a request, if requests have one.
+    pub request_id: Option<String>,
+}
+
+/// Why a site serves nothing: its guest was rejected, or its root is gone. Its requests get 503, and
+/// other sites serve.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// The reason, in one line.
+    pub why: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl Site {
+    /// A site without a name that serves what is active: to all clients alike, without a log.
+    pub fn new(active: Arc<Active>) -> Site {
+        Site { active: Ok(active), ..Site::broken(Broken { why: String::new() }) }
+    }
+
+    /// One that serves nothing.
+    pub fn broken(why: Broken) -> Site {
+        Site {
+            name: None,
+            active: Err(why),
+            ambient: Ambient::default(),
+            log: None,
+            https: Https::default(),
+            request_id: None,
+        }
+    }
+}
+
+/// A site as one worker has it: no core fetches the counters of another for it.
+pub struct Seat {
+    /// The site.
+    pub site: Arc<Site>,
+    /// Its number among those of now.
+    pub(super) number: u32,
+    /// What is counted for it, where there are several.
+    pub(super) counters: Option<Arc<SiteCounters>>,
+}
