@@ -8,29 +8,20 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 
+use super::check_site::{Trial, check_access_log, check_root, check_site};
 use super::check_tls;
 use super::client_buckets;
-use super::engine::{self, Compilation};
 use super::findings::Findings;
-use super::guest::{GuestSource, name, source_with};
 use super::listeners::{self, Listeners, overlap};
-use super::open::{self, read_access, token_has_an_address};
-use super::root::is_meant;
+use super::open::{read_access, token_has_an_address};
 use super::stdout::print;
 use super::worst_case;
 use crate::admin::access::Access;
 use crate::cli::Settings;
-use crate::files::Files;
-use crate::guest::Engine;
-use crate::guest::origin::Origin;
 use crate::guest::runtime::code_cache::CodeCache;
-use crate::guest::validation::cases::CaseFile;
-use crate::guest::validation::validate::{Validated, validate};
-use crate::named_file;
 use crate::server::{self, Address};
 use crate::transport::ListenAddress;
 use crate::transport::endpoint::Bound;
@@ -39,25 +30,34 @@ use crate::transport::listener::{explain, try_bind};
 /// Checks everything. Succeeds if a server would start.
 pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let mut findings = Findings::default();
-    let root = open_root(settings);
-    let absolute = std::path::absolute(&settings.site.root);
-    let absolute = absolute.as_ref().unwrap_or(&settings.site.root).display().to_string();
-    let (found, root) = match root {
-        Ok(root) => (Ok(absolute), Some(root)),
-        Err(problem) => (Err(problem), None),
-    };
-    findings.note("root", found)?;
+    let mut trial = Trial::new(settings);
+    // The one site is among the rest, several come behind it.
+    let one = settings.sites.is_empty().then_some(&settings.site);
+    let root = one.map(|site| check_root(settings, site, &mut findings)).transpose()?;
     let (addresses, paths) = check_listeners(settings, &mut findings)?;
     check_tls::check(settings, &addresses, &mut findings)?;
+    if let Some(site) = one {
+        check_tls::check_pairs(settings, site, &mut findings)?;
+    }
+    check_tls::check_client_authorities(settings, &mut findings)?;
     let connections = possible_connections(settings, addresses.len() + paths.len());
     let all = settings.limits.max_connections.get();
     let possible = connections.as_ref().copied().unwrap_or(all);
     findings.note("connections", connections.map(|_| describe_connections(possible, all)))?;
-    check_guest(settings, root.as_ref(), &mut findings)?;
+    check_bucket_key(settings, &mut findings)?;
+    if let (Some(site), Some(root)) = (one, root) {
+        trial.check_guest(site, root.as_ref(), &mut findings)?;
+    }
     findings.note("code cache", check_code_cache(settings))?;
-    findings.note("access log", check_access_log(settings))?;
+    if let Some(site) = one {
+        findings.note("access log", check_access_log(site))?;
+    }
     check_admin(settings, (&addresses, &paths), &mut findings)?;
     check_sandbox(settings, &mut findings)?;
+    for site in &settings.sites {
+        check_site(settings, site, &mut trial, &mut findings)?;
+    }
+    findings.end_of_sites();
     print(format_args!(
         "\nmemory, at most:\n{}\n",
         worst_case::describe(&worst_case::parts(settings, &addresses, possible))
@@ -70,10 +70,10 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     Ok(if findings.problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn open_root(settings: &Settings) -> anyhow::Result<Files> {
-    is_meant(&settings.site)?;
-    let (options, sizes) = (settings.site.file_options(), settings.cache.sizes());
-    open::open_root(&settings.site.root, options, sizes, settings.worker_count())
+fn check_bucket_key(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
+    let Some(key) = &settings.guest.client_bucket_key else { return Ok(()) };
+    let found = client_buckets::open(Some(key)).map(|_| key.display().to_string());
+    findings.note("bucket key", found)
 }
 
 /// Gives the addresses and paths that count.
@@ -151,51 +151,6 @@ fn describe_connections(possible: usize, wanted: usize) -> String {
     }
 }
 
-fn check_guest(
-    settings: &Settings,
-    root: Option<&Files>,
-    findings: &mut Findings,
-) -> anyhow::Result<()> {
-    let mut readable = Vec::new();
-    for path in &settings.site.guest.cases {
-        match CaseFile::read(path) {
-            Ok(_) => readable.push(path.clone()),
-            Err(error) => findings.note("cases", Err(error.into()))?,
-        }
-    }
-    if let Some(key) = &settings.guest.client_bucket_key {
-        let found = client_buckets::open(Some(key)).map(|_| key.display().to_string());
-        findings.note("bucket key", found)?;
-    }
-    findings.note("guest", validate_guest(settings, root, &readable))
-}
-
-/// Nothing that was compiled or validated before is used, and nothing of it is kept. Without the
-/// root, which could not be opened, the site has no rules of its own.
-fn validate_guest(
-    settings: &Settings,
-    root: Option<&Files>,
-    cases: &[PathBuf],
-) -> anyhow::Result<String> {
-    let GuestSource { source, .. } = source_with(&settings.site, root, cases)?;
-    let offer = source.read()?;
-    let name = name(&*source, &offer);
-    let workers = settings.worker_count();
-    let prepared = engine::prepare(settings.guest_limits(), workers, Compilation::Whole)?;
-    let helpers = engine::start_helpers(offer.origin != Origin::BuiltIn)?;
-    let engine: Engine = engine::start(prepared)?;
-    let engine = Arc::new(engine::with_helpers(engine, &settings.guest.limits, helpers));
-    let Validated { guest, report, compile, check } =
-        validate(&engine, &offer).map_err(|error| anyhow!("{name} is rejected: {error}"))?;
-    Ok(format!(
-        "{name} ({}), compiled in {compile:.1?}, validated on {} request lines and {} cases in \
-         {check:.1?}",
-        guest.digest(),
-        report.lines,
-        report.cases
-    ))
-}
-
 /// Without a setting the server does without the directory where it is not usable.
 fn check_code_cache(settings: &Settings) -> anyhow::Result<String> {
     let Some(directory) = settings.cache.code_directory() else { return Ok("none".to_owned()) };
@@ -203,20 +158,6 @@ fn check_code_cache(settings: &Settings) -> anyhow::Result<String> {
         Ok(()) => Ok(directory.display().to_string()),
         Err(problem) if settings.cache.code.is_some() => Err(anyhow!(problem)),
         Err(problem) => Ok(format!("none: {problem}")),
-    }
-}
-
-fn check_access_log(settings: &Settings) -> anyhow::Result<String> {
-    open::log_fields_are_written(&settings.site)?;
-    match (settings.site.log.access_format(), &settings.site.log.access_file) {
-        (None, _) => Ok("off".to_owned()),
-        (Some(_), None) => Ok("standard output".to_owned()),
-        (Some(_), Some(path)) => {
-            let shown = path.display();
-            named_file::can_append(path)
-                .with_context(|| format!("cannot write the log {shown}"))?;
-            Ok(shown.to_string())
-        }
     }
 }
 

@@ -5,29 +5,38 @@ use std::time::SystemTime;
 use anyhow::anyhow;
 
 use super::findings::Findings;
-use super::tls::{options, self_signed};
-use crate::cli::Settings;
+use super::tls::{client_authorities, pairs, self_signed};
+use crate::cli::{Settings, SiteSettings};
 use crate::http::Scheme;
 use crate::tls::certificates::leaf::Lifetime;
 use crate::tls::certificates::{ClientAuth, ClientAuthorities, ClientPolicy, Pair};
 use crate::transport::Address;
 
-/// Tells of each certificate whether it can be used, its names, its expiry, and what clients may
-/// refuse in it: that is no problem of the start.
+/// Tells of the certificate that the server makes, if it does.
 pub(super) fn check(
     settings: &Settings,
     addresses: &[Address],
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
-    let options = match options(settings) {
-        Ok(options) => options,
+    let is_used = addresses.iter().any(|address| address.scheme == Scheme::Https);
+    match settings.tls.self_signed && is_used {
+        true => findings.note("certificate", check_self_signed(settings, addresses)),
+        false => Ok(()),
+    }
+}
+
+/// Tells of each certificate of a site whether it can be used, its names, its expiry, and what
+/// clients may refuse in it: that is no problem of the start.
+pub(super) fn check_pairs(
+    settings: &Settings,
+    site: &SiteSettings,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    let pairs = match pairs(settings, site) {
+        Ok(pairs) => pairs,
         Err(problem) => return findings.note("certificate", Err(problem)),
     };
-    let is_used = addresses.iter().any(|address| address.scheme == Scheme::Https);
-    if settings.tls.self_signed && is_used {
-        findings.note("certificate", check_self_signed(settings, addresses))?;
-    }
-    for files in &options.pairs {
+    for files in &pairs {
         let pair = match Pair::load(files) {
             Ok(pair) => pair,
             Err(problem) => {
@@ -49,9 +58,18 @@ pub(super) fn check(
             findings.note("", Ok(format!("warning: {path}: {warning}")))?;
         }
     }
-    match &options.client_authorities {
-        Some(authorities) => findings.note("client CA", check_authorities(authorities)),
-        None => Ok(()),
+    Ok(())
+}
+
+/// Tells of the authorities of certificates of clients.
+pub(super) fn check_client_authorities(
+    settings: &Settings,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    match client_authorities(settings) {
+        Ok(Some(authorities)) => findings.note("client CA", check_authorities(&authorities)),
+        Ok(None) => Ok(()),
+        Err(problem) => findings.note("client CA", Err(problem)),
     }
 }
 

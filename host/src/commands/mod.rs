@@ -4,7 +4,7 @@
 //!   - `root`, `greeting`, `interfaces`, `browser`: what it tells at the start.
 //!   - `open`: what it opens first; `sandbox`: what it gives up then.
 //!   - `lifecycle`: what it does until it stops; `signals`: the signals that it obeys.
-//! - [`check_config`]: check the configuration (`--check`); `worst_case`: how much memory it
+//! - [`check_config`]: check the configuration (`--check`), each site of it (`check_site`); `worst_case`: how much memory it
 //!   allows.
 //! - `acme`: certificates that the server orders.
 //! - `progress`: tells what a command works on for long.
@@ -25,6 +25,7 @@ pub mod bake;
 mod browser;
 pub mod check;
 pub mod check_config;
+mod check_site;
 mod check_tls;
 mod client_buckets;
 pub mod compile;

@@ -78,17 +78,38 @@ pub(super) fn https(site: &SiteSettings, certificates: Option<&Arc<Store>>) -> H
 
 /// Which files there are, and what applies to them.
 pub(super) fn options(settings: &Settings) -> anyhow::Result<Options> {
+    let mut sites = settings.sites();
+    // A client that asks for no name gets the first.
+    sites.sort_by_key(|site| !site.identity.is_default);
+    let mut all: Vec<PairFiles> = Vec::new();
+    for site in sites {
+        let of_site = pairs(settings, site)
+            .map_err(|error| of(site, error))?
+            .into_iter()
+            // Sites may share one.
+            .filter(|files| !all.contains(files));
+        let of_site: Vec<_> = of_site.collect();
+        all.extend(of_site);
+    }
     Ok(Options {
-        pairs: pairs(settings)?,
+        pairs: all,
         unknown_name: settings.tls.unknown_name,
         client_authorities: client_authorities(settings)?,
         ..Options::default()
     })
 }
 
-/// The certificates, each with its key.
-fn pairs(settings: &Settings) -> anyhow::Result<Vec<PairFiles>> {
-    let (certificates, keys) = (&settings.site.tls.certificates, &settings.site.tls.keys);
+/// An error, and whose it is where there are several sites.
+pub(super) fn of(site: &SiteSettings, error: anyhow::Error) -> anyhow::Error {
+    match site.identity.name.as_str() {
+        "" => error,
+        name => error.context(format!("site {name}")),
+    }
+}
+
+/// The certificates of a site, each with its key.
+pub(super) fn pairs(settings: &Settings, site: &SiteSettings) -> anyhow::Result<Vec<PairFiles>> {
+    let (certificates, keys) = (&site.tls.certificates, &site.tls.keys);
     let key = |number: usize| keys.get(number).cloned();
     for (paths, setting) in [(certificates, "--tls-certificate"), (keys, "--tls-key")] {
         // All that is said of a file later on shows its path.
@@ -121,7 +142,7 @@ fn pairs(settings: &Settings) -> anyhow::Result<Vec<PairFiles>> {
 }
 
 /// Who issues certificates of clients, if they are asked for one.
-fn client_authorities(settings: &Settings) -> anyhow::Result<Option<ClientAuthorities>> {
+pub(super) fn client_authorities(settings: &Settings) -> anyhow::Result<Option<ClientAuthorities>> {
     let auth = settings.tls.client_auth;
     let Some(file) = &settings.tls.client_ca else {
         return match auth {

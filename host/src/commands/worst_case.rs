@@ -4,12 +4,13 @@
 //! Clients and guests can use this much together; a server uses far less, as most parts are near
 //! zero, or shared. The program itself is not counted: some MiB, whatever clients do.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytesize::ByteSize;
 
-use super::guest::may_compile;
-use crate::cli::Settings;
+use super::guest::{may_compile, may_have_other};
+use crate::cli::{Settings, SiteSettings};
 use crate::guest::runtime::compile::KEPT_FUNCTIONS_BYTES;
 use crate::guest::runtime::compile_job::MAX_DATA_BYTES;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
@@ -108,11 +109,14 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
     let head = settings.limits.max_header_size.as_u64();
     let caches = settings.cache.sizes();
     let has_admin = settings.admin.listen.is_some();
-    let (may_be_any, may_compile) =
-        (settings.site.guest.file.is_some() || has_admin, may_compile(settings));
-    let logs = settings.site.log.access_format().is_some();
+    let sites = settings.sites();
+    let may_compile = may_compile(settings);
+    let may_be_any = has_admin || sites.iter().any(|site| site.guest.file.is_some());
+    let logged = sites.iter().filter(|site| site.log.access_format().is_some());
+    let files: BTreeSet<_> = logged.map(|site| &site.log.access_file).collect();
+    let logs = files.len() as u64;
     // A line of the log: escaped, a byte takes up to five.
-    let line = if logs { 5 * head } else { 0 };
+    let line = if logs > 0 { 5 * head } else { 0 };
     let mut parts = Vec::new();
     let mut part = |place, counts: &[(u64, &'static str)], bytes: &[(u64, &'static str)]| {
         let bytes = bytes.iter().copied().filter(|(bytes, _)| *bytes > 0).collect();
@@ -130,7 +134,7 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
             (in_flight::SMALL_BYTES as u64, "small body"),
             // The bound, and the line that exceeds it.
             (
-                if logs || has_admin { UNLOGGED_BYTES as u64 + line } else { 0 },
+                if logs > 0 || has_admin { UNLOGGED_BYTES as u64 + line } else { 0 },
                 "unlogged responses",
             ),
         ],
@@ -211,27 +215,37 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
         ],
     );
     // While one replaces another, both are there; the administration can return to the previous.
-    let (guests, guest_bytes) =
-        match (may_be_any, has_admin || settings.site.guest.rollback_after.is_some()) {
-            (false, _) if !may_compile => (1, DEFAULT_GUEST.len() as u64),
-            (false, _) => (2, RULES_GUEST.len() as u64),
-            (true, false) => (2, MAX_GUEST_BYTES),
-            (true, true) => (3, MAX_GUEST_BYTES),
-        };
-    // What a guest made of its data is in its first memory.
-    let table = if may_compile && !may_be_any { guest.memory_bytes as u64 } else { 0 };
-    part(
-        server,
-        &[(guests, "guests")],
-        &[(compile.code_bytes(guest_bytes), "machine code"), (table, "rules")],
-    );
+    let guests = |site: &SiteSettings| {
+        let may_be_any = has_admin || site.guest.file.is_some();
+        let may_compile = may_be_any || may_have_other(site);
+        match (may_be_any, has_admin || site.guest.rollback_after.is_some()) {
+            (false, _) if !may_compile => (1, DEFAULT_GUEST.len() as u64, 0),
+            // What a guest made of its data is in its first memory.
+            (false, _) => (2, RULES_GUEST.len() as u64, guest.memory_bytes as u64),
+            (true, false) => (2, MAX_GUEST_BYTES, 0),
+            (true, true) => (3, MAX_GUEST_BYTES, 0),
+        }
+    };
+    let mut of_sites = BTreeMap::new();
+    for site in &sites {
+        *of_sites.entry(guests(site)).or_insert(0) += 1;
+    }
+    for ((guests, guest_bytes, table), count) in of_sites {
+        let counts = [(count, "sites"), (guests, "guests")];
+        part(
+            server,
+            if sites.len() > 1 { &counts } else { &counts[1..] },
+            &[(compile.code_bytes(guest_bytes), "machine code"), (table, "rules")],
+        );
+    }
     part(
         server,
         &[(workers, "workers")],
         &[(guest.decision_cache_bytes, "cached decisions of all guests")],
     );
     if may_compile {
-        let cases = settings.site.guest.cases.len() as u64 * CASES_BYTES;
+        let cases = sites.iter().map(|site| site.guest.cases.len()).max().unwrap_or_default();
+        let cases = cases as u64 * CASES_BYTES;
         part(
             server,
             &[],
@@ -251,7 +265,7 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
         // Other data may be put under the active guest, and under the previous one.
         part(
             server,
-            &[(2, "guests that take data")],
+            &[(2 * sites.len() as u64, "guests that take data")],
             &[(MAX_GUEST_BYTES + MAX_DATA_BYTES, "kept")],
         );
     }
@@ -270,7 +284,7 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
         server,
         &[],
         &[
-            (log::WAITING_BYTES as u64, "access log"),
+            (logs.max(1) * log::WAITING_BYTES as u64, "access log"),
             (diagnostics::WAITING_BYTES as u64, "diagnostics"),
             (rates.unwrap_or(0), "rates of clients"),
         ],
@@ -337,7 +351,7 @@ mod tests {
         let few = described(&["--max-header-size", "8KiB", "--no-site-rules"], 10);
         assert!(few.contains("= 10 connections × (4.0 KiB idle + 20.0 KiB received"), "{few}");
         assert!(few.contains("= 5 guest instances × (64.0 MiB memory"), "{few}");
-        assert!(few.contains("= 1 guest × 2 workers × 4.0 MiB cached"), "{few}");
+        assert!(few.contains("= 2 workers × 4.0 MiB cached"), "{few}");
         assert!(few.contains("= 10 connections × 128.0 KiB unsent"), "{few}");
         assert!(!few.contains("more connections") && !few.contains("compilation"), "{few}");
         let rules = described(&[], 10);
@@ -374,6 +388,22 @@ mod tests {
         has(&["--self-signed", "--http2-max-requests", "7"], [true, true]);
         has(&["--self-signed", "--http2-max-requests", "7", "--no-http2"], [true, false]);
         has(&["--http2-prior-knowledge", "--http2-max-requests", "7"], [false, true]);
+    }
+
+    #[test]
+    fn sites_are_a_factor() {
+        let site = |flags: &[&str]| {
+            let typed = [&["innkeeper"], flags].concat();
+            Arguments::parse_from(typed).serve.site
+        };
+        let mut arguments = Arguments::parse_from(["innkeeper", "--workers", "2"]);
+        let sites = [&["--no-site-rules"][..], &["--guest", "a.wasm"], &["--guest", "b.wasm"]];
+        arguments.serve.sites = sites.map(site).into();
+        let settings = arguments.settings();
+        let text = describe(&parts(settings, &settings.listen(), 10));
+        assert!(text.contains("= 2 sites × 2 guests × 1.0 GiB machine code"), "{text}");
+        assert!(text.contains("= 1 site × 1 guest × "), "{text}");
+        assert!(text.contains("= 2 workers × 4.0 MiB cached decisions of all guests"), "{text}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Outside, and as flags, they describe the one site of a server without such tables, and are the
 //! defaults of the sites of one that has them. All others belong to the process.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -70,6 +71,15 @@ pub struct SiteIdentity {
     pub hosts: Vec<HostPattern>,
     /// Whether it has the requests for hosts of no site.
     pub is_default: bool,
+}
+
+impl fmt::Display for SiteIdentity {
+    /// As in `docs: docs.example.org, *.docs.example.org, the default`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts = self.hosts.iter().map(ToString::to_string);
+        let default = self.is_default.then(|| "the default".to_owned());
+        write!(f, "{}: {}", self.name, hosts.chain(default).collect::<Vec<_>>().join(", "))
+    }
 }
 
 impl SiteSettings {
