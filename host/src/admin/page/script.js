@@ -12,6 +12,9 @@ const REQUESTS_EVERY_MS = 5000;
 const FEW_PERCENT = 10;
 const CLASSES = ["2xx", "3xx", "4xx", "5xx"];
 
+// The site that the page is of, where there are several: it stands in the address of the page.
+const site = new URLSearchParams(location.search).get("site");
+const ofSite = (path) => (site === null ? path : `${path}?${new URLSearchParams({ site })}`);
 let status = null; // The last one that was received,
 let received = null; // and when.
 let lookedAt = -Infinity; // When requests were asked for.
@@ -89,6 +92,12 @@ function show() {
   fill("version", status.version);
   tell("state", status.ready ? "ready" : "stopping", status.ready ? "good" : "bad");
   fill("link", status.ready ? "" : "The server is stopping: it finishes the requests in flight.");
+  showSites().catch(() => {});
+  if (guest === null) {
+    fill("link", `This site is not served: ${status.site_error}`);
+    fill("root", status.root, code);
+    return refresh();
+  }
   showGuest("", guest);
   fill("origin", { origin: guest.origin, file: guest.file, data: guest.data_file }, originOf);
   fill("root", status.root, code);
@@ -101,7 +110,7 @@ function show() {
   at("before").hidden = previous === null;
   fill("previous", previous, (digest) => (digest === null ? "" : digestCode(digest)));
   showRules(status.rules?.sources ?? status.rules ?? [], status.rules?.warnings ?? 0);
-  fill("requests", figure(status.requests));
+  fill("requests", status.requests === null ? "–" : figure(status.requests));
   fill("connections", figure(connections.idle + connections.active));
   fill("connections-by-state", counts(connections));
   const { decision_cache_hits: hits, decision_cache_misses: misses } = guest;
@@ -117,6 +126,21 @@ function show() {
     events.length > 0 ? events.map(deployment) : make("li", "soft", "None since the start.")
   ));
   refresh();
+}
+
+// Which sites there are is asked when their number changes, or one breaks.
+let listed = "";
+async function showSites() {
+  at("sites").hidden = status.sites < 2;
+  const key = JSON.stringify([status.sites, status.broken_sites]);
+  if (status.sites < 2 || key === listed) return;
+  listed = key;
+  const response = await fetch("/sites", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+  const { sites } = await response.json();
+  at("site").replaceChildren(...sites.map(({ name, serves }) => {
+    const option = make("option", "", serves ? name : `${name} (not served)`);
+    return Object.assign(option, { value: name, selected: name === status.site });
+  }));
 }
 
 // What the active guest and a candidate have in common.
@@ -219,7 +243,7 @@ function failure({ at: when, request, status: code_, guest, cause, decision }) {
 async function look() {
   const token = sessionStorage.getItem("token");
   const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
-  const response = await fetch("/requests", { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+  const response = await fetch(ofSite("/requests"), { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
   if (response.status === 401) sessionStorage.removeItem("token");
   at("asked").hidden = !response.ok;
   at("locked").hidden = response.ok;
@@ -236,11 +260,11 @@ async function poll() {
   let problem = "The server does not respond.";
   try {
     const signal = AbortSignal.timeout(PATIENCE_MS);
-    const response = await fetch("/status", { cache: "no-store", signal });
+    const response = await fetch(ofSite("/status"), { cache: "no-store", signal });
     const text = await response.text();
     if (response.ok) [status, received, problem] = [JSON.parse(text), new Date(), ""];
     else problem = `The server responds: ${text}`;
-    if (response.ok) showTraffic(await (await fetch("/traffic", { cache: "no-store", signal })).json());
+    if (response.ok) showTraffic(await (await fetch(ofSite("/traffic"), { cache: "no-store", signal })).json());
     const isDue = performance.now() - lookedAt >= REQUESTS_EVERY_MS;
     // Without a token each attempt would cost a penalty.
     if (response.ok && isDue && !isLocked()) {
@@ -290,7 +314,10 @@ async function askForToken(message) {
 async function send(method, path, body) {
   const token = sessionStorage.getItem("token");
   const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
-  const response = await fetch(path, { method, headers, body }).catch(() => {
+  // A change says which site it is for, also where that is the first one.
+  const own = site ?? status?.site ?? null;
+  const target = own === null ? path : `${path}?${new URLSearchParams({ site: own })}`;
+  const response = await fetch(target, { method, headers, body }).catch(() => {
     throw new Error("The server did not respond, or closed the connection.");
   });
   if (response.status === 401) {
@@ -327,13 +354,13 @@ async function alone(outcome, act) {
 }
 
 function refresh() {
-  const isActive = candidate !== null && candidate.report.digest === status?.guest.digest;
+  const isActive = candidate !== null && candidate.report.digest === status?.guest?.digest;
   at("file").disabled = at("roll-back").disabled = isBusy;
   at("put").disabled = isBusy || isActive || !candidate?.report.accepted;
   at("zone").classList.toggle("busy", isBusy);
   // What was said of a guest holds while it is active.
   for (const [id, digest] of spoken) {
-    if (digest === status?.guest.digest) continue;
+    if (digest === status?.guest?.digest) continue;
     tell(id, "");
     spoken.delete(id);
   }
@@ -341,7 +368,7 @@ function refresh() {
   const wasActive = candidate.report.active && !isActive;
   const verdict = isActive ? "active" : candidate.report.accepted ? "accepted" : "rejected";
   tell("verdict", verdict, verdict === "rejected" ? "bad" : "good");
-  const isOld = !isActive && candidate.beside !== status?.guest.digest;
+  const isOld = !isActive && candidate.beside !== status?.guest?.digest;
   fill("outdated", wasActive ? "It was active, and was rolled back or replaced." :
     isOld ? "Another guest is active since this check: check again to compare." : "");
 }
@@ -377,7 +404,7 @@ const check = (files) => alone("outcome", async () => {
   if (files.length !== 1) throw new Error("One file at a time, please.");
   const { name, size } = files[0];
   tell("outcome", `${name} (${figure(size / 1024)} KiB) is being checked …`);
-  const beside = status?.guest.digest;
+  const beside = status?.guest?.digest;
   // Read once: the guest that is deployed is the one that was checked, even if the file changes.
   const bytes = await files[0].arrayBuffer().catch(() => {
     throw new Error(`${name} cannot be read. Is it a file?`);
@@ -394,7 +421,7 @@ const deploy = () => alone("put-outcome", async () => {
   const why = worries(checked);
   fill("deploy-message", why);
   if (why !== "" && !(await converse(at("deploy-dialog")))) return;
-  const before = status?.guest.digest ?? "";
+  const before = status?.guest?.digest ?? "";
   tell("outcome", "");
   tell("put-outcome", `${name} is being deployed …`);
   const report = await send("PUT", path, bytes);
@@ -512,6 +539,9 @@ for (const dialog of document.querySelectorAll("dialog")) {
     dialog.close("yes");
   };
 }
+at("site").onchange = () => {
+  location.search = new URLSearchParams({ site: at("site").value });
+};
 at("unlock").onclick = async () => {
   if (!(await askForToken("Paths and failures of requests need it."))) return;
   lookedAt = -Infinity;
