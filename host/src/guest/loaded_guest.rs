@@ -32,19 +32,24 @@ const WARM_UP: Duration = Duration::from_millis(100);
 
 /// A guest that was compiled, checked against the contract and asked for its interests.
 pub struct LoadedGuest {
-    program: Program,
+    made: Arc<Made>,
     /// Of its parts, and of the whole.
     identity: Identity,
     digest: Digest,
     /// What it was made of, where it may be configured with other data.
     made_of: Option<MadeOf>,
     origin: Origin,
-    form: Form,
     is_kept_code: bool,
-    interests: Interests,
     /// One for each worker.
     caches: Box<[DecisionCache]>,
     failures: FailureCounters,
+}
+
+/// What all guests of the same content share: its code is in memory once.
+struct Made {
+    program: Program,
+    form: Form,
+    interests: Interests,
 }
 
 /// What a guest was made of.
@@ -76,6 +81,26 @@ impl Decided {
     }
 }
 
+impl Made {
+    /// Compiles a guest, and asks it for its interests. Tells whether its code was kept.
+    fn new(
+        engine: &Arc<Engine>,
+        bytes: &[u8],
+        data: Option<&[u8]>,
+        digest: Digest,
+        urgency: Urgency,
+        cancel: &CancelToken,
+    ) -> Result<(Arc<Made>, bool), LoadError> {
+        let code = engine.compile(bytes, data, digest, urgency, cancel)?;
+        let program = Program::link(engine, bytes, &code.component)?;
+        let interests = program.interests().map_err(InterestsError::Failed)?;
+        let interests = Interests::named(interests)?;
+        let made = Arc::new(Made { program, form: code.form, interests });
+        engine.known().note(digest, &made);
+        Ok((made, code.is_kept))
+    }
+}
+
 impl LoadedGuest {
     /// Compiles a guest, given as a component or as a core module that carries its component
     /// type.
@@ -104,19 +129,17 @@ impl LoadedGuest {
     ) -> Result<LoadedGuest, LoadError> {
         let identity = Identity::of(bytes, data);
         let digest = identity.digest();
-        let code = engine.compile(bytes, data, digest, urgency, cancel)?;
-        let program = Program::link(engine, bytes, &code.component)?;
-        let interests = program.interests().map_err(InterestsError::Failed)?;
-        let interests = Interests::named(interests)?;
+        let (made, is_kept_code) = match engine.known().get::<Made>(digest) {
+            Some(made) => (made, true),
+            None => Made::new(engine, bytes, data, digest, urgency, cancel)?,
+        };
         Ok(LoadedGuest {
-            program,
+            made,
             identity,
             digest,
             made_of: None,
             origin,
-            form: code.form,
-            is_kept_code: code.is_kept,
-            interests,
+            is_kept_code,
             caches: engine.cache_budgets().iter().map(DecisionCache::of).collect(),
             failures: FailureCounters::default(),
         })
@@ -149,23 +172,23 @@ impl LoadedGuest {
 
     /// What its file holds.
     pub fn form(&self) -> Form {
-        self.form
+        self.made.form
     }
 
-    /// Whether its code was compiled at an earlier start.
+    /// Whether its code was compiled before: at an earlier start, or for another site.
     pub fn is_kept_code(&self) -> bool {
         self.is_kept_code
     }
 
     /// Whether it takes data.
     pub fn is_configurable(&self) -> bool {
-        self.program.is_configurable()
+        self.made.program.is_configurable()
     }
 
     /// What the component names as imports, escaped. None of it is there: calling one traps, unless
     /// it is for output.
     pub fn imports(&self) -> &[String] {
-        self.program.imports()
+        self.made.program.imports()
     }
 
     /// Whether it is a build for development, which speaks to its author.
@@ -175,18 +198,18 @@ impl LoadedGuest {
 
     /// Whether it runs in `innkeeper dev` or a command, for its author alone.
     pub fn serves_its_author(&self) -> bool {
-        self.program.is_for_author()
+        self.made.program.is_for_author()
     }
 
     /// Names of the header fields and facts that it reads.
     pub fn interests(&self) -> impl Iterator<Item = &str> {
-        self.interests.names()
+        self.made.interests.names()
     }
 
     /// The names of these fields that it does not read, each once.
     pub fn unread<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
         let mut unread: Vec<&str> = Vec::new();
-        for name in names.filter(|name| !self.interests.has_field(name)) {
+        for name in names.filter(|name| !self.made.interests.has_field(name)) {
             if !unread.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                 unread.push(name);
             }
@@ -198,7 +221,7 @@ impl LoadedGuest {
     pub fn unread_of(&self, case: &Case) -> Vec<String> {
         let fields = self.unread(case.fields.iter().map(|(name, _)| name.as_str()));
         let facts = case.facts.stated().map(|(fact, _)| fact);
-        let facts = facts.filter(|fact| !self.interests.depend_on(*fact));
+        let facts = facts.filter(|fact| !self.made.interests.depend_on(*fact));
         fields.into_iter().map(str::to_owned).chain(facts.map(|fact| fact.name().into())).collect()
     }
 
@@ -211,12 +234,12 @@ impl LoadedGuest {
 
     /// How long a decision may take.
     pub fn deadline(&self) -> Duration {
-        self.program.deadline()
+        self.made.program.deadline()
     }
 
     /// How long its decisions take.
     pub(super) fn costs(&self) -> &DecisionCosts {
-        self.program.costs()
+        self.made.program.costs()
     }
 
     /// Asks for a decision on the request with this line and these header fields, given in order
@@ -231,7 +254,7 @@ impl LoadedGuest {
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts<'_>,
     ) -> Decided {
-        let fields = self.interests.select(fields, facts);
+        let fields = self.made.interests.select(fields, facts);
         let key = Key::new(line, &fields);
         let cache = &self.caches[worker % self.caches.len()];
         if let Some(decision) = cache.get(&key) {
@@ -256,12 +279,12 @@ impl LoadedGuest {
         request: Request,
         asker: Asker,
     ) -> Result<Decision, Failure> {
-        if let Some(decision) = self.program.run_on_worker(&request) {
+        if let Some(decision) = self.made.program.run_on_worker(&request) {
             return decision;
         }
         let guest = Arc::clone(self);
-        let decide = move || guest.program.run_in_pool(&request);
-        self.program.in_slow_pool(asker, decide).await
+        let decide = move || guest.made.program.run_in_pool(&request);
+        self.made.program.in_slow_pool(asker, decide).await
     }
 
     /// Decides on a fresh instance, and blocks until the guest has decided or has met a limit;
@@ -283,7 +306,8 @@ impl LoadedGuest {
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts<'_>,
     ) -> (Result<Decision, Failure>, Vec<String>) {
-        let (decision, printed) = self.program.run_and_listen(&self.request(line, fields, facts));
+        let (decision, printed) =
+            self.made.program.run_and_listen(&self.request(line, fields, facts));
         let lines = match &decision {
             Err(failure @ Failure::Trap(_)) => failure.lines(),
             _ => printed_lines(&printed),
@@ -298,7 +322,7 @@ impl LoadedGuest {
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts<'_>,
     ) -> Result<Cost, Failure> {
-        self.program.measure(&self.request(line, fields, facts))
+        self.made.program.measure(&self.request(line, fields, facts))
     }
 
     /// The facts and fields of a request that the guest is shown: names and values.
@@ -307,7 +331,7 @@ impl LoadedGuest {
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts<'_>,
     ) -> impl Iterator<Item = (String, Vec<u8>)> {
-        let fields = self.interests.select(fields, facts).into_iter();
+        let fields = self.made.interests.select(fields, facts).into_iter();
         fields.map(|field| (field.name.into_owned(), field.value.into_owned()))
     }
 
@@ -318,7 +342,7 @@ impl LoadedGuest {
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts<'_>,
     ) -> Request {
-        Request { line: line.to_vec(), fields: self.interests.select(fields, facts) }
+        Request { line: line.to_vec(), fields: self.made.interests.select(fields, facts) }
     }
 
     /// Notes that a decision failed just now, and returns whether `limit` of the last 1,000 did.
@@ -330,7 +354,7 @@ impl LoadedGuest {
     /// Decides on the requests in the other guest's caches, so that those that come all the time
     /// find their decision in this one's. Returns their number.
     pub fn warm_up(&self, other: &LoadedGuest) -> usize {
-        if self.interests != other.interests {
+        if self.made.interests != other.made.interests {
             return 0;
         }
         let began = Instant::now();
@@ -341,7 +365,7 @@ impl LoadedGuest {
                     return warmed;
                 }
                 // A failure is not cached; the request itself will report it.
-                if let Ok(decision) = self.program.run(&key.request()) {
+                if let Ok(decision) = self.made.program.run(&key.request()) {
                     cache.insert(&key, &Arc::new(decision));
                     warmed += 1;
                 }
@@ -357,6 +381,6 @@ impl LoadedGuest {
 
     /// Decides as `decide_uncached` does on a request as the guest is shown it.
     pub(super) fn decide_on(&self, request: &Request) -> Result<Decision, Failure> {
-        self.program.run_with_retries(request)
+        self.made.program.run_with_retries(request)
     }
 }

@@ -1,6 +1,7 @@
 //! The wasmtime engine: compiles guests, and bounds what a running one may use.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wasmtime::component::Component;
@@ -13,6 +14,7 @@ use super::component::{self, Form};
 use super::configure::ConfigureLimits;
 use super::epoch::{EpochClock, Ticks};
 use super::job_error::CompileError;
+use super::known::Known;
 use super::limits::GuestLimits;
 use super::machine_code;
 use super::settings::{Settings, config};
@@ -23,12 +25,16 @@ use crate::guest::cache_budget::CacheBudget;
 use crate::guest::digest::Digest;
 use crate::guest::load_error::{LimitError, LoadError};
 use crate::helper::{CancelToken, Helpers};
+use crate::lock::lock;
 use crate::text;
 
 /// How long a decision may keep a worker from its other connections. One that
 /// takes longer is begun again in the slow pool, where it has the whole
 /// deadline. The default guest takes 10 µs.
 pub(super) const WORKER_DEADLINE: Duration = Duration::from_millis(2);
+
+/// Guests that are remembered to have passed their check: more than a server has.
+const PASSED: usize = 10_000;
 
 /// Compiles guests and gives them room to run.
 pub struct Engine {
@@ -39,6 +45,10 @@ pub struct Engine {
     slow_pool: SlowPool,
     /// For the decision caches of each worker.
     cache_budgets: Box<[Arc<CacheBudget>]>,
+    /// What guests of the same content share.
+    known: Known,
+    /// How long decisions of guests take that were validated by this process.
+    passed: Mutex<HashMap<Digest, Duration>>,
     clock: EpochClock,
     compiler: Compiler,
     code_cache: Option<CodeCache>,
@@ -67,11 +77,6 @@ impl Engine {
     /// The engine, with a folder that it keeps compiled code in.
     pub fn keeping_code(self, cache: CodeCache) -> Engine {
         Engine { code_cache: Some(cache), ..self }
-    }
-
-    /// Where compiled code is kept, if anywhere.
-    pub(in crate::guest) fn code_cache(&self) -> Option<&CodeCache> {
-        self.code_cache.as_ref()
     }
 
     /// Gives the component that a guest is, or that it describes, once it is configured with its
@@ -159,6 +164,35 @@ impl Engine {
     /// The bytes of each worker that guests cache decisions in.
     pub(in crate::guest) fn cache_budgets(&self) -> &[Arc<CacheBudget>] {
         &self.cache_budgets
+    }
+
+    /// What guests of the same content share.
+    pub(in crate::guest) fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// How long a decision takes on average of the guest that passed the check with this key: in
+    /// this process, or in an earlier one that has kept it.
+    pub(in crate::guest) fn passed(&self, key: Digest) -> Option<Duration> {
+        let kept = || self.code_cache.as_ref().and_then(|cache| cache.passed(key));
+        let known = lock(&self.passed).get(&key).copied();
+        known.or_else(|| kept().inspect(|average| self.remember(key, *average)))
+    }
+
+    /// Notes that the guest with this key passed its check.
+    pub(in crate::guest) fn note_passed(&self, key: Digest, average: Duration) {
+        self.remember(key, average);
+        if let Some(cache) = &self.code_cache {
+            cache.note_passed(key, average);
+        }
+    }
+
+    fn remember(&self, key: Digest, average: Duration) {
+        let mut passed = lock(&self.passed);
+        if passed.len() >= PASSED {
+            passed.clear();
+        }
+        passed.insert(key, average);
     }
 
     /// Where decisions are made that take too long for a worker.
@@ -272,6 +306,8 @@ impl PreparedEngine {
             cache_budgets: (0..workers)
                 .map(|_| CacheBudget::new(limits.decision_cache_bytes))
                 .collect(),
+            known: Known::default(),
+            passed: Mutex::default(),
             clock,
             compiler,
             code_cache,

@@ -15,6 +15,7 @@
 //! - [`program`]: a compiled guest that can run; `instance`: one instance of it, for one call;
 //!   `usage`: what it uses, and may use; `output`: it prints;
 //!   `printed`: the last of that; `source_lines`: the lines of source that its code comes from.
+//! - `known`: what guests of the same content share.
 //! - `decision_cost`: the time of a decision; `slow_pool`: threads for slow ones.
 //! - [`swap`]: whether the memory of guests may be swapped out.
 //! - `thread`: what a thread needs before it runs guests.
@@ -36,6 +37,7 @@ mod epoch;
 mod function_cache;
 mod instance;
 pub mod job_error;
+mod known;
 pub mod limits;
 mod machine_code;
 mod malloc_trim;

@@ -60,7 +60,7 @@ impl Checked {
 }
 
 /// Validates a guest on this thread, before anything is served. What the code cache has of an
-/// earlier start is not done again.
+/// earlier start is not done again, nor what another site has.
 pub fn validate(engine: &Arc<Engine>, offer: &Offer) -> Result<Validated, ValidationError> {
     let began = Instant::now();
     let cancel = CancelToken::default();
@@ -70,8 +70,7 @@ pub fn validate(engine: &Arc<Engine>, offer: &Offer) -> Result<Validated, Valida
     let limits = format!("{} {CHECKS} {:?}", env!("CARGO_PKG_VERSION"), engine.limits());
     let key = format!("{:#} {limits}", digest_with_cases(guest.digest(), cases));
     let key = Digest::of(key.as_bytes());
-    let cache = engine.code_cache();
-    let report = match cache.and_then(|cache| cache.passed(key)) {
+    let report = match engine.passed(key) {
         Some(average) => {
             guest.costs().begin_with(average);
             let cases = cases.iter().map(|file| file.cases.len()).sum();
@@ -79,9 +78,7 @@ pub fn validate(engine: &Arc<Engine>, offer: &Offer) -> Result<Validated, Valida
         }
         None => {
             let report = check_unless(&guest, cases, &[], &cancel)?;
-            if let Some(cache) = cache {
-                cache.note_passed(key, report.average);
-            }
+            engine.note_passed(key, report.average);
             report
         }
     };
