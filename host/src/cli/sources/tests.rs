@@ -145,7 +145,7 @@ fn what_is_wrong_is_blamed_on_its_source() {
     file("no-compress = true", &["did you mean `compress` in [files]?"]);
     file("config = 'a'", &["there is no setting `config`"]);
     file("zzz = 1", &["`innkeeper --print-config` shows all of them"]);
-    file("[ssl]\na = 1", &["there is no table [ssl]; the tables are [acme], [admin], [dev]"]);
+    file("[ssl]\na = 1", &["there is no table [ssl]; the tables are [acme], [admin], [cache]"]);
     file("[tls]\na = 1", &["there is no setting `a` in [tls]"]);
     file("[[cache]]\na = 1", &["`cache` is a table: write [cache]"]);
     file("guest = 'a'", &["`guest` is a table: write [guest], and its settings beneath"]);
