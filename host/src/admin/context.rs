@@ -6,6 +6,7 @@ use hyper::body::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::access::Access;
+use super::reload::Reload;
 use super::status::Subject;
 
 /// What is administered, and how.
@@ -16,6 +17,8 @@ pub struct Admin {
     pub access: Access,
     /// Places of uploads: one at a time is in memory.
     pub uploads: Arc<Semaphore>,
+    /// What reads the configuration, guests and certificates again.
+    pub reload: Reload,
     /// Events for pages of the site, if there are any.
     pub page_events: Option<PageEvents>,
 }

@@ -11,6 +11,7 @@
 //!   for clients.
 //! - [`status`] and `metrics`: the state of the server; `certificates`, `acme`: what they tell of those;
 //!   `traffic`: what was asked lately.
+//! - [`reload`]: the configuration is read again.
 //! - [`sites`]: the sites, and which one a request is for.
 //! - `response`: responses; `api`: their JSON.
 
@@ -23,6 +24,7 @@ pub mod context;
 mod guest;
 mod metrics;
 mod patience;
+pub mod reload;
 mod response;
 mod routes;
 mod server;
@@ -33,5 +35,6 @@ mod traffic;
 
 pub use api::{RuleSourceBody, RulesBody};
 pub use context::{Admin, PageEvents};
+pub use reload::{BrokenSite, Reload, ReloadError, Reloaded};
 pub use server::serve;
 pub use sites::{RulesOf, SiteSubject, SiteSubjects};

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::access::{Refusal, is_of_site, is_own};
 use super::context::{Admin, PageEvents};
 use super::guest::{roll_back, upload};
+use super::reload::reload;
 use super::response::{Response, TEXT, asset, error, events, json, response};
 use super::sites::{SiteError, SiteSubject, named};
 use super::status::Unhealthy;
@@ -20,7 +21,7 @@ use crate::release::deploy::{Part, Purpose};
 const PENALTY: Duration = Duration::from_millis(500);
 
 const PATHS: &str = "/, /healthz, /readyz, /metrics, /status, /sites, /traffic, /requests, PUT /guest, PUT /guest/data, POST \
-    /check, POST /check/data and POST /rollback";
+    /check, POST /check/data, POST /rollback and POST /reload";
 
 /// Responds to a request. hyper leaves out the body of a response to HEAD, and keeps its length.
 pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Response {
@@ -37,7 +38,7 @@ pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Respon
         "/" | "/style.css" | "/script.js" | "/healthz" | "/readyz" | "/metrics" | "/status"
         | "/sites" | "/traffic" | "/requests" => Method::GET,
         "/guest" | "/guest/data" => Method::PUT,
-        "/check" | "/check/data" | "/rollback" => Method::POST,
+        "/check" | "/check/data" | "/rollback" | "/reload" => Method::POST,
         _ => {
             let message = format!("the paths here are {PATHS}");
             return error(StatusCode::NOT_FOUND, "not-found", message);
@@ -88,6 +89,7 @@ pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Respon
         "/guest/data" => upload(admin, request, Part::Data, Purpose::Deploy).await,
         "/check" => upload(admin, request, Part::Guest, Purpose::Check).await,
         "/check/data" => upload(admin, request, Part::Data, Purpose::Check).await,
+        "/reload" => reload(&admin.reload).await,
         _ => roll_back(admin, query),
     }
 }

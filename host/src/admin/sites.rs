@@ -37,7 +37,7 @@ pub struct SiteSubject {
 }
 
 /// Tells of the table of rules with a digest.
-pub type RulesOf = Box<dyn Fn(Digest) -> Option<RulesBody> + Send + Sync>;
+pub type RulesOf = Arc<dyn Fn(Digest) -> Option<RulesBody> + Send + Sync>;
 
 /// All of them, replaced in one step.
 pub struct SiteSubjects(ArcSwap<Vec<Arc<SiteSubject>>>);

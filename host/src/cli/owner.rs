@@ -1,8 +1,11 @@
 //! Users and groups by name or number: who may open a socket in the file system.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::sync::Mutex;
 
 use super::error::Mistake;
+use crate::lock::lock;
 
 /// Who a file is given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +52,26 @@ fn unknown(kind: &str, name: &str, file: &str) -> Mistake {
         .into()
 }
 
+/// The numbers that were found. A configuration is read again in the sandbox, which has none of the
+/// files.
+static FOUND: Mutex<BTreeMap<(String, String), u32>> = Mutex::new(BTreeMap::new());
+
 /// The number of a name in passwd(5) or group(5), whose lines are `name:password:number:…`.
 fn find(name: &str, file: &str) -> Option<u32> {
-    name.parse().ok().or_else(|| number_of(name, &fs::read_to_string(file).ok()?))
+    if let Ok(number) = name.parse() {
+        return Some(number);
+    }
+    let of = (name.to_owned(), file.to_owned());
+    let read = fs::read_to_string(file).ok();
+    let mut found = lock(&FOUND);
+    match read.map(|text| number_of(name, &text)) {
+        Some(Some(number)) => {
+            found.insert(of, number);
+            Some(number)
+        }
+        Some(None) => None,
+        None => found.get(&of).copied(),
+    }
 }
 
 fn number_of(name: &str, text: &str) -> Option<u32> {

@@ -67,6 +67,11 @@ pub(super) fn of_site() -> BTreeSet<String> {
     settings(&command()).map(|setting| setting.get_id().to_string()).collect()
 }
 
+/// The keys of all settings that belong to a site.
+pub(super) fn of_site_keys() -> BTreeSet<Key> {
+    settings(&command()).map(key).collect()
+}
+
 /// A sentence for each key of a site that is none, or one of the process. `server` has all
 /// settings.
 pub(super) fn misplaced(file: &ConfigFile, server: &Command) -> Vec<Mistake> {

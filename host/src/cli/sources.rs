@@ -35,6 +35,15 @@ pub struct Configuration {
 }
 
 impl Configuration {
+    /// The settings of the process that were otherwise before: they apply from the next start on.
+    pub fn differing(&self, before: &[EffectiveSetting]) -> Vec<String> {
+        let of_site = sites::of_site_keys();
+        let pairs = self.effective.iter().zip(before);
+        let differing =
+            pairs.filter(|(own, before)| own.value != before.value && !of_site.contains(&own.key));
+        differing.map(|(own, _)| own.key.to_string()).collect()
+    }
+
     /// Reads the command line, the environment and the configuration file of this process.
     pub fn of_process() -> Result<Configuration, ConfigError> {
         let typed: Vec<_> = std::env::args_os().collect();

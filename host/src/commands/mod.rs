@@ -7,6 +7,7 @@
 //! - [`check_config`]: check the configuration (`--check`), each site of it (`check_site`); `worst_case`: how much memory it
 //!   allows.
 //! - `acme`: certificates that the server orders.
+//! - `reload`: what SIGHUP and `POST /reload` do.
 //! - `progress`: tells what a command works on for long.
 //! - `client_buckets`: the key by which clients fall into buckets.
 //! - [`mod@test`]: run cases against a guest.
@@ -46,6 +47,7 @@ mod open;
 mod output_file;
 pub mod password;
 mod progress;
+mod reload;
 mod root;
 mod rules;
 mod sandbox;

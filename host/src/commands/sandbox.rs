@@ -18,7 +18,8 @@ use crate::tls::certificates::Store;
 /// their keys, which others replace, and the log, which is moved away.
 fn named(settings: &Settings, by_name: &[PathBuf], certificates: Option<&Store>) -> Vec<Named> {
     // Those that are ordered are read in their folder.
-    let certificates = certificates.into_iter().flat_map(|store| store.options().named_files());
+    let options = certificates.map(Store::options);
+    let certificates = options.iter().flat_map(|options| options.named_files());
     let read = by_name.iter().cloned();
     let read = read.chain(certificates.map(Path::to_owned));
     let has_log = settings.site.log.access != AccessLog::Off;

@@ -14,7 +14,7 @@ use super::guest::{GuestSource, compiling, may_compile, name, source};
 use super::lifecycle::{Lifecycle, Stopped};
 use super::open::{Opened, open};
 use super::signals::Starting;
-use super::{acme, progress, sandbox, tls};
+use super::{acme, progress, reload, sandbox, tls};
 use crate::admin::status::Subject;
 use crate::admin::{
     self, Admin, PageEvents, RuleSourceBody, RulesBody, RulesOf, SiteSubject, SiteSubjects,
@@ -135,6 +135,7 @@ pub(super) fn serve(
     });
     let keeper = certificates.clone().map(Keeper::start).transpose();
     let keeper = keeper.context("cannot start the thread that replaces certificates")?;
+    let keeper = keeper.map(Arc::new);
     let tls = certificates.clone();
     let secure = |store| {
         let challenges = acme::tls_challenges(link.as_ref());
@@ -213,7 +214,8 @@ pub(super) fn serve(
                 script: dev::state::SCRIPT,
                 subscribe: Box::new(move || dev.events()),
             });
-            let admin = Admin { subject, access, uploads, page_events };
+            let reload = reload::of_one(Arc::clone(&deployer), keeper.clone());
+            let admin = Admin { subject, access, uploads, reload, page_events };
             tokio::spawn(admin::serve(Arc::new(admin), listener));
             diagnostics::info("administration at", &[("url", &address)]);
         }
@@ -221,7 +223,7 @@ pub(super) fn serve(
             running,
             deployer,
             has_guest_file,
-            certificates: keeper.map(Arc::new),
+            certificates: keeper,
             acme: link,
             service: Arc::clone(&service),
             swap: engine.swap(),
@@ -254,7 +256,7 @@ fn summaries(rules: Arc<RulesSource>) -> RulesOf {
         headers,
         others,
     };
-    Box::new(move |data| {
+    Arc::new(move |data| {
         let Summary { counts, warnings } = rules.summary(data)?;
         Some(RulesBody { sources: counts.into_iter().map(body).collect(), warnings })
     })

@@ -1,6 +1,7 @@
 //! What secures the connections of a server: the certificates that the settings name, or the one
 //! that it makes.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::cli::{Settings, SiteSettings};
 use crate::http::Scheme;
 use crate::service::Https;
 use crate::service::https::HasCertificate;
-use crate::tls::certificates::{ClientAuthorities, ClientPolicy, Options, PairFiles, Store};
+use crate::tls::certificates::{ClientAuthorities, ClientPolicy, Options, Pair, PairFiles, Store};
 use crate::tls::challenge::FindChallenge;
 use crate::tls::{self, Config, SelfSigned};
 use crate::transport::Address;
@@ -25,7 +26,7 @@ pub(super) fn load(
     awaited: Vec<PairFiles>,
 ) -> anyhow::Result<Arc<Store>> {
     let mut options = options(settings)?;
-    options.awaited = awaited;
+    options.awaited.extend(awaited);
     if settings.tls.self_signed {
         options.pairs = vec![self_signed(addresses, code_cache)?.make()?];
     }
@@ -78,25 +79,44 @@ pub(super) fn https(site: &SiteSettings, certificates: Option<&Arc<Store>>) -> H
 
 /// Which files there are, and what applies to them.
 pub(super) fn options(settings: &Settings) -> anyhow::Result<Options> {
-    let mut sites = settings.sites();
-    // A client that asks for no name gets the first.
-    sites.sort_by_key(|site| !site.identity.is_default);
-    let mut all: Vec<PairFiles> = Vec::new();
-    for site in sites {
-        let of_site = pairs(settings, site)
-            .map_err(|error| of(site, error))?
-            .into_iter()
-            // Sites may share one.
-            .filter(|files| !all.contains(files));
-        let of_site: Vec<_> = of_site.collect();
-        all.extend(of_site);
-    }
+    let (pairs, awaited) = of_sites(settings)?;
     Ok(Options {
-        pairs: all,
+        pairs,
+        awaited,
         unknown_name: settings.tls.unknown_name,
         client_authorities: client_authorities(settings)?,
         ..Options::default()
     })
+}
+
+/// The certificates of all sites, each once, and those that are awaited: of a site that is not fit, where the
+/// others are served without it.
+pub(super) fn of_sites(settings: &Settings) -> anyhow::Result<(Vec<PairFiles>, Vec<PairFiles>)> {
+    let mut sites = settings.sites();
+    // A client that asks for no name gets the first.
+    sites.sort_by_key(|site| !site.identity.is_default);
+    let (mut serving, mut awaited): (Vec<PairFiles>, Vec<PairFiles>) = Default::default();
+    let mut seen = HashSet::new();
+    for site in sites {
+        let pairs = match pairs(settings, site) {
+            Ok(pairs) => pairs,
+            Err(error) if settings.is_strict() => return Err(of(site, error)),
+            // It is not served, and told of.
+            Err(_) => continue,
+        };
+        // Sites may share one.
+        for files in pairs.into_iter().filter(|files| seen.insert(files.clone())) {
+            let is_fit = settings.is_strict() || Pair::load(&files).is_ok();
+            if is_fit { serving.push(files) } else { awaited.push(files) }
+        }
+    }
+    Ok((serving, awaited))
+}
+
+/// Whether the certificates of a site can be used.
+pub(super) fn are_fit(settings: &Settings, site: &SiteSettings) -> anyhow::Result<()> {
+    let pairs = pairs(settings, site)?;
+    pairs.iter().try_for_each(|files| Ok(Pair::load(files).map(drop)?))
 }
 
 /// An error, and whose it is where there are several sites.

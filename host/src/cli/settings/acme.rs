@@ -13,7 +13,7 @@ const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 
 /// Certificates that the server orders of an authority, and renews.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "ACME")]
 pub struct AcmeSettings {
     /// A name or an address to order a certificate for [default: none]

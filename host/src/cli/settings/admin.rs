@@ -8,7 +8,7 @@ use crate::cli::values::admin_address;
 use crate::transport::ListenAddress;
 
 /// Where the administration listens, and the token that it asks for.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Admin")]
 pub struct AdminSettings {
     /// Address of the administration [default: none]

@@ -12,7 +12,7 @@ use crate::cli::values::{size, time};
 use crate::files::CacheSizes;
 
 /// Decisions, files and compiled guests that are kept for the next request or start.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cache")]
 pub struct CacheSettings {
     /// Memory for decisions of each worker; 0: none is kept
@@ -44,7 +44,7 @@ pub struct CacheSettings {
 }
 
 /// How long what is kept of a site's files is used.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cache")]
 pub struct SiteCacheSettings {
     /// Time for which a busy worker sends a file without checking it for changes

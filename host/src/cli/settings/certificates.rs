@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 /// The certificates of a site.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "TLS")]
 pub struct CertificateSettings {
     /// A certificate, with its intermediate certificates: PEM

@@ -9,7 +9,7 @@ use crate::files::cache_control::Rule;
 use crate::files::{Links, Options, OwnType};
 
 /// Which files of a root are served, and how.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Files")]
 pub struct FileSettings {
     /// List directories that have no index page

@@ -13,7 +13,7 @@ use crate::guest::runtime::compile::CompileLimits;
 use crate::release::active::Fallback;
 
 /// The guest that decides.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Guest")]
 pub struct GuestSettings {
     /// The guest that decides [default: the built-in one]
@@ -51,7 +51,7 @@ pub struct GuestSettings {
 }
 
 /// What the guests of all sites share.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Guest")]
 pub struct EngineSettings {
     /// File with the key of the fact :client-bucket/N [default: a random key]
@@ -68,7 +68,7 @@ pub struct EngineSettings {
 }
 
 /// What a guest may use.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Guest")]
 pub struct GuestLimitSettings {
     /// Time that one decision may take, from 1ms to 1min

@@ -12,7 +12,7 @@ use crate::cli::values::{size, time};
 use crate::http2::Limits;
 
 /// Whether HTTP/2 is spoken, and what its connections and streams may use.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "HTTP2")]
 pub struct Http2Settings {
     /// Speak HTTP/1.1 alone, also over TLS

@@ -10,7 +10,7 @@ use crate::service::hsts::Hsts;
 use crate::service::https::{HasCertificate, Redirect};
 
 /// How clients are brought to `https`, and kept there.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "TLS")]
 pub struct HttpsSettings {
     /// Redirect plain requests to https

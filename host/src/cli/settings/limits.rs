@@ -20,7 +20,7 @@ use crate::transport;
 const HOUR: u64 = 3_600_000;
 
 /// What clients and connections may use.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitSettings {
     /// Connections at a time

@@ -6,7 +6,7 @@ use tracing::Level;
 use crate::diagnostics::Form;
 
 /// The diagnostics.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Log")]
 pub struct LogSettings {
     /// Print each request head as received to standard error

@@ -70,7 +70,7 @@ fn with_both_versions(named: &[Address]) -> Vec<Address> {
 const DEFAULT_LISTEN: &str = "127.0.0.1:7890";
 
 /// All settings of a server.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Settings {
     /// The port of the default address, on this machine alone
     ///
@@ -124,6 +124,13 @@ pub struct Settings {
     /// Number of worker threads [default: one per core]
     #[arg(long, value_name = "COUNT", value_parser = workers)]
     pub workers: Option<NonZeroUsize>,
+
+    /// Refuse to start if one of several sites cannot be served
+    ///
+    /// By default the others are served: the hosts of that one get 503 until what it names is there.
+    /// A server of one site without [[site]] is refused in any case.
+    #[arg(long, hide_short_help = true)]
+    pub strict_start: bool,
 
     /// Show the site in a browser once it is served
     #[arg(long)]
@@ -254,6 +261,11 @@ impl Settings {
             [] => vec![&self.site],
             sites => sites.iter().collect(),
         }
+    }
+
+    /// Whether each site must be fit to be served at the start: the only one always.
+    pub fn is_strict(&self) -> bool {
+        self.strict_start || self.sites.is_empty()
     }
 
     /// Whether there is a certificate, or is to be one.

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use crate::cli::values::proxy;
 
 /// The proxies in front of the server that are trusted.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Proxy")]
 pub struct ProxySettings {
     /// A proxy whose X-Forwarded-For names the client, and X-Forwarded-Proto the scheme

@@ -8,7 +8,7 @@ use crate::cli::values::field_name;
 use crate::log::{Format, LogFields};
 
 /// The access log, and the ids of requests.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Log")]
 pub struct RequestLogSettings {
     /// Format of the access log

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 /// What the process keeps once everything is open.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Sandbox")]
 pub struct SandboxSettings {
     /// Do not enter the sandbox once everything is open

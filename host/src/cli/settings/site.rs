@@ -9,13 +9,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{cache, certificates, files, guest, https, request_log, rules};
+use super::rules::RulesSettings;
+use super::{cache, certificates, files, guest, https, request_log};
 use crate::cli::root::RootChoice;
 use crate::files::Options;
 use crate::http::HostPattern;
 
 /// The settings of a site.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SiteSettings {
     /// The directory to serve [default: html, or else the current directory]
     ///
@@ -41,7 +42,7 @@ pub struct SiteSettings {
 
     /// `[rules]`
     #[command(flatten)]
-    pub rules: rules::RulesSettings,
+    pub rules: RulesSettings,
 
     /// `[cache]`
     #[command(flatten)]
@@ -83,6 +84,18 @@ impl fmt::Display for SiteIdentity {
 }
 
 impl SiteSettings {
+    /// Whether a site with the other settings would be served in the same way, maybe at other hosts.
+    pub fn is_like(&self, other: &SiteSettings) -> bool {
+        // Where a rule stands does not count. All settings have their values in this text.
+        let text = |site: &SiteSettings| {
+            let SiteSettings { root, root_choice: _, identity: _, files, guest, rules, .. } = site;
+            let rules = RulesSettings { origins: Vec::new(), ..rules.clone() };
+            let (cache, tls, https, log) = (&site.cache, &site.tls, &site.https, &site.log);
+            format!("{root:?} {files:?} {guest:?} {rules:?} {cache:?} {tls:?} {https:?} {log:?}")
+        };
+        text(self) == text(other)
+    }
+
     /// How files are served.
     pub fn file_options(&self) -> Options {
         Options { cache_valid: self.cache.file_valid, ..self.files.options() }

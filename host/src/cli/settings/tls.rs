@@ -13,7 +13,7 @@ use crate::tls;
 use crate::tls::certificates::{ClientPolicy, UnknownName};
 
 /// What clients must have, and what a handshake may cost.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "TLS")]
 pub struct TlsSettings {
     /// Use a certificate that the server makes, for development

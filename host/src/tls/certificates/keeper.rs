@@ -30,6 +30,8 @@ enum Command {
     Change(Change),
     /// Read the files, and notify the caller when that is done.
     Reload { done: oneshot::Sender<()> },
+    /// Have these pairs serve, and those that may come later, and notify the caller when they do.
+    Reconfigure { pairs: Vec<PairFiles>, awaited: Vec<PairFiles>, done: oneshot::Sender<()> },
     /// The server is about to stop.
     Stop,
 }
@@ -37,6 +39,17 @@ enum Command {
 impl Command {
     fn as_change(&self) -> Option<Change> {
         if let Command::Change(change) = self { Some(*change) } else { None }
+    }
+}
+
+/// Other certificates that are to serve.
+pub struct Reconfigured(oneshot::Receiver<()>);
+
+impl Reconfigured {
+    /// Waits until they do. Not to be called in a runtime.
+    pub fn wait(self) {
+        // An error means that the server is about to stop.
+        let _ = self.0.blocking_recv();
     }
 }
 
@@ -49,24 +62,12 @@ impl Keeper {
     /// Starts to look after the certificates that serve, and logs what is wrong with them now.
     pub fn start(store: Arc<Store>) -> io::Result<Keeper> {
         let (commands, receiver) = mpsc::channel();
-        let on_change = {
-            let commands = commands.clone();
-            move |change| {
-                // If the receiver is gone, so is the server.
-                let _ = commands.send(Command::Change(change));
-            }
-        };
-        let watch = match Watch::new(store.options().files(), on_change) {
-            Ok(watch) => Some(watch),
-            Err(error) => {
-                log_unwatched(&error);
-                None
-            }
-        };
+        let watch = watch(&store, commands.clone());
         let pairs = store.pairs();
         pairs.iter().for_each(|pair| log_problems(pair));
         let mut work = Work {
             watch,
+            commands: commands.clone(),
             seen: store.first_seen.clone(),
             failures: vec![None; store.slots().len() + 1],
             retry_at: None,
@@ -83,6 +84,14 @@ impl Keeper {
         Ok(Keeper { commands })
     }
 
+    /// Has other certificates serve, and waits until they do: sites came and went. One that cannot be
+    /// used is awaited.
+    pub fn reconfigure(&self, pairs: Vec<PairFiles>, awaited: Vec<PairFiles>) -> Reconfigured {
+        let (done, is_done) = oneshot::channel();
+        let _ = self.commands.send(Command::Reconfigure { pairs, awaited, done });
+        Reconfigured(is_done)
+    }
+
     /// Has all files read again, and waits until they serve or are rejected.
     pub async fn reload(&self) {
         let (done, is_done) = oneshot::channel();
@@ -94,6 +103,21 @@ impl Keeper {
     }
 }
 
+/// Watches the files of all certificates.
+fn watch(store: &Store, commands: mpsc::Sender<Command>) -> Option<Watch> {
+    let on_change = move |change| {
+        // If the receiver is gone, so is the server.
+        let _ = commands.send(Command::Change(change));
+    };
+    match Watch::new(store.options().files(), on_change) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            log_unwatched(&error);
+            None
+        }
+    }
+}
+
 impl Drop for Keeper {
     fn drop(&mut self) {
         let _ = self.commands.send(Command::Stop);
@@ -102,6 +126,8 @@ impl Drop for Keeper {
 
 struct Work {
     store: Arc<Store>,
+    /// For what is watched.
+    commands: mpsc::Sender<Command>,
     watch: Option<Watch>,
     /// What the files were like when they were read last.
     seen: Stamps,
@@ -132,9 +158,21 @@ impl Work {
                     // The caller may have gone meanwhile.
                     let _ = done.send(());
                 }
+                Some(Command::Reconfigure { pairs, awaited, done }) => {
+                    self.reconfigure(pairs, awaited);
+                    let _ = done.send(());
+                }
                 Some(Command::Change(_)) | None => self.reload(false),
             }
         }
+    }
+
+    fn reconfigure(&mut self, pairs: Vec<PairFiles>, awaited: Vec<PairFiles>) {
+        self.store.reconfigure(pairs, awaited);
+        self.seen = self.store.stamps();
+        self.failures = vec![None; self.store.slots().len() + 1];
+        self.watch = watch(&self.store, self.commands.clone());
+        self.expiry.look(&self.store.pairs(), SystemTime::now());
     }
 
     /// What happens without a notification.
@@ -228,8 +266,8 @@ impl Work {
     }
 
     fn files(&self, number: usize) -> PairFiles {
-        let mut all = self.store.options().all();
-        all.nth(number).expect("has a number of the settings").clone()
+        let options = self.store.options();
+        options.all().nth(number).expect("has a number of the settings").clone()
     }
 
     fn reload_authorities(&mut self, is_command: bool) -> Result<(), CertificateError> {

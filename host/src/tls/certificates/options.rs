@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::error::FileRole;
 
 /// The files of one certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PairFiles {
     /// The certificate, followed by its intermediate certificates: PEM.
     pub certificate: PathBuf,

@@ -55,6 +55,11 @@ impl Reloads {
         Reloads { counts: Default::default(), last: Mutex::new(vec![None; pairs + 1]) }
     }
 
+    /// Forgets what became of each: there are others, and this many.
+    pub(super) fn reset(&self, pairs: usize) {
+        *lock(&self.last) = vec![None; pairs + 1];
+    }
+
     pub(super) fn count(&self, outcome: Outcome) -> u64 {
         self.counts[outcome as usize].load(Ordering::Relaxed)
     }

@@ -1,5 +1,6 @@
 //! The certificates that serve, for all workers and listeners: one for each handshake.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::throttle::Throttle;
 
 /// The certificates of a server.
 pub struct Store {
-    options: Options,
+    options: ArcSwap<Options>,
     /// What serves. All of it is replaced in one step.
     pub(super) active: ArcSwap<Active>,
     pub(super) client_auth: ArcSwap<ClientAuth>,
@@ -62,7 +63,7 @@ impl Store {
         Ok(Store {
             reloads: Reloads::new(slots.len()),
             first_seen,
-            options,
+            options: ArcSwap::from_pointee(options),
             active: ArcSwap::from_pointee(Active::new(slots)),
             client_auth: ArcSwap::from_pointee(client_auth),
             unknown_names: Throttle::new(),
@@ -70,8 +71,8 @@ impl Store {
     }
 
     /// What it was loaded by.
-    pub fn options(&self) -> &Options {
-        &self.options
+    pub fn options(&self) -> Arc<Options> {
+        self.options.load_full()
     }
 
     /// The certificates that serve, in the order of the settings.
@@ -113,7 +114,7 @@ impl Store {
         if !active.index.find(name).is_empty() {
             return Ok(());
         }
-        let is_refused = self.options.unknown_name == UnknownName::Refuse;
+        let is_refused = self.options.load().unknown_name == UnknownName::Refuse;
         self.unknown_names.log(|suppressed| {
             let (server_name, names) =
                 (short_name(name), beginning(&active.names().join(", "), NAMES));
@@ -154,7 +155,7 @@ impl Store {
     fn certificate_in(&self, active: &Active, host: &str) -> Option<PairId> {
         match active.index.find(host) {
             [first, ..] => Some(PairId(*first)),
-            [] if self.options.unknown_name == UnknownName::Refuse => None,
+            [] if self.options.load().unknown_name == UnknownName::Refuse => None,
             [] => active.first().map(PairId),
         }
     }
@@ -171,12 +172,31 @@ impl Store {
 
     /// What the files are like now.
     pub(super) fn stamps(&self) -> Stamps {
-        stamps(self.options.files())
+        stamps(self.options.load().files())
     }
 
     /// Replaces all certificates, in one step.
     pub(super) fn replace(&self, slots: Vec<Option<Arc<Pair>>>) {
         self.active.store(Arc::new(Active::new(slots)));
+    }
+
+    /// Serves by the certificates of these options: those that it has already stay as they are, and
+    /// one that cannot be used is awaited. What applies to clients stays.
+    pub(super) fn reconfigure(&self, pairs: Vec<PairFiles>, awaited: Vec<PairFiles>) {
+        let before = self.options();
+        let slots = self.slots();
+        let known: HashMap<_, _> = before.all().zip(&slots).collect();
+        let options = Options { pairs, awaited, ..(*before).clone() };
+        let slots: Vec<_> = options
+            .all()
+            .map(|files| match known.get(files) {
+                Some(Some(pair)) => Some(Arc::clone(pair)),
+                _ => load_awaited(files).map(Arc::new),
+            })
+            .collect();
+        self.reloads.reset(slots.len());
+        self.options.store(Arc::new(options));
+        self.replace(slots);
     }
 }
 
@@ -233,7 +253,7 @@ impl ResolvesServerCert for Store {
         let active = self.active.load();
         let found = hello.server_name().map_or(&[][..], |name| active.index.find(name));
         let is_known = hello.server_name().is_none() || !found.is_empty();
-        if !is_known && self.options.unknown_name == UnknownName::Refuse {
+        if !is_known && self.options.load().unknown_name == UnknownName::Refuse {
             return None;
         }
         let by_default;
@@ -255,6 +275,6 @@ impl ResolvesServerCert for Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Store").field("options", &self.options()).finish_non_exhaustive()
     }
 }

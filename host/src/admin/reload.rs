@@ -1,0 +1,61 @@
+//! `POST /reload`: the configuration, the guests and the certificates are read again.
+
+use std::pin::Pin;
+
+use hyper::StatusCode;
+use serde::Serialize;
+
+use super::response::{Response, error, json};
+
+/// What a reload did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reloaded {
+    /// Sites that are new.
+    pub added: Vec<String>,
+    /// Sites with other settings, and those that are served again.
+    pub changed: Vec<String>,
+    /// Sites that are gone.
+    pub removed: Vec<String>,
+    /// Sites that are not served, and why.
+    pub broken: Vec<BrokenSite>,
+    /// Settings of the process that are others now, which needs a restart.
+    pub restart: Vec<String>,
+}
+
+/// A site that is not served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BrokenSite {
+    /// Its name.
+    pub name: String,
+    /// Why, in one line.
+    pub error: String,
+}
+
+/// Why a reload changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadError {
+    /// The configuration is wrong: a sentence for each mistake.
+    Rejected(Vec<String>),
+    /// The server is about to stop, or the log has a panic.
+    Canceled,
+}
+
+/// What reloads, and tells when it is done.
+pub type Reload = Box<
+    dyn Fn() -> Pin<Box<dyn Future<Output = Result<Reloaded, ReloadError>> + Send>> + Send + Sync,
+>;
+
+/// Reloads.
+pub(super) async fn reload(reload: &Reload) -> Response {
+    match reload().await {
+        Ok(reloaded) => json(StatusCode::OK, &reloaded),
+        Err(ReloadError::Rejected(mistakes)) => {
+            error(StatusCode::UNPROCESSABLE_ENTITY, "configuration-rejected", mistakes.join("\n"))
+        }
+        Err(ReloadError::Canceled) => error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "canceled",
+            "canceled: the server is about to stop, or the log has a panic",
+        ),
+    }
+}
