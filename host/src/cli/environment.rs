@@ -67,6 +67,11 @@ impl Environment {
         let unknown = names.filter(|name| !is_known(name));
         unknown
             .map(|name| {
+                let switch = name.strip_prefix(PREFIX).and_then(|name| name.strip_prefix("NO_"));
+                let switch = switch.map(|name| [PREFIX, name].concat());
+                if let Some(switch) = switch.filter(|switch| known.contains(switch)) {
+                    return format!("{name} is not a setting; write {switch}=false").into();
+                }
                 let likeness = |known: &&String| strsim::jaro_winkler(known, name);
                 let nearest =
                     known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));

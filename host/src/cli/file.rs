@@ -121,6 +121,11 @@ pub(super) fn is_table(value: &Value) -> bool {
 }
 
 fn no_table(name: &str, keys: &[(Key, &str)]) -> String {
+    // The heading of its settings in the help.
+    if name == "server" {
+        return "there is no table [server]; its settings stand at the top of the file, in no table"
+            .to_owned();
+    }
     let mut tables: Vec<_> = keys.iter().filter_map(|(key, _)| key.table.clone()).collect();
     tables.sort();
     tables.dedup();

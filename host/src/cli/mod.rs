@@ -23,6 +23,7 @@ pub mod effective;
 pub mod environment;
 pub mod error;
 mod file;
+mod foreign;
 mod idn;
 pub mod key;
 mod lines;

@@ -8,13 +8,20 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::error::ConfigError;
-use super::key::settings;
+use super::foreign;
+use super::key::{is_rule, settings};
 
 /// Words that are taken for the command that serves, which has no name.
 const NO_COMMANDS: [&str; 3] = ["serve", "run", "start"];
 
 /// The error, with what to write instead where clap takes such a word for a command.
 pub(super) fn explain(command: &Command, typed: &[OsString], error: clap::Error) -> ConfigError {
+    let first = typed.get(1).and_then(|word| word.to_str());
+    // Other commands have other flags.
+    let serves = first.is_none_or(|word| word == "dev" || command.find_subcommand(word).is_none());
+    if let Some(sentence) = serves.then(|| foreign::explain(typed, &error)).flatten() {
+        return ConfigError::Source(vec![sentence.into()]);
+    }
     match (error.kind() == ErrorKind::ArgumentConflict).then(|| sentence(command, typed, &error)) {
         Some(Some(sentence)) => ConfigError::Source(vec![sentence.into()]),
         _ => error.into(),
@@ -30,11 +37,28 @@ fn sentence(command: &Command, typed: &[OsString], error: &clap::Error) -> Optio
     }
     let before = typed.iter().position(|argument| **argument == **word)?.checked_sub(1)?;
     let flag = typed.get(before)?.to_str()?;
-    let is_optional = settings(command).any(|setting| {
-        setting.is_require_equals_set() && setting.get_long() == flag.strip_prefix("--")
-    });
-    if is_optional {
+    let find = |flag: &str| {
+        let long = flag.strip_prefix("--");
+        settings(command).find(|setting| long.is_some() && setting.get_long() == long)
+    };
+    let is_optional =
+        |flag: &str| find(flag).is_some_and(|setting| setting.is_require_equals_set());
+    if is_optional(flag) {
         return Some(format!("unexpected argument {word:?}: its value has a `=`, {flag}={word}"));
+    }
+    // The word before may have been the value of the flag before that.
+    if let Some(other) = before.checked_sub(1).and_then(|before| typed[before].to_str()) {
+        if is_optional(other) {
+            return Some(format!(
+                "unexpected argument {word:?}: {flag:?} was taken for the directory; the value of \
+                 {other} has a `=`, {other}={flag}"
+            ));
+        }
+        if find(other).is_some_and(is_rule) {
+            return Some(format!(
+                "unexpected argument {word:?}: a rule is one word; write: {other} '{flag} {word}'"
+            ));
+        }
     }
     let advice = match word.parse::<u16>() {
         Ok(_) => format!("; write: {}", line(typed, Some(word))),
@@ -86,6 +110,9 @@ fn quoted(word: &str) -> String {
 /// What to do where a word was typed that is no command: the server is started without one.
 pub(super) fn no_command(typed: &[OsString]) -> Option<String> {
     let word = typed.get(1)?.to_str()?;
+    if word == "version" && typed.len() == 2 && !Path::new(word).is_dir() {
+        return Some("there is no command `version`; write: innkeeper --version".to_owned());
+    }
     (NO_COMMANDS.contains(&word) && !Path::new(word).is_dir()).then(|| {
         let line = without_command(typed);
         format!("there is no command `{word}`: innkeeper serves without one; write: {line}")
@@ -106,6 +133,8 @@ mod tests {
         for (typed, told) in [
             ("site extra", "unexpected argument \"extra\": one directory is served"),
             ("site --spa app.html", "its value has a `=`, --spa=app.html"),
+            ("--spa app.html site", "the value of --spa has a `=`, --spa=app.html"),
+            ("site --redirect /a /b", "write: --redirect '/a /b'"),
             ("site --listing app.html", "one directory is served"),
             (". 8000", "write: innkeeper . --port 8000"),
             ("my'site 8000 --listing", r"write: innkeeper 'my'\''site' --port 8000 --listing"),

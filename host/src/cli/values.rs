@@ -139,6 +139,14 @@ pub(super) fn hsts(text: &str) -> Result<Hsts, Mistake> {
     text.parse().map_err(|error: HstsError| error.to_string().into())
 }
 
+/// Reads the port of the default address.
+pub(super) fn port(text: &str) -> Result<u16, Mistake> {
+    text.parse().map_err(|_| match text.contains(':') && address(text).is_ok() {
+        true => format!("an address is written --listen {text}").into(),
+        false => "write a number from 0 to 65535".into(),
+    })
+}
+
 /// Reads an address to listen on. A port alone is one of this machine, as of `localhost`; behind
 /// a colon it is one of all addresses.
 pub(super) fn address(text: &str) -> Result<SocketAddr, Mistake> {
@@ -160,6 +168,9 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Mistake> {
 pub(super) fn listen_address(text: &str) -> Result<ListenAddress, Mistake> {
     match text.strip_prefix("unix:") {
         Some(path) => socket_path(path),
+        None if text.starts_with(['/', '.']) && text.contains('/') => {
+            Err(format!("a socket in the file system is written unix:{text}").into())
+        }
         None => address(text).map(ListenAddress::Tcp),
     }
 }
@@ -190,6 +201,10 @@ pub(super) fn tls_address(text: &str) -> Result<SocketAddr, Mistake> {
 /// Reads an address and its port.
 fn exact_address(text: &str) -> Result<SocketAddr, Mistake> {
     text.parse().map_err(|_| {
+        if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+            let example = SocketAddr::from((ip, 7890));
+            return Mistake::from(format!("the port is missing; write {example}, for example"));
+        }
         let example = match text.rsplit_once(':').map_or(text, |(_, port)| port).parse::<u16>() {
             Ok(port) => format!("127.0.0.1:{port}, 0.0.0.0:{port} or [::1]:{port}"),
             Err(_) => "127.0.0.1:7890, 0.0.0.0:7890 or [::1]:7890".to_owned(),

@@ -5,16 +5,21 @@
 
 use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use anyhow::Context;
 
-/// Opens what it reads with the first of these that is there.
+/// Opens what it reads with the first of these that is there. A browser may run for hours: one that
+/// runs for a second is taken for one that works.
 const SCRIPT: &str = r#"
 IFS= read -r url || exit 0
 for browser in ${BROWSER:+"$BROWSER"} xdg-open wslview open sensible-browser; do
     if command -v "$browser" >/dev/null 2>&1; then
         "$browser" "$url" >/dev/null 2>&1 &
-        exit 0
+        sleep 1
+        kill -0 $! 2>/dev/null && exit 0
+        wait $! && exit 0
+        exit 4
     fi
 done
 exit 3
@@ -31,10 +36,15 @@ impl Browser {
         shell.spawn().map(Browser).context("cannot start /bin/sh (--open)")
     }
 
-    /// Has it open the URL.
-    pub(super) fn open(mut self, url: &str) {
-        if let Err(error) = self.send(url) {
-            tracing::warn!(url, %error, "cannot open a browser");
+    /// Has it open the URL, on a thread of its own.
+    pub(super) fn open(mut self, url: String) {
+        let open = move || {
+            if let Err(error) = self.send(&url) {
+                tracing::warn!(url, %error, "cannot open a browser");
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("browser".to_owned()).spawn(open) {
+            tracing::warn!(%error, "cannot open a browser");
         }
     }
 
@@ -44,6 +54,7 @@ impl Browser {
         }
         match self.0.wait()?.code() {
             Some(0) => Ok(()),
+            Some(4) => Err(io::Error::other("$BROWSER or xdg-open failed")),
             Some(3) => Err(io::Error::other("there is neither xdg-open nor $BROWSER")),
             _ => Err(io::Error::other("the shell failed")),
         }

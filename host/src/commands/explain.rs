@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use innkeeper_cases::{Fact, Facts};
 use innkeeper_guest::rules::Table;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::engine::{start_for_trial, start_helpers};
 use super::guest::{Named, load, read_in};
@@ -36,6 +37,9 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         bail!(
             "{folder} is a directory, and no guest: name what would be served by --root {folder}"
         );
+    }
+    if let Some(problem) = no_request(&arguments.line) {
+        bail!("{problem}");
     }
     let root = arguments.root();
     let files =
@@ -108,9 +112,12 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
             let (_, printed) = guest.listen(head.request.line, asked.0, asked.1);
             lines.extend(headed("printed", printed));
             let names = arguments.fields.iter().map(|(name, _)| name.as_str());
-            for name in guest.unread(names.filter(|name| !is_of_host(name))) {
-                let warning =
-                    format!("the guest does not read the field {name} (see its interests)");
+            let fields = guest.unread(names.filter(|name| !is_of_host(name)));
+            let fields = fields.into_iter().map(|name| format!("field {name}"));
+            let of_facts = guest.unread_facts(&arguments.request_facts().unwrap_or_default());
+            let of_facts = of_facts.into_iter().map(|name| format!("fact {name}"));
+            for what in fields.chain(of_facts) {
+                let warning = format!("the guest does not read the {what} (see its interests)");
                 lines.push(("warning", warning));
             }
             if let Some(table) = &table {
@@ -129,11 +136,30 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is wrong with a word that is no line, no path and no URL.
+fn no_request(typed: &str) -> Option<String> {
+    let is_request = typed.contains([' ', '/']) && !typed.ends_with(".wasm");
+    (!is_request).then(|| match typed.ends_with(".wasm") {
+        true => format!("name a request, as in: innkeeper explain {typed} /path"),
+        false => format!(
+            "{typed:?} is no request; write a path or a line, as in /path or 'HEAD /path HTTP/1.1'"
+        ),
+    })
+}
+
+/// Bytes that stand in no target of a request: a browser escapes them.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
+
 /// The line that a guest gets. A client of HTTP/2 sends none, and its version may be typed. A path
-/// alone is one of GET.
+/// alone, which may be as people write it, is one of GET.
 fn line(typed: &str, version: Version) -> String {
-    if typed.starts_with('/') && !typed.contains(' ') {
-        return whole::line(&format!("GET {typed}"));
+    let is_whole = typed.contains(" HTTP/");
+    if typed.starts_with('/') && !is_whole {
+        return whole::line(&format!("GET {}", utf8_percent_encode(typed, ESCAPED)));
+    }
+    let is_method = |word: &str| word.bytes().all(|byte| byte.is_ascii_uppercase());
+    if !is_whole && typed.split_once(" /").is_some_and(|(method, _)| is_method(method)) {
+        return whole::line(typed);
     }
     let Some(name) = version.name() else { return typed.to_owned() };
     match typed.rsplit_once(' ') {

@@ -13,6 +13,7 @@ use crate::cli::{Settings, SiteSettings};
 use crate::http::Scheme;
 use crate::server::{Address, Server};
 use crate::service_manager;
+use crate::transport::ListenAddress;
 use crate::transport::listener::path_of;
 
 /// What the sockets for TLS are called that the service manager passes (`FileDescriptorName=`).
@@ -45,6 +46,10 @@ enum Problem {
     NoHttp2,
     /// A path that is set twice.
     SamePath(PathBuf),
+    /// A listener where the administration is.
+    SameAsAdmin(Address),
+    /// `--open` without an address that a browser opens.
+    NothingToOpen,
     /// Two listeners that keep each other from listening.
     SameAddress(Address, Address),
 }
@@ -91,6 +96,15 @@ impl fmt::Display for Problem {
             Problem::SamePath(path) => {
                 write!(f, "--listen unix:{} is set twice; leave one out", path.display())
             }
+            Problem::SameAsAdmin(address) => write!(
+                f,
+                "{} is the address of the administration, too (--admin); choose another port",
+                address.socket
+            ),
+            Problem::NothingToOpen => f.write_str(
+                "--open is set, and no browser opens a Unix socket; add --listen 127.0.0.1:7890, \
+                 or leave it out",
+            ),
             Problem::SameAddress(one, other) if one == other => {
                 write!(f, "{} {} is set twice; leave one out", flag(one), one.socket)
             }
@@ -181,7 +195,14 @@ impl Listeners {
         if settings.http2.disabled && settings.http2.prior_knowledge {
             problems.push(Problem::NoHttp2);
         }
+        if settings.open && addresses.is_empty() {
+            problems.push(Problem::NothingToOpen);
+        }
         if let Listeners::Set(addresses, paths) = self {
+            if let Some(ListenAddress::Tcp(admin)) = settings.admin.listen {
+                let same = addresses.iter().find(|address| overlap(address.socket, admin));
+                problems.extend(same.map(|address| Problem::SameAsAdmin(*address)));
+            }
             for (number, path) in paths.iter().enumerate() {
                 let is_same = paths[..number].contains(path);
                 problems.extend(is_same.then(|| Problem::SamePath(path.clone())));

@@ -168,7 +168,7 @@ pub(super) fn serve(
         }
         greeting.print(settings, &addresses, &paths);
         if let Some((browser, url)) = browser.zip(greeting::for_browser(&addresses)) {
-            browser.open(&url);
+            browser.open(url);
         }
         if let (true, Some(store)) = (settings.tls.self_signed, &certificates) {
             tls::announce_self_signed(store);

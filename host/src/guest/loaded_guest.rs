@@ -220,9 +220,14 @@ impl LoadedGuest {
     /// The names of what a case states and this guest does not read: fields, and facts.
     pub fn unread_of(&self, case: &Case) -> Vec<String> {
         let fields = self.unread(case.fields.iter().map(|(name, _)| name.as_str()));
-        let facts = case.facts.stated().map(|(fact, _)| fact);
-        let facts = facts.filter(|fact| !self.made.interests.depend_on(*fact));
-        fields.into_iter().map(str::to_owned).chain(facts.map(|fact| fact.name().into())).collect()
+        fields.into_iter().map(str::to_owned).chain(self.unread_facts(&case.facts)).collect()
+    }
+
+    /// The names of facts that are stated and that this guest does not read.
+    pub fn unread_facts(&self, facts: &innkeeper_cases::Facts) -> Vec<String> {
+        let facts = facts.stated().map(|(fact, _)| fact);
+        let unread = facts.filter(|fact| !self.made.interests.depend_on(*fact));
+        unread.map(|fact| fact.name().into()).collect()
     }
 
     /// What it did so far.

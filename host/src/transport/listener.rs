@@ -82,11 +82,11 @@ pub(crate) fn explain(address: SocketAddr, error: io::Error) -> anyhow::Error {
     let advice = match error.kind() {
         io::ErrorKind::AddrInUse => {
             "another program listens there; stop it, or choose another \
-            port with --listen (or --listen-tls)"
+            port (--port, --listen or --listen-tls)"
         }
         io::ErrorKind::PermissionDenied => {
             "ports below 1024 need a privilege; choose a higher \
-            one with --listen (or --listen-tls)"
+            one (--port, --listen or --listen-tls)"
         }
         io::ErrorKind::AddrNotAvailable => "this machine does not have that address",
         _ => return anyhow!(error).context(format!("cannot listen on {address}")),

@@ -36,7 +36,7 @@ use clap::builder::ArgPredicate;
 use super::owner::{Mode, Owner, mode, parse as owner};
 pub use site::{SiteIdentity, SiteSettings};
 
-use super::values::{MAX_WORKERS, listen_address, tls_address, workers};
+use super::values::{MAX_WORKERS, listen_address, port, tls_address, workers};
 use crate::clients::{Allowance, Clients, Proxies};
 use crate::guest::GuestLimits;
 use crate::http::Scheme;
@@ -75,7 +75,7 @@ pub struct Settings {
     /// The port of the default address, on this machine alone
     ///
     /// For other addresses write the port in --listen.
-    #[arg(short, long, value_name = "PORT")]
+    #[arg(short, long, value_name = "PORT", value_parser = port)]
     pub port: Option<u16>,
 
     /// An address to listen on

@@ -190,7 +190,7 @@ fn variables_that_are_no_settings_are_refused() {
     let error = Sources::new(None, &unknown).read(&[]).expect_err("mistakes");
     let told = "INNKEEPER_ACESS_LOG is not a setting; did you mean INNKEEPER_ACCESS_LOG?";
     assert_eq!(error.lines().next(), Some(told));
-    assert!(error.ends_with("mean INNKEEPER_COMPRESS?"), "{error}");
+    assert!(error.ends_with("write INNKEEPER_COMPRESS=false"), "{error}");
 }
 
 #[test]
