@@ -242,6 +242,7 @@ fn json_has_these_keys() {
         [
             "access_log_lost_lines",
             "acme",
+            "active_root",
             "broken_sites",
             "compiler",
             "connections",
@@ -283,6 +284,7 @@ fn json_has_these_keys() {
             "limits.requests_per_connection",
             "listeners",
             "previous",
+            "previous_root",
             "ready",
             "requests",
             "root",

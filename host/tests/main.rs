@@ -112,6 +112,7 @@ mod pages;
 mod panics;
 mod program;
 mod representations;
+mod roots;
 mod rotations;
 mod rude;
 mod several_sites;

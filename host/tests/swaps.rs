@@ -287,11 +287,11 @@ fn a_guest_is_tried_again_when_its_cases_are_mended() {
 }
 
 #[test]
-fn built_in_guest_has_no_file_to_reload() {
+fn hangup_without_guest_and_rules_looks_at_the_root() {
     let folder = site();
     let mut program = Program::start(serving(&folder.path().join("root"), &["--no-site-rules"]), 1);
     program.signal(Signal::HUP);
-    program.wait_for("no guest file to reload");
+    program.wait_for("root unchanged: it is active");
     program.client().expect_open();
 }
 

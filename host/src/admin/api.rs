@@ -15,6 +15,7 @@ use crate::guest::decision::Kind;
 use crate::guest::validation::cases::CaseOutcome;
 use crate::guest::validation::compare::Difference;
 use crate::guest::validation::report::ValidationReport;
+use crate::release::Generation;
 use crate::release::deploy::RolledBack;
 use crate::release::history::Event;
 use crate::text::plain_json;
@@ -139,13 +140,26 @@ impl From<Difference> for DifferenceBody {
 #[derive(Serialize)]
 pub(super) struct RollbackBody {
     active: String,
+    active_root: String,
     replaced: String,
+    replaced_root: String,
 }
 
 impl From<RolledBack> for RollbackBody {
     fn from(RolledBack { restored, replaced }: RolledBack) -> RollbackBody {
-        RollbackBody { active: format!("{restored:#}"), replaced: format!("{replaced:#}") }
+        let digest = |of: &Generation| format!("{:#}", of.guest.digest());
+        RollbackBody {
+            active: digest(&restored),
+            active_root: root(&restored),
+            replaced: digest(&replaced),
+            replaced_root: root(&replaced),
+        }
     }
+}
+
+/// The directory of a generation's files.
+pub(super) fn root(of: &Generation) -> String {
+    of.files.directory().display().to_string()
 }
 
 /// The body of `GET /status`.
@@ -157,6 +171,7 @@ pub(super) struct StatusBody {
     pub(super) uptime_s: u64,
     pub(super) listeners: Vec<String>,
     pub(super) root: String,
+    pub(super) active_root: Option<String>,
     pub(super) site: Option<String>,
     pub(super) sites: usize,
     pub(super) broken_sites: Vec<String>,
@@ -170,6 +185,7 @@ pub(super) struct StatusBody {
     /// The rules in force, if rules decide.
     pub(super) rules: Option<RulesBody>,
     pub(super) previous: Option<String>,
+    pub(super) previous_root: Option<String>,
     pub(super) history: Vec<EventBody>,
     pub(super) requests: Option<u64>,
     pub(super) connections: ConnectionsBody,

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::acme::AcmeBody;
 use super::api::{
-    ConnectionsBody, DiskBody, EventBody, GuestBody, LimitsBody, SandboxBody, StatusBody,
+    ConnectionsBody, DiskBody, EventBody, GuestBody, LimitsBody, SandboxBody, StatusBody, root,
 };
 use super::certificates::TlsBody;
 use super::sites::{SiteSubject, SiteSubjects, SitesBody, named};
@@ -148,7 +148,9 @@ impl Subject {
     /// The status of the server, and of one site.
     pub(super) fn status(&self, of: &SiteSubject, query: Option<&str>) -> StatusBody {
         let active = of.site.active.as_ref().ok();
-        let guest = active.map(|active| Arc::clone(&active.current().guest));
+        let current = active.map(|active| active.current());
+        let previous = active.and_then(|active| active.previous());
+        let guest = current.as_ref().map(|current| Arc::clone(&current.guest));
         let sites = self.sites.all();
         let broken = sites.iter().filter(|site| site.site.active.is_err());
         let is_named = named(query).is_some();
@@ -162,6 +164,7 @@ impl Subject {
             uptime_s: self.started.0.elapsed().as_secs(),
             listeners: self.listeners.clone(),
             root: of.root.clone(),
+            active_root: current.as_deref().map(root),
             site: of.name().map(str::to_owned),
             sites: sites.len(),
             broken_sites: broken.filter_map(|site| site.name().map(str::to_owned)).collect(),
@@ -184,9 +187,8 @@ impl Subject {
                 .as_ref()
                 .map(|guest| GuestBody::new(guest, of.guest_file.clone(), of.data_file.clone())),
             rules: guest.as_ref().and_then(|guest| of.rules(guest)),
-            previous: active
-                .and_then(|active| active.previous())
-                .map(|previous| format!("{:#}", previous.guest.digest())),
+            previous: previous.as_ref().map(|previous| format!("{:#}", previous.guest.digest())),
+            previous_root: previous.as_deref().map(root),
             history: active
                 .map(|active| active.history().events())
                 .unwrap_or_default()

@@ -17,6 +17,7 @@ use super::client_buckets;
 use super::findings::Findings;
 use super::listeners::{self, Listeners, overlap};
 use super::open::{read_access, token_has_an_address};
+use super::root_links::beneath_links;
 use super::stdout::print;
 use super::worst_case;
 use crate::admin::access::Access;
@@ -46,7 +47,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     findings.note("connections", connections.map(|_| describe_connections(possible, all)))?;
     check_bucket_key(settings, &mut findings)?;
     if let (Some(site), Some(root)) = (one, root) {
-        trial.check_guest(site, root.as_ref(), &mut findings)?;
+        trial.check_guest(site, root.as_deref(), &mut findings)?;
     }
     findings.note("code cache", check_code_cache(settings))?;
     if let Some(site) = one {
@@ -208,5 +209,11 @@ fn check_sandbox(settings: &Settings, findings: &mut Findings) -> anyhow::Result
             findings.note("sandbox", Err(problem))?;
         }
     }
-    findings.note("sandbox", Ok("on once everything is open".to_owned()))
+    let links = settings.sites().into_iter().flat_map(|site| beneath_links(&site.root));
+    let links: Vec<_> = links.map(|folder| folder.display().to_string()).collect();
+    let more = match links.is_empty() {
+        true => String::new(),
+        false => format!("; the root is a link, so it may read {}", links.join(", ")),
+    };
+    findings.note("sandbox", Ok(format!("on once everything is open{more}")))
 }

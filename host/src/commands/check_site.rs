@@ -29,7 +29,7 @@ pub(super) fn check_site(
     findings.begin(&site.identity.name, &site.identity.to_string())?;
     let root = check_root(settings, site, findings)?;
     check_pairs(settings, site, findings)?;
-    trial.check_guest(site, root.as_ref(), findings)?;
+    trial.check_guest(site, root.as_deref(), findings)?;
     findings.note("access log", check_access_log(site))
 }
 
@@ -38,16 +38,21 @@ pub(super) fn check_root(
     settings: &Settings,
     site: &SiteSettings,
     findings: &mut Findings,
-) -> anyhow::Result<Option<Files>> {
+) -> anyhow::Result<Option<Arc<Files>>> {
     let open = || {
         is_meant(site)?;
         let (options, sizes) = (site.file_options(), settings.cache.sizes());
         open::open_root(&site.root, options, sizes, settings.worker_count())
     };
     let (found, root) = match open() {
-        Ok(root) => {
-            let absolute = std::path::absolute(&site.root);
-            (Ok(absolute.as_ref().unwrap_or(&site.root).display().to_string()), Some(root))
+        Ok((_, files)) => {
+            let path = std::path::absolute(&site.root).unwrap_or_else(|_| site.root.clone());
+            let directory = files.directory();
+            let leads_to = match directory == path {
+                true => String::new(),
+                false => format!(", which is {} now", directory.display()),
+            };
+            (Ok(format!("{}{leads_to}", path.display())), Some(files))
         }
         Err(problem) => (Err(problem), None),
     };

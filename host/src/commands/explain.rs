@@ -42,17 +42,17 @@ pub fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         bail!("{problem}");
     }
     let root = arguments.root();
-    let files =
+    let (_, files) =
         open_root(&root, arguments.files.options(), CacheSizes::default(), NonZeroUsize::MIN)?;
     let guest = arguments.configured.guest(arguments.guest.as_deref());
     let data = arguments.data.as_deref();
-    let root = Some((root.as_path(), &files));
+    let root = Some((root.as_path(), &*files));
     let named = read_in(guest, data, &[], &arguments.rules, root)?;
     let helpers = start_helpers(named.needs_helpers())?;
     let Named { name, offer, table, .. } = named;
     let guest = load(&name, &offer, start_for_trial(&arguments.limits, &arguments.code, helpers)?)?;
     let digest = guest.digest();
-    let generation = Generation { guest: Arc::new(guest), files: Arc::new(files) };
+    let generation = Generation { guest: Arc::new(guest), files };
     let active = Active::new(generation, FailurePolicy::default());
     let (mut typed, mut fields, mut stated) =
         (arguments.line.clone(), arguments.fields.clone(), arguments.request_facts());

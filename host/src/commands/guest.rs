@@ -100,8 +100,8 @@ pub(super) fn read(
     let root = rules.root.as_deref();
     let files = root
         .map(|root| open_root(root, Options::default(), CacheSizes::default(), NonZeroUsize::MIN));
-    let files = files.transpose()?;
-    read_in(guest, data, cases, &rules.rules, root.zip(files.as_ref()))
+    let files = files.transpose()?.map(|(_, files)| files);
+    read_in(guest, data, cases, &rules.rules, root.zip(files.as_deref()))
 }
 
 /// The same with a root that is open.

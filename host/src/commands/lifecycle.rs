@@ -37,8 +37,6 @@ pub(super) enum Stopped {
 pub(super) struct Lifecycle {
     pub(super) running: Running,
     pub(super) deployer: Arc<Deployer>,
-    /// Whether the guest is from a file, which may be another one.
-    pub(super) has_guest_file: bool,
     /// What replaces certificates, where there are any.
     pub(super) certificates: Option<Arc<Keeper>>,
     /// What orders certificates, if they are ordered.
@@ -89,20 +87,13 @@ impl Lifecycle {
                     }
                     let (deployer, status) = (Arc::clone(&self.deployer), self.status.clone());
                     let certificates = self.certificates.clone();
-                    // Without anything to reload it says so.
-                    let is_guest_reloaded = self.has_guest_file || certificates.is_none();
                     tokio::spawn(async move {
                         let certificates = async {
                             if let Some(certificates) = certificates {
                                 certificates.reload().await;
                             }
                         };
-                        let guest = async {
-                            if is_guest_reloaded {
-                                deployer.reload().await;
-                            }
-                        };
-                        tokio::join!(guest, certificates);
+                        tokio::join!(deployer.reload(), certificates);
                         service_manager::ready(&status);
                     });
                 }

@@ -49,6 +49,7 @@ pub mod password;
 mod progress;
 mod reload;
 mod root;
+mod root_links;
 mod rules;
 mod sandbox;
 pub mod serve;

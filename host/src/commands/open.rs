@@ -17,7 +17,7 @@ use super::tls;
 use crate::admin::access::Access;
 use crate::cli::settings::request_log::AccessLog;
 use crate::cli::{Settings, SiteSettings};
-use crate::files::{CacheSizes, Caches, Files, Options, Resolver};
+use crate::files::{CacheSizes, Caches, Files, Options, Resolver, RootPath};
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::{ClientBuckets, PreparedEngine};
 use crate::http::Scheme;
@@ -35,7 +35,8 @@ pub(super) struct Opened {
     /// Number of worker threads. The number of cores is read from files that the sandbox puts
     /// out of reach.
     pub(super) workers: NonZeroUsize,
-    pub(super) files: Files,
+    pub(super) root: RootPath,
+    pub(super) files: Arc<Files>,
     pub(super) server: Server,
     /// The certificates, where there is a listener for TLS.
     pub(super) certificates: Option<Arc<Store>>,
@@ -56,7 +57,7 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     let mut options = settings.site.file_options();
     // Pages must be as they are, to be appended to.
     options.compress &= !is_dev;
-    let files = open_root(&settings.site.root, options, settings.cache.sizes(), workers)?;
+    let (root, files) = open_root(&settings.site.root, options, settings.cache.sizes(), workers)?;
     in_flight::FILES.set_limit(settings.limits.response_file_memory.as_u64());
     in_flight::REPLIES.set_limit(settings.limits.response_reply_memory.as_u64());
     let compilation = if is_dev { Compilation::Incremental } else { Compilation::Whole };
@@ -74,6 +75,7 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     let admin = open_admin(settings, is_dev)?;
     Ok(Opened {
         workers,
+        root,
         files,
         server,
         certificates,
@@ -92,10 +94,10 @@ pub(super) fn open_root(
     options: Options,
     sizes: CacheSizes,
     workers: NonZeroUsize,
-) -> anyhow::Result<Files> {
+) -> anyhow::Result<(RootPath, Arc<Files>)> {
     let caches = Caches::new(workers, sizes, &in_flight::FILES);
     let is_port = root.to_str().is_some_and(|root| root.parse::<u16>().is_ok());
-    let files = Files::open(root, options, &caches).map_err(|error| {
+    let (path, files) = RootPath::open(root, options, &caches).map_err(|error| {
         let root = root.display();
         match error.kind() {
             io::ErrorKind::NotFound if is_port => anyhow!(
@@ -115,7 +117,7 @@ pub(super) fn open_root(
     if files.resolver() == Resolver::Portable {
         tracing::warn!("kernel has no openat2 (Linux 5.6), paths are resolved more slowly");
     }
-    Ok(files)
+    Ok((path, files))
 }
 
 /// Refuses a choice of fields that no line has.

@@ -36,7 +36,7 @@ pub(super) fn in_words(site: &SiteSettings) -> String {
     }
     let (options, workers) = (site.file_options(), NonZeroUsize::MIN);
     let root = open_root(&site.root, options, CacheSizes::default(), workers).ok();
-    let root = root.as_ref().map(|files| (site.root.as_path(), files));
+    let root = root.as_ref().map(|(_, files)| (site.root.as_path(), &**files));
     let gathered = match files(&site.rules, root).read() {
         Ok(gathered) => gathered,
         Err(error) => {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 
 use super::open::Opened;
+use super::root_links::beneath_links;
 use crate::cli::Settings;
 use crate::cli::settings::request_log::AccessLog;
 use crate::helper;
@@ -43,7 +44,14 @@ pub(super) fn enter(
              to run itself again, by /proc/self/exe (--no-sandbox needs none)",
         )?;
     }
-    let mut needs = Needs { read: vec![settings.site.root.clone()], by_name, ..Needs::default() };
+    let roots: Vec<_> = settings.sites().into_iter().map(|site| site.root.clone()).collect();
+    let of_links = roots.iter().flat_map(|root| beneath_links(root)).collect::<Vec<_>>();
+    let mut needs = Needs { read: roots, by_name, ..Needs::default() };
+    for folder in of_links {
+        if !needs.read.contains(&folder) {
+            needs.read.push(folder);
+        }
+    }
     needs.read.extend(settings.sandbox.allow_read.iter().cloned());
     needs.read.extend(opened.acme.as_ref().map(|acme| acme.folder.path().to_owned()));
     needs.write.extend(code_cache.map(Path::to_owned));

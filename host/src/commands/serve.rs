@@ -77,7 +77,7 @@ pub(super) fn serve(
         has_sandbox.then(|| sandbox::enter(settings, &by_name, &opened, code_cache)).transpose()?;
     diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
-    let Opened { workers, files, server, certificates, admin, log, .. } = opened;
+    let Opened { workers, root, files, server, certificates, admin, log, .. } = opened;
     let Opened { client_buckets, engine, code_cache, acme, .. } = opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -93,7 +93,6 @@ pub(super) fn serve(
         None => engine,
     });
     let source_name = source.name();
-    let has_guest_file = source_name.is_some();
     let seen = source.stamps();
     let first =
         match (first_guest(&engine, &*source, source_name.as_deref(), admin.is_some()), &dev) {
@@ -105,8 +104,8 @@ pub(super) fn serve(
             }
             (first, _) => first?,
         };
-    let first = Generation { guest: Arc::new(first), files: Arc::new(files) };
-    let monitor = first.files.monitor_root(settings.site.root.clone());
+    let first = Generation { guest: Arc::new(first), files };
+    let closes_stale = first.files.caches().keep_closing_stale();
     let active = Arc::new(Active::new(first, settings.failure_policy(&settings.site)));
     let link = acme.zip(fetcher).map(|(acme, socket)| acme.attend(settings, socket)).transpose()?;
     let metrics = process.map(|process| Arc::new(Metrics::new(workers.get(), process)));
@@ -150,11 +149,11 @@ pub(super) fn serve(
         http2: settings.http2(),
         tls,
     });
-    monitor.context("cannot start the monitor of the root")?;
+    closes_stale.context("cannot start the thread that closes stale files")?;
     let is_watched = !settings.site.guest.no_watch || dev.is_some();
     let watching = if is_watched { Watching::On } else { Watching::Off };
     let deployer =
-        Deployer::start(Arc::clone(&engine), Arc::clone(&active), source, seen, watching);
+        Deployer::start(Arc::clone(&engine), Arc::clone(&active), root, source, seen, watching);
     let deployer = Arc::new(deployer.context("cannot start the threads that replace guests")?);
     let of_paths = paths.iter().map(|path| format!("unix:{}", path.display()));
     let listeners: Vec<_> = addresses.iter().map(ToString::to_string).chain(of_paths).collect();
@@ -222,7 +221,6 @@ pub(super) fn serve(
         let lifecycle = Lifecycle {
             running,
             deployer,
-            has_guest_file,
             certificates: keeper,
             acme: link,
             service: Arc::clone(&service),

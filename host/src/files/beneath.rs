@@ -5,6 +5,7 @@
 //! Where the file system of a name may wait, the path is opened in steps, each by threads that
 //! may wait for that device.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -118,6 +119,12 @@ impl Root {
     fn ground(&self, patience: Patience) -> Ground<'_> {
         let (root, mount, paths, links) = (self.handle(), self.mount, &self.paths, self.links);
         Ground { root, mount, paths, links, patience }
+    }
+
+    /// Its path without links, as it was when it was opened.
+    pub(super) fn path(&self) -> PathBuf {
+        let path = self.paths.last().map_or(&b"."[..], Vec::as_slice);
+        PathBuf::from(OsStr::from_bytes(path))
     }
 
     /// What its handle says of it.

@@ -1,8 +1,10 @@
 //! The caches that all roots of a process share, so that each bound holds for all of them together.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::compressed::{COMPRESSED_CACHE_BYTES, Compressor};
 use super::dates::Dates;
@@ -10,6 +12,9 @@ use super::listings::{LISTING_CACHE_BYTES, Listings};
 use super::open_file_cache::{FILE_CACHE_BYTES, OpenFileCache};
 use super::root_id::RootIds;
 use crate::in_flight::InFlight;
+
+/// How often files are closed whose entries are stale.
+const STALE_TICK: Duration = Duration::from_secs(5);
 
 /// Bytes that the caches of a process hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +87,21 @@ impl Caches {
         self.listings.get_or_init(|| Listings::new(self.sizes.listings))
     }
 
-    /// Closes files whose entries are stale. Any thread may call this.
+    /// Closes files whose entries are stale, from time to time: one that was removed takes room on
+    /// the disk. A thread of its own does it, which no other one waits for: a disk may give no
+    /// answer.
+    pub fn keep_closing_stale(self: &Arc<Self>) -> io::Result<()> {
+        let caches = Arc::clone(self);
+        let close = move || {
+            loop {
+                thread::sleep(STALE_TICK);
+                caches.close_stale(Instant::now());
+            }
+        };
+        thread::Builder::new().name("stale-files".to_owned()).spawn(close).map(drop)
+    }
+
+    /// Closes files whose entries are stale.
     pub(super) fn close_stale(&self, now: Instant) {
         for cache in &self.lookups {
             cache.close_stale(now);

@@ -1,7 +1,7 @@
 //! Finds what a path names beneath the root: a file, an index page, a listing.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,6 +12,7 @@ use super::beneath::{Found, Root};
 use super::cache_control::{self, Rule};
 use super::caches::Caches;
 use super::content::Content;
+use super::directory_id::DirectoryId;
 use super::encodings::{Accepted, Coding};
 use super::found::{FoundFile, Lookup, Recency, SystemError};
 use super::hidden::Hidden;
@@ -33,6 +34,8 @@ pub const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
 pub struct Files {
     pub(super) root: Arc<Root>,
     pub(super) hidden: Arc<Hidden>,
+    /// Which directory it is, and where it was when it was opened.
+    directory: (DirectoryId, PathBuf),
     id: RootId,
     pub(super) caches: Arc<Caches>,
     compresses: bool,
@@ -48,8 +51,10 @@ impl Files {
     /// Opens a root directory, which shares these caches with other roots. Every later lookup is
     /// beneath its handle: renaming or replacing the directory does not change what is served.
     pub fn open(root: &Path, options: Options, caches: &Arc<Caches>) -> io::Result<Files> {
+        let root = Root::open(root, options.resolver, options.links)?;
         Ok(Files {
-            root: Arc::new(Root::open(root, options.resolver, options.links)?),
+            directory: (root.status()?.into(), root.path()),
+            root: Arc::new(root),
             hidden: Arc::default(),
             id: caches.roots.next(),
             caches: Arc::clone(caches),
@@ -66,6 +71,21 @@ impl Files {
     /// Ranges of one request that are sent as parts.
     pub fn max_ranges(&self) -> usize {
         self.ranges
+    }
+
+    /// Which directory the root is.
+    pub fn id(&self) -> DirectoryId {
+        self.directory.0
+    }
+
+    /// The path of the root without links, as it was when it was opened.
+    pub fn directory(&self) -> &Path {
+        &self.directory.1
+    }
+
+    /// What it shares with other roots.
+    pub fn caches(&self) -> &Arc<Caches> {
+        &self.caches
     }
 
     /// The device that the root is on.

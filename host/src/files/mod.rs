@@ -21,7 +21,7 @@
 //! - `options`, `found`, [`content`], [`kept_fields`]: the settings of a root, and what is found
 //!   beneath it.
 //! - `root_reader`: reads small files beneath it, for rules; `hidden`: these are never served.
-//! - `root_monitor`: whether the root is still where it was.
+//! - [`RootPath`]: which directory is the root now; `directory_id`: what tells one from another.
 
 pub mod arrangement;
 // Public for `host/fuzz`, which holds it against a reference; everyone else goes by `Files`.
@@ -34,6 +34,7 @@ mod compressed;
 pub mod conditions;
 pub mod content;
 mod dates;
+mod directory_id;
 pub mod encodings;
 mod found;
 mod hidden;
@@ -56,7 +57,7 @@ pub mod ranges;
 mod read;
 mod resolver;
 mod root_id;
-mod root_monitor;
+mod root_path;
 mod root_reader;
 mod siblings;
 pub mod validators;
@@ -65,6 +66,7 @@ mod walk;
 pub use caches::{CacheSizes, Caches};
 pub use compressed::{COMPRESSION_BYTES, COMPRESSIONS};
 pub use content::Content;
+pub use directory_id::DirectoryId;
 pub use found::{FoundFile, Lookup, PassedOver, Recency, SystemError};
 pub use kept_fields::{KEPT_FIELDS_BYTES, KeptFields};
 pub use listings::MadeListing;
@@ -75,4 +77,5 @@ pub use options::{Links, Options, Resolver};
 pub use own_types::{NoType, OwnType};
 pub use preload::SMALL_BYTES;
 pub use read::read;
+pub use root_path::RootPath;
 pub use root_reader::RootReader;

@@ -27,6 +27,11 @@ impl Files {
 }
 
 impl RootReader {
+    /// Whether both read beneath the same root.
+    pub fn is_same(&self, other: &RootReader) -> bool {
+        Arc::ptr_eq(&self.root, &other.root)
+    }
+
     /// Whether there is a regular file of this name. It may wait for the disk.
     pub fn has(&self, name: &str) -> bool {
         let found = self.root.look(name, Patience::WaitForDisk);

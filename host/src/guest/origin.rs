@@ -14,6 +14,15 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Whether it may be made of files of the root, and serves with these alone.
+    pub fn depends_on_root(self) -> bool {
+        match self {
+            // Without rules it is the built-in one.
+            Origin::BuiltIn | Origin::Rules => true,
+            Origin::File | Origin::Uploaded => false,
+        }
+    }
+
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {

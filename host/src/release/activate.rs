@@ -1,22 +1,21 @@
-//! One guest takes the place of another, which is freed after its last request.
+//! One generation takes the place of another.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::active::Active;
 use super::generation::Generation;
 use super::guest_files::shown;
 use super::history::Outcome;
+use super::retire::{Retired, Retirement};
 use crate::clock;
+use crate::files::Files;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::validation::validate::Validated;
 use crate::supervise;
-
-/// How often an old guest is looked at, whether its last request is done. None takes longer than
-/// its wait for a thread and its deadline.
-const DRAIN_TICK: Duration = Duration::from_millis(1);
 
 /// Imports of one guest that are logged. Toolchains add some twenty.
 const LOGGED_IMPORTS: usize = 50;
@@ -28,20 +27,16 @@ pub(super) struct Activator {
     retired: Sender<Retired>,
 }
 
-/// A generation that was replaced.
-struct Retired {
-    generation: Arc<Generation>,
-    at: Instant,
-}
-
 impl Activator {
     /// Starts the thread that frees replaced guests: that may take milliseconds, which no worker
     /// has, and waits for their last request.
     pub(super) fn start(active: Arc<Active>) -> std::io::Result<Activator> {
         let (retired, receiver) = mpsc::channel::<Retired>();
+        let retirement = Retirement::of(Arc::clone(&active));
         thread::Builder::new().name("retire".to_owned()).spawn(move || {
+            let mut retirement = retirement;
             supervise::thread("release", || {
-                receiver.iter().for_each(free);
+                retirement.work(&receiver);
                 Ok(())
             });
         })?;
@@ -52,27 +47,36 @@ impl Activator {
         &self.active
     }
 
-    /// Warms up a guest and puts it in service. `source` is where it came from, with the file of
-    /// its data, unless it was uploaded; its deployment began at `began`.
+    /// Warms up a guest and puts it in service, with these files if they are to be others. `source`
+    /// is where it came from, with the file of its data, unless it was uploaded; its deployment began
+    /// at `began`.
     pub(super) fn activate(
         &self,
         validated: Validated,
+        files: Option<Arc<Files>>,
         source: Option<(&str, Option<&str>)>,
         began: Instant,
     ) {
         let Validated { guest, report, compile, check } = validated;
         let digest = guest.digest();
-        let old = Arc::clone(&self.active.current().guest);
+        let current = self.active.current();
+        let old = Arc::clone(&current.guest);
+        let files = files.filter(|files| files.id() != current.files.id());
+        let root = files.as_ref().map(|files| files.directory().display().to_string());
+        let old_root = root.as_ref().map(|_| current.files.directory().display().to_string());
+        drop(current);
         log_imports(&guest);
         let warming = Instant::now();
         let warmed = guest.warm_up(&old);
         let warming = warming.elapsed();
-        let gone = self.active.activate(guest);
+        let gone = self.active.activate(Some(Arc::new(guest)), files);
         tracing::info!(
             guest = %digest,
             path = source.map(|(name, _)| name),
             data = source.and_then(|(_, data)| data),
+            root,
             previous = %old.digest(),
+            previous_root = old_root,
             elapsed_ms = clock::millis(began.elapsed()),
             compile_ms = clock::millis(compile),
             validate_ms = clock::millis(check),
@@ -84,8 +88,12 @@ impl Activator {
             "guest deployed"
         );
         let source = source.map_or("upload".into(), |(name, data)| shown(name, data));
+        let with_root = match (&root, &old_root) {
+            (Some(root), Some(old)) => format!(", with the root {root} in place of {old},"),
+            _ => String::new(),
+        };
         let message = format!(
-            "{source}: serves in place of {} after {:.1?}: compiled in {compile:.1?}, checked on {} \
+            "{source}: serves in place of {}{with_root} after {:.1?}: compiled in {compile:.1?}, checked on {} \
              request lines and {} cases in {check:.1?}, {warmed} decisions warmed up in \
              {warming:.1?}",
             old.digest(),
@@ -98,11 +106,33 @@ impl Activator {
         self.retire(gone);
     }
 
-    /// Has a generation freed that is not needed any longer.
-    pub(super) fn retire(&self, generation: Option<Arc<Generation>>) {
-        let Some(generation) = generation else { return };
-        // The thread ends when nothing can be retired any more.
-        let _ = self.retired.send(Retired { generation, at: Instant::now() });
+    /// Puts files in service, with the guest that serves. `path` is the one that led to them.
+    pub(super) fn activate_root(&self, files: Arc<Files>, path: &Path, began: Instant) {
+        let current = self.active.current();
+        let (guest, old) = (current.guest.digest(), Arc::clone(&current.files));
+        drop(current);
+        let gone = self.active.activate(None, Some(Arc::clone(&files)));
+        let (root, old) = (files.directory().display(), old.directory().display());
+        let path = path.display();
+        tracing::info!(
+            %path,
+            %root,
+            previous_root = %old,
+            %guest,
+            elapsed_ms = clock::millis(began.elapsed()),
+            "root deployed"
+        );
+        let message = format!("root {path}: {root} is served in place of {old}");
+        self.active.history().add(Outcome::Deployed, Some(guest), message);
+        self.retire(gone);
+    }
+
+    /// Has generations freed that are not needed any longer.
+    pub(super) fn retire(&self, generations: Vec<Arc<Generation>>) {
+        for generation in generations {
+            // The thread ends when nothing can be retired any more.
+            let _ = self.retired.send(Retired { generation, at: Instant::now() });
+        }
     }
 }
 
@@ -144,25 +174,5 @@ fn log_imports(guest: &LoadedGuest) {
     if !imports.is_empty() {
         let imports = imports.join(", ");
         tracing::warn!(guest = %digest, imports, "guest has imports; calling one traps, unless it is for output");
-    }
-}
-
-/// Waits for the last request that uses this generation, and frees its guest.
-fn free(Retired { generation, at }: Retired) {
-    let Generation { guest, files } = last(generation);
-    drop(files);
-    let digest = guest.digest();
-    drop(last(guest));
-    tracing::info!(guest = %digest, elapsed_ms = clock::millis(at.elapsed()), "guest freed");
-}
-
-/// What is shared, as soon as others have done with it.
-fn last<T>(mut shared: Arc<T>) -> T {
-    loop {
-        match Arc::try_unwrap(shared) {
-            Ok(last) => return last,
-            Err(still_shared) => shared = still_shared,
-        }
-        thread::sleep(DRAIN_TICK);
     }
 }

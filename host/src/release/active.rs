@@ -10,6 +10,7 @@ use super::generation::Generation;
 use super::history::{History, Outcome};
 use super::rejected::{RejectedGuests, Rejection};
 use crate::clock;
+use crate::files::Files;
 use crate::guest::decision::request::Facts;
 use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
@@ -52,6 +53,8 @@ pub enum Fallback {
 pub struct Active {
     current: ArcSwap<Generation>,
     previous: ArcSwapOption<Generation>,
+    /// The latest one of another guest, for when the guest fails.
+    fallback: ArcSwapOption<Generation>,
     policy: FailurePolicy,
     /// Locked while the two change, so that they change together. Holds the guests that are not
     /// deployed again.
@@ -66,6 +69,7 @@ impl Active {
         Active {
             current: ArcSwap::from_pointee(first),
             previous: ArcSwapOption::empty(),
+            fallback: ArcSwapOption::empty(),
             policy,
             changing: Mutex::default(),
             history: History::default(),
@@ -105,7 +109,7 @@ impl Active {
         if *failure == Failure::Busy {
             return (decided, generation);
         }
-        let previous = self.previous.load_full();
+        let previous = self.fallback.load_full();
         self.note_failure(&generation);
         match previous {
             Some(previous) if self.policy.fallback == Fallback::Previous => {
@@ -149,38 +153,89 @@ impl Active {
         }
     }
 
-    /// Puts a guest in service, with the files that are. Returns the generation that is not needed
-    /// any longer.
-    pub(super) fn activate(&self, guest: LoadedGuest) -> Option<Arc<Generation>> {
-        let mut rejected = self.changing();
-        rejected.remove(guest.digest());
-        let files = Arc::clone(&self.current.load().files);
-        let old = self.current.swap(Arc::new(Generation { guest: Arc::new(guest), files }));
-        if self.policy.keeps_previous() { self.previous.swap(Some(old)) } else { Some(old) }
-    }
-
-    /// Puts the previous generation in service again, on request. Returns its guest's digest, and
-    /// the generation that served; `None` if no previous one is kept.
-    pub fn roll_back(&self) -> Option<(Digest, Arc<Generation>)> {
-        self.return_to_previous(&mut self.changing(), Rejection::RolledBack)
-    }
-
-    fn return_to_previous(
+    /// Puts a guest in service, files, or both in one step: what is not given stays as it is.
+    /// Returns the generations that are not needed any longer.
+    pub(super) fn activate(
         &self,
+        guest: Option<Arc<LoadedGuest>>,
+        files: Option<Arc<Files>>,
+    ) -> Vec<Arc<Generation>> {
+        let mut rejected = self.changing();
+        let before = self.kept();
+        let old = self.current.load_full();
+        let guest = guest.unwrap_or_else(|| Arc::clone(&old.guest));
+        let files = files.unwrap_or_else(|| Arc::clone(&old.files));
+        rejected.remove(guest.digest());
+        let is_same_guest = Arc::ptr_eq(&guest, &old.guest);
+        self.current.store(Arc::new(Generation { guest, files: Arc::clone(&files) }));
+        if self.policy.keeps_previous() {
+            self.previous.store(Some(Arc::clone(&old)));
+            if !is_same_guest {
+                self.fallback.store(Some(old));
+            } else if let Some(other) = self.fallback.load_full()
+                && !other.guest.origin().depends_on_root()
+            {
+                let guest = Arc::clone(&other.guest);
+                self.fallback.store(Some(Arc::new(Generation { guest, files })));
+            }
+        }
+        self.gone(before)
+    }
+
+    /// The generations that are kept.
+    fn kept(&self) -> [Option<Arc<Generation>>; 3] {
+        let current = Some(self.current.load_full());
+        [current, self.previous.load_full(), self.fallback.load_full()]
+    }
+
+    /// Those of these that are not kept any longer, each once.
+    fn gone(&self, before: [Option<Arc<Generation>>; 3]) -> Vec<Arc<Generation>> {
+        let kept = self.kept();
+        let mut gone: Vec<Arc<Generation>> = Vec::new();
+        for generation in before.into_iter().flatten() {
+            let mut others = kept.iter().flatten().chain(&gone);
+            if !others.any(|other| Arc::ptr_eq(other, &generation)) {
+                gone.push(generation);
+            }
+        }
+        gone
+    }
+
+    /// Whether this guest serves, or may serve again.
+    pub(super) fn keeps(&self, guest: &Arc<LoadedGuest>) -> bool {
+        let _changing = self.changing();
+        self.kept().iter().flatten().any(|kept| Arc::ptr_eq(&kept.guest, guest))
+    }
+
+    /// Puts the previous generation in service again, on request: its guest and its files. `None` if
+    /// no previous one is kept.
+    pub(super) fn roll_back(&self) -> Option<Returned> {
+        self.return_to(&self.previous, &mut self.changing(), Rejection::RolledBack)
+    }
+
+    fn return_to(
+        &self,
+        kept: &ArcSwapOption<Generation>,
         rejected: &mut RejectedGuests,
         why: Rejection,
-    ) -> Option<(Digest, Arc<Generation>)> {
-        let previous = self.previous.swap(None)?;
-        let digest = previous.guest.digest();
-        let old = self.current.swap(previous);
-        let old_digest = old.guest.digest();
-        // The same may serve again, if it was deployed twice.
+    ) -> Option<Returned> {
+        let before = self.kept();
+        let restored = kept.load_full()?;
+        self.previous.store(None);
+        self.fallback.store(None);
+        let replaced = self.current.swap(Arc::clone(&restored));
+        let (digest, old_digest) = (restored.guest.digest(), replaced.guest.digest());
+        // The same may serve again, if it was deployed twice, or with another root.
         if old_digest != digest {
             rejected.add(old_digest, why);
         }
-        let message = format!("serves again in place of {old_digest}");
+        let mut message = format!("serves again in place of {old_digest}");
+        if restored.files.id() != replaced.files.id() {
+            let (root, old) = (restored.files.directory(), replaced.files.directory());
+            message += &format!(", with the root {} in place of {}", root.display(), old.display());
+        }
         self.history.add(Outcome::RolledBack, Some(digest), message);
-        Some((digest, old))
+        Some(Returned { restored, replaced, gone: self.gone(before) })
     }
 
     /// Why this guest is not to be deployed again, if it is known. `with_cases` is its digest
@@ -218,18 +273,26 @@ impl Active {
         let mut rejected = self.changing();
         // Another may have been deployed meanwhile, which has not failed.
         if Arc::ptr_eq(generation, &self.current.load())
-            && let Some((restored, old)) =
-                self.return_to_previous(&mut rejected, Rejection::Failed(limit.get()))
+            && let Some(Returned { restored, replaced, .. }) =
+                self.return_to(&self.fallback, &mut rejected, Rejection::Failed(limit.get()))
         {
             tracing::error!(
-                guest = %restored,
-                previous = %old.guest.digest(),
+                guest = %restored.guest.digest(),
+                previous = %replaced.guest.digest(),
                 failures = limit,
                 decisions = 1000,
                 "guest rolled back: too many decisions failed"
             );
         }
     }
+}
+
+/// Two generations of which one serves again in place of the other.
+pub(super) struct Returned {
+    pub(super) restored: Arc<Generation>,
+    pub(super) replaced: Arc<Generation>,
+    /// Those that are not needed any longer.
+    pub(super) gone: Vec<Arc<Generation>>,
 }
 
 #[cfg(test)]
@@ -255,7 +318,8 @@ mod tests {
         // A request holds it.
         let in_use = active.current();
         drop(first);
-        let old = active.activate(guests.next().expect("another")).expect("the first");
+        let other = Arc::new(guests.next().expect("another"));
+        let old = active.activate(Some(other), None).pop().expect("the first");
         assert!(Arc::ptr_eq(&old, &in_use) && active.previous().is_none());
         drop(old);
         assert!(freed.upgrade().is_some());
@@ -270,10 +334,7 @@ mod tests {
         let policy = FailurePolicy { fallback: Fallback::Previous, ..FailurePolicy::default() };
         let (first, second, third) = (next(), next(), next());
         let active = Active::new(generation(&first), policy);
-        let activate = |guest| {
-            let guest = Arc::try_unwrap(guest).ok().expect("not in use");
-            active.activate(guest)
-        };
+        let activate = |guest| active.activate(Some(guest), None).pop();
         assert!(activate(second).is_none());
         assert!(Arc::ptr_eq(&active.previous().expect("the first").guest, &first));
         let gone = activate(third).expect("the first");
@@ -292,9 +353,9 @@ mod tests {
             ..FailurePolicy::default()
         };
         let active = Active::new(generation(&Arc::new(next())), policy);
-        active.activate(next());
+        active.activate(Some(Arc::new(next())), None);
         let fails = active.current();
-        active.activate(next());
+        active.activate(Some(Arc::new(next())), None);
         let replaced_it = active.current();
         active.note_failure(&fails);
         assert!(Arc::ptr_eq(&active.current(), &replaced_it));

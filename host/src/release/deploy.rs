@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -15,12 +15,14 @@ use std::thread;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::activate::Activator;
-use super::active::Active;
+use super::active::{Active, Returned};
+use super::generation::Generation;
+use super::root::Root;
 use super::source::{Source, Watching};
 use super::source_deployer::{Command, Known, SourceDeployer};
 use super::upload::{Upload, UploadDeployer};
 use crate::file_watch::{Stamps, Watch};
-use crate::guest::digest::Digest;
+use crate::files::RootPath;
 use crate::guest::runtime::engine::Engine;
 use crate::guest::validation::report::ValidationReport;
 use crate::helper::CancelToken;
@@ -38,19 +40,19 @@ pub struct Deployer {
     uploads: mpsc::Sender<Upload>,
 }
 
-/// A guest that was rolled back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A generation that was rolled back.
+#[derive(Clone)]
 pub struct RolledBack {
-    /// The guest that serves again.
-    pub restored: Digest,
+    /// The one that serves again.
+    pub restored: Arc<Generation>,
     /// The one that served.
-    pub replaced: Digest,
+    pub replaced: Arc<Generation>,
 }
 
 /// Why there is no result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeployError {
-    /// No guest served before this one, or none is kept.
+    /// Nothing served before, or it is not kept.
     NoPrevious,
     /// The server is about to stop, or the thread panicked.
     Canceled,
@@ -69,7 +71,7 @@ impl DeployError {
 impl fmt::Display for DeployError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            DeployError::NoPrevious => "no previous guest is kept",
+            DeployError::NoPrevious => "no previous guest and root are kept",
             DeployError::Canceled => {
                 "canceled: the server is about to stop, or the log has a panic"
             }
@@ -80,27 +82,28 @@ impl fmt::Display for DeployError {
 impl std::error::Error for DeployError {}
 
 impl Deployer {
-    /// Starts to look after the guest that serves. It is the one that this source offered when
-    /// its files were as in `seen`.
+    /// Starts to look after what serves: files of this root, and the guest that this source offered
+    /// when its files were as in `seen`.
     pub fn start(
         engine: Arc<Engine>,
         active: Arc<Active>,
+        root: RootPath,
         source: Arc<dyn Source>,
         seen: Stamps,
         watching: Watching,
     ) -> io::Result<Deployer> {
         let (commands, receiver) = mpsc::channel();
-        // There may be nothing to watch.
-        let watching = if source.name().is_some() { watching } else { Watching::Off };
         let watch = match watching {
             Watching::Off => None,
-            Watching::On => watch(&*source, commands.clone()),
+            Watching::On => watch(&*source, root.path(), commands.clone()),
         };
         let activator = Activator::start(Arc::clone(&active))?;
-        let offered = |_| Known { guest: active.current().guest.digest(), rejected: None };
+        let current = active.current();
+        let offered = |_| Known { guest: current.guest.digest(), rejected: None };
         let mut source_deployer = SourceDeployer {
             engine: Arc::clone(&engine),
             activator: activator.clone(),
+            root: Root::new(root, Arc::clone(&current.files)),
             watching,
             watch,
             seen,
@@ -154,13 +157,22 @@ impl Deployer {
         reported.await.map_err(|_| DeployError::Canceled)
     }
 
-    /// Puts the previous guest in service again. This waits for nothing.
+    /// Puts the previous generation in service again: its guest, and its files. This waits for
+    /// nothing.
     pub fn roll_back(&self) -> Result<RolledBack, DeployError> {
-        let rolled_back = self.activator.active().roll_back();
-        let (restored, old) = rolled_back.ok_or(DeployError::NoPrevious)?;
-        let replaced = old.guest.digest();
-        tracing::warn!(guest = %restored, previous = %replaced, "guest rolled back on request");
-        self.activator.retire(Some(old));
+        let returned = self.activator.active().roll_back().ok_or(DeployError::NoPrevious)?;
+        let Returned { restored, replaced, gone } = returned;
+        let is_other_root = restored.files.id() != replaced.files.id();
+        let root =
+            |of: &Generation| is_other_root.then(|| of.files.directory().display().to_string());
+        tracing::warn!(
+            guest = %restored.guest.digest(),
+            previous = %replaced.guest.digest(),
+            root = root(&restored),
+            previous_root = root(&replaced),
+            "guest rolled back on request"
+        );
+        self.activator.retire(gone);
         Ok(RolledBack { restored, replaced })
     }
 
@@ -170,17 +182,17 @@ impl Deployer {
     }
 }
 
-/// Watches the files of a source.
-fn watch(source: &dyn Source, commands: mpsc::Sender<Command>) -> Option<Watch> {
+/// Watches the files of a source, and the way to the root.
+fn watch(source: &dyn Source, root: &Path, commands: mpsc::Sender<Command>) -> Option<Watch> {
     let on_change = move |change| {
         // If the receiver is gone, so is the server.
         let _ = commands.send(Command::Change(change));
     };
     let paths = source.paths();
-    match Watch::new(paths.iter().map(PathBuf::as_path), on_change) {
+    match Watch::new(paths.iter().map(PathBuf::as_path).chain([root]), on_change) {
         Ok(watch) => Some(watch),
         Err(error) => {
-            let path = source.name();
+            let path = source.name().unwrap_or_else(|| root.display().to_string());
             tracing::warn!(path, %error, "guest file not watched; it is looked at every 2 s");
             None
         }
@@ -208,7 +220,8 @@ mod tests {
     use crate::guest::{DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
     use crate::release::Active;
     use crate::release::active::FailurePolicy;
-    use crate::release::generation::tests::generation;
+    use crate::release::generation::Generation;
+    use crate::release::generation::tests::root;
     use crate::release::guest_files::GuestFiles;
     use std::sync::Arc;
     use tokio::sync::Semaphore;
@@ -217,9 +230,11 @@ mod tests {
     fn deployment_that_panics_is_canceled_and_the_next_one_is_made() {
         let engine = Arc::new(Engine::new(GuestLimits::default(), 1).expect("an engine"));
         let first = LoadedGuest::load(&engine, DEFAULT_GUEST).expect("the default guest");
-        let active = Arc::new(Active::new(generation(&Arc::new(first)), FailurePolicy::default()));
+        let (root, files) = root();
+        let first = Generation { guest: Arc::new(first), files };
+        let active = Arc::new(Active::new(first, FailurePolicy::default()));
         let (source, seen) = (Arc::new(GuestFiles::default()), Vec::new());
-        let deployer = Deployer::start(engine, active, source, seen, Watching::On);
+        let deployer = Deployer::start(engine, active, root, source, seen, Watching::On);
         let deployer = deployer.expect("a thread");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         deployer.send(Command::Panic);
@@ -228,6 +243,6 @@ mod tests {
         let place = places.clone().try_acquire_owned().expect("a place");
         let uploaded = deployer.upload(b"garbage".to_vec(), Part::Guest, Purpose::Check, place);
         assert!(!runtime.block_on(uploaded).expect("a report").is_accepted());
-        assert_eq!(deployer.roll_back(), Err(super::DeployError::NoPrevious));
+        assert_eq!(deployer.roll_back().err(), Some(super::DeployError::NoPrevious));
     }
 }

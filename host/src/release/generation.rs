@@ -17,7 +17,7 @@ pub struct Generation {
 #[cfg(test)]
 pub(super) mod tests {
     use super::Generation;
-    use crate::files::{CacheSizes, Caches, Files, Options};
+    use crate::files::{CacheSizes, Caches, Files, Options, RootPath};
     use crate::guest::LoadedGuest;
     use crate::in_flight;
     use std::num::NonZeroUsize;
@@ -26,8 +26,12 @@ pub(super) mod tests {
 
     /// One of this guest, and files that are not asked for.
     pub(in crate::release) fn generation(guest: &Arc<LoadedGuest>) -> Generation {
+        Generation { guest: Arc::clone(guest), files: root().1 }
+    }
+
+    /// A root that is never replaced.
+    pub(in crate::release) fn root() -> (RootPath, Arc<Files>) {
         let caches = Caches::new(NonZeroUsize::MIN, CacheSizes::default(), &in_flight::FILES);
-        let files = Files::open(Path::new("/"), Options::default(), &caches).expect("a root");
-        Generation { guest: Arc::clone(guest), files: Arc::new(files) }
+        RootPath::open(Path::new("/"), Options::default(), &caches).expect("a root")
     }
 }

@@ -6,7 +6,8 @@
 //!     [`part_file`]: one of them.
 //!   - `source_deployer`: from files that change to a guest in service.
 //!   - `upload`: from uploaded bytes to a guest in service.
-//!   - `activate`: one guest takes the place of another, which is freed.
+//!   - `root`: where the path of the root leads.
+//!   - `activate`: one generation takes the place of another; `retire`: which is freed.
 //! - [`history`]: the latest deployments; [`rejected`]: guests that are not tried again.
 
 mod activate;
@@ -17,6 +18,8 @@ pub mod guest_files;
 pub mod history;
 pub mod part_file;
 pub mod rejected;
+mod retire;
+mod root;
 pub mod source;
 mod source_deployer;
 mod upload;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::part_file::NamedPartError;
 use crate::file_watch::{Stamps, stamps};
+use crate::files::Files;
 use crate::guest::offer::{Data, Offer};
 use crate::guest::validation::cases::{CaseFile, CaseFileError};
 
@@ -47,6 +48,15 @@ pub trait Source: Send + Sync {
     /// Takes files that are missing as removed, however short a time ago: the next reading is on
     /// request.
     fn forget_missing(&self) {}
+
+    /// Whether what it offers is made of files of the root too, as rules are: it serves with these
+    /// files alone.
+    fn depends_on_root(&self) -> bool {
+        false
+    }
+
+    /// Has these be the files of the root from now on, for the next reading.
+    fn set_root(&self, _: &Files) {}
 
     /// Reads all of it.
     fn read(&self) -> Result<Offer, SourceError>;

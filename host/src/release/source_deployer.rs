@@ -1,9 +1,10 @@
-//! Deploys what a source offers when its files change: the guest, or its data.
+//! Deploys what a source offers when its files change: the guest, its data, or the root.
 //!
 //! The steps: read once, digest, compile, check, warm up, activate. If one of them fails, the
-//! active guest goes on serving. They begin when the content of guest or data is different from
+//! active generation goes on serving. They begin when the content of guest or data is different from
 //! when it was looked at last, and only then: a changed date, or a change of a folder above it, is
-//! no reason to undo what was deployed meanwhile.
+//! no reason to undo what was deployed meanwhile. A root is another one when its path leads to
+//! another directory.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,10 +16,14 @@ use tokio::sync::oneshot;
 use super::activate::Activator;
 use super::guest_files::shown;
 use super::history::Outcome;
+use super::rejected::Rejection;
+use super::root::Root;
 use super::source::{Source, SourceError, Watching};
 use crate::file_watch::{Change, LOOK, SETTLED, Stamps, Watch, are_fresh};
+use crate::files::Files;
 use crate::guest::digest::Digest;
 use crate::guest::offer::Offer;
+use crate::guest::origin::Origin;
 use crate::guest::runtime::engine::Engine;
 use crate::guest::validation::error::ValidationError;
 use crate::guest::validation::validate::{Validated, check_beside, digest_with_cases};
@@ -48,6 +53,7 @@ pub(super) struct SourceDeployer {
     pub(super) engine: Arc<Engine>,
     pub(super) activator: Activator,
     pub(super) source: Arc<dyn Source>,
+    pub(super) root: Root,
     pub(super) watching: Watching,
     pub(super) watch: Option<Watch>,
     /// What the files were like when they were looked at last.
@@ -69,6 +75,17 @@ pub(super) struct Known {
     pub(super) rejected: Option<Digest>,
 }
 
+/// What came of the guest that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// It serves.
+    Deployed,
+    /// It serves already, or is known, and another one serves meanwhile.
+    Unchanged,
+    /// It cannot be read, or is not accepted.
+    Rejected,
+}
+
 impl SourceDeployer {
     /// Works until it has to stop.
     pub(super) fn work(&mut self, commands: &mpsc::Receiver<Command>) {
@@ -81,8 +98,7 @@ impl SourceDeployer {
             };
             match next {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout)
-                    if due.is_none() && self.source.stamps() == self.seen => {}
+                Err(RecvTimeoutError::Timeout) if due.is_none() && !self.is_changed() => {}
                 Err(RecvTimeoutError::Timeout) => self.files_changed(false, Instant::now()),
                 Ok(Command::Reload { done }) => {
                     self.activator.active().forget_rejections();
@@ -102,6 +118,11 @@ impl SourceDeployer {
         }
     }
 
+    /// Whether the files, or the way to the root, are others than when they were looked at.
+    fn is_changed(&self) -> bool {
+        self.source.stamps() != self.seen || self.root.is_changed()
+    }
+
     fn files_changed(&mut self, is_reload: bool, began: Instant) {
         if let Some(watch) = &mut self.watch
             && let Err(error) = watch.renew()
@@ -115,35 +136,79 @@ impl SourceDeployer {
         }
     }
 
-    /// Deploys what the source offers, if it is new there and is accepted.
+    /// Deploys what the source offers, and what the root leads to, in one step if both are new there
+    /// and the guest is accepted.
     fn deploy(&mut self, is_reload: bool, began: Instant) {
-        let Some(name) = self.source.name() else {
-            return tracing::warn!("no guest file to reload: --guest is not set");
-        };
-        let active = self.activator.active();
-        let current = active.current().guest.digest();
-        let read = self.source.read();
+        let files = self.root.look(self.activator.active(), is_reload);
+        self.source.set_root(&files);
+        let read = self.source.name().map(|name| (name, self.source.read()));
         // Half of what was read may be of one version, and half of another.
-        self.is_changing = !is_reload && self.source.stamps() != self.seen;
+        self.is_changing = !is_reload && self.is_changed();
         if self.is_changing {
             return;
         }
+        let active = self.activator.active();
+        let is_new_root = self.root.is_new(&files, active, is_reload);
+        let step = match read {
+            Some((name, read)) => {
+                self.deploy_guest(&name, read, (&files, is_new_root), is_reload, began)
+            }
+            None => Step::Unchanged,
+        };
+        let active = self.activator.active();
+        let is_root_alone = match step {
+            Step::Deployed => false,
+            Step::Unchanged => is_new_root,
+            // What cannot be put in service with its rules is not without them.
+            Step::Rejected => is_new_root && !self.source.depends_on_root(),
+        };
+        if is_root_alone {
+            self.activator.activate_root(Arc::clone(&files), self.root.path(), began);
+        } else if is_reload && self.source.name().is_none() {
+            let (path, root) = (self.root.path().display(), files.directory().display());
+            tracing::info!(%path, %root, "root unchanged: it is active");
+        }
+        if !is_new_root || files.id() == active.current().files.id() {
+            self.root.settle(&files);
+        }
+    }
+
+    /// Deploys the guest that was read, with these files.
+    fn deploy_guest(
+        &mut self,
+        name: &str,
+        read: Result<Offer, SourceError>,
+        (files, is_new_root): (&Arc<Files>, bool),
+        is_reload: bool,
+        began: Instant,
+    ) -> Step {
+        let active = self.activator.active();
+        let (current, origin) = {
+            let current = active.current();
+            (current.guest.digest(), current.guest.origin())
+        };
+        // In messages.
+        let root = is_new_root.then(|| files.directory().display().to_string());
+        let root = root.as_deref();
+        let with_root = root.map(|root| format!("the root {root} is not served: "));
+        let with_root = with_root.filter(|_| self.source.depends_on_root()).unwrap_or_default();
         let offer = match read {
             Ok(offer) => offer,
-            // A file that was removed counts for a moment longer.
-            Err(error @ SourceError::Rejected(_))
-                if !is_reload
-                    && active.history().last_is(Outcome::Rejected, &error.to_string()) =>
-            {
-                return;
-            }
             Err(error @ SourceError::Rejected(_)) => {
-                tracing::error!(path = %name, %current, %error, "rules rejected");
-                return active.history().add(Outcome::Rejected, None, error.to_string());
+                let message = format!("{with_root}{error}");
+                // A file that was removed counts for a moment longer.
+                if !is_reload && active.history().last_is(Outcome::Rejected, &message) {
+                    return Step::Rejected;
+                }
+                tracing::error!(path = %name, root, %current, %error, "rules rejected");
+                active.history().add(Outcome::Rejected, None, message);
+                return Step::Rejected;
             }
             Err(error) => {
-                tracing::error!(%current, %error, "guest, data or cases cannot be read");
-                return active.history().add(Outcome::Unreadable, None, error.to_string());
+                tracing::error!(root, %current, %error, "guest, data or cases cannot be read");
+                let message = format!("{with_root}{error}");
+                active.history().add(Outcome::Unreadable, None, message);
+                return Step::Rejected;
             }
         };
         let digest = offer.identity().digest();
@@ -152,26 +217,33 @@ impl SourceDeployer {
         let with_cases = digest_with_cases(digest, &offer.cases);
         let before = self.known.replace(Known { guest: digest, rejected: None });
         if digest == current {
-            if active.history().note_unchanged() || is_reload {
+            if (active.history().note_unchanged() || is_reload) && !is_new_root {
                 tracing::info!(guest = %digest, path = %name, data, "guest file unchanged: it is active");
             }
-            return;
+            return Step::Unchanged;
         }
+        // Rules go with their root, unless another guest was uploaded in their place.
+        let goes_with_root =
+            is_new_root && self.source.depends_on_root() && origin != Origin::Uploaded;
         // A rejected guest may pass with other cases.
         let is_known = before.is_some_and(|known| {
             known.guest == digest && known.rejected.is_none_or(|rejected| rejected == with_cases)
         });
-        if is_known && !is_reload {
+        if is_known && !is_reload && !goes_with_root {
             self.known = before;
-            return tracing::debug!(guest = %digest, path = %name, data, %current, "guest file unchanged");
+            tracing::debug!(guest = %digest, path = %name, data, %current, "guest file unchanged");
+            return Step::Unchanged;
         }
-        if let Some(reason) = active.rejection(digest, with_cases)
+        // Another root makes another generation of it, which nobody took out of service.
+        let rejection = |reason: &Rejection| !goes_with_root || *reason == Rejection::Invalid;
+        if let Some(reason) = active.rejection(digest, with_cases).filter(rejection)
             && !is_reload
         {
             self.known = Some(Known { guest: digest, rejected: Some(with_cases) });
-            return tracing::warn!(
-                guest = %digest, path = %name, data, %reason, %current, "guest not tried again"
+            tracing::warn!(
+                guest = %digest, path = %name, data, root, %reason, %current, "guest not tried again"
             );
+            return Step::Rejected;
         }
         active.history().note_validating(true);
         let validated = self.validate(offer);
@@ -190,28 +262,35 @@ impl SourceDeployer {
                     guest = %digest,
                     path = %name,
                     data,
+                    root,
                     %current,
                     code = error.code(),
                     %error,
                     "guest rejected"
                 );
-                let message = format!("{}: {error}", shown(&name, data));
-                return active.history().add_rejected(digest, message, &error);
+                let message = format!("{with_root}{}: {error}", shown(name, data));
+                active.history().add_rejected(digest, message, &error);
+                return Step::Rejected;
             }
         };
         // Meanwhile the same may have been uploaded.
         let current = active.current().guest.digest();
         if current == digest {
-            return tracing::info!(guest = %digest, path = %name, data, "guest file unchanged: it is active");
+            tracing::info!(guest = %digest, path = %name, data, "guest file unchanged: it is active");
+            return Step::Unchanged;
         }
         // And it may have served, and failed.
-        if let Some(reason) = active.rejection(digest, with_cases) {
+        if let Some(reason) = active.rejection(digest, with_cases).filter(rejection) {
             self.known = Some(Known { guest: digest, rejected: Some(with_cases) });
-            return tracing::warn!(
-                guest = %digest, path = %name, data, %reason, %current, "guest not deployed"
+            tracing::warn!(
+                guest = %digest, path = %name, data, root, %reason, %current, "guest not deployed"
             );
+            return Step::Rejected;
         }
-        self.activator.activate(validated, Some((&name, data)), began);
+        // Rules serve with the files that they were read beneath, and with no others.
+        let files = (is_new_root || self.source.depends_on_root()).then(|| Arc::clone(files));
+        self.activator.activate(validated, files, Some((name, data)), began);
+        Step::Deployed
     }
 
     fn validate(&self, offer: Offer) -> Result<Validated, ValidationError> {

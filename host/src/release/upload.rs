@@ -101,7 +101,7 @@ impl UploadDeployer {
             report.is_active = true;
             if is_new {
                 validated.keep(offer);
-                self.activator.activate(validated, None, began);
+                self.activator.activate(validated, None, None, began);
             }
             return Some(report);
         }

@@ -17,6 +17,7 @@ use super::problem::Problem;
 use super::site::FILE_BYTES;
 use super::site_root::SiteRoot;
 use super::{file, site, users};
+use crate::files::Files;
 use crate::guest::digest::Digest;
 use crate::guest::validation::cases::CaseFile;
 use crate::lock::lock;
@@ -111,6 +112,13 @@ impl RuleFiles {
     /// The same as messages name them.
     pub(super) fn of_site_shown(&self) -> Vec<String> {
         self.of_site().iter().map(|path| path.display().to_string()).collect()
+    }
+
+    /// Has the path of the root lead to these files from now on.
+    pub(super) fn set_root(&self, files: &Files) {
+        if let Some(root) = &self.root {
+            root.replace(files.reader());
+        }
     }
 
     /// The sources that are there now, in order of precedence.

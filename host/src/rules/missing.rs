@@ -22,9 +22,10 @@ pub struct MissingPage {
 
 /// The pages that are not there. It may wait for the disk.
 pub(super) fn missing(table: &Table, root: &SiteRoot) -> Vec<MissingPage> {
+    let reader = root.reader();
     let is_there = |candidate: &Page| match candidate {
-        Page::File(path) => root.reader().has(path),
-        Page::Index(path) => root.reader().has_index(path),
+        Page::File(path) => reader.has(path),
+        Page::Index(path) => reader.has_index(path),
     };
     let mut known: HashMap<String, bool> = HashMap::new();
     let mut missing = Vec::new();

@@ -16,9 +16,14 @@ use crate::named_file::NamedFileError;
 /// The root of a site.
 pub struct SiteRoot {
     path: PathBuf,
+    is_obeyed: bool,
+    now: Mutex<Now>,
+}
+
+/// The directory that the path leads to, and what its files were last.
+struct Now {
     reader: RootReader,
-    /// What its files were last, if they are obeyed.
-    files: Option<Mutex<[Kept<Vec<u8>>; NAMES.len()]>>,
+    files: [Kept<Vec<u8>>; NAMES.len()],
 }
 
 /// What a file says, or what is wrong with it.
@@ -27,17 +32,27 @@ pub(super) type Parsed = Result<Part, Vec<Problem>>;
 impl SiteRoot {
     /// A root at this path, whose files are obeyed.
     pub fn new(path: &Path, reader: RootReader) -> SiteRoot {
-        SiteRoot { path: path.to_owned(), reader, files: Some(Mutex::default()) }
+        let now = Now { reader, files: Default::default() };
+        SiteRoot { path: path.to_owned(), is_obeyed: true, now: Mutex::new(now) }
     }
 
     /// The same, whose files are files like any others.
     pub fn without_rules(path: &Path, reader: RootReader) -> SiteRoot {
-        SiteRoot { files: None, ..SiteRoot::new(path, reader) }
+        SiteRoot { is_obeyed: false, ..SiteRoot::new(path, reader) }
     }
 
     /// Whether its files are obeyed.
     pub(super) fn is_obeyed(&self) -> bool {
-        self.files.is_some()
+        self.is_obeyed
+    }
+
+    /// Has the path lead to another directory from now on: nothing of what the one before had is
+    /// kept.
+    pub(super) fn replace(&self, reader: RootReader) {
+        let mut now = lock(&self.now);
+        if !now.reader.is_same(&reader) {
+            *now = Now { reader, files: Default::default() };
+        }
     }
 
     /// The path of a file of it.
@@ -46,18 +61,20 @@ impl SiteRoot {
     }
 
     /// What reads any of its files.
-    pub(super) fn reader(&self) -> &RootReader {
-        &self.reader
+    pub(super) fn reader(&self) -> RootReader {
+        lock(&self.now).reader.clone()
     }
 
     /// Reads its files: those that are there, or were a moment ago.
     pub(super) fn read(&self) -> Vec<Result<(String, Parsed), RulesError>> {
-        let Some(known) = &self.files else { return Vec::new() };
-        let mut known = lock(known);
-        let files = NAMES.into_iter().zip(PARSERS).zip(known.iter_mut());
+        if !self.is_obeyed {
+            return Vec::new();
+        }
+        let Now { reader, files } = &mut *lock(&self.now);
+        let files = NAMES.into_iter().zip(PARSERS).zip(files);
         let read = files.filter_map(|((name, parse), known)| {
             let path = self.file(name);
-            let bytes = match self.reader.read(name, FILE_BYTES) {
+            let bytes = match reader.read(name, FILE_BYTES) {
                 Ok(bytes) => known.update(bytes)?,
                 Err(error) => {
                     known.unreadable();
@@ -76,15 +93,12 @@ impl SiteRoot {
 
     /// How long until the rules of a file that is missing end, with a reading. `None` if none is.
     pub(super) fn due_in(&self) -> Option<Duration> {
-        let files = lock(self.files.as_ref()?);
-        files.iter().filter_map(Kept::due_in).min()
+        lock(&self.now).files.iter().filter_map(Kept::due_in).min()
     }
 
     /// Forgets what its files were: the rules of those that are missing end with the next reading.
     pub(super) fn forget_missing(&self) {
-        if let Some(files) = &self.files {
-            *lock(files) = Default::default();
-        }
+        lock(&self.now).files = Default::default();
     }
 
     /// Paths below it of these files and its own that are not for clients.
@@ -114,6 +128,6 @@ impl SiteRoot {
 
     /// Has these paths never served.
     pub(super) fn hide(&self, paths: &[String]) {
-        self.reader.hide(paths);
+        self.reader().hide(paths);
     }
 }

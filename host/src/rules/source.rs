@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::gather::{Count, Gathered, RuleFiles};
 use super::missing::MissingPage;
+use crate::files::Files;
 use crate::guest::digest::Digest;
 use crate::guest::offer::{Data, Offer};
 use crate::guest::origin::Origin;
@@ -155,6 +156,14 @@ impl Source for RulesSource {
         let mut seen = std::collections::HashSet::new();
         paths.retain(|path| seen.insert(path.clone()));
         paths
+    }
+
+    fn depends_on_root(&self) -> bool {
+        true
+    }
+
+    fn set_root(&self, files: &Files) {
+        self.files.set_root(files);
     }
 
     fn read(&self) -> Result<Offer, SourceError> {
