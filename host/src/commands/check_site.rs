@@ -11,6 +11,7 @@ use super::findings::Findings;
 use super::guest::{GuestSource, name, source_with};
 use super::open;
 use super::root::is_meant;
+use super::sites::logs;
 use crate::cli::{Settings, SiteSettings};
 use crate::files::Files;
 use crate::guest::Engine;
@@ -62,7 +63,7 @@ pub(super) fn check_root(
 
 /// Where the log of a site goes.
 pub(super) fn check_access_log(site: &SiteSettings) -> anyhow::Result<String> {
-    open::log_fields_are_written(site)?;
+    logs::fields_are_written(site)?;
     match (site.log.access_format(), &site.log.access_file) {
         (None, _) => Ok("off".to_owned()),
         (Some(_), None) => Ok("standard output".to_owned()),

@@ -25,6 +25,7 @@ impl Greeting {
             if listeners.iter().any(is_for_all) { interfaces::addresses() } else { Vec::new() };
         let (root, lacks_page) =
             (root::described(&settings.site), root::lacks_page(&settings.site));
+        let lacks_page = lacks_page && settings.sites.is_empty();
         Greeting { root, lacks_page, of_machine }
     }
 
@@ -33,7 +34,10 @@ impl Greeting {
         if io::IsTerminal::is_terminal(&io::stderr()) {
             diagnostics::info("innkeeper", &[("version", &env!("CARGO_PKG_VERSION"))]);
         }
-        diagnostics::info("serving", &[("root", &self.root)]);
+        match settings.sites.len() {
+            0 => diagnostics::info("serving", &[("root", &self.root)]),
+            sites => diagnostics::info("serving", &[("sites", &sites)]),
+        }
         for listener in listeners {
             diagnostics::info("listening on", &[("url", listener)]);
         }

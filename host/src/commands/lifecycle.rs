@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::signals::{Asked, Signals};
 use crate::acme::Link;
@@ -36,7 +37,8 @@ pub(super) enum Stopped {
 /// A server that serves.
 pub(super) struct Lifecycle {
     pub(super) running: Running,
-    pub(super) deployer: Arc<Deployer>,
+    /// What replaces the guest and the root of each site.
+    pub(super) deployers: Vec<Arc<Deployer>>,
     /// What replaces certificates, where there are any.
     pub(super) certificates: Option<Arc<Keeper>>,
     /// What orders certificates, if they are ordered.
@@ -85,7 +87,7 @@ impl Lifecycle {
                     if let Some(acme) = &self.acme {
                         acme.retry();
                     }
-                    let (deployer, status) = (Arc::clone(&self.deployer), self.status.clone());
+                    let (deployers, status) = (self.deployers.clone(), self.status.clone());
                     let certificates = self.certificates.clone();
                     tokio::spawn(async move {
                         let certificates = async {
@@ -93,7 +95,10 @@ impl Lifecycle {
                                 certificates.reload().await;
                             }
                         };
-                        tokio::join!(deployer.reload(), certificates);
+                        let reload =
+                            |deployer: Arc<Deployer>| async move { deployer.reload().await };
+                        let guests = deployers.into_iter().map(reload).collect::<JoinSet<_>>();
+                        tokio::join!(guests.join_all(), certificates);
                         service_manager::ready(&status);
                     });
                 }

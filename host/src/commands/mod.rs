@@ -54,6 +54,7 @@ mod rules;
 mod sandbox;
 pub mod serve;
 mod signals;
+mod sites;
 mod stdout;
 mod terminal;
 pub mod test;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use anyhow::{Context, anyhow, bail};
 
@@ -12,18 +12,16 @@ use super::acme;
 use super::client_buckets;
 use super::engine::{self, Compilation};
 use super::listeners::Listeners;
-use super::root;
+use super::sites::logs::{LogKey, Logs};
+use super::sites::open::OpenedSite;
 use super::tls;
 use crate::admin::access::Access;
-use crate::cli::settings::request_log::AccessLog;
 use crate::cli::{Settings, SiteSettings};
 use crate::files::{CacheSizes, Caches, Files, Options, Resolver, RootPath};
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::{ClientBuckets, PreparedEngine};
 use crate::http::Scheme;
 use crate::in_flight;
-use crate::line_writer::{Output, file::LineFile};
-use crate::log::Format;
 use crate::server::Server;
 use crate::service_manager;
 use crate::tls::certificates::Store;
@@ -35,15 +33,20 @@ pub(super) struct Opened {
     /// Number of worker threads. The number of cores is read from files that the sandbox puts
     /// out of reach.
     pub(super) workers: NonZeroUsize,
-    pub(super) root: RootPath,
-    pub(super) files: Arc<Files>,
+    /// What roots share.
+    pub(super) caches: Arc<Caches>,
+    /// The sites, in their order, each open or with the reason why it is not.
+    pub(super) sites: Vec<anyhow::Result<OpenedSite>>,
+    /// Their access logs.
+    pub(super) logs: Logs,
+    /// That of what is for no site.
+    pub(super) log: Option<LogKey>,
     pub(super) server: Server,
     /// The certificates, where there is a listener for TLS.
     pub(super) certificates: Option<Arc<Store>>,
     /// What certificates are ordered with, if they are.
     pub(super) acme: Option<acme::Prepared>,
     pub(super) admin: Option<(ListenAddress, Bound, Access)>,
-    pub(super) log: Option<(Box<dyn Output>, Format)>,
     pub(super) client_buckets: ClientBuckets,
     pub(super) engine: PreparedEngine,
     pub(super) code_cache: Option<CodeCache>,
@@ -52,18 +55,17 @@ pub(super) struct Opened {
 /// Opens all that serving needs.
 pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     service_manager::find().context("cannot reach the service manager")?;
-    root::is_meant(&settings.site)?;
     let workers = settings.worker_count();
-    let mut options = settings.site.file_options();
-    // Pages must be as they are, to be appended to.
-    options.compress &= !is_dev;
-    let (root, files) = open_root(&settings.site.root, options, settings.cache.sizes(), workers)?;
+    let caches = Caches::new(workers, settings.cache.sizes(), &in_flight::FILES);
+    let mut logs = Logs::default();
+    let open_site = |site: &SiteSettings| OpenedSite::open(site, &caches, &mut logs, is_dev);
+    let sites = settings.sites().into_iter().map(open_site).collect();
     in_flight::FILES.set_limit(settings.limits.response_file_memory.as_u64());
     in_flight::REPLIES.set_limit(settings.limits.response_reply_memory.as_u64());
     let compilation = if is_dev { Compilation::Incremental } else { Compilation::Whole };
     let engine = engine::prepare(settings.guest_limits(), workers, compilation)?;
     let client_buckets = client_buckets::open(settings.guest.client_bucket_key.as_deref())?;
-    let log = open_log(&settings.site)?;
+    let log = if settings.sites.is_empty() { None } else { logs.open(&settings.site)? };
     let code_cache = open_code_cache(settings)?;
     let server = Listeners::find(settings)?.open(settings, workers)?;
     let has_tls = server.addresses().iter().any(|address| address.scheme == Scheme::Https);
@@ -75,29 +77,38 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     let admin = open_admin(settings, is_dev)?;
     Ok(Opened {
         workers,
-        root,
-        files,
+        caches,
+        sites,
+        logs,
+        log,
         server,
         certificates,
         acme,
         admin,
-        log,
         client_buckets,
         engine,
         code_cache,
     })
 }
 
-/// Opens the directory to serve.
+/// Opens the directory to serve, for a command that has no other.
 pub(super) fn open_root(
     root: &Path,
     options: Options,
     sizes: CacheSizes,
     workers: NonZeroUsize,
 ) -> anyhow::Result<(RootPath, Arc<Files>)> {
-    let caches = Caches::new(workers, sizes, &in_flight::FILES);
+    open_root_with(root, options, &Caches::new(workers, sizes, &in_flight::FILES))
+}
+
+/// Opens a directory to serve, which shares these caches with others.
+pub(super) fn open_root_with(
+    root: &Path,
+    options: Options,
+    caches: &Arc<Caches>,
+) -> anyhow::Result<(RootPath, Arc<Files>)> {
     let is_port = root.to_str().is_some_and(|root| root.parse::<u16>().is_ok());
-    let (path, files) = RootPath::open(root, options, &caches).map_err(|error| {
+    let (path, files) = RootPath::open(root, options, caches).map_err(|error| {
         let root = root.display();
         match error.kind() {
             io::ErrorKind::NotFound if is_port => anyhow!(
@@ -114,32 +125,13 @@ pub(super) fn open_root(
             _ => anyhow!("cannot serve {root}: {error}"),
         }
     })?;
+    static IS_TOLD: Once = Once::new();
     if files.resolver() == Resolver::Portable {
-        tracing::warn!("kernel has no openat2 (Linux 5.6), paths are resolved more slowly");
+        IS_TOLD.call_once(|| {
+            tracing::warn!("kernel has no openat2 (Linux 5.6), paths are resolved more slowly")
+        });
     }
     Ok((path, files))
-}
-
-/// Refuses a choice of fields that no line has.
-pub(super) fn log_fields_are_written(site: &SiteSettings) -> anyhow::Result<()> {
-    if site.log.access_fields.is_some() && site.log.access != AccessLog::Json {
-        bail!("--access-log-fields is for the log in JSON; set --access-log json, or leave it out");
-    }
-    Ok(())
-}
-
-/// Opens the access log, if there is to be one.
-fn open_log(site: &SiteSettings) -> anyhow::Result<Option<(Box<dyn Output>, Format)>> {
-    log_fields_are_written(site)?;
-    let Some(format) = site.log.access_format() else { return Ok(None) };
-    let out: Box<dyn Output> = match &site.log.access_file {
-        None => Box::new(io::stdout()),
-        Some(path) => {
-            let file = LineFile::open(path);
-            Box::new(file.with_context(|| format!("cannot write the log {}", path.display()))?)
-        }
-    };
-    Ok(Some((out, format)))
 }
 
 /// Opens the directory of compiled guests. One that is set must be usable; the server does

@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow};
 
 use super::open::Opened;
 use super::root_links::beneath_links;
+use super::sites::open::OpenedSite;
 use crate::cli::Settings;
 use crate::cli::settings::request_log::AccessLog;
 use crate::helper;
@@ -15,28 +16,36 @@ use crate::sandbox::opener::{How, Named};
 use crate::sandbox::{self, Needs, Refusals, Role, Sandbox, SandboxError};
 use crate::tls::certificates::Store;
 
-/// The files that are opened again by their names: the guest, its data and cases, and certificates with
-/// their keys, which others replace, and the log, which is moved away.
-fn named(settings: &Settings, by_name: &[PathBuf], certificates: Option<&Store>) -> Vec<Named> {
+/// The files that are opened again by their names: guests, their data and cases, and certificates with
+/// their keys, which others replace, and logs, which are moved away.
+fn named(settings: &Settings, opened: &Opened) -> Vec<Named> {
     // Those that are ordered are read in their folder.
-    let options = certificates.map(Store::options);
+    let options = opened.certificates.as_deref().map(Store::options);
     let certificates = options.iter().flat_map(|options| options.named_files());
-    let read = by_name.iter().cloned();
-    let read = read.chain(certificates.map(Path::to_owned));
-    let has_log = settings.site.log.access != AccessLog::Off;
-    let append = settings.site.log.access_file.iter().filter(|_| has_log);
+    let of_sites = opened.sites.iter().flatten().flat_map(OpenedSite::by_name);
+    let read = of_sites.cloned().chain(certificates.map(Path::to_owned));
+    let mut sites = settings.sites();
+    // What is for no site has a log of its own.
+    sites.push(&settings.site);
+    let append = sites.into_iter().filter(|site| site.log.access != AccessLog::Off);
+    let append = append.filter_map(|site| site.log.access_file.clone());
     let read = read.map(|path| (path, How::Read));
-    read.chain(append.map(|path| (path.clone(), How::Append))).collect()
+    let mut named: Vec<Named> = Vec::new();
+    for file in read.chain(append.map(|path| (path, How::Append))) {
+        if !named.contains(&file) {
+            named.push(file);
+        }
+    }
+    named
 }
 
 /// Enters the sandbox: to be called when all is open, and before there are threads.
 pub(super) fn enter(
     settings: &Settings,
-    by_name: &[PathBuf],
     opened: &Opened,
     code_cache: Option<&Path>,
 ) -> anyhow::Result<Sandbox> {
-    let files = named(settings, by_name, opened.certificates.as_deref());
+    let files = named(settings, opened);
     let by_name = files.iter().map(|(path, _)| path.clone()).collect();
     if !files.is_empty() {
         helper::start_opener(files).context(
@@ -44,7 +53,10 @@ pub(super) fn enter(
              to run itself again, by /proc/self/exe (--no-sandbox needs none)",
         )?;
     }
-    let roots: Vec<_> = settings.sites().into_iter().map(|site| site.root.clone()).collect();
+    // One that is not there cannot be allowed: it comes to be below a folder of --allow-read.
+    let sites = settings.sites().into_iter().zip(&opened.sites);
+    let roots = sites.filter(|(_, opened)| opened.is_ok()).map(|(site, _)| site.root.clone());
+    let roots: Vec<_> = roots.collect();
     let of_links = roots.iter().flat_map(|root| beneath_links(root)).collect::<Vec<_>>();
     let mut needs = Needs { read: roots, by_name, ..Needs::default() };
     for folder in of_links {

@@ -4,6 +4,7 @@
 //! hash that it has at the dot behind the first label is that of the wildcard. A name counts before
 //! a wildcard, and a wildcard stands for one label, as in certificates (RFC 9525, section 6.3).
 
+use std::fmt;
 use std::net::Ipv6Addr;
 
 use crate::http::HostPattern;
@@ -46,6 +47,18 @@ pub struct Conflict {
     /// Both sites.
     pub sites: [usize; 2],
 }
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [one, other] = self.sites.map(|number| number + 1);
+        match &self.host {
+            Some(host) => write!(f, "sites {one} and {other} both have the host {host}"),
+            None => write!(f, "sites {one} and {other} are both the default"),
+        }
+    }
+}
+
+impl std::error::Error for Conflict {}
 
 impl HostTable {
     /// Those of sites, which are numbered in this order.

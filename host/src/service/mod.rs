@@ -85,7 +85,8 @@ impl Service {
 
     /// Serves one site with this many workers: to all clients alike, without metrics. What is no
     /// request is logged as it says.
-    pub fn of(site: Site, workers: NonZeroUsize) -> Service {
+    pub fn of(site: impl Into<Arc<Site>>, workers: NonZeroUsize) -> Service {
+        let site = site.into();
         let (log, request_id) = (site.log.clone(), site.request_id.clone());
         Service { log, request_id, ..Service::with(Sites::one(site, workers)) }
     }

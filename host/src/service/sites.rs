@@ -32,8 +32,8 @@ struct Entry {
 
 impl Sites {
     /// One site for all hosts: it is not looked for.
-    pub fn one(site: Site, workers: NonZeroUsize) -> Sites {
-        let entries = [Entry::new(0, &Arc::new(site), workers, None)].into();
+    pub fn one(site: Arc<Site>, workers: NonZeroUsize) -> Sites {
+        let entries = [Entry::new(0, &site, workers, None)].into();
         Sites { table: ArcSwap::from_pointee(Table { hosts: None, entries }), workers }
     }
 

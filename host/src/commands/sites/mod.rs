@@ -1,0 +1,8 @@
+//! The sites of a server are put together, at its start and when its configuration changes.
+//!
+//! - [`logs`]: their access logs, which several may share. [`open`]: what a site opens before the
+//!   sandbox is entered. [`assemble`]: what is made of it, and what serves.
+
+pub(in crate::commands) mod assemble;
+pub(in crate::commands) mod logs;
+pub(in crate::commands) mod open;
