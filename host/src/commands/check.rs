@@ -39,6 +39,8 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let helpers = start_helpers(named.needs_helpers())?;
     let Named { name, offer, table, warnings, .. } = named;
     let engine = start_for_trial(&arguments.limits, &arguments.code, helpers.clone())?;
+    // What it says holds for a server.
+    let engine = engine.without_seed();
     let began = Instant::now();
     let guest = load(&name, &offer, engine)?;
     let compile = began.elapsed();
@@ -72,6 +74,9 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let imports = list(guest.imports().iter().map(String::as_str).collect());
     let inert = if guest.imports().is_empty() { "" } else { " (inert: what it prints is shown)" };
     print("imports", format_args!("{imports}{inert}"))?;
+    if guest.is_for_development() {
+        print("warning", format_args!("it is built for development; build it for release"))?;
+    }
     print("interests", format_args!("{}", list(guest.interests().collect())))?;
     let before = if guest.is_kept_code() { "before; loaded " } else { "" };
     print("compiled", format_args!("{before}in {compile:.1?}"))?;

@@ -2,7 +2,8 @@
 //! the pictures that it shows.
 //!
 //! Sorting and the picture view are buttons of forms, which ask for the page with a query: programs
-//! that follow links (`wget -r`, crawlers) do not get each directory several times.
+//! that follow links (`wget -r`, crawlers) do not get each directory several times. Links to folders
+//! have such a query where the page itself was asked for with one.
 
 use std::fmt::{Arguments, Write};
 use std::sync::LazyLock;
@@ -43,13 +44,15 @@ pub(super) fn page(listing: &Listing, directory: &str, arrangement: Arrangement)
             *STYLE
         ),
     );
+    let query = query(arrangement);
     let last = names.len();
     for (depth, name) in ["home"].into_iter().chain(names.iter().copied()).enumerate() {
         let name = escaped(name);
         let _ = match last - depth {
-            0 => write!(page, "<a href=\"./\" aria-current=\"page\">{name}</a>"),
+            0 => write!(page, "<a href=\"./{query}\" aria-current=\"page\">{name}</a>"),
             levels => {
-                write!(page, "<a href=\"{}\">{name}</a><span>/</span>", "../".repeat(levels))
+                let up = "../".repeat(levels);
+                write!(page, "<a href=\"{up}{query}\">{name}</a><span>/</span>")
             }
         };
     }
@@ -58,14 +61,14 @@ pub(super) fn page(listing: &Listing, directory: &str, arrangement: Arrangement)
     let is_empty = listing.entries.is_empty() && listing.unnameable.is_empty();
     let has_parent = !names.is_empty();
     if has_parent && (is_empty || arrangement.has_pictures) {
-        page.push_str("<p><a href=\"../\">Parent folder</a></p>\n");
+        add(&mut page, format_args!("<p><a href=\"../{query}\">Parent folder</a></p>\n"));
     }
     if is_empty {
         page.push_str("<p class=\"none\">This folder is empty.</p>\n");
     } else if arrangement.has_pictures {
-        pictures(&mut page, listing);
+        pictures(&mut page, listing, &query);
     } else {
-        table(&mut page, listing, arrangement, has_parent);
+        table(&mut page, listing, arrangement, &query, has_parent);
     }
     notes(&mut page, listing);
     if !is_empty {
@@ -103,7 +106,13 @@ fn bar(page: &mut String, listing: &Listing, arrangement: Arrangement) {
 }
 
 /// The rows, and above them the columns to sort by.
-fn table(page: &mut String, listing: &Listing, arrangement: Arrangement, has_parent: bool) {
+fn table(
+    page: &mut String,
+    listing: &Listing,
+    arrangement: Arrangement,
+    query: &str,
+    has_parent: bool,
+) {
     page.push_str("<form id=\"sort\" action=\"./\"></form>\n<table>\n<thead><tr>");
     for sort in Sort::ALL {
         let is_by_it = sort == arrangement.sort;
@@ -130,8 +139,12 @@ fn table(page: &mut String, listing: &Listing, arrangement: Arrangement, has_par
     }
     page.push_str("</tr></thead>\n");
     if has_parent {
-        page.push_str(
-            "<tbody><tr class=\"u\"><td><a href=\"../\">Parent folder</a></td><td></td><td></td></tr></tbody>\n",
+        add(
+            page,
+            format_args!(
+                "<tbody><tr class=\"u\"><td><a href=\"../{query}\">Parent folder</a></td><td></td>\
+                 <td></td></tr></tbody>\n"
+            ),
         );
     }
     // End tags of cells and rows may be left out (HTML, section 13.1.2.4). Of ten thousand rows
@@ -142,6 +155,7 @@ fn table(page: &mut String, listing: &Listing, arrangement: Arrangement, has_par
         class(page, entry);
         page.push_str("><td><a href=\"");
         page.push_str(&entry.url);
+        page.push_str(query_of(entry, query));
         add(page, format_args!("\">{}{}</a><td>", escaped(&entry.name), slash(entry)));
         if let Some(size) = entry.size {
             page.push_str(&shown_size(size));
@@ -157,12 +171,12 @@ fn table(page: &mut String, listing: &Listing, arrangement: Arrangement, has_par
 }
 
 /// The entries as tiles, pictures as such. The browser gets those that come into sight.
-fn pictures(page: &mut String, listing: &Listing) {
+fn pictures(page: &mut String, listing: &Listing, query: &str) {
     page.push_str("<ul id=\"entries\">\n");
     for entry in &listing.entries {
         page.push_str("<li");
         class(page, entry);
-        add(page, format_args!("><a href=\"{}\">", entry.url));
+        add(page, format_args!("><a href=\"{}{}\">", entry.url, query_of(entry, query)));
         match is_picture(entry) {
             true => add(
                 page,
@@ -233,6 +247,21 @@ fn counts(listing: &Listing) -> String {
 /// A value of `sort` in a query.
 fn value(sort: Sort, is_descending: bool) -> String {
     format!("{}{}", if is_descending { "-" } else { "" }, sort.name())
+}
+
+/// What links to folders end with, so that they show what is in them as this page does.
+fn query(arrangement: Arrangement) -> String {
+    let Arrangement { sort, is_descending, has_pictures, .. } = arrangement;
+    let is_usual = (sort, is_descending) == (Sort::Name, false);
+    let sort = (!is_usual).then(|| format!("sort={}", value(sort, is_descending)));
+    let view = has_pictures.then(|| "view=pictures".to_owned());
+    let parts: Vec<_> = sort.into_iter().chain(view).collect();
+    if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&amp;")) }
+}
+
+/// That, if the entry is a folder.
+fn query_of<'a>(entry: &Entry, query: &'a str) -> &'a str {
+    if entry.kind == Kind::Directory { query } else { "" }
 }
 
 fn slash(entry: &Entry) -> &'static str {

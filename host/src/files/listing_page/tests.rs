@@ -47,9 +47,28 @@ fn links_are_relative_and_escaped() {
         }
         assert!(!page.contains("Parent folder"), "{page}");
         let page = page_of(&listing(vec![entry("sub", Kind::Directory)]), "a/b", view);
-        for href in ["../../", "../\">Parent folder", "./", "./sub/"] {
+        for href in ["../../", "../", "./", "./sub/"] {
             assert!(page.contains(&format!("href=\"{href}")), "{href} in {page}");
         }
+        assert!(page.contains(">Parent folder</a>"), "{page}");
+    }
+}
+
+#[test]
+fn links_to_folders_keep_the_arrangement() {
+    let entries = || vec![entry("sub", Kind::Directory), entry("a.png", Kind::File)];
+    for (asked, kept) in [
+        ("", ""),
+        ("sort=name&x=y", ""),
+        ("sort=-size", "?sort=-size"),
+        ("view=pictures", "?view=pictures"),
+        ("view=pictures&sort=time", "?sort=time&amp;view=pictures"),
+    ] {
+        let page = page_of(&listing(entries()), "a/b", asked);
+        for folder in ["../../", "../", "./", "./sub/"] {
+            assert!(page.contains(&format!("<a href=\"{folder}{kept}\"")), "{folder} in {page}");
+        }
+        assert!(page.contains("<a href=\"./a.png\">"), "{page}");
     }
 }
 

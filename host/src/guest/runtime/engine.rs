@@ -53,6 +53,8 @@ pub struct Engine {
     compiler: Compiler,
     code_cache: Option<CodeCache>,
     is_for_author: bool,
+    /// Whether a guest gets no seed for its tables, although it runs for its author.
+    refuses_seed: bool,
     swap: Arc<Swap>,
 }
 
@@ -141,9 +143,19 @@ impl Engine {
         self.is_counting
     }
 
+    /// The same as a server's in what a guest may do.
+    pub fn without_seed(self) -> Engine {
+        Engine { refuses_seed: true, ..self }
+    }
+
     /// The engine, for the author of a guest: it serves nobody.
     pub fn for_author(self) -> Engine {
         Engine { is_for_author: true, ..self }
+    }
+
+    /// Whether a guest gets zeros for a seed.
+    pub(super) fn has_seed(&self) -> bool {
+        self.is_for_author() && !self.refuses_seed
     }
 
     /// Whether what runs is seen by its author alone.
@@ -297,7 +309,7 @@ impl PreparedEngine {
             time: limits.configure_time,
         };
         let compiler = Compiler::new(settings, configuration, keeps_functions);
-        let is_for_author = false;
+        let (is_for_author, refuses_seed) = (false, false);
         Ok(Engine {
             wasm,
             limits,
@@ -312,6 +324,7 @@ impl PreparedEngine {
             compiler,
             code_cache,
             is_for_author,
+            refuses_seed,
             swap,
         })
     }

@@ -30,7 +30,7 @@ impl Instance {
         deadline: Ticks,
     ) -> Result<Instance, Failure> {
         let limits = engine.limits();
-        let usage = Usage::of_at_most(limits.memory_bytes).for_author(engine.is_for_author());
+        let usage = Usage::of_at_most(limits.memory_bytes).with_seed(engine.has_seed());
         let usage = usage.with_source(source);
         let mut store = Store::new(engine.wasm(), usage);
         store.limiter(|usage| usage);

@@ -112,13 +112,13 @@ fn no_random_bytes(
     (count,): (u64,),
 ) -> wasmtime::Result<(Vec<u8>,)> {
     match usize::try_from(count) {
-        Ok(bytes) if store.data().is_for_author && bytes <= SEED_BYTES => Ok((vec![0; bytes],)),
+        Ok(bytes) if store.data().has_seed && bytes <= SEED_BYTES => Ok((vec![0; bytes],)),
         _ => bail!("{NO_RANDOMNESS}"),
     }
 }
 
 fn no_random_number(store: StoreContextMut<'_, Usage>, (): ()) -> wasmtime::Result<(u64,)> {
-    if store.data().is_for_author { Ok((0,)) } else { bail!("{NO_RANDOMNESS}") }
+    if store.data().has_seed { Ok((0,)) } else { bail!("{NO_RANDOMNESS}") }
 }
 
 const NO_RANDOMNESS: &str = "it is built for development: it calls wasi:random, and a guest that serves has \

@@ -28,8 +28,8 @@ pub(super) struct Usage {
     table_elements: Option<usize>,
     /// What it printed.
     pub(super) output: Output,
-    /// Whether it runs for its author, and serves nobody.
-    pub(super) is_for_author: bool,
+    /// Whether it gets zeros for a seed: where it runs for its author, and serves nobody.
+    pub(super) has_seed: bool,
     /// What its code comes from, for its author.
     source: Option<Arc<SourceLines>>,
 }
@@ -42,14 +42,14 @@ impl Usage {
             limit: memory_bytes,
             table_elements: None,
             output: Output::default(),
-            is_for_author: false,
+            has_seed: false,
             source: None,
         }
     }
 
-    /// The same, perhaps for its author.
-    pub(super) fn for_author(self, is_for_author: bool) -> Usage {
-        Usage { is_for_author, ..self }
+    /// The same, perhaps with a seed.
+    pub(super) fn with_seed(self, has_seed: bool) -> Usage {
+        Usage { has_seed, ..self }
     }
 
     /// The same, of code from this source.
