@@ -233,9 +233,9 @@ fn json_access_log_has_the_documented_fields() {
         assert_eq!(fields.contains_key("aborted"), line.contains("large.bin"), "{line}");
         used.extend(fields.into_iter().map(|(name, _)| name));
     }
-    // The test below has them, and those of `access_log`.
+    // The test below has them, and those of `access_log` and `several_sites`.
     used.extend(OF_TLS.map(str::to_owned));
-    used.extend(["query", "request_id"].map(str::to_owned));
+    used.extend(["query", "request_id", "site"].map(str::to_owned));
     assert_eq!(used, documented);
 }
 

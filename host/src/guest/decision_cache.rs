@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::cache_budget::{CacheBudget, Share};
+use super::cache_budget::{CacheBudget, Decisions, Share};
 use crate::cache;
 use crate::guest::decision::request::Request;
 use crate::guest::decision::{Candidate, Decision, Otherwise};
@@ -40,11 +40,10 @@ pub(super) struct DecisionCache(Arc<Share>);
 impl DecisionCache {
     /// A cache that has its share of these bytes, keys and decisions together.
     pub(super) fn of(budget: &Arc<CacheBudget>) -> DecisionCache {
-        let decisions = cache::unsharded(
-            budget.total(),
-            USUAL_ENTRY_BYTES,
-            |key: &Box<[u8]>, decision: &Arc<Decision>| weigh(key, decision),
-        );
+        let decisions: Decisions =
+            cache::unsharded(budget.total(), USUAL_ENTRY_BYTES, |key, decision| {
+                weigh(key, decision)
+            });
         DecisionCache(budget.share(decisions))
     }
 

@@ -7,10 +7,13 @@
 //! uncompressed, and the response for a content that has no other form is 503.
 //!
 //! - `count`: the bytes that are being sent, and their bound.
+//! - `share`: the part of one site, where there are several.
 //! - `shared_bytes`: the contents.
 
 mod count;
+mod share;
 mod shared_bytes;
 
 pub use count::{FILES, InFlight, MAX_FILE_BYTES, MAX_REPLY_BYTES, REPLIES};
+pub use share::Share;
 pub use shared_bytes::{SMALL_BYTES, Sending, SharedBytes, WeakBytes};

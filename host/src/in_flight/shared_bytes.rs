@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Weak};
 use quick_cache::DefaultHashBuilder;
 
 use super::count::InFlight;
+use super::share::Share;
 use crate::lock::lock;
 
 /// Contents of at most this size are neither shared nor refused: a connection's own buffers take
@@ -25,6 +26,8 @@ struct Inner {
     bytes: Box<[u8]>,
     /// Responses that are being sent from it.
     responses: AtomicUsize,
+    /// The site that was the first of those that they are being sent for.
+    sent_for: Mutex<Option<Arc<Share>>>,
     /// Its key in [`CONTENTS`].
     hash: Option<u64>,
 }
@@ -46,6 +49,16 @@ impl InFlight {
     pub fn refuses(&self, content: &SharedBytes) -> bool {
         content.len() > SMALL_BYTES && !content.is_being_sent() && self.is_full()
     }
+
+    /// The same for a site, one of several: no more than its part.
+    pub fn refuses_for(&self, share: Option<&Arc<Share>>, content: &SharedBytes) -> bool {
+        let has_part = || share.is_some_and(|share| share.is_full(self.most()));
+        if content.len() > SMALL_BYTES && !content.is_being_sent() && has_part() {
+            self.count_refused();
+            return true;
+        }
+        self.refuses(content)
+    }
 }
 
 impl SharedBytes {
@@ -61,7 +74,7 @@ impl SharedBytes {
             Some(known) if *known.bytes == *bytes => SharedBytes(known),
             _ => {
                 let hash = Some(hash);
-                let inner = Arc::new(Inner { bytes: bytes.into(), responses: 0.into(), hash });
+                let inner = Arc::new(Inner::new(bytes, hash));
                 contents().extend(hash.map(|hash| (hash, Arc::downgrade(&inner))));
                 SharedBytes(inner)
             }
@@ -81,6 +94,28 @@ impl SharedBytes {
         Sending { bytes: self.clone(), counted }
     }
 
+    /// The same for a site, one of several.
+    pub fn send_for(&self, share: Option<&Arc<Share>>, counted: &'static InFlight) -> Sending {
+        let sending = self.send(counted);
+        if let Some(share) = share
+            && self.0.responses.load(Ordering::Relaxed) == 1
+        {
+            self.charge(Some(share));
+        }
+        sending
+    }
+
+    /// Counts it for this site, and no longer for another one.
+    fn charge(&self, share: Option<&Arc<Share>>) {
+        let mut sent_for = lock(&self.0.sent_for);
+        if let Some(before) = std::mem::replace(&mut *sent_for, share.cloned()) {
+            before.add(self.len(), -1);
+        }
+        if let Some(share) = share {
+            share.add(self.len(), 1);
+        }
+    }
+
     /// Whether a response is being sent from it.
     pub fn is_being_sent(&self) -> bool {
         self.0.responses.load(Ordering::Relaxed) > 0
@@ -89,6 +124,12 @@ impl SharedBytes {
     /// Whether both are one copy.
     pub fn is_same(&self, other: &SharedBytes) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Inner {
+    fn new(bytes: Vec<u8>, hash: Option<u64>) -> Inner {
+        Inner { bytes: bytes.into(), responses: 0.into(), sent_for: Mutex::default(), hash }
     }
 }
 
@@ -116,7 +157,7 @@ impl Deref for SharedBytes {
 
 impl From<Vec<u8>> for SharedBytes {
     fn from(bytes: Vec<u8>) -> SharedBytes {
-        SharedBytes(Arc::new(Inner { bytes: bytes.into(), responses: 0.into(), hash: None }))
+        SharedBytes(Arc::new(Inner::new(bytes, None)))
     }
 }
 
@@ -180,6 +221,10 @@ impl Drop for Sending {
     fn drop(&mut self) {
         if self.bytes.0.responses.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.counted.add(self.bytes.len(), -1);
+            // Contents of files, which are sent most, are of no site.
+            if self.counted.is_by_site {
+                self.bytes.charge(None);
+            }
         }
     }
 }
@@ -192,7 +237,31 @@ impl fmt::Debug for Sending {
 
 #[cfg(test)]
 mod tests {
-    use super::{InFlight, SMALL_BYTES, SharedBytes, contents};
+    use super::{Arc, InFlight, SMALL_BYTES, Share, SharedBytes, contents};
+
+    #[test]
+    fn site_has_no_more_than_its_part_of_replies() {
+        static REPLIES: InFlight = InFlight::by_site(8 << 20);
+        let (flooded, other) = (Arc::new(Share::default()), Arc::new(Share::default()));
+        let content = |byte: u8| SharedBytes::from(vec![byte; 1 << 20]);
+        let most = usize::try_from(REPLIES.most() >> 20).expect("a number");
+        let mut sent = Vec::new();
+        for number in 0..most {
+            let content = content(u8::try_from(number).expect("a byte"));
+            if !REPLIES.refuses_for(Some(&flooded), &content) {
+                sent.push(content.send_for(Some(&flooded), &REPLIES));
+            }
+        }
+        assert_eq!(sent.len(), most - most / 4);
+        assert!(!REPLIES.refuses_for(Some(&other), &content(0)));
+        // What is being sent already takes nothing more.
+        assert!(!REPLIES.refuses_for(Some(&flooded), &sent[0].bytes));
+        let again = sent[0].bytes.send_for(Some(&other), &REPLIES);
+        drop(sent);
+        assert_eq!((flooded.bytes(), other.bytes()), (1 << 20, 0));
+        drop(again);
+        assert_eq!(flooded.bytes(), 0);
+    }
 
     #[test]
     fn equal_contents_share_one_copy() {
@@ -219,7 +288,7 @@ mod tests {
         let hash = one.0.hash.expect("it can be found");
         let other = SharedBytes::one_copy_of(vec![b'd'; SMALL_BYTES + 1]);
         // As if they collided.
-        contents().insert(hash, std::sync::Arc::downgrade(&other.0));
+        contents().insert(hash, Arc::downgrade(&other.0));
         let again = SharedBytes::one_copy_of(vec![b'c'; SMALL_BYTES + 1]);
         assert!(!again.is_same(&other) && again == one);
         drop(one);

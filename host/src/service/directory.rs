@@ -1,5 +1,7 @@
 //! A directory becomes a response: a redirect to its `/`, or a listing.
 
+use std::sync::Arc;
+
 use super::accept::listing_form;
 use super::context::Context;
 use super::selection::conditions;
@@ -12,7 +14,7 @@ use crate::files::listing_page::CONTENT_SECURITY_POLICY;
 use crate::guest::{Candidate, Page};
 use crate::http::response::NO_SNIFFING;
 use crate::http::{Field, Fields, Request};
-use crate::in_flight::REPLIES;
+use crate::in_flight::{REPLIES, Share};
 
 /// The redirect to a directory whose path lacks the `/` at its end.
 pub(super) fn with_slash(request: &Request<'_>) -> Option<Response> {
@@ -27,7 +29,7 @@ pub(super) async fn list(
     candidates: &[Candidate],
     fields: &Fields,
 ) -> Option<Response> {
-    let &Context { service, files, request } = context;
+    let &Context { service, files, share, request } = context;
     if !files.lists() {
         return None;
     }
@@ -41,7 +43,7 @@ pub(super) async fn list(
             Ok(Some(made)) => {
                 let response = match conditions(request).evaluate_tag(&made.tag) {
                     Verdict::NotModified => Some(unmodified(&made)),
-                    Verdict::Proceed => listing(&made, form),
+                    Verdict::Proceed => listing(&made, form, share),
                     Verdict::Failed => {
                         let failed = Response::plain(412);
                         return Some(policy_fields::add_to_own(failed, fields));
@@ -75,8 +77,8 @@ fn directory(candidate: &Candidate) -> Option<&str> {
 }
 
 /// `None` if there is no memory to send it from.
-fn listing(made: &MadeListing, form: Form) -> Option<Response> {
-    if REPLIES.refuses(&made.text) {
+fn listing(made: &MadeListing, form: Form, share: Option<&Arc<Share>>) -> Option<Response> {
+    if REPLIES.refuses_for(share, &made.text) {
         return None;
     }
     let content_type = match form {
@@ -86,7 +88,7 @@ fn listing(made: &MadeListing, form: Form) -> Option<Response> {
     let mut response = unmodified(made);
     response.status = 200;
     response.fields.extend([Field::fixed("Content-Type", content_type), NO_SNIFFING]);
-    response.body = Body::whole(made.text.send(&REPLIES));
+    response.body = Body::whole(made.text.send_for(share, &REPLIES));
     Some(response)
 }
 

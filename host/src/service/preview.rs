@@ -31,7 +31,7 @@ impl Service {
         if request.method == Method::Get {
             request.method = Method::Head;
         }
-        let context = Context { service: self, files, request: &request };
+        let context = Context { service: self, files, share: None, request: &request };
         let mut trace = Trace::default();
         let response = match decision {
             Ok(decision) => Box::pin(context.carry_out(decision, Some(&mut trace))).await,

@@ -1,5 +1,7 @@
 //! One request becomes a response: the guest decides, the files give.
 
+use std::sync::Arc;
+
 use super::context::Context;
 use super::explain::Trace;
 use super::location;
@@ -14,7 +16,7 @@ use crate::files::{Lookup, Recency};
 use crate::guest::{Candidate, Decided, Decision, Facts, Otherwise, Page};
 use crate::http::response::{NO_SNIFFING, PLAIN_TEXT};
 use crate::http::{Field, Fields, Method, Request};
-use crate::in_flight::{REPLIES, SharedBytes};
+use crate::in_flight::{REPLIES, Share, SharedBytes};
 use crate::release::Active;
 use crate::throttle::Kinds;
 
@@ -70,7 +72,8 @@ impl Service {
         if let Some(trace) = record.trace() {
             trace.set_generation(&generation);
         }
-        let context = Context { service: self, files: &generation.files, request };
+        let (files, share) = (&generation.files, seat.share.as_ref());
+        let context = Context { service: self, files, share, request };
         let response = match &decided.decision {
             Ok(decision) => context.carry_out(decision, record.trace()).await,
             Err(failure) => error_page::no_decision(failure),
@@ -115,7 +118,7 @@ impl Context<'_> {
     ) -> Response {
         match decision {
             Decision::Redirect { status, location, fields } => redirect(*status, location, fields),
-            Decision::Reply { status, fields, body } => reply(*status, fields, body),
+            Decision::Reply { status, fields, body } => reply(*status, fields, body, self.share),
             Decision::Serve { candidates, otherwise, fields } => {
                 if let Some(refusal) = refuse_method(self.request.method) {
                     return policy_fields::add_to_own(refusal, fields);
@@ -240,11 +243,11 @@ fn refuse_method(method: Method) -> Option<Response> {
 }
 
 /// The guest's own response.
-fn reply(status: u16, fields: &Fields, body: &SharedBytes) -> Response {
+fn reply(status: u16, fields: &Fields, body: &SharedBytes, share: Option<&Arc<Share>>) -> Response {
     if let Some(line) = failure_line(status, fields, body) {
         return policy_fields::add(Response::text(status, line), fields);
     }
-    if REPLIES.refuses(body) {
+    if REPLIES.refuses_for(share, body) {
         return error_page::unavailable();
     }
     let mut response = Response::bare(status);
@@ -254,7 +257,7 @@ fn reply(status: u16, fields: &Fields, body: &SharedBytes) -> Response {
             None => PLAIN_TEXT,
         };
         response.fields.extend([content_type, NO_SNIFFING]);
-        response.body = Body::whole(body.send(&REPLIES));
+        response.body = Body::whole(body.send_for(share, &REPLIES));
     }
     policy_fields::add(response, fields)
 }

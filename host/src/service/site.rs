@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Https;
 use crate::guest::Ambient;
+use crate::in_flight::Share;
 use crate::log::AccessLog;
 use crate::metrics::SiteCounters;
 use crate::release::Active;
@@ -23,6 +24,8 @@ pub struct Site {
     pub https: Https,
     /// The field that has the id of a request, if requests have one.
     pub request_id: Option<String>,
+    /// Its part in the memory that replies and listings are sent from.
+    pub replies: Arc<Share>,
 }
 
 /// Why a site serves nothing: its guest was rejected, or its root is gone. Its requests get 503, and
@@ -54,6 +57,7 @@ impl Site {
             log: None,
             https: Https::default(),
             request_id: None,
+            replies: Arc::default(),
         }
     }
 }
@@ -66,4 +70,6 @@ pub struct Seat {
     pub(super) number: u32,
     /// What is counted for it, where there are several.
     pub(super) counters: Option<Arc<SiteCounters>>,
+    /// Its part in the memory of responses, where there are several.
+    pub(super) share: Option<Arc<Share>>,
 }

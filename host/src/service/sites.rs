@@ -134,8 +134,9 @@ impl Entry {
     ) -> Entry {
         let counters = metrics.zip(site.name.as_ref()).map(|(metrics, name)| metrics.site(name));
         let seat = |_| {
+            let share = site.name.is_some().then(|| Arc::clone(&site.replies));
             let (site, counters) = (Arc::clone(site), counters.clone());
-            Arc::new(Seat { site, number, counters })
+            Arc::new(Seat { site, number, counters, share })
         };
         Entry { site: Arc::clone(site), seats: (0..workers.get()).map(seat).collect() }
     }
