@@ -69,6 +69,7 @@ mod skip;
 mod wat_guest;
 
 mod access_log;
+mod acme;
 mod admin;
 mod admin_requests;
 mod architecture;

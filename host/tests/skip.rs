@@ -11,6 +11,8 @@ pub enum Need {
     UserNamespaces,
     /// A C compiler with the name `cc`: `cc`.
     CCompiler,
+    /// The authority for tests, `pebble` and `pebble-challtestsrv`: `pebble`.
+    Pebble,
 }
 
 impl Need {
@@ -19,6 +21,7 @@ impl Need {
             Need::Fuse => "fuse",
             Need::UserNamespaces => "user-namespaces",
             Need::CCompiler => "cc",
+            Need::Pebble => "pebble",
         }
     }
 }

@@ -27,6 +27,9 @@ const ASK: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(
 /// The same where it says nothing, or cannot be asked.
 const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);
 
+/// A certificate is not renewed within this time, or a tenth of what is left of its own.
+const FRESH: Duration = Duration::from_secs(3600);
+
 /// What one attempt needs.
 pub(super) struct Attempt {
     pub(super) name: Name,
@@ -92,9 +95,14 @@ impl Attempt {
         });
         match outcome {
             Ok(expires) => {
+                // An authority whose window has passed for what it just signed does not get an order
+                // after the other.
+                let now = SystemTime::now();
+                let left = expires.duration_since(now).unwrap_or_default();
                 record = Record {
                     directory: record.directory.clone(),
                     issued_by: record.directory,
+                    pause_until: seconds(now + FRESH.min(left / 10)),
                     ..Record::default()
                 };
                 let name = self.name.clone();

@@ -12,11 +12,11 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
+use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
@@ -117,6 +117,7 @@ impl HttpClient for Client {
 impl Shared {
     async fn send(&self, mut request: Request<Body>) -> io::Result<Response<Full<Bytes>>> {
         let uri = request.uri().clone();
+        let is_get = request.method() == Method::GET;
         let authority = match (uri.scheme(), uri.authority()) {
             (Some(scheme), Some(authority)) if *scheme == Scheme::HTTPS => authority.clone(),
             _ => return Err(io::Error::other("it is no https URL")),
@@ -139,6 +140,12 @@ impl Shared {
             let told = parts.headers.get(RETRY_AFTER).and_then(|value| after(value.to_str().ok()?));
             if told.is_some() {
                 *lock(&self.retry_after) = told;
+            }
+            // What is asked without a key: the client of the protocol does not look at its status.
+            if is_get {
+                let problem = serde_json::from_slice::<Problem>(&body.to_bytes());
+                let words = problem.ok().and_then(|problem| problem.detail).unwrap_or_default();
+                return Err(io::Error::other(format!("the response is {status}: {words}")));
             }
             let kind = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
             if !kind.is_some_and(|kind| kind.contains("json")) {

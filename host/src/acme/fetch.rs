@@ -21,9 +21,9 @@ use super::lock::Who;
 use super::name::Name;
 use super::options::Options;
 use super::protocol::{Command, Event, News, Status};
-use super::schedule::{Lifetime, next, renewal};
 use super::socket::{hear_now, say};
-use super::store::{Folder, Record};
+use super::state::State;
+use super::store::Folder;
 use super::{account, lock};
 use crate::helper::fetcher::{AGAIN, Places, resolver_stamp};
 use crate::helper::protocol::ProtocolError;
@@ -410,45 +410,4 @@ async fn of(running: &mut Option<Running>) -> Outcome {
 /// The beat of a lock ends with the lock alone.
 async fn unreachable_while_held() -> Outcome {
     std::future::pending().await
-}
-
-/// What the folder says of a name.
-#[derive(Clone)]
-struct State {
-    name: Name,
-    record: Record,
-    lifetime: Option<Lifetime>,
-    /// When it is ordered next.
-    next: SystemTime,
-    /// When the authority is asked for the window of its renewal.
-    ask_at: Option<SystemTime>,
-}
-
-impl State {
-    fn read(folder: &Folder, name: &Name, options: &Options) -> State {
-        let mut record = folder.record(name);
-        if record.directory != options.directory {
-            // Another authority begins from the start.
-            let issued_by = std::mem::take(&mut record.issued_by);
-            let directory = options.directory.clone();
-            record = Record { directory, issued_by, ..Record::default() };
-        }
-        let now = SystemTime::now();
-        let pair = folder.certificate(name).ok();
-        let is_of_it = record.issued_by == options.directory;
-        let lifetime = pair.map(|pair| Lifetime {
-            not_before: pair.leaf.not_before,
-            not_after: pair.leaf.not_after,
-        });
-        let due = match lifetime {
-            Some(lifetime) if is_of_it => renewal(lifetime, record.window.as_ref()),
-            _ => std::time::UNIX_EPOCH,
-        };
-        let next = next(due, record.pause_until, now);
-        let ask_at =
-            lifetime.filter(|_| is_of_it).map(|_| super::clock::time(record.ask_window_at));
-        // A clock that was set back has it asked at once.
-        let ask_at = ask_at.map(|at| if at > now + LIFE * 2 { now } else { at });
-        State { name: name.clone(), record, lifetime, next, ask_at }
-    }
 }

@@ -15,7 +15,7 @@
 //! - [`link`]: the server's end. [`mod@fetch`]: the fetcher's.
 //! - `attempt`: one attempt; `account`, `order`: what it takes; `client`: over HTTPS; `failure`: why it
 //!   failed.
-//! - [`schedule`]: when; `clock`: times as they are kept.
+//! - [`schedule`], `state`: when; `clock`: times as they are kept.
 //! - [`store`]: all that is kept on disk; `lock`: who orders, of servers that share it.
 //! - `arpa`: addresses in the names that TLS asks for.
 
@@ -34,6 +34,7 @@ mod order;
 pub mod protocol;
 pub mod schedule;
 mod socket;
+mod state;
 pub mod store;
 
 pub use account::read_eab_key;

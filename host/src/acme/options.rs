@@ -40,8 +40,10 @@ pub enum KeyType {
 #[serde(rename_all = "kebab-case")]
 pub enum ChallengeKind {
     /// By a TLS handshake at port 443 (RFC 8737)
+    #[value(name = "tls-alpn-01")]
     TlsAlpn01,
     /// By a file at port 80 (RFC 8555, section 8.3)
+    #[value(name = "http-01")]
     Http01,
 }
 

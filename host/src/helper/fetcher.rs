@@ -46,9 +46,10 @@ const RESOLVER: &[&str] = &[
     "/run/systemd/resolve",
 ];
 
-/// Where those files are: the process that starts the fetcher keeps the right to them, as they are
-/// replaced while a server serves.
-const RESOLVER_FOLDERS: &[&str] = &["/etc", "/run"];
+/// Where those files are, and what tells which machine this is: the process that starts the fetcher
+/// keeps the right to them, as they are replaced while a server serves.
+const RESOLVER_FOLDERS: &[&str] =
+    &["/etc", "/run", "/proc/sys/kernel/random/boot_id", "/proc/sys/kernel/hostname"];
 
 /// The code with which the fetcher ends to be started again at once.
 pub const AGAIN: u8 = 75;

@@ -110,11 +110,13 @@ fn family<'a, V>(
     family
 }
 
-/// Writes families in the text format.
+/// Writes families in the text format: those that have a metric.
 pub fn write(families: &[MetricFamily]) -> String {
     let mut text = String::new();
+    let families: Vec<_> =
+        families.iter().filter(|family| !family.get_metric().is_empty()).cloned().collect();
     prometheus::TextEncoder::new()
-        .encode_utf8(families, &mut text)
+        .encode_utf8(&families, &mut text)
         .expect("each family has a metric, and each name is a name");
     text
 }

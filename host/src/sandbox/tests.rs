@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::thread;
@@ -275,7 +275,7 @@ fn the_kernel_holds_a_server_to_it() {
         fs::remove_file(path("cache/file")).expect("it may remove there");
         assert_refused(fs::rename(path("root/file"), path("cache/file")));
         assert_refused(fs::create_dir(path("cache/folder")));
-        assert_refused(std::os::unix::fs::symlink(path("outside"), path("cache/link")));
+        assert_refused(symlink(path("outside"), path("cache/link")));
         assert_refused(fs::set_permissions(path("root/file"), Permissions::from_mode(0o777)));
         assert_refused(File::open(path("outside")));
         assert_refused(File::open("/etc/passwd"));
@@ -346,6 +346,38 @@ fn an_opener_opens_files_and_does_nothing_else() {
         thread::spawn(|| ()).join().expect("a thread");
     };
     confined(Role::Opener, Refusals::Silent, attempt);
+}
+
+#[test]
+fn a_fetcher_connects_and_reads_no_site() {
+    let (site, state) = (tempfile::tempdir(), tempfile::tempdir());
+    let (site, state) = (site.expect("a folder"), state.expect("a folder"));
+    fs::write(site.path().join("index.html"), "").expect("a file");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let authority = listener.local_addr().expect("an address");
+    let needs = Needs {
+        read: vec!["/etc/hosts".into()],
+        write: vec![state.path().to_owned()],
+        ..Needs::default()
+    };
+    let attempt = || {
+        TcpStream::connect(authority).expect("it may connect");
+        UdpSocket::bind("127.0.0.1:0").expect("it may ask name servers");
+        File::open("/etc/hosts").expect("it may resolve names");
+        let path = |name: &str| state.path().join(name);
+        fs::create_dir(path("a")).expect("it may write there");
+        fs::write(path("a/b"), "").expect("it may write there");
+        symlink("a", path("link")).expect("it may write there");
+        fs::rename(path("link"), path("name")).expect("it may write there");
+        fs::remove_dir_all(path("a")).expect("it may write there");
+        assert_refused(File::open(site.path().join("index.html")));
+        assert_refused(fs::read_dir(site.path()));
+        assert_refused(fs::write(site.path().join("other"), ""));
+        assert_refused(File::open("/etc/passwd"));
+        assert_refused(TcpListener::bind("127.0.0.1:0"));
+        assert_refused(Command::new("/bin/true").spawn());
+    };
+    confined(Role::Fetcher(&needs), Refusals::Silent, attempt);
 }
 
 #[test]

@@ -1,0 +1,354 @@
+//! Certificates that are ordered: by the program, of an authority of the tests that fails as it is
+//! told, and of pebble where it is installed.
+
+mod authority;
+mod pebble;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use self::authority::{Fake, Fault};
+use crate::fixture::{Client, Stream};
+use crate::running::{self, Program, serving, told};
+
+/// A server's folders, and the authority that it orders of.
+pub struct Place {
+    folder: TempDir,
+    fake: Fake,
+}
+
+impl Place {
+    fn new() -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("root")).unwrap();
+        fs::write(folder.path().join("root/index.html"), "a page").unwrap();
+        let fake = Fake::start(folder.path());
+        Place { folder, fake }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn command(&self) -> Command {
+        let directory = format!("{}/dir", self.fake.url);
+        let (ca, state) = (self.fake.ca_file(), self.state());
+        let mut command = serving(
+            &self.folder.path().join("root"),
+            &[
+                "--listen-tls",
+                "127.0.0.1:0",
+                "--admin",
+                "127.0.0.1:0",
+                "--acme",
+                "a.example",
+                "--acme-challenge",
+                "http-01",
+                "--acme-accept-terms",
+                "--acme-directory",
+                &directory,
+            ],
+        );
+        command.arg("--acme-ca-file").arg(ca).arg("--acme-state").arg(state);
+        command
+    }
+
+    /// A server, which the authority asks.
+    fn start(&self) -> Program {
+        let program = Program::start(self.command(), 2);
+        self.fake.state.lock().unwrap().servers = vec![program.addresses[0]];
+        program
+    }
+
+    fn serial(&self) -> String {
+        fs::read_link(self.state().join("a.example")).unwrap().display().to_string()
+    }
+}
+
+/// The program before the authority knows where it is may be too early for the first look.
+fn quiet_start(place: &Place) -> Program {
+    place.fake.state.lock().unwrap().servers.clear();
+    place.start()
+}
+
+/// Waits until the administration tells this: it has few places for clients.
+fn until_told(admin: SocketAddr, path: &str, words: &str) {
+    running::until(|| {
+        let is_told = told(admin, path).contains(words);
+        if !is_told {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        is_told
+    });
+}
+
+fn tls_page(address: SocketAddr) -> String {
+    let config = pebble::any_certificate();
+    let mut client = Client::over(Stream::tls(address, &config, "a.example"));
+    client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    client.reply().text().to_owned()
+}
+
+#[test]
+fn certificate_is_obtained_and_renewed_in_the_window_of_the_authority() {
+    let place = Place::new();
+    place.fake.state.lock().unwrap().window = Some((86_400, 90_000));
+    let mut program = quiet_start(&place);
+    program.wait_for("certificate obtained");
+    program.wait_for("certificate that was awaited serves");
+    assert_eq!(tls_page(program.addresses[1]), "a page");
+    let before = place.serial();
+    running::until(|| place.fake.asked("/ari/") > 0);
+    // The authority is about to revoke it: the window has passed.
+    place.fake.state.lock().unwrap().window = Some((-7200, -3600));
+    program.signal(Signal::HUP);
+    program.wait_for("certificate is ordered");
+    program.wait_for("certificate obtained");
+    program.wait_for("certificate replaced");
+    assert_ne!(place.serial(), before);
+    let state = place.fake.state.lock().unwrap();
+    assert_eq!(state.orders.len(), 2);
+    assert!(state.orders[1].replaces.is_some(), "it says what it replaces");
+    drop(state);
+    assert_eq!(tls_page(program.addresses[1]), "a page");
+}
+
+#[test]
+fn rate_limit_is_obeyed_across_restarts() {
+    let place = Place::new();
+    let words = "too many certificates already issued for a.example";
+    place.fake.fail("/new-order", Fault::Problem(429, "rateLimited", words, Some(7200)));
+    let mut program = quiet_start(&place);
+    let line = program.wait_for("certificate not obtained");
+    assert!(line.contains(words) && line.contains("code=rateLimited"), "{line}");
+    // Plain HTTP serves, TLS waits.
+    assert_eq!(program.get("/").status(), 200);
+    drop(program);
+    for _ in 0..2 {
+        let mut program = quiet_start(&place);
+        let admin = program.admin();
+        until_told(admin, "/status", words);
+        program.signal(Signal::HUP);
+        until_told(admin, "/metrics", "innkeeper_acme_failures{name=\"a.example\"} 1");
+        assert_eq!(place.fake.asked("/new-order"), 1);
+    }
+}
+
+#[test]
+fn refused_challenge_is_told_in_the_words_of_the_authority_and_not_repeated() {
+    let place = Place::new();
+    // Another server has the name.
+    let other = Place::new();
+    let elsewhere = Program::start(serving(&other.folder.path().join("root"), &[]), 1);
+    place.fake.state.lock().unwrap().servers = vec![elsewhere.addresses[0]];
+    for start in 0..3 {
+        let mut program = Program::start(place.command(), 2);
+        let admin = program.admin();
+        if start == 0 {
+            let line = program.wait_for("certificate not obtained");
+            assert!(line.contains("unauthorized") && line.contains("404"), "{line}");
+        }
+        until_told(admin, "/status", "\"failed\"");
+        assert!(told(admin, "/readyz").contains("ready"));
+    }
+    assert_eq!(place.fake.asked("/new-order"), 1, "a restart orders nothing");
+}
+
+#[test]
+fn authority_that_fails_is_named_and_the_next_attempt_succeeds() {
+    for (path, fault, words) in [
+        ("/dir", Fault::Garbage("<html>"), "makes no sense"),
+        ("/account", Fault::Problem(403, "unauthorized", "not you", None), "not you"),
+        ("/new-order", Fault::Problem(500, "serverInternal", "a fault", None), "a fault"),
+        ("/authz", Fault::Garbage("[]"), "makes no sense"),
+        ("/finalize", Fault::Problem(403, "badCSR", "not that", None), "not that"),
+        ("/cert", Fault::Garbage("no certificate"), "PEM"),
+    ] {
+        let place = Place::new();
+        place.fake.fail(path, fault);
+        let mut program = quiet_start(&place);
+        let line = program.wait_for("certificate not obtained");
+        assert!(line.contains(words), "{line}");
+        program.signal(Signal::HUP);
+        program.wait_for("certificate obtained");
+    }
+}
+
+#[test]
+fn bad_nonces_are_sent_again() {
+    let place = Place::new();
+    for path in ["/account", "/new-order", "/finalize"] {
+        place.fake.fail(path, Fault::Problem(400, "badNonce", "not that nonce", None));
+    }
+    let mut program = quiet_start(&place);
+    program.wait_for("certificate obtained");
+}
+
+/// Killed while the authority has heard of a step, or has not: the order goes on, and there is no
+/// other.
+#[test]
+fn order_goes_on_after_a_kill_at_every_step() {
+    for path in ["/order", "/authz", "/chall", "/finalize", "/cert"] {
+        for fault in [Fault::Silence, Fault::Unheard] {
+            let place = Place::new();
+            let is_unheard = matches!(fault, Fault::Unheard);
+            place.fake.fail(path, fault);
+            let program = quiet_start(&place);
+            running::until(|| place.fake.asked(path) > 0);
+            if is_unheard {
+                // What it was asked is done, and the failure is kept.
+                let record = place.state().join("a.example.json");
+                running::until(|| {
+                    fs::read_to_string(&record).is_ok_and(|text| text.contains("\"words\""))
+                });
+            }
+            drop(program);
+            let mut program = quiet_start(&place);
+            if is_unheard {
+                program.signal(Signal::HUP);
+            }
+            program.wait_for("certificate obtained");
+            let orders = place.fake.state.lock().unwrap().orders.clone();
+            assert_eq!(orders.len(), 1, "killed at {path}: {orders:?}\n{}", program.said);
+            assert!(!place.state().join("a.example.key").exists());
+        }
+    }
+}
+
+#[test]
+fn three_servers_that_share_a_folder_order_once() {
+    let place = Place::new();
+    place.fake.fail("/dir", Fault::Problem(503, "serverInternal", "not yet", None));
+    let mut programs: Vec<_> = (0..3).map(|_| Program::start(place.command(), 2)).collect();
+    let addresses = programs.iter().map(|program| program.addresses[0]).collect();
+    place.fake.state.lock().unwrap().servers = addresses;
+    for program in &programs {
+        program.signal(Signal::HUP);
+    }
+    // Each answers the challenge, and each serves the certificate.
+    for program in &mut programs {
+        program.wait_for("certificate that was awaited serves");
+        assert_eq!(tls_page(program.addresses[1]), "a page");
+    }
+    assert_eq!(place.fake.asked("/new-order"), 1);
+}
+
+#[test]
+fn fetcher_that_is_killed_is_started_again_and_the_server_serves() {
+    let place = Place::new();
+    place.fake.fail("/dir", Fault::Silence);
+    let mut program = quiet_start(&place);
+    running::until(|| place.fake.asked("/dir") > 0);
+    let fetcher = descendants(program.child.id(), "inn-fetcher");
+    assert_eq!(fetcher.len(), 1);
+    kill_process(Pid::from_raw(fetcher[0]).unwrap(), Signal::KILL).unwrap();
+    assert_eq!(program.get("/").status(), 200);
+    program.wait_for("fetcher has started again");
+    program.signal(Signal::HUP);
+    program.wait_for("certificate obtained");
+    let keeper = descendants(program.child.id(), "inn-fetchkeeper");
+    drop(program);
+    let began = Instant::now();
+    while keeper.iter().any(|id| is_running(*id)) {
+        assert!(began.elapsed() < Duration::from_secs(20), "it outlives the server");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn state_that_cannot_be_kept_orders_nothing() {
+    let place = Place::new();
+    let state = place.state();
+    fs::write(&state, "").unwrap();
+    let ended = place.command().output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(
+        said.contains("cannot keep certificates in") && said.contains("--acme-state"),
+        "{said}"
+    );
+    fs::remove_file(&state).unwrap();
+    // A folder is where the record should be.
+    fs::create_dir_all(state.join("a.example.json")).unwrap();
+    let mut program = quiet_start(&place);
+    program.wait_for("no certificate is ordered, the state cannot be kept");
+    assert_eq!(program.get("/").status(), 200);
+    assert_eq!(place.fake.asked("/new-order"), 0);
+}
+
+#[test]
+fn what_is_missing_is_said_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (&["--acme", "a.example"][..], "--acme-accept-terms"),
+        (&["--acme", "*.a.example", "--acme-accept-terms"], "wildcard"),
+        (
+            &["--acme", "a.example", "--acme-accept-terms", "--acme-challenge", "tls-alpn-01"],
+            "--listen-tls",
+        ),
+        (&["--acme", "a.example", "--acme-directory", "http://a"], "https://"),
+        (&["--acme", "a.example", "--acme-eab-kid", "a"], "--acme-eab-key-file"),
+    ] {
+        let ended = serving(folder.path(), arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(!ended.status.success() && said.contains(words), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn challenge_is_answered_for_ordered_names_alone_and_before_redirects() {
+    let place = Place::new();
+    place.fake.fail("/chall", Fault::Silence);
+    let mut command = place.command();
+    command.args(["--redirect-to-https", "--access-log", "json"]);
+    let program = Program::start(command, 2);
+    running::until(|| place.fake.asked("/chall") > 0);
+    let get = |host: &str, token: &str| {
+        let mut client = program.client();
+        client.send(format!(
+            "GET /.well-known/acme-challenge/{token} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+        ));
+        client.reply()
+    };
+    let token = "token-of-the-order-number-0";
+    let reply = get("a.example:80", token);
+    assert_eq!(reply.status(), 200);
+    assert!(reply.text().starts_with(&format!("{token}.")));
+    for (host, token) in
+        [("b.example", token), ("a.example", "other"), ("a.example", "..%2f..%2fa.example.key")]
+    {
+        assert_eq!(get(host, token).status(), 404, "{host} {token}");
+    }
+}
+
+/// The processes of this name below another.
+fn descendants(id: u32, name: &str) -> Vec<i32> {
+    let mut found = Vec::new();
+    let mut parents = vec![i32::try_from(id).unwrap()];
+    while let Some(parent) = parents.pop() {
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Some(id) = entry.file_name().to_str().and_then(|id| id.parse::<i32>().ok()) else {
+                continue;
+            };
+            let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            let Some((before, after)) = stat.rsplit_once(") ") else { continue };
+            if after.split(' ').nth(1).and_then(|id| id.parse().ok()) == Some(parent) {
+                parents.push(id);
+                if before.ends_with(&format!("({name}")) {
+                    found.push(id);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn is_running(id: i32) -> bool {
+    let stat = fs::read_to_string(Path::new("/proc").join(id.to_string()).join("stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z"))
+}
