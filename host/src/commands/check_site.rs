@@ -9,7 +9,7 @@ use super::check_tls::check_pairs;
 use super::engine::{self, Compilation};
 use super::findings::Findings;
 use super::guest::{GuestSource, name, source_with};
-use super::open;
+use super::open_root::open_root;
 use super::root::is_meant;
 use super::sites::logs;
 use crate::cli::{Settings, SiteSettings};
@@ -43,7 +43,7 @@ pub(super) fn check_root(
     let open = || {
         is_meant(site)?;
         let (options, sizes) = (site.file_options(), settings.cache.sizes());
-        open::open_root(&site.root, options, sizes, settings.worker_count())
+        open_root(&site.root, options, sizes, settings.worker_count())
     };
     let (found, root) = match open() {
         Ok((_, files)) => {

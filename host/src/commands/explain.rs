@@ -12,7 +12,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::engine::{start_for_trial, start_helpers};
 use super::guest::{Named, load, read_in};
-use super::open::open_root;
+use super::open_root::open_root;
 use super::stdout::headed;
 use crate::cli::{ExplainArguments, request_line};
 use crate::files::CacheSizes;

@@ -8,7 +8,7 @@ use anyhow::{anyhow, bail};
 use bytesize::ByteSize;
 use innkeeper_guest::rules::Table;
 
-use super::open::open_root;
+use super::open_root::open_root;
 use super::{progress, rules};
 use crate::cli::command::RuleArguments;
 use crate::cli::settings::rules::RulesSettings;

@@ -44,6 +44,7 @@ mod listeners;
 mod manual;
 pub mod new;
 mod open;
+mod open_root;
 mod output_file;
 pub mod password;
 mod progress;

@@ -1,10 +1,8 @@
 //! What a server opens before it gives up the right to: the root, the logs, the sockets.
 
-use std::io;
 use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
-use std::path::Path;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 
@@ -17,7 +15,7 @@ use super::sites::open::OpenedSite;
 use super::tls;
 use crate::admin::access::Access;
 use crate::cli::{Settings, SiteSettings};
-use crate::files::{CacheSizes, Caches, Files, Options, Resolver, RootPath};
+use crate::files::Caches;
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::{ClientBuckets, PreparedEngine};
 use crate::http::Scheme;
@@ -89,49 +87,6 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
         engine,
         code_cache,
     })
-}
-
-/// Opens the directory to serve, for a command that has no other.
-pub(super) fn open_root(
-    root: &Path,
-    options: Options,
-    sizes: CacheSizes,
-    workers: NonZeroUsize,
-) -> anyhow::Result<(RootPath, Arc<Files>)> {
-    open_root_with(root, options, &Caches::new(workers, sizes, &in_flight::FILES))
-}
-
-/// Opens a directory to serve, which shares these caches with others.
-pub(super) fn open_root_with(
-    root: &Path,
-    options: Options,
-    caches: &Arc<Caches>,
-) -> anyhow::Result<(RootPath, Arc<Files>)> {
-    let is_port = root.to_str().is_some_and(|root| root.parse::<u16>().is_ok());
-    let (path, files) = RootPath::open(root, options, caches).map_err(|error| {
-        let root = root.display();
-        match error.kind() {
-            io::ErrorKind::NotFound if is_port => anyhow!(
-                "cannot serve {root}: there is no such directory; to listen on that port write: \
-                 innkeeper --port {root}"
-            ),
-            io::ErrorKind::NotFound => anyhow!(
-                "cannot serve {root}: there is no such directory; name the one to serve, as in: \
-                 innkeeper path/to/site"
-            ),
-            io::ErrorKind::NotADirectory => {
-                anyhow!("cannot serve {root}: it is not a directory; name the one it is in")
-            }
-            _ => anyhow!("cannot serve {root}: {error}"),
-        }
-    })?;
-    static IS_TOLD: Once = Once::new();
-    if files.resolver() == Resolver::Portable {
-        IS_TOLD.call_once(|| {
-            tracing::warn!("kernel has no openat2 (Linux 5.6), paths are resolved more slowly")
-        });
-    }
-    Ok((path, files))
 }
 
 /// Opens the directory of compiled guests. One that is set must be usable; the server does

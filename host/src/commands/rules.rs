@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use super::open::open_root;
+use super::open_root::open_root;
 use crate::cli::SiteSettings;
 use crate::cli::settings::rules::RulesSettings;
 use crate::files::{CacheSizes, Files};

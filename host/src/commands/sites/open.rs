@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::logs::{LogKey, Logs};
 use crate::cli::SiteSettings;
 use crate::commands::guest::{GuestSource, source};
-use crate::commands::open::open_root_with;
+use crate::commands::open_root::open_root_with;
 use crate::commands::root;
 use crate::files::{Caches, Files, RootPath};
 
