@@ -80,6 +80,7 @@ mod clients;
 mod commands;
 mod compiler;
 mod configuration;
+mod configured_sites;
 mod contract;
 mod data;
 mod decisions;

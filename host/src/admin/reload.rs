@@ -1,6 +1,7 @@
 //! `POST /reload`: the configuration, the guests and the certificates are read again.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use hyper::StatusCode;
 use serde::Serialize;
@@ -41,7 +42,7 @@ pub enum ReloadError {
 }
 
 /// What reloads, and tells when it is done.
-pub type Reload = Box<
+pub type Reload = Arc<
     dyn Fn() -> Pin<Box<dyn Future<Output = Result<Reloaded, ReloadError>> + Send>> + Send + Sync,
 >;
 

@@ -186,6 +186,10 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
         (settings.site.root, settings.site.root_choice) = (root, RootChoice::Found);
     }
     arguments.configure(given);
+    if let Some(file) = &file {
+        // Also where the environment names it.
+        arguments.settings_mut().config.get_or_insert_with(|| file.path().to_owned());
+    }
     let rules_from = rule_origins(&effective, file.as_ref(), part);
     if let Some(rules) = arguments.rules_mut() {
         rules.origins.clone_from(&rules_from);

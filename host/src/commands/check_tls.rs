@@ -19,7 +19,9 @@ pub(super) fn check(
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
     let is_used = addresses.iter().any(|address| address.scheme == Scheme::Https);
-    match settings.tls.self_signed && is_used {
+    // Beside another one it is a mistake, which is told with that.
+    let is_alone = settings.sites().into_iter().all(|site| pairs(settings, site).is_ok());
+    match settings.tls.self_signed && is_used && is_alone {
         true => findings.note("certificate", check_self_signed(settings, addresses)),
         false => Ok(()),
     }

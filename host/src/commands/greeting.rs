@@ -5,10 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use super::{interfaces, root};
-use crate::cli::Settings;
+use crate::cli::{Settings, SiteSettings};
 use crate::diagnostics;
 use crate::server::Address;
 use crate::transport::ListenAddress;
+
+/// Sites that are told of at the start, each in a line.
+const SHOWN_SITES: usize = 20;
 
 /// What is known before the sandbox, which hides interfaces and directories.
 pub(super) struct Greeting {
@@ -23,20 +26,27 @@ impl Greeting {
     pub(super) fn prepare(settings: &Settings, listeners: &[Address]) -> Greeting {
         let of_machine =
             if listeners.iter().any(is_for_all) { interfaces::addresses() } else { Vec::new() };
-        let (root, lacks_page) =
-            (root::described(&settings.site), root::lacks_page(&settings.site));
+        let is_one = settings.sites.is_empty();
+        let root = root::described(&settings.site);
+        let lacks_page = is_one && root::lacks_page(&settings.site);
         let lacks_page = lacks_page && settings.sites.is_empty();
         Greeting { root, lacks_page, of_machine }
     }
 
     /// Prints it.
-    pub(super) fn print(&self, settings: &Settings, listeners: &[Address], paths: &[PathBuf]) {
+    pub(super) fn print(
+        &self,
+        settings: &Settings,
+        broken: &[String],
+        listeners: &[Address],
+        paths: &[PathBuf],
+    ) {
         if io::IsTerminal::is_terminal(&io::stderr()) {
             diagnostics::info("innkeeper", &[("version", &env!("CARGO_PKG_VERSION"))]);
         }
-        match settings.sites.len() {
-            0 => diagnostics::info("serving", &[("root", &self.root)]),
-            sites => diagnostics::info("serving", &[("sites", &sites)]),
+        match settings.sites.as_slice() {
+            [] => diagnostics::info("serving", &[("root", &self.root)]),
+            sites => print_sites(sites, broken),
         }
         for listener in listeners {
             diagnostics::info("listening on", &[("url", listener)]);
@@ -62,6 +72,26 @@ impl Greeting {
         let at =
             |&ip: &IpAddr| Address { socket: (ip, listener.socket.port()).into(), ..*listener };
         self.of_machine.iter().filter(same_version).map(at).collect()
+    }
+}
+
+/// What each of several sites serves, which are broken, and who has the requests for hosts of none.
+fn print_sites(sites: &[SiteSettings], broken: &[String]) {
+    let is_served = |site: &&SiteSettings| !broken.contains(&site.identity.name);
+    for site in sites.iter().filter(is_served).take(SHOWN_SITES) {
+        diagnostics::info("serving", &[("site", &site.identity), ("root", &site.root.display())]);
+    }
+    let (all, served) = (sites.len(), sites.len() - broken.len());
+    if !broken.is_empty() || served > SHOWN_SITES {
+        let broken = broken.join(", ");
+        diagnostics::info("sites served", &[("served", &format_args!("{served} of {all}"))]);
+        if !broken.is_empty() {
+            diagnostics::info("not served", &[("sites", &broken)]);
+        }
+    }
+    match sites.iter().find(|site| site.identity.is_default) {
+        Some(site) => diagnostics::info("default site", &[("site", &site.identity.name)]),
+        None => diagnostics::info("no default site, hosts of no site get", &[("status", &421)]),
     }
 }
 

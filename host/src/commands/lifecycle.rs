@@ -5,19 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use super::signals::{Asked, Signals};
 use crate::acme::Link;
+use crate::admin::Reload;
 use crate::admin::status::MissedHeartbeat;
 use crate::clock;
 use crate::guest::runtime::swap::Swap;
-use crate::release::deploy::Deployer;
 use crate::server::{HEARTBEAT, Running};
 use crate::service::Service;
 use crate::service_manager;
 use crate::throttle::Throttle;
-use crate::tls::certificates::Keeper;
 
 /// Time for workers to reset their connections when a second signal comes.
 const RESET_GRACE: Duration = Duration::from_secs(1);
@@ -37,10 +35,8 @@ pub(super) enum Stopped {
 /// A server that serves.
 pub(super) struct Lifecycle {
     pub(super) running: Running,
-    /// What replaces the guest and the root of each site.
-    pub(super) deployers: Vec<Arc<Deployer>>,
-    /// What replaces certificates, where there are any.
-    pub(super) certificates: Option<Arc<Keeper>>,
+    /// What reads the configuration, guests and certificates again.
+    pub(super) reload: Reload,
     /// What orders certificates, if they are ordered.
     pub(super) acme: Option<Arc<Link>>,
     /// Has the access logs.
@@ -87,18 +83,10 @@ impl Lifecycle {
                     if let Some(acme) = &self.acme {
                         acme.retry();
                     }
-                    let (deployers, status) = (self.deployers.clone(), self.status.clone());
-                    let certificates = self.certificates.clone();
+                    let (reloaded, status) = ((self.reload)(), self.status.clone());
                     tokio::spawn(async move {
-                        let certificates = async {
-                            if let Some(certificates) = certificates {
-                                certificates.reload().await;
-                            }
-                        };
-                        let reload =
-                            |deployer: Arc<Deployer>| async move { deployer.reload().await };
-                        let guests = deployers.into_iter().map(reload).collect::<JoinSet<_>>();
-                        tokio::join!(guests.join_all(), certificates);
+                        // What came of it is logged.
+                        let _ = reloaded.await;
                         service_manager::ready(&status);
                     });
                 }

@@ -7,7 +7,6 @@
 //! - [`check_config`]: check the configuration (`--check`), each site of it (`check_site`); `worst_case`: how much memory it
 //!   allows.
 //! - `acme`: certificates that the server orders.
-//! - `reload`: what SIGHUP and `POST /reload` do.
 //! - `progress`: tells what a command works on for long.
 //! - `client_buckets`: the key by which clients fall into buckets.
 //! - [`mod@test`]: run cases against a guest.
@@ -48,7 +47,6 @@ mod open_root;
 mod output_file;
 pub mod password;
 mod progress;
-mod reload;
 mod root;
 mod root_links;
 mod rules;
@@ -85,8 +83,8 @@ pub fn run(configuration: &Configuration) -> anyhow::Result<ExitCode> {
         return check_config::run(settings);
     }
     match &arguments.command {
-        None => serve::run(settings),
-        Some(Command::Dev(arguments)) => dev::run(arguments),
+        None => serve::run(configuration),
+        Some(Command::Dev(arguments)) => dev::run(configuration, arguments),
         Some(Command::New(arguments)) => new::run(arguments),
         Some(Command::Test(arguments)) => test::run(arguments),
         Some(Command::Check(arguments)) => check::run(arguments),

@@ -9,8 +9,8 @@ use anyhow::{Context, anyhow};
 use super::open::Opened;
 use super::root_links::beneath_links;
 use super::sites::open::OpenedSite;
-use crate::cli::Settings;
 use crate::cli::settings::request_log::AccessLog;
+use crate::cli::{Settings, SiteSettings};
 use crate::helper;
 use crate::sandbox::opener::{How, Named};
 use crate::sandbox::{self, Needs, Refusals, Role, Sandbox, SandboxError};
@@ -23,7 +23,13 @@ fn named(settings: &Settings, opened: &Opened) -> Vec<Named> {
     let options = opened.certificates.as_deref().map(Store::options);
     let certificates = options.iter().flat_map(|options| options.named_files());
     let of_sites = opened.sites.iter().flatten().flat_map(OpenedSite::by_name);
-    let read = of_sites.cloned().chain(certificates.map(Path::to_owned));
+    // A broken site is tried again, and sites are read again.
+    let several = (!settings.sites.is_empty()).then_some(settings);
+    let config = several.and_then(|settings| settings.config.clone());
+    let of_settings = several.into_iter().flat_map(|settings| &settings.sites);
+    let of_settings = of_settings.flat_map(SiteSettings::files_by_name);
+    let of_sites = of_sites.chain(of_settings);
+    let read = of_sites.cloned().chain(config).chain(certificates.map(Path::to_owned));
     let mut sites = settings.sites();
     // What is for no site has a log of its own.
     sites.push(&settings.site);

@@ -15,10 +15,11 @@ use super::lifecycle::{Lifecycle, Stopped};
 use super::open::{Opened, open};
 use super::signals::Starting;
 use super::sites::assemble::{Assembled, Assembly};
-use super::{acme, reload, sandbox, tls};
+use super::sites::reload::{self, Fleet};
+use super::{acme, sandbox, tls};
 use crate::admin::status::Subject;
 use crate::admin::{self, Admin, PageEvents, SiteSubjects};
-use crate::cli::Settings;
+use crate::cli::{Configuration, EffectiveSetting, Settings};
 use crate::dev::sources::Sources;
 use crate::dev::{self, Dev};
 use crate::diagnostics;
@@ -34,13 +35,14 @@ use crate::tls::certificates::Keeper;
 use crate::transport::SendScheduler;
 
 /// Serves until a signal says to stop.
-pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
-    serve(settings, None)
+pub fn run(configuration: &Configuration) -> anyhow::Result<ExitCode> {
+    serve(configuration.arguments.settings(), &configuration.effective, None)
 }
 
 /// Serves, with the loop of `innkeeper dev` if there are sources.
 pub(super) fn serve(
     settings: &Settings,
+    effective: &[EffectiveSetting],
     development: Option<(Sources, Arc<Dev>)>,
 ) -> anyhow::Result<ExitCode> {
     let started = (Instant::now(), SystemTime::now());
@@ -79,6 +81,7 @@ pub(super) fn serve(
         None => engine,
     });
     let closes_stale = caches.keep_closing_stale();
+    let ordered = acme.as_ref().map(acme::Prepared::files).unwrap_or_default();
     let link = acme.zip(fetcher).map(|(acme, socket)| acme.attend(settings, socket)).transpose()?;
     let metrics = process.map(|process| Arc::new(Metrics::new(workers.get(), process)));
     let mut assembly = Assembly {
@@ -135,6 +138,31 @@ pub(super) fn serve(
     closes_stale.context("cannot start the thread that closes stale files")?;
     let of_paths = paths.iter().map(|path| format!("unix:{}", path.display()));
     let listeners: Vec<_> = addresses.iter().map(ToString::to_string).chain(of_paths).collect();
+    let subjects = assembled.iter().map(|one| Arc::clone(&one.subject)).collect();
+    let subjects = Arc::new(SiteSubjects::new(subjects));
+    let broken = assembled.iter().filter(|one| one.error.is_some());
+    let broken: Vec<_> =
+        broken.filter_map(|one| one.site.name.as_deref().map(str::to_owned)).collect();
+    let first = assembled.iter().find_map(|one| one.site.active.as_ref().ok().cloned());
+    let reload = match assembled.as_slice() {
+        [Assembled { deployer: Some(deployer), .. }] if settings.sites.is_empty() => {
+            reload::of_one(Arc::clone(deployer), keeper)
+        }
+        _ => {
+            let fleet = Fleet {
+                assembly,
+                settings: settings.clone(),
+                effective: effective.to_vec(),
+                service: Arc::clone(&service),
+                metrics: metrics.clone(),
+                subjects: Arc::clone(&subjects),
+                keeper,
+                ordered,
+                has_sandbox,
+            };
+            fleet.start(assembled).context("cannot start the thread that reloads sites")?
+        }
+    };
     // What keeps the server from starting is an error here: later, in the runtime, the runtimes
     // of workers could not be dropped.
     let running = server.start(&wires)?;
@@ -143,7 +171,7 @@ pub(super) fn serve(
         if settings.sandbox.disabled || has_sandbox {
             sandbox::report(sandbox.as_ref());
         }
-        greeting.print(settings, &addresses, &paths);
+        greeting.print(settings, &broken, &addresses, &paths);
         if let Some((browser, url)) = browser.zip(greeting::for_browser(&addresses)) {
             browser.open(url);
         }
@@ -152,18 +180,13 @@ pub(super) fn serve(
         }
         if let (Some(sources), Some(dev)) = (sources, &dev) {
             sources.watch(Arc::clone(dev))?;
-            let active = assembled.iter().find_map(|one| one.site.active.as_ref().ok().cloned());
-            tokio::spawn(Arc::clone(dev).follow(active.context("the site is served")?));
+            tokio::spawn(Arc::clone(dev).follow(first.context("the site is served")?));
         }
-        let deployers = assembled.iter().filter_map(|one| one.deployer.clone());
-        let deployers: Vec<_> = deployers.collect();
         let (readiness, is_ready) = watch::channel(true);
         let (missed, missed_heartbeat) = watch::channel(None);
         if let (Some((address, bound, access)), Some(metrics)) = (admin, metrics) {
             let address = bound.address(&address);
             let listener = bound.listen().context("cannot start the administration")?;
-            let subjects = assembled.iter().map(|one| Arc::clone(&one.subject)).collect();
-            let sites = Arc::new(SiteSubjects::new(subjects));
             let subject = Subject {
                 service: Arc::clone(&service),
                 connection_limits: wires.http1.limits,
@@ -172,7 +195,7 @@ pub(super) fn serve(
                 missed_heartbeat,
                 started,
                 listeners: listeners.clone(),
-                sites,
+                sites: Arc::clone(&subjects),
                 workers: workers.get(),
                 limits: engine.limits(),
                 sandbox,
@@ -185,15 +208,14 @@ pub(super) fn serve(
                 script: dev::state::SCRIPT,
                 subscribe: Box::new(move || dev.events()),
             });
-            let reload = reload::of_all(deployers.clone(), keeper.clone());
+            let reload = Arc::clone(&reload);
             let admin = Admin { subject, access, uploads, reload, page_events };
             tokio::spawn(admin::serve(Arc::new(admin), listener));
             diagnostics::info("administration at", &[("url", &address)]);
         }
         let lifecycle = Lifecycle {
             running,
-            deployers,
-            certificates: keeper,
+            reload,
             acme: link,
             service: Arc::clone(&service),
             swap: engine.swap(),

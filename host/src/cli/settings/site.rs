@@ -96,6 +96,13 @@ impl SiteSettings {
         text(self) == text(other)
     }
 
+    /// The files of its guest or rules, and its certificates.
+    pub fn files_by_name(&self) -> impl Iterator<Item = &PathBuf> {
+        let guest = self.guest.file.iter().chain(&self.guest.data).chain(&self.guest.cases);
+        let tls = self.tls.certificates.iter().chain(&self.tls.keys);
+        guest.chain(&self.rules.files).chain(tls)
+    }
+
     /// How files are served.
     pub fn file_options(&self) -> Options {
         Options { cache_valid: self.cache.file_valid, ..self.files.options() }

@@ -62,6 +62,22 @@ struct Serving {
 }
 
 impl Assembled {
+    /// The same at the hosts that it has in these settings.
+    pub(in crate::commands) fn at(self, site: &SiteSettings) -> Assembled {
+        let SiteSubject { root, guest_file, data_file, rules, .. } = &*self.subject;
+        let subject = Arc::new(SiteSubject {
+            site: Arc::clone(&self.site),
+            hosts: site.identity.hosts.iter().map(ToString::to_string).collect(),
+            is_default: site.identity.is_default,
+            root: root.clone(),
+            guest_file: guest_file.clone(),
+            data_file: data_file.clone(),
+            rules: rules.clone(),
+            deployer: self.deployer.clone(),
+        });
+        Assembled { hosts: hosts(site), subject, ..self }
+    }
+
     /// The site, and its hosts.
     pub(in crate::commands) fn with_hosts(&self) -> (SiteHosts, Arc<Site>) {
         (self.hosts.clone(), Arc::clone(&self.site))
@@ -138,11 +154,7 @@ impl Assembly {
             rules: rules.map(summaries),
             deployer: deployer.clone(),
         });
-        let hosts = SiteHosts {
-            patterns: site.identity.hosts.clone(),
-            is_default: site.identity.is_default,
-        };
-        Assembled { site: made, hosts, subject, deployer, error }
+        Assembled { site: made, hosts: hosts(site), subject, deployer, error }
     }
 
     fn serving(
@@ -153,7 +165,7 @@ impl Assembly {
     ) -> anyhow::Result<Serving> {
         let OpenedSite { root, files, source, log } = opened;
         let GuestSource { source, rules, .. } = source;
-        if self.certificates.is_some() && !settings.is_strict() {
+        if self.certificates.is_some() && !settings.sites.is_empty() {
             tls::are_fit(settings, site)?;
         }
         let log = log.map(|key| self.logs.start(&key)).transpose()?;
@@ -219,6 +231,11 @@ impl Assembly {
         }
         Ok(validated.guest)
     }
+}
+
+/// The hosts of a site.
+fn hosts(site: &SiteSettings) -> SiteHosts {
+    SiteHosts { patterns: site.identity.hosts.clone(), is_default: site.identity.is_default }
 }
 
 /// What the status tells of a table of rules.

@@ -1,8 +1,10 @@
 //! The sites of a server are put together, at its start and when its configuration changes.
 //!
 //! - [`logs`]: their access logs, which several may share. [`open`]: what a site opens before the
-//!   sandbox is entered. [`assemble`]: what is made of it, and what serves.
+//!   sandbox is entered. [`assemble`]: what is made of it, and what serves. [`reload`]:
+//!   others take its place.
 
 pub(in crate::commands) mod assemble;
 pub(in crate::commands) mod logs;
 pub(in crate::commands) mod open;
+pub(in crate::commands) mod reload;

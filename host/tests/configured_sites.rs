@@ -1,0 +1,248 @@
+//! `[[site]]`: each site has its requests, a broken one keeps none of the others from being served, and sites
+//! come, change and go with the configuration.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::authority::Authority;
+use crate::fixture::{Client, Reply, Stream, replace};
+use crate::running::{PROGRAM, Program, TOKEN, begin_change, run, told, until};
+
+/// A folder with roots that say which they are.
+fn roots(names: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in names {
+        make_root(folder.path(), name);
+    }
+    folder
+}
+
+fn make_root(folder: &Path, name: &str) {
+    fs::create_dir(folder.join(name)).unwrap();
+    fs::write(folder.join(name).join("index.html"), name).unwrap();
+}
+
+fn program(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .args(["--config", "innkeeper.toml", "--listen", "127.0.0.1:0"])
+        .args(["--admin", "127.0.0.1:0", "--admin-token-file", "token"])
+        .args(arguments)
+        .current_dir(folder);
+    fs::write(folder.join("token"), TOKEN).unwrap();
+    command
+}
+
+fn configure(folder: &Path, text: &str) {
+    replace(&folder.join("innkeeper.toml"), text.as_bytes());
+}
+
+fn start(folder: &Path, text: &str) -> (Program, SocketAddr) {
+    configure(folder, text);
+    let mut program = Program::start(program(folder, &[]), 1);
+    let admin = program.admin();
+    (program, admin)
+}
+
+fn get(program: &Program, host: &str) -> Reply {
+    get_at(program.addresses[0], host)
+}
+
+fn get_at(address: SocketAddr, host: &str) -> Reply {
+    let mut client = Client::connect(address);
+    client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+    client.reply()
+}
+
+fn check(program: &Program, expected: &[(&str, u16, &str)]) {
+    for (host, status, body) in expected {
+        let reply = get(program, host);
+        assert_eq!(reply.status(), *status, "{host}: {}", reply.text());
+        assert!(reply.text().contains(body), "{host}: {}", reply.text());
+    }
+}
+
+fn reload(admin: SocketAddr) -> (u16, String) {
+    let reply = begin_change(admin, "POST /reload", 0).reply();
+    (reply.status(), reply.text().to_owned())
+}
+
+const TWO: &str = "[[site]]\nhosts = ['a.example', '*.a.example']\nroot = 'a'\n\
+                   [[site]]\nhosts = ['b.example', '[::1]']\nroot = 'b'\n";
+
+#[test]
+fn request_is_of_the_site_that_has_its_host() {
+    let folder = roots(&["a", "b"]);
+    let (program, _) = start(folder.path(), TWO);
+    assert!(program.said.contains("no default site, hosts of no site get 421"));
+    check(
+        &program,
+        &[
+            ("a.example", 200, "a"),
+            ("A.Example.:8080", 200, "a"),
+            ("www.a.example", 200, "a"),
+            ("b.example", 200, "b"),
+            ("[0::1]:80", 200, "b"),
+            ("c.example", 421, ""),
+            ("x.b.example", 421, ""),
+        ],
+    );
+}
+
+#[test]
+fn default_site_has_the_requests_for_other_hosts() {
+    let folder = roots(&["a", "b"]);
+    let (program, _) = start(folder.path(), &format!("{TWO}default = true\n"));
+    check(&program, &[("a.example", 200, "a"), ("c.example", 200, "b")]);
+}
+
+#[test]
+fn broken_site_keeps_the_others_serving_and_is_served_once_it_is_fit() {
+    let folder = roots(&["a"]);
+    let path = folder.path();
+    let text = format!("[sandbox]\nallow-read = ['.']\n{TWO}");
+    configure(path, &text);
+    let checked = run(path, &["--check", "--config", "innkeeper.toml", "--listen", "127.0.0.1:0"]);
+    assert_eq!(checked.code, 1, "{}", checked.out);
+    assert!(checked.errors.contains("b.example: cannot serve b"), "{}", checked.errors);
+    let strict =
+        run(path, &["--config", "innkeeper.toml", "--listen", "127.0.0.1:0", "--strict-start"]);
+    assert_eq!(strict.code, 1, "{}", strict.errors);
+    assert!(strict.errors.contains("site b.example: cannot serve b"), "{}", strict.errors);
+    let mut program = Program::start(program(path, &[]), 1);
+    let admin = program.admin();
+    assert!(program.said.contains("site is not served"), "{}", program.said);
+    check(&program, &[("a.example", 200, "a"), ("b.example", 503, "")]);
+    let ready = told(admin, "/readyz");
+    assert!(ready.contains("site b.example is not served"), "{ready}");
+    assert!(told(admin, "/sites").contains("cannot serve b"));
+    make_root(path, "b");
+    program.wait_for("site is served");
+    check(&program, &[("b.example", 200, "b")]);
+    assert!(!told(admin, "/readyz").contains("not served"));
+}
+
+#[test]
+fn sites_come_and_change_and_go_without_a_lost_request() {
+    let folder = roots(&["a", "b", "c"]);
+    let path = folder.path();
+    let outside = "[sandbox]\nallow-read = ['.']\n";
+    let (mut program, admin) = start(path, &format!("{outside}{TWO}"));
+    let is_over = AtomicBool::new(false);
+    let served = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for host in ["a.example", "b.example"] {
+            let (is_over, served, address) = (&is_over, &served, program.addresses[0]);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    let reply = get_at(address, host);
+                    assert_eq!(reply.status(), 200, "{host}: {}", reply.text());
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let c = "[[site]]\nhosts = ['c.example']\nroot = 'c'\n";
+        configure(path, &format!("{outside}{c}{TWO}[site.log]\naccess = 'off'\n"));
+        let (status, body) = reload(admin);
+        assert_eq!(status, 200, "{body}");
+        assert!(body.contains("\"added\": [\n    \"c.example\"\n  ]"), "{body}");
+        assert!(body.contains("\"changed\": [\n    \"b.example\"\n  ]"), "{body}");
+        check(&program, &[("c.example", 200, "c"), ("a.example", 200, "a")]);
+        // Its hosts are others, and c is gone.
+        let other = TWO.replace("'[::1]'", "'d.example'");
+        configure(path, &format!("{outside}{other}"));
+        assert_eq!(reload(admin).0, 200);
+        check(&program, &[("c.example", 421, ""), ("d.example", 200, "b"), ("[::1]", 421, "")]);
+        thread::sleep(Duration::from_millis(100));
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert!(served.into_inner() > 10);
+    configure(path, &format!("{outside}{TWO}"));
+    program.signal(Signal::HUP);
+    until(|| get(&program, "[::1]").status() == 200);
+    program.wait_for("configuration reloaded");
+}
+
+#[test]
+fn configuration_with_a_mistake_changes_nothing() {
+    let folder = roots(&["a", "b"]);
+    let path = folder.path();
+    let (mut program, admin) = start(path, TWO);
+    for (text, told) in [
+        (format!("{TWO}rot = 'c'\n"), "innkeeper.toml:7: there is no setting `rot` in [[site]]"),
+        (format!("{TWO}[[site"), "innkeeper.toml is not valid TOML"),
+        (TWO.replace("root = 'b'", "root = 'gone'"), "site b.example: cannot serve gone"),
+        (
+            format!("{TWO}[site.guest]\nfile = 'gone.wasm'\n"),
+            "site b.example: cannot read the guest gone.wasm",
+        ),
+        ("workers = 1\n".to_owned(), "there is no [[site]] any more"),
+    ] {
+        configure(path, &text);
+        let (status, body) = reload(admin);
+        assert_eq!(status, 422, "{text}: {body}");
+        assert!(body.contains("configuration-rejected") && body.contains(told), "{text}: {body}");
+        program.wait_for("configuration rejected, the one before stays");
+        check(&program, &[("a.example", 200, "a"), ("b.example", 200, "b")]);
+    }
+    configure(path, &format!("workers = 7\n[limits]\nrate-limit = 1000\n{TWO}"));
+    let (status, body) = reload(admin);
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("\"workers\"") && body.contains("[limits] rate-limit"), "{body}");
+    program.wait_for("settings need a restart");
+}
+
+#[test]
+fn root_that_comes_later_is_told_to_be_out_of_reach() {
+    let folder = roots(&["a", "b"]);
+    let path = folder.path();
+    let (program, admin) = start(path, TWO);
+    let sandbox = told(admin, "/status");
+    make_root(path, "c");
+    configure(path, &format!("{TWO}[[site]]\nhosts = ['c.example']\nroot = 'c'\n"));
+    let (status, body) = reload(admin);
+    // Without a sandbox it can be read.
+    if sandbox.contains("\"files\": \"fully\"") {
+        assert_eq!(status, 422, "{body}");
+        assert!(body.contains("allow-read in [sandbox]"), "{body}");
+        check(&program, &[("a.example", 200, "a"), ("c.example", 421, "")]);
+    }
+}
+
+#[test]
+fn each_site_has_its_certificate_and_one_without_is_broken() {
+    let folder = roots(&["a", "b"]);
+    let path = folder.path();
+    let authority = Authority::new();
+    let write = |name: &str| {
+        let leaf = authority.leaf(&[name]);
+        replace(&path.join(format!("{name}.pem")), leaf.combined().as_bytes());
+    };
+    write("a.example");
+    let text = "[[site]]\nhosts = ['a.example']\nroot = 'a'\n[site.tls]\n\
+                certificate = 'a.example.pem'\n[[site]]\nhosts = ['b.example']\nroot = 'b'\n\
+                [site.tls]\ncertificate = 'b.example.pem'\n";
+    configure(path, text);
+    let program = Program::start(program(path, &["--listen-tls", "127.0.0.1:0"]), 2);
+    assert!(program.said.contains("site is not served"), "{}", program.said);
+    let secured = |host: &str| {
+        let config = authority.client_config(&["http/1.1"]);
+        let mut client = Client::over(Stream::tls(program.addresses[1], &config, host));
+        client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+        client.reply()
+    };
+    assert_eq!(secured("a.example").text(), "a");
+    check(&program, &[("b.example", 503, "")]);
+    write("b.example");
+    until(|| get(&program, "b.example").status() == 200);
+    until(|| secured("b.example").text() == "b");
+}
