@@ -110,6 +110,7 @@ mod memory;
 mod newcomer;
 mod operations;
 mod over_tls;
+mod own_files;
 mod pages;
 mod panics;
 mod program;

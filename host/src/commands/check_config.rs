@@ -17,6 +17,7 @@ use super::client_buckets;
 use super::findings::Findings;
 use super::listeners::{self, Listeners, overlap};
 use super::open::{read_access, token_has_an_address};
+use super::own_files::{self, code_cache_is_elsewhere};
 use super::root_links::beneath_links;
 use super::stdout::print;
 use super::worst_case;
@@ -35,6 +36,9 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     // The one site is among the rest, several come behind it.
     let one = settings.sites.is_empty().then_some(&settings.site);
     let root = one.map(|site| check_root(settings, site, &mut findings)).transpose()?;
+    for line in own_files::described(settings) {
+        findings.note("beneath", Ok(line))?;
+    }
     let (addresses, paths) = check_listeners(settings, &mut findings)?;
     check_tls::check(settings, &addresses, &mut findings)?;
     if let Some(site) = one {
@@ -155,6 +159,7 @@ fn describe_connections(possible: usize, wanted: usize) -> String {
 /// Without a setting the server does without the directory where it is not usable.
 fn check_code_cache(settings: &Settings) -> anyhow::Result<String> {
     let Some(directory) = settings.cache.code_directory() else { return Ok("none".to_owned()) };
+    code_cache_is_elsewhere(settings)?;
     match CodeCache::check(&directory) {
         Ok(()) => Ok(directory.display().to_string()),
         Err(problem) if settings.cache.code.is_some() => Err(anyhow!(problem)),

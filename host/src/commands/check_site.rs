@@ -42,7 +42,7 @@ pub(super) fn check_root(
 ) -> anyhow::Result<Option<Arc<Files>>> {
     let open = || {
         is_meant(site)?;
-        let (options, sizes) = (site.file_options(), settings.cache.sizes());
+        let (options, sizes) = (settings.file_options(site), settings.cache.sizes());
         open_root(&site.root, options, sizes, settings.worker_count())
     };
     let (found, root) = match open() {

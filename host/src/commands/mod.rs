@@ -2,6 +2,7 @@
 //!
 //! - [`serve`]: serve a directory; [`dev`]: the same while a guest is edited.
 //!   - `root`, `greeting`, `interfaces`, `browser`: what it tells at the start.
+//!   - `own_files`: what of its own lies where it serves.
 //!   - `open`: what it opens first; `sandbox`: what it gives up then.
 //!   - `lifecycle`: what it does until it stops; `signals`: the signals that it obeys.
 //! - [`check_config`]: check the configuration (`--check`), each site of it (`check_site`); `worst_case`: how much memory it
@@ -45,6 +46,7 @@ pub mod new;
 mod open;
 mod open_root;
 mod output_file;
+mod own_files;
 pub mod password;
 mod progress;
 mod root;

@@ -10,6 +10,7 @@ use super::acme;
 use super::client_buckets;
 use super::engine::{self, Compilation};
 use super::listeners::Listeners;
+use super::own_files::{self, code_cache_is_elsewhere};
 use super::sites::logs::{LogKey, Logs};
 use super::sites::open::OpenedSite;
 use super::tls;
@@ -54,9 +55,11 @@ pub(super) struct Opened {
 pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     service_manager::find().context("cannot reach the service manager")?;
     let workers = settings.worker_count();
+    own_files::warn(settings);
     let caches = Caches::new(workers, settings.cache.sizes(), &in_flight::FILES);
     let mut logs = Logs::default();
-    let open_site = |site: &SiteSettings| OpenedSite::open(site, &caches, &mut logs, is_dev);
+    let open_site =
+        |site: &SiteSettings| OpenedSite::open(settings, site, &caches, &mut logs, is_dev);
     let sites = settings.sites().into_iter().map(open_site).collect();
     in_flight::FILES.set_limit(settings.limits.response_file_memory.as_u64());
     in_flight::REPLIES.set_limit(settings.limits.response_reply_memory.as_u64());
@@ -98,6 +101,7 @@ fn open_code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
         Err(problem) if settings.cache.code.is_some() => Err(anyhow!("{problem}")),
         Err(problem) => {
             tracing::warn!(error = %problem, "code cache is off, guests are compiled at each start");
+            code_cache_is_elsewhere(settings)?;
             Ok(None)
         }
     }

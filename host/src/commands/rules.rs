@@ -34,7 +34,7 @@ pub(super) fn in_words(site: &SiteSettings) -> String {
     if site.guest.file.is_some() {
         return String::new();
     }
-    let (options, workers) = (site.file_options(), NonZeroUsize::MIN);
+    let (options, workers) = (site.files.options(), NonZeroUsize::MIN);
     let root = open_root(&site.root, options, CacheSizes::default(), workers).ok();
     let root = root.as_ref().map(|(_, files)| (site.root.as_path(), &**files));
     let gathered = match files(&site.rules, root).read() {

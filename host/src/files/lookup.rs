@@ -50,12 +50,12 @@ pub struct Files {
 impl Files {
     /// Opens a root directory, which shares these caches with other roots. Every later lookup is
     /// beneath its handle: renaming or replacing the directory does not change what is served.
-    pub fn open(root: &Path, options: Options, caches: &Arc<Caches>) -> io::Result<Files> {
-        let root = Root::open(root, options.resolver, options.links)?;
+    pub fn open(path: &Path, options: Options, caches: &Arc<Caches>) -> io::Result<Files> {
+        let root = Root::open(path, options.resolver, options.links)?;
         Ok(Files {
             directory: (root.status()?.into(), root.path()),
+            hidden: Arc::new(Hidden::own(path, &options.own_files)),
             root: Arc::new(root),
-            hidden: Arc::default(),
             id: caches.roots.next(),
             caches: Arc::clone(caches),
             compresses: options.compress,

@@ -20,7 +20,8 @@
 //! - `preload`: holds small files in memory; [`mod@read`]: reads a part of a file.
 //! - `options`, `found`, [`content`], [`kept_fields`]: the settings of a root, and what is found
 //!   beneath it.
-//! - `root_reader`: reads small files beneath it, for rules; `hidden`: these are never served.
+//! - `root_reader`: reads small files beneath it, for rules; `hidden`: these are never served, nor are
+//!   `own_files`, which the server itself uses.
 //! - [`RootPath`]: which directory is the root now; `directory_id`: what tells one from another.
 
 pub mod arrangement;
@@ -51,6 +52,7 @@ mod natural_order;
 mod open;
 mod open_file_cache;
 mod options;
+mod own_files;
 mod own_types;
 mod preload;
 pub mod ranges;
@@ -74,6 +76,7 @@ pub use lookup::{Files, INDEX_NAMES};
 pub use media_type::MediaType;
 pub use open_file_cache::OPEN_FILES;
 pub use options::{Links, Options, Resolver};
+pub use own_files::{OwnFile, paths_below};
 pub use own_types::{NoType, OwnType};
 pub use preload::SMALL_BYTES;
 pub use read::read;

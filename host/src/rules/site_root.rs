@@ -9,7 +9,7 @@ use super::kept::Kept;
 use super::part::Part;
 use super::problem::Problem;
 use super::site::{FILE_BYTES, NAMES, PARSERS, too_large};
-use crate::files::RootReader;
+use crate::files::{RootReader, paths_below};
 use crate::lock::lock;
 use crate::named_file::NamedFileError;
 
@@ -105,22 +105,7 @@ impl SiteRoot {
     pub(super) fn hidden<'a>(&self, files: impl Iterator<Item = &'a Path>) -> Vec<String> {
         let of_site = if self.is_obeyed() { &NAMES[..] } else { &[] };
         let mut hidden: Vec<_> = of_site.iter().map(|name| (*name).to_owned()).collect();
-        let mut note = |root: &Path, file: &Path| {
-            if let Ok(below) = file.strip_prefix(root)
-                && let Some(below) = below.to_str()
-            {
-                hidden.push(below.to_owned());
-            }
-        };
-        let (root, real_root) = (std::path::absolute(&self.path), self.path.canonicalize());
-        for file in files {
-            if let (Ok(root), Ok(file)) = (&root, std::path::absolute(file)) {
-                note(root, &file);
-            }
-            if let (Ok(root), Ok(file)) = (&real_root, file.canonicalize()) {
-                note(root, &file);
-            }
-        }
+        hidden.extend(files.flat_map(|file| paths_below(&self.path, file)));
         hidden.sort();
         hidden.dedup();
         hidden

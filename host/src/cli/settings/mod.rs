@@ -7,6 +7,7 @@
 //! - [`limits`], [`proxy`]: what clients may use, and which proxies are trusted.
 //! - [`tls`], [`acme`], [`http2`]: handshakes, certificates of an authority, and the other wire.
 //! - [`log`], [`admin`], [`sandbox`]: how the server is run.
+//! - `own_files`: the files that all of them name, which clients do not get.
 
 pub mod acme;
 pub mod admin;
@@ -18,6 +19,7 @@ pub mod http2;
 pub mod https;
 pub mod limits;
 pub mod log;
+mod own_files;
 pub mod proxy;
 pub mod request_log;
 pub mod rules;

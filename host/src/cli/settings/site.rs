@@ -12,7 +12,6 @@ use clap::Args;
 use super::rules::RulesSettings;
 use super::{cache, certificates, files, guest, https, request_log};
 use crate::cli::root::RootChoice;
-use crate::files::Options;
 use crate::http::HostPattern;
 
 /// The settings of a site.
@@ -101,10 +100,5 @@ impl SiteSettings {
         let guest = self.guest.file.iter().chain(&self.guest.data).chain(&self.guest.cases);
         let tls = self.tls.certificates.iter().chain(&self.tls.keys);
         guest.chain(&self.rules.files).chain(tls)
-    }
-
-    /// How files are served.
-    pub fn file_options(&self) -> Options {
-        Options { cache_valid: self.cache.file_valid, ..self.files.options() }
     }
 }

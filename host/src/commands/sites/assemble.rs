@@ -91,7 +91,8 @@ impl Assembly {
         settings: &Settings,
         site: &SiteSettings,
     ) -> Assembled {
-        let opened = OpenedSite::open(site, &self.caches, &mut self.logs, self.dev.is_some());
+        let opened =
+            OpenedSite::open(settings, site, &self.caches, &mut self.logs, self.dev.is_some());
         self.site(settings, site, opened)
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::logs::{LogKey, Logs};
-use crate::cli::SiteSettings;
+use crate::cli::{Settings, SiteSettings};
 use crate::commands::guest::{GuestSource, source};
 use crate::commands::open_root::open_root_with;
 use crate::commands::root;
@@ -21,13 +21,14 @@ pub(in crate::commands) struct OpenedSite {
 impl OpenedSite {
     /// Opens it.
     pub(in crate::commands) fn open(
+        settings: &Settings,
         site: &SiteSettings,
         caches: &Arc<Caches>,
         logs: &mut Logs,
         is_dev: bool,
     ) -> anyhow::Result<OpenedSite> {
         root::is_meant(site)?;
-        let mut options = site.file_options();
+        let mut options = settings.file_options(site);
         // Pages must be as they are, to be appended to.
         options.compress &= !is_dev;
         let (root, files) = open_root_with(&site.root, options, caches)?;

@@ -1,0 +1,62 @@
+//! Files that the server itself uses and that lie beneath a root: they are told of, as they are
+//! missing there for clients.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use crate::cli::Settings;
+use crate::files::{OwnFile, paths_below};
+
+/// The files that lie beneath a root, each with that root.
+fn beneath_roots(settings: &Settings) -> Vec<(OwnFile, PathBuf)> {
+    let (files, mut found) = (settings.own_files(), Vec::new());
+    for site in settings.sites() {
+        let beneath = files.iter().filter(|own| !paths_below(&site.root, &own.path).is_empty());
+        found.extend(beneath.map(|own| (own.clone(), site.root.clone())));
+    }
+    found
+}
+
+/// Warns of those that lie beneath a root.
+pub(super) fn warn(settings: &Settings) {
+    for (OwnFile { flag, path, .. }, root) in beneath_roots(settings) {
+        let (path, root) = (path.display(), root.display());
+        tracing::warn!(
+            setting = flag,
+            %path,
+            %root,
+            "file of the server lies beneath the root: it is not served; move it out"
+        );
+    }
+}
+
+/// The same as lines of `--check`.
+pub(super) fn described(settings: &Settings) -> Vec<String> {
+    let all = beneath_roots(settings).into_iter();
+    let line = |(OwnFile { flag, path, .. }, root): (OwnFile, PathBuf)| {
+        let (path, root) = (path.display(), root.display());
+        format!("{path} ({flag}) lies beneath the root {root}: it is not served; move it out")
+    };
+    all.map(line).collect()
+}
+
+/// Refuses a directory of compiled guests that is named and lies beneath a root, or is one.
+pub(super) fn code_cache_is_elsewhere(settings: &Settings) -> anyhow::Result<()> {
+    let (Some(_), Some(path)) = (&settings.cache.code, settings.cache.code_directory()) else {
+        return Ok(());
+    };
+    let same = |root: &PathBuf| root.canonicalize().ok() == path.canonicalize().ok();
+    for site in settings.sites() {
+        let root = &site.root;
+        if !paths_below(root, &path).is_empty() || root.exists() && same(root) {
+            bail!(
+                "--code-cache {} lies beneath the root {}, where clients and whoever writes the \
+                 site are; name a directory elsewhere, or write: --code-cache off",
+                path.display(),
+                root.display()
+            );
+        }
+    }
+    Ok(())
+}
