@@ -161,6 +161,16 @@ fn absolute_link_into_the_root_is_served_in_the_sandbox() {
 }
 
 #[test]
+fn listing_of_files_to_keep_is_shown() {
+    let folder = site();
+    let root = folder.path().join("root");
+    let flags = ["--listing", "--header", "/*: Content-Disposition: attachment"];
+    let program = Program::start(serving(&root, &flags), 1);
+    assert_eq!(program.get("/bare/").field("content-disposition"), None);
+    assert_eq!(program.get("/hello.txt").field("content-disposition"), Some("attachment"));
+}
+
+#[test]
 fn retargeted_absolute_link_never_leads_outside() {
     let server = TestServer::start();
     let (root, folder) = (server.root(), server.folder.path().to_owned());

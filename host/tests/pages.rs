@@ -1,5 +1,6 @@
 //! Pages that the server makes itself: listings, and what it says about failures.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use innkeeper::files::Options;
@@ -70,7 +71,7 @@ fn listing_has_a_tag_and_a_policy_without_unsafe_inline() {
     assert_ne!(server.get("/names/?sort=size").field("etag"), Some(tag));
     let again = ask(&server, "GET /names/", &format!("If-None-Match: {tag}\r\n"));
     assert_eq!((again.status(), again.body.len()), (304, 0));
-    assert_eq!(again.field("vary"), Some("Accept"));
+    assert_eq!(again.field("vary"), Some("Accept, Accept-Encoding"));
     let other = ask(&server, "GET /names/", &format!("If-Match: {tag}\r\n"));
     assert_eq!(other.status(), 200);
     assert_eq!(ask(&server, "GET /names/", "If-Match: \"x\"\r\n").status(), 412);
@@ -86,6 +87,37 @@ fn listing_has_a_tag_and_a_policy_without_unsafe_inline() {
     let stream = client.get("/names/");
     let response = client.response(stream);
     assert_eq!(response.field("etag"), new.field("etag"), "{response:?}");
+}
+
+#[test]
+fn listing_is_compressed_for_clients_that_accept_it() {
+    let server = listing();
+    for accept in [BROWSER, "application/json"] {
+        for number in 0..200 {
+            write(&server.root().join(format!("many/photo with a name {number}.jpg")), b"");
+        }
+        let get =
+            |line: &str, fields: &str| ask(&server, line, &format!("Accept: {accept}\r\n{fields}"));
+        let plain = get("GET /many/", "");
+        assert_eq!(plain.field("content-encoding"), None);
+        let gzip = get("GET /many/", "Accept-Encoding: gzip\r\n");
+        assert_eq!(gzip.field("content-encoding"), Some("gzip"));
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&*gzip.body).read_to_string(&mut text).unwrap();
+        assert!(text == plain.text() && gzip.body.len() * 3 < text.len(), "{}", gzip.body.len());
+        for reply in [&plain, &gzip] {
+            assert_eq!(reply.field("vary"), Some("Accept, Accept-Encoding"));
+        }
+        let tag = gzip.field("etag").unwrap();
+        assert_ne!(plain.field("etag"), Some(tag));
+        let fields = format!("Accept-Encoding: gzip\r\nIf-None-Match: {tag}\r\n");
+        assert_eq!(get("GET /many/", &fields).status(), 304);
+        assert_eq!(get("GET /many/", &format!("If-None-Match: {tag}\r\n")).status(), 200);
+        let head = get("HEAD /many/", "Accept-Encoding: gzip\r\n");
+        for field in ["content-length", "etag", "content-encoding"] {
+            assert_eq!(head.field(field), gzip.field(field), "{field}");
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! Files compressed on the fly: once for each version and coding, and cached.
+//! Files compressed on the fly: once for each version and coding, and cached. Also listings, which
+//! are kept elsewhere.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Write};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::encodings::Coding;
@@ -76,7 +78,7 @@ impl Compressor {
         coding: Coding,
         in_flight: &InFlight,
     ) -> Option<SharedBytes> {
-        if !(MIN_BYTES..=MAX_BYTES).contains(&length) {
+        if !is_worth_it(length) {
             return None;
         }
         if let Some(cached) = self.memory.get(&(tag, coding)) {
@@ -103,22 +105,7 @@ impl Compressor {
                 return None;
             }
         };
-        let _running = Running::begin(&self.running, owner)?;
-        let compress = move || match has_room(COMPRESSION_BYTES) {
-            true => encode(&content, coding),
-            false => Err(io::Error::from(io::ErrorKind::OutOfMemory)),
-        };
-        let encoded = match disk::compute(owner, compress).await {
-            Ok(Ok(encoded)) => encoded,
-            Ok(Err(error)) => {
-                log_failure(&error);
-                return None;
-            }
-            Err(error) => {
-                log_failure(&error);
-                return None;
-            }
-        };
+        let encoded = self.encode_beside(content, owner, coding).await?;
         // A file that does not become smaller is cached too, as `None`.
         let worth_it = (encoded.len() < length).then(|| SharedBytes::from(encoded));
         // Another worker may have been faster.
@@ -126,6 +113,50 @@ impl Compressor {
         self.memory.insert((tag, coding), worth_it.clone());
         worth_it
     }
+
+    /// A text that was made, in this coding. `None` if it is too small or too large, does not become
+    /// smaller, or if too much is being compressed.
+    pub(super) async fn compress_text(
+        &self,
+        text: &SharedBytes,
+        owner: Owner,
+        coding: Coding,
+    ) -> Option<SharedBytes> {
+        if !is_worth_it(text.len() as u64) {
+            return None;
+        }
+        let encoded = self.encode_beside(text.clone(), owner, coding).await?;
+        (encoded.len() < text.len()).then(|| SharedBytes::one_copy_of(encoded))
+    }
+
+    /// Compresses on a thread that gives way to workers. `None` if there is no place for it, or if it
+    /// fails, which is logged.
+    async fn encode_beside<C>(&self, content: C, owner: Owner, coding: Coding) -> Option<Vec<u8>>
+    where
+        C: Deref<Target = [u8]> + Send + 'static,
+    {
+        let _running = Running::begin(&self.running, owner)?;
+        let compress = move || match has_room(COMPRESSION_BYTES) {
+            true => encode(&content, coding),
+            false => Err(io::Error::from(io::ErrorKind::OutOfMemory)),
+        };
+        match disk::compute(owner, compress).await {
+            Ok(Ok(encoded)) => Some(encoded),
+            Ok(Err(error)) => {
+                log_failure(&error);
+                None
+            }
+            Err(error) => {
+                log_failure(&error);
+                None
+            }
+        }
+    }
+}
+
+/// Whether this many bytes are compressed on the fly.
+pub(super) fn is_worth_it(length: u64) -> bool {
+    (MIN_BYTES..=MAX_BYTES).contains(&length)
 }
 
 /// Whether one more file of this owner may be compressed beside those of the others.

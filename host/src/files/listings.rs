@@ -1,7 +1,7 @@
 //! Listings that were made: few at a time, and one copy of each for all responses.
 //!
 //! They are made by threads that give way to workers, and wait for the device of their directory
-//! alone.
+//! alone. Each is compressed once for each coding, as long as it stays the same.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -15,6 +15,8 @@ use tokio::time::timeout;
 
 use super::arrangement::Arrangement;
 use super::beneath::Root;
+use super::compressed::{Compressor, is_worth_it};
+use super::encodings::{CODINGS, Coding};
 use super::hidden::Hidden;
 use super::listing::Listing;
 use super::listing_text;
@@ -61,10 +63,64 @@ struct Made {
 /// A listing that was made.
 #[derive(Clone)]
 pub struct MadeListing {
+    /// The text of it.
+    text: SharedBytes,
+    /// Half the digest of the text.
+    digest: u128,
+    /// The same in the codings in which it was requested, by their places in [`CODINGS`].
+    coded: [Option<SharedBytes>; CODINGS.len()],
+}
+
+/// What a client gets of a listing.
+pub struct ListingForm<'a> {
     /// What is sent.
-    pub text: SharedBytes,
-    /// Its entity tag, as it stands in `ETag`: the same text has the same.
-    pub tag: Box<str>,
+    pub content: &'a SharedBytes,
+    /// Its coding.
+    pub coding: Option<Coding>,
+    /// Its entity tag, as it stands in `ETag`: the same content has the same.
+    pub tag: String,
+}
+
+/// What compresses listings, and the coding that the client prefers, if it is one.
+#[derive(Clone, Copy)]
+pub(super) struct Codings<'a> {
+    pub(super) compressor: &'a Compressor,
+    pub(super) preferred: Option<Coding>,
+}
+
+impl MadeListing {
+    /// The form in the first of these codings, if there is that one, or else the plain text.
+    pub fn form(&self, codings: &[Coding]) -> ListingForm<'_> {
+        let coded = codings.first().and_then(|&coding| Some((coding, self.in_coding(coding)?)));
+        let digest = self.digest;
+        match coded {
+            Some((coding, content)) => {
+                let tag = format!("\"{digest:032x}-{}\"", coding.name());
+                ListingForm { content, coding: Some(coding), tag }
+            }
+            None => {
+                let tag = format!("\"{digest:032x}\"");
+                ListingForm { content: &self.text, coding: None, tag }
+            }
+        }
+    }
+
+    /// Whether a client may get it in a coding.
+    pub fn is_compressible(&self) -> bool {
+        is_worth_it(self.text.len() as u64)
+    }
+
+    fn in_coding(&self, coding: Coding) -> Option<&SharedBytes> {
+        self.coded
+            .iter()
+            .zip(CODINGS)
+            .find_map(|(coded, of)| coded.as_ref().filter(|_| of == coding))
+    }
+
+    fn bytes(&self) -> usize {
+        let coded = self.coded.iter().flatten().map(|coded| coded.len());
+        self.text.len() + coded.sum::<usize>()
+    }
 }
 
 impl Listings {
@@ -81,6 +137,7 @@ impl Listings {
         directory: &str,
         arrangement: Arrangement,
         most: usize,
+        codings: Option<Codings<'_>>,
     ) -> Result<MadeListing, OpenError> {
         let path = if directory.is_empty() { "." } else { directory };
         let found = open(root, path).await?;
@@ -129,16 +186,28 @@ impl Listings {
         let own_directory = directory.to_owned();
         let write = move || {
             let text = listing_text::text(&mut listing, &own_directory, arrangement);
-            let tag = tag_of(&text);
-            (text, tag)
+            let digest = digest_of(&text);
+            (text, digest)
         };
-        let (text, tag) = disk::compute(place.owner, write).await.map_err(OpenError::NoResponse)?;
+        let written = disk::compute(place.owner, write).await;
+        let (text, digest) = written.map_err(OpenError::NoResponse)?;
         // Responses that are still sending the same text share it.
-        let text = match self.made.get(&key) {
-            Some(made) if *made.listing.text == *text.as_bytes() => made.listing.text,
-            _ => SharedBytes::one_copy_of(text.into_bytes()),
+        let mut listing = match self.made.get(&key) {
+            Some(made) if *made.listing.text == *text.as_bytes() => made.listing,
+            _ => {
+                let text = SharedBytes::one_copy_of(text.into_bytes());
+                MadeListing { text, digest, coded: Default::default() }
+            }
         };
-        let listing = MadeListing { text, tag };
+        if let Some(Codings { compressor, preferred: Some(coding) }) = codings
+            && listing.in_coding(coding).is_none()
+        {
+            let coded = compressor.compress_text(&listing.text, place.owner, coding).await;
+            let place = listing.coded.iter_mut().zip(CODINGS).find(|(_, of)| *of == coding);
+            if let Some((place, _)) = place {
+                *place = coded;
+            }
+        }
         self.made.insert(key, Made { listing: listing.clone(), at: Instant::now() });
         Ok(listing)
     }
@@ -154,21 +223,22 @@ impl Listings {
 }
 
 /// Half a digest is enough: a tag is compared with those of the same URL alone.
-fn tag_of(text: &str) -> Box<str> {
+fn digest_of(text: &str) -> u128 {
     let digest = Sha256::digest(text);
-    let half = digest.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes));
-    format!("\"{half:032x}\"").into()
+    digest.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))
 }
 
 fn weigh((_, directory, _): &Key, made: &Made) -> u64 {
-    ENTRY_OVERHEAD + (directory.len() + made.listing.text.len()) as u64
+    ENTRY_OVERHEAD + (directory.len() + made.listing.bytes()) as u64
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AT_A_TIME, LISTING_CACHE_BYTES, Listings, RootId};
+    use super::{AT_A_TIME, Codings, LISTING_CACHE_BYTES, Listings, RootId};
     use crate::files::arrangement::{Arrangement, Form};
     use crate::files::beneath::Root;
+    use crate::files::compressed::Compressor;
+    use crate::files::encodings::Coding;
     use crate::files::options::{LISTING_ENTRIES, Links, Resolver};
     use std::fs::write;
     use std::sync::Arc;
@@ -188,6 +258,7 @@ mod tests {
                     "",
                     Arrangement::of_query(Form::Json, ""),
                     LISTING_ENTRIES,
+                    None,
                 ))
                 .ok()
                 .expect("made")
@@ -208,6 +279,38 @@ mod tests {
     }
 
     #[test]
+    fn listing_is_compressed_once_for_each_coding() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Root::open(folder.path(), Resolver::Kernel, Links::Followed).expect("a root");
+        let (root, listings) = (Arc::new(root), Listings::new(LISTING_CACHE_BYTES));
+        let compressor = Compressor::new(1 << 20);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.expect("a runtime");
+        let hidden = Arc::default();
+        let make = |preferred| {
+            let made = listings.make(
+                (RootId::default(), &root, &hidden),
+                "",
+                Arrangement::of_query(Form::Html, ""),
+                LISTING_ENTRIES,
+                Some(Codings { compressor: &compressor, preferred }),
+            );
+            runtime.block_on(made).ok().expect("made")
+        };
+        let plain = make(None);
+        assert!(plain.is_compressible() && plain.form(&[Coding::Gzip]).coding.is_none());
+        let (gzip, brotli) = (make(Some(Coding::Gzip)), make(Some(Coding::Brotli)));
+        let again = make(Some(Coding::Gzip));
+        let (gzip, brotli) = (gzip.form(&[Coding::Gzip]), brotli.form(&[Coding::Brotli]));
+        let again = again.form(&[Coding::Gzip]);
+        assert!(again.content.is_same(gzip.content) && again.tag == gzip.tag);
+        assert!(gzip.content.len() < plain.text.len() && brotli.content.len() < plain.text.len());
+        assert!(gzip.tag.ends_with("-gzip\"") && brotli.tag.ends_with("-br\""));
+        write(folder.path().join("b"), b"").expect("a file");
+        assert_ne!(make(Some(Coding::Gzip)).form(&[Coding::Gzip]).tag, gzip.tag);
+    }
+
+    #[test]
     fn listing_of_many_long_names_is_cut() {
         let folder = tempfile::tempdir().expect("a folder");
         for number in 0..3_000 {
@@ -222,6 +325,7 @@ mod tests {
             "",
             Arrangement::of_query(Form::Html, ""),
             LISTING_ENTRIES,
+            None,
         ));
         let page = page.ok().expect("a page").text;
         let page = String::from_utf8_lossy(&page).into_owned();

@@ -16,7 +16,7 @@ use super::directory_id::DirectoryId;
 use super::encodings::{Accepted, Coding};
 use super::found::{FoundFile, Lookup, Recency, SystemError};
 use super::hidden::Hidden;
-use super::listings::MadeListing;
+use super::listings::{Codings, MadeListing};
 use super::media_type::MediaType;
 use super::open::open;
 use super::open_file_cache::{OpenFileCache, Wanted};
@@ -232,17 +232,24 @@ impl Files {
         Lookup::Missing
     }
 
+    /// Whether text is compressed on the fly.
+    pub fn compresses(&self) -> bool {
+        self.compresses
+    }
+
     /// Whether directories may be listed.
     pub fn lists(&self) -> bool {
         self.lists
     }
 
     /// The listing of this directory; `""` is the root. `None` if there is no such directory, if it
-    /// may not be read, or if listings are switched off.
+    /// may not be read, or if listings are switched off. It is compressed in the first of these
+    /// codings, unless too much is being compressed.
     pub async fn list(
         &self,
         directory: &str,
         arrangement: Arrangement,
+        codings: &[Coding],
     ) -> Result<Option<MadeListing>, SystemError> {
         if !self.lists || self.hidden.has(directory) {
             return Ok(None);
@@ -253,6 +260,10 @@ impl Files {
             directory,
             arrangement,
             self.listing_entries,
+            self.compresses.then(|| Codings {
+                compressor: self.caches.compressor(),
+                preferred: codings.first().copied(),
+            }),
         ))
         .await
         {

@@ -71,7 +71,7 @@ pub use content::Content;
 pub use directory_id::DirectoryId;
 pub use found::{FoundFile, Lookup, PassedOver, Recency, SystemError};
 pub use kept_fields::{KEPT_FIELDS_BYTES, KeptFields};
-pub use listings::MadeListing;
+pub use listings::{ListingForm, MadeListing};
 pub use lookup::{Files, INDEX_NAMES};
 pub use media_type::MediaType;
 pub use open_file_cache::OPEN_FILES;

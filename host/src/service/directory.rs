@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::accept::listing_form;
 use super::context::Context;
-use super::selection::conditions;
+use super::selection::{accepted, conditions};
 use super::{Body, Response};
 use super::{error_page, location, policy_fields};
-use crate::files::MadeListing;
+use crate::files::ListingForm;
 use crate::files::arrangement::{Arrangement, Form};
 use crate::files::conditions::Verdict;
 use crate::files::listing_page::CONTENT_SECURITY_POLICY;
@@ -37,13 +37,16 @@ pub(super) async fn list(
     let form = listing_form(&request.joined("accept").unwrap_or_default());
     let (_, query) = location::path_query(request.target);
     let arrangement = Arrangement::of_query(form, query.unwrap_or_default());
+    let codings = accepted(request, false).codings;
     for candidate in &candidates[first..] {
         let Some(directory) = directory(candidate) else { continue };
-        match files.list(directory, arrangement).await {
+        match files.list(directory, arrangement, &codings).await {
             Ok(Some(made)) => {
+                let varies = files.compresses() && made.is_compressible();
+                let made = made.form(&codings);
                 let response = match conditions(request).evaluate_tag(&made.tag) {
-                    Verdict::NotModified => Some(unmodified(&made)),
-                    Verdict::Proceed => listing(&made, form, share),
+                    Verdict::NotModified => Some(unmodified(&made, varies)),
+                    Verdict::Proceed => listing(&made, varies, form, share),
                     Verdict::Failed => {
                         let failed = Response::plain(412);
                         return Some(policy_fields::add_to_own(failed, fields));
@@ -52,7 +55,7 @@ pub(super) async fn list(
                 let Some(response) = response else {
                     return Some(policy_fields::add_to_own(error_page::unavailable(), fields));
                 };
-                let response = policy_fields::add(response, candidate.fields(fields));
+                let response = policy_fields::add_to_listing(response, candidate.fields(fields));
                 return Some(match form {
                     Form::Html => service.restrict_page(response, &CONTENT_SECURITY_POLICY),
                     Form::Json => response,
@@ -77,26 +80,34 @@ fn directory(candidate: &Candidate) -> Option<&str> {
 }
 
 /// `None` if there is no memory to send it from.
-fn listing(made: &MadeListing, form: Form, share: Option<&Arc<Share>>) -> Option<Response> {
-    if REPLIES.refuses_for(share, &made.text) {
+fn listing(
+    made: &ListingForm<'_>,
+    varies: bool,
+    form: Form,
+    share: Option<&Arc<Share>>,
+) -> Option<Response> {
+    if REPLIES.refuses_for(share, made.content) {
         return None;
     }
     let content_type = match form {
         Form::Json => "application/json",
         Form::Html => "text/html; charset=utf-8",
     };
-    let mut response = unmodified(made);
+    let mut response = unmodified(made, varies);
     response.status = 200;
     response.fields.extend([Field::fixed("Content-Type", content_type), NO_SNIFFING]);
-    response.body = Body::whole(made.text.send_for(share, &REPLIES));
+    if let Some(coding) = made.coding {
+        response.fields.push(Field::fixed("Content-Encoding", coding.name()));
+    }
+    response.body = Body::whole(made.content.send_for(share, &REPLIES));
     Some(response)
 }
 
 /// The response to a client that has the listing as it is.
-fn unmodified(made: &MadeListing) -> Response {
+fn unmodified(made: &ListingForm<'_>, varies: bool) -> Response {
     let fields = vec![
         Field::new("ETag", made.tag.as_bytes()),
-        Field::fixed("Vary", "Accept"),
+        Field::fixed("Vary", if varies { "Accept, Accept-Encoding" } else { "Accept" }),
         Field::fixed("Cache-Control", "no-cache"),
     ];
     Response { fields: fields.into(), ..Response::bare(304) }

@@ -41,6 +41,16 @@ pub(super) fn add_to_own(response: Response, fields: &[Field]) -> Response {
     }
 }
 
+/// Adds a guest's fields to a listing. What has browsers keep a file instead of showing it is about
+/// the files of the directory.
+pub(super) fn add_to_listing(response: Response, fields: &[Field]) -> Response {
+    let goes = |field: &Field| field.name.eq_ignore_ascii_case("content-disposition");
+    match without(fields, goes) {
+        None => add(response, fields),
+        Some(rest) => add(response, &rest),
+    }
+}
+
 /// The fields without those that go; `None` if none does.
 fn without(fields: &[Field], goes: impl Fn(&Field) -> bool) -> Option<Vec<Field>> {
     let rest = || fields.iter().filter(|field| !goes(field)).cloned().collect();

@@ -92,11 +92,11 @@ fn root_finds_nothing_that_another_root_has_cached() {
     }
     let list = |files: &Files| {
         let arrangement = Arrangement::of_query(Form::Json, "");
-        block_on(files.list("", arrangement)).ok().flatten().expect("a list")
+        block_on(files.list("", arrangement, &[])).ok().flatten().expect("a list")
     };
     let (of_a, of_b) = (list(&a), list(&b));
-    assert!(String::from_utf8_lossy(&of_a.text).contains("a.txt"));
-    assert!(!String::from_utf8_lossy(&of_b.text).contains("a.txt"));
+    assert!(String::from_utf8_lossy(of_a.form(&[]).content).contains("a.txt"));
+    assert!(!String::from_utf8_lossy(of_b.form(&[]).content).contains("a.txt"));
 }
 
 /// It was listed among the names that have no link.
@@ -105,8 +105,8 @@ fn hidden_name_that_fits_into_no_url_is_not_listed() {
     let (_folder, files) = root(&caches(u64::MAX), &[("okapi\\a", b""), ("zebra\\a", b"")]);
     files.hidden.set(["zebra\\a"]);
     let arrangement = Arrangement::of_query(Form::Html, "");
-    let made = block_on(files.list("", arrangement)).ok().flatten().expect("a list");
-    let page = String::from_utf8_lossy(&made.text);
+    let made = block_on(files.list("", arrangement, &[])).ok().flatten().expect("a list");
+    let page = String::from_utf8_lossy(made.form(&[]).content);
     assert!(page.contains("okapi") && !page.contains("zebra"), "{page}");
 }
 
