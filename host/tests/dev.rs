@@ -56,7 +56,7 @@ fn a_change_of_the_source_reaches_the_page() {
     let page = place.program.get("/");
     assert_eq!(page.field("cache-control"), Some("no-store"));
     assert!(page.text().starts_with("<h1>home</h1>\n"));
-    assert!(page.text().contains("/dev/script.js\"></script>"), "{}", page.text());
+    assert!(page.text().contains("/dev/script.js\" nonce="), "{}", page.text());
     assert_eq!(place.program.get("/hello.txt").text(), "hello\n");
     // A new guest.
     place.source(&replying("two"));

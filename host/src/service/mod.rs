@@ -9,7 +9,7 @@
 //!   which form of a listing it prefers.
 //! - `response`: what a response is made of.
 //! - `policy_fields`: the guest's fields among the host's; [`page_script`]: what `innkeeper dev`
-//!   adds to pages.
+//!   adds to pages, and `widened_policy`: what it allows there.
 //! - [`challenge`]: how a certificate authority sees that a name is this server's.
 //! - [`https`]: how clients are brought to `https`, and kept there; [`hsts`]: for how long.
 //! - [`admission`]: how much of the server a client may have.
@@ -42,6 +42,7 @@ mod response;
 mod selection;
 pub mod site;
 pub mod sites;
+mod widened_policy;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

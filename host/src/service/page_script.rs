@@ -2,6 +2,7 @@
 //! again when the guest or the site changes. It is also where the loop learns on which requests the
 //! guest fails.
 
+use super::widened_policy::{NONCE, widened};
 use super::{Body, Content, Response};
 use crate::guest::Failure;
 use crate::http::Field;
@@ -13,6 +14,8 @@ pub type Listener = Box<dyn Fn(&[u8], Option<&Failure>, bool) + Send + Sync>;
 /// What is appended to pages.
 pub struct PageScript {
     line: Box<[u8]>,
+    /// Where the script comes from.
+    origin: Box<str>,
     listener: Listener,
 }
 
@@ -20,8 +23,8 @@ impl PageScript {
     /// Has pages load the loop's script from its administration.
     pub fn new(admin: &str, listener: Listener) -> PageScript {
         let admin = admin.trim_end_matches('/');
-        let line = format!("\n<script src=\"{admin}/dev/script.js\"></script>\n");
-        PageScript { line: line.into_bytes().into(), listener }
+        let line = format!("\n<script src=\"{admin}/dev/script.js\" nonce=\"{NONCE}\"></script>\n");
+        PageScript { line: line.into_bytes().into(), origin: admin.into(), listener }
     }
 
     /// Tells the loop how a request ends.
@@ -48,10 +51,29 @@ impl PageScript {
             }
             parts @ Body::Parts { .. } => parts,
         };
-        response.fields.retain(|field| !field.name.eq_ignore_ascii_case("cache-control"));
+        let policies = self.policies(&response);
+        response.fields.retain(|field| {
+            !field.name.eq_ignore_ascii_case("cache-control")
+                && !field.name.eq_ignore_ascii_case(POLICY)
+        });
+        response.fields.extend(policies);
         response.with(Field::fixed("Cache-Control", "no-store"))
     }
+
+    /// The policies of a page, which let the script in.
+    fn policies(&self, response: &Response) -> Vec<Field> {
+        let fields = response.fields.iter();
+        let policies = fields.filter(|field| field.name.eq_ignore_ascii_case(POLICY));
+        let wider = policies.map(|field| {
+            let policy = String::from_utf8_lossy(&field.value);
+            Field::new(POLICY, widened(&policy, &self.origin))
+        });
+        wider.collect()
+    }
 }
+
+/// The field that says what a page may load.
+const POLICY: &str = "Content-Security-Policy";
 
 /// Whether a response has a field whose value begins like this.
 fn has(response: &Response, name: &str, value: &str) -> bool {
@@ -62,8 +84,8 @@ fn has(response: &Response, name: &str, value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::PageScript;
     use super::{Body, Content, Response};
+    use super::{POLICY, PageScript};
     use crate::http::{ByteRange, Field};
     use crate::in_flight::{FILES, SharedBytes};
 
@@ -79,8 +101,13 @@ mod tests {
         let content = SharedBytes::from(b"<a>".as_slice()).send(&FILES);
         let shared = Body::Content { content: Content::Memory(content), range };
         let Body::Bytes(body) = script.append_to(page(200, shared)).body else { panic!("bytes") };
-        let appended = "a>\n<script src=\"http://127.0.0.1:1/dev/script.js\"></script>\n";
+        let appended = "a>\n<script src=\"http://127.0.0.1:1/dev/script.js\" nonce=\"innkeeper-dev\"></script>\n";
         assert_eq!(body, appended.as_bytes());
+        let policy = Field::fixed("content-security-policy", "script-src 'self'");
+        let widened = script.append_to(page(200, Body::Bytes(b"x".to_vec())).with(policy));
+        let widened = widened.fields.iter().find(|field| field.name == POLICY);
+        let expected = "script-src 'self'; script-src-elem 'self' http://127.0.0.1:1";
+        assert_eq!(widened.map(|field| &*field.value), Some(expected.as_bytes()));
         for untouched in [
             page(206, Body::Bytes(b"x".to_vec())),
             page(200, Body::Bytes(b"x".to_vec())).with(Field::fixed("Content-Encoding", "br")),
