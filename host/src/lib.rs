@@ -37,6 +37,7 @@ pub mod disk;
 pub mod fair_queue;
 pub mod file_watch;
 pub mod files;
+pub mod foreign_pattern;
 pub mod guest;
 pub mod helper;
 pub mod html;

@@ -54,6 +54,7 @@ const LEAVES: &[&str] = &[
     "disk",
     "fair_queue",
     "file_watch",
+    "foreign_pattern",
     "html",
     "in_flight",
     "line_writer",

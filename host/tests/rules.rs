@@ -160,6 +160,10 @@ fn wrong_flags_say_what_to_write() {
     let folder = folder(&[("bad.toml", "spa = 1\n"), ("guest.wasm", "")]);
     for (flags, told) in [
         (&["--header", "/* X"][..], "write 'PATTERN: Name: value'"),
+        (&["--header", "/*.{js,css}: X: y"], "one rule for each: `/*.js`, `/*.css`"),
+        (&["--deny-from", "/(a|b)/*=10.0.0.0/8"], "one rule for each: `/a/*`, `/b/*`"),
+        (&["--redirect", "/a|/b /c"], "one rule for each: `/a`, `/b`"),
+        (&["--cache-control", "*.{png,jpg}=no-store"], "one rule for each: `*.png`, `*.jpg`"),
         (&["--clean-urls=sometimes"], "write never, always or either"),
         (&["--mime", "a"], "write EXT=TYPE"),
         (&["--rules", "bad.toml"], "bad.toml:1: spa"),

@@ -7,6 +7,7 @@ use glob::{MatchOptions, Pattern, PatternError};
 
 use super::cache_directives::{self, NoDirective, is_directive};
 use super::media_type::MediaType;
+use crate::foreign_pattern;
 
 /// Web pages are revalidated before each use: they name the other files of a site, and must not
 /// name old ones.
@@ -65,6 +66,8 @@ pub enum RuleError {
     ValueAlone(String),
     /// Its pattern is malformed.
     Pattern(PatternError),
+    /// Its pattern, which can match no file, and what to write.
+    MatchesNothing(String, String),
 }
 
 impl fmt::Display for RuleError {
@@ -80,6 +83,9 @@ impl fmt::Display for RuleError {
             }
             RuleError::NoPattern => f.write_str("the pattern is empty; '*' is for all files"),
             RuleError::Pattern(error) => write!(f, "the pattern is malformed: {error}"),
+            RuleError::MatchesNothing(pattern, instead) => {
+                write!(f, "`{pattern}` matches no file: {instead}")
+            }
         }
     }
 }
@@ -104,6 +110,9 @@ impl Rule {
             return Err(RuleError::NoPattern);
         }
         cache_directives::check(value).map_err(RuleError::NoDirective)?;
+        if let Some(instead) = instead(pattern) {
+            return Err(RuleError::MatchesNothing(pattern.to_owned(), instead));
+        }
         let is_for_paths = pattern.contains('/');
         let pattern = Pattern::new(pattern.trim_start_matches('/')).map_err(RuleError::Pattern)?;
         Ok(Rule { pattern, is_for_paths, value: value.to_owned() })
@@ -129,6 +138,20 @@ pub(super) fn of(path: &str, media_type: MediaType, rules: &[Rule]) -> Option<St
     rule.map(|rule| rule.value.as_str())
         .or(media_type.is_html().then_some(OF_PAGES))
         .map(str::to_owned)
+}
+
+/// What to write in place of a pattern that can match no file.
+fn instead(pattern: &str) -> Option<String> {
+    let is_folder = pattern.ends_with('/');
+    // A file of that name is called by its extension alone.
+    let is_extension = pattern.starts_with('.')
+        && !pattern.contains(['/', '*', '?', '['])
+        && MediaType::of(&format!("x{pattern}")) != MediaType::of("x");
+    match (is_folder, is_extension) {
+        (true, _) => Some(format!("for all files beneath the folder write `{pattern}**`")),
+        (_, true) => Some(format!("for all with that extension write `*{pattern}`")),
+        _ => foreign_pattern::instead(pattern, "*.css"),
+    }
 }
 
 #[cfg(test)]
@@ -193,6 +216,10 @@ mod tests {
             ("*.css=", "empty"),
             ("*.css=a\r\nb", "printable"),
             ("[=no-store", "malformed"),
+            (".js=no-store", "write `*.js`"),
+            ("assets/=no-store", "write `assets/**`"),
+            ("*.{png,jpg}=no-store", "`*.png`, `*.jpg`"),
+            ("~*\\.png$=no-store", "regular expression"),
             ("=no-store", "'*' is for all files"),
             ("*=3600", "write max-age=3600"),
             ("max-age=3600", "write '*=max-age=3600'"),

@@ -18,6 +18,7 @@ use super::site::FILE_BYTES;
 use super::site_root::SiteRoot;
 use super::{file, site, users};
 use crate::files::Files;
+use crate::foreign_pattern;
 use crate::guest::digest::Digest;
 use crate::guest::validation::cases::CaseFile;
 use crate::lock::lock;
@@ -261,6 +262,15 @@ fn check(table: &Table) -> Result<Vec<Finding>, RulesError> {
         let source = source.map_or("rules", String::as_str).to_owned();
         WrongRule { source, problem: Problem::at(place.line, message) }
     };
+    let foreign: Vec<_> = patterns(table)
+        .filter_map(|(place, pattern)| {
+            let instead = foreign_pattern::instead(pattern, "/assets/*")?;
+            Some(wrong(place, &format!("`{pattern}` matches no path: {instead}")))
+        })
+        .collect();
+    if !foreign.is_empty() {
+        return Err(RulesError::Rules(foreign));
+    }
     let rules = Rules::new(table)
         .map_err(|error| RulesError::Rules(vec![wrong(error.place, error.problem.text())]))?;
     let (errors, warnings): (Vec<_>, Vec<_>) =
@@ -268,6 +278,16 @@ fn check(table: &Table) -> Result<Vec<Finding>, RulesError> {
     let errors = errors.iter().map(|error| wrong(error.place, &error.text(&table.sources)));
     let errors: Vec<_> = errors.collect();
     if errors.is_empty() { Ok(warnings) } else { Err(RulesError::Rules(errors)) }
+}
+
+/// All patterns of paths, with the places of their rules.
+fn patterns(table: &Table) -> impl Iterator<Item = (Place, &str)> {
+    let access = table.access.iter().map(|rule| (rule.place, &*rule.pattern));
+    let passwords = table.passwords.iter().map(|rule| (rule.place, &*rule.pattern));
+    let cors = table.cors.iter().map(|rule| (rule.place, &*rule.pattern));
+    let routes = table.routes.iter().map(|rule| (rule.place, &*rule.from));
+    let headers = table.headers.iter().map(|rule| (rule.place, &*rule.pattern));
+    access.chain(passwords).chain(cors).chain(routes).chain(headers)
 }
 
 fn count(all: &[Named]) -> Vec<Count> {
