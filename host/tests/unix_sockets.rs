@@ -44,7 +44,10 @@ fn site_is_served_on_a_socket_that_goes_with_the_server() {
     let folder = site();
     let (root, socket) = (folder.path().join("root"), folder.path().join("web.sock"));
     write(&root.join("large.bin"), &vec![b'x'; 5 << 20]);
-    let program = start(&root, &socket, &["--workers", "2", "--socket-mode", "666"]);
+    let admin = folder.path().join("admin.sock");
+    let admin_address = format!("unix:{}", admin.display());
+    let flags = ["--workers", "2", "--socket-mode", "666", "--admin", &admin_address];
+    let program = start(&root, &socket, &flags);
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o666);
     assert_eq!(status(&get(&socket, "/hello.txt", "")), "200");
     let large = get(&socket, "/large.bin", "");
@@ -54,7 +57,7 @@ fn site_is_served_on_a_socket_that_goes_with_the_server() {
     assert!(ended.success(), "{said}");
     assert!(out.lines().all(|line| line.starts_with("unix: - - [")), "{out}");
     assert!(out.contains(&format!("GET /large.bin HTTP/1.1\" 200 {}", 5 << 20)), "{out}");
-    assert!(!socket.exists(), "the socket is left behind");
+    assert!(!socket.exists() && !admin.exists(), "a socket is left behind");
 }
 
 #[test]

@@ -94,7 +94,12 @@ impl FromIterator<(OsString, OsString)> for Environment {
 
 /// What a variable says of a setting: single values, as if they had been typed.
 pub(super) fn values(setting: &Arg, value: &OsStr) -> Vec<Result<OsString, Mistake>> {
+    // A switch that may also have a value: without one it is on.
+    let values = setting.get_num_args();
+    let is_switch = values.is_some_and(|number| number.min_values() == 0 && number.takes_values());
     match (setting.get_action(), value.to_str()) {
+        (_, Some("1")) if is_switch => vec![Ok("true".into())],
+        (_, Some("0")) if is_switch => vec![Ok("false".into())],
         (ArgAction::Append, Some(values)) => {
             // A rule may contain the other.
             let separator = if is_rule(setting) { '\n' } else { SEPARATOR };

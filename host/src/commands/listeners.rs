@@ -13,11 +13,15 @@ use crate::cli::{Settings, SiteSettings};
 use crate::http::Scheme;
 use crate::server::{Address, Server};
 use crate::service_manager;
+use crate::tls::certificates::UnknownName;
 use crate::transport::ListenAddress;
 use crate::transport::listener::path_of;
 
 /// What the sockets for TLS are called that the service manager passes (`FileDescriptorName=`).
 const TLS_SOCKET: &str = "https";
+
+/// The mode of a socket in the file system, where no other is set.
+const DEFAULT_MODE: u32 = 0o660;
 
 /// Where a server listens.
 pub(super) enum Listeners {
@@ -44,6 +48,8 @@ enum Problem {
     UnusedRedirect,
     /// HTTP/2 without TLS where there is to be no HTTP/2.
     NoHttp2,
+    /// A setting that does nothing without another one.
+    Idle(&'static str, &'static str),
     /// A path that is set twice.
     SamePath(PathBuf),
     /// A listener where the administration is.
@@ -93,6 +99,9 @@ impl fmt::Display for Problem {
                 "--http2-prior-knowledge is set, and --no-http2, which switches HTTP/2 off; leave \
                  one out",
             ),
+            Problem::Idle(setting, needed) => {
+                write!(f, "{setting} does nothing without {needed}: add that, or leave it out")
+            }
             Problem::SamePath(path) => {
                 write!(f, "--listen unix:{} is set twice; leave one out", path.display())
             }
@@ -198,7 +207,19 @@ impl Listeners {
         if settings.open && addresses.is_empty() {
             problems.push(Problem::NothingToOpen);
         }
+        if settings.tls.unknown_name != UnknownName::default() && !addresses.iter().any(is_for_tls)
+        {
+            problems.push(Problem::Idle("--tls-unknown-name", "an address for TLS"));
+        }
         if let Listeners::Set(addresses, paths) = self {
+            let needed = "a socket in the file system to listen on (--listen unix:PATH)";
+            for (is_set, setting) in [
+                (settings.socket_mode.0 != DEFAULT_MODE, "--socket-mode"),
+                (settings.socket_owner.is_some(), "--socket-owner"),
+            ] {
+                problems
+                    .extend((is_set && paths.is_empty()).then_some(Problem::Idle(setting, needed)));
+            }
             if let Some(ListenAddress::Tcp(admin)) = settings.admin.listen {
                 let same = addresses.iter().find(|address| overlap(address.socket, admin));
                 problems.extend(same.map(|address| Problem::SameAsAdmin(*address)));

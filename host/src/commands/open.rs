@@ -26,6 +26,7 @@ use crate::service_manager;
 use crate::tls::certificates::Store;
 use crate::transport::ListenAddress;
 use crate::transport::endpoint::Bound;
+use crate::transport::socket_file::SocketFile;
 
 /// All that a server needs open before it enters the sandbox.
 pub(super) struct Opened {
@@ -46,6 +47,8 @@ pub(super) struct Opened {
     /// What certificates are ordered with, if they are.
     pub(super) acme: Option<acme::Prepared>,
     pub(super) admin: Option<(ListenAddress, Bound, Access)>,
+    /// The file of its socket, if it has one.
+    pub(super) admin_file: Option<SocketFile>,
     pub(super) client_buckets: ClientBuckets,
     pub(super) engine: PreparedEngine,
     pub(super) code_cache: Option<CodeCache>,
@@ -76,6 +79,7 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     let certificates = has_tls.then(|| tls::load(settings, server.addresses(), keeping, awaited));
     let certificates = certificates.transpose()?;
     let admin = open_admin(settings, is_dev)?;
+    let admin_file = admin.as_ref().and_then(|(address, ..)| SocketFile::of(address));
     Ok(Opened {
         workers,
         caches,
@@ -86,6 +90,7 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
         certificates,
         acme,
         admin,
+        admin_file,
         client_buckets,
         engine,
         code_cache,
@@ -96,6 +101,7 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
 /// without the user's own one.
 fn open_code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
     let Some(directory) = settings.cache.code_directory() else { return Ok(None) };
+    code_cache_is_elsewhere(settings)?;
     match CodeCache::open(&directory) {
         Ok(cache) => Ok(Some(cache)),
         Err(problem) if settings.cache.code.is_some() => Err(anyhow!("{problem}")),

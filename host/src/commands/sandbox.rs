@@ -72,6 +72,7 @@ pub(super) fn enter(
     }
     needs.read.extend(settings.sandbox.allow_read.iter().cloned());
     needs.read.extend(opened.acme.as_ref().map(|acme| acme.folder.path().to_owned()));
+    needs.remove.extend(opened.admin_file.iter().map(|file| file.directory().to_owned()));
     needs.write.extend(code_cache.map(Path::to_owned));
     needs.remove.extend(opened.server.socket_directories().map(Path::to_owned));
     for folder in &needs.write {

@@ -33,6 +33,7 @@ use crate::server::connection::Wires;
 use crate::service::{PageScript, Service, Sites};
 use crate::tls::certificates::Keeper;
 use crate::transport::SendScheduler;
+use crate::transport::socket_file::SocketFile;
 
 /// Serves until a signal says to stop.
 pub fn run(configuration: &Configuration) -> anyhow::Result<ExitCode> {
@@ -66,7 +67,7 @@ pub(super) fn serve(
     diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
     let Opened { workers, caches, sites, logs, log, server, certificates, admin, .. } = opened;
-    let Opened { client_buckets, engine, code_cache, acme, .. } = opened;
+    let Opened { client_buckets, engine, code_cache, acme, admin_file, .. } = opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -228,6 +229,7 @@ pub(super) fn serve(
     })?;
     // This closes the sockets of the administration, whatever keeps the process from its end.
     drop(runtime);
+    admin_file.iter().for_each(SocketFile::remove);
     match stopped {
         Stopped::Gracefully => Ok(ExitCode::SUCCESS),
         Stopped::AtOnce => {

@@ -103,6 +103,12 @@ impl LogFields {
     /// All of them.
     pub const ALL: LogFields = LogFields((1 << ALL.len()) - 1);
 
+    /// These and the others.
+    #[must_use]
+    pub fn and(self, others: LogFields) -> LogFields {
+        LogFields(self.0 | others.0)
+    }
+
     /// Whether this one is written.
     pub fn has(self, field: LogField) -> bool {
         self.0 & (1 << field as u8) != 0

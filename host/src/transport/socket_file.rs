@@ -57,6 +57,12 @@ pub(crate) fn bind(path: &Path, access: FileAccess) -> Result<(Socket, SocketFil
 }
 
 impl SocketFile {
+    /// The one of a socket that was just bound to this address, if it has a file.
+    pub(crate) fn of(address: &ListenAddress) -> Option<SocketFile> {
+        let ListenAddress::Unix(path) = address else { return None };
+        Some(SocketFile { id: id(path).ok()?, path: path.clone() })
+    }
+
     /// Removes it. To be called when its socket is closed.
     pub(crate) fn remove(&self) {
         let removed = match id(&self.path) {

@@ -543,9 +543,13 @@ at("site").onchange = () => {
   location.search = new URLSearchParams({ site: at("site").value });
 };
 at("unlock").onclick = async () => {
-  if (!(await askForToken("Paths and failures of requests need it."))) return;
-  lookedAt = -Infinity;
-  askNow();
+  let message = "Paths and failures of requests need it.";
+  while (await askForToken(message)) {
+    // Refused, it is forgotten.
+    await look().catch(() => {});
+    if (sessionStorage.getItem("token") !== null) return;
+    message = "That was not the token.";
+  }
 };
 at("put").onclick = deploy;
 at("roll-back").onclick = rollBack;

@@ -23,10 +23,10 @@ pub struct RequestLogSettings {
 
     /// Fields of the access log in JSON [default: all]
     ///
-    /// Names between commas, as in timestamp,client,method,host,path,status. Needs --access-log
-    /// json.
-    #[arg(id = "access_log_fields", long = "access-log-fields", value_name = "NAMES", value_parser = |text: &str| text.parse::<LogFields>(), hide_short_help = true)]
-    pub access_fields: Option<LogFields>,
+    /// Names between commas, as in timestamp,client,method,host,path,status, or given several
+    /// times. Needs --access-log json.
+    #[arg(id = "access_log_fields", long = "access-log-fields", value_name = "NAMES", value_delimiter = ',', value_parser = |text: &str| text.parse::<LogFields>(), hide_short_help = true)]
+    pub access_fields: Vec<LogFields>,
 
     /// Give each request an id, in this field of its response: X-Request-Id
     ///
@@ -40,7 +40,8 @@ pub struct RequestLogSettings {
 impl RequestLogSettings {
     /// The format of the access log, if there is one.
     pub fn access_format(&self) -> Option<Format> {
-        self.access.format(self.access_fields)
+        let fields = self.access_fields.iter().copied().reduce(LogFields::and);
+        self.access.format(fields)
     }
 }
 

@@ -86,6 +86,33 @@ fn a_root_with_the_name_of_a_command_is_a_folder() {
 }
 
 #[test]
+fn switch_with_an_optional_value_is_1_or_0_in_the_environment() {
+    for (value, rules) in [("1", 1), ("0", 0), ("true", 1), ("false", 0), ("app.html", 1)] {
+        for name in ["INNKEEPER_SPA", "INNKEEPER_MAINTENANCE"] {
+            let settings = Sources::new(None, &[(name, value)]).read(&[]).expect("settings");
+            let rules_settings = &settings.arguments.serve.site.rules;
+            let all = [&rules_settings.spa, &rules_settings.maintenance];
+            let count: usize = all.into_iter().flatten().map(|part| part.rules()).sum();
+            assert_eq!(count, rules, "{name}={value}");
+        }
+    }
+    for name in ["INNKEEPER_CLEAN_URLS", "INNKEEPER_SECURITY_HEADERS"] {
+        for value in ["1", "0"] {
+            assert!(Sources::new(None, &[(name, value)]).read(&[]).is_ok(), "{name}={value}");
+        }
+    }
+}
+
+#[test]
+fn fields_of_the_log_are_a_list() {
+    for fields in ["['client', 'host']", "'client,host'", "['client,host']"] {
+        let file = format!("[log]\naccess = 'json'\naccess-fields = {fields}");
+        let settings = Sources::new(Some(&file), &[]).read(&[]).expect("settings");
+        assert_eq!(settings.arguments.serve.site.log.access_fields.len(), 2, "{fields}");
+    }
+}
+
+#[test]
 fn what_is_in_force_is_written_as_a_file_that_says_the_same() {
     let sources = Sources::new(None, &[("INNKEEPER_ROOT", "-site"), ("INNKEEPER_VERBOSE", "1")]);
     let typed = ["--cache-control", "*.css=max-age=60, public", "--workers", "2"];

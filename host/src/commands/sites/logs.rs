@@ -77,7 +77,7 @@ impl Logs {
 
 /// Refuses a choice of fields that no line has.
 pub(in crate::commands) fn fields_are_written(site: &SiteSettings) -> anyhow::Result<()> {
-    if site.log.access_fields.is_some() && site.log.access != Choice::Json {
+    if !site.log.access_fields.is_empty() && site.log.access != Choice::Json {
         bail!("--access-log-fields is for the log in JSON; set --access-log json, or leave it out");
     }
     Ok(())
