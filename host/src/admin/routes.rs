@@ -67,7 +67,7 @@ pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Respon
     let query = uri.query();
     match path.as_str() {
         "/" => asset("text/html; charset=utf-8", include_str!("page/index.html")),
-        "/style.css" => asset("text/css; charset=utf-8", include_str!("page/style.css")),
+        "/style.css" => asset("text/css; charset=utf-8", STYLE),
         "/script.js" => asset(SCRIPT, include_str!("page/script.js")),
         "/healthz" => probe(admin.subject.health().map(|()| "ok\n".to_owned())),
         "/readyz" => match site(admin, query) {
@@ -93,6 +93,8 @@ pub(super) async fn respond(admin: &Admin, request: Request<Incoming>) -> Respon
         _ => roll_back(admin, query),
     }
 }
+
+const STYLE: &str = concat!(include_str!("../palette.css"), include_str!("page/style.css"));
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 

@@ -16,7 +16,9 @@ use crate::clock;
 use crate::html::{compact, escaped, source_hash};
 
 /// The style sheet and the script of the page.
-static STYLE: LazyLock<String> = LazyLock::new(|| compact(include_str!("listing_page/style.css")));
+static STYLE: LazyLock<String> = LazyLock::new(|| {
+    compact(concat!(include_str!("../palette.css"), include_str!("listing_page/style.css")))
+});
 static SCRIPT: LazyLock<String> = LazyLock::new(|| compact(include_str!("listing_page/script.js")));
 
 /// What a browser may do with the page. Anyone may have chosen the names on it.

@@ -12,7 +12,8 @@ use crate::http::status::reason;
 use crate::http::{Field, Request};
 
 /// The style sheet of the page.
-static STYLE: LazyLock<String> = LazyLock::new(|| compact(include_str!("failure.css")));
+static STYLE: LazyLock<String> =
+    LazyLock::new(|| compact(concat!(include_str!("../palette.css"), include_str!("failure.css"))));
 
 /// What a browser may do with the page: show it, with its style and the site's icon.
 static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {

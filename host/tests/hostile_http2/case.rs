@@ -19,6 +19,7 @@
 //!                                    RST_STREAM, and what becomes of the connection: `open`,
 //!                                    `goaway CODE`, or `closed` without one
 //! = 1:200? goaway PROTOCOL_ERROR     what comes or not, by how the bytes arrive
+//! = 1:STREAM_CLOSED open             what may come in place of all of the line before
 //! see RFC 9113 5.1                   where it stands
 //! h2spec http2/5.1/1                 the test that asks for the same
 //! ```
@@ -41,6 +42,8 @@ pub struct Case {
     pub name: String,
     pub raw: Vec<u8>,
     pub expected: Expected,
+    /// What may come instead.
+    pub others: Vec<Expected>,
     /// The highest stream that it names.
     pub last_stream: u32,
 }
@@ -72,7 +75,7 @@ pub enum End {
 #[derive(Default)]
 pub struct Reading {
     frame: Option<Frame>,
-    expected: Option<Expected>,
+    expected: Vec<Expected>,
 }
 
 /// A frame that is read, and how often it is sent.
@@ -192,7 +195,13 @@ impl corpus::Case for Case {
     type Reading = Reading;
 
     fn new(name: String) -> Case {
-        Case { name, raw: Vec::new(), expected: Expected::default(), last_stream: 0 }
+        Case {
+            name,
+            raw: Vec::new(),
+            expected: Expected::default(),
+            others: Vec::new(),
+            last_stream: 0,
+        }
     }
 
     fn name(&self) -> &str {
@@ -234,7 +243,7 @@ impl corpus::Case for Case {
                 self.end(frame);
                 self.raw.extend(unescape(rest));
             }
-            "=" => *expected = Some(Expected::read(rest)?),
+            "=" => expected.push(Expected::read(rest)?),
             _ => return Err("that is no line of a case"),
         }
         Ok(())
@@ -242,7 +251,9 @@ impl corpus::Case for Case {
 
     fn finish(&mut self, mut reading: Reading) -> Result<(), &'static str> {
         self.end(&mut reading.frame);
-        self.expected = reading.expected.ok_or("nothing is expected")?;
+        let mut expected = reading.expected.into_iter();
+        self.expected = expected.next().ok_or("nothing is expected")?;
+        self.others = expected.collect();
         Ok(())
     }
 }
