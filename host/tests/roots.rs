@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::fixture::{Client, Reply, Stream, write};
 use crate::http2_client::Http2Client;
 use crate::running::{Program, TOKEN, serving, told, until};
+use crate::wat_guest::replying;
 
 /// Bytes of a file that no socket takes at once.
 const LARGE: usize = 32 << 20;
@@ -240,6 +241,64 @@ fn rollback_returns_to_guest_and_root() {
     assert_eq!(releases(&program.get("/")), ("3".to_owned(), "2".to_owned()));
     let events = status(admin)["history"].to_string();
     assert!(events.contains("with the root") && events.contains("releases/3"), "{events}");
+}
+
+#[test]
+fn release_that_was_rolled_back_stays_out() {
+    let place = Place::new(&[1, 2]);
+    let rules = place.path("rules.toml");
+    fs::write(&rules, "header = '/*: X-Own: 1'\n").unwrap();
+    let (mut program, admin) = place.serve_with_admin(&["--rules", rules.to_str().unwrap()]);
+    place.lead_to("releases/2");
+    program.wait_for("guest deployed");
+    change(admin, "POST /rollback");
+    // Other rules serve with the release that does.
+    fs::write(&rules, "header = '/*: X-Own: 2'\n").unwrap();
+    program.wait_for("guest deployed");
+    assert_eq!(program.get("/").field("x-own"), Some("2"));
+    expect_release(&program, "1");
+    // What the path led to before it led nowhere does not count.
+    place.lead_to("releases/99");
+    program.wait_for("root cannot be opened");
+    program.signal(Signal::HUP);
+    program.wait_for("root cannot be opened");
+    thread::sleep(Duration::from_millis(300));
+    expect_release(&program, "1");
+    assert_eq!(status(admin)["history"][0]["outcome"], "unreadable");
+    // It led elsewhere meanwhile.
+    place.release(3, "/*\n  X Release\n");
+    place.lead_to("releases/3");
+    program.wait_for("rules rejected");
+    place.lead_to("releases/2");
+    program.wait_for("guest deployed");
+    expect_release(&program, "2");
+    // A release that was removed is none to return to.
+    fs::remove_dir_all(place.path("releases/1")).unwrap();
+    assert_eq!(change(admin, "POST /rollback")["error"]["code"], "previous-root-removed");
+    expect_release(&program, "2");
+}
+
+#[test]
+fn guest_of_a_release_serves_with_its_files_alone() {
+    let place = Place::new(&[1, 2, 3]);
+    for (number, guest) in [(1, replying("1")), (2, b"garbage".to_vec()), (3, replying("3"))] {
+        fs::write(place.path(&format!("releases/{number}/policy.wasm")), guest).unwrap();
+    }
+    fs::write(place.path("token"), TOKEN).unwrap();
+    let mut command = serving(&place.path("current"), &["--admin", "127.0.0.1:0"]);
+    command.arg("--admin-token-file").arg(place.path("token"));
+    command.arg("--guest").arg(place.path("current/policy.wasm"));
+    let mut program = Program::start(command, 1);
+    let admin = program.admin();
+    let active_root = || status(admin)["active_root"].as_str().unwrap().to_owned();
+    place.lead_to("releases/2");
+    program.wait_for("guest rejected");
+    thread::sleep(Duration::from_millis(100));
+    assert!(active_root().ends_with("releases/1"));
+    place.lead_to("releases/3");
+    program.wait_for("guest deployed");
+    assert!(active_root().ends_with("releases/3"));
+    assert_eq!(program.get("/").text(), "3");
 }
 
 #[test]

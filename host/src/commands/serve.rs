@@ -29,6 +29,7 @@ use crate::guest::runtime::code_cache::CodeCache;
 use crate::helper::{Confinement, Spawner};
 use crate::http1::Http1;
 use crate::metrics::{Metrics, Process};
+use crate::release::Crew;
 use crate::server::connection::Wires;
 use crate::service::{PageScript, Service, Sites};
 use crate::tls::certificates::Keeper;
@@ -85,8 +86,11 @@ pub(super) fn serve(
     let ordered = acme.as_ref().map(acme::Prepared::files).unwrap_or_default();
     let link = acme.zip(fetcher).map(|(acme, socket)| acme.attend(settings, socket)).transpose()?;
     let metrics = process.map(|process| Arc::new(Metrics::new(workers.get(), process)));
+    let crew = Crew::start(Arc::clone(&engine));
+    let crew = crew.context("cannot start the threads that replace guests")?;
     let mut assembly = Assembly {
         engine: Arc::clone(&engine),
+        crew,
         caches,
         logs,
         client_buckets,

@@ -83,6 +83,11 @@ impl Files {
         &self.directory.1
     }
 
+    /// Whether the root was removed: nothing is beneath it any more.
+    pub fn is_removed(&self) -> bool {
+        self.root.status().is_ok_and(|status| status.st_nlink == 0)
+    }
+
     /// What it shares with other roots.
     pub fn caches(&self) -> &Arc<Caches> {
         &self.caches

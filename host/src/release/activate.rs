@@ -2,20 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
-use std::thread;
+use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use super::active::Active;
 use super::generation::Generation;
 use super::guest_files::shown;
 use super::history::Outcome;
-use super::retire::{Retired, Retirement};
+use super::retire::Retired;
 use crate::clock;
 use crate::files::Files;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::validation::validate::Validated;
-use crate::supervise;
 
 /// Imports of one guest that are logged. Toolchains add some twenty.
 const LOGGED_IMPORTS: usize = 50;
@@ -28,19 +26,9 @@ pub(super) struct Activator {
 }
 
 impl Activator {
-    /// Starts the thread that frees replaced guests: that may take milliseconds, which no worker
-    /// has, and waits for their last request.
-    pub(super) fn start(active: Arc<Active>) -> std::io::Result<Activator> {
-        let (retired, receiver) = mpsc::channel::<Retired>();
-        let retirement = Retirement::of(Arc::clone(&active));
-        thread::Builder::new().name("retire".to_owned()).spawn(move || {
-            let mut retirement = retirement;
-            supervise::thread("release", || {
-                retirement.work(&receiver);
-                Ok(())
-            });
-        })?;
-        Ok(Activator { active, retired })
+    /// Puts guests in service here. What they replace is freed there.
+    pub(super) fn new(active: Arc<Active>, retired: Sender<Retired>) -> Activator {
+        Activator { active, retired }
     }
 
     pub(super) fn active(&self) -> &Active {
@@ -70,6 +58,22 @@ impl Activator {
         let warmed = guest.warm_up(&old);
         let warming = warming.elapsed();
         let gone = self.active.activate(Some(Arc::new(guest)), files);
+        let from = source.map_or("upload".into(), |(name, data)| shown(name, data));
+        let with_root = match (&root, &old_root) {
+            (Some(root), Some(old)) => format!(", with the root {root} in place of {old},"),
+            _ => String::new(),
+        };
+        let message = format!(
+            "{from}: serves in place of {}{with_root} after {:.1?}: compiled in {compile:.1?}, checked on {} \
+             request lines and {} cases in {check:.1?}, {warmed} decisions warmed up in \
+             {warming:.1?}",
+            old.digest(),
+            began.elapsed(),
+            report.lines,
+            report.cases,
+        );
+        // Before the log: what reads that may ask for the history.
+        self.active.history().add(Outcome::Deployed, Some(digest), message);
         tracing::info!(
             guest = %digest,
             path = source.map(|(name, _)| name),
@@ -87,22 +91,7 @@ impl Activator {
             warmed,
             "guest deployed"
         );
-        let source = source.map_or("upload".into(), |(name, data)| shown(name, data));
-        let with_root = match (&root, &old_root) {
-            (Some(root), Some(old)) => format!(", with the root {root} in place of {old},"),
-            _ => String::new(),
-        };
-        let message = format!(
-            "{source}: serves in place of {}{with_root} after {:.1?}: compiled in {compile:.1?}, checked on {} \
-             request lines and {} cases in {check:.1?}, {warmed} decisions warmed up in \
-             {warming:.1?}",
-            old.digest(),
-            began.elapsed(),
-            report.lines,
-            report.cases,
-        );
         drop(old);
-        self.active.history().add(Outcome::Deployed, Some(digest), message);
         self.retire(gone);
     }
 
@@ -114,6 +103,8 @@ impl Activator {
         let gone = self.active.activate(None, Some(Arc::clone(&files)));
         let (root, old) = (files.directory().display(), old.directory().display());
         let path = path.display();
+        let message = format!("root {path}: {root} is served in place of {old}");
+        self.active.history().add(Outcome::Deployed, Some(guest), message);
         tracing::info!(
             %path,
             %root,
@@ -122,8 +113,6 @@ impl Activator {
             elapsed_ms = clock::millis(began.elapsed()),
             "root deployed"
         );
-        let message = format!("root {path}: {root} is served in place of {old}");
-        self.active.history().add(Outcome::Deployed, Some(guest), message);
         self.retire(gone);
     }
 
@@ -131,7 +120,8 @@ impl Activator {
     pub(super) fn retire(&self, generations: Vec<Arc<Generation>>) {
         for generation in generations {
             // The thread ends when nothing can be retired any more.
-            let _ = self.retired.send(Retired { generation, at: Instant::now() });
+            let active = Arc::clone(&self.active);
+            let _ = self.retired.send(Retired { active, generation, at: Instant::now() });
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Puts guests and the files of roots in service, and takes them out again.
 //!
 //! - [`generation`]: a guest and files; [`active`]: the one that serves, replaced in one step.
-//! - [`deploy`]: the entrance: reload, upload, roll back.
+//! - [`deploy`]: the entrance: reload, upload, roll back; [`Crew`]: the threads, for all sites.
 //!   - [`source`]: where guests come from; [`guest_files`]: files that an operator names;
 //!     [`part_file`]: one of them.
 //!   - `source_deployer`: from files that change to a guest in service.
@@ -12,6 +12,7 @@
 
 mod activate;
 pub mod active;
+mod crew;
 pub mod deploy;
 pub mod generation;
 pub mod guest_files;
@@ -25,4 +26,5 @@ mod source_deployer;
 mod upload;
 
 pub use active::Active;
+pub use crew::Crew;
 pub use generation::Generation;

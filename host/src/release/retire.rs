@@ -15,23 +15,20 @@ const DRAIN_TICK: Duration = Duration::from_millis(1);
 
 /// A generation that was replaced.
 pub(super) struct Retired {
+    /// What it served in.
+    pub(super) active: Arc<Active>,
     pub(super) generation: Arc<Generation>,
     pub(super) at: Instant,
 }
 
-/// What waits for its last request.
+/// What waits for its last request, of all sites.
+#[derive(Default)]
 pub(super) struct Retirement {
-    active: Arc<Active>,
     generations: Vec<Retired>,
     guests: Vec<(Arc<LoadedGuest>, Instant)>,
 }
 
 impl Retirement {
-    /// Of what this one replaces.
-    pub(super) fn of(active: Arc<Active>) -> Retirement {
-        Retirement { active, generations: Vec::new(), guests: Vec::new() }
-    }
-
     /// Works until nothing can be replaced any more.
     pub(super) fn work(&mut self, retired: &Receiver<Retired>) {
         loop {
@@ -50,10 +47,10 @@ impl Retirement {
 
     /// Frees what is not in use any longer.
     fn look(&mut self) {
-        for Retired { generation, at } in std::mem::take(&mut self.generations) {
+        for Retired { active, generation, at } in std::mem::take(&mut self.generations) {
             match Arc::try_unwrap(generation) {
-                Ok(Generation { guest, .. }) => self.wait_for(guest, at),
-                Err(generation) => self.generations.push(Retired { generation, at }),
+                Ok(Generation { guest, .. }) => self.wait_for(&active, guest, at),
+                Err(generation) => self.generations.push(Retired { active, generation, at }),
             }
         }
         for (guest, at) in std::mem::take(&mut self.guests) {
@@ -71,9 +68,9 @@ impl Retirement {
 
     /// A guest is in use longer than its generation: by another one, or by a decision that no
     /// client waits for any more.
-    fn wait_for(&mut self, guest: Arc<LoadedGuest>, at: Instant) {
+    fn wait_for(&mut self, active: &Active, guest: Arc<LoadedGuest>, at: Instant) {
         let is_known = self.guests.iter().any(|(known, _)| Arc::ptr_eq(known, &guest));
-        if !is_known && !self.active.keeps(&guest) {
+        if !is_known && !active.keeps(&guest) {
             self.guests.push((guest, at));
         }
     }

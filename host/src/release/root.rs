@@ -1,7 +1,7 @@
 //! Where the path of the root leads: to the directory that is served, to another one, or nowhere.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::active::Active;
@@ -13,20 +13,19 @@ pub(super) struct Root {
     path: RootPath,
     /// The directory that it led to when it was looked at last.
     seen: Option<DirectoryId>,
-    /// What it led to last, and could be opened.
-    latest: Arc<Files>,
-    /// What was looked at and is not tried again, unless it is on request: it is in service, or was
-    /// taken out of it. What could not be put in service is not settled.
-    settled: DirectoryId,
+    /// What was put in service last. It is not put in service again where something else serves,
+    /// as it was taken out of service then; unless it is on request, or the path led elsewhere
+    /// meanwhile.
+    settled: Option<DirectoryId>,
     /// Why it cannot be opened: told once.
     trouble: Option<String>,
 }
 
 impl Root {
     /// The root at this path, of which these files are in service.
-    pub(super) fn new(path: RootPath, files: Arc<Files>) -> Root {
-        let id = files.id();
-        Root { path, seen: Some(id), latest: files, settled: id, trouble: None }
+    pub(super) fn new(path: RootPath, files: &Files) -> Root {
+        let id = Some(files.id());
+        Root { path, seen: id, settled: id, trouble: None }
     }
 
     /// Its path.
@@ -39,33 +38,39 @@ impl Root {
         self.path.leads_to().ok() != self.seen
     }
 
-    /// What the path leads to, or led to last. Where it leads nowhere that is logged, and it stays
-    /// as it is.
+    /// Whether the path leads nowhere, or to what cannot be opened.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.trouble.is_some()
+    }
+
+    /// The files that are to serve: what the path leads to, or what serves already where that cannot
+    /// be opened, which is logged, or was taken out of service.
     pub(super) fn look(&mut self, active: &Active, is_reload: bool) -> Arc<Files> {
         // Before it is opened: what changes afterwards is noticed.
         self.seen = self.path.leads_to().ok();
-        match self.path.look() {
-            Ok(files) => {
-                if self.trouble.take().is_some() && files.id() == active.current().files.id() {
-                    let path = self.path.path().display();
-                    tracing::info!(%path, "root is there again");
-                }
-                self.latest = files;
+        let files = self.path.look();
+        let current = Arc::clone(&active.current().files);
+        let files = match files {
+            Ok(files) => files,
+            Err(error) => {
+                self.cannot_open(&error, active, is_reload);
+                return current;
             }
-            Err(error) => self.cannot_open(&error, active, is_reload),
+        };
+        let is_current = files.id() == current.id();
+        if self.trouble.take().is_some() && is_current {
+            let path = self.path.path().display();
+            tracing::info!(%path, "root is there again");
         }
-        Arc::clone(&self.latest)
+        if self.settled != Some(files.id()) {
+            self.settled = None;
+        }
+        if is_current || is_reload || self.settled.is_none() { files } else { current }
     }
 
-    /// Whether these files, which it led to, are to be put in service.
-    pub(super) fn is_new(&self, files: &Files, active: &Active, is_reload: bool) -> bool {
-        let id = files.id();
-        id != active.current().files.id() && (is_reload || id != self.settled)
-    }
-
-    /// Notes that these files serve, or are not to serve again by themselves.
+    /// Notes that these files were put in service.
     pub(super) fn settle(&mut self, files: &Files) {
-        self.settled = files.id();
+        self.settled = Some(files.id());
     }
 
     fn cannot_open(&mut self, error: &io::Error, active: &Active, is_reload: bool) {
@@ -95,6 +100,8 @@ impl Root {
 
 /// Whether the path, or one above it, is a link that leads nowhere.
 fn is_dangling(path: &Path) -> bool {
+    // Without a `/` at its end, which follows the link.
+    let path: PathBuf = path.components().collect();
     path.ancestors().any(|path| path.is_symlink() && !path.exists())
 }
 
@@ -106,9 +113,10 @@ fn advice(path: &Path, error: &io::Error) -> String {
         return error.to_string();
     }
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let above = real.parent().unwrap_or(&real).display();
+    let above = real.parent().filter(|above| above.components().count() > 2).unwrap_or(&real);
     format!(
-        "the sandbox does not let the server read {}: restart it with --allow-read {above}",
-        real.display()
+        "the sandbox does not let the server read {}: restart it with --allow-read {}",
+        real.display(),
+        above.display()
     )
 }

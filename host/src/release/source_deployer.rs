@@ -6,12 +6,9 @@
 //! no reason to undo what was deployed meanwhile. A root is another one when its path leads to
 //! another directory.
 
-use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Instant;
-
-use tokio::sync::oneshot;
+use std::time::{Duration, Instant};
 
 use super::activate::Activator;
 use super::guest_files::shown;
@@ -19,7 +16,7 @@ use super::history::Outcome;
 use super::rejected::Rejection;
 use super::root::Root;
 use super::source::{Source, SourceError, Watching};
-use crate::file_watch::{Change, LOOK, SETTLED, Stamps, Watch, are_fresh};
+use crate::file_watch::{Key, LOOK, SETTLED, Stamps, Watches, are_fresh, links_on_the_way};
 use crate::files::Files;
 use crate::guest::digest::Digest;
 use crate::guest::offer::Offer;
@@ -29,25 +26,6 @@ use crate::guest::validation::error::ValidationError;
 use crate::guest::validation::validate::{Validated, check_beside, digest_with_cases};
 use crate::helper::CancelToken;
 
-/// A command to the thread.
-pub(super) enum Command {
-    /// Something happened to a file.
-    Change(Change),
-    /// Read the source, and notify the caller when that is done.
-    Reload { done: oneshot::Sender<()> },
-    /// The server is about to stop.
-    Stop,
-    /// A fault, for tests.
-    #[cfg(test)]
-    Panic,
-}
-
-impl Command {
-    fn as_change(&self) -> Option<Change> {
-        if let Command::Change(change) = self { Some(*change) } else { None }
-    }
-}
-
 /// Deploys what a source offers.
 pub(super) struct SourceDeployer {
     pub(super) engine: Arc<Engine>,
@@ -55,15 +33,14 @@ pub(super) struct SourceDeployer {
     pub(super) source: Arc<dyn Source>,
     pub(super) root: Root,
     pub(super) watching: Watching,
-    pub(super) watch: Option<Watch>,
+    /// What watches its files, if that is wanted and possible.
+    pub(super) watches: Option<(Arc<Watches>, Key)>,
     /// What the files were like when they were looked at last.
     pub(super) seen: Stamps,
     /// Whether they were changing then: they are looked at again soon.
     pub(super) is_changing: bool,
     /// What they offered then.
     pub(super) known: Option<Known>,
-    /// Commands that came while it waited for a file to settle.
-    pub(super) later: VecDeque<Command>,
 }
 
 /// What was offered.
@@ -73,6 +50,15 @@ pub(super) struct Known {
     pub(super) guest: Digest,
     /// If it was rejected: its digest with that of its cases.
     pub(super) rejected: Option<Digest>,
+}
+
+/// The root that is to serve.
+struct Target<'f> {
+    files: &'f Arc<Files>,
+    /// Whether another one serves now.
+    is_new: bool,
+    /// Whether the guest belongs to it.
+    has_guest: bool,
 }
 
 /// What came of the guest that was offered.
@@ -87,35 +73,28 @@ enum Step {
 }
 
 impl SourceDeployer {
-    /// Works until it has to stop.
-    pub(super) fn work(&mut self, commands: &mpsc::Receiver<Command>) {
-        loop {
-            let due = if self.is_changing { Some(SETTLED) } else { self.source.due_in() };
-            let next = match (self.later.pop_front(), self.watching) {
-                (Some(command), _) => Ok(command),
-                (None, Watching::On) => commands.recv_timeout(due.unwrap_or(LOOK)),
-                (None, Watching::Off) => commands.recv().map_err(RecvTimeoutError::from),
-            };
-            match next {
-                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) if due.is_none() && !self.is_changed() => {}
-                Err(RecvTimeoutError::Timeout) => self.files_changed(false, Instant::now()),
-                Ok(Command::Reload { done }) => {
-                    self.activator.active().forget_rejections();
-                    self.source.forget_missing();
-                    self.files_changed(true, Instant::now());
-                    // The caller may have gone meanwhile.
-                    let _ = done.send(());
-                }
-                Ok(Command::Change(change)) => {
-                    let began = Instant::now();
-                    self.later.extend(change.settle(commands, Command::as_change));
-                    self.files_changed(false, began);
-                }
-                #[cfg(test)]
-                Ok(Command::Panic) => panic!("on purpose"),
-            }
+    /// How long until it is looked at, whatever is notified. `None` if it is on request alone.
+    pub(super) fn due(&self) -> Option<Duration> {
+        (self.watching == Watching::On).then(|| self.must_read().unwrap_or(LOOK))
+    }
+
+    /// How long until it is read, whatever its files are like.
+    fn must_read(&self) -> Option<Duration> {
+        if self.is_changing { Some(SETTLED) } else { self.source.due_in() }
+    }
+
+    /// Looks whether something changed that was not notified.
+    pub(super) fn look(&mut self) {
+        if self.must_read().is_some() || self.is_changed() {
+            self.files_changed(false, Instant::now());
         }
+    }
+
+    /// Reads everything, also what was rejected before.
+    pub(super) fn reload(&mut self) {
+        self.activator.active().forget_rejections();
+        self.source.forget_missing();
+        self.files_changed(true, Instant::now());
     }
 
     /// Whether the files, or the way to the root, are others than when they were looked at.
@@ -123,16 +102,29 @@ impl SourceDeployer {
         self.source.stamps() != self.seen || self.root.is_changed()
     }
 
-    fn files_changed(&mut self, is_reload: bool, began: Instant) {
-        if let Some(watch) = &mut self.watch
-            && let Err(error) = watch.renew()
-        {
+    /// Reads what changed.
+    pub(super) fn files_changed(&mut self, is_reload: bool, began: Instant) {
+        if let Err(error) = self.watch() {
             tracing::warn!(%error, "guest file cannot be watched; it is looked at every 2 s");
         }
         self.seen = self.source.stamps();
         self.is_changing = !is_reload && are_fresh(&self.seen);
         if !self.is_changing {
             self.deploy(is_reload, began);
+        }
+    }
+
+    /// Watches the files, and the way to the root.
+    pub(super) fn watch(&self) -> notify::Result<()> {
+        let Some((watches, key)) = &self.watches else { return Ok(()) };
+        let paths = self.source.paths();
+        watches.renew(*key, paths.iter().map(PathBuf::as_path).chain([self.root.path()]))
+    }
+
+    /// Ends that watch.
+    pub(super) fn end_watch(&self) {
+        if let Some((watches, key)) = &self.watches {
+            watches.remove(*key);
         }
     }
 
@@ -147,20 +139,20 @@ impl SourceDeployer {
         if self.is_changing {
             return;
         }
-        let active = self.activator.active();
-        let is_new_root = self.root.is_new(&files, active, is_reload);
+        let is_new_root = files.id() != self.activator.active().current().files.id();
+        let goes_with_root = self.goes_with_root();
         let step = match read {
             Some((name, read)) => {
-                self.deploy_guest(&name, read, (&files, is_new_root), is_reload, began)
+                let root = Target { files: &files, is_new: is_new_root, has_guest: goes_with_root };
+                self.deploy_guest(&name, read, &root, is_reload, began)
             }
             None => Step::Unchanged,
         };
-        let active = self.activator.active();
         let is_root_alone = match step {
             Step::Deployed => false,
             Step::Unchanged => is_new_root,
-            // What cannot be put in service with its rules is not without them.
-            Step::Rejected => is_new_root && !self.source.depends_on_root(),
+            // What cannot be put in service with its rules or its guest is not without them.
+            Step::Rejected => is_new_root && !goes_with_root,
         };
         if is_root_alone {
             self.activator.activate_root(Arc::clone(&files), self.root.path(), began);
@@ -168,8 +160,22 @@ impl SourceDeployer {
             let (path, root) = (self.root.path().display(), files.directory().display());
             tracing::info!(%path, %root, "root unchanged: it is active");
         }
-        if !is_new_root || files.id() == active.current().files.id() {
+        if step == Step::Deployed || is_root_alone {
             self.root.settle(&files);
+        }
+    }
+
+    /// Whether the guest belongs to the root: rules of it, or a file that the path leads to through
+    /// the same link.
+    fn goes_with_root(&self) -> bool {
+        self.source.depends_on_root() || {
+            let links = links_on_the_way(self.root.path());
+            !links.is_empty()
+                && self
+                    .source
+                    .paths()
+                    .iter()
+                    .any(|path| links_on_the_way(path).iter().any(|link| links.contains(link)))
         }
     }
 
@@ -178,7 +184,7 @@ impl SourceDeployer {
         &mut self,
         name: &str,
         read: Result<Offer, SourceError>,
-        (files, is_new_root): (&Arc<Files>, bool),
+        &Target { files, is_new: is_new_root, has_guest }: &Target<'_>,
         is_reload: bool,
         began: Instant,
     ) -> Step {
@@ -191,7 +197,7 @@ impl SourceDeployer {
         let root = is_new_root.then(|| files.directory().display().to_string());
         let root = root.as_deref();
         let with_root = root.map(|root| format!("the root {root} is not served: "));
-        let with_root = with_root.filter(|_| self.source.depends_on_root()).unwrap_or_default();
+        let with_root = with_root.filter(|_| has_guest).unwrap_or_default();
         let offer = match read {
             Ok(offer) => offer,
             Err(error @ SourceError::Rejected(_)) => {
@@ -217,14 +223,15 @@ impl SourceDeployer {
         let with_cases = digest_with_cases(digest, &offer.cases);
         let before = self.known.replace(Known { guest: digest, rejected: None });
         if digest == current {
-            if (active.history().note_unchanged() || is_reload) && !is_new_root {
+            let is_told =
+                is_reload || !self.root.is_in_trouble() && active.history().note_unchanged();
+            if is_told && !is_new_root {
                 tracing::info!(guest = %digest, path = %name, data, "guest file unchanged: it is active");
             }
             return Step::Unchanged;
         }
         // Rules go with their root, unless another guest was uploaded in their place.
-        let goes_with_root =
-            is_new_root && self.source.depends_on_root() && origin != Origin::Uploaded;
+        let goes_with_root = is_new_root && has_guest && origin != Origin::Uploaded;
         // A rejected guest may pass with other cases.
         let is_known = before.is_some_and(|known| {
             known.guest == digest && known.rejected.is_none_or(|rejected| rejected == with_cases)
@@ -288,7 +295,7 @@ impl SourceDeployer {
             return Step::Rejected;
         }
         // Rules serve with the files that they were read beneath, and with no others.
-        let files = (is_new_root || self.source.depends_on_root()).then(|| Arc::clone(files));
+        let files = (is_new_root || has_guest).then(|| Arc::clone(files));
         self.activator.activate(validated, files, Some((name, data)), began);
         Step::Deployed
     }

@@ -36,6 +36,8 @@ pub enum Purpose {
 
 /// An upload.
 pub(super) struct Upload {
+    /// What works on it: that of its site.
+    pub(super) by: Arc<UploadDeployer>,
     pub(super) bytes: Vec<u8>,
     /// What is uploaded. A guest is configured with the data that serves, if it takes some; data is
     /// for the guest that serves.
@@ -48,26 +50,28 @@ pub(super) struct Upload {
     pub(super) _place: OwnedSemaphorePermit,
 }
 
-/// Works on uploads.
+/// Works on uploads for one site.
 pub(super) struct UploadDeployer {
     pub(super) engine: Arc<Engine>,
     pub(super) source: Arc<dyn Source>,
     pub(super) activator: Activator,
 }
-impl UploadDeployer {
-    /// Works until there can be no more of them.
-    pub(super) fn work(&self, uploads: &Receiver<Upload>) {
-        for mut upload in uploads {
-            let digest = Digest::of(&upload.bytes);
-            let Some(report) = self.process(&mut upload) else {
-                tracing::info!(guest = %digest, "upload canceled: the client has gone");
-                continue;
-            };
-            // The client may have gone meanwhile.
-            let _ = upload.report.send(report);
-        }
-    }
 
+/// Works on uploads until there can be no more of them.
+pub(super) fn work(uploads: &Receiver<Upload>) {
+    for mut upload in uploads {
+        let digest = Digest::of(&upload.bytes);
+        let by = Arc::clone(&upload.by);
+        let Some(report) = by.process(&mut upload) else {
+            tracing::info!(guest = %digest, "upload canceled: the client has gone");
+            continue;
+        };
+        // The client may have gone meanwhile.
+        let _ = upload.report.send(report);
+    }
+}
+
+impl UploadDeployer {
     /// Checks one, and deploys it if that is its purpose and it is accepted. `None` if it was
     /// canceled.
     fn process(&self, upload: &mut Upload) -> Option<ValidationReport> {

@@ -99,8 +99,11 @@ function show() {
     return refresh();
   }
   showGuest("", guest);
+  fill("before-root", status.previous_root !== status.active_root ? status.previous_root : null,
+    (root) => (root === null ? "" : [", with the root ", code(root)]));
   fill("origin", { origin: guest.origin, file: guest.file, data: guest.data_file }, originOf);
-  fill("root", status.root, code);
+  fill("root", [status.root, status.active_root], ([root, active]) =>
+    (root === active ? code(root) : [code(root), ", which is ", code(active)]));
   fill("listeners", status.listeners, codes("none"));
   fill("workers", status.workers);
   fill("uptime", `${duration(status.uptime_s)}, since ${time(new Date(status.started))}`);
@@ -439,12 +442,17 @@ const rollBack = () => alone("rolled-back", async () => {
   const { previous, guest } = status;
   fill("roll-back-to", previous, digestCode);
   fill("roll-back-from", guest.digest, digestCode);
+  const { previous_root: root, active_root: old } = status;
+  fill("roll-back-roots", root !== old ? [root, old] : null, (roots) => (
+    roots === null ? "" : [", with the root ", code(roots[0]), " in place of ", code(roots[1])]
+  ));
   tell("rolled-back", "");
   if (!(await converse(at("roll-back-dialog")))) return;
   const isSame = previous === status.previous && guest.digest === status.guest.digest;
   if (!isSame) throw new Error("Nothing was changed: another guest was deployed meanwhile.");
-  const { active, replaced } = await send("POST", "/rollback");
-  announce("rolled-back", active, `The guest ${short(active)} is active again, in place of ${short(replaced)}.`);
+  const { active, active_root: to, replaced, replaced_root: from } = await send("POST", "/rollback");
+  const files = to === from ? "" : ` The root is ${to} again, in place of ${from}.`;
+  announce("rolled-back", active, `The guest ${short(active)} is active again, in place of ${short(replaced)}.${files}`);
 });
 
 // ---- The report of a check ----

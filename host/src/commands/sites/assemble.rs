@@ -18,7 +18,7 @@ use crate::guest::validation::validate::validate;
 use crate::guest::{Ambient, ClientBuckets, DEFAULT_GUEST, Engine, LoadedGuest};
 use crate::release::deploy::{self, Deployer};
 use crate::release::source::{Source, Watching};
-use crate::release::{Active, Generation};
+use crate::release::{Active, Crew, Generation};
 use crate::rules::{Count, RulesSource, Summary};
 use crate::service::Site;
 use crate::service::hosts::SiteHosts;
@@ -28,6 +28,8 @@ use crate::tls::certificates::Store;
 /// What all sites of a server are made with.
 pub(in crate::commands) struct Assembly {
     pub(in crate::commands) engine: Arc<Engine>,
+    /// The threads that replace guests and roots.
+    pub(in crate::commands) crew: Arc<Crew>,
     pub(in crate::commands) caches: Arc<Caches>,
     pub(in crate::commands) logs: Logs,
     pub(in crate::commands) client_buckets: ClientBuckets,
@@ -177,8 +179,8 @@ impl Assembly {
         let active = Arc::new(Active::new(first, settings.failure_policy(site)));
         let is_watched = !site.guest.no_watch || self.dev.is_some();
         let watching = if is_watched { Watching::On } else { Watching::Off };
-        let (engine, serving) = (Arc::clone(&self.engine), Arc::clone(&active));
-        let deployer = Deployer::start(engine, serving, root, source, seen, watching);
+        let serving = Arc::clone(&active);
+        let deployer = Deployer::start(&self.crew, serving, root, source, seen, watching);
         let deployer = deployer.context("cannot start the threads that replace guests")?;
         let made = Site {
             ambient: Ambient::live(self.client_buckets.clone()),
