@@ -49,8 +49,8 @@ impl Activator {
         let digest = guest.digest();
         let current = self.active.current();
         let old = Arc::clone(&current.guest);
-        let files = files.filter(|files| files.id() != current.files.id());
-        let root = files.as_ref().map(|files| files.directory().display().to_string());
+        let others = files.as_ref().filter(|files| files.id() != current.files.id());
+        let root = others.map(|files| files.directory().display().to_string());
         let old_root = root.as_ref().map(|_| current.files.directory().display().to_string());
         drop(current);
         log_imports(&guest);
@@ -95,12 +95,18 @@ impl Activator {
         self.retire(gone);
     }
 
-    /// Puts files in service, with the guest that serves. `path` is the one that led to them.
-    pub(super) fn activate_root(&self, files: Arc<Files>, path: &Path, began: Instant) {
-        let current = self.active.current();
-        let (guest, old) = (current.guest.digest(), Arc::clone(&current.files));
-        drop(current);
-        let gone = self.active.activate(None, Some(Arc::clone(&files)));
+    /// Puts files in service: with this guest, or with the one that serves, whichever that is.
+    /// `path` is the one that led to the files.
+    pub(super) fn activate_root(
+        &self,
+        guest: Option<Arc<LoadedGuest>>,
+        files: Arc<Files>,
+        path: &Path,
+        began: Instant,
+    ) {
+        let old = Arc::clone(&self.active.current().files);
+        let gone = self.active.activate(guest, Some(Arc::clone(&files)));
+        let guest = self.active.current().guest.digest();
         let (root, old) = (files.directory().display(), old.directory().display());
         let path = path.display();
         let message = format!("root {path}: {root} is served in place of {old}");

@@ -18,6 +18,7 @@ use super::root::Root;
 use super::source::{Source, SourceError, Watching};
 use crate::file_watch::{Key, LOOK, SETTLED, Stamps, Watches, are_fresh, links_on_the_way};
 use crate::files::Files;
+use crate::guest::LoadedGuest;
 use crate::guest::digest::Digest;
 use crate::guest::offer::Offer;
 use crate::guest::origin::Origin;
@@ -62,12 +63,11 @@ struct Target<'f> {
 }
 
 /// What came of the guest that was offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// It serves.
     Deployed,
-    /// It serves already, or is known, and another one serves meanwhile.
-    Unchanged,
+    /// It serves already: this is it. Or it is known, and another one serves meanwhile.
+    Unchanged(Option<Arc<LoadedGuest>>),
     /// It cannot be read, or is not accepted.
     Rejected,
 }
@@ -146,21 +146,23 @@ impl SourceDeployer {
                 let root = Target { files: &files, is_new: is_new_root, has_guest: goes_with_root };
                 self.deploy_guest(&name, read, &root, is_reload, began)
             }
-            None => Step::Unchanged,
+            None => Step::Unchanged(None),
         };
-        let is_root_alone = match step {
-            Step::Deployed => false,
-            Step::Unchanged => is_new_root,
+        let is_deployed = matches!(step, Step::Deployed);
+        let root_alone = match step {
+            Step::Deployed => None,
+            Step::Unchanged(guest) => is_new_root.then_some(guest),
             // What cannot be put in service with its rules or its guest is not without them.
-            Step::Rejected => is_new_root && !goes_with_root,
+            Step::Rejected => (is_new_root && !goes_with_root).then_some(None),
         };
-        if is_root_alone {
-            self.activator.activate_root(Arc::clone(&files), self.root.path(), began);
+        let is_root_alone = root_alone.is_some();
+        if let Some(guest) = root_alone {
+            self.activator.activate_root(guest, Arc::clone(&files), self.root.path(), began);
         } else if is_reload && self.source.name().is_none() {
             let (path, root) = (self.root.path().display(), files.directory().display());
             tracing::info!(%path, %root, "root unchanged: it is active");
         }
-        if step == Step::Deployed || is_root_alone {
+        if is_deployed || is_root_alone {
             self.root.settle(&files);
         }
     }
@@ -228,7 +230,7 @@ impl SourceDeployer {
             if is_told && !is_new_root {
                 tracing::info!(guest = %digest, path = %name, data, "guest file unchanged: it is active");
             }
-            return Step::Unchanged;
+            return self.unchanged(digest);
         }
         // Rules go with their root, unless another guest was uploaded in their place.
         let goes_with_root = is_new_root && has_guest && origin != Origin::Uploaded;
@@ -239,7 +241,7 @@ impl SourceDeployer {
         if is_known && !is_reload && !goes_with_root {
             self.known = before;
             tracing::debug!(guest = %digest, path = %name, data, %current, "guest file unchanged");
-            return Step::Unchanged;
+            return Step::Unchanged(None);
         }
         // Another root makes another generation of it, which nobody took out of service.
         let rejection = |reason: &Rejection| !goes_with_root || *reason == Rejection::Invalid;
@@ -284,7 +286,7 @@ impl SourceDeployer {
         let current = active.current().guest.digest();
         if current == digest {
             tracing::info!(guest = %digest, path = %name, data, "guest file unchanged: it is active");
-            return Step::Unchanged;
+            return self.unchanged(digest);
         }
         // And it may have served, and failed.
         if let Some(reason) = active.rejection(digest, with_cases).filter(rejection) {
@@ -298,6 +300,15 @@ impl SourceDeployer {
         let files = (is_new_root || has_guest).then(|| Arc::clone(files));
         self.activator.activate(validated, files, Some((name, data)), began);
         Step::Deployed
+    }
+
+    /// It serves already, unless another one has come to serve this moment.
+    fn unchanged(&self, digest: Digest) -> Step {
+        let current = self.activator.active().current();
+        match current.guest.digest() == digest {
+            true => Step::Unchanged(Some(Arc::clone(&current.guest))),
+            false => Step::Rejected,
+        }
     }
 
     fn validate(&self, offer: Offer) -> Result<Validated, ValidationError> {
