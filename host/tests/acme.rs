@@ -352,3 +352,54 @@ fn is_running(id: i32) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(id.to_string()).join("stat"));
     stat.is_ok_and(|stat| !stat.contains(") Z"))
 }
+
+#[test]
+fn name_in_the_place_of_the_directory_is_served_over_https() {
+    let place = Place::new();
+    fs::rename(place.folder.path().join("root"), place.folder.path().join("html")).unwrap();
+    let directory = format!("{}/dir", place.fake.url);
+    let mut command = Command::new(running::PROGRAM);
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).current_dir(&place.folder);
+    command.args(["A.example", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0"]);
+    command.args(["--acme-challenge", "http-01", "--acme-directory", &directory]);
+    command.arg("--acme-ca-file").arg(place.fake.ca_file());
+    command.arg("--acme-state").arg(place.state());
+    let mut program = Program::start(command, 2);
+    program.wait_for("certificate that was awaited serves");
+    assert_eq!(tls_page(program.addresses[1]), "a page");
+    let mut client = program.client();
+    client.send("GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    let reply = client.reply();
+    assert_eq!((reply.status(), reply.field("location")), (308, Some("https://a.example/x")));
+}
+
+#[test]
+fn hosts_of_sites_without_certificates_are_ordered() {
+    let place = Place::new();
+    let own = crate::authority::Authority::shared().leaf(&["b.example"]);
+    let path = |name: &str| place.folder.path().join(name).display().to_string();
+    fs::write(path("b.pem"), own.combined()).unwrap();
+    let config = format!(
+        "listen = [\"127.0.0.1:0\"]\nlisten-tls = [\"127.0.0.1:0\"]\n\
+         [acme]\naccept-terms = true\nchallenge = [\"http-01\"]\ndirectory = \"{}/dir\"\n\
+         ca-file = {:?}\nstate = {:?}\n\
+         [[site]]\nhosts = [\"a.example\", \"*.a.example\"]\nroot = {:?}\n\
+         [[site]]\nhosts = [\"b.example\"]\nroot = {:?}\ntls.certificate = [{:?}]\n",
+        place.fake.url,
+        place.fake.ca_file(),
+        place.state(),
+        path("root"),
+        path("root"),
+        path("b.pem"),
+    );
+    fs::write(path("innkeeper.toml"), config).unwrap();
+    let mut command = Command::new(running::PROGRAM);
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command.args(["--config", &path("innkeeper.toml")]);
+    let mut program = Program::start(command, 2);
+    program.wait_for("certificate that was awaited serves");
+    assert_eq!(tls_page(program.addresses[1]), "a page");
+    let state = place.fake.state.lock().unwrap();
+    let names: Vec<_> = state.orders.iter().map(|order| order.name["value"].clone()).collect();
+    assert_eq!(names, ["a.example"]);
+}

@@ -19,6 +19,7 @@
 pub mod arguments;
 pub mod command;
 pub mod configured;
+mod domain;
 pub mod effective;
 pub mod environment;
 pub mod error;

@@ -11,6 +11,7 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
 
 use super::arguments::Arguments;
 use super::configured::{Given, has_configuration, settings_of};
+use super::domain;
 use super::effective::{self, EffectiveSetting, Origin};
 use super::environment::{self, Environment};
 use super::error::{ConfigError, Mistake};
@@ -59,6 +60,9 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
     }
     let matches = command.clone().try_get_matches_from(typed);
     let all_matches = matches.map_err(|error| stray::explain(&command, typed, error))?;
+    if let Some(means) = domain::expand(typed, &all_matches) {
+        return read(&means, environment);
+    }
     let arguments = |matches: &ArgMatches| {
         Arguments::from_arg_matches(matches).map_err(|error| error.format(&mut command.clone()))
     };

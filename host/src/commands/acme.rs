@@ -29,7 +29,8 @@ pub(super) fn prepare(
     addresses: &[Address],
 ) -> anyhow::Result<Option<Prepared>> {
     let acme = &settings.acme;
-    if !acme.is_on() {
+    let names = settings.acme_names();
+    if names.is_empty() {
         return Ok(None);
     }
     if !acme.accept_terms {
@@ -58,9 +59,8 @@ pub(super) fn prepare(
             path.display()
         )
     })?;
-    let mut names = acme.names.clone();
-    names.sort();
-    names.dedup();
+    let directory = acme.directory();
+    tracing::info!(directory, "certificates are ordered, the authority's terms are accepted");
     Ok(Some(Prepared { folder, names, challenges }))
 }
 

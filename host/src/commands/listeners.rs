@@ -180,7 +180,7 @@ impl Listeners {
             (Listeners::Passed(_), None, Some(setting)) => {
                 problems.push(Problem::UnnamedSockets { setting });
             }
-            (_, Some(_), _) if settings.has_certificate() || settings.acme.is_on() => {}
+            (_, Some(_), _) if settings.has_certificate() || !settings.acme_names().is_empty() => {}
             (Listeners::Set(..), Some(address), _) => {
                 problems.push(Problem::NoCertificate(*address));
             }

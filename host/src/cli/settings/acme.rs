@@ -105,11 +105,6 @@ pub struct AcmeSettings {
 }
 
 impl AcmeSettings {
-    /// Whether certificates are ordered.
-    pub fn is_on(&self) -> bool {
-        !self.names.is_empty()
-    }
-
     /// The URL of the directory.
     pub fn directory(&self) -> &str {
         match (&self.directory, self.staging) {

@@ -39,9 +39,10 @@ use super::owner::{Mode, Owner, mode, parse as owner};
 pub use site::{SiteIdentity, SiteSettings};
 
 use super::values::{MAX_WORKERS, listen_address, port, tls_address, workers};
+use crate::acme::Name;
 use crate::clients::{Allowance, Clients, Proxies};
 use crate::guest::GuestLimits;
-use crate::http::Scheme;
+use crate::http::{HostPattern, Scheme};
 use crate::http2::{Http2, Places};
 use crate::release::active::FailurePolicy;
 use crate::transport::{Address, FileAccess, ListenAddress};
@@ -268,6 +269,24 @@ impl Settings {
     /// Whether each site must be fit to be served at the start: the only one always.
     pub fn is_strict(&self) -> bool {
         self.strict_start || self.sites.is_empty()
+    }
+
+    /// The names that certificates are ordered for: those of `--acme`, and with the terms accepted
+    /// the hosts of sites that have no certificate of their own.
+    pub fn acme_names(&self) -> Vec<Name> {
+        let of_sites = self.sites.iter().filter(|site| {
+            self.acme.accept_terms && !self.tls.self_signed && site.tls.certificates.is_empty()
+        });
+        let hosts = of_sites.flat_map(|site| &site.identity.hosts);
+        // A wildcard is proved by DNS alone; an address is no name of a site that others have.
+        let hosts = hosts.filter_map(|host| match host {
+            HostPattern::Exact(host) => host.parse().ok(),
+            HostPattern::Wildcard(_) => None,
+        });
+        let mut names: Vec<_> = self.acme.names.iter().cloned().chain(hosts).collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Whether there is a certificate, or is to be one.

@@ -1,0 +1,40 @@
+//! `innkeeper example.org`: a name in the place of the directory is the site's host. It is served over
+//! https at the usual ports, with a certificate that is ordered of Let's Encrypt.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use crate::acme::Name;
+
+/// What stands for such a name: each unless it is typed.
+const MEANS: &[(&str, &str)] = &[
+    ("listen", "--listen=[::]:80"),
+    ("listen_tls", "--listen-tls=[::]:443"),
+    ("redirect_to_https", "--redirect-to-https"),
+    ("acme_accept_terms", "--acme-accept-terms"),
+];
+
+/// What the line means, if its directory is a name: one that has a dot, and is no file here.
+pub(super) fn expand(typed: &[OsString], matches: &ArgMatches) -> Option<Vec<OsString>> {
+    let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    if matches.subcommand_name().is_some() || !is_typed("root") {
+        return None;
+    }
+    let root = matches.get_one::<PathBuf>("root")?;
+    let text = root.to_str()?;
+    let name = text.parse::<Name>().ok()?;
+    if name.address().is_some() || !text.contains('.') || root.exists() {
+        return None;
+    }
+    let at = typed.iter().rposition(|argument| argument.as_os_str() == root.as_os_str())?;
+    let mut means = typed.to_vec();
+    means[at] = format!("--acme={name}").into();
+    let behind = MEANS.iter().filter(|(id, _)| !is_typed(id)).map(|(_, flag)| (*flag).into());
+    // Behind a `--` there are no flags.
+    means.splice(1..1, behind);
+    means.retain(|argument| argument.as_os_str() != "--");
+    Some(means)
+}
