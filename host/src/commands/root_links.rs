@@ -9,14 +9,35 @@ use std::path::{Component, Path, PathBuf};
 const MAX_LINKS: usize = 40;
 
 /// Directories that hold far more than releases of a site.
-const TOO_WIDE: [&str; 13] = [
-    "/", "/boot", "/dev", "/etc", "/home", "/lib", "/opt", "/proc", "/root", "/run", "/sys",
-    "/usr", "/var",
+const TOO_WIDE: [&str; 23] = [
+    "/",
+    "/boot",
+    "/data",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/usr/local",
+    "/var",
+    "/var/lib",
+    "/var/log",
+    "/var/tmp",
+    "/vol",
 ];
 
 /// The directories that the targets of links on the way to this root are in: `releases` for
-/// `current -> releases/42`. The next release is beneath one of them. One that holds far more, or the
-/// user's own files, is left out.
+/// `current -> releases/42`. The next release is beneath one of them. One that is not beneath the
+/// link's own directory, holds far more, or the user's own files, is left out.
 pub(super) fn beneath_links(root: &Path) -> Vec<PathBuf> {
     let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
     let is_narrow = |folder: &PathBuf| {
@@ -26,8 +47,11 @@ pub(super) fn beneath_links(root: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<_> = targets(root)
         .iter()
         // Following a link needs no right, and what it leads to is a target of its own.
-        .filter(|target| !target.is_symlink())
-        .filter_map(|target| target.parent()?.canonicalize().ok())
+        .filter(|(_, target)| !target.is_symlink())
+        .filter_map(|(link, target)| {
+            let (beside, above) = (link.parent()?.canonicalize(), target.parent()?.canonicalize());
+            above.ok().filter(|above| beside.is_ok_and(|beside| above.starts_with(beside)))
+        })
         .filter(is_narrow)
         .collect();
     folders.sort();
@@ -36,8 +60,8 @@ pub(super) fn beneath_links(root: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// What each link on the way leads to.
-fn targets(root: &Path) -> Vec<PathBuf> {
+/// Each link on the way, and what it leads to.
+fn targets(root: &Path) -> Vec<(PathBuf, PathBuf)> {
     let names = |path: &Path| -> Vec<OsString> {
         let names = path.components().filter(|component| *component != Component::RootDir);
         names.map(|component| component.as_os_str().to_owned()).collect()
@@ -53,7 +77,7 @@ fn targets(root: &Path) -> Vec<PathBuf> {
                 for name in names(&target).into_iter().rev() {
                     rest.push_front(name);
                 }
-                targets.push(here.join(&target));
+                targets.push((entry, here.join(&target)));
                 if target.is_absolute() {
                     here = PathBuf::from("/");
                 }
@@ -82,12 +106,16 @@ mod tests {
         symlink("..2026", folder.join("..data")).expect("a link");
         symlink("..data/html", folder.join("html")).expect("a link");
         symlink("/", folder.join("all")).expect("a link");
+        fs::create_dir(folder.join("elsewhere")).expect("a folder");
+        symlink("../releases/42", folder.join("elsewhere/site")).expect("a link");
         let of = |path: &str| beneath_links(&folder.join(path));
         for root in ["current", "current/public", "live", "live/public"] {
             assert_eq!(of(root), [folder.join("releases")], "{root}");
         }
         // As Kubernetes mounts a volume.
         assert_eq!(of("html"), std::slice::from_ref(&folder));
-        assert!(of("releases/42").is_empty() && of("all").is_empty());
+        for root in ["releases/42", "all", "elsewhere/site"] {
+            assert!(of(root).is_empty(), "{root}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -33,7 +34,7 @@ pub struct Root {
     mount: Mount,
     place: Place,
     /// Whose its operations are.
-    registered: Registered,
+    registered: Arc<Registered>,
     /// Its path, as it was given and as it is without links: an absolute link beneath it that
     /// begins with one of them leads back into it.
     paths: Vec<Vec<u8>>,
@@ -75,6 +76,16 @@ pub enum Outcome {
 impl Root {
     /// Opens the root, to be looked beneath in these ways.
     pub fn open(path: &Path, resolver: Resolver, links: Links) -> io::Result<Root> {
+        Root::open_as(path, resolver, links, Arc::default())
+    }
+
+    /// The same, for an owner that is known.
+    pub(super) fn open_as(
+        path: &Path,
+        resolver: Resolver,
+        links: Links,
+        registered: Arc<Registered>,
+    ) -> io::Result<Root> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
         let mount = known(&directory)?.mount;
@@ -88,7 +99,6 @@ impl Root {
         };
         let paths = [std::path::absolute(path), path.canonicalize()].into_iter().flatten();
         let paths = paths.map(|path: PathBuf| path.as_os_str().as_bytes().to_vec()).collect();
-        let registered = Registered::new();
         let place = Place { device: mount.device, kind, owner: registered.owner() };
         Ok(Root { handle, links, mount, place, registered, paths, mounts })
     }

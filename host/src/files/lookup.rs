@@ -26,6 +26,7 @@ use super::preload::{is_unchanged, preload};
 use super::root_id::RootId;
 use super::siblings::siblings;
 use super::validators::Validators;
+use crate::disk::owner::Registered;
 
 /// Names of a directory's index page, in the order in which they are tried.
 pub const INDEX_NAMES: [&str; 2] = ["index.html", "index.htm"];
@@ -51,7 +52,17 @@ impl Files {
     /// Opens a root directory, which shares these caches with other roots. Every later lookup is
     /// beneath its handle: renaming or replacing the directory does not change what is served.
     pub fn open(path: &Path, options: Options, caches: &Arc<Caches>) -> io::Result<Files> {
-        let root = Root::open(path, options.resolver, options.links)?;
+        Files::open_as(path, options, caches, Arc::default())
+    }
+
+    /// The same, for an owner that is known.
+    pub(super) fn open_as(
+        path: &Path,
+        options: Options,
+        caches: &Arc<Caches>,
+        registered: Arc<Registered>,
+    ) -> io::Result<Files> {
+        let root = Root::open_as(path, options.resolver, options.links, registered)?;
         Ok(Files {
             directory: (root.status()?.into(), root.path()),
             hidden: Arc::new(Hidden::own(path, &options.own_files)),

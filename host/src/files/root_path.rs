@@ -10,6 +10,7 @@ use super::caches::Caches;
 use super::directory_id::DirectoryId;
 use super::lookup::Files;
 use super::options::Options;
+use crate::disk::owner::Registered;
 use crate::lock::lock;
 
 /// How often a root is opened at most while its path comes to lead elsewhere.
@@ -22,6 +23,8 @@ pub struct RootPath {
     caches: Arc<Caches>,
     /// What was opened and is in use. An open directory keeps its number.
     opened: Mutex<Vec<Weak<Files>>>,
+    /// All directories that it leads to have one share of the disks.
+    registered: Arc<Registered>,
 }
 
 impl RootPath {
@@ -32,7 +35,8 @@ impl RootPath {
         caches: &Arc<Caches>,
     ) -> io::Result<(RootPath, Arc<Files>)> {
         let (path, caches) = (path.to_owned(), Arc::clone(caches));
-        let root = RootPath { path, options, caches, opened: Mutex::default() };
+        let registered = Arc::default();
+        let root = RootPath { path, options, caches, opened: Mutex::default(), registered };
         let files = root.look()?;
         Ok((root, files))
     }
@@ -57,21 +61,32 @@ impl RootPath {
         if let Some(known) = known.find(|files| files.id() == id) {
             return Ok(known);
         }
-        let files = Arc::new(self.open_now()?);
+        let files = self.open_now()?;
+        // It may lead to another one by now, which is known.
+        let mut known = opened.iter().filter_map(Weak::upgrade);
+        if let Some(known) = known.find(|known| known.id() == files.id()) {
+            return Ok(known);
+        }
+        let files = Arc::new(files);
         opened.push(Arc::downgrade(&files));
         Ok(files)
     }
 
     fn open_now(&self) -> io::Result<Files> {
         for _ in 1..ATTEMPTS {
-            let files = Files::open(&self.path, self.options.clone(), &self.caches)?;
+            let files = self.open_once()?;
             // Its path without links may be that of another one, if a link was replaced meanwhile.
             let there = statat(CWD, files.directory(), AtFlags::empty()).map(DirectoryId::from);
             if there.is_ok_and(|id| id == files.id()) {
                 return Ok(files);
             }
         }
-        Files::open(&self.path, self.options.clone(), &self.caches)
+        self.open_once()
+    }
+
+    fn open_once(&self) -> io::Result<Files> {
+        let registered = Arc::clone(&self.registered);
+        Files::open_as(&self.path, self.options.clone(), &self.caches, registered)
     }
 }
 

@@ -272,13 +272,20 @@ impl Active {
         }
         let mut rejected = self.changing();
         // Another may have been deployed meanwhile, which has not failed.
-        if Arc::ptr_eq(generation, &self.current.load())
-            && let Some(Returned { restored, replaced, .. }) =
-                self.return_to(&self.fallback, &mut rejected, Rejection::Failed(limit.get()))
-        {
+        let is_current = Arc::ptr_eq(generation, &self.current.load());
+        let why = Rejection::Failed(limit.get());
+        let returned =
+            is_current.then(|| self.return_to(&self.fallback, &mut rejected, why)).flatten();
+        drop(rejected);
+        if let Some(Returned { restored, replaced, .. }) = returned {
+            let is_other_root = restored.files.id() != replaced.files.id();
+            let root =
+                |of: &Generation| is_other_root.then(|| of.files.directory().display().to_string());
             tracing::error!(
                 guest = %restored.guest.digest(),
                 previous = %replaced.guest.digest(),
+                root = root(&restored),
+                previous_root = root(&replaced),
                 failures = limit,
                 decisions = 1000,
                 "guest rolled back: too many decisions failed"
