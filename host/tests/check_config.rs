@@ -254,7 +254,7 @@ fn invalid_configuration_is_2() {
     fs::write(path.join("two.toml"), "workers = 0\n[ssl]\na = 1\n[log]\nformat = 'x'\n").unwrap();
     for (flags, told) in [
         (&["--workers", "0"][..], &["write a number from 1"][..]),
-        (&["--no-such-flag"], &["unexpected argument"]),
+        (&["--no-such-flag"], &["there is no flag --no-such-flag"]),
         (&["--config", "none.toml"], &["cannot read the configuration file none.toml"]),
         (&["--config", "no.toml"], &["no.toml is not valid TOML: line 1"]),
         (

@@ -15,7 +15,7 @@ use super::check_site::{Trial, check_access_log, check_root, check_site};
 use super::check_tls;
 use super::client_buckets;
 use super::findings::Findings;
-use super::listeners::{self, Listeners, overlap};
+use super::listeners::{Listeners, overlap};
 use super::open::{read_access, token_has_an_address};
 use super::own_files::{self, code_cache_is_elsewhere};
 use super::root_links::beneath_links;
@@ -182,10 +182,11 @@ fn check_admin(
     });
     findings.note("admin", access.map(|access| format!("{address}: {access}")))?;
     let same = match address {
-        ListenAddress::Tcp(admin) => addresses
-            .iter()
-            .find(|other| overlap(other.socket, *admin))
-            .map(|other| (admin.to_string(), listeners::flag(other), other.socket.to_string())),
+        // It is told among the addresses.
+        ListenAddress::Tcp(admin) if addresses.iter().any(|a| overlap(a.socket, *admin)) => {
+            return Ok(());
+        }
+        ListenAddress::Tcp(_) => None,
         ListenAddress::Unix(admin) => {
             paths.contains(admin).then(|| (address.to_string(), "--listen", address.to_string()))
         }

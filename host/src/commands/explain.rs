@@ -142,7 +142,7 @@ fn no_request(typed: &str) -> Option<String> {
     (!is_request).then(|| match typed.ends_with(".wasm") {
         true => format!("name a request, as in: innkeeper explain {typed} /path"),
         false => format!(
-            "{typed:?} is no request; write a path or a line, as in /path or 'HEAD /path HTTP/1.1'"
+            "{typed:?} is no request; write a path, or a method and a path, as in /path or 'HEAD /path'"
         ),
     })
 }

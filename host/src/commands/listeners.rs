@@ -107,7 +107,8 @@ impl fmt::Display for Problem {
             }
             Problem::SameAsAdmin(address) => write!(
                 f,
-                "{} is the address of the administration, too (--admin); choose another port",
+                "--admin is the address of {} {}; choose another",
+                flag(address),
                 address.socket
             ),
             Problem::NothingToOpen => f.write_str(
@@ -211,6 +212,10 @@ impl Listeners {
         {
             problems.push(Problem::Idle("--tls-unknown-name", "an address for TLS"));
         }
+        if let Some(ListenAddress::Tcp(admin)) = settings.admin.listen {
+            let same = addresses.iter().find(|address| overlap(address.socket, admin));
+            problems.extend(same.map(|address| Problem::SameAsAdmin(*address)));
+        }
         if let Listeners::Set(addresses, paths) = self {
             let needed = "a socket in the file system to listen on (--listen unix:PATH)";
             for (is_set, setting) in [
@@ -219,10 +224,6 @@ impl Listeners {
             ] {
                 problems
                     .extend((is_set && paths.is_empty()).then_some(Problem::Idle(setting, needed)));
-            }
-            if let Some(ListenAddress::Tcp(admin)) = settings.admin.listen {
-                let same = addresses.iter().find(|address| overlap(address.socket, admin));
-                problems.extend(same.map(|address| Problem::SameAsAdmin(*address)));
             }
             for (number, path) in paths.iter().enumerate() {
                 let is_same = paths[..number].contains(path);

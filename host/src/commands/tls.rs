@@ -85,7 +85,6 @@ pub(super) fn options(settings: &Settings) -> anyhow::Result<Options> {
         awaited,
         unknown_name: settings.tls.unknown_name,
         client_authorities: client_authorities(settings)?,
-        ..Options::default()
     })
 }
 
