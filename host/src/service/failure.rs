@@ -79,7 +79,8 @@ fn page(status: u16, line: &str) -> Vec<u8> {
 
 fn make_page(status: u16, line: &str) -> String {
     let title = sentence(status);
-    let text = match line == title {
+    // What is only the status in other letters says no more.
+    let text = match line.eq_ignore_ascii_case(title) {
         true => explanation(status).to_owned(),
         false => escaped(line),
     };
@@ -109,7 +110,8 @@ fn explanation(status: u16) -> &'static str {
         400 => "The server does not understand this request.",
         401 => "This page is for those who have its password.",
         403 => "This page is not open to you.",
-        404 | 410 => {
+        410 => "This page was here, and is gone for good.",
+        404 => {
             "There is no page at this address. It may have moved, or the address has a typing error."
         }
         429 => "Please wait a moment, and try again.",

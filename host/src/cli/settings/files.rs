@@ -14,7 +14,7 @@ use crate::files::{Links, Options, OwnType};
 pub struct FileSettings {
     /// List directories that have no index page
     ///
-    /// The list is HTML, or JSON if the client prefers it (Accept). It omits names that no URL
+    /// The list is HTML, or JSON if the client prefers it (Accept). JSON omits names that no URL
     /// can express.
     #[arg(long)]
     pub listing: bool,
