@@ -28,8 +28,12 @@ pub(super) fn open_root_with(
 ) -> anyhow::Result<(RootPath, Arc<Files>)> {
     let is_port = root.to_str().is_some_and(|root| root.parse::<u16>().is_ok());
     let (path, files) = RootPath::open(root, options, caches).map_err(|error| {
+        let is_link = root.is_symlink();
         let root = root.display();
         match error.kind() {
+            io::ErrorKind::NotFound if is_link => {
+                anyhow!("cannot serve {root}: it is a link that leads nowhere")
+            }
             io::ErrorKind::NotFound if is_port => anyhow!(
                 "cannot serve {root}: there is no such directory; to listen on that port write: \
                  innkeeper --port {root}"

@@ -205,7 +205,10 @@ impl SourceDeployer {
             Err(error @ SourceError::Rejected(_)) => {
                 let message = format!("{with_root}{error}");
                 // A file that was removed counts for a moment longer.
-                if !is_reload && active.history().last_is(Outcome::Rejected, &message) {
+                if !is_reload
+                    && !is_new_root
+                    && active.history().last_is(Outcome::Rejected, &message)
+                {
                     return Step::Rejected;
                 }
                 tracing::error!(path = %name, root, %current, %error, "rules rejected");
