@@ -77,6 +77,12 @@ fn quiet_start(place: &Place) -> Program {
     place.start()
 }
 
+/// The line with this in it, which may have come before the server listened.
+fn heard(program: &mut Program, part: &str) -> String {
+    let said = program.said.lines().find(|line| line.contains(part)).map(str::to_owned);
+    said.unwrap_or_else(|| program.wait_for(part))
+}
+
 /// Waits until the administration tells this: it has few places for clients.
 fn until_told(admin: SocketAddr, path: &str, words: &str) {
     running::until(|| {
@@ -100,8 +106,8 @@ fn certificate_is_obtained_and_renewed_in_the_window_of_the_authority() {
     let place = Place::new();
     place.fake.state.lock().unwrap().window = Some((86_400, 90_000));
     let mut program = quiet_start(&place);
-    program.wait_for("certificate obtained");
-    program.wait_for("certificate that was awaited serves");
+    heard(&mut program, "certificate obtained");
+    heard(&mut program, "certificate that was awaited serves");
     assert_eq!(tls_page(program.addresses[1]), "a page");
     let before = place.serial();
     running::until(|| place.fake.asked("/ari/") > 0);
@@ -125,7 +131,7 @@ fn rate_limit_is_obeyed_across_restarts() {
     let words = "too many certificates already issued for a.example";
     place.fake.fail("/new-order", Fault::Problem(429, "rateLimited", words, Some(7200)));
     let mut program = quiet_start(&place);
-    let line = program.wait_for("certificate not obtained");
+    let line = heard(&mut program, "certificate not obtained");
     assert!(line.contains(words) && line.contains("code=rateLimited"), "{line}");
     // Plain HTTP serves, TLS waits.
     assert_eq!(program.get("/").status(), 200);
@@ -151,7 +157,7 @@ fn refused_challenge_is_told_in_the_words_of_the_authority_and_not_repeated() {
         let mut program = Program::start(place.command(), 2);
         let admin = program.admin();
         if start == 0 {
-            let line = program.wait_for("certificate not obtained");
+            let line = heard(&mut program, "certificate not obtained");
             assert!(line.contains("unauthorized") && line.contains("404"), "{line}");
         }
         until_told(admin, "/status", "\"failed\"");
@@ -173,7 +179,7 @@ fn authority_that_fails_is_named_and_the_next_attempt_succeeds() {
         let place = Place::new();
         place.fake.fail(path, fault);
         let mut program = quiet_start(&place);
-        let line = program.wait_for("certificate not obtained");
+        let line = heard(&mut program, "certificate not obtained");
         assert!(line.contains(words), "{line}");
         program.signal(Signal::HUP);
         program.wait_for("certificate obtained");
@@ -187,7 +193,7 @@ fn bad_nonces_are_sent_again() {
         place.fake.fail(path, Fault::Problem(400, "badNonce", "not that nonce", None));
     }
     let mut program = quiet_start(&place);
-    program.wait_for("certificate obtained");
+    heard(&mut program, "certificate obtained");
 }
 
 /// Killed while the authority has heard of a step, or has not: the order goes on, and there is no
@@ -213,7 +219,7 @@ fn order_goes_on_after_a_kill_at_every_step() {
             if is_unheard {
                 program.signal(Signal::HUP);
             }
-            program.wait_for("certificate obtained");
+            heard(&mut program, "certificate obtained");
             let orders = place.fake.state.lock().unwrap().orders.clone();
             assert_eq!(orders.len(), 1, "killed at {path}: {orders:?}\n{}", program.said);
             assert!(!place.state().join("a.example.key").exists());
@@ -233,7 +239,7 @@ fn three_servers_that_share_a_folder_order_once() {
     }
     // Each answers the challenge, and each serves the certificate.
     for program in &mut programs {
-        program.wait_for("certificate that was awaited serves");
+        heard(program, "certificate that was awaited serves");
         assert_eq!(tls_page(program.addresses[1]), "a page");
     }
     assert_eq!(place.fake.asked("/new-order"), 1);
@@ -276,7 +282,7 @@ fn state_that_cannot_be_kept_orders_nothing() {
     // A folder is where the record should be.
     fs::create_dir_all(state.join("a.example.json")).unwrap();
     let mut program = quiet_start(&place);
-    program.wait_for("no certificate is ordered, the state cannot be kept");
+    heard(&mut program, "no certificate is ordered, the state cannot be kept");
     assert_eq!(program.get("/").status(), 200);
     assert_eq!(place.fake.asked("/new-order"), 0);
 }
@@ -365,7 +371,7 @@ fn name_in_the_place_of_the_directory_is_served_over_https() {
     command.arg("--acme-ca-file").arg(place.fake.ca_file());
     command.arg("--acme-state").arg(place.state());
     let mut program = Program::start(command, 2);
-    program.wait_for("certificate that was awaited serves");
+    heard(&mut program, "certificate that was awaited serves");
     assert_eq!(tls_page(program.addresses[1]), "a page");
     let mut client = program.client();
     client.send("GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n");
@@ -397,7 +403,7 @@ fn hosts_of_sites_without_certificates_are_ordered() {
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.args(["--config", &path("innkeeper.toml")]);
     let mut program = Program::start(command, 2);
-    program.wait_for("certificate that was awaited serves");
+    heard(&mut program, "certificate that was awaited serves");
     assert_eq!(tls_page(program.addresses[1]), "a page");
     let state = place.fake.state.lock().unwrap();
     let names: Vec<_> = state.orders.iter().map(|order| order.name["value"].clone()).collect();
