@@ -167,10 +167,10 @@ impl Link {
         loop {
             match hear::<News>(&self.socket) {
                 Ok(News::Hello) => {
+                    self.begin();
                     if !std::mem::replace(&mut is_first, false) {
                         tracing::info!("fetcher has started again");
                     }
-                    self.begin();
                 }
                 Ok(News::Found { number, answer }) => {
                     let asked = lock(&self.asked).remove(&number);
