@@ -351,3 +351,19 @@ fn root_is_looked_at_on_request_alone_without_a_watch() {
     program.wait_for("guest deployed");
     expect_release(&program, "2");
 }
+
+#[test]
+fn reload_tells_what_was_not_put_in_service() {
+    let place = Place::new(&[1]);
+    place.release(2, "/*\n  X Release\n");
+    let (program, admin) = place.serve_with_admin(&["--no-watch"]);
+    let told = change(admin, "POST /reload");
+    assert_eq!(told["rejected"], Value::Array(Vec::new()), "{told}");
+    for (target, expected) in [("releases/2", "_headers:2"), ("releases/9", "leads nowhere")] {
+        place.lead_to(target);
+        let told = change(admin, "POST /reload");
+        let error = told["rejected"][0]["error"].as_str().unwrap_or_default();
+        assert!(error.contains(expected), "{told}");
+        expect_release(&program, "1");
+    }
+}

@@ -19,14 +19,17 @@ pub struct Reloaded {
     pub removed: Vec<String>,
     /// Sites that are not served, and why.
     pub broken: Vec<BrokenSite>,
+    /// Sites whose guest, rules or root were not put in service, and why: what served before goes on.
+    pub rejected: Vec<BrokenSite>,
     /// Settings of the process that are others now, which needs a restart.
     pub restart: Vec<String>,
 }
 
-/// A site that is not served.
+/// A site that is not served, or not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BrokenSite {
-    /// Its name.
+    /// Its name; the one site of flags has none.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Why, in one line.
     pub error: String,
@@ -49,7 +52,9 @@ pub type Reload = Arc<
 /// Reloads.
 pub(super) async fn reload(reload: &Reload) -> Response {
     match reload().await {
-        Ok(reloaded) => json(StatusCode::OK, &reloaded),
+        Ok(reloaded) if reloaded.rejected.is_empty() => json(StatusCode::OK, &reloaded),
+        // Whoever deploys has to see that it is not what serves.
+        Ok(reloaded) => json(StatusCode::UNPROCESSABLE_ENTITY, &reloaded),
         Err(ReloadError::Rejected(mistakes)) => {
             error(StatusCode::UNPROCESSABLE_ENTITY, "configuration-rejected", mistakes.join("\n"))
         }

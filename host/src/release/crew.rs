@@ -55,7 +55,7 @@ struct Queue {
 struct Place {
     /// `None` while a thread works on it.
     deployer: Option<Box<SourceDeployer>>,
-    reloads: Vec<oneshot::Sender<()>>,
+    reloads: Vec<oneshot::Sender<Option<String>>>,
     requested: Option<Instant>,
     /// When its files began to change, and until when they have to rest.
     change: Option<(Instant, Instant)>,
@@ -67,7 +67,7 @@ struct Place {
 
 /// What is to be done.
 enum Task {
-    Reload(Vec<oneshot::Sender<()>>),
+    Reload(Vec<oneshot::Sender<Option<String>>>),
     Change(Instant),
     Look,
 }
@@ -155,7 +155,7 @@ impl Crew {
     }
 
     /// Has a site looked at on request; `done` is notified, or dropped if that fails.
-    pub(super) fn reload(&self, key: Key, done: oneshot::Sender<()>) {
+    pub(super) fn reload(&self, key: Key, done: oneshot::Sender<Option<String>>) {
         self.shared.change(key, |place| {
             place.reloads.push(done);
             place.requested.get_or_insert_with(Instant::now);
@@ -302,10 +302,10 @@ impl Job<'_> {
         let (Some(deployer), Some(task)) = (&mut self.deployer, self.task.take()) else { return };
         match task {
             Task::Reload(all) => {
-                deployer.reload();
+                let refusal = deployer.reload();
                 for done in all {
                     // The caller may have gone meanwhile.
-                    let _ = done.send(());
+                    let _ = done.send(refusal.clone());
                 }
             }
             Task::Change(began) => deployer.files_changed(false, began),

@@ -109,6 +109,7 @@ impl Deployer {
             seen,
             is_changing: false,
             known: source.name().map(offered),
+            refusal: None,
             source: Arc::clone(&source),
         };
         if let Err(error) = source_deployer.watch() {
@@ -123,13 +124,13 @@ impl Deployer {
     }
 
     /// Has the source read again, also if it was rejected before, and waits until the guest serves
-    /// or is rejected.
-    pub async fn reload(&self) {
+    /// or is rejected. Returns why, if the guest or the root was not put in service.
+    pub async fn reload(&self) -> Option<String> {
         let (done, is_done) = oneshot::channel();
         self.crew.reload(self.key, done);
         // An error means that it was canceled: the server is about to stop, or reading the file
         // panicked, which is logged.
-        let _ = is_done.await;
+        is_done.await.ok().flatten()
     }
 
     /// Checks an uploaded guest or data, and deploys it if that is its purpose. Canceled when this is

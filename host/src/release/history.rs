@@ -141,6 +141,11 @@ impl History {
         events.back().is_some_and(|last| last.outcome == outcome && last.message == message)
     }
 
+    /// The message of the last event.
+    pub(super) fn latest(&self) -> Option<String> {
+        lock(&self.events).back().map(|last| last.message.clone())
+    }
+
     /// The latest events, the last one first.
     pub fn events(&self) -> Vec<Event> {
         let events = lock(&self.events);

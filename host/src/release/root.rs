@@ -38,9 +38,9 @@ impl Root {
         self.path.leads_to().ok() != self.seen
     }
 
-    /// Whether the path leads nowhere, or to what cannot be opened.
-    pub(super) fn is_in_trouble(&self) -> bool {
-        self.trouble.is_some()
+    /// Why what the path leads to cannot be opened, if it was so when it was looked at last.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// The files that are to serve: what the path leads to, or what serves already where that cannot

@@ -42,6 +42,8 @@ pub(super) struct SourceDeployer {
     pub(super) is_changing: bool,
     /// What they offered then.
     pub(super) known: Option<Known>,
+    /// Why the guest or the root that was looked at last was not put in service.
+    pub(super) refusal: Option<String>,
 }
 
 /// What was offered.
@@ -91,10 +93,13 @@ impl SourceDeployer {
     }
 
     /// Reads everything, also what was rejected before.
-    pub(super) fn reload(&mut self) {
+    /// Returns why, if that was not put in service.
+    pub(super) fn reload(&mut self) -> Option<String> {
         self.activator.active().forget_rejections();
         self.source.forget_missing();
+        self.refusal = None;
         self.files_changed(true, Instant::now());
+        self.refusal.take()
     }
 
     /// Whether the files, or the way to the root, are others than when they were looked at.
@@ -147,6 +152,10 @@ impl SourceDeployer {
                 self.deploy_guest(&name, read, &root, is_reload, began)
             }
             None => Step::Unchanged(None),
+        };
+        self.refusal = match step {
+            Step::Rejected => self.activator.active().history().latest(),
+            _ => self.root.trouble().map(str::to_owned),
         };
         let is_deployed = matches!(step, Step::Deployed);
         let root_alone = match step {
@@ -229,7 +238,7 @@ impl SourceDeployer {
         let before = self.known.replace(Known { guest: digest, rejected: None });
         if digest == current {
             let is_told =
-                is_reload || !self.root.is_in_trouble() && active.history().note_unchanged();
+                is_reload || self.root.trouble().is_none() && active.history().note_unchanged();
             if is_told && !is_new_root {
                 tracing::info!(guest = %digest, path = %name, data, "guest file unchanged: it is active");
             }

@@ -33,20 +33,25 @@ pub(in crate::commands) fn of_one(deployer: Arc<Deployer>, keeper: Option<Arc<Ke
     Arc::new(move || {
         let (deployer, keeper) = (Arc::clone(&deployer), keeper.clone());
         Box::pin(async move {
-            read_again(&[deployer], keeper.as_deref()).await;
-            Ok(Reloaded::default())
+            let rejected = read_again(&[(String::new(), deployer)], keeper.as_deref()).await;
+            Ok(Reloaded { rejected, ..Reloaded::default() })
         })
     })
 }
 
-async fn read_again(deployers: &[Arc<Deployer>], keeper: Option<&Keeper>) {
+/// Returns the sites whose guest, rules or root were not put in service.
+async fn read_again(sites: &[(String, Arc<Deployer>)], keeper: Option<&Keeper>) -> Vec<BrokenSite> {
     let certificates = async {
         if let Some(keeper) = keeper {
             keeper.reload().await;
         }
     };
-    let guests = futures_util::future::join_all(deployers.iter().map(|deployer| deployer.reload()));
-    tokio::join!(guests, certificates);
+    let guests = sites.iter().map(|(name, deployer)| async {
+        let error = deployer.reload().await?;
+        Some(BrokenSite { name: name.clone(), error })
+    });
+    let (rejected, ()) = tokio::join!(futures_util::future::join_all(guests), certificates);
+    rejected.into_iter().flatten().collect()
 }
 
 /// Several sites that serve, and what puts others in their place.
@@ -144,7 +149,7 @@ impl Work {
     fn reload(&mut self) -> Result<Reloaded, ReloadError> {
         let reloaded = self.replace();
         match &reloaded {
-            Ok(Reloaded { added, changed, removed, restart, broken: _ }) => {
+            Ok(Reloaded { added, changed, removed, restart, .. }) => {
                 let list = |names: &Vec<String>| (!names.is_empty()).then(|| names.join(", "));
                 let (added, changed, removed) = (list(added), list(changed), list(removed));
                 tracing::info!(added, changed, removed, "configuration reloaded");
@@ -190,7 +195,8 @@ impl Work {
                     let Some(member) = before.get_mut(number).and_then(Option::take) else {
                         continue;
                     };
-                    kept.extend(member.assembled.deployer.clone());
+                    let deployer = member.assembled.deployer.clone();
+                    kept.extend(deployer.map(|it| (site.identity.name.clone(), it)));
                     member.assembled.at(&site)
                 }
             };
@@ -201,7 +207,7 @@ impl Work {
         drop(before);
         self.fleet.assembly.logs.forget_unused();
         let keeper = self.fleet.keeper.clone();
-        wait(read_again(&kept, keeper.as_deref()));
+        reloaded.rejected = wait(read_again(&kept, keeper.as_deref())).unwrap_or_default();
         Ok(reloaded)
     }
 
@@ -317,9 +323,12 @@ enum Made {
 }
 
 /// Waits for what other threads do. It needs no driver.
-fn wait(future: impl Future<Output = ()>) {
+fn wait<T>(future: impl Future<Output = T>) -> Option<T> {
     match tokio::runtime::Builder::new_current_thread().build() {
-        Ok(runtime) => runtime.block_on(future),
-        Err(error) => tracing::error!(%error, "cannot wait for a reload"),
+        Ok(runtime) => Some(runtime.block_on(future)),
+        Err(error) => {
+            tracing::error!(%error, "cannot wait for a reload");
+            None
+        }
     }
 }
