@@ -4,8 +4,8 @@
     host/benches/sites.py target/release/innkeeper [--sites N] [--runs N] [--seconds S]
         [--at-most START_MS MIB PERCENT ADD_MS] [--out FILE]
 
-Writes a configuration of one site, and one of N (1,000) sites of three distinct guests: two that are
-built in, and one with rules of its own kind. Measures
+Writes a configuration of one site, and one of N (1,000) sites of three distinct guests: the one that
+is built in, and two with rules. Measures
 
 - the start with N sites that were compiled before, from `exec` to the first response;
 - resident memory after a request to each site, beyond that of one site;
@@ -29,8 +29,9 @@ from pathlib import Path
 
 import raw
 
-# Rules of the last third of the sites: two tables, so that there are four guests at most.
-RULES = ["/old /new 301\n", "/a/* /b/:splat 302\n"]
+# Rules of the last third of the sites: two tables, so that there are three guests. In files of their
+# own each would have its path in its table, and be another guest.
+RULES = ["/old /new 301", "/a/* /b/:splat 302"]
 
 
 def configure(folder, count):
@@ -40,9 +41,10 @@ def configure(folder, count):
         root = folder / f"root-{number}"
         root.mkdir(exist_ok=True)
         (root / "index.html").write_text(f"<!doctype html><title>{number}</title>\n")
+        lines += ["[[site]]", f'root = "{root}"', f'hosts = ["s{number}.example"]']
         if number % 3 == 2:
-            (root / "_redirects").write_text(RULES[number % 2])
-        lines += ["[[site]]", f'root = "{root}"', f'hosts = ["s{number}.example"]', ""]
+            lines += ["[site.rules]", f'redirect = ["{RULES[number % 2]}"]']
+        lines += [""]
     path = folder / f"sites-{count}.toml"
     path.write_text("\n".join(lines))
     return path

@@ -74,19 +74,19 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         Some((owner, thing))
     }
 
-    /// Makes room for one more of this owner: gives the latest of the owner with most, if that
-    /// has more than this one will have. With one more at most they would displace each other in
+    /// Makes room for one more of this owner: gives the latest that may be taken of the owner with most,
+    /// if that has more than this one will have. With one more at most they would displace each other in
     /// turns.
-    pub fn displace_for(&mut self, owner: K) -> Option<T> {
+    pub fn displace_for(&mut self, owner: K, may: impl Fn(&T) -> bool) -> Option<T> {
         let own = self.len_of(owner);
         let longest = self.of.values().map(VecDeque::len).max()?;
-        if longest > own + 1 { self.pop_latest() } else { None }
+        if longest > own + 1 { self.pop_latest(may) } else { None }
     }
 
-    /// Takes the latest of the owner with most.
-    pub fn pop_latest(&mut self) -> Option<T> {
+    /// Takes the latest that may be taken of the owner with most.
+    pub fn pop_latest(&mut self, may: impl Fn(&T) -> bool) -> Option<T> {
         let (&longest, queue) = self.of.iter_mut().max_by_key(|(_, queue)| queue.len())?;
-        let displaced = queue.pop_back();
+        let displaced = queue.remove(queue.iter().rposition(may)?);
         self.count -= 1;
         if queue.is_empty() {
             self.of.remove(&longest);
@@ -95,14 +95,19 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         displaced
     }
 
-    /// Keeps what is to be kept.
-    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+    /// Keeps what is to be kept, and gives the rest.
+    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut rest = Vec::new();
         for queue in self.of.values_mut() {
-            queue.retain(&keep);
+            let (kept, other): (VecDeque<_>, VecDeque<_>) =
+                std::mem::take(queue).into_iter().partition(&keep);
+            *queue = kept;
+            rest.extend(other);
         }
         self.of.retain(|_, queue| !queue.is_empty());
         self.turns.retain(|owner| self.of.contains_key(owner));
-        self.count = self.of.values().map(VecDeque::len).sum();
+        self.count -= rest.len();
+        rest
     }
 }
 
@@ -135,16 +140,18 @@ mod tests {
     #[test]
     fn owner_with_most_loses_its_latest() {
         let mut queue = queue(&[(1, 10), (1, 11), (1, 12), (2, 20)]);
-        assert_eq!(queue.displace_for(2), Some(12));
-        assert_eq!(queue.displace_for(2), None);
-        assert_eq!((queue.displace_for(3), queue.len()), (Some(11), 2));
-        assert_eq!(queue.displace_for(3), None);
+        let any = |_: &u32| true;
+        assert_eq!(queue.displace_for(2, |_| false), None);
+        assert_eq!(queue.displace_for(2, any), Some(12));
+        assert_eq!(queue.displace_for(2, any), None);
+        assert_eq!((queue.displace_for(3, any), queue.len()), (Some(11), 2));
+        assert_eq!(queue.displace_for(3, any), None);
     }
 
     #[test]
     fn what_is_not_kept_takes_no_turn() {
         let mut queue = queue(&[(1, 10), (2, 20), (2, 21)]);
-        queue.retain(|&thing| thing == 21);
+        assert_eq!(queue.retain(|&thing| thing == 21).len(), 2);
         assert_eq!((queue.len(), queue.owners().collect::<Vec<_>>()), (1, vec![2]));
         assert_eq!(queue.pop(), Some(21));
     }

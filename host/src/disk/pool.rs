@@ -76,17 +76,19 @@ impl Pool {
     ) -> Result<R, JobError> {
         let (outcome, mut received) = oneshot::channel();
         let asked = Instant::now();
+        // What a job has is dropped without the lock: a file that is closed is another job.
+        let (mut gone, mut refused) = (Vec::new(), None);
         let (progress, patience) = {
             let mut state = self.state();
             state.queues.forget();
             let queue = state.queues.by_resource.entry(resource).or_default();
             let is_stalled = queue.is_stalled(asked, self.limits.patience);
             if queue.waiting.len() >= self.limits.waiting {
-                queue.waiting.retain(|job| job.is_wanted());
+                gone = queue.waiting.retain(|job| job.is_wanted());
             }
             if queue.waiting.len() >= self.limits.waiting {
-                match queue.waiting.displace_for(owner) {
-                    Some(displaced) => displaced.refuse(),
+                match queue.waiting.displace_for(owner, |job| job.may_be_refused()) {
+                    Some(displaced) => refused = Some(displaced),
                     None => return Err(JobError::QueueFull),
                 }
             }
@@ -98,6 +100,10 @@ impl Pool {
             let Limits { patience, brief_patience, .. } = self.limits;
             (progress, if is_stalled { brief_patience } else { patience })
         };
+        if let Some(refused) = refused {
+            refused.refuse();
+        }
+        drop(gone);
         let (mut steps, mut since) = (0, asked);
         loop {
             let left = patience.saturating_sub(since.elapsed());
@@ -170,14 +176,23 @@ impl Pool {
         }
         let mut state = self.state();
         loop {
-            if let Some((resource, number, job)) = state.queues.next(&self.limits) {
+            let mut unwanted = Vec::new();
+            let next = state.queues.next(&self.limits, &mut unwanted);
+            if let Some((resource, number, job)) = next {
                 state.idle -= 1;
                 drop(state);
+                drop(unwanted);
                 // The panic hook logs it; the caller finds the channel closed.
                 let _ = catch_unwind(AssertUnwindSafe(|| job.run()));
                 state = self.state();
                 state.idle += 1;
                 self.note_done(&mut state, resource, number);
+                continue;
+            }
+            if !unwanted.is_empty() {
+                drop(state);
+                drop(unwanted);
+                state = self.state();
                 continue;
             }
             // A job for a device that does not respond may begin later.

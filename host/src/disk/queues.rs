@@ -78,7 +78,9 @@ pub(super) trait Job: Send {
     fn is_wanted(&self) -> bool;
     /// Does it, and sends its outcome.
     fn run(self: Box<Self>);
-    /// There is no room for it.
+    /// Whether it may be refused for want of room.
+    fn may_be_refused(&self) -> bool;
+    /// There is no room for it. It only tells its caller, and waits for nothing.
     fn refuse(self: Box<Self>);
 }
 
@@ -99,6 +101,10 @@ impl<R: Send, F: FnOnce(&Progress) -> R + Send> Job for Call<F, R> {
         let _ = self.outcome.send(Ok((self.work)(&self.progress)));
     }
 
+    fn may_be_refused(&self) -> bool {
+        true
+    }
+
     fn refuse(self: Box<Self>) {
         let _ = self.outcome.send(Err(JobError::QueueFull));
     }
@@ -116,10 +122,12 @@ impl<F: FnOnce() + Send> Job for Detached<F> {
         (self.0)();
     }
 
-    // Closing a file is for the thread that found no room for it: it may wait, and must be done.
-    fn refuse(self: Box<Self>) {
-        (self.0)();
+    /// It closes a file, which has to be done, and may wait.
+    fn may_be_refused(&self) -> bool {
+        false
     }
+
+    fn refuse(self: Box<Self>) {}
 }
 
 /// The jobs for one device.
@@ -198,8 +206,13 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    /// The job that begins next, with its number.
-    pub(super) fn next(&mut self, limits: &Limits) -> Option<(Resource, u64, Box<dyn Job>)> {
+    /// The job that begins next, with its number. Those that no caller waits for any more are
+    /// given, to be dropped without a lock.
+    pub(super) fn next(
+        &mut self,
+        limits: &Limits,
+        unwanted: &mut Vec<Box<dyn Job>>,
+    ) -> Option<(Resource, u64, Box<dyn Job>)> {
         let now = Instant::now();
         for (&resource, queue) in &mut self.by_resource {
             while queue.may_begin(now, limits)
@@ -211,6 +224,7 @@ impl Queues {
                     queue.last_begun = Some(now);
                     return Some((resource, self.begun, job));
                 }
+                unwanted.push(job);
             }
         }
         None

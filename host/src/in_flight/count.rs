@@ -13,7 +13,7 @@ pub const MAX_REPLY_BYTES: u64 = 64 << 20;
 pub static FILES: InFlight = InFlight::new(MAX_FILE_BYTES);
 
 /// Contents that exist nowhere else: replies of guests, and listings.
-pub static REPLIES: InFlight = InFlight::by_site(MAX_REPLY_BYTES);
+pub static REPLIES: InFlight = InFlight::new(MAX_REPLY_BYTES);
 
 /// Bytes of one kind of content that are being sent, for the whole process.
 pub struct InFlight {
@@ -22,8 +22,6 @@ pub struct InFlight {
     /// thread than it began on.
     shards: [Shard; SHARDS],
     refused: AtomicU64,
-    /// Whether sites have parts of it.
-    pub(super) is_by_site: bool,
 }
 
 /// Threads count on cache lines of their own, as long as there are no more than these.
@@ -43,17 +41,7 @@ impl InFlight {
     /// A count that is full at this many bytes.
     pub(crate) const fn new(most: u64) -> InFlight {
         let shards = [const { Shard(AtomicI64::new(0)) }; SHARDS];
-        InFlight {
-            most: AtomicU64::new(most),
-            shards,
-            refused: AtomicU64::new(0),
-            is_by_site: false,
-        }
-    }
-
-    /// The same, of which each of several sites has a part.
-    pub(crate) const fn by_site(most: u64) -> InFlight {
-        InFlight { is_by_site: true, ..InFlight::new(most) }
+        InFlight { most: AtomicU64::new(most), shards, refused: AtomicU64::new(0) }
     }
 
     /// Sets the bytes at which it is full.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Weak};
 
 use quick_cache::DefaultHashBuilder;
@@ -28,6 +28,8 @@ struct Inner {
     responses: AtomicUsize,
     /// The site that was the first of those that they are being sent for.
     sent_for: Mutex<Option<Arc<Share>>>,
+    /// Whether there ever was one.
+    is_charged: AtomicBool,
     /// Its key in [`CONTENTS`].
     hash: Option<u64>,
 }
@@ -88,24 +90,30 @@ impl SharedBytes {
 
     /// Counts a response that is sent from it.
     pub fn send(&self, counted: &'static InFlight) -> Sending {
-        if self.0.responses.fetch_add(1, Ordering::Relaxed) == 0 {
-            counted.add(self.len(), 1);
-        }
+        self.begin(counted);
         Sending { bytes: self.clone(), counted }
     }
 
     /// The same for a site, one of several.
     pub fn send_for(&self, share: Option<&Arc<Share>>, counted: &'static InFlight) -> Sending {
-        let sending = self.send(counted);
-        if let Some(share) = share
-            && self.0.responses.load(Ordering::Relaxed) == 1
-        {
-            self.charge(Some(share));
+        if self.begin(counted) && share.is_some() {
+            self.0.is_charged.store(true, Ordering::Relaxed);
+            self.charge(share);
         }
-        sending
+        Sending { bytes: self.clone(), counted }
     }
 
-    /// Counts it for this site, and no longer for another one.
+    /// Whether no other response is being sent from it.
+    fn begin(&self, counted: &InFlight) -> bool {
+        let is_first = self.0.responses.fetch_add(1, Ordering::Relaxed) == 0;
+        if is_first {
+            counted.add(self.len(), 1);
+        }
+        is_first
+    }
+
+    /// Counts it for this site, and no longer for another one. Each change of both is one step:
+    /// whoever is later, in the end it counts for none.
     fn charge(&self, share: Option<&Arc<Share>>) {
         let mut sent_for = lock(&self.0.sent_for);
         if let Some(before) = std::mem::replace(&mut *sent_for, share.cloned()) {
@@ -129,7 +137,13 @@ impl SharedBytes {
 
 impl Inner {
     fn new(bytes: Vec<u8>, hash: Option<u64>) -> Inner {
-        Inner { bytes: bytes.into(), responses: 0.into(), sent_for: Mutex::default(), hash }
+        Inner {
+            bytes: bytes.into(),
+            responses: 0.into(),
+            sent_for: Mutex::default(),
+            is_charged: AtomicBool::new(false),
+            hash,
+        }
     }
 }
 
@@ -222,7 +236,7 @@ impl Drop for Sending {
         if self.bytes.0.responses.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.counted.add(self.bytes.len(), -1);
             // Contents of files, which are sent most, are of no site.
-            if self.counted.is_by_site {
+            if self.bytes.0.is_charged.load(Ordering::Relaxed) {
                 self.bytes.charge(None);
             }
         }
@@ -241,7 +255,7 @@ mod tests {
 
     #[test]
     fn site_has_no_more_than_its_part_of_replies() {
-        static REPLIES: InFlight = InFlight::by_site(8 << 20);
+        static REPLIES: InFlight = InFlight::new(8 << 20);
         let (flooded, other) = (Arc::new(Share::default()), Arc::new(Share::default()));
         let content = |byte: u8| SharedBytes::from(vec![byte; 1 << 20]);
         let most = usize::try_from(REPLIES.most() >> 20).expect("a number");

@@ -203,9 +203,9 @@ impl Waiting {
         // Two more at least: with one more they would displace each other in turns. As it has
         // two, it keeps its turn.
         if longest.len() > own + 1 {
-            return longest.pop_latest();
+            return longest.pop_latest(|_| true);
         }
-        self.of.get_mut(&site)?.displace_for(client)
+        self.of.get_mut(&site)?.displace_for(client, |_| true)
     }
 
     /// The oldest work of the site and the client whose turn it is.
