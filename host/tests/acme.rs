@@ -166,12 +166,20 @@ fn refused_challenge_is_told_in_the_words_of_the_authority_and_not_repeated() {
     assert_eq!(place.fake.asked("/new-order"), 1, "a restart orders nothing");
 }
 
+/// The type of a problem that is longer than a message of the fetcher.
+const LONG_TYPE: &str = match std::str::from_utf8(&[b'x'; 20_000]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
+
 #[test]
 fn authority_that_fails_is_named_and_the_next_attempt_succeeds() {
     for (path, fault, words) in [
         ("/dir", Fault::Garbage("<html>"), "makes no sense"),
         ("/account", Fault::Problem(403, "unauthorized", "not you", None), "not you"),
         ("/new-order", Fault::Problem(500, "serverInternal", "a fault", None), "a fault"),
+        ("/account", Fault::Problem(400, LONG_TYPE, "a long type", None), "a long type"),
+        ("/new-order", Fault::Problem(503, "a", "late", Some(u64::MAX)), "late"),
         ("/authz", Fault::Garbage("[]"), "makes no sense"),
         ("/finalize", Fault::Problem(403, "badCSR", "not that", None), "not that"),
         ("/cert", Fault::Garbage("no certificate"), "PEM"),

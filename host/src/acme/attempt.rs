@@ -28,7 +28,10 @@ const ASK: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(
 const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);
 
 /// A certificate is not renewed within this time, or a tenth of what is left of its own.
-const FRESH: Duration = Duration::from_secs(3600);
+const FRESH: Duration = Duration::from_secs(24 * 3600);
+
+/// The least of that, also where it is expired when it comes: one of the two clocks is wrong.
+const LEAST: Duration = Duration::from_secs(3600);
 
 /// What one attempt needs.
 pub(super) struct Attempt {
@@ -102,7 +105,7 @@ impl Attempt {
                 record = Record {
                     directory: record.directory.clone(),
                     issued_by: record.directory,
-                    pause_until: seconds(now + FRESH.min(left / 10)),
+                    pause_until: seconds(now + FRESH.min(left / 10).max(LEAST)),
                     ..Record::default()
                 };
                 let name = self.name.clone();

@@ -130,7 +130,8 @@ impl Shared {
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         let mut sender = self.connection(&authority).await?;
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
+        bound(&mut parts.headers);
         let body = Limited::new(body, BODY_BYTES).collect().await;
         let body =
             body.map_err(|error: Box<dyn StdError + Send + Sync>| io::Error::other(error))?;
@@ -173,6 +174,14 @@ impl Shared {
         });
         sender.ready().await.map_err(io::Error::other)?;
         Ok(sender)
+    }
+}
+
+/// Takes a time out that is no time: the client of the protocol adds it to now, and would panic.
+fn bound(headers: &mut http::HeaderMap) {
+    let is_time = |value: &HeaderValue| value.to_str().ok().and_then(after).is_some();
+    if headers.get(RETRY_AFTER).is_some_and(|value| !is_time(value)) {
+        headers.remove(RETRY_AFTER);
     }
 }
 

@@ -12,6 +12,9 @@ use crate::text::{beginning, one_line};
 /// What the types of problems of an authority begin with (RFC 8555, section 6.7).
 const URN: &str = "urn:ietf:params:acme:error:";
 
+/// Characters of a code.
+const CODE: usize = 100;
+
 /// Why an order failed.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -28,7 +31,8 @@ impl Failure {
     pub(super) fn local(code: &str, words: impl ToString, advice: &str) -> Failure {
         Failure {
             trouble: Trouble {
-                code: code.to_owned(),
+                // The authority's own text, too: longer ones are no types of problems.
+                code: beginning(&one_line(code), CODE),
                 words: beginning(&one_line(&words.to_string()), WORDS),
                 advice: advice.to_owned(),
             },
