@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::authority::Authority;
 use crate::fixture::{Client, Reply, Stream, replace};
-use crate::running::{PROGRAM, Program, TOKEN, begin_change, run, told, until};
+use crate::running::{PROGRAM, Program, TOKEN, begin_change, run, told, until, workspace};
 
 /// A folder with roots that say which they are.
 fn roots(names: &[&str]) -> TempDir {
@@ -96,6 +96,46 @@ fn request_is_of_the_site_that_has_its_host() {
             ("x.b.example", 421, ""),
         ],
     );
+}
+
+/// What stands in the manual is served as it stands there.
+#[test]
+fn examples_in_the_manual_are_served() {
+    let manual = fs::read_to_string(workspace().join("docs/sites.md")).unwrap();
+    let examples: Vec<_> =
+        manual.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 3);
+    let folder = roots(&[]);
+    let path = folder.path();
+    fs::create_dir_all(path.join("certificates")).unwrap();
+    fs::create_dir_all(path.join("sites")).unwrap();
+    for name in ["example", "docs", "others"] {
+        make_root(&path.join("sites"), name);
+    }
+    for name in ["example.org", "docs.example.org"] {
+        let leaf = Authority::shared().leaf(&[name]);
+        fs::write(path.join(format!("certificates/{name}.pem")), leaf.combined()).unwrap();
+    }
+    for example in examples {
+        // Any port, as others may be in use.
+        let example = example.replace(":8080", ":0").replace(":8443", ":0");
+        configure(path, &example);
+        let has_tls = example.contains("listen-tls");
+        let mut command = Command::new(PROGRAM);
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+        command.args(["--config", "innkeeper.toml", "--strict-start"]).current_dir(path);
+        if !example.contains("listen = ") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        let program = Program::start(command, if has_tls { 2 } else { 1 });
+        let status = if has_tls { 308 } else { 200 };
+        check(&program, &[("example.org", status, "")]);
+        if example.contains("docs.example.org") {
+            check(&program, &[("docs.example.org", status, "")]);
+        }
+        let of_none = if example.contains("default = true") { 200 } else { 421 };
+        check(&program, &[("example.net", of_none, "")]);
+    }
 }
 
 #[test]

@@ -289,7 +289,7 @@ impl Work {
 
     /// Tries broken sites again whose files have changed.
     fn mend(&mut self) {
-        let mut is_mended = false;
+        let (mut served, mut is_tried) = (Vec::new(), false);
         for number in 0..self.members.len() {
             let member = &self.members[number];
             if !member.is_broken() || look(&member.settings) == member.seen {
@@ -299,18 +299,22 @@ impl Work {
             let assembled = self.fleet.assembly.open(&self.fleet.settings, &settings);
             let site = &*settings.identity.name;
             match &assembled.error {
-                None => tracing::info!(site, "site is served"),
+                None => served.push(site.to_owned()),
                 Some(error) => {
                     let error = self.advise(format!("{error:#}"));
                     tracing::error!(site, error, "site is not served");
                 }
             }
-            is_mended = true;
+            is_tried = true;
             self.members[number] = Member::new(settings, assembled);
         }
-        if is_mended {
+        // Also where another error is told.
+        if is_tried {
             self.secure(&self.fleet.settings);
             self.serve();
+        }
+        for site in served {
+            tracing::info!(site, "site is served");
         }
     }
 }
