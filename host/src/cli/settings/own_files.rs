@@ -3,6 +3,7 @@
 //! Files of rules and of passwords are not among them: what names them may change while the server
 //! runs, and `rules` hides them.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::{Settings, SiteSettings};
@@ -25,11 +26,11 @@ impl Settings {
 
     /// The same with those of this site, which may be new.
     fn own_files_beside(&self, site: Option<&SiteSettings>) -> Vec<OwnFile> {
-        let mut all = Vec::new();
+        let (mut all, mut seen) = (Vec::new(), HashSet::new());
         let mut note = |flag, path: &Path, is_log| {
-            let own = OwnFile { flag, path: path.to_owned(), is_log };
-            if !all.contains(&own) {
-                all.push(own);
+            // There may be a thousand sites.
+            if seen.insert((flag, path.to_owned())) {
+                all.push(OwnFile { flag, path: path.to_owned(), is_log });
             }
         };
         let code = self.cache.code_directory();

@@ -219,10 +219,14 @@ impl Work {
         reloaded: &mut Reloaded,
     ) -> Result<Vec<Made>, ReloadError> {
         let (mut made, mut mistakes) = (Vec::with_capacity(sites.len()), Vec::new());
+        // The files of all sites are hidden in the roots of all.
+        let all = Settings { sites: sites.to_vec(), ..self.fleet.settings.clone() };
+        let is_hidden_alike = all.own_files() == self.fleet.settings.own_files();
         for site in sites {
             let name = &site.identity.name;
             let before = self.members.iter().position(|one| one.settings.identity.name == *name);
-            let same = before.filter(|&number| self.members[number].settings.is_like(site));
+            let like = before.filter(|&number| self.members[number].settings.is_like(site));
+            let same = like.filter(|_| is_hidden_alike);
             let is_broken = |number: usize| self.members[number].is_broken();
             if let Some(number) = same.filter(|&number| !is_broken(number)) {
                 if self.members[number].settings.identity != site.identity {
@@ -231,8 +235,8 @@ impl Work {
                 made.push(Made::Before(number));
                 continue;
             }
-            let was_broken = same.is_some();
-            let assembled = self.fleet.assembly.open(&self.fleet.settings, site);
+            let was_broken = like.is_some_and(is_broken);
+            let assembled = self.fleet.assembly.open(&all, site);
             match (&assembled.error, before) {
                 (Some(error), _) => {
                     let error = self.advise(format!("{error:#}"));
