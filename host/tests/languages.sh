@@ -73,6 +73,23 @@ fails_at() { # source
     printf '%-12s innkeeper new: a build for development says where it fails\n' "$language"
 }
 
+# Has a policy print something at each request.
+prints() { # source, a change of it in the language of sed
+    cp "$1" "$1.before"
+    sed -i "$2" "$1"
+    ! cmp --silent "$1" "$1.before" || { echo "$1 is as it was"; exit 1; }
+    rm "$1.before"
+}
+
+# Ends unless the policy, in its build for development, says what it prints.
+says() { # a pattern
+    local explained data=()
+    [ ! -e redirects.txt ] || data=(--data redirects.txt)
+    explained=$(innkeeper explain policy.wasm /old --root . "${data[@]}" 2>/dev/null)
+    grep -q "^printed *$1" <<<"$explained" || { printf '%s\n' "$explained"; exit 1; }
+    printf '%-12s innkeeper new: a build for development says what it prints\n' "$language"
+}
+
 rust() {
     have cargo || return 0
     (
@@ -113,9 +130,12 @@ javascript() {
         # The same tools, fetched once.
         cp -r "$modules" .
         fetch npm install || return 0
+        prints policy.js 's|const .*siteTarget(line);|&console.log("said", [1]);|'
         npm test --silent
         npm run --silent build
         built "innkeeper new ($template)"
+        npm run --silent dev
+        says 'said \[1\]'
     done
 }
 
@@ -124,9 +144,12 @@ typescript() {
     for template in plain data; do
         new ts "$template"
         fetch npm install || return 0
+        prints policy.ts 's|const .*siteTarget(line);|&console.log("said", [1]);|'
         npm test --silent
         npm run --silent build
         built "innkeeper new ($template)"
+        npm run --silent dev
+        says 'said \[1\]'
     done
 }
 
@@ -187,5 +210,5 @@ for language in $languages; do
     status=$?
     set -e
     [ "$status" -eq 0 ] || { cat "$work/$language.log"; echo "$language: FAILED"; exit 1; }
-    grep -E "^$language +(left out|.*(: [0-9]+ bytes|says where))" "$work/$language.log"
+    grep -E "^$language +(left out|.*(: [0-9]+ bytes|says (where|what)))" "$work/$language.log"
 done

@@ -2,7 +2,7 @@
 // passwords of a request, and decisions in few words.
 //
 // Copy this file into a policy of your own, with `innkeeper.d.ts` for its types. It needs nothing but
-// the language: a guest has no URL, TextDecoder or console.
+// the language: a guest has no URL or TextDecoder.
 
 // The text of the first field of this name, which is written in lower case, or of a fact such as
 // ":client-name". `undefined` without one. The policy names it in `interests`.

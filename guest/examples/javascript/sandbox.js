@@ -3,7 +3,8 @@
 //     node --import ./sandbox.js --test
 //
 // A guest has the language (ECMAScript), and `atob`, `btoa`, `queueMicrotask` and `performance`,
-// whose clock stands still. `console` and `process` stay, as the tests themselves use them.
+// whose clock stands still. What a guest's `console` has stays, and `process`, which the tests
+// themselves use.
 
 const TAKEN = [
   "AbortController", "AbortSignal", "Blob", "BroadcastChannel", "Buffer", "CompressionStream", "CustomEvent",
@@ -14,3 +15,5 @@ const TAKEN = [
 for (const name of TAKEN) {
   delete globalThis[name];
 }
+const { log, info, warn, error, debug } = console;
+globalThis.console = { log, info, warn, error, debug };

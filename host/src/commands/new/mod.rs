@@ -55,6 +55,10 @@ const SCRIPTS: &[File] = &[
     ("request.js", include_str!("../../../../guest/examples/javascript/request.js")),
     ("request.d.ts", include_str!("../../../../guest/examples/javascript/request.d.ts")),
     ("sandbox.js", include_str!("../../../../guest/examples/javascript/sandbox.js")),
+    ("console.js", include_str!("../../../../guest/examples/javascript/console.js")),
+    ("released.js", include_str!("../../../../guest/examples/javascript/released.js")),
+    ("development.js", include_str!("../../../../guest/examples/javascript/development.js")),
+    ("wit/development.wit", include_str!("js/development.wit.txt")),
 ];
 
 const PYTHON: &[File] = &[
