@@ -19,7 +19,7 @@ pub struct Configured {
 
     /// The site of that file, by its name
     ///
-    /// For a file with several [[site]]. `explain` finds it by the host of the request.
+    /// For a file with several tables `[[site]]`. `explain` finds it by the host of the request.
     #[arg(long, value_name = "NAME")]
     pub site: Option<String>,
 

@@ -26,7 +26,7 @@ pub struct AcmeSettings {
 
     /// Accept the terms of the authority
     ///
-    /// Those of Let's Encrypt: https://letsencrypt.org/repository/
+    /// Those of Let's Encrypt: `https://letsencrypt.org/repository/`
     #[arg(id = "acme_accept_terms", long = "acme-accept-terms")]
     pub accept_terms: bool,
 
