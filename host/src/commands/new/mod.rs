@@ -64,6 +64,8 @@ const SCRIPTS: &[File] = &[
 const PYTHON: &[File] = &[
     ("Makefile", include_str!("python/Makefile.txt")),
     ("requirements.txt", include_str!("../../../../guest/examples/python/requirements.txt")),
+    ("released.py", include_str!("../../../../guest/examples/python/released.py")),
+    ("quiet.py", include_str!("../../../../guest/examples/python/quiet.py")),
     ("binding.py", include_str!("../../../../guest/examples/python/binding.py")),
     ("innkeeper.py", include_str!("../../../../guest/examples/python/innkeeper.py")),
     ("request.py", include_str!("../../../../guest/examples/python/request.py")),
