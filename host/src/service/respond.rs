@@ -40,13 +40,16 @@ impl Service {
             return self.refuse(421, NO_SITE, record);
         };
         let https = &seat.site.https;
-        let redirect = https.redirect(request, scheme);
-        let response = match (record.over_limit(), redirect, &seat.site.active) {
-            (Some(wait), ..) => self.in_form_for(request, admission::too_many("requests", wait)),
-            (None, Some(redirect), _) => redirect,
-            (None, None, Ok(active)) => self.decide(active, &seat, request, record).await,
+        // Not one match over all: each connection would have room for a redirect while the guest decides.
+        let response = if let Some(wait) = record.over_limit() {
+            self.in_form_for(request, admission::too_many("requests", wait))
+        } else if let Some(redirect) = https.redirect(request, scheme) {
+            redirect
+        } else if let Ok(active) = &seat.site.active {
+            self.decide(active, &seat, request, record).await
+        } else {
             // The log says why, once.
-            (None, None, Err(_)) => self.in_form_for(request, error_page::unavailable()),
+            self.in_form_for(request, error_page::unavailable())
         };
         record.identify(https.secure(response, request, scheme))
     }
