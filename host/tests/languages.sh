@@ -69,7 +69,7 @@ built() { # what, other cases than its own
 fails_at() { # source
     local explained
     explained=$(innkeeper explain policy.wasm /old --root . 2>/dev/null)
-    grep -q "at $1:[0-9]" <<<"$explained" || { printf '%s\n' "$explained"; exit 1; }
+    grep -q "[ /]$1:[0-9]" <<<"$explained" || { printf '%s\n' "$explained"; exit 1; }
     printf '%-12s innkeeper new: a build for development says where it fails\n' "$language"
 }
 
@@ -170,17 +170,20 @@ made() { # folder of the example, name to `innkeeper new` or none, what is to be
         ln -s "$tools" .venv
         [ ! -d "$modules" ] || { ln -s "$modules" node_modules; touch node_modules/ready; }
         touch .venv/ready
-        if [ "$name" = python ]; then
-            prints policy.py 's|^def decide(.*|&\n    print("said", [1])|'
-        fi
+        case $name in
+        python) prints policy.py 's|^def decide(.*|&\n    print("said", [1])|' ;;
+        go) prints policy.go 's|^func decide(.*|&\n\tprintln("said [1]")|' ;;
+        esac
         make --silent test
         make --silent
         built "innkeeper new ($template)"
-        # A build for development wants randomness, which no guest has while it is configured.
-        if [ "$name $template" = "python plain" ]; then
+        # One in Python wants randomness, which no guest has while it is configured.
+        case "$name $template" in
+        "python plain" | go*)
             make --silent dev
             says 'said \[1\]'
-        fi
+            ;;
+        esac
     done
 }
 
@@ -209,6 +212,10 @@ go() {
         PATH="$work/go/bin:$PATH"
     fi
     made go go .venv/ready node_modules/ready
+    cd "$work/new-go-plain"
+    sed -i 's|^func decide(.*|&\n\tpanic("boom")|' policy.go
+    make --silent dev
+    fails_at policy.go
 }
 
 for language in $languages; do

@@ -7,5 +7,7 @@ import "unsafe"
 //
 //go:wasmexport innkeeper:policy/configuration@0.1.0#configure
 func exportConfigure(data unsafe.Pointer, dataSize uint32) pointer {
-	return memory.result(configure(unsafe.String((*byte)(data), dataSize)))
+	fault := configure(unsafe.String((*byte)(data), dataSize))
+	flush()
+	return memory.result(fault)
 }

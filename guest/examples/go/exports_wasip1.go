@@ -46,7 +46,9 @@ func exportDecide(line unsafe.Pointer, lineSize uint32, fields unsafe.Pointer, c
 	for _, f := range unsafe.Slice((*[4]uint32)(fields), count) {
 		request.Fields = append(request.Fields, Field{Name: textAt(f[0], f[1]), Value: textAt(f[2], f[3])})
 	}
-	return decide(request).encode(&memory)
+	decision := decide(request)
+	flush()
+	return decision.encode(&memory)
 }
 
 func textAt(at pointer, size uint32) string {
