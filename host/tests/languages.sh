@@ -151,6 +151,10 @@ typescript() {
         npm run --silent dev
         says 'said \[1\]'
     done
+    cd "$work/new-ts-plain"
+    sed -i 's|return redirect(301, "/new");|throw new Error("boom");|' policy.ts
+    npm run --silent dev
+    fails_at policy.ts
 }
 
 # Those that have a Makefile, which fetches what the folder's own `ready` files stand for.

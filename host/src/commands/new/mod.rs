@@ -44,6 +44,7 @@ const JAVASCRIPT: &[File] = &[
 const TYPESCRIPT: &[File] = &[
     ("package.json", include_str!("ts/package.json.txt")),
     ("tsconfig.json", include_str!("ts/tsconfig.json.txt")),
+    ("lines.js", include_str!("ts/lines.js.txt")),
     (".gitignore", "node_modules/\nbuild/\npolicy.wasm\n"),
 ];
 
