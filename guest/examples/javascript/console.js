@@ -9,9 +9,9 @@ export function speakBy(say) {
   globalThis.console = Object.fromEntries(NAMES.map((name) => [name, say]));
 }
 
-// Values as a line of text.
+// Values as a line of text, which is well-formed, as the host takes no other.
 export function shown(values) {
-  return values.map(shownValue).join(" ");
+  return values.map(shownValue).join(" ").toWellFormed();
 }
 
 function shownValue(value) {
@@ -27,8 +27,8 @@ function shownValue(value) {
   try {
     return JSON.stringify(value, (_, inner) => plain(inner));
   } catch {
-    // It contains itself.
-    return String(value);
+    // It contains itself, or a getter throws.
+    return Object.prototype.toString.call(value);
   }
 }
 
@@ -36,6 +36,9 @@ function shownValue(value) {
 function plain(value) {
   if (value instanceof Map || value instanceof Set || value instanceof Uint8Array) {
     return [...value];
+  }
+  if (value instanceof Error || value instanceof RegExp) {
+    return String(value);
   }
   return ["bigint", "symbol", "function", "undefined"].includes(typeof value) ? String(value) : value;
 }
