@@ -5,7 +5,8 @@ use rustix::process::Signal;
 use crate::fixture::site;
 use crate::running::{Program, run, serving};
 
-/// The lines that the program logs for these requests.
+/// The lines that the program logs for these requests. Each has a connection of its own, and they
+/// are logged once their clients have taken the responses: their order is not told.
 fn logged(arguments: &[&str], requests: &[&str]) -> Vec<String> {
     let folder = site();
     let program = Program::start(serving(&folder.path().join("root"), arguments), 1);
@@ -15,7 +16,9 @@ fn logged(arguments: &[&str], requests: &[&str]) -> Vec<String> {
         client.reply();
     }
     program.signal(Signal::TERM);
-    program.finish().1.lines().map(str::to_owned).collect()
+    let mut lines: Vec<_> = program.finish().1.lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
 }
 
 #[test]

@@ -31,11 +31,17 @@ enum Start {
 }
 
 /// Whether a library says so that has no other way to say it than to panic or to abort: what
-/// allocates, and what gives a thread the stack on which the end of its stack is noticed.
+/// allocates, what gives a thread the stack on which the end of its stack is noticed, and the C
+/// library, which notes what a thread drops at its end.
 fn is_out_of_memory(said: &str) -> bool {
-    ["memory allocation of", "sigaltstack", "an alternative stack"]
-        .iter()
-        .any(|part| said.contains(part))
+    [
+        "memory allocation of",
+        "sigaltstack",
+        "an alternative stack",
+        "failed to register TLS destructor",
+    ]
+    .iter()
+    .any(|part| said.contains(part))
 }
 
 /// Starts it with so many bytes of address space.

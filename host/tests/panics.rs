@@ -137,18 +137,19 @@ fn waits(program: &Program) -> Vec<u64> {
 /// panics then.
 fn with_a_worker_that_panics_each_time() -> (Program, tempfile::TempDir) {
     let folder = site();
-    // What watches files waits by another one.
-    let start = || serving(&folder.path().join("root"), &["--workers", "2", "--no-site-rules"]);
-    // Each runtime has two of them, and makes them in the same order each time.
+    let start = || {
+        let flags = ["--workers", "2", "--no-site-rules", "--admin", "127.0.0.1:0"];
+        serving(&folder.path().join("root"), &flags)
+    };
+    // Each runtime has two of them, and what watches files one. They are made in the same order
+    // each time, those of workers last.
     let waits = waits(&Program::start(start(), 1));
-    assert_eq!(waits.len(), 6, "of the program and two workers: {waits:?}");
-    let is_of_the_last = Some((0, SeccompCmpOp::Ge, waits[4]));
+    assert_eq!(waits.len(), 7, "of the program, its watch and two workers: {waits:?}");
+    let is_of_the_last = Some((0, SeccompCmpOp::Ge, waits[5]));
     let mut faults: Vec<Fault> = vec![(libc::SYS_epoll_pwait, is_of_the_last.clone())];
     #[cfg(target_arch = "x86_64")]
     faults.push((libc::SYS_epoll_wait, is_of_the_last));
-    let mut command = start();
-    command.args(["--admin", "127.0.0.1:0"]);
-    (start_with(&faults, command), folder)
+    (start_with(&faults, start()), folder)
 }
 
 #[test]

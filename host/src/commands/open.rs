@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
@@ -10,13 +11,13 @@ use super::acme;
 use super::client_buckets;
 use super::engine::{self, Compilation};
 use super::listeners::Listeners;
-use super::own_files::{self, code_cache_is_elsewhere};
+use super::own_files::{beneath_roots, code_cache_is_elsewhere};
 use super::sites::logs::{LogKey, Logs};
 use super::sites::open::OpenedSite;
 use super::tls;
 use crate::admin::access::Access;
 use crate::cli::{Settings, SiteSettings};
-use crate::files::Caches;
+use crate::files::{Caches, OwnFile};
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::{ClientBuckets, PreparedEngine};
 use crate::http::Scheme;
@@ -42,6 +43,8 @@ pub(super) struct Opened {
     /// That of what is for no site.
     pub(super) log: Option<LogKey>,
     pub(super) server: Server,
+    /// Files of the server that lie beneath a root, each with that root.
+    pub(super) own_files: Vec<(OwnFile, PathBuf)>,
     /// The certificates, where there is a listener for TLS.
     pub(super) certificates: Option<Arc<Store>>,
     /// What certificates are ordered with, if they are.
@@ -58,7 +61,7 @@ pub(super) struct Opened {
 pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     service_manager::find().context("cannot reach the service manager")?;
     let workers = settings.worker_count();
-    own_files::warn(settings);
+    let own_files = beneath_roots(settings);
     let caches = Caches::new(workers, settings.cache.sizes(), &in_flight::FILES);
     let mut logs = Logs::default();
     let open_site =
@@ -84,6 +87,7 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
         workers,
         caches,
         sites,
+        own_files,
         logs,
         log,
         server,

@@ -9,8 +9,11 @@ use crate::cli::Settings;
 use crate::files::{OwnFile, paths_below};
 
 /// The files that lie beneath a root, each with that root.
-fn beneath_roots(settings: &Settings) -> Vec<(OwnFile, PathBuf)> {
-    let (files, mut found) = (settings.own_files(), Vec::new());
+pub(super) fn beneath_roots(settings: &Settings) -> Vec<(OwnFile, PathBuf)> {
+    let mut files = settings.own_files();
+    // What is not there cannot be served; a log is made.
+    files.retain(|own| own.is_log || own.path.exists());
+    let mut found = Vec::new();
     for site in settings.sites() {
         let beneath = files.iter().filter(|own| !paths_below(&site.root, &own.path).is_empty());
         found.extend(beneath.map(|own| (own.clone(), site.root.clone())));
@@ -18,9 +21,9 @@ fn beneath_roots(settings: &Settings) -> Vec<(OwnFile, PathBuf)> {
     found
 }
 
-/// Warns of those that lie beneath a root.
-pub(super) fn warn(settings: &Settings) {
-    for (OwnFile { flag, path, .. }, root) in beneath_roots(settings) {
+/// Warns of these.
+pub(super) fn warn(beneath_roots: &[(OwnFile, PathBuf)]) {
+    for (OwnFile { flag, path, .. }, root) in beneath_roots {
         let (path, root) = (path.display(), root.display());
         tracing::warn!(
             setting = flag,

@@ -16,7 +16,7 @@ use super::open::{Opened, open};
 use super::signals::Starting;
 use super::sites::assemble::{Assembled, Assembly};
 use super::sites::reload::{self, Fleet};
-use super::{acme, sandbox, tls};
+use super::{acme, own_files, sandbox, tls};
 use crate::admin::status::Subject;
 use crate::admin::{self, Admin, PageEvents, SiteSubjects};
 use crate::cli::{Configuration, EffectiveSetting, Settings};
@@ -68,7 +68,8 @@ pub(super) fn serve(
     diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
     let Opened { workers, caches, sites, logs, log, server, certificates, admin, .. } = opened;
-    let Opened { client_buckets, engine, code_cache, acme, admin_file, .. } = opened;
+    let Opened { client_buckets, engine, code_cache, acme, admin_file, own_files: beneath, .. } =
+        opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -99,6 +100,7 @@ pub(super) fn serve(
         dev: dev.clone(),
     };
     let assembled = assembly.all(settings, sites)?;
+    own_files::warn(&beneath);
     let log = log.map(|key| assembly.logs.start(&key)).transpose()?;
     let pages = dev.as_ref().zip(admin.as_ref());
     let service = match assembled.as_slice() {
