@@ -191,7 +191,10 @@ assert len(findings) > 100, f"only {len(findings)} findings: it ended early"
 findings = [it for it in findings.values() if it["severity"] not in ("OK", "INFO", "DEBUG")]
 for it in findings:
     print(it["severity"], it["id"], it["finding"])
-above = [it["id"] for it in findings if it["severity"] != "LOW"]
+# BREACH needs a secret in a compressed response that also has what the attacker sent: there is
+# none in the listing that is compressed here, as it is in every file.
+allowed = {"BREACH"}
+above = [it["id"] for it in findings if it["severity"] != "LOW" and it["id"] not in allowed]
 sys.exit(f"above LOW: {above}" if above else 0)
 PYTHON
 }
