@@ -6,8 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Characters of a DNS name (RFC 1035, section 2.3.4).
-const MAX_NAME: usize = 253;
+use crate::http::host::is_dns_name;
 
 /// A DNS name in lower case, or an address without brackets. It can be the name of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,16 +71,11 @@ impl FromStr for Name {
         if !text.is_ascii() {
             return Err(NameError::NotAscii);
         }
-        let is_label = |label: &str| {
-            let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-            (1..=63).contains(&label.len())
-                && label.bytes().all(is_byte)
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
+        // Authorities take no such label (RFC 1123, section 2.1).
+        let is_label = |label: &str| !label.starts_with('-') && !label.ends_with('-');
         let last_is_word =
             text.rsplit('.').next().is_some_and(|l| l.bytes().any(|b| b.is_ascii_alphabetic()));
-        match text.len() <= MAX_NAME && last_is_word && text.split('.').all(is_label) {
+        match is_dns_name(text) && last_is_word && text.split('.').all(is_label) {
             true => Ok(Name(text.to_ascii_lowercase())),
             false => Err(NameError::Malformed),
         }

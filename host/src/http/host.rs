@@ -47,6 +47,19 @@ pub fn is_address(host: &str) -> bool {
     host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok()
 }
 
+/// Characters of a DNS name (RFC 1035, section 2.3.4).
+const MAX_NAME: usize = 253;
+
+/// Whether the text is a DNS name, in A-labels and without a final dot: labels of letters, digits, `-`
+/// and `_`, which names of hosts have in practice.
+pub fn is_dns_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        (1..=63).contains(&label.len()) && label.bytes().all(is_byte)
+    };
+    name.len() <= MAX_NAME && name.split('.').all(is_label)
+}
+
 /// Whether the byte may stand in a host's name (RFC 3986, section 3.2.2), without two
 /// that no name has which can be looked up: the comma would make a list of two hosts,
 /// and behind a `%` anything can hide.

@@ -5,10 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 
-use super::host::{is_address, without_port};
-
-/// Characters of a DNS name (RFC 1035, section 2.3.4).
-const MAX_NAME: usize = 253;
+use super::host::{is_address, is_dns_name, without_port};
 
 /// A host of a site, or several.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -105,14 +102,6 @@ pub fn above(host: &str) -> Option<&str> {
         return None;
     }
     host.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, rest)| rest)
-}
-
-fn is_dns_name(name: &str) -> bool {
-    let is_label = |label: &str| {
-        let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        (1..=63).contains(&label.len()) && label.bytes().all(is_byte)
-    };
-    name.len() <= MAX_NAME && name.split('.').all(is_label)
 }
 
 #[cfg(test)]

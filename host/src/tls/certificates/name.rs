@@ -4,8 +4,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Characters of a DNS name (RFC 1035, section 2.3.4).
-const MAX_NAME: usize = 253;
+use crate::http::host::is_dns_name;
 
 /// A name in a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,14 +61,6 @@ impl Host {
             Err(_) => Host::Dns(host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()),
         }
     }
-}
-
-fn is_dns_name(name: &str) -> bool {
-    let is_label = |label: &str| {
-        let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        (1..=63).contains(&label.len()) && label.bytes().all(is_byte)
-    };
-    name.len() <= MAX_NAME && name.split('.').all(is_label)
 }
 
 #[cfg(test)]
