@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::account::account;
-use super::client::Client;
+use super::client::{Client, ClientError};
 use super::clock::{chance, seconds};
 use super::failure::Failure;
 use super::name::Name;
@@ -19,6 +19,7 @@ use super::order::Ordering;
 use super::protocol::Trouble;
 use super::schedule::{Window, after_failures};
 use super::store::{Folder, Record};
+use crate::secret_file::SecretFileError;
 
 /// How often the authority is asked for the window, at most and at least: RFC 9773, section 4.3.2,
 /// where the authority says when.
@@ -38,8 +39,8 @@ pub(super) struct Attempt {
     pub(super) name: Name,
     pub(super) options: Arc<Options>,
     pub(super) folder: Folder,
-    pub(super) client: Result<Client, String>,
-    pub(super) eab_key: Result<Option<Vec<u8>>, String>,
+    pub(super) client: Result<Client, Arc<ClientError>>,
+    pub(super) eab_key: Result<Option<Vec<u8>>, Arc<SecretFileError>>,
     pub(super) has_certificate: bool,
 }
 

@@ -2,9 +2,10 @@
 //! that the other side sends.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::future::Future;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -49,8 +50,31 @@ struct Shared {
     retry_after: Mutex<Option<SystemTime>>,
 }
 
+/// Why there is no client.
+#[derive(Debug)]
+pub(super) enum ClientError {
+    /// The authorities of this file, or of the system, cannot be read.
+    Roots(Option<PathBuf>, io::Error),
+    /// TLS cannot be set up.
+    Tls(rustls::Error),
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientError::Roots(Some(path), error) => {
+                write!(f, "cannot read the authorities of {}: {error}", path.display())
+            }
+            ClientError::Roots(None, error) => {
+                write!(f, "cannot read the authorities of the system: {error}")
+            }
+            ClientError::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
 /// Those who may sign the certificate of an authority: of a file, or else those of the system.
-pub(super) fn roots(ca_file: Option<&Path>) -> io::Result<RootCertStore> {
+fn roots(ca_file: Option<&Path>) -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     match ca_file {
         Some(path) => {
@@ -71,8 +95,13 @@ pub(super) fn roots(ca_file: Option<&Path>) -> io::Result<RootCertStore> {
 }
 
 impl Client {
-    /// One that trusts these.
-    pub(super) fn new(roots: RootCertStore) -> Result<Client, rustls::Error> {
+    /// One that trusts the authorities of a file, or else those of the system.
+    pub(super) fn open(ca_file: Option<&Path>) -> Result<Client, ClientError> {
+        let cannot_read = |error| ClientError::Roots(ca_file.map(Path::to_owned), error);
+        Client::new(roots(ca_file).map_err(cannot_read)?).map_err(ClientError::Tls)
+    }
+
+    fn new(roots: RootCertStore) -> Result<Client, rustls::Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?

@@ -15,7 +15,7 @@ use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
 use super::attempt::{Attempt, Outcome};
-use super::client::{self, Client};
+use super::client::{Client, ClientError};
 use super::clock::seconds;
 use super::lock::Who;
 use super::name::Name;
@@ -27,6 +27,7 @@ use super::store::Folder;
 use super::{account, lock};
 use crate::helper::fetcher::{AGAIN, Places, resolver_stamp};
 use crate::helper::protocol::ProtocolError;
+use crate::secret_file::SecretFileError;
 
 /// The longest sleep: a clock may be set, and another server may have renewed.
 const LOOK: Duration = Duration::from_secs(60);
@@ -56,13 +57,9 @@ enum End {
 fn run(socket: OwnedFd, places: &Places) -> io::Result<End> {
     // What is read before the sandbox is entered.
     let who = Who::this_process();
-    let roots = client::roots(places.ca_file.as_deref()).map_err(|error| {
-        let place = places.ca_file.as_deref();
-        let place = place.map_or("the system".to_owned(), |path| path.display().to_string());
-        format!("cannot read the authorities of {place}: {error}")
-    });
+    let client = Client::open(places.ca_file.as_deref()).map_err(Arc::new);
     let eab_key = places.eab_key_file.as_deref().map(account::read_eab_key).transpose();
-    let eab_key = eab_key.map_err(|error| error.to_string());
+    let eab_key = eab_key.map_err(Arc::new);
     let resolver = resolver_stamp();
     let folder = Folder::at(&places.state);
     places.confine()?;
@@ -73,7 +70,7 @@ fn run(socket: OwnedFd, places: &Places) -> io::Result<End> {
         socket.set_nonblocking(true)?;
         let socket = UnixDatagram::from_std(socket)?;
         let mut fetcher = Fetcher {
-            client: roots.map(Client::new),
+            client,
             eab_key,
             folder,
             who,
@@ -99,8 +96,8 @@ struct Known {
 }
 
 struct Fetcher {
-    client: Result<Result<Client, rustls::Error>, String>,
-    eab_key: Result<Option<Vec<u8>>, String>,
+    client: Result<Client, Arc<ClientError>>,
+    eab_key: Result<Option<Vec<u8>>, Arc<SecretFileError>>,
     folder: Folder,
     who: Who,
     socket: Arc<UnixDatagram>,
@@ -241,11 +238,7 @@ impl Fetcher {
             name,
             options,
             folder: self.folder.clone(),
-            client: match &self.client {
-                Ok(Ok(client)) => Ok(client.clone()),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(error) => Err(error.clone()),
-            },
+            client: self.client.clone(),
             eab_key: self.eab_key.clone(),
             has_certificate: state.lifetime.is_some(),
         };
