@@ -132,20 +132,18 @@ def pages(program, folder):
             (site / str(copy) / f"picture-{number}.jpg").touch()
     server = Server(program, site, folder, ["--listing", "--admin", "127.0.0.1:0"])
     try:
-        times = []
-        for copy in range(LISTINGS):
-            with server.connect() as connection:
-                began = time.monotonic()
-                _, body = response_of(connection, f"/{copy}/", "text/html")
-                times.append((time.monotonic() - began) * 1000)
-        figures = {"listing_ms": statistics.median(times), "listing_bytes": len(body)}
-        times = []
-        for copy in range(LISTINGS):
-            with server.connect() as connection:
-                began = time.monotonic()
-                _, body = response_of(connection, f"/{copy}/", "text/html\r\nAccept-Encoding: gzip")
-                times.append((time.monotonic() - began) * 1000)
-        figures |= {"listing_gzip_ms": statistics.median(times), "listing_gzip_bytes": len(body)}
+        figures = {}
+        for name, accept in (
+            ("listing", "text/html"),
+            ("listing_gzip", "text/html\r\nAccept-Encoding: gzip"),
+        ):
+            times = []
+            for copy in range(LISTINGS):
+                with server.connect() as connection:
+                    began = time.monotonic()
+                    _, body = response_of(connection, f"/{copy}/", accept)
+                    times.append((time.monotonic() - began) * 1000)
+            figures |= {f"{name}_ms": statistics.median(times), f"{name}_bytes": len(body)}
         total = 0
         for path in ("/", "/style.css", "/script.js"):
             with socket.create_connection(("127.0.0.1", server.admin), 30) as connection:
