@@ -40,7 +40,7 @@ pub enum Lint {
     NoFields,
     /// It takes away a field that no earlier rule adds.
     RemovesNothing(String),
-    /// From this rule on so many were not compared.
+    /// This many rules, from this one on, were not compared.
     NotCompared(usize),
 }
 
