@@ -3,6 +3,7 @@
 
 mod authority;
 mod pebble;
+mod settings;
 
 use std::fs;
 use std::net::SocketAddr;

@@ -152,11 +152,13 @@ impl Link {
         let names = lock(&self.names).clone();
         let begin = Command::Begin { options: self.options.clone() };
         let mut sent = say(&self.socket, &begin, SendFlags::empty());
-        let last = names.chunks(NAMES).count().saturating_sub(1);
-        for (number, names) in names.chunks(NAMES).enumerate() {
-            let names = Command::Names { names: names.to_vec(), is_last: number == last };
+        for chunk in names.chunks(NAMES) {
+            let names = Command::Names { names: chunk.to_vec(), is_last: false };
             sent = sent.and_then(|()| say(&self.socket, &names, SendFlags::empty()));
         }
+        // There may be none.
+        let end = Command::Names { names: Vec::new(), is_last: true };
+        sent = sent.and_then(|()| say(&self.socket, &end, SendFlags::empty()));
         if let Err(error) = sent {
             tracing::error!(%error, "fetcher cannot be told what to order");
         }

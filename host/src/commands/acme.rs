@@ -23,6 +23,29 @@ pub(super) struct Prepared {
     challenges: Vec<ChallengeKind>,
 }
 
+/// What orders certificates while a server runs.
+#[derive(Clone)]
+pub(super) struct Ordered {
+    pub(super) link: Arc<Link>,
+    folder: Folder,
+}
+
+impl Ordered {
+    /// Where the certificates for these names are, or will be.
+    fn files(&self, names: &[Name]) -> Vec<PairFiles> {
+        names.iter().map(|name| self.folder.files(name)).collect()
+    }
+
+    /// Orders certificates for the names of these settings, and no others any more. Tells where they
+    /// are, or will be.
+    pub(super) fn order(&self, settings: &Settings) -> Vec<PairFiles> {
+        let names = settings.acme_names();
+        let files = self.files(&names);
+        self.link.set_names(names);
+        files
+    }
+}
+
 /// Looks whether certificates can be ordered, if they are to be.
 pub(super) fn prepare(
     settings: &Settings,
@@ -30,7 +53,9 @@ pub(super) fn prepare(
 ) -> anyhow::Result<Option<Prepared>> {
     let acme = &settings.acme;
     let names = settings.acme_names();
-    if names.is_empty() {
+    let has_tls = addresses.iter().any(|address| address.scheme == Scheme::Https);
+    // Sites that come later may have names.
+    if names.is_empty() && !(has_tls && settings.orders_certificates()) {
         return Ok(None);
     }
     if !acme.accept_terms {
@@ -115,10 +140,11 @@ impl Prepared {
     }
 
     /// Begins to tell it what to order.
-    pub(super) fn attend(self, settings: &Settings, socket: OwnedFd) -> anyhow::Result<Arc<Link>> {
+    pub(super) fn attend(self, settings: &Settings, socket: OwnedFd) -> anyhow::Result<Ordered> {
         let options = settings.acme.options(self.challenges);
         let link = Link::start(socket, options, self.names);
-        link.context("cannot start the thread that listens to the fetcher")
+        let link = link.context("cannot start the thread that listens to the fetcher")?;
+        Ok(Ordered { link, folder: self.folder })
     }
 }
 

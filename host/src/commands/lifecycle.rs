@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::signals::{Asked, Signals};
-use crate::acme::Link;
 use crate::admin::Reload;
 use crate::admin::status::MissedHeartbeat;
 use crate::clock;
@@ -37,8 +36,6 @@ pub(super) struct Lifecycle {
     pub(super) running: Running,
     /// What reads the configuration, guests and certificates again.
     pub(super) reload: Reload,
-    /// What orders certificates, if they are ordered.
-    pub(super) acme: Option<Arc<Link>>,
     /// Has the access logs.
     pub(super) service: Arc<Service>,
     /// Whether the memory of guests may be swapped out.
@@ -80,9 +77,6 @@ impl Lifecycle {
                 }
                 Asked::Reload => {
                     service_manager::reloading();
-                    if let Some(acme) = &self.acme {
-                        acme.retry();
-                    }
                     let (reloaded, status) = ((self.reload)(), self.status.clone());
                     tokio::spawn(async move {
                         // What came of it is logged.

@@ -181,7 +181,7 @@ impl Listeners {
             (Listeners::Passed(_), None, Some(setting)) => {
                 problems.push(Problem::UnnamedSockets { setting });
             }
-            (_, Some(_), _) if settings.has_certificate() || !settings.acme_names().is_empty() => {}
+            (_, Some(_), _) if settings.has_certificate() || settings.orders_certificates() => {}
             (Listeners::Set(..), Some(address), _) => {
                 problems.push(Problem::NoCertificate(*address));
             }

@@ -84,8 +84,9 @@ pub(super) fn serve(
         None => engine,
     });
     let closes_stale = caches.keep_closing_stale();
-    let ordered = acme.as_ref().map(acme::Prepared::files).unwrap_or_default();
-    let link = acme.zip(fetcher).map(|(acme, socket)| acme.attend(settings, socket)).transpose()?;
+    let ordered = acme.zip(fetcher).map(|(acme, socket)| acme.attend(settings, socket));
+    let ordered = ordered.transpose()?;
+    let link = ordered.as_ref().map(|ordered| Arc::clone(&ordered.link));
     let metrics = process.map(|process| Arc::new(Metrics::new(workers.get(), process)));
     let crew = Crew::start(Arc::clone(&engine));
     let crew = crew.context("cannot start the threads that replace guests")?;
@@ -153,7 +154,7 @@ pub(super) fn serve(
     let first = assembled.iter().find_map(|one| one.site.active.as_ref().ok().cloned());
     let reload = match assembled.as_slice() {
         [Assembled { deployer: Some(deployer), .. }] if settings.sites.is_empty() => {
-            reload::of_one(Arc::clone(deployer), keeper)
+            reload::of_one(Arc::clone(deployer), keeper, link.clone())
         }
         _ => {
             let fleet = Fleet {
@@ -223,7 +224,6 @@ pub(super) fn serve(
         let lifecycle = Lifecycle {
             running,
             reload,
-            acme: link,
             service: Arc::clone(&service),
             swap: engine.swap(),
             status: format!("serving {} at {}", described(settings), listeners.join(", ")),

@@ -289,6 +289,12 @@ impl Settings {
         names
     }
 
+    /// Whether certificates are ordered, or may be for sites that come by a reload.
+    pub fn orders_certificates(&self) -> bool {
+        let of_sites = self.acme.accept_terms && !self.sites.is_empty() && !self.tls.self_signed;
+        of_sites || !self.acme_names().is_empty()
+    }
+
     /// Whether there is a certificate, or is to be one.
     pub fn has_certificate(&self) -> bool {
         let has_own = |site: &&SiteSettings| !site.tls.certificates.is_empty();

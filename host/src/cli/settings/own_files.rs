@@ -34,7 +34,7 @@ impl Settings {
             }
         };
         let code = self.cache.code_directory();
-        let acme = (!self.acme_names().is_empty()).then(|| self.acme.state_directory()).flatten();
+        let acme = self.orders_certificates().then(|| self.acme.state_directory()).flatten();
         for (flag, path) in [
             ("--config", &self.config),
             ("--client-bucket-key", &self.guest.client_bucket_key),

@@ -14,24 +14,33 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use super::assemble::{Assembled, Assembly};
+use crate::acme::Link;
 use crate::admin::{BrokenSite, Reload, ReloadError, Reloaded, SiteSubjects};
 use crate::cli::{ConfigError, Configuration, EffectiveSetting, Settings, SiteSettings};
+use crate::commands::acme::Ordered;
 use crate::commands::tls;
 use crate::file_watch::{LOOK, Stamps, stamps};
 use crate::metrics::Metrics;
 use crate::release::deploy::Deployer;
 use crate::service::Service;
 use crate::supervise;
-use crate::tls::certificates::{Keeper, PairFiles};
+use crate::tls::certificates::Keeper;
 
 /// What to do where a folder is out of reach.
 const SANDBOX: &str = "the sandbox reads what sites named at the start: name a folder above with \
                        allow-read in [sandbox], or restart";
 
-/// Reads the guest of the one site again, and the certificates.
-pub(in crate::commands) fn of_one(deployer: Arc<Deployer>, keeper: Option<Arc<Keeper>>) -> Reload {
+/// Reads the guest of the one site again, and the certificates. Tries again what could not be ordered.
+pub(in crate::commands) fn of_one(
+    deployer: Arc<Deployer>,
+    keeper: Option<Arc<Keeper>>,
+    link: Option<Arc<Link>>,
+) -> Reload {
     Arc::new(move || {
         let (deployer, keeper) = (Arc::clone(&deployer), keeper.clone());
+        if let Some(link) = &link {
+            link.retry();
+        }
         Box::pin(async move {
             let rejected = read_again(&[(String::new(), deployer)], keeper.as_deref()).await;
             Ok(Reloaded { rejected, ..Reloaded::default() })
@@ -68,8 +77,8 @@ pub(in crate::commands) struct Fleet {
     /// Where they are administered.
     pub(in crate::commands) subjects: Arc<SiteSubjects>,
     pub(in crate::commands) keeper: Option<Arc<Keeper>>,
-    /// Certificates that are ordered, and awaited.
-    pub(in crate::commands) ordered: Vec<PairFiles>,
+    /// What orders certificates, if they are ordered.
+    pub(in crate::commands) ordered: Option<Ordered>,
     /// Whether files are out of reach.
     pub(in crate::commands) has_sandbox: bool,
 }
@@ -147,6 +156,9 @@ impl Work {
 
     /// Reads the configuration again. Logs what came of it.
     fn reload(&mut self) -> Result<Reloaded, ReloadError> {
+        if let Some(ordered) = &self.fleet.ordered {
+            ordered.link.retry();
+        }
         let reloaded = self.replace();
         match &reloaded {
             Ok(Reloaded { added, changed, removed, restart, .. }) => {
@@ -266,11 +278,15 @@ impl Work {
 
     /// Has the certificates of these sites serve.
     fn secure(&self, settings: &Settings) {
+        // The authority, and whether its terms are accepted, are those of the start.
+        let sites = settings.sites.clone();
+        let of_start = Settings { sites, ..self.fleet.settings.clone() };
+        let ordered = self.fleet.ordered.as_ref().map(|ordered| ordered.order(&of_start));
         let Some(keeper) = &self.fleet.keeper else { return };
         let Some(store) = &self.fleet.assembly.certificates else { return };
         // Each site is fit, but for those that were broken before.
         let Ok((pairs, mut awaited)) = tls::of_sites(settings) else { return };
-        awaited.extend(self.fleet.ordered.iter().cloned());
+        awaited.extend(ordered.into_iter().flatten());
         let options = store.options();
         let is_self_signed = self.fleet.settings.tls.self_signed;
         if !is_self_signed && (options.pairs != pairs || options.awaited != awaited) {
