@@ -2,7 +2,8 @@
 //!
 //! The host makes it, and hands it to the guest as data in the form of postcard. Texts are as they
 //! were written: patterns and templates are checked by their parsers, and compiled when the
-//! guest is configured.
+//! guest is configured. Where a rule stands is no part of the data: equal rules are one guest,
+//! whichever files and lines they are from.
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// Where rules come from, as messages name it: `rules.toml`, `site/_redirects`, `--header`.
+    #[serde(skip)]
     pub sources: Vec<String>,
     /// Who may come in. Their order means nothing: what refuses a client counts first, and it must
     /// be let in by one rule of each pattern that has rules to let clients in. Networks and
@@ -40,9 +42,7 @@ pub struct Table {
 }
 
 /// Where a rule stands.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// Index of [`Table::sources`].
     pub source: u16,
@@ -67,6 +67,7 @@ impl Place {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
     /// Where the rule stands.
+    #[serde(skip)]
     pub place: Place,
     /// The paths that it is about.
     pub pattern: String,
@@ -92,6 +93,7 @@ pub enum AccessBy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Methods {
     /// Where the rule stands.
+    #[serde(skip)]
     pub place: Place,
     /// In upper case: `GET`, `HEAD`.
     pub allowed: Vec<String>,
@@ -101,6 +103,7 @@ pub struct Methods {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Maintenance {
     /// Where the rule stands.
+    #[serde(skip)]
     pub place: Place,
     /// The page below the root that is shown, if one is.
     pub page: Option<String>,
@@ -120,6 +123,7 @@ pub struct Maintenance {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passwords {
     /// Where the rule stands.
+    #[serde(skip)]
     pub place: Place,
     /// The paths that it is about.
     pub pattern: String,
@@ -133,6 +137,7 @@ pub struct Passwords {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cors {
     /// Where the rule stands.
+    #[serde(skip)]
     pub place: Place,
     /// The paths that it is about.
     pub pattern: String,
@@ -154,6 +159,7 @@ pub struct Cors {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// Where the rule stands.
+    #[serde(skip)]
     pub place: Place,
     /// `http` or `https`, if the rule is about one of them.
     pub scheme: Option<String>,
@@ -209,6 +215,7 @@ pub enum Condition {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CleanUrls {
     /// Where the rule stands.
+    #[serde(skip)]
     pub place: Place,
     /// The form to which the other forms lead.
     pub trailing_slash: TrailingSlash,
@@ -230,6 +237,7 @@ pub enum TrailingSlash {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spa {
     /// Where the rule stands.
+    #[serde(skip)]
     pub place: Place,
     /// The page below the root: `index.html`.
     pub page: String,
@@ -241,6 +249,7 @@ pub struct Spa {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// Where the rule stands.
+    #[serde(skip)]
     pub place: Place,
     /// `http` or `https`, if the rule is about one of them.
     pub scheme: Option<String>,
@@ -299,13 +308,13 @@ impl Header {
 }
 
 impl Table {
-    /// The table in the form in which the guest gets it.
+    /// The table in the form in which the guest gets it: without places and the names of sources.
     pub fn to_data(&self) -> Vec<u8> {
         // It writes to memory, and every type has a length.
         postcard::to_allocvec(self).unwrap_or_default()
     }
 
-    /// The table that the host wrote.
+    /// The table that the host wrote. Its places are the default.
     pub fn from_data(data: &[u8]) -> Result<Table, NoTable> {
         postcard::from_bytes(data).map_err(|_| NoTable)
     }
@@ -316,15 +325,16 @@ mod tests {
     use super::{NoTable, Place, Spa, Table};
 
     #[test]
-    fn data_is_the_table_again() {
-        let spa = Spa {
-            place: Place { source: 0, line: 3 },
-            page: "index.html".to_owned(),
-            pattern: "/*".to_owned(),
+    fn data_is_the_table_without_places() {
+        let table = |sources: &[&str], place| {
+            let (page, pattern) = ("index.html".to_owned(), "/*".to_owned());
+            let spa = Some(Spa { place, page, pattern });
+            let sources = sources.iter().map(|&source| source.to_owned()).collect();
+            Table { sources, spa, ..Table::default() }
         };
-        let sources = vec!["rules.toml".to_owned()];
-        let table = Table { sources, spa: Some(spa), ..Table::default() };
-        assert_eq!(Table::from_data(&table.to_data()), Ok(table));
+        let data = table(&["a", "b.toml"], Place { source: 1, line: 300 }).to_data();
+        assert_eq!(Table::from_data(&data), Ok(table(&[], Place::default())));
+        assert_eq!(table(&["c"], Place { source: 0, line: 7 }).to_data(), data);
         assert_eq!(Table::from_data(b"\xff"), Err(NoTable));
     }
 }

@@ -189,20 +189,44 @@ mod tests {
     use crate::rules::gather::KeptFiles;
     use crate::rules::part::Passing;
     use std::fs;
+    use std::path::Path;
+
+    /// The rules of this file.
+    fn source(rules: &Path) -> RulesSource {
+        let files = RuleFiles {
+            given: Vec::new(),
+            passing: Passing::default(),
+            files: vec![rules.to_owned()],
+            root: None,
+            kept: KeptFiles::default(),
+        };
+        RulesSource::new(files, Vec::new())
+    }
+
+    #[test]
+    fn equal_rules_of_other_files_and_lines_are_one_guest() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let digest = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("a file");
+            let (offer, gathered) = source(&path).read_rules().expect("rules");
+            (offer.identity().digest(), gathered.warnings().pop().expect("a warning"))
+        };
+        let rules = "redirect = ['/a /b', '/a /c']\n";
+        let (one, told) = digest("one.toml", rules);
+        assert!(told.contains("one.toml:1"), "{told}");
+        let (same, told) = digest("other.toml", &format!("# The same.\n\n{rules}"));
+        assert!(told.contains("other.toml:3"), "{told}");
+        assert_eq!(one, same);
+        assert_ne!(one, digest("third.toml", "redirect = ['/a /c', '/a /b']\n").0);
+    }
 
     #[test]
     fn password_file_that_is_missing_is_looked_at() {
         let folder = tempfile::tempdir().expect("a folder");
         let (rules, users) = (folder.path().join("rules.toml"), folder.path().join("pw"));
         fs::write(&rules, "spa = true\n").expect("a file");
-        let files = RuleFiles {
-            given: Vec::new(),
-            passing: Passing::default(),
-            files: vec![rules.clone()],
-            root: None,
-            kept: KeptFiles::default(),
-        };
-        let source = RulesSource::new(files, Vec::new());
+        let source = source(&rules);
         assert!(source.read().is_ok());
         fs::write(&rules, "basic-auth = ['/a/*=pw']\n").expect("a file");
         let error = source.read().expect_err("no file of passwords").to_string();
