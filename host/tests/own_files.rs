@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::authority::Authority;
 use crate::fixture::{Client, site};
-use crate::running::{PROGRAM, Program, run, serving};
+use crate::running::{PROGRAM, Program, TOKEN, begin_change, run, serving};
 
 /// Settings, and the files beneath the root that they name.
 const NAMED: [(&str, &str); 9] = [
@@ -127,6 +127,42 @@ fn files_of_one_site_are_hidden_in_the_root_of_another() {
         assert_eq!(client.reply().status(), status, "{path}");
     }
     assert!(root("a/b.log").exists());
+}
+
+#[test]
+fn files_of_a_site_that_is_added_are_hidden_in_roots_that_stay() {
+    let folder = site();
+    let root = |name: &str| folder.path().join(name);
+    for name in ["a", "b"] {
+        fs::create_dir(root(name)).unwrap();
+        fs::write(root(name).join("own.wasm"), innkeeper::guest::DEFAULT_GUEST).unwrap();
+    }
+    fs::write(root("token"), TOKEN).unwrap();
+    let one = "[[site]]\nhosts = ['a.test']\nroot = 'a'\n";
+    let two = format!("{one}[[site]]\nhosts = ['b.test']\nroot = 'b'\nguest.file = 'a/own.wasm'\n");
+    let configure = |text: &str| fs::write(root("innkeeper.toml"), text).unwrap();
+    configure(one);
+    let mut command = Command::new(PROGRAM);
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).current_dir(folder.path());
+    command.args(["--listen", "127.0.0.1:0", "--config", "innkeeper.toml"]);
+    command.args(["--admin", "127.0.0.1:0", "--admin-token-file", "token", "--allow-read", "."]);
+    let mut program = Program::start(command, 1);
+    let admin = program.admin();
+    let status = |host: &str, path: &str| {
+        let mut client = program.client();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        client.reply().status()
+    };
+    let reload = || begin_change(admin, "POST /reload", 0).reply().status();
+    assert_eq!(status("a.test", "/own.wasm"), 200);
+    // What is rejected hides nothing.
+    configure(&two.replace("root = 'b'", "root = 'c'"));
+    assert_eq!((reload(), status("a.test", "/own.wasm")), (422, 200));
+    configure(&two);
+    assert_eq!(reload(), 200);
+    assert_eq!((status("a.test", "/own.wasm"), status("b.test", "/own.wasm")), (404, 200));
+    configure(one);
+    assert_eq!((reload(), status("a.test", "/own.wasm")), (200, 200));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::sites::open::OpenedSite;
 use super::tls;
 use crate::admin::access::Access;
 use crate::cli::{Settings, SiteSettings};
-use crate::files::{Caches, OwnFile};
+use crate::files::{Caches, OwnFile, OwnFiles};
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::{ClientBuckets, PreparedEngine};
 use crate::http::Scheme;
@@ -61,8 +61,10 @@ pub(super) struct Opened {
 pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     service_manager::find().context("cannot reach the service manager")?;
     let workers = settings.worker_count();
-    let own_files = beneath_roots(settings);
+    let own = OwnFiles::resolve(settings.own_files());
+    let own_files = beneath_roots(settings, &own);
     let caches = Caches::new(workers, settings.cache.sizes(), &in_flight::FILES);
+    caches.hide(Arc::new(own));
     let mut logs = Logs::default();
     let open_site =
         |site: &SiteSettings| OpenedSite::open(settings, site, &caches, &mut logs, is_dev);

@@ -6,17 +6,19 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use crate::cli::Settings;
-use crate::files::{OwnFile, paths_below};
+use crate::files::{OwnFile, OwnFiles, paths_below, root_paths};
 
-/// The files that lie beneath a root, each with that root.
-pub(super) fn beneath_roots(settings: &Settings) -> Vec<(OwnFile, PathBuf)> {
-    let mut files = settings.own_files();
-    // What is not there cannot be served; a log is made.
-    files.retain(|own| own.is_log || own.path.exists());
+/// Those of these files that lie beneath a root, each with that root.
+pub(super) fn beneath_roots(settings: &Settings, own: &OwnFiles) -> Vec<(OwnFile, PathBuf)> {
     let mut found = Vec::new();
     for site in settings.sites() {
-        let beneath = files.iter().filter(|own| !paths_below(&site.root, &own.path).is_empty());
-        found.extend(beneath.map(|own| (own.clone(), site.root.clone())));
+        let mut beneath: Vec<_> =
+            own.below(&root_paths(&site.root)).into_iter().map(|(own, _)| own).collect();
+        // It may have several paths.
+        beneath.dedup();
+        // What is not there cannot be served; a log is made.
+        beneath.retain(|own| own.is_log || own.path.exists());
+        found.extend(beneath.into_iter().map(|own| (own.clone(), site.root.clone())));
     }
     found
 }
@@ -36,7 +38,8 @@ pub(super) fn warn(beneath_roots: &[(OwnFile, PathBuf)]) {
 
 /// The same as lines of `--check`.
 pub(super) fn described(settings: &Settings) -> Vec<String> {
-    let all = beneath_roots(settings).into_iter();
+    let own = OwnFiles::resolve(settings.own_files());
+    let all = beneath_roots(settings, &own).into_iter();
     let line = |(OwnFile { flag, path, .. }, root): (OwnFile, PathBuf)| {
         let (path, root) = (path.display(), root.display());
         format!("{path} ({flag}) lies beneath the root {root}: it is not served; move it out")

@@ -137,6 +137,12 @@ impl Root {
         PathBuf::from(OsStr::from_bytes(path))
     }
 
+    /// Its paths: as it was named, and without links.
+    pub(super) fn all_paths(&self) -> Vec<PathBuf> {
+        let path = |path: &Vec<u8>| PathBuf::from(OsStr::from_bytes(path));
+        self.paths.iter().map(path).collect()
+    }
+
     /// What its handle says of it.
     pub(super) fn status(&self) -> Result<Stat, Errno> {
         rustix::fs::fstat(self.handle())

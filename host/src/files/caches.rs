@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::compressed::{COMPRESSED_CACHE_BYTES, Compressor};
 use super::dates::Dates;
+use super::hiding::Hiding;
 use super::listings::{LISTING_CACHE_BYTES, Listings};
 use super::open_file_cache::{FILE_CACHE_BYTES, OpenFileCache};
+use super::own_files::OwnFiles;
 use super::root_id::RootIds;
 use crate::in_flight::InFlight;
 
@@ -50,6 +52,8 @@ pub struct Caches {
     pub(super) in_flight: &'static InFlight,
     /// Tells a root from the others in the keys of the caches.
     pub(super) roots: RootIds,
+    /// Files of the server beneath them.
+    pub(super) hiding: Hiding,
 }
 
 impl Caches {
@@ -69,7 +73,19 @@ impl Caches {
             dates: Dates::new(),
             in_flight,
             roots: RootIds::default(),
+            hiding: Hiding::default(),
         })
+    }
+
+    /// Has these files of the server, and no others of it, served beneath no root: neither one that is
+    /// open nor one to come.
+    pub fn hide(&self, own: Arc<OwnFiles>) {
+        self.hiding.set(own);
+    }
+
+    /// Has these hidden as well, until others are.
+    pub fn hide_too(&self, own: Arc<OwnFiles>) {
+        self.hiding.add(own);
     }
 
     /// The lookups of this worker.

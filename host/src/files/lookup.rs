@@ -65,7 +65,7 @@ impl Files {
         let root = Root::open_as(path, options.resolver, options.links, registered)?;
         Ok(Files {
             directory: (root.status()?.into(), root.path()),
-            hidden: Arc::new(Hidden::own(path, &options.own_files)),
+            hidden: caches.hiding.beneath(&root),
             root: Arc::new(root),
             id: caches.roots.next(),
             caches: Arc::clone(caches),

@@ -21,7 +21,7 @@
 //! - `options`, `found`, [`content`], [`kept_fields`]: the settings of a root, and what is found
 //!   beneath it.
 //! - `root_reader`: reads small files beneath it, for rules; `hidden`: these are never served, nor are
-//!   `own_files`, which the server itself uses.
+//!   `own_files`, which the server itself uses; `hiding`: in all roots alike.
 //! - [`RootPath`]: which directory is the root now; `directory_id`: what tells one from another.
 
 pub mod arrangement;
@@ -39,6 +39,7 @@ mod directory_id;
 pub mod encodings;
 mod found;
 mod hidden;
+mod hiding;
 pub mod kept_fields;
 mod listing;
 pub mod listing_page;
@@ -76,7 +77,7 @@ pub use lookup::{Files, INDEX_NAMES};
 pub use media_type::MediaType;
 pub use open_file_cache::OPEN_FILES;
 pub use options::{Links, Options, Resolver};
-pub use own_files::{OwnFile, paths_below};
+pub use own_files::{OwnFile, OwnFiles, paths_below, root_paths};
 pub use own_types::{NoType, OwnType};
 pub use preload::SMALL_BYTES;
 pub use read::read;

@@ -1,10 +1,8 @@
 //! The settings of one root.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache_control::Rule;
-use super::own_files::OwnFile;
 use super::own_types::OwnType;
 use super::ranges::MAX_RANGES;
 
@@ -33,8 +31,6 @@ pub struct Options {
     pub ranges: usize,
     /// How long a busy worker may use a lookup before it looks again.
     pub cache_valid: Duration,
-    /// Files that the server itself uses: they are not served where they lie beneath the root.
-    pub own_files: Arc<[OwnFile]>,
 }
 
 impl Default for Options {
@@ -49,7 +45,6 @@ impl Default for Options {
             listing_entries: LISTING_ENTRIES,
             ranges: MAX_RANGES,
             cache_valid: Duration::from_secs(1),
-            own_files: Arc::new([]),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Files that the server itself uses: keys, tokens, logs. Where they lie beneath a root, they are
 //! not for clients.
 
+use std::collections::HashMap;
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Links that are followed to a file at most, as the kernel does (path_resolution(7)).
@@ -18,34 +20,109 @@ pub struct OwnFile {
     pub is_log: bool,
 }
 
+/// Such files with all paths by which each is reached: resolved once for all roots.
+#[derive(Debug, Default)]
+pub struct OwnFiles {
+    files: Vec<OwnFile>,
+    /// Each path, and the index of its file: sorted, so that those below a root are neighbours.
+    paths: Vec<(Vec<u8>, usize)>,
+}
+
+impl OwnFiles {
+    /// Resolves the paths of these. They need not be there yet.
+    pub fn resolve(files: Vec<OwnFile>) -> OwnFiles {
+        let mut folders = Folders::default();
+        let mut paths = Vec::with_capacity(2 * files.len());
+        for (index, file) in files.iter().enumerate() {
+            let all = paths_of(&file.path, &mut folders).into_iter();
+            paths.extend(all.map(|path| (bytes(&path), index)));
+        }
+        paths.sort();
+        paths.dedup();
+        OwnFiles { files, paths }
+    }
+
+    /// The files beneath the root that has these paths, each with its paths below it. None is the
+    /// root itself.
+    pub fn below(&self, root: &[PathBuf]) -> Vec<(&OwnFile, String)> {
+        let mut all = Vec::new();
+        for root in root {
+            let mut above = bytes(root);
+            if !above.ends_with(b"/") {
+                above.push(b'/');
+            }
+            let first = self.paths.partition_point(|(path, _)| *path < above);
+            for (path, index) in &self.paths[first..] {
+                let Some(below) = path.strip_prefix(&*above) else { break };
+                if let Ok(below) = str::from_utf8(below)
+                    && !below.is_empty()
+                {
+                    all.push((*index, below));
+                }
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter().map(|(index, below)| (&self.files[index], below.to_owned())).collect()
+    }
+}
+
+/// The paths of a root: as it is named, and without links.
+pub fn root_paths(root: &Path) -> Vec<PathBuf> {
+    [std::path::absolute(root), root.canonicalize()].into_iter().flatten().collect()
+}
+
 /// The paths below this root by which a file is reached; none where it lies elsewhere. The file
 /// need not be there yet.
 pub fn paths_below(root: &Path, file: &Path) -> Vec<String> {
-    let (stated, found) = (std::path::absolute(root), root.canonicalize());
+    let own = OwnFile { flag: "", path: file.to_owned(), is_log: false };
+    let own = OwnFiles::resolve(vec![own]);
+    own.below(&root_paths(root)).into_iter().map(|(_, below)| below).collect()
+}
+
+/// All paths by which a file is reached.
+fn paths_of(file: &Path, folders: &mut Folders) -> Vec<PathBuf> {
     let mut all = Vec::new();
-    let mut note = |path: &Path| {
-        for root in [&stated, &found].into_iter().flatten() {
-            if let Ok(below) = path.strip_prefix(root)
-                && let Some(below) = below.to_str().filter(|below| !below.is_empty())
-            {
-                all.push(below.to_owned());
-            }
-        }
-    };
     let mut next = std::path::absolute(file).ok();
     // Each link on the way to it is a name of it, too.
     for _ in 0..=MAX_LINKS {
         let Some(path) = next.take() else { break };
-        note(&path);
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { break };
-        let folder = real(folder);
+        let folder_and_name = path.parent().zip(path.file_name());
+        let real = folder_and_name.map(|(folder, name)| (folders.real(folder), name.to_owned()));
+        all.push(path);
+        let Some((folder, name)) = real else { break };
         let path = folder.join(name);
-        note(&path);
         next = fs::read_link(&path).ok().map(|target| without_dots(&folder.join(target)));
+        all.push(path);
     }
-    all.sort();
-    all.dedup();
     all
+}
+
+/// Its bytes, without a `/` at its end.
+fn bytes(path: &Path) -> Vec<u8> {
+    let path: PathBuf = path.components().collect();
+    path.into_os_string().into_vec()
+}
+
+/// Folders without links, as far as they lead somewhere: a thousand sites have few.
+#[derive(Default)]
+struct Folders(HashMap<PathBuf, PathBuf>);
+
+impl Folders {
+    fn real(&mut self, folder: &Path) -> PathBuf {
+        if let Some(known) = self.0.get(folder) {
+            return known.clone();
+        }
+        let real = match folder.parent().zip(folder.file_name()) {
+            Some((above, name)) => {
+                let path = self.real(above).join(name);
+                if path.is_symlink() { path.canonicalize().unwrap_or(path) } else { path }
+            }
+            None => real(folder),
+        };
+        self.0.insert(folder.to_owned(), real.clone());
+        real
+    }
 }
 
 /// The path without links, as far as it leads somewhere.

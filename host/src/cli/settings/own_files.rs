@@ -10,22 +10,13 @@ use super::{Settings, SiteSettings};
 use crate::files::{Options, OwnFile};
 
 impl Settings {
-    /// How the files of a site are served: none that the server itself uses.
+    /// How the files of a site are served.
     pub fn file_options(&self, site: &SiteSettings) -> Options {
-        Options {
-            cache_valid: site.cache.file_valid,
-            own_files: self.own_files_beside(Some(site)).into(),
-            ..site.files.options()
-        }
+        Options { cache_valid: site.cache.file_valid, ..site.files.options() }
     }
 
     /// The files and directories that the server itself uses: those of the process and of all sites.
     pub fn own_files(&self) -> Vec<OwnFile> {
-        self.own_files_beside(None)
-    }
-
-    /// The same with those of this site, which may be new.
-    fn own_files_beside(&self, site: Option<&SiteSettings>) -> Vec<OwnFile> {
         let (mut all, mut seen) = (Vec::new(), HashSet::new());
         let mut note = |flag, path: &Path, is_log| {
             // There may be a thousand sites.
@@ -47,7 +38,7 @@ impl Settings {
         ] {
             path.iter().for_each(|path| note(flag, path, false));
         }
-        for site in std::iter::once(&self.site).chain(&self.sites).chain(site) {
+        for site in std::iter::once(&self.site).chain(&self.sites) {
             let SiteSettings { guest, tls, log, .. } = site;
             guest.file.iter().for_each(|path| note("--guest", path, false));
             guest.data.iter().for_each(|path| note("--data", path, false));

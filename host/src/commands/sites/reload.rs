@@ -5,6 +5,7 @@
 //! that is not fit, changes nothing. A site that was broken before may stay so; it is tried again
 //! when what it names changes.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::cli::{ConfigError, Configuration, EffectiveSetting, Settings, SiteSet
 use crate::commands::acme::Ordered;
 use crate::commands::tls;
 use crate::file_watch::{LOOK, Stamps, stamps};
+use crate::files::OwnFiles;
 use crate::metrics::Metrics;
 use crate::release::deploy::Deployer;
 use crate::service::Service;
@@ -195,8 +197,16 @@ impl Work {
             let told = "there is no [[site]] any more: one site without it needs a restart";
             return Err(ReloadError::Rejected(vec![told.to_owned()]));
         }
-        let made = self.make(&settings.sites, &mut reloaded)?;
-        self.fleet.settings.sites.clone_from(&settings.sites);
+        let all = Settings { sites: settings.sites.clone(), ..self.fleet.settings.clone() };
+        let own = Arc::new(OwnFiles::resolve(all.own_files()));
+        let caches = Arc::clone(&self.fleet.assembly.caches);
+        // Those of sites that come are hidden also beneath the roots of those that stay.
+        caches.hide_too(Arc::clone(&own));
+        let made = self.make(&all, &mut reloaded).inspect_err(|_| {
+            let own = OwnFiles::resolve(self.fleet.settings.own_files());
+            caches.hide(Arc::new(own));
+        })?;
+        self.fleet.settings = all;
         self.secure(&settings);
         let mut before: Vec<_> = std::mem::take(&mut self.members).into_iter().map(Some).collect();
         let mut kept = Vec::new();
@@ -215,6 +225,7 @@ impl Work {
             self.members.push(Member::new(site, assembled));
         }
         self.serve();
+        caches.hide(own);
         // What is gone ends when its last request does.
         drop(before);
         self.fleet.assembly.logs.forget_unused();
@@ -225,22 +236,17 @@ impl Work {
 
     /// Makes the sites of a configuration that differ from those of now. All of them are fit, or were
     /// broken before.
-    fn make(
-        &mut self,
-        sites: &[SiteSettings],
-        reloaded: &mut Reloaded,
-    ) -> Result<Vec<Made>, ReloadError> {
+    fn make(&mut self, all: &Settings, reloaded: &mut Reloaded) -> Result<Vec<Made>, ReloadError> {
+        let sites = &all.sites;
         let (mut made, mut mistakes) = (Vec::with_capacity(sites.len()), Vec::new());
-        // The files of all sites are hidden in the roots of all.
-        let all = Settings { sites: sites.to_vec(), ..self.fleet.settings.clone() };
-        let is_hidden_alike = all.own_files() == self.fleet.settings.own_files();
+        let names = self.members.iter().map(|one| one.settings.identity.name.clone());
+        let numbers: HashMap<_, _> = names.zip(0..).collect();
         for site in sites {
             let name = &site.identity.name;
-            let before = self.members.iter().position(|one| one.settings.identity.name == *name);
+            let before = numbers.get(name).copied();
             let like = before.filter(|&number| self.members[number].settings.is_like(site));
-            let same = like.filter(|_| is_hidden_alike);
             let is_broken = |number: usize| self.members[number].is_broken();
-            if let Some(number) = same.filter(|&number| !is_broken(number)) {
+            if let Some(number) = like.filter(|&number| !is_broken(number)) {
                 if self.members[number].settings.identity != site.identity {
                     reloaded.changed.push(name.clone());
                 }
@@ -248,7 +254,7 @@ impl Work {
                 continue;
             }
             let was_broken = like.is_some_and(is_broken);
-            let assembled = self.fleet.assembly.open(&all, site);
+            let assembled = self.fleet.assembly.open(all, site);
             match (&assembled.error, before) {
                 (Some(error), _) => {
                     let error = self.advise(format!("{error:#}"));
@@ -262,9 +268,10 @@ impl Work {
             }
             made.push(Made::Anew(assembled));
         }
+        let names: HashSet<_> = sites.iter().map(|site| &site.identity.name).collect();
         let is_gone = |member: &&Member| {
             let name = &member.settings.identity.name;
-            sites.iter().all(|site| site.identity.name != *name)
+            !names.contains(name)
         };
         let gone = self.members.iter().filter(is_gone);
         reloaded.removed.extend(gone.map(|member| member.settings.identity.name.clone()));
