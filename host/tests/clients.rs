@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use innkeeper::clients::{Allowance, Clients, Proxies};
+use innkeeper::clients::{Allowance, Clients, Proxies, RateLimit};
 
 use crate::fixture::{Client, Setup, TestServer, site};
 use crate::running::{Program, serving};
@@ -14,8 +14,9 @@ fn start(clients: Clients) -> TestServer {
 }
 
 fn limited(connections: u32, requests: u32) -> Clients {
-    let limit = NonZeroU32::new;
-    Clients { allowance: Allowance::new(limit(connections), limit(requests)), ..Clients::default() }
+    let rate = NonZeroU32::new(requests).map_or(RateLimit::Off, RateLimit::PerSecond);
+    let allowance = Allowance::new(NonZeroU32::new(connections), rate);
+    Clients { allowance, ..Clients::default() }
 }
 
 /// Proxies on this machine.

@@ -234,10 +234,10 @@ fn configuration_with_a_mistake_changes_nothing() {
         program.wait_for("configuration rejected, the one before stays");
         check(&program, &[("a.example", 200, "a"), ("b.example", 200, "b")]);
     }
-    configure(path, &format!("workers = 7\n[limits]\nrate-limit = 1000\n{TWO}"));
+    configure(path, &format!("workers = 7\n[limits]\nmax-connections = 1000\n{TWO}"));
     let (status, body) = reload(admin);
     assert_eq!(status, 200, "{body}");
-    assert!(body.contains("\"workers\"") && body.contains("[limits] rate-limit"), "{body}");
+    assert!(body.contains("\"workers\"") && body.contains("[limits] max-connections"), "{body}");
     program.wait_for("settings need a restart");
 }
 
@@ -285,4 +285,48 @@ fn each_site_has_its_certificate_and_one_without_is_broken() {
     write("b.example");
     until(|| get(&program, "b.example").status() == 200);
     until(|| secured("b.example").text() == "b");
+}
+
+#[test]
+fn limits_of_a_site_are_its_own_and_change_with_the_configuration() {
+    let folder = roots(&["a", "b", "c"]);
+    let path = folder.path();
+    let c = "[[site]]\nhosts = ['c.example']\nroot = 'c'\n";
+    let text = |common: u32, own: &str| {
+        format!(
+            "[limits]\nrate-limit = {common}\n{TWO}[site.limits]\nrate-limit = {own}\n\
+             [site.guest]\ndeadline = '200ms'\n{c}"
+        )
+    };
+    let (program, admin) = start(path, &text(1, "2"));
+    let many = |host: &str| {
+        let ask = |_: &usize| get(&program, host).status() == 200;
+        (0..40).filter(ask).count()
+    };
+    // A client may burst ten seconds' worth: of b, and of all others together.
+    assert!((20..30).contains(&many("b.example")));
+    assert!((10..20).contains(&many("a.example")));
+    assert!(many("c.example") < 10);
+    let status = |site: &str| told(admin, &format!("/status?site={site}"));
+    assert!(status("b.example").contains("\"guest_deadline_ms\": 200"));
+    assert!(status("a.example").contains("\"guest_deadline_ms\": 100"));
+    // Others count from now on, and no site starts again for that.
+    let history = |site: &str| {
+        let status = status(site);
+        let (_, history) = status.split_once("\"history\"").unwrap();
+        history.split(']').next().unwrap().to_owned()
+    };
+    let before = history("b.example");
+    configure(path, &text(1_000, "'off'"));
+    let (code, body) = reload(admin);
+    assert_eq!(code, 200, "{body}");
+    assert!(body.contains("\"changed\": [\n    \"b.example\"\n  ]"), "{body}");
+    assert_eq!(many("b.example"), 40);
+    assert_eq!((many("a.example"), many("c.example")), (40, 40));
+    assert_eq!(history("b.example"), before);
+    // No instance gets more than was set aside for it.
+    configure(path, &format!("{TWO}[site.guest]\nmemory = '128MiB'\n"));
+    let (code, body) = reload(admin);
+    assert_eq!(code, 422, "{body}");
+    assert!(body.contains("no instance has more than the 64.0 MiB"), "{body}");
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use innkeeper::guest::validation::validate::validate;
-use innkeeper::guest::{LoadError, LoadedGuest};
+use innkeeper::guest::{DecisionLimits, LoadError, LoadedGuest};
 use innkeeper::release::guest_files::GuestFiles;
 use innkeeper::release::source::Source;
 
@@ -29,7 +29,7 @@ fn guest_of_a_published_version_still_serves() {
             let files = GuestFiles { guest: Some(file.clone()), cases, ..GuestFiles::default() };
             let offer = files.read().unwrap();
             assert!(!offer.cases[0].cases.is_empty(), "{} has no cases", file.display());
-            let validated = validate(engine(), &offer)
+            let validated = validate(engine(), &offer, DecisionLimits::default())
                 .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
             let guest = Arc::new(validated.guest);
             let server = Setup { guest, ..Setup::default() }.start();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use innkeeper::clients::{Clients, Proxies};
-use innkeeper::guest::{DEFAULT_GUEST, Engine, Facts, GuestLimits, LoadedGuest};
+use innkeeper::guest::{DEFAULT_GUEST, DecisionLimits, Engine, Facts, GuestLimits, LoadedGuest};
 use innkeeper::http1::Limits;
 use innkeeper_guest::{Candidate, Decision, Redirect, Serve};
 use wit_component::{StringEncoding, embed_component_metadata};
@@ -76,6 +76,12 @@ fn decides(data: &str, cause: &str) {
     misbehaves(&items, &format!("(return (i32.const {DECISION}))"), cause);
 }
 
+/// The usual limits with this deadline.
+fn within(deadline: Duration) -> GuestLimits {
+    let decision = DecisionLimits { deadline, ..DecisionLimits::default() };
+    GuestLimits { decision, ..GuestLimits::default() }
+}
+
 #[test]
 fn traps() {
     misbehaves("", "unreachable", "unreachable");
@@ -131,7 +137,7 @@ fn loops_for_many_clients_at_a_time() {
 #[test]
 fn a_flood_of_slow_decisions_leaves_what_is_remembered_alone() {
     let guest = module("", "(loop $again (br $again))");
-    let limits = GuestLimits { deadline: Duration::from_millis(20), ..GuestLimits::default() };
+    let limits = within(Duration::from_millis(20));
     let engine = Arc::new(Engine::new(limits, 1).unwrap());
     let guest = Arc::new(LoadedGuest::load(&engine, &guest).unwrap());
     let server = Setup { guest: Arc::clone(&guest), workers: 1, ..Setup::default() }.start();
@@ -182,7 +188,7 @@ const MOST_PER_BYTE: u64 = 200;
 #[test]
 fn a_flood_of_one_client_leaves_others_their_turns() {
     let guest = module("", "(loop $again (br $again))");
-    let limits = GuestLimits { deadline: Duration::from_millis(20), ..GuestLimits::default() };
+    let limits = within(Duration::from_millis(20));
     let engine = Arc::new(Engine::new(limits, 1).unwrap());
     let guest = Arc::new(LoadedGuest::load(&engine, &guest).unwrap());
     let trusted = vec!["127.0.0.1/32".parse().unwrap()];
@@ -228,7 +234,7 @@ fn grows_its_memory_and_touches_it() {
         unreachable";
     let items = format!("(func $touch {touch})");
     // It has the time for it, however busy the machine is.
-    let limits = GuestLimits { deadline: Duration::from_secs(10), ..GuestLimits::default() };
+    let limits = within(Duration::from_secs(10));
     let engine = Arc::new(Engine::new(limits, 1).unwrap());
     misbehaves_on(&engine, &items, "(call $touch)", "unreachable");
 }

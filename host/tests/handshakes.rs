@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use innkeeper::clients::{Allowance, Clients, Proxies};
+use innkeeper::clients::{Allowance, Clients, Proxies, RateLimit};
 use innkeeper::tls;
 use innkeeper::tls::certificates::{
     ClientAuthorities, ClientPolicy, Keeper, Options, PairFiles, Store, UnknownName,
@@ -265,7 +265,7 @@ fn proxy_header_precedes_the_handshake() {
 
 #[test]
 fn half_open_handshake_counts_as_a_connection_of_its_client() {
-    let allowance = Allowance::new(Some(NonZeroU32::new(1).unwrap()), None);
+    let allowance = Allowance::new(Some(NonZeroU32::new(1).unwrap()), RateLimit::Off);
     let clients = Clients { allowance, ..Clients::default() };
     let server = Setup { clients, ..Setup::default() }.start();
     let mut half_open = TcpStream::connect(server.tls_address).unwrap();

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use innkeeper::files::{CacheSizes, Caches, Files, Options};
-use innkeeper::guest::{DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
+use innkeeper::guest::{DEFAULT_GUEST, DecisionLimits, Engine, GuestLimits, LoadedGuest};
 use innkeeper::http::HostPattern;
 use innkeeper::in_flight;
 use innkeeper::line_writer::file::LineFile;
@@ -257,4 +257,27 @@ fn flood_of_unique_urls_leaves_other_sites_their_decisions() {
     let before = guests[1].counts().cache_hits;
     all(&mut ask);
     assert_eq!(guests[1].counts().cache_hits - before, 20);
+}
+
+#[test]
+fn sites_of_one_guest_have_limits_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let loops = module("", "(loop $again (br $again))");
+    let load = |millis| {
+        let deadline = Duration::from_millis(millis);
+        let guest = LoadedGuest::load(engine(), &loops).unwrap();
+        Arc::new(guest.with_limits(DecisionLimits { deadline, ..DecisionLimits::default() }))
+    };
+    let of = |name: &str, millis| Arc::new(site(folder.path(), name, load(millis)));
+    let server = start(vec![
+        (hosts(&["short.example"]), of("short", 20)),
+        (hosts(&["long.example"]), of("long", 500)),
+    ]);
+    let time = |host: &str| {
+        let began = Instant::now();
+        assert_eq!(get(&server, host, "/x").status(), 500, "{host}");
+        began.elapsed()
+    };
+    assert!(time("long.example") >= Duration::from_millis(500));
+    assert!(time("short.example") < Duration::from_millis(500));
 }

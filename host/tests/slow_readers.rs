@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::thread;
 use std::time::Duration;
 
-use innkeeper::clients::{Allowance, Clients, Proxies};
+use innkeeper::clients::{Allowance, Clients, Proxies, RateLimit};
 use innkeeper::http::{Peer, Scheme};
 use innkeeper::server::Place;
 use innkeeper::server::connection::serve;
@@ -208,8 +208,10 @@ fn untaken(server: SocketAddr, client: &StdStream) -> usize {
 
 #[test]
 fn connection_keeps_its_place_until_its_answer_is_taken() {
-    let clients =
-        Clients { allowance: Allowance::new(NonZeroU32::new(2), None), ..Clients::default() };
+    let clients = Clients {
+        allowance: Allowance::new(NonZeroU32::new(2), RateLimit::Off),
+        ..Clients::default()
+    };
     let limits = Limits { stall: Duration::from_millis(500), ..Limits::default() };
     let server = Setup { clients, limits, ..Setup::default() }.start();
     with_large_file(&server, 100_000);

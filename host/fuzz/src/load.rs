@@ -7,7 +7,7 @@ use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use innkeeper::guest::validation::check::check;
-use innkeeper::guest::{DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
+use innkeeper::guest::{DEFAULT_GUEST, DecisionLimits, Engine, GuestLimits, LoadedGuest};
 use rustix::time::{ClockId, clock_gettime};
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -87,8 +87,7 @@ fn engine() -> &'static Arc<Engine> {
     static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let limits = GuestLimits {
-            deadline: Duration::from_millis(4),
-            memory_bytes: 4 << 20,
+            decision: DecisionLimits { deadline: Duration::from_millis(4), memory_bytes: 4 << 20 },
             ..GuestLimits::default()
         };
         Arc::new(Engine::new(limits, 1).expect("an engine"))

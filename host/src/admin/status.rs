@@ -151,6 +151,7 @@ impl Subject {
         let current = active.map(|active| active.current());
         let previous = active.and_then(|active| active.previous());
         let guest = current.as_ref().map(|current| Arc::clone(&current.guest));
+        let decision = guest.as_ref().map_or(self.limits.decision, |guest| guest.limits());
         let sites = self.sites.all();
         let broken = sites.iter().filter(|site| site.site.active.is_err());
         let is_named = named(query).is_some();
@@ -203,8 +204,8 @@ impl Subject {
             access_log_lost_lines: self.lost_lines(),
             disks: disks().map(|(device, load)| disk_body(device, &load)).collect(),
             limits: LimitsBody {
-                guest_deadline_ms: self.limits.deadline.as_millis(),
-                guest_memory_bytes: self.limits.memory_bytes,
+                guest_deadline_ms: decision.deadline.as_millis(),
+                guest_memory_bytes: decision.memory_bytes,
                 guest_stack_bytes: self.limits.stack_bytes,
                 decision_cache_bytes: self.limits.decision_cache_bytes,
                 line_bytes: connection.request.line_bytes,

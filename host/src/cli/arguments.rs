@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn limits_are_read_with_their_units() {
         let settings = serving(&["--guest-deadline", "2s", "--guest-memory", "1GiB"]);
-        let limits = settings.guest_limits();
+        let limits = settings.guest_limits().decision;
         assert_eq!((limits.deadline, limits.memory_bytes), (Duration::from_secs(2), 1 << 30));
         let fallback = serving(&["--on-guest-failure", "fallback"]).site.guest.on_failure;
         assert_eq!(fallback, Fallback::Previous);

@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use toml::Value;
 
 use super::key::{Key, SITE, is_switch, is_switch_off};
+use crate::clients::RateLimit;
 use crate::text::escaped;
 
 /// Where remarks begin at the latest, in characters: one long value must not push all remarks
@@ -131,6 +132,7 @@ fn is_number(setting: &Arg) -> bool {
         TypeId::of::<u32>(),
         TypeId::of::<NonZeroU32>(),
         TypeId::of::<NonZeroUsize>(),
+        TypeId::of::<RateLimit>(),
     ]
     .into_iter()
     .any(|number| parsed == number)

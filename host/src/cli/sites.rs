@@ -294,6 +294,7 @@ impl Site<'_> {
         let mut read = SiteSettings::from_arg_matches(&matches)
             .map_err(|error| vec![self.blame_all(&reason(&error))])?;
         read.rules.origins = self.rule_origins(outside, &own);
+        read.limits.has_own_rate = own.iter().any(|setting| setting.get_id() == "rate_limit");
         Ok((read, effective))
     }
 

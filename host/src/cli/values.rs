@@ -9,6 +9,7 @@ use innkeeper_cases::{Fact, Facts};
 use ipnet::IpNet;
 
 use super::error::Mistake;
+use crate::clients::RateLimit;
 use crate::http::UNIX_CLIENT;
 use crate::http::token::is_token;
 use crate::rules::{self, Cookie, Key, Part};
@@ -48,6 +49,16 @@ pub(super) fn rollback_after(text: &str) -> Result<NonZeroU32, Mistake> {
 /// Reads a number of which there is at least one.
 pub(super) fn at_least_one(text: &str) -> Result<NonZeroU32, Mistake> {
     text.parse().map_err(|_| format!("write a number from 1 to {}", u32::MAX).into())
+}
+
+/// Reads a number of requests per second, or that there may be any.
+pub(super) fn rate_limit(text: &str) -> Result<RateLimit, Mistake> {
+    match text {
+        "off" => Ok(RateLimit::Off),
+        _ => text.parse().map(RateLimit::PerSecond).map_err(|_| {
+            format!("write a number from 1 to {}, or off for no limit", u32::MAX).into()
+        }),
+    }
 }
 
 /// Reads an address or a network.

@@ -170,7 +170,7 @@ fn count_instructions(
 ) -> anyhow::Result<Option<u64>> {
     let engine = Engine::counting(arguments.limits.limits())
         .map_err(|error| anyhow!("cannot start the WebAssembly engine: {error:#}"))?;
-    let engine = with_helpers(engine, &arguments.limits, helpers).for_author();
+    let engine = with_helpers(engine, arguments.limits.compile_limits(), helpers).for_author();
     let engine = Arc::new(keeping_code(engine, &arguments.code)?);
     let load = || LoadedGuest::load_with(&engine, &offer.guest, offer.data_bytes());
     let guest = progress::during("compiling it once more, to count instructions", load)?;

@@ -14,10 +14,10 @@ use super::root::is_meant;
 use super::sites::logs;
 use crate::cli::{Settings, SiteSettings};
 use crate::files::Files;
-use crate::guest::Engine;
 use crate::guest::origin::Origin;
 use crate::guest::validation::cases::CaseFile;
 use crate::guest::validation::validate::{Validated, validate};
+use crate::guest::{DecisionLimits, Engine};
 use crate::named_file;
 
 /// Checks one of several sites.
@@ -83,8 +83,8 @@ pub(super) struct Trial<'s> {
     /// Engines that compile here, and in helpers, made when they are needed.
     here: Option<Arc<Engine>>,
     in_helpers: Option<Arc<Engine>>,
-    /// What became of the built-in guest, which most sites have.
-    built_in: Option<String>,
+    /// What became of the built-in guest with these limits, which most sites have.
+    built_in: Option<(DecisionLimits, String)>,
 }
 
 impl<'s> Trial<'s> {
@@ -118,11 +118,12 @@ impl<'s> Trial<'s> {
             Err(problem) => return findings.note("guest", Err(problem)),
         };
         let is_built_in = offer.origin == Origin::BuiltIn && cases.is_empty();
-        if let Some(told) = self.built_in.as_ref().filter(|_| is_built_in) {
+        let limits = site.guest.limits.limits();
+        if let Some((_, told)) = self.built_in.as_ref().filter(|it| is_built_in && it.0 == limits) {
             return findings.note("guest", Ok(told.clone()));
         }
         let engine = self.engine(offer.origin != Origin::BuiltIn)?;
-        let tried = validate(&engine, &offer)
+        let tried = validate(&engine, &offer, limits)
             .map(|Validated { guest, report, compile, check }| {
                 format!(
                     "{name} ({}), compiled in {compile:.1?}, validated on {} request lines and {} \
@@ -134,7 +135,7 @@ impl<'s> Trial<'s> {
             })
             .map_err(|error| anyhow!("{name} is rejected: {error}"));
         if let (Ok(told), true) = (&tried, is_built_in) {
-            self.built_in = Some(told.clone());
+            self.built_in = Some((limits, told.clone()));
         }
         findings.note("guest", tried)
     }
@@ -149,7 +150,8 @@ impl<'s> Trial<'s> {
         let prepared = engine::prepare(settings.guest_limits(), workers, Compilation::Whole)?;
         let helpers = engine::start_helpers(needs_helpers)?;
         let engine = engine::start(prepared)?;
-        let engine = Arc::new(engine::with_helpers(engine, &settings.guest.limits, helpers));
+        let limits = settings.guest.limits.compile_limits();
+        let engine = Arc::new(engine::with_helpers(engine, limits, helpers));
         *kept = Some(Arc::clone(&engine));
         Ok(engine)
     }

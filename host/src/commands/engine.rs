@@ -9,6 +9,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::cli::GuestLimitSettings;
 use crate::cli::command::CodeCacheArguments;
 use crate::guest::runtime::code_cache::CodeCache;
+use crate::guest::runtime::compile::CompileLimits;
 use crate::guest::{self, Engine, GuestLimits, PreparedEngine};
 use crate::helper::{Confinement, Helpers, Spawner};
 
@@ -88,7 +89,7 @@ pub(super) fn start_alone(
     helpers: Option<Helpers>,
 ) -> anyhow::Result<Engine> {
     let engine = prepare(limits.limits(), NonZeroUsize::MIN, Compilation::Whole)?;
-    Ok(with_helpers(start(engine)?, limits, helpers).for_author())
+    Ok(with_helpers(start(engine)?, limits.compile_limits(), helpers).for_author())
 }
 
 /// The engine, with the folder of compiled guests. One that was not named, and cannot be used, is done
@@ -105,11 +106,11 @@ pub(super) fn keeping_code(engine: Engine, code: &CodeCacheArguments) -> anyhow:
 /// The engine, which compiles in helpers if there are some.
 pub(super) fn with_helpers(
     engine: Engine,
-    limits: &GuestLimitSettings,
+    limits: CompileLimits,
     helpers: Option<Helpers>,
 ) -> Engine {
     match helpers {
-        Some(helpers) => engine.compiling_in(helpers, limits.compile_limits()),
+        Some(helpers) => engine.compiling_in(helpers, limits),
         None => engine,
     }
 }

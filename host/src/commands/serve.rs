@@ -78,7 +78,8 @@ pub(super) fn serve(
     let helpers = spawner.map(Spawner::attend).transpose();
     let helpers = helpers.context("cannot start the thread that listens to helpers")?;
     let engine = engine::start(engine)?;
-    let engine = engine::with_helpers(engine, &settings.guest.limits, helpers.clone());
+    let engine =
+        engine::with_helpers(engine, settings.guest.limits.compile_limits(), helpers.clone());
     let engine = Arc::new(match code_cache {
         Some(cache) => engine.keeping_code(cache),
         None => engine,

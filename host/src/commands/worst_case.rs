@@ -11,6 +11,7 @@ use bytesize::ByteSize;
 
 use super::guest::{may_compile, may_have_other};
 use crate::cli::{Settings, SiteSettings};
+use crate::clients::RateLimit;
 use crate::guest::runtime::compile::KEPT_FUNCTIONS_BYTES;
 use crate::guest::runtime::compile_job::MAX_DATA_BYTES;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
@@ -210,8 +211,8 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
         server,
         &[(u64::from(instances), "guest instances")],
         &[
-            (guest.memory_bytes as u64, "memory"),
-            (guest.instance_bytes() - guest.memory_bytes as u64, "tables and decision"),
+            (guest.decision.memory_bytes as u64, "memory"),
+            (guest.instance_bytes() - guest.decision.memory_bytes as u64, "tables and decision"),
         ],
     );
     // While one replaces another, both are there; the administration can return to the previous.
@@ -221,7 +222,7 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
         match (may_be_any, has_admin || site.guest.rollback_after.is_some()) {
             (false, _) if !may_compile => (1, DEFAULT_GUEST.len() as u64, 0),
             // What a guest made of its data is in its first memory.
-            (false, _) => (2, RULES_GUEST.len() as u64, guest.memory_bytes as u64),
+            (false, _) => (2, RULES_GUEST.len() as u64, guest.decision.memory_bytes as u64),
             (true, false) => (2, MAX_GUEST_BYTES, 0),
             (true, true) => (3, MAX_GUEST_BYTES, 0),
         }
@@ -279,7 +280,10 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
         &[(disk::THREADS as u64, "threads for disks")],
         &[(disk::STACK_BYTES as u64, "stack")],
     );
-    let rates = settings.limits.rate_limit.map(|_| clients::allowance::RATES_BYTES);
+    let is_limited =
+        |of: &SiteSettings| matches!(of.limits.rate_limit, Some(RateLimit::PerSecond(_)));
+    let has_rates = is_limited(&settings.site) || sites.iter().any(|site| is_limited(site));
+    let rates = has_rates.then_some(clients::rate::RATES_BYTES);
     part(
         server,
         &[],

@@ -21,6 +21,7 @@ use super::runtime::compile::Urgency;
 use super::runtime::component::Form;
 use super::runtime::decision_cost::DecisionCosts;
 use super::runtime::engine::Engine;
+use super::runtime::limits::DecisionLimits;
 use super::runtime::output::DEVELOPMENT;
 use super::runtime::program::{Cost, Program};
 use super::runtime::slow_pool::Asker;
@@ -33,6 +34,8 @@ const WARM_UP: Duration = Duration::from_millis(100);
 /// A guest that was compiled, checked against the contract and asked for its interests.
 pub struct LoadedGuest {
     made: Arc<Made>,
+    /// What a decision may use.
+    limits: DecisionLimits,
     /// Of its parts, and of the whole.
     identity: Identity,
     digest: Digest,
@@ -88,12 +91,13 @@ impl Made {
         bytes: &[u8],
         data: Option<&[u8]>,
         digest: Digest,
+        limits: DecisionLimits,
         urgency: Urgency,
         cancel: &CancelToken,
     ) -> Result<(Arc<Made>, bool), LoadError> {
         let code = engine.compile(bytes, data, digest, urgency, cancel)?;
         let program = Program::link(engine, bytes, &code.component)?;
-        let interests = program.interests().map_err(InterestsError::Failed)?;
+        let interests = program.interests(limits).map_err(InterestsError::Failed)?;
         let interests = Interests::named(interests)?;
         let made = Arc::new(Made { program, form: code.form, interests });
         engine.known().note(digest, &made);
@@ -114,15 +118,17 @@ impl LoadedGuest {
         bytes: &[u8],
         data: Option<&[u8]>,
     ) -> Result<LoadedGuest, LoadError> {
-        let (urgency, cancel) = (Urgency::First, CancelToken::default());
-        LoadedGuest::load_unless(engine, bytes, data, Origin::Uploaded, urgency, &cancel)
+        let (limits, origin) = (engine.limits().decision, Origin::Uploaded);
+        let cancel = CancelToken::default();
+        LoadedGuest::load_unless(engine, bytes, data, limits, origin, Urgency::First, &cancel)
     }
 
-    /// Loads a guest, unless that is canceled.
+    /// Loads a guest whose decisions may use this, unless that is canceled.
     pub(super) fn load_unless(
         engine: &Arc<Engine>,
         bytes: &[u8],
         data: Option<&[u8]>,
+        limits: DecisionLimits,
         origin: Origin,
         urgency: Urgency,
         cancel: &CancelToken,
@@ -131,10 +137,11 @@ impl LoadedGuest {
         let digest = identity.digest();
         let (made, is_kept_code) = match engine.known().get::<Made>(digest) {
             Some(made) => (made, true),
-            None => Made::new(engine, bytes, data, digest, urgency, cancel)?,
+            None => Made::new(engine, bytes, data, digest, limits, urgency, cancel)?,
         };
         Ok(LoadedGuest {
             made,
+            limits,
             identity,
             digest,
             made_of: None,
@@ -143,6 +150,11 @@ impl LoadedGuest {
             caches: engine.cache_budgets().iter().map(DecisionCache::of).collect(),
             failures: FailureCounters::default(),
         })
+    }
+
+    /// The same, whose decisions may use this.
+    pub fn with_limits(self, limits: DecisionLimits) -> LoadedGuest {
+        LoadedGuest { limits, ..self }
     }
 
     /// Where it came from.
@@ -237,9 +249,9 @@ impl LoadedGuest {
         self.failures.read(hits, misses)
     }
 
-    /// How long a decision may take.
-    pub fn deadline(&self) -> Duration {
-        self.made.program.deadline()
+    /// What a decision may use.
+    pub fn limits(&self) -> DecisionLimits {
+        self.limits
     }
 
     /// How long its decisions take.
@@ -284,11 +296,11 @@ impl LoadedGuest {
         request: Request,
         asker: Asker,
     ) -> Result<Decision, Failure> {
-        if let Some(decision) = self.made.program.run_on_worker(&request) {
+        if let Some(decision) = self.made.program.run_on_worker(&request, self.limits) {
             return decision;
         }
         let guest = Arc::clone(self);
-        let decide = move || guest.made.program.run_in_pool(&request);
+        let decide = move || guest.made.program.run_in_pool(&request, guest.limits);
         self.made.program.in_slow_pool(asker, decide).await
     }
 
@@ -311,8 +323,8 @@ impl LoadedGuest {
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts<'_>,
     ) -> (Result<Decision, Failure>, Vec<String>) {
-        let (decision, printed) =
-            self.made.program.run_and_listen(&self.request(line, fields, facts));
+        let request = self.request(line, fields, facts);
+        let (decision, printed) = self.made.program.run_and_listen(&request, self.limits);
         let lines = match &decision {
             Err(failure @ Failure::Trap(_)) => failure.lines(),
             _ => printed_lines(&printed),
@@ -327,7 +339,7 @@ impl LoadedGuest {
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts<'_>,
     ) -> Result<Cost, Failure> {
-        self.made.program.measure(&self.request(line, fields, facts))
+        self.made.program.measure(&self.request(line, fields, facts), self.limits)
     }
 
     /// The facts and fields of a request that the guest is shown: names and values.
@@ -370,7 +382,7 @@ impl LoadedGuest {
                     return warmed;
                 }
                 // A failure is not cached; the request itself will report it.
-                if let Ok(decision) = self.made.program.run(&key.request()) {
+                if let Ok(decision) = self.made.program.run(&key.request(), self.limits) {
                     cache.insert(&key, &Arc::new(decision));
                     warmed += 1;
                 }
@@ -386,6 +398,6 @@ impl LoadedGuest {
 
     /// Decides as `decide_uncached` does on a request as the guest is shown it.
     pub(super) fn decide_on(&self, request: &Request) -> Result<Decision, Failure> {
-        self.made.program.run_with_retries(request)
+        self.made.program.run_with_retries(request, self.limits)
     }
 }

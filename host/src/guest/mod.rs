@@ -34,5 +34,5 @@ pub use failure::Failure;
 pub use load_error::LoadError;
 pub use loaded_guest::{Decided, LoadedGuest};
 pub use runtime::engine::{Engine, PreparedEngine};
-pub use runtime::limits::GuestLimits;
+pub use runtime::limits::{DecisionLimits, GuestLimits};
 pub use runtime::thread::prepare_thread;

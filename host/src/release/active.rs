@@ -126,7 +126,7 @@ impl Active {
     }
 
     fn log(&self, failure: &Failure, guest: &LoadedGuest, line: &[u8]) {
-        let deadline_ms = clock::millis(guest.deadline());
+        let deadline_ms = clock::millis(guest.limits().deadline);
         let guest = guest.digest();
         let request = tracing::field::display(Bytes(line));
         // A line for each would add to the load.

@@ -95,7 +95,8 @@ impl Service {
             None => Some(request.scheme),
             told => told,
         };
-        record.over_limit = self.clients.allowance.request(record.client()).err();
+        let rate = record.seat.as_ref().map(|seat| &seat.site.rate);
+        record.over_limit = self.clients.allowance.request(rate, record.client()).err();
         record
     }
 
@@ -104,7 +105,7 @@ impl Service {
     pub fn begin_malformed<'s, 'r>(&'s self, peer: Peer, received: Received<'r>) -> Record<'s, 'r> {
         let mut record = self.begin_unread(peer, received);
         if !self.clients.proxies.forwards(peer.address) {
-            record.over_limit = self.clients.allowance.request(peer.address).err();
+            record.over_limit = self.clients.allowance.request(None, peer.address).err();
         }
         record
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Https;
+use crate::clients::Rate;
 use crate::guest::Ambient;
 use crate::in_flight::Share;
 use crate::log::AccessLog;
@@ -24,6 +25,8 @@ pub struct Site {
     pub https: Https,
     /// The field that has the id of a request, if requests have one.
     pub request_id: Option<String>,
+    /// How many requests a second a client may make of it.
+    pub rate: Rate,
     /// Its part in the memory that replies and listings are sent from.
     pub replies: Arc<Share>,
 }
@@ -57,6 +60,7 @@ impl Site {
             log: None,
             https: Https::default(),
             request_id: None,
+            rate: Rate::default(),
             replies: Arc::default(),
         }
     }

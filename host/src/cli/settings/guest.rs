@@ -8,8 +8,8 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use crate::cli::values::{rollback_after, size, time};
-use crate::guest::GuestLimits;
 use crate::guest::runtime::compile::CompileLimits;
+use crate::guest::{DecisionLimits, GuestLimits};
 use crate::release::active::Fallback;
 
 /// The guest that decides.
@@ -48,6 +48,10 @@ pub struct GuestSettings {
     /// [default: never]
     #[arg(long, value_name = "COUNT", value_parser = rollback_after, hide_short_help = true)]
     pub rollback_after: Option<NonZeroU32>,
+
+    /// What one decision may use
+    #[command(flatten)]
+    pub limits: DecisionLimitSettings,
 }
 
 /// What the guests of all sites share.
@@ -62,15 +66,27 @@ pub struct EngineSettings {
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub client_bucket_key: Option<PathBuf>,
 
-    /// What a guest may use
+    /// What the guests of all sites may use
     #[command(flatten)]
-    pub limits: GuestLimitSettings,
+    pub limits: EngineLimitSettings,
 }
 
-/// What a guest may use.
+/// What a guest may use, for a command that is about one.
+#[derive(Clone, Debug, Args)]
+pub struct GuestLimitSettings {
+    /// What one decision may use
+    #[command(flatten)]
+    pub decision: DecisionLimitSettings,
+
+    /// What all guests may use
+    #[command(flatten)]
+    pub engine: EngineLimitSettings,
+}
+
+/// What one decision may use: of each site.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Guest")]
-pub struct GuestLimitSettings {
+pub struct DecisionLimitSettings {
     /// Time that one decision may take, from 1ms to 1min
     #[arg(id = "guest_deadline", long = "guest-deadline", hide_short_help = true, value_name = "TIME", default_value = "100ms", value_parser = time::<1, 60_000>)]
     pub deadline: Duration,
@@ -78,7 +94,12 @@ pub struct GuestLimitSettings {
     /// Memory of one instance, from 64KiB to 4GiB
     #[arg(id = "guest_memory", long = "guest-memory", hide_short_help = true, value_name = "SIZE", default_value = "64MiB", value_parser = size::<{ 64 << 10 }, { 4 << 30 }>)]
     pub memory: ByteSize,
+}
 
+/// What the guests of all sites may use.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Guest")]
+pub struct EngineLimitSettings {
     /// Stack of one instance, from 64KiB to 1MiB
     #[arg(id = "guest_stack", long = "guest-stack", hide_short_help = true, value_name = "SIZE", default_value = "512KiB", value_parser = size::<{ 64 << 10 }, { 1 << 20 }>)]
     pub stack: ByteSize,
@@ -109,15 +130,32 @@ pub struct GuestLimitSettings {
 impl GuestLimitSettings {
     /// What the compilation of a guest may use.
     pub fn compile_limits(&self) -> CompileLimits {
-        CompileLimits { memory_bytes: self.compile_memory.as_u64(), time: self.compile_time }
+        self.engine.compile_limits()
     }
 
     /// What a guest may use.
     pub fn limits(&self) -> GuestLimits {
-        let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        self.engine.limits(self.decision.limits())
+    }
+}
+
+impl DecisionLimitSettings {
+    /// What one decision may use.
+    pub fn limits(&self) -> DecisionLimits {
+        DecisionLimits { deadline: self.deadline, memory_bytes: bytes(self.memory) }
+    }
+}
+
+impl EngineLimitSettings {
+    /// What the compilation of a guest may use.
+    pub fn compile_limits(&self) -> CompileLimits {
+        CompileLimits { memory_bytes: self.compile_memory.as_u64(), time: self.compile_time }
+    }
+
+    /// What guests may use of which no decision may use more than this.
+    pub fn limits(&self, decision: DecisionLimits) -> GuestLimits {
         GuestLimits {
-            deadline: self.deadline,
-            memory_bytes: bytes(self.memory),
+            decision,
             stack_bytes: bytes(self.stack),
             table_elements: usize::try_from(self.table_elements).unwrap_or(usize::MAX),
             core_instances: self.core_instances,
@@ -125,4 +163,8 @@ impl GuestLimitSettings {
             ..GuestLimits::default()
         }
     }
+}
+
+fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }

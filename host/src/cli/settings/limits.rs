@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::Args;
 
-use crate::cli::values::{at_least_one, connections, size, time};
+use crate::cli::values::{at_least_one, connections, rate_limit, size, time};
+use crate::clients::RateLimit;
 use crate::http;
 use crate::http1;
 use crate::http1::head::MAX_FIELDS;
@@ -36,13 +37,6 @@ pub struct LimitSettings {
     /// connections of a --trusted-proxy are not counted.
     #[arg(long, value_name = "COUNT", value_parser = at_least_one, hide_short_help = true)]
     pub max_connections_per_client: Option<NonZeroU32>,
-
-    /// Requests per second of one client [default: no limit]
-    ///
-    /// A client may send the requests of ten seconds at once; further ones get 429 (Too
-    /// Many Requests). An IPv6 network (/64) counts as one client.
-    #[arg(long, value_name = "COUNT", value_parser = at_least_one, hide_short_help = true)]
-    pub rate_limit: Option<NonZeroU32>,
 
     /// Size of a request line
     ///
@@ -156,6 +150,29 @@ pub struct LimitSettings {
     /// --lingering-time when the server stops
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time::<0, HOUR>, hide_short_help = true)]
     pub stop_lingering_time: Duration,
+}
+
+/// What clients may use of one site.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct SiteLimitSettings {
+    /// Requests per second of one client; off: no limit [default: off]
+    ///
+    /// A client may send the requests of ten seconds at once; further ones get 429 (Too
+    /// Many Requests). An IPv6 network (/64) counts as one client.
+    #[arg(long, value_name = "COUNT|off", value_parser = rate_limit, hide_short_help = true)]
+    pub rate_limit: Option<RateLimit>,
+
+    /// Whether the site says that itself: its requests are counted apart.
+    #[arg(skip)]
+    pub has_own_rate: bool,
+}
+
+impl SiteLimitSettings {
+    /// The rate of its own, if it has one.
+    pub fn own_rate(&self) -> Option<RateLimit> {
+        self.rate_limit.filter(|_| self.has_own_rate)
+    }
 }
 
 impl LimitSettings {

@@ -40,8 +40,9 @@ pub use site::{SiteIdentity, SiteSettings};
 
 use super::values::{MAX_WORKERS, listen_address, port, tls_address, workers};
 use crate::acme::Name;
+use crate::clients::RateLimit;
 use crate::clients::{Allowance, Clients, Proxies};
-use crate::guest::GuestLimits;
+use crate::guest::{DecisionLimits, GuestLimits};
 use crate::http::{HostPattern, Scheme};
 use crate::http2::{Http2, Places};
 use crate::release::active::FailurePolicy;
@@ -301,10 +302,13 @@ impl Settings {
         self.tls.self_signed || self.sites().iter().any(has_own)
     }
 
-    /// The limits of a guest, with the size of its decision cache.
+    /// The limits of guests, with the size of their decision cache: what the decisions of some site
+    /// may use.
     pub fn guest_limits(&self) -> GuestLimits {
         let decision_cache_bytes = self.cache.decision_size.as_u64();
-        GuestLimits { decision_cache_bytes, ..self.guest.limits.limits() }
+        let of_sites = self.sites().into_iter().map(|site| site.guest.limits.limits());
+        let decision = of_sites.reduce(DecisionLimits::max).unwrap_or_default();
+        GuestLimits { decision_cache_bytes, ..self.guest.limits.limits(decision) }
     }
 
     /// The policy for a guest of this site that fails on requests.
@@ -316,6 +320,11 @@ impl Settings {
         }
     }
 
+    /// The rate of requests of one client, of the sites that have none of their own.
+    pub fn rate_limit(&self) -> RateLimit {
+        self.site.limits.rate_limit.unwrap_or(RateLimit::Off)
+    }
+
     /// The proxies that are trusted, and what one client may use.
     pub fn clients(&self) -> Clients {
         let limits = &self.limits;
@@ -324,7 +333,7 @@ impl Settings {
                 trusted: self.proxy.trusted.clone(),
                 proxy_protocol: self.proxy.protocol_from.clone(),
             },
-            allowance: Allowance::new(limits.max_connections_per_client, limits.rate_limit),
+            allowance: Allowance::new(limits.max_connections_per_client, self.rate_limit()),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::rules::RulesSettings;
-use super::{cache, certificates, files, guest, https, request_log};
+use super::{cache, certificates, files, guest, https, limits, request_log};
 use crate::cli::root::RootChoice;
 use crate::http::HostPattern;
 
@@ -46,6 +46,10 @@ pub struct SiteSettings {
     /// `[cache]`
     #[command(flatten)]
     pub cache: cache::SiteCacheSettings,
+
+    /// `[limits]`
+    #[command(flatten)]
+    pub limits: limits::SiteLimitSettings,
 
     /// `[tls]`
     #[command(flatten)]
@@ -83,7 +87,8 @@ impl fmt::Display for SiteIdentity {
 }
 
 impl SiteSettings {
-    /// Whether a site with the other settings would be served in the same way, maybe at other hosts.
+    /// Whether a site with the other settings would be served in the same way, maybe at other hosts
+    /// and to other numbers of requests.
     pub fn is_like(&self, other: &SiteSettings) -> bool {
         // Where a rule stands does not count. All settings have their values in this text.
         let text = |site: &SiteSettings| {

@@ -11,8 +11,11 @@ use super::of_site;
 use crate::cli::effective::{write, write_site};
 use crate::cli::environment::Environment;
 use crate::cli::key::{key, settings};
+use crate::cli::settings::SiteSettings;
 use crate::cli::sources::read;
 use crate::cli::{Arguments, ConfigError, Configuration};
+use crate::clients::RateLimit;
+use crate::guest::DecisionLimits;
 
 /// Reads a file, with variables and flags. What is wrong has a line for each mistake.
 fn read_with(
@@ -49,10 +52,13 @@ const OF_SITE: &[&str] = &[
     "[files] symlinks",
     "[guest] cases",
     "[guest] data",
+    "[guest] deadline",
     "[guest] file",
+    "[guest] memory",
     "[guest] on-failure",
     "[guest] rollback-after",
     "[guest] watch",
+    "[limits] rate-limit",
     "[log] access",
     "[log] access-fields",
     "[log] access-file",
@@ -95,10 +101,28 @@ const OF_PROCESS: &[&str] = &[
     "[guest] compile-time",
     "[guest] configure-time",
     "[guest] core-instances",
-    "[guest] deadline",
-    "[guest] memory",
     "[guest] stack",
     "[guest] table-elements",
+    "[limits] body-timeout",
+    "[limits] first-byte-timeout",
+    "[limits] header-timeout",
+    "[limits] keepalive-requests",
+    "[limits] keepalive-timeout",
+    "[limits] lingering-time",
+    "[limits] lingering-timeout",
+    "[limits] max-body-size",
+    "[limits] max-connections",
+    "[limits] max-connections-per-client",
+    "[limits] max-empty-lines",
+    "[limits] max-header-fields",
+    "[limits] max-header-size",
+    "[limits] max-request-line-size",
+    "[limits] response-file-memory",
+    "[limits] response-reply-memory",
+    "[limits] send-timeout",
+    "[limits] stop-keepalive-timeout",
+    "[limits] stop-lingering-time",
+    "[limits] stop-timeout",
     "[log] format",
     "[log] level",
     "[log] verbose",
@@ -164,7 +188,7 @@ fn site_has_its_own_settings_and_those_outside() {
     assert!(one.log.request_id.is_some());
     assert_eq!((other.identity.name.as_str(), other.identity.is_default), ("b", true));
     // Rules are told by their lines, wherever they stand.
-    let lines = |site: &crate::cli::SiteSettings| {
+    let lines = |site: &SiteSettings| {
         site.rules.named().iter().map(|named| named.line()).collect::<Vec<_>>()
     };
     assert_eq!((lines(one), lines(other)), (vec![6], vec![6, 21, 22]));
@@ -206,10 +230,14 @@ fn mistakes_name_the_line_and_what_to_write() {
         ],
     );
     check(
-        &format!("{ok}[site.limits]\n\nrate-limit = 1"),
+        &format!(
+            "{ok}[site.limits]\n\nrate-limit = 1\nmax-connections = 1\n[site.guest]\nstack = '1MiB'"
+        ),
         &[
-            "a.toml:6: `rate-limit` in [site.limits] is a setting of the process (--rate-limit), and \
-           all sites share it: move it to [limits]",
+            "a.toml:9: `stack` in [site.guest] is a setting of the process (--guest-stack), and all \
+             sites share it: move it to [guest]",
+            "a.toml:7: `max-connections` in [site.limits] is a setting of the process \
+             (--max-connections), and all sites share it: move it to [limits]",
         ],
     );
     check(
@@ -219,7 +247,7 @@ fn mistakes_name_the_line_and_what_to_write() {
              [site.files]?",
             "a.toml:4: there is no setting `host` in [[site]]; did you mean `hosts` in [[site]]?",
             "a.toml:7: there is no table [site.tlss]; the tables of a site are [site.cache], \
-             [site.files], [site.guest], [site.log], [site.rules], [site.tls]",
+             [site.files], [site.guest], [site.limits], [site.log], [site.rules], [site.tls]",
         ],
     );
     check(
@@ -287,6 +315,37 @@ fn mistakes_name_the_line_and_what_to_write() {
         &["a.toml:5: `max-listing-entries` in [site.files] does nothing without `listing` in \
            [site.files]: add that, or leave it out"],
     );
+}
+
+#[test]
+fn limits_of_a_site_count_before_those_outside() {
+    let text = "[guest]\ndeadline = '1s'\n[limits]\nrate-limit = 5\n[[site]]\n\
+                hosts = ['a.example']\nroot = 'a'\n[[site]]\nhosts = ['b.example']\nroot = 'b'\n\
+                [site.guest]\nmemory = '1GiB'\n[site.limits]\nrate-limit = 'off'\n\
+                [[site]]\nhosts = ['c.example']\nroot = 'c'\n[site.limits]\nrate-limit = 5";
+    let read = read_with(text, &[], &[]).expect("settings");
+    let written = write_site(&read.sites[2].effective());
+    assert!(written.contains("[site.limits]\nrate-limit = 5 "), "{written}");
+    let settings = read.arguments.serve;
+    let limits = |site: &SiteSettings| {
+        let DecisionLimits { deadline, memory_bytes } = site.guest.limits.limits();
+        (deadline.as_millis(), memory_bytes >> 20, site.limits.own_rate())
+    };
+    let five = RateLimit::PerSecond(5.try_into().expect("is not zero"));
+    // One that says the same as outside counts by itself.
+    let expected =
+        [(1_000, 64, None), (1_000, 1_024, Some(RateLimit::Off)), (1_000, 64, Some(five))];
+    assert_eq!(settings.sites.iter().map(limits).collect::<Vec<_>>(), expected);
+    assert_eq!(settings.rate_limit(), five);
+    // Instances have room for each.
+    let most = settings.guest_limits().decision;
+    assert_eq!((most.deadline.as_millis(), most.memory_bytes >> 20), (1_000, 1_024));
+    let error = read_with(&text.replace("'off'", "0"), &[], &[]).expect_err("no rate");
+    assert!(
+        error.contains("`rate-limit` in [site.limits]: invalid value \"0\": write a number"),
+        "{error}"
+    );
+    assert!(error.ends_with("or off for no limit"), "{error}");
 }
 
 #[test]

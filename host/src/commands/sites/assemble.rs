@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
+use bytesize::ByteSize;
 
 use super::logs::Logs;
 use super::open::OpenedSite;
 use crate::admin::{RuleSourceBody, RulesBody, RulesOf, SiteSubject};
 use crate::cli::{Settings, SiteSettings};
+use crate::clients::Rate;
 use crate::commands::guest::{GuestSource, compiling, name};
 use crate::commands::{progress, tls};
 use crate::dev::Dev;
@@ -15,7 +17,7 @@ use crate::dev::problem::Problem;
 use crate::files::Caches;
 use crate::guest::origin::Origin;
 use crate::guest::validation::validate::validate;
-use crate::guest::{Ambient, ClientBuckets, DEFAULT_GUEST, Engine, LoadedGuest};
+use crate::guest::{Ambient, ClientBuckets, DEFAULT_GUEST, DecisionLimits, Engine, LoadedGuest};
 use crate::release::deploy::{self, Deployer};
 use crate::release::source::{Source, Watching};
 use crate::release::{Active, Crew, Generation};
@@ -64,8 +66,9 @@ struct Serving {
 }
 
 impl Assembled {
-    /// The same at the hosts that it has in these settings.
+    /// The same at the hosts that it has in these settings, with the rate that they say.
     pub(in crate::commands) fn at(self, site: &SiteSettings) -> Assembled {
+        self.site.rate.set(site.limits.own_rate());
         let SiteSubject { root, guest_file, data_file, rules, .. } = &*self.subject;
         let subject = Arc::new(SiteSubject {
             site: Arc::clone(&self.site),
@@ -143,7 +146,8 @@ impl Assembly {
                 let key = self.logs.open(site).ok().flatten();
                 let log = key.and_then(|key| self.logs.start(&key).ok());
                 let request_id = site.log.request_id.clone();
-                (Site { log, request_id, ..broken }, None, None, None, Some(error))
+                let rate = Rate::new(site.limits.own_rate());
+                (Site { log, request_id, rate, ..broken }, None, None, None, Some(error))
             }
         };
         let made = Arc::new(Site { name, ..made });
@@ -174,7 +178,8 @@ impl Assembly {
         let log = log.map(|key| self.logs.start(&key)).transpose()?;
         let source_name = source.name();
         let seen = source.stamps();
-        let guest = Arc::new(self.first_guest(&*source, source_name.as_deref())?);
+        let limits = self.limits_within(site)?;
+        let guest = Arc::new(self.first_guest(&*source, source_name.as_deref(), limits)?);
         let first = Generation { guest, files };
         let active = Arc::new(Active::new(first, settings.failure_policy(site)));
         let is_watched = !site.guest.no_watch || self.dev.is_some();
@@ -187,9 +192,25 @@ impl Assembly {
             log,
             https: tls::https(site, self.certificates.as_ref()),
             request_id: site.log.request_id.clone(),
+            rate: Rate::new(site.limits.own_rate()),
             ..Site::new(active)
         };
         Ok(Serving { site: made, deployer: Arc::new(deployer), source_name, rules })
+    }
+
+    /// What the decisions of a site may use, if there is as much: instances have the memory that was
+    /// set aside for them at the start.
+    fn limits_within(&self, site: &SiteSettings) -> anyhow::Result<DecisionLimits> {
+        let (limits, most) = (site.guest.limits.limits(), self.engine.limits().decision);
+        if limits.memory_bytes > most.memory_bytes {
+            bail!(
+                "`memory` in [site.guest] is {} and no instance has more than the {} that were set \
+                 aside at the start: restart the server",
+                site.guest.limits.memory.display().iec(),
+                ByteSize(most.memory_bytes as u64).display().iec()
+            );
+        }
+        Ok(limits)
     }
 
     /// Loads and validates what the source offers. In `innkeeper dev` the built-in guest serves
@@ -198,13 +219,15 @@ impl Assembly {
         &self,
         source: &dyn Source,
         source_name: Option<&str>,
+        limits: DecisionLimits,
     ) -> anyhow::Result<LoadedGuest> {
-        match (self.offered(source, source_name), &self.dev) {
+        match (self.offered(source, source_name, limits), &self.dev) {
             (Err(error), Some(dev)) => {
                 let error_line = format!("{error:#}");
                 tracing::error!(error = error_line, "guest rejected; the built-in one serves");
                 dev.fail_first(Problem::of_first(&error));
-                LoadedGuest::load(&self.engine, DEFAULT_GUEST).map_err(|error| anyhow!(error))
+                let built_in = LoadedGuest::load(&self.engine, DEFAULT_GUEST);
+                built_in.map(|guest| guest.with_limits(limits)).map_err(|error| anyhow!(error))
             }
             (first, _) => first,
         }
@@ -215,6 +238,7 @@ impl Assembly {
         &self,
         source: &dyn Source,
         source_name: Option<&str>,
+        limits: DecisionLimits,
     ) -> anyhow::Result<LoadedGuest> {
         let offer = source.read()?;
         let path = name(source, &offer);
@@ -222,7 +246,8 @@ impl Assembly {
         let log = move || {
             tracing::info!(path, "guest is compiled and validated, which may take a minute");
         };
-        let validated = progress::during_or_log(what, log, || validate(&self.engine, &offer));
+        let validated =
+            progress::during_or_log(what, log, || validate(&self.engine, &offer, limits));
         let rejected = || format!("{} is rejected", name(source, &offer));
         let mut validated = validated.map_err(|error| anyhow!(error).context(rejected()))?;
         if let Some(file) = source_name.filter(|_| offer.origin != Origin::BuiltIn) {

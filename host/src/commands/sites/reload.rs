@@ -208,6 +208,7 @@ impl Work {
         })?;
         self.fleet.settings = all;
         self.secure(&settings);
+        self.fleet.service.clients.allowance.set_rate(settings.rate_limit());
         let mut before: Vec<_> = std::mem::take(&mut self.members).into_iter().map(Some).collect();
         let mut kept = Vec::new();
         for (site, made) in settings.sites.into_iter().zip(made) {
@@ -247,7 +248,9 @@ impl Work {
             let like = before.filter(|&number| self.members[number].settings.is_like(site));
             let is_broken = |number: usize| self.members[number].is_broken();
             if let Some(number) = like.filter(|&number| !is_broken(number)) {
-                if self.members[number].settings.identity != site.identity {
+                let before = &self.members[number].settings;
+                let has_rate_of_before = before.limits.own_rate() == site.limits.own_rate();
+                if before.identity != site.identity || !has_rate_of_before {
                     reloaded.changed.push(name.clone());
                 }
                 made.push(Made::Before(number));

@@ -12,7 +12,7 @@ use super::compile::{CompileLimits, Compiler, Urgency};
 use super::compile_job::{Product, Task};
 use super::component::{self, Form};
 use super::configure::ConfigureLimits;
-use super::epoch::{EpochClock, Ticks};
+use super::epoch::EpochClock;
 use super::job_error::CompileError;
 use super::known::Known;
 use super::limits::GuestLimits;
@@ -134,7 +134,7 @@ impl Engine {
         Arc::clone(&self.swap)
     }
 
-    /// The limits it was made with.
+    /// The limits that it was made with: no guest has more.
     pub fn limits(&self) -> GuestLimits {
         self.limits
     }
@@ -211,16 +211,6 @@ impl Engine {
     pub(super) fn slow_pool(&self) -> &SlowPool {
         &self.slow_pool
     }
-
-    /// The deadline of a decision.
-    pub(super) fn deadline(&self) -> Ticks {
-        Ticks::at_least(self.limits.deadline)
-    }
-
-    /// The deadline of a decision that keeps a worker waiting.
-    pub(super) fn worker_deadline(&self) -> Ticks {
-        self.deadline().min(Ticks::at_least(WORKER_DEADLINE))
-    }
 }
 
 /// The code of a guest.
@@ -251,7 +241,9 @@ fn not_loaded(error: wasmtime::Error, limits: &GuestLimits) -> LoadError {
         .split_once(FIRST_MEMORY)
         .and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok());
     match first_memory {
-        Some(needed) => LoadError::Limit(LimitError::Memory { needed, limit: limits.memory_bytes }),
+        Some(needed) => {
+            LoadError::Limit(LimitError::Memory { needed, limit: limits.decision.memory_bytes })
+        }
         None if error.contains("pooling allocator") => LoadError::Limit(LimitError::Other(error)),
         None => LoadError::Compile(CompileError::Invalid(error)),
     }
@@ -304,7 +296,7 @@ impl PreparedEngine {
         })?;
         let (is_counting, code_cache) = (settings.is_counting, None);
         let configuration = ConfigureLimits {
-            memory_bytes: limits.memory_bytes,
+            memory_bytes: limits.decision.memory_bytes,
             table_elements: limits.table_elements,
             time: limits.configure_time,
         };
@@ -346,7 +338,7 @@ fn pool(limits: GuestLimits, concurrency: u32, may_swap: bool) -> InstanceAlloca
         .max_component_instance_size(1 << 20)
         .max_core_instance_size(1 << 20)
         .table_elements(limits.table_elements)
-        .max_memory_size(limits.memory_bytes)
+        .max_memory_size(limits.decision.memory_bytes)
         // The pages that a small guest touches stay, and are reset by copying
         // instead of by a system call and a page fault each.
         .linear_memory_keep_resident(256 << 10)
@@ -360,6 +352,7 @@ mod tests {
     use std::hash::{DefaultHasher, Hash, Hasher};
 
     use super::{GuestLimits, PreparedEngine};
+    use crate::guest::runtime::limits::DecisionLimits;
     use crate::guest::runtime::settings::{Settings, compiling};
 
     /// Otherwise what the one compiled would be refused by the other.
@@ -372,7 +365,8 @@ mod tests {
         };
         let mut seen = Vec::new();
         for (is_counting, stack_bytes) in [(false, 512 << 10), (true, 64 << 10)] {
-            let limits = GuestLimits { stack_bytes, memory_bytes: 1 << 20, ..Default::default() };
+            let decision = DecisionLimits { memory_bytes: 1 << 20, ..Default::default() };
+            let limits = GuestLimits { decision, stack_bytes, ..Default::default() };
             let runs = PreparedEngine::with(limits, 1, is_counting, false).expect("an engine");
             let settings = Settings { stack_bytes, is_counting };
             for functions in [None, Some(Default::default())] {

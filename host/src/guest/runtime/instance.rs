@@ -7,6 +7,7 @@ use wasmtime::{AsContextMut, Store};
 use super::bindings::v0_1::{Exports, Functions};
 use super::engine::Engine;
 use super::epoch::{Ticking, Ticks};
+use super::limits::DecisionLimits;
 use super::source_lines::SourceLines;
 use super::usage::{FUEL, Usage, classify, failure};
 use crate::guest::decision::Decision;
@@ -22,20 +23,20 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Makes an instance, and runs its start functions.
+    /// Makes an instance with these limits, and runs its start functions.
     pub(super) fn new(
         engine: &Engine,
         guest: &Exports<Usage>,
         source: Option<Arc<SourceLines>>,
-        deadline: Ticks,
+        own: DecisionLimits,
     ) -> Result<Instance, Failure> {
         let limits = engine.limits();
-        let usage = Usage::of_at_most(limits.memory_bytes).with_seed(engine.has_seed());
+        let usage = Usage::of_at_most(own.memory_bytes).with_seed(engine.has_seed());
         let usage = usage.with_source(source);
         let mut store = Store::new(engine.wasm(), usage);
         store.limiter(|usage| usage);
         let ticking = engine.clock().ticking();
-        store.set_epoch_deadline(deadline.0);
+        store.set_epoch_deadline(Ticks::at_least(own.deadline).0);
         store.set_hostcall_fuel(limits.decision_bytes);
         if engine.is_counting() {
             store.set_fuel(FUEL).map_err(classify)?;

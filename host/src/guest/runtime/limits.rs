@@ -2,15 +2,37 @@
 
 use std::time::Duration;
 
-/// What one decision may use, and what is kept of decisions.
+/// What one decision may use: each site may have its own limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecisionLimits {
+    /// How long it may take. Remembered decisions aside, the default guest takes 10 µs and one in
+    /// Python 2 ms.
+    pub deadline: Duration,
+    /// The bytes that a guest's memories may have, together. A guest in Python starts with 18 MiB.
+    pub memory_bytes: usize,
+}
+
+impl DecisionLimits {
+    /// The larger one of each.
+    pub fn max(self, other: DecisionLimits) -> DecisionLimits {
+        DecisionLimits {
+            deadline: self.deadline.max(other.deadline),
+            memory_bytes: self.memory_bytes.max(other.memory_bytes),
+        }
+    }
+}
+
+impl Default for DecisionLimits {
+    fn default() -> Self {
+        DecisionLimits { deadline: Duration::from_millis(100), memory_bytes: 64 << 20 }
+    }
+}
+
+/// What guests may use, and what is kept of their decisions.
 #[derive(Clone, Copy, Debug)]
 pub struct GuestLimits {
-    /// How long a decision may take. Remembered decisions aside, the default
-    /// guest takes 10 µs and one in Python 2 ms.
-    pub deadline: Duration,
-    /// The bytes that a guest's memories may have, together. A guest in Python
-    /// starts with 18 MiB.
-    pub memory_bytes: usize,
+    /// What one decision may use at most, and does unless its site says less.
+    pub decision: DecisionLimits,
     /// The bytes of native stack that wasm may use. Deep recursion ends here.
     pub stack_bytes: usize,
     /// Elements of one table. Toolchains make one of a few thousand.
@@ -36,15 +58,14 @@ impl GuestLimits {
     pub fn instance_bytes(&self) -> u64 {
         let tables =
             u64::from(self.core_instances) * (self.table_elements * size_of::<usize>()) as u64;
-        (self.memory_bytes + self.decision_bytes) as u64 + tables
+        (self.decision.memory_bytes + self.decision_bytes) as u64 + tables
     }
 }
 
 impl Default for GuestLimits {
     fn default() -> Self {
         GuestLimits {
-            deadline: Duration::from_millis(100),
-            memory_bytes: 64 << 20,
+            decision: DecisionLimits::default(),
             stack_bytes: 512 << 10,
             table_elements: 20_000,
             core_instances: 64,

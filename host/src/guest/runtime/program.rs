@@ -11,8 +11,8 @@ use super::configurable::is_configuration;
 use super::contract::{self, ContractError};
 use super::decision_cost::DecisionCosts;
 use super::engine::{Engine, WORKER_DEADLINE};
-use super::epoch::Ticks;
 use super::instance::Instance;
+use super::limits::DecisionLimits;
 use super::output;
 use super::slow_pool::Asker;
 use super::source_lines::SourceLines;
@@ -97,11 +97,6 @@ impl Program {
         self.engine.is_for_author()
     }
 
-    /// How long a decision may take.
-    pub(in crate::guest) fn deadline(&self) -> Duration {
-        self.engine.limits().deadline
-    }
-
     /// How long its decisions take.
     pub(in crate::guest) fn costs(&self) -> &DecisionCosts {
         &self.costs
@@ -117,23 +112,31 @@ impl Program {
     }
 
     /// Asks for the names of what the guest reads of a request.
-    pub(in crate::guest) fn interests(&self) -> Result<Vec<String>, Failure> {
-        with_retries(|| self.instance(self.engine.deadline())?.interests())
+    pub(in crate::guest) fn interests(
+        &self,
+        limits: DecisionLimits,
+    ) -> Result<Vec<String>, Failure> {
+        with_retries(|| self.instance(limits)?.interests())
     }
 
     /// Decides once, on this thread.
-    pub(in crate::guest) fn run(&self, request: &Request) -> Result<Decision, Failure> {
-        self.instance(self.engine.deadline())?.decide(request)
+    pub(in crate::guest) fn run(
+        &self,
+        request: &Request,
+        limits: DecisionLimits,
+    ) -> Result<Decision, Failure> {
+        self.instance(limits)?.decide(request)
     }
 
     /// Decides as `run_with_retries` does, and gives what the guest printed.
     pub(in crate::guest) fn run_and_listen(
         &self,
         request: &Request,
+        limits: DecisionLimits,
     ) -> (Result<Decision, Failure>, String) {
         let mut printed = String::new();
         let decision = with_retries(|| {
-            let mut instance = self.instance(self.engine.deadline())?;
+            let mut instance = self.instance(limits)?;
             let decision = instance.decide(request);
             printed = instance.printed();
             decision
@@ -146,8 +149,9 @@ impl Program {
     pub(in crate::guest) fn run_with_retries(
         &self,
         request: &Request,
+        limits: DecisionLimits,
     ) -> Result<Decision, Failure> {
-        with_retries(|| self.run(request))
+        with_retries(|| self.run(request, limits))
     }
 
     /// Decides on a worker, unless that takes long: a decision depends on nothing but its
@@ -156,14 +160,15 @@ impl Program {
     pub(in crate::guest) fn run_on_worker(
         &self,
         request: &Request,
+        limits: DecisionLimits,
     ) -> Option<Result<Decision, Failure>> {
-        let engine = &self.engine;
+        let on_worker = DecisionLimits { deadline: limits.deadline.min(WORKER_DEADLINE), ..limits };
         let mut attempts = if self.costs.of(request).is_slow() { 0 } else { WORKER_ATTEMPTS };
         while attempts > 0 {
             let before = thread_cpu_time();
-            match self.run_noting_cost(request, engine.worker_deadline(), before) {
+            match self.run_noting_cost(request, on_worker, before) {
                 Err(Failure::Busy) => return None,
-                Err(Failure::Deadline) if engine.worker_deadline() < engine.deadline() => {}
+                Err(Failure::Deadline) if on_worker.deadline < limits.deadline => {}
                 decision => return Some(decision),
             }
             // On a busy machine this thread may have lost its core meanwhile.
@@ -174,21 +179,29 @@ impl Program {
 
     /// Decides on a thread of the slow pool, again if the deadline passed while others had the
     /// core: these threads are the last to get one.
-    pub(in crate::guest) fn run_in_pool(&self, request: &Request) -> Result<Decision, Failure> {
+    pub(in crate::guest) fn run_in_pool(
+        &self,
+        request: &Request,
+        limits: DecisionLimits,
+    ) -> Result<Decision, Failure> {
         for _ in 1..ATTEMPTS {
             let before = thread_cpu_time();
-            match self.run_noting_cost(request, self.engine.deadline(), before) {
-                Err(Failure::Deadline) if lacked_a_core(before, self.engine.limits().deadline) => {}
+            match self.run_noting_cost(request, limits, before) {
+                Err(Failure::Deadline) if lacked_a_core(before, limits.deadline) => {}
                 decision => return decision,
             }
         }
-        self.run(request)
+        self.run(request, limits)
     }
 
     /// Decides once, and measures it.
-    pub(in crate::guest) fn measure(&self, request: &Request) -> Result<Cost, Failure> {
+    pub(in crate::guest) fn measure(
+        &self,
+        request: &Request,
+        limits: DecisionLimits,
+    ) -> Result<Cost, Failure> {
         let began = Instant::now();
-        let mut instance = self.instance(self.engine.deadline())?;
+        let mut instance = self.instance(limits)?;
         let instantiated = Instant::now();
         drop(instance.decide(request)?);
         let decided = Instant::now();
@@ -205,18 +218,18 @@ impl Program {
         })
     }
 
-    fn instance(&self, deadline: Ticks) -> Result<Instance, Failure> {
-        Instance::new(&self.engine, &self.exports, self.source.clone(), deadline)
+    fn instance(&self, limits: DecisionLimits) -> Result<Instance, Failure> {
+        Instance::new(&self.engine, &self.exports, self.source.clone(), limits)
     }
 
     /// Decides for a client, on a thread that had this much of a core's time before.
     fn run_noting_cost(
         &self,
         request: &Request,
-        deadline: Ticks,
+        limits: DecisionLimits,
         before: Duration,
     ) -> Result<Decision, Failure> {
-        let mut instance = self.instance(deadline)?;
+        let mut instance = self.instance(limits)?;
         let decision = instance.decide(request);
         if self.engine.is_for_edits() {
             show(&instance.printed());

@@ -12,6 +12,7 @@ use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::offer::Offer;
 use crate::guest::runtime::compile::Urgency;
 use crate::guest::runtime::engine::Engine;
+use crate::guest::runtime::limits::{DecisionLimits, GuestLimits};
 use crate::helper::CancelToken;
 
 /// Grows when the check becomes stricter: a guest that passed another one did not pass this.
@@ -60,14 +61,19 @@ impl Checked {
 }
 
 /// Validates a guest on this thread, before anything is served. What the code cache has of an
-/// earlier start is not done again, nor what another site has.
-pub fn validate(engine: &Arc<Engine>, offer: &Offer) -> Result<Validated, ValidationError> {
+/// earlier start is not done again, nor what another site has. Its decisions may use this.
+pub fn validate(
+    engine: &Arc<Engine>,
+    offer: &Offer,
+    own: DecisionLimits,
+) -> Result<Validated, ValidationError> {
     let began = Instant::now();
     let cancel = CancelToken::default();
-    let guest = load(engine, offer, Urgency::First, &cancel)?;
+    let guest = load(engine, offer, own, Urgency::First, &cancel)?;
     let cases = &offer.cases[..];
     let compiled = Instant::now();
-    let limits = format!("{} {CHECKS} {:?}", env!("CARGO_PKG_VERSION"), engine.limits());
+    let limits = GuestLimits { decision: own, ..engine.limits() };
+    let limits = format!("{} {CHECKS} {limits:?}", env!("CARGO_PKG_VERSION"));
     let key = format!("{:#} {limits}", digest_with_cases(guest.digest(), cases));
     let key = Digest::of(key.as_bytes());
     let report = match engine.passed(key) {
@@ -86,7 +92,7 @@ pub fn validate(engine: &Arc<Engine>, offer: &Offer) -> Result<Validated, Valida
 }
 
 /// Loads and checks a guest while another one serves, also on what clients requested of that
-/// one lately.
+/// one lately. Its decisions may use what that one's may.
 pub fn check_beside(
     engine: &Arc<Engine>,
     offer: &Offer,
@@ -94,7 +100,7 @@ pub fn check_beside(
     cancel: &CancelToken,
 ) -> Result<Checked, LoadError> {
     let began = Instant::now();
-    let guest = load(engine, offer, Urgency::Beside, cancel)?;
+    let guest = load(engine, offer, current.limits(), Urgency::Beside, cancel)?;
     let compiled = Instant::now();
     let recent: Vec<_> = current.cached_requests().take(RECENT).collect();
     let result = check_unless(&guest, &offer.cases, &recent, cancel);
@@ -104,11 +110,12 @@ pub fn check_beside(
 fn load(
     engine: &Arc<Engine>,
     offer: &Offer,
+    own: DecisionLimits,
     urgency: Urgency,
     cancel: &CancelToken,
 ) -> Result<LoadedGuest, LoadError> {
     let Offer { guest, origin, .. } = offer;
-    LoadedGuest::load_unless(engine, guest, offer.data_bytes(), *origin, urgency, cancel)
+    LoadedGuest::load_unless(engine, guest, offer.data_bytes(), own, *origin, urgency, cancel)
 }
 
 /// The digest of a guest together with that of its cases: a guest that was rejected for a wrong
