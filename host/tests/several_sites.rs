@@ -5,7 +5,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -123,20 +123,20 @@ fn sites_are_replaced_without_a_lost_request() {
     let guest = Arc::new(LoadedGuest::load(engine(), &replying("new")).unwrap());
     let server = start(vec![(hosts(&["one.example"]), Arc::clone(&one))]);
     let is_over = AtomicBool::new(false);
+    let served = AtomicUsize::new(0);
     thread::scope(|scope| {
         let asks = || {
-            let (mut client, mut count) = (server.connect(), 0);
+            let mut client = server.connect();
             while !is_over.load(Ordering::Relaxed) {
                 client.send("GET / HTTP/1.1\r\nHost: one.example\r\n\r\n");
                 let reply = client.reply();
                 assert!(["one", "new"].contains(&reply.text()), "{reply:?}");
-                count += 1;
+                served.fetch_add(1, Ordering::Relaxed);
                 // It has had as many as a connection may have.
                 if reply.field("connection") == Some("close") {
                     client = server.connect();
                 }
             }
-            count
         };
         let clients: Vec<_> = (0..3).map(|_| scope.spawn(asks)).collect();
         for number in 0..100 {
@@ -145,12 +145,16 @@ fn sites_are_replaced_without_a_lost_request() {
             let added = (hosts(&["added.example"]), Arc::clone(&one));
             let sites = [(hosts(&["one.example"]), first), added];
             server.service.sites.replace(&sites[..1 + number % 3 / 2], None).unwrap();
-            thread::sleep(Duration::from_millis(5));
+            // Some requests are made between two changes, however slow the machine is.
+            let before = served.load(Ordering::Relaxed);
+            while served.load(Ordering::Relaxed) < before + 3
+                && !clients.iter().any(thread::ScopedJoinHandle::is_finished)
+            {
+                thread::sleep(Duration::from_millis(1));
+            }
         }
         is_over.store(true, Ordering::Relaxed);
-        for client in clients {
-            assert!(client.join().unwrap() > 40);
-        }
+        clients.into_iter().for_each(|client| client.join().unwrap());
     });
     // What contradicts itself changes nothing.
     let twice = [(hosts(&["a.example"]), Arc::clone(&one)), (hosts(&["A.example"]), one)];
@@ -219,11 +223,10 @@ fn flood_of_slow_decisions_delays_no_other_site() {
     }
     // All of them come from one address, and those of the other site too.
     for number in 0..4 {
-        let began = Instant::now();
         let reply = get(&server, "other.example", &format!("/x{number}"));
-        // It was decided, as far as this guest does: what waits for a second gets 503.
+        // It was decided, as far as this guest does: what waits for a second gets 503, and the flood
+        // would take fifteen.
         assert_eq!(reply.status(), 500);
-        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     }
     let statuses: Vec<_> = flood.iter_mut().map(|client| client.reply().status()).collect();
     assert!(statuses.contains(&503), "{statuses:?}");

@@ -281,7 +281,8 @@ impl LoadedGuest {
         let request = Request { line: line.to_vec(), fields };
         let began = Instant::now();
         // Boxed, as each connection would have room for it while it is idle.
-        let asker = Asker { site: facts.site, client: facts.client };
+        let (site, client, deadline) = (facts.site, facts.client, self.limits.deadline);
+        let asker = Asker { site, client, deadline };
         let decision = Box::pin(self.compute(request, asker)).await.map(Arc::new);
         match &decision {
             Ok(decision) => cache.insert(&key, decision),

@@ -68,7 +68,7 @@ impl Service {
             version: request.version,
             tls: request.tls,
             ambient: &seat.site.ambient,
-            site: seat.number,
+            site: seat.share.as_ref().map(|_| seat.number),
         };
         let (worker, fields) = (request.peer.worker, request.fields_for_guest());
         let (decided, generation) = active.decide(worker, request.line, fields, facts).await;

@@ -31,15 +31,15 @@ pub struct Facts<'a> {
     pub tls: Option<&'a Tls>,
     /// The time, and how clients fall into buckets.
     pub ambient: &'a Ambient,
-    /// The number of the site, for its turns: no guest is told.
-    pub site: u32,
+    /// The number of the site, for its turns, if it is one of several: no guest is told.
+    pub site: Option<u32>,
 }
 
 impl Facts<'static> {
     /// Those of a request by HTTP/1.1 on a plain connection, at the time of a case.
     pub const fn plain(client: IpAddr) -> Facts<'static> {
         let (scheme, version) = (Scheme::Http, Version::Http11);
-        Facts { client, scheme, version, tls: None, ambient: &UNSTATED, site: 0 }
+        Facts { client, scheme, version, tls: None, ambient: &UNSTATED, site: None }
     }
 }
 
@@ -88,7 +88,7 @@ impl StatedFacts {
     /// As they are lent to a guest.
     pub fn lend(&self) -> Facts<'_> {
         let &StatedFacts { client, scheme, version, ref tls, ref ambient } = self;
-        Facts { client, scheme, version, tls: tls.as_ref(), ambient, site: 0 }
+        Facts { client, scheme, version, tls: tls.as_ref(), ambient, site: None }
     }
 }
 

@@ -32,6 +32,10 @@ const WAITING: usize = 128;
 /// that use all of their deadline this limit comes first.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Decisions of one of several sites that may take longer than this leave a thread to the others,
+/// which would wait in vain for one: a decision is made three times at most.
+const LONG: Duration = Duration::from_millis(300);
+
 /// The threads. Dropping this ends them, when they have done what waits.
 pub(super) struct SlowPool {
     queue: Arc<Queue>,
@@ -48,20 +52,38 @@ struct Queue {
 /// What waits, by site and client.
 struct Waiting {
     /// Sites with work, each once, in the order of their turns.
-    turns: VecDeque<u32>,
-    of: HashMap<u32, FairQueue<Subnet, Work>>,
+    turns: VecDeque<Option<u32>>,
+    of: HashMap<Option<u32>, FairQueue<Subnet, Waited>>,
+    /// Long decisions that are being made, by site.
+    long: HashMap<u32, usize>,
+    threads: usize,
     count: usize,
     most: usize,
     is_over: bool,
 }
 
+/// Work that waits.
+struct Waited {
+    is_long: bool,
+    work: Work,
+}
+
+/// Work whose turn it is.
+struct Turn {
+    work: Work,
+    /// The site, if it is a long decision of one of several.
+    long_of: Option<u32>,
+}
+
 /// Whose a decision is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::guest) struct Asker {
-    /// The number of the site.
-    pub(in crate::guest) site: u32,
+    /// The number of the site, if it is one of several.
+    pub(in crate::guest) site: Option<u32>,
     /// The client of the request.
     pub(in crate::guest) client: IpAddr,
+    /// How long the decision may take.
+    pub(in crate::guest) deadline: Duration,
 }
 
 type Work = Box<dyn FnOnce(Called) + Send>;
@@ -86,6 +108,8 @@ impl SlowPool {
             waiting: Mutex::new(Waiting {
                 turns: VecDeque::new(),
                 of: HashMap::new(),
+                long: HashMap::new(),
+                threads: count,
                 count: 0,
                 most: WAITING * count,
                 is_over: false,
@@ -102,9 +126,12 @@ impl SlowPool {
                 }
                 // If there is no memory for it, each decision tries again.
                 let _ = prepare_thread();
-                while let Some(work) = queue.next() {
+                while let Some(Turn { work, long_of }) = queue.next() {
                     // The panic's hook logs it; the request finds no result.
                     let _ = catch_unwind(AssertUnwindSafe(|| work(Called::Next)));
+                    if let Some(site) = long_of {
+                        queue.end_long(site);
+                    }
                 }
             })?;
         }
@@ -161,11 +188,11 @@ impl Queue {
     }
 
     /// What is to be done next; `None` when nothing can be any more.
-    fn next(&self) -> Option<Work> {
+    fn next(&self) -> Option<Turn> {
         let mut waiting = self.waiting();
         loop {
-            if let Some(work) = waiting.take() {
-                return Some(work);
+            if let Some(turn) = waiting.take() {
+                return Some(turn);
             }
             if waiting.is_over {
                 return None;
@@ -173,11 +200,24 @@ impl Queue {
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
+
+    /// A long decision of this site is made.
+    fn end_long(&self, site: u32) {
+        let mut waiting = self.waiting();
+        if let Some(count) = waiting.long.get_mut(&site) {
+            *count -= 1;
+            if *count == 0 {
+                waiting.long.remove(&site);
+            }
+        }
+    }
 }
 
 impl Waiting {
     /// Adds work, and gives what there is no room for then.
-    fn put(&mut self, Asker { site, client }: Asker, work: Work) -> Option<Work> {
+    fn put(&mut self, asker: Asker, work: Work) -> Option<Work> {
+        let Asker { site, client, deadline } = asker;
+        let is_long = deadline > LONG;
         let client = Subnet::of(client);
         let mut displaced = None;
         if self.count == self.most {
@@ -191,13 +231,13 @@ impl Waiting {
         if queue.is_empty() {
             self.turns.push_back(site);
         }
-        queue.push(client, work);
+        queue.push(client, Waited { is_long, work });
         self.count += 1;
-        displaced
+        displaced.map(|displaced| displaced.work)
     }
 
     /// Makes room for one more of this site and client.
-    fn displace_for(&mut self, site: u32, client: Subnet) -> Option<Work> {
+    fn displace_for(&mut self, site: Option<u32>, client: Subnet) -> Option<Waited> {
         let own = self.of.get(&site).map_or(0, FairQueue::len);
         let (_, longest) = self.of.iter_mut().max_by_key(|(_, queue)| queue.len())?;
         // Two more at least: with one more they would displace each other in turns. As it has
@@ -208,159 +248,33 @@ impl Waiting {
         self.of.get_mut(&site)?.displace_for(client, |_| true)
     }
 
-    /// The oldest work of the site and the client whose turn it is.
-    fn take(&mut self) -> Option<Work> {
-        let site = self.turns.pop_front()?;
+    /// The oldest work of the site and the client whose turn it is, and which may have one more thread.
+    fn take(&mut self) -> Option<Turn> {
+        let may_begin = |site: &Option<u32>| !site.is_some_and(|site| self.has_its_threads(site));
+        let at = self.turns.iter().position(may_begin)?;
+        let site = self.turns.remove(at)?;
         let queue = self.of.get_mut(&site)?;
-        let work = queue.pop()?;
+        let Waited { is_long, work } = queue.pop()?;
         self.count -= 1;
+        let long_of = site.filter(|_| is_long);
+        if let Some(site) = long_of {
+            *self.long.entry(site).or_default() += 1;
+        }
         if queue.is_empty() {
             self.of.remove(&site);
         } else {
             self.turns.push_back(site);
         }
-        Some(work)
+        Some(Turn { work, long_of })
+    }
+
+    /// Whether this site has as many long decisions as it may: all threads but one, if there are
+    /// several.
+    fn has_its_threads(&self, site: u32) -> bool {
+        let most = self.threads.saturating_sub(1).max(1);
+        self.threads > 1 && self.long.get(&site).is_some_and(|long| *long >= most)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-    use std::time::Duration;
-
-    use std::net::IpAddr;
-
-    use super::{Asker, Failure, SlowPool, WAITING};
-
-    /// A client of the first site.
-    fn client(number: u8) -> Asker {
-        of_site(0, number)
-    }
-
-    fn of_site(site: u32, number: u8) -> Asker {
-        Asker { site, client: IpAddr::from([192, 0, 2, number]) }
-    }
-
-    /// A pool of one thread that is in use until the sender is dropped.
-    fn blocked() -> (tokio::runtime::Runtime, std::sync::Arc<SlowPool>, mpsc::Sender<()>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let slow_pool = std::sync::Arc::new(SlowPool::start(1).expect("a thread"));
-        let (end, ended) = mpsc::channel::<()>();
-        let (begin, begun) = mpsc::channel();
-        let wait = move || {
-            begin.send(()).expect("the test waits");
-            let _ = ended.recv();
-            Ok(())
-        };
-        let pool = std::sync::Arc::clone(&slow_pool);
-        runtime.spawn(async move { pool.run(client(1), wait).await });
-        runtime.block_on(tokio::task::yield_now());
-        begun.recv().expect("it runs");
-        (runtime, slow_pool, end)
-    }
-
-    #[test]
-    fn decision_beyond_the_queue_is_busy_at_once() {
-        let (runtime, slow_pool, end) = blocked();
-        let wait = |number| {
-            let slow_pool = std::sync::Arc::clone(&slow_pool);
-            runtime.spawn(async move { slow_pool.run(client(1), move || Ok(number)).await })
-        };
-        let waiting: Vec<_> = (0..WAITING).map(wait).collect();
-        // A runtime needs several turns for this many.
-        for _ in 0..WAITING {
-            runtime.block_on(tokio::task::yield_now());
-        }
-        assert_eq!(runtime.block_on(slow_pool.run(client(1), || Ok(0))), Err(Failure::Busy));
-        drop(end);
-        for (number, waiting) in waiting.into_iter().enumerate() {
-            assert_eq!(runtime.block_on(waiting).expect("no panic"), Ok(number));
-        }
-        assert_eq!(runtime.block_on(slow_pool.run(client(1), || Ok(1))), Ok(1));
-    }
-
-    #[test]
-    fn clients_take_turns_and_the_longest_queue_loses_work() {
-        let (runtime, slow_pool, end) = blocked();
-        let (done, order) = mpsc::channel();
-        let wait = |from: u8, number: usize| {
-            let (slow_pool, done) = (std::sync::Arc::clone(&slow_pool), done.clone());
-            let decide = move || done.send((from, number)).map_err(|_| Failure::Busy);
-            runtime.spawn(async move { slow_pool.run(client(from), decide).await })
-        };
-        let settle = || {
-            for _ in 0..WAITING {
-                runtime.block_on(tokio::task::yield_now());
-            }
-        };
-        let mut flood: Vec<_> = (0..WAITING).map(|number| wait(1, number)).collect();
-        settle();
-        let honest: Vec<_> = (0..3).map(|number| wait(2, number)).collect();
-        let third = wait(3, 0);
-        settle();
-        drop(end);
-        for waiting in honest.into_iter().chain([third]) {
-            assert_eq!(runtime.block_on(waiting).expect("no panic"), Ok(()));
-        }
-        // The last that came gave their places.
-        for displaced in flood.drain(WAITING - 4..) {
-            assert_eq!(runtime.block_on(displaced).expect("no panic"), Err(Failure::Busy));
-        }
-        for waiting in flood {
-            assert_eq!(runtime.block_on(waiting).expect("no panic"), Ok(()));
-        }
-        let order: Vec<_> = order.try_iter().take(8).collect();
-        assert_eq!(order, [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (1, 2), (2, 2), (1, 3)]);
-    }
-
-    #[test]
-    fn flood_of_one_site_waits_for_the_turns_of_others() {
-        let (runtime, slow_pool, end) = blocked();
-        let (done, order) = mpsc::channel();
-        let wait = |site: u32, client: u8| {
-            let (slow_pool, done) = (std::sync::Arc::clone(&slow_pool), done.clone());
-            let decide = move || done.send((site, client)).map_err(|_| Failure::Busy);
-            runtime.spawn(async move { slow_pool.run(of_site(site, client), decide).await })
-        };
-        let settle = || {
-            for _ in 0..2 * WAITING {
-                runtime.block_on(tokio::task::yield_now());
-            }
-        };
-        // Each of its clients has one decision only.
-        let clients = 0..u8::try_from(WAITING).expect("few wait");
-        let flood: Vec<_> = clients.map(|number| wait(1, number)).collect();
-        settle();
-        let mut others: Vec<_> = (0..3).map(|_| wait(2, 0)).collect();
-        settle();
-        others.push(wait(3, 0));
-        settle();
-        drop(end);
-        for waiting in others {
-            assert_eq!(runtime.block_on(waiting).expect("no panic"), Ok(()));
-        }
-        let flood = flood.into_iter().map(|waiting| runtime.block_on(waiting).expect("no panic"));
-        let displaced = flood.filter(|outcome| *outcome == Err(Failure::Busy)).count();
-        assert_eq!(displaced, 4);
-        let sites: Vec<_> = order.try_iter().map(|(site, _)| site).take(8).collect();
-        assert_eq!(sites, [1, 2, 3, 1, 2, 1, 2, 1]);
-    }
-
-    #[test]
-    fn decision_that_waited_too_long_is_busy() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let slow_pool = SlowPool::with(1, Duration::ZERO).expect("a thread");
-        let late = slow_pool.run(client(1), || -> Result<(), Failure> { panic!("it is begun") });
-        assert_eq!(runtime.block_on(late), Err(Failure::Busy));
-    }
-
-    #[test]
-    fn panic_is_a_trap_of_one_decision() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let slow_pool = SlowPool::start(1).expect("a thread");
-        let panics =
-            slow_pool.run(client(1), || -> Result<(), Failure> { panic!("as a test wants it") });
-        assert!(matches!(runtime.block_on(panics), Err(Failure::Trap(_))));
-        assert_eq!(runtime.block_on(slow_pool.run(client(1), || Ok(1))), Ok(1));
-    }
-}
+mod tests;
