@@ -1,5 +1,9 @@
 //! Caches that are bounded by the bytes of their entries, and that requests made only once do not
 //! push out (S3-FIFO).
+//!
+//! [`shared`]: one of several owners.
+
+pub mod shared;
 
 use std::hash::Hash;
 

@@ -6,6 +6,13 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Owner(u32);
 
+impl Owner {
+    /// Its number.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// Roots that are open.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 

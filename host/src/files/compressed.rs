@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::encodings::Coding;
 use super::read::read_beside;
 use super::validators::EntityTag;
-use crate::cache::{self, Cache};
+use crate::cache::shared::SharedCache;
 use crate::disk::{self, OpenFile, Owner, owner};
 use crate::in_flight::{InFlight, SharedBytes, WeakBytes};
 use crate::lock::lock;
@@ -52,7 +52,7 @@ const GZIP_LEVEL: u32 = 5;
 
 /// Compresses files and caches them.
 pub(super) struct Compressor {
-    memory: Cache<(EntityTag, Coding), Option<SharedBytes>>,
+    memory: SharedCache<(EntityTag, Coding), Option<SharedBytes>>,
     /// Those in use by a response, also if they are cached no longer.
     sent: Mutex<Sent>,
     running: Mutex<Vec<Owner>>,
@@ -61,7 +61,7 @@ pub(super) struct Compressor {
 impl Compressor {
     pub(super) fn new(bytes: u64) -> Compressor {
         Compressor {
-            memory: cache::unsharded(bytes, USUAL_ENTRY_BYTES, weigh),
+            memory: SharedCache::new(bytes, USUAL_ENTRY_BYTES, weigh),
             sent: Mutex::default(),
             running: Mutex::default(),
         }
@@ -84,14 +84,14 @@ impl Compressor {
         if let Some(cached) = self.memory.get(&(tag, coding)) {
             return cached;
         }
+        let owner = file.place().owner;
         if let Some(sent) = self.sent().recall(&(tag, coding)) {
-            self.memory.insert((tag, coding), Some(sent.clone()));
+            self.memory.insert(owner.number(), (tag, coding), Some(sent.clone()));
             return Some(sent);
         }
         if in_flight.is_full() {
             return None;
         }
-        let owner = file.place().owner;
         if !has_place(&lock(&self.running), owner, owner::are_several()) {
             return None;
         }
@@ -110,7 +110,7 @@ impl Compressor {
         let worth_it = (encoded.len() < length).then(|| SharedBytes::from(encoded));
         // Another worker may have been faster.
         let worth_it = worth_it.map(|encoded| self.sent().note((tag, coding), encoded));
-        self.memory.insert((tag, coding), worth_it.clone());
+        self.memory.insert(owner.number(), (tag, coding), worth_it.clone());
         worth_it
     }
 
@@ -290,7 +290,7 @@ mod tests {
         let compressor = Compressor::new(COMPRESSED_CACHE_BYTES);
         let content = SharedBytes::from(vec![0; usize::try_from(MAX_BYTES).expect("a size")]);
         for coding in [Coding::Brotli, Coding::Gzip] {
-            compressor.memory.insert((EntityTag::default(), coding), Some(content.clone()));
+            compressor.memory.insert(0, (EntityTag::default(), coding), Some(content.clone()));
         }
         for coding in [Coding::Brotli, Coding::Gzip] {
             assert!(compressor.memory.get(&(EntityTag::default(), coding)).is_some(), "{coding:?}");

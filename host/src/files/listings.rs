@@ -22,7 +22,7 @@ use super::listing::Listing;
 use super::listing_text;
 use super::open::{OpenError, open};
 use super::root_id::RootId;
-use crate::cache::{self, Cache};
+use crate::cache::shared::SharedCache;
 use crate::disk::{self, JobError, Owner, Place, Progress};
 use crate::in_flight::SharedBytes;
 use crate::lock::lock;
@@ -49,7 +49,7 @@ type Key = (RootId, Box<str>, Arrangement);
 
 /// Those of all roots.
 pub(super) struct Listings {
-    made: Cache<Key, Made>,
+    made: SharedCache<Key, Made>,
     /// For each device and root: one that does not respond keeps no permit of another.
     permits: Mutex<HashMap<(u64, Owner), Arc<Semaphore>>>,
 }
@@ -125,7 +125,7 @@ impl MadeListing {
 
 impl Listings {
     pub(super) fn new(bytes: u64) -> Listings {
-        let made = cache::unsharded(bytes, USUAL_ENTRY_BYTES, weigh);
+        let made = SharedCache::new(bytes, USUAL_ENTRY_BYTES, weigh);
         Listings { made, permits: Mutex::default() }
     }
 
@@ -208,7 +208,11 @@ impl Listings {
                 *place = coded;
             }
         }
-        self.made.insert(key, Made { listing: listing.clone(), at: Instant::now() });
+        self.made.insert(
+            place.owner.number(),
+            key,
+            Made { listing: listing.clone(), at: Instant::now() },
+        );
         Ok(listing)
     }
 

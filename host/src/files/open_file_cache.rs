@@ -18,7 +18,7 @@ use super::found::Lookup;
 use super::kept_fields::KEPT_FIELDS_BYTES;
 use super::lookup_rate::LookupRate;
 use super::root_id::RootId;
-use crate::cache::{self, Cache};
+use crate::cache::shared::SharedCache;
 
 /// Bytes of the entries of all workers, by default.
 pub(super) const FILE_CACHE_BYTES: u64 = 32 << 20;
@@ -34,7 +34,7 @@ const USUAL_ENTRY_BYTES: u64 = 8 << 10;
 
 /// The lookups of one worker.
 pub(super) struct OpenFileCache {
-    found: Cache<Key, Entry>,
+    found: SharedCache<Key, Entry>,
     /// What an open file weighs, so that there are few of them.
     open_file_bytes: u64,
     /// Whether there may be files that stay open.
@@ -71,7 +71,7 @@ impl OpenFileCache {
     /// The cache of one of this many workers.
     pub(super) fn one_of(workers: NonZeroUsize, all_bytes: u64) -> OpenFileCache {
         let bytes = all_bytes / workers.get() as u64;
-        let found = cache::unsharded(bytes, USUAL_ENTRY_BYTES, |_, entry: &Entry| entry.bytes);
+        let found = SharedCache::new(bytes, USUAL_ENTRY_BYTES, |_, entry: &Entry| entry.bytes);
         let open_file_bytes = bytes / OPEN_FILES;
         OpenFileCache {
             found,
@@ -102,7 +102,7 @@ impl OpenFileCache {
         let key = Key { root: of.root, path: of.path.into(), accepted: of.accepted.clone() };
         let entry = Entry { found: found.clone(), at, valid, bytes: self.weigh(&key, found) };
         let is_open = entry.is_open_file();
-        self.found.insert(key, entry);
+        self.found.insert(of.root.0, key, entry);
         if is_open {
             self.has_open_files.store(true, Ordering::Relaxed);
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The number of a root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct RootId(u32);
+pub(super) struct RootId(pub(super) u32);
 
 /// The numbers that were given.
 #[derive(Default)]
