@@ -19,7 +19,7 @@ use crate::guest::runtime::engine::instances;
 use crate::guest::{DEFAULT_GUEST, RULES_GUEST};
 use crate::http::Scheme;
 use crate::http2::{CORK_BYTES, SMALL_BYTES};
-use crate::metrics::lately;
+use crate::metrics::{COUNTED_SITES, lately};
 use crate::server::Address;
 use crate::service::record::UNLOGGED_BYTES;
 use crate::transport::session;
@@ -263,6 +263,12 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
     }
     if has_admin {
         part(server, &[(workers, "workers")], &[(lately::WORKER_BYTES as u64, "recent requests")]);
+        let counted = settings.sites.len().min(COUNTED_SITES + 1) as u64;
+        part(
+            server,
+            &[(workers, "workers"), (counted, "sites")],
+            &[(lately::SITE_BYTES as u64, "recent requests")],
+        );
         // Other data may be put under the active guest, and under the previous one.
         part(
             server,

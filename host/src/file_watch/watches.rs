@@ -1,8 +1,10 @@
 //! Watches the files of many at once, with one watcher of the system: there are few of those.
 
 use std::collections::{BTreeSet, HashMap};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
@@ -24,8 +26,24 @@ struct Watched {
     watcher: RecommendedWatcher,
     /// Those of each.
     of: HashMap<Key, BTreeSet<PathBuf>>,
-    /// How many have each.
-    uses: HashMap<PathBuf, usize>,
+    /// How often each is in use.
+    uses: HashMap<PathBuf, Use>,
+}
+
+/// The use of a directory that is watched.
+#[derive(Default)]
+struct Use {
+    count: usize,
+    /// What the path led to when it was watched.
+    seen: Option<Identity>,
+}
+
+/// What tells a directory from each that is at its path later: numbers alone are given again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    made: SystemTime,
 }
 
 /// The entries on the way to files: events of others do not matter.
@@ -92,26 +110,25 @@ impl Watches {
 
 impl Watched {
     fn renew(&mut self, key: Key, directories: BTreeSet<PathBuf>) -> notify::Result<()> {
-        for directory in self.of.remove(&key).unwrap_or_default() {
-            let uses = self.uses.entry(directory.clone()).or_default();
-            *uses = uses.saturating_sub(1);
-            if *uses == 0 {
-                self.uses.remove(&directory);
-                // It may be gone.
-                let _ = self.watcher.unwatch(&directory);
-            }
-        }
+        let before = self.of.remove(&key).unwrap_or_default();
         let mut last = Ok(());
         let mut watched = BTreeSet::new();
         for directory in directories {
-            if self.uses.contains_key(&directory) {
-                // Its path may lead to another one by now.
-                let _ = self.watcher.unwatch(&directory);
+            match self.watch(&directory) {
+                Ok(in_use) => {
+                    in_use.count += usize::from(!before.contains(&directory));
+                    watched.insert(directory);
+                }
+                Err(error) => last = Err(error),
             }
-            last = self.watcher.watch(&directory, RecursiveMode::NonRecursive);
-            if last.is_ok() {
-                *self.uses.entry(directory.clone()).or_default() += 1;
-                watched.insert(directory);
+        }
+        for directory in before.difference(&watched) {
+            let Some(in_use) = self.uses.get_mut(directory) else { continue };
+            in_use.count -= 1;
+            if in_use.count == 0 {
+                self.uses.remove(directory);
+                // It may be gone.
+                let _ = self.watcher.unwatch(directory);
             }
         }
         // Higher up there may be directories that we may pass and not watch.
@@ -120,6 +137,35 @@ impl Watched {
             self.of.insert(key, watched);
         }
         if is_watched { Ok(()) } else { last }
+    }
+
+    /// Watches a directory, unless it is watched. Where that is another one than its path leads to
+    /// by now, that one is.
+    fn watch(&mut self, directory: &Path) -> notify::Result<&mut Use> {
+        // Before it is watched: one that comes in its place is another one the next time.
+        let seen = Identity::of(directory);
+        let known = self.uses.get_mut(directory).map(|in_use| in_use.seen.take());
+        // The kernel looks through all that is cached of a directory when it is watched again: that
+        // takes milliseconds, for each of a thousand sites beneath it.
+        let is_watched = seen.is_some() && known == Some(seen);
+        if !is_watched {
+            if known.is_some() {
+                let _ = self.watcher.unwatch(directory);
+            }
+            self.watcher.watch(directory, RecursiveMode::NonRecursive)?;
+        }
+        let in_use = self.uses.entry(directory.to_owned()).or_default();
+        in_use.seen = seen;
+        Ok(in_use)
+    }
+}
+
+impl Identity {
+    /// `None` if that is not known.
+    fn of(directory: &Path) -> Option<Identity> {
+        let found = std::fs::metadata(directory).ok()?;
+        let made = found.created().ok()?;
+        Some(Identity { device: found.dev(), inode: found.ino(), made })
     }
 }
 
@@ -149,6 +195,30 @@ mod tests {
     use std::fs;
     use std::sync::mpsc;
     use std::time::Duration;
+
+    #[test]
+    fn directory_in_place_of_another_is_watched() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path().canonicalize().expect("a path");
+        let (sender, changes) = mpsc::channel();
+        let watches = Watches::new(move |key, _| {
+            // The test may be over.
+            let _ = sender.send(key);
+        });
+        // Other tests and programs may have all that the system has.
+        let Ok(watches) = watches else { return };
+        let (root, file) = (folder.join("root"), folder.join("root/file"));
+        for key in [1, 2, 1] {
+            fs::create_dir(&root).expect("a folder");
+            watches.renew(1, [file.as_path()]).expect("a watch");
+            watches.renew(2, [file.as_path()]).expect("a watch");
+            watches.remove(3 - key);
+            while changes.recv_timeout(Duration::from_millis(50)).is_ok() {}
+            fs::write(&file, "x").expect("a file");
+            assert_eq!(changes.recv_timeout(Duration::from_secs(20)), Ok(key));
+            fs::remove_dir_all(&root).expect("a folder");
+        }
+    }
 
     #[test]
     fn change_is_told_to_those_that_it_concerns() {

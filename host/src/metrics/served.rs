@@ -49,6 +49,11 @@ pub(super) struct Served {
 }
 
 impl Served {
+    /// Those of one site of several.
+    pub(super) fn of_site() -> Served {
+        Served { lately: Lately::of_site(), ..Served::default() }
+    }
+
     /// Counts a response.
     pub(super) fn observe(&self, sample: &Sample) {
         self.responses[sample.protocol.number()][class(sample.status)][sample.decision.number()]

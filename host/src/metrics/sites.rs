@@ -33,7 +33,7 @@ impl SiteCounters {
 
     /// What this worker counts.
     pub(super) fn of(&self, worker: usize) -> &Served {
-        self.workers[worker % self.workers.len()].get_or_init(Box::default)
+        self.workers[worker % self.workers.len()].get_or_init(|| Box::new(Served::of_site()))
     }
 
     /// What has been counted.

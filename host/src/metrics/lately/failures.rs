@@ -6,14 +6,11 @@ use std::time::SystemTime;
 use super::response::Response;
 use crate::text;
 
-/// Failures of one worker that are kept.
-const KEPT: usize = 30;
-
 /// Characters of a request, and of a cause.
 const CHARACTERS: usize = 200;
 
-/// Memory of those: a character has four bytes at most, and what is cut says so.
-pub(super) const BYTES: usize = KEPT * (size_of::<Failure>() + 2 * (4 * CHARACTERS + 32) + 64);
+/// Memory of one: a character has four bytes at most, and what is cut says so.
+pub(super) const BYTES: usize = size_of::<Failure>() + 2 * (4 * CHARACTERS + 32) + 64;
 
 /// A request that had a status from 500, or on which a guest failed.
 #[derive(Clone, Debug)]
@@ -33,18 +30,25 @@ pub struct Failure {
 }
 
 /// The latest of one worker.
-#[derive(Default)]
-pub(super) struct Failures(VecDeque<Failure>);
+pub(super) struct Failures {
+    most: usize,
+    all: VecDeque<Failure>,
+}
 
 impl Failures {
+    /// None yet, of which this many are kept.
+    pub(super) fn of(most: usize) -> Failures {
+        Failures { most, all: VecDeque::new() }
+    }
+
     pub(super) fn add(&mut self, response: &Response<'_>) {
         let Response { method, path, status, decision, guest, failure, .. } = *response;
-        if self.0.len() == KEPT {
-            self.0.pop_front();
+        if self.all.len() == self.most {
+            self.all.pop_front();
         }
         let request = [method, path].join(" ");
         let cause = failure.map(|failure| text::one_line(&failure.to_string()));
-        self.0.push_back(Failure {
+        self.all.push_back(Failure {
             at: SystemTime::now(),
             request: text::beginning(request.trim(), CHARACTERS),
             status,
@@ -55,6 +59,6 @@ impl Failures {
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Failure> {
-        self.0.iter().cloned()
+        self.all.iter().cloned()
     }
 }

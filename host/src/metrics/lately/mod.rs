@@ -27,9 +27,29 @@ use seconds::Seconds;
 pub use seconds::{SECONDS, Second};
 use top::Paths;
 
-/// Memory of one worker, when all of it is in use.
-pub const WORKER_BYTES: usize =
-    size_of::<Inner>() + seconds::BYTES + latency::BYTES + 2 * top::BYTES + failures::BYTES;
+/// Memory of one worker for all that is of no site counted apart, when all of it is in use.
+pub const WORKER_BYTES: usize = bytes(OF_ALL);
+
+/// The same for one site of several.
+pub const SITE_BYTES: usize = bytes(OF_SITE);
+
+/// How much is kept of paths and of failures.
+#[derive(Clone, Copy)]
+struct Kept {
+    /// Sets of eight paths.
+    sets: usize,
+    failures: usize,
+}
+
+const OF_ALL: Kept = Kept { sets: 16, failures: FAILURES };
+
+/// There may be a hundred sites, on each worker.
+const OF_SITE: Kept = Kept { sets: 2, failures: 8 };
+
+const fn bytes(Kept { sets, failures }: Kept) -> usize {
+    let paths = 2 * top::bytes(sets);
+    size_of::<Inner>() + seconds::BYTES + latency::BYTES + paths + failures * failures::BYTES
+}
 
 /// Paths of each kind that are told.
 const PATHS: usize = 20;
@@ -38,10 +58,8 @@ const PATHS: usize = 20;
 const FAILURES: usize = 30;
 
 /// What one worker was asked.
-#[derive(Default)]
 pub(super) struct Lately(Mutex<Inner>);
 
-#[derive(Default)]
 struct Inner {
     seconds: Seconds,
     latency: Latency,
@@ -50,7 +68,28 @@ struct Inner {
     failures: Failures,
 }
 
+impl Default for Lately {
+    fn default() -> Lately {
+        Lately::keeping(OF_ALL)
+    }
+}
+
 impl Lately {
+    /// What one worker was asked of one site of several.
+    pub(super) fn of_site() -> Lately {
+        Lately::keeping(OF_SITE)
+    }
+
+    fn keeping(Kept { sets, failures }: Kept) -> Lately {
+        Lately(Mutex::new(Inner {
+            seconds: Seconds::default(),
+            latency: Latency::default(),
+            paths: Paths::of(sets),
+            not_found: Paths::of(sets),
+            failures: Failures::of(failures),
+        }))
+    }
+
     /// Notes a response; the clock began at `epoch`.
     pub(super) fn note(&self, response: &Response<'_>, epoch: Instant) {
         let Some(mut inner) = self.unless_read() else { return };

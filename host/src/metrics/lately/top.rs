@@ -9,8 +9,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-/// Sets, and places of each.
-const SETS: usize = 16;
+/// Places of a set.
 const WAYS: usize = 8;
 
 /// Bytes of a path that are kept: usual ones have 20 to 60.
@@ -22,12 +21,14 @@ const KEPT_BYTES: usize = PATH_BYTES + "…".len();
 /// Seconds of one sketch: paths are those of this one and of the one before.
 const PERIOD: u64 = 300;
 
-/// Memory of the paths of both periods, besides their counts.
-pub(super) const BYTES: usize = 2 * SETS * WAYS * (size_of::<Vec<u8>>() + KEPT_BYTES);
+/// Memory of the paths of both periods, in this many sets.
+pub(super) const fn bytes(sets: usize) -> usize {
+    2 * sets * (size_of::<Set>() + WAYS * KEPT_BYTES)
+}
 
 /// The paths of this period and of the one before.
-#[derive(Default)]
 pub(super) struct Paths {
+    sets: usize,
     period: u64,
     current: Sketch,
     before: Sketch,
@@ -35,9 +36,22 @@ pub(super) struct Paths {
 }
 
 impl Paths {
+    /// None yet, to be counted in this many sets.
+    pub(super) fn of(sets: usize) -> Paths {
+        Paths {
+            sets,
+            period: 0,
+            current: Sketch::default(),
+            before: Sketch::default(),
+            hasher: RandomState::new(),
+        }
+    }
+
     /// Counts a path.
     pub(super) fn note(&mut self, second: u64, path: &[u8]) {
         self.move_on(second);
+        // Many sites have no path of a kind.
+        self.current.0.resize_with(self.sets, Set::default);
         // 0 is an empty place.
         let hash = self.hasher.hash_one(path) | 1;
         self.current.count(hash, path);
@@ -47,12 +61,13 @@ impl Paths {
     pub(super) fn sum(&mut self, second: u64, sums: &mut Sums) {
         self.move_on(second);
         for sketch in [&self.current, &self.before] {
-            for (place, path) in sketch.paths.iter().enumerate() {
-                let (set, way) = (place / WAYS, place % WAYS);
-                let sure = sketch.counts[set][way] - sketch.others[set][way];
-                if sure > 0 {
-                    let path = String::from_utf8_lossy(path).into_owned();
-                    *sums.0.entry(path).or_default() += u64::from(sure);
+            for Set { counts, others, paths, .. } in &sketch.0 {
+                for ((count, other), path) in counts.iter().zip(others).zip(paths) {
+                    let sure = count - other;
+                    if sure > 0 {
+                        let path = String::from_utf8_lossy(path).into_owned();
+                        *sums.0.entry(path).or_default() += u64::from(sure);
+                    }
                 }
             }
         }
@@ -92,29 +107,23 @@ impl Sums {
 }
 
 /// The counts of one period.
-struct Sketch {
-    hashes: [[u64; WAYS]; SETS],
-    counts: [[u32; WAYS]; SETS],
-    /// How much of a count may be of paths that had the place before.
-    others: [[u32; WAYS]; SETS],
-    paths: Vec<Vec<u8>>,
-}
+#[derive(Default)]
+struct Sketch(Vec<Set>);
 
-impl Default for Sketch {
-    fn default() -> Self {
-        Sketch {
-            hashes: [[0; WAYS]; SETS],
-            counts: [[0; WAYS]; SETS],
-            others: [[0; WAYS]; SETS],
-            paths: vec![Vec::new(); SETS * WAYS],
-        }
-    }
+/// Those of the paths that have places in one set.
+#[derive(Default)]
+struct Set {
+    hashes: [u64; WAYS],
+    counts: [u32; WAYS],
+    /// How much of a count may be of paths that had the place before.
+    others: [u32; WAYS],
+    paths: [Vec<u8>; WAYS],
 }
 
 impl Sketch {
     fn count(&mut self, hash: u64, path: &[u8]) {
-        let set = (hash >> 32) as usize % SETS;
-        let (hashes, counts) = (&mut self.hashes[set], &mut self.counts[set]);
+        let set = (hash >> 32) as usize % self.0.len();
+        let Set { hashes, counts, others, paths } = &mut self.0[set];
         if let Some(way) = hashes.iter().position(|&other| other == hash) {
             counts[way] = counts[way].saturating_add(1);
             return;
@@ -122,9 +131,9 @@ impl Sketch {
         let lowest = (0..WAYS).min_by_key(|&way| counts[way]);
         let way = lowest.expect("a set has places");
         hashes[way] = hash;
-        self.others[set][way] = counts[way];
+        others[way] = counts[way];
         counts[way] = counts[way].saturating_add(1);
-        let kept = &mut self.paths[set * WAYS + way];
+        let kept = &mut paths[way];
         kept.clear();
         // No more than that, as growing would double it.
         kept.reserve_exact(path.len().min(KEPT_BYTES));
@@ -135,16 +144,18 @@ impl Sketch {
     }
 
     fn clear(&mut self) {
-        // Its texts keep their memory.
-        self.hashes = [[0; WAYS]; SETS];
-        self.counts = [[0; WAYS]; SETS];
-        self.others = [[0; WAYS]; SETS];
+        for set in &mut self.0 {
+            // Its texts keep their memory.
+            (set.hashes, set.counts, set.others) = ([0; WAYS], [0; WAYS], [0; WAYS]);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{KEPT_BYTES, Paths, SETS, Sums, WAYS};
+    use super::{KEPT_BYTES, Paths, Sums};
+
+    const SETS: usize = 16;
 
     fn most(paths: &mut Paths, second: u64) -> Vec<(String, u64)> {
         let mut sums = Sums::default();
@@ -154,7 +165,7 @@ mod tests {
 
     #[test]
     fn frequent_paths_stay_among_many_others() {
-        let mut paths = Paths::default();
+        let mut paths = Paths::of(SETS);
         for number in 0..20_000 {
             paths.note(1, format!("/once/{number}").as_bytes());
             for (path, every) in [("/a", 2), ("/b", 4), ("/c", 8)] {
@@ -174,17 +185,18 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut paths = Paths::default();
+        let mut paths = Paths::of(SETS);
         for number in 0..1_000 {
             paths.note(1, format!("/{number}/{}", "x".repeat(5_000)).as_bytes());
         }
-        assert_eq!(paths.current.paths.len(), SETS * WAYS);
-        assert!(paths.current.paths.iter().all(|path| path.capacity() <= KEPT_BYTES));
+        let mut texts = paths.current.0.iter().flat_map(|set| &set.paths);
+        assert_eq!(paths.current.0.len(), SETS);
+        assert!(texts.all(|path| path.capacity() <= KEPT_BYTES));
     }
 
     #[test]
     fn paths_are_forgotten_after_two_periods() {
-        let mut paths = Paths::default();
+        let mut paths = Paths::of(SETS);
         paths.note(1, b"/old");
         assert_eq!(most(&mut paths, 300), [("/old".to_owned(), 1)]);
         paths.note(301, b"/new");
