@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::http::host::is_dns_name;
+use crate::http::HostPattern;
+use crate::http::host::is_address;
+use crate::http::host_pattern::NoHost;
 
 /// A DNS name in lower case, or an address without brackets. It can be the name of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,23 +62,25 @@ impl FromStr for Name {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Name, NameError> {
-        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-        if let Ok(address) = bare.parse::<IpAddr>() {
-            return Ok(Name(address.to_string()));
-        }
-        let text = text.strip_suffix('.').unwrap_or(text);
-        if text.contains('*') {
-            return Err(NameError::Wildcard);
-        }
         if !text.is_ascii() {
             return Err(NameError::NotAscii);
+        }
+        let host = match HostPattern::parse(text) {
+            Ok(HostPattern::Exact(host)) => host,
+            Ok(HostPattern::Wildcard(_)) | Err(NoHost::Wildcard) => {
+                return Err(NameError::Wildcard);
+            }
+            Err(NoHost::NotAlone | NoHost::NoName) => return Err(NameError::Malformed),
+        };
+        if is_address(&host) {
+            return Ok(Name(host.trim_matches(['[', ']']).to_owned()));
         }
         // Authorities take no such label (RFC 1123, section 2.1).
         let is_label = |label: &str| !label.starts_with('-') && !label.ends_with('-');
         let last_is_word =
-            text.rsplit('.').next().is_some_and(|l| l.bytes().any(|b| b.is_ascii_alphabetic()));
-        match is_dns_name(text) && last_is_word && text.split('.').all(is_label) {
-            true => Ok(Name(text.to_ascii_lowercase())),
+            host.rsplit('.').next().is_some_and(|l| l.bytes().any(|b| b.is_ascii_alphabetic()));
+        match last_is_word && host.split('.').all(is_label) {
+            true => Ok(Name(host.into())),
             false => Err(NameError::Malformed),
         }
     }

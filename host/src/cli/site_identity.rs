@@ -11,6 +11,7 @@ use super::key::{Key, Part};
 use super::settings::SiteIdentity;
 use crate::http::HostPattern;
 use crate::http::host_pattern::NoHost;
+use crate::service::hosts::{Conflict, SiteHosts, conflicts};
 
 /// Keys of a site that are no settings.
 pub(super) const KEYS: [&str; 3] = [HOSTS, NAME, DEFAULT];
@@ -119,6 +120,10 @@ fn hosts(
             other => Err(format!("a {} is no host", other.type_str())),
         };
         match host {
+            Ok(host) if hosts.contains(&host) => {
+                let place = place_of(file, part, at);
+                problems.push(format!("{place}: {host} is named twice: leave one out").into());
+            }
             Ok(host) => hosts.push(host),
             Err(problem) => {
                 problems.push(format!("{}: {problem}", place_of(file, part, at)).into());
@@ -159,18 +164,28 @@ fn host(text: &str) -> Result<HostPattern, String> {
 /// What two sites have, of which one alone can have it.
 fn same(file: &ConfigFile, sites: &[(Part, SiteIdentity)]) -> Vec<Mistake> {
     let mut problems = Vec::new();
-    let (mut of_host, mut of_name) = (BTreeMap::new(), BTreeMap::new());
-    let mut default = None;
-    for (part, identity) in sites {
-        for (at, host) in identity.hosts.iter().enumerate() {
-            let place = place_of(file, *part, at);
-            if let Some((name, other)) = of_host.insert(host, (&identity.name, place.clone())) {
-                problems.push(
-                    format!("{place}: {host} is a host of the site {name} already ({other})")
-                        .into(),
-                );
+    let hosts: Vec<_> = sites.iter().map(|(_, identity)| SiteHosts::from(identity)).collect();
+    for Conflict { host, sites: [first, second] } in conflicts(&hosts) {
+        let [(first, of_first), (second, of_second)] = [&sites[first], &sites[second]];
+        let problem = match host {
+            Some(host) => {
+                let place = |part, of: &SiteIdentity| {
+                    let at = of.hosts.iter().position(|own| *own == host);
+                    place_of(file, part, at.unwrap_or_default())
+                };
+                let (place, other) = (place(*second, of_second), place(*first, of_first));
+                let name = &of_first.name;
+                format!("{place}: {host} is a host of the site {name} already ({other})")
             }
-        }
+            None => {
+                let [place, other] = [second, first].map(|part| file.place(*part, &own(DEFAULT)));
+                format!("{place}: another site is the default ({other}); one can be")
+            }
+        };
+        problems.push(problem.into());
+    }
+    let mut of_name = BTreeMap::new();
+    for (part, identity) in sites {
         let place = file.place(*part, &own(NAME));
         if let Some(other) = of_name.insert(&identity.name, place.clone()) {
             problems.push(
@@ -181,15 +196,6 @@ fn same(file: &ConfigFile, sites: &[(Part, SiteIdentity)]) -> Vec<Mistake> {
                 )
                 .into(),
             );
-        }
-        if identity.is_default {
-            let place = file.place(*part, &own(DEFAULT));
-            if let Some(other) = &default {
-                problems.push(
-                    format!("{place}: another site is the default ({other}); one can be").into(),
-                );
-            }
-            default = Some(place);
         }
     }
     problems

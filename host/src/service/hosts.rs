@@ -4,6 +4,7 @@
 //! hash that it has at the dot behind the first label is that of the wildcard. A name counts before
 //! a wildcard, and a wildcard stands for one label, as in certificates (RFC 9525, section 6.3).
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::Ipv6Addr;
 
@@ -43,9 +44,29 @@ struct Name {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
     /// The host; `None` if it is the default.
-    pub host: Option<String>,
+    pub host: Option<HostPattern>,
     /// Both sites.
     pub sites: [usize; 2],
+}
+
+/// What several sites have of which one alone can have it, in their order.
+pub fn conflicts<'a>(sites: impl IntoIterator<Item = &'a SiteHosts>) -> Vec<Conflict> {
+    let (mut all, mut of_host, mut default) = (Vec::new(), HashMap::new(), None);
+    for (number, site) in sites.into_iter().enumerate() {
+        for host in &site.patterns {
+            let first = *of_host.entry(host).or_insert(number);
+            if first != number {
+                all.push(Conflict { host: Some(host.clone()), sites: [first, number] });
+            }
+        }
+        if site.is_default {
+            let first = *default.get_or_insert(number);
+            if first != number {
+                all.push(Conflict { host: None, sites: [first, number] });
+            }
+        }
+    }
+    all
 }
 
 impl fmt::Display for Conflict {
@@ -62,21 +83,23 @@ impl std::error::Error for Conflict {}
 
 impl HostTable {
     /// Those of sites, which are numbered in this order.
-    pub fn new<'a>(sites: impl Iterator<Item = &'a SiteHosts>) -> Result<HostTable, Conflict> {
+    pub fn new<'a>(
+        sites: impl Iterator<Item = &'a SiteHosts> + Clone,
+    ) -> Result<HostTable, Conflict> {
+        if let Some(conflict) = conflicts(sites.clone()).into_iter().next() {
+            return Err(conflict);
+        }
         let mut hosts = HostTable::default();
-        for (number, site) in sites.enumerate() {
-            let site_number = u32::try_from(number).unwrap_or(u32::MAX);
-            if site.is_default
-                && let Some(other) = hosts.default.replace(site_number)
-            {
-                return Err(Conflict { host: None, sites: [other as usize, number] });
+        for (number, site) in (0..).zip(sites) {
+            if site.is_default {
+                hosts.default = Some(number);
             }
             for pattern in &site.patterns {
-                hosts.names.extend(name(pattern, site_number));
-                hosts.addresses.extend(address_of(pattern).map(|address| (address, site_number)));
+                hosts.names.extend(name(pattern, number));
+                hosts.addresses.extend(address_of(pattern).map(|address| (address, number)));
             }
         }
-        hosts.fill()?;
+        hosts.fill();
         Ok(hosts)
     }
 
@@ -121,30 +144,13 @@ impl HostTable {
         }
     }
 
-    /// Puts the names in their slots.
-    fn fill(&mut self) -> Result<(), Conflict> {
-        let conflict = |host: String, one: u32, other: u32| Conflict {
-            host: Some(host),
-            sites: [one as usize, other as usize],
-        };
-        for (at, (address, site)) in self.addresses.iter().enumerate() {
-            let other = self.addresses[..at].iter().find(|(other, _)| other == address);
-            if let Some((_, other)) = other.filter(|(_, other)| other != site) {
-                return Err(conflict(format!("[{address}]"), *other, *site));
-            }
-        }
+    /// Puts the names in their slots. No two sites have the same.
+    fn fill(&mut self) {
         if self.names.is_empty() {
-            return Ok(());
+            return;
         }
         self.slots = vec![0; (2 * self.names.len()).next_power_of_two()].into();
         for (number, name) in (1..).zip(&self.names) {
-            if let Some(other) = self.find(name.hash, &name.text, name.is_wildcard) {
-                if other == name.site {
-                    continue;
-                }
-                let star = if name.is_wildcard { "*" } else { "" };
-                return Err(conflict(format!("{star}{}", name.text), other, name.site));
-            }
             let mask = self.slots.len() - 1;
             let mut slot = place(name.hash, mask);
             while self.slots[slot] != 0 {
@@ -152,7 +158,6 @@ impl HostTable {
             }
             self.slots[slot] = number;
         }
-        Ok(())
     }
 }
 
@@ -265,7 +270,7 @@ mod tests {
         ] {
             let sites = [site(&[one, one], false), site(&[], false), site(&[other], false)];
             let conflict = HostTable::new(sites.iter()).expect_err("a conflict");
-            assert_eq!(conflict, Conflict { host: host.map(str::to_owned), sites: [0, 2] });
+            assert_eq!(conflict, Conflict { host: host.map(pattern), sites: [0, 2] });
         }
         let conflict = HostTable::new([site(&[], true), site(&[], true)].iter());
         assert_eq!(conflict.expect_err("a conflict"), Conflict { host: None, sites: [0, 1] });

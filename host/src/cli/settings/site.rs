@@ -13,6 +13,7 @@ use super::rules::RulesSettings;
 use super::{cache, certificates, files, guest, https, limits, request_log};
 use crate::cli::root::RootChoice;
 use crate::http::HostPattern;
+use crate::service::hosts::SiteHosts;
 
 /// The settings of a site.
 #[derive(Clone, Debug, Args)]
@@ -83,6 +84,12 @@ impl fmt::Display for SiteIdentity {
         let hosts = self.hosts.iter().map(ToString::to_string);
         let default = self.is_default.then(|| "the default".to_owned());
         write!(f, "{}: {}", self.name, hosts.chain(default).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl From<&SiteIdentity> for SiteHosts {
+    fn from(identity: &SiteIdentity) -> SiteHosts {
+        SiteHosts { patterns: identity.hosts.clone(), is_default: identity.is_default }
     }
 }
 

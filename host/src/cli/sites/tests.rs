@@ -290,9 +290,9 @@ fn mistakes_name_the_line_and_what_to_write() {
         ),
         &[
             "a.toml:6: a.example is a host of the site a.example already (a.toml:2)",
+            "a.toml:7: another site is the default (a.toml:4); one can be",
             "a.toml:9: another site has the name a.example (a.toml:1); give this one its own with \
              name = \"\u{2026}\"",
-            "a.toml:7: another site is the default (a.toml:4); one can be",
         ],
     );
     check(

@@ -80,7 +80,7 @@ impl Assembled {
             rules: rules.clone(),
             deployer: self.deployer.clone(),
         });
-        Assembled { hosts: hosts(site), subject, ..self }
+        Assembled { hosts: SiteHosts::from(&site.identity), subject, ..self }
     }
 
     /// The site, and its hosts.
@@ -161,7 +161,7 @@ impl Assembly {
             rules: rules.map(summaries),
             deployer: deployer.clone(),
         });
-        Assembled { site: made, hosts: hosts(site), subject, deployer, error }
+        Assembled { site: made, hosts: SiteHosts::from(&site.identity), subject, deployer, error }
     }
 
     fn serving(
@@ -259,11 +259,6 @@ impl Assembly {
         }
         Ok(validated.guest)
     }
-}
-
-/// The hosts of a site.
-fn hosts(site: &SiteSettings) -> SiteHosts {
-    SiteHosts { patterns: site.identity.hosts.clone(), is_default: site.identity.is_default }
 }
 
 /// What the status tells of a table of rules.

@@ -4,7 +4,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::http::host::is_dns_name;
+use crate::http::HostPattern;
+use crate::http::host::is_address;
+use crate::http::host_pattern::comparable;
 
 /// A name in a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,10 +22,10 @@ pub enum Name {
 impl Name {
     /// A DNS name as a certificate has it; `None` if it can be no host's.
     pub(super) fn dns(text: &str) -> Option<Name> {
-        let text = text.to_ascii_lowercase();
-        match text.strip_prefix("*.") {
-            Some(rest) => is_dns_name(rest).then(|| Name::Wildcard(rest.into())),
-            None => is_dns_name(&text).then(|| Name::Exact(text.into())),
+        match HostPattern::parse(text).ok()? {
+            HostPattern::Wildcard(rest) => Some(Name::Wildcard(rest)),
+            // Addresses have a form of their own.
+            HostPattern::Exact(name) => (!is_address(&name)).then_some(Name::Exact(name)),
         }
     }
 
@@ -58,7 +60,7 @@ impl Host {
         let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         match inner.parse() {
             Ok(address) => Host::Address(address),
-            Err(_) => Host::Dns(host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()),
+            Err(_) => Host::Dns(comparable(host).into_owned()),
         }
     }
 }
