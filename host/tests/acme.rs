@@ -1,7 +1,10 @@
 //! Certificates that are ordered: by the program, of an authority of the tests that fails as it is
 //! told, and of pebble where it is installed.
 
+mod any_certificate;
 mod authority;
+mod machine;
+mod of_pebble;
 mod pebble;
 mod settings;
 
@@ -96,10 +99,29 @@ fn until_told(admin: SocketAddr, path: &str, words: &str) {
 }
 
 fn tls_page(address: SocketAddr) -> String {
-    let config = pebble::any_certificate();
-    let mut client = Client::over(Stream::tls(address, &config, "a.example"));
-    client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    tls_page_of(address, "a.example")
+}
+
+fn tls_page_of(address: SocketAddr, name: &str) -> String {
+    let config = any_certificate::any_certificate();
+    let mut client = Client::over(Stream::tls(address, &config, name));
+    client.send(format!("GET / HTTP/1.1\r\nHost: {name}\r\n\r\n"));
     client.reply().text().to_owned()
+}
+
+/// What is kept of a name somewhere in this folder; null without it.
+fn record_of(folder: &Path, name: &str) -> serde_json::Value {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else if entry.file_name() == *format!("{name}.json") {
+                return serde_json::from_slice(&fs::read(entry.path()).unwrap()).unwrap();
+            }
+        }
+    }
+    serde_json::Value::Null
 }
 
 #[test]
@@ -342,7 +364,7 @@ fn challenge_is_answered_for_ordered_names_alone_and_before_redirects() {
 }
 
 /// The processes of this name below another.
-fn descendants(id: u32, name: &str) -> Vec<i32> {
+pub fn descendants(id: u32, name: &str) -> Vec<i32> {
     let mut found = Vec::new();
     let mut parents = vec![i32::try_from(id).unwrap()];
     while let Some(parent) = parents.pop() {

@@ -127,7 +127,7 @@ fn replaced_or_removed_root_is_logged() {
 }
 
 /// Runs a program in the mounts of another.
-fn beside(program: &Program, arguments: &[&str]) -> bool {
+pub fn beside(program: &Program, arguments: &[&str]) -> bool {
     let id = program.child.id().to_string();
     let mut command = Command::new("nsenter");
     command.args(["--user", "--preserve-credentials", "--mount", "--target", &id]);

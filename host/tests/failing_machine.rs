@@ -175,10 +175,11 @@ fn full_standard_error_stops_no_request() {
 
 /// A library that moves the wall clock of the program that it is loaded into by as many
 /// seconds as a file says. `None`, and a skip, without a compiler.
-fn movable_clock(folder: &Path) -> Option<(PathBuf, File)> {
+pub fn movable_clock(folder: &Path) -> Option<(PathBuf, File)> {
     let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
     fs::write(&source, include_str!("movable_clock.c")).unwrap();
     let mut compiler = Command::new("cc");
+    compiler.arg(format!("-DOFFSET={:?}", folder.join("offset")));
     compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
     if !compiler.status().is_ok_and(|status| status.success()) {
         skip(Need::CCompiler, "cannot run `cc`");
@@ -204,7 +205,7 @@ fn clock_that_jumps_moves_dates_and_no_deadline() {
     let mut command = serving(&root, &["--workers", "1", "--file-cache-valid", "0s"]);
     command.args(["--access-log", "json", "--admin", "127.0.0.1:0"]);
     command.arg("--access-log-file").arg(&log);
-    command.env("LD_PRELOAD", library).env("CLOCK_OFFSET", folder.path().join("offset"));
+    command.env("LD_PRELOAD", library);
     let mut program = Program::start(command, 1);
     let admin = program.admin();
     let (mut busy, mut slow) = (program.client(), program.client());

@@ -1,8 +1,7 @@
-/* Moves the wall clock of the program that this is loaded into (LD_PRELOAD) by as many
- * seconds as the file that CLOCK_OFFSET names holds, as an integer of 8 bytes. */
+/* Moves the wall clock of the program that this is loaded into (LD_PRELOAD), and of its helpers,
+ * by as many seconds as the file OFFSET holds, as an integer of 8 bytes. */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -13,8 +12,7 @@ static volatile long long *offset = MAP_FAILED;
 /* Mapped while files may still be opened. */
 __attribute__((constructor)) static void map_offset(void)
 {
-    const char *path = getenv("CLOCK_OFFSET");
-    int file = path ? open(path, O_RDONLY) : -1;
+    int file = open(OFFSET, O_RDONLY);
     if (file >= 0) {
         offset = mmap(NULL, sizeof *offset, PROT_READ, MAP_SHARED, file, 0);
         close(file);

@@ -13,6 +13,8 @@ pub enum Need {
     CCompiler,
     /// The authority for tests, `pebble` and `pebble-challtestsrv`: `pebble`.
     Pebble,
+    /// One of those that has profiles and suggests windows, since 2.5: `newer-pebble`.
+    NewerPebble,
 }
 
 impl Need {
@@ -22,6 +24,7 @@ impl Need {
             Need::UserNamespaces => "user-namespaces",
             Need::CCompiler => "cc",
             Need::Pebble => "pebble",
+            Need::NewerPebble => "newer-pebble",
         }
     }
 }

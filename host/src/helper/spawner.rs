@@ -199,7 +199,7 @@ pub(super) fn command(executed_as: &str, confinement: Confinement) -> Command {
     // Who started it, and whether it is to be confined.
     command.arg0(executed_as).arg(std::process::id().to_string()).args(confinement.to_tell());
     command.env_clear().stdout(Stdio::null());
-    for name in ["LD_LIBRARY_PATH", "GLIBC_TUNABLES"] {
+    for name in ["LD_LIBRARY_PATH", "LD_PRELOAD", "GLIBC_TUNABLES"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }

@@ -174,6 +174,42 @@ fn only_what_is_on_the_list_is_allowed() {
     }
 }
 
+#[test]
+fn only_the_fetcher_connects_and_it_listens_nowhere() {
+    let compile = |allowed: super::calls::Allowed| allowed.compile(Refusals::Silent);
+    let server = compile(allow_lists::server()).expect("a filter");
+    let fetcher = compile(allow_lists::fetcher()).expect("a filter");
+    let number = |value: i32| u64::from(value.cast_unsigned());
+    for (call, arguments, of_server, of_fetcher) in [
+        (libc::SYS_connect, &[][..], EPERM, ALLOWED),
+        (libc::SYS_socket, &[number(libc::AF_INET), 1], EPERM, ALLOWED),
+        (libc::SYS_socket, &[number(libc::AF_INET6), 1], EPERM, ALLOWED),
+        (libc::SYS_socket, &[number(libc::AF_PACKET), 3], EPERM, EPERM),
+        (libc::SYS_socket, &[number(libc::AF_VSOCK), 1], EPERM, EPERM),
+        (libc::SYS_listen, &[], EPERM, EPERM),
+        (libc::SYS_execve, &[], EPERM, EPERM),
+        (libc::SYS_fchmodat, &[], EPERM, EPERM),
+        (libc::SYS_linkat, &[], EPERM, EPERM),
+        (libc::SYS_ptrace, &[], EPERM, EPERM),
+        (libc::SYS_setuid, &[], EPERM, EPERM),
+        (libc::SYS_unshare, &[], EPERM, EPERM),
+        (libc::SYS_mount, &[], EPERM, EPERM),
+        (libc::SYS_clone3, &[], ENOSYS, ENOSYS),
+        (libc::SYS_io_uring_setup, &[], ENOSYS, ENOSYS),
+    ] {
+        let name = super::names::name_of(call).unwrap_or("unknown");
+        for (role, program, expected) in
+            [("server", &server, of_server), ("fetcher", &fetcher, of_fetcher)]
+        {
+            assert_eq!(
+                verdict(program, call, arguments),
+                expected,
+                "{role}: {name} {arguments:x?}"
+            );
+        }
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn older_forms_of_calls_are_allowed_and_refused_as_the_newer_ones() {
