@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, OFlags, access};
 
 use crate::file_watch::stamp_of;
+use crate::sandbox::advice;
 use crate::sandbox::opener::{self, How};
 
 /// Links that are followed, as in Linux (path_resolution(7)).
@@ -51,8 +52,9 @@ impl NamedFileError {
 
     /// The error of a file that the server reads, with what to do about it.
     pub fn with_advice(&self) -> impl fmt::Display + '_ {
+        let says_more = matches!(self, NamedFileError::Io(error) if advice::is_refusal(error));
         fmt::from_fn(move |f| match self.kind() {
-            io::ErrorKind::PermissionDenied => write!(
+            io::ErrorKind::PermissionDenied if !says_more => write!(
                 f,
                 "{self}; the server's user must be able to read it, and to pass all folders on \
                  its path"

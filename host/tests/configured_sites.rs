@@ -217,7 +217,7 @@ fn configuration_with_a_mistake_changes_nothing() {
     let folder = roots(&["a", "b"]);
     let path = folder.path();
     let (mut program, admin) = start(path, TWO);
-    for (text, told) in [
+    for (text, expected) in [
         (format!("{TWO}rot = 'c'\n"), "innkeeper.toml:7: there is no setting `rot` in [[site]]"),
         (format!("{TWO}[[site"), "innkeeper.toml is not valid TOML"),
         (TWO.replace("root = 'b'", "root = 'gone'"), "site b.example: cannot serve gone"),
@@ -230,10 +230,19 @@ fn configuration_with_a_mistake_changes_nothing() {
         configure(path, &text);
         let (status, body) = reload(admin);
         assert_eq!(status, 422, "{text}: {body}");
-        assert!(body.contains("configuration-rejected") && body.contains(told), "{text}: {body}");
+        assert!(
+            body.contains("configuration-rejected") && body.contains(expected),
+            "{text}: {body}"
+        );
         program.wait_for("configuration rejected, the one before stays");
         check(&program, &[("a.example", 200, "a"), ("b.example", 200, "b")]);
+        // The history has it, also if nobody heard the response.
+        let status: serde_json::Value = serde_json::from_str(&told(admin, "/status")).unwrap();
+        let latest = &status["reloads"][0];
+        assert_eq!(latest["outcome"], "rejected", "{latest}");
+        assert!(latest["message"].as_str().unwrap().contains(expected), "{latest}");
     }
+    assert!(!program.said.contains("guest active"), "{}", program.said);
     configure(path, &format!("workers = 7\n[limits]\nmax-connections = 1000\n{TWO}"));
     let (status, body) = reload(admin);
     assert_eq!(status, 200, "{body}");
@@ -253,7 +262,8 @@ fn root_that_comes_later_is_told_to_be_out_of_reach() {
     // Without a sandbox it can be read.
     if sandbox.contains("\"files\": \"fully\"") {
         assert_eq!(status, 422, "{body}");
-        assert!(body.contains("allow-read in [sandbox]"), "{body}");
+        assert!(body.contains("does not let the server read"), "{body}");
+        assert!(body.contains("restart it with --allow-read"), "{body}");
         check(&program, &[("a.example", 200, "a"), ("c.example", 421, "")]);
     }
 }
@@ -329,4 +339,106 @@ fn limits_of_a_site_are_its_own_and_change_with_the_configuration() {
     let (code, body) = reload(admin);
     assert_eq!(code, 422, "{body}");
     assert!(body.contains("no instance has more than the 64.0 MiB"), "{body}");
+}
+
+/// What a rejected configuration opened for its other sites is closed, and its guests never serve.
+#[test]
+fn rejected_configuration_leaves_nothing_behind() {
+    let folder = roots(&["a", "b", "c"]);
+    let path = folder.path();
+    let (mut program, admin) = start(path, &format!("[sandbox]\nallow-read = ['.']\n{TWO}"));
+    fs::write(path.join("rules.toml"), "redirect = ['/x /y 301']\n").unwrap();
+    // Those of logs; one that deploys may have come, for all sites.
+    let threads = |program: &Program| {
+        let tasks = fs::read_dir(format!("/proc/{}/task", program.child.id())).unwrap();
+        let names = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")));
+        names.filter(|name| name.as_ref().is_ok_and(|name| name.trim() == "access-log")).count()
+    };
+    let before = threads(&program);
+    let c = "[[site]]\nhosts = ['c.example']\nroot = 'c'\n[site.rules]\nfile = ['rules.toml']\n\
+             [site.log]\naccess = 'combined'\n";
+    for _ in 0..3 {
+        configure(path, &format!("{TWO}[[site]]\nhosts = ['d.example']\nroot = 'gone'\n{c}"));
+        assert_eq!(reload(admin).0, 422);
+        program.wait_for("configuration rejected, the one before stays");
+    }
+    assert!(!program.said.contains("guest active"), "{}", program.said);
+    until(|| threads(&program) == before);
+    configure(path, &format!("{TWO}{c}"));
+    let (status, body) = reload(admin);
+    assert_eq!(status, 200, "{body}");
+    program.wait_for("guest active");
+    check(&program, &[("c.example", 200, "c")]);
+}
+
+/// Where others than the settings of its content change, a site keeps what was deployed.
+#[test]
+fn site_with_other_hosts_and_log_keeps_its_history() {
+    let folder = roots(&["a", "b"]);
+    let path = folder.path();
+    let (program, admin) = start(path, TWO);
+    let guest = crate::wat_guest::replying("uploaded");
+    let mut upload = begin_change(admin, "PUT /guest?site=b.example", guest.len());
+    upload.send(&guest);
+    assert_eq!(upload.reply().status(), 200);
+    check(&program, &[("b.example", 200, "uploaded")]);
+    let other = TWO.replace("'[::1]'", "'c.example'");
+    configure(path, &format!("{other}[site.log]\nrequest-id = 'x-id'\n"));
+    let (status, body) = reload(admin);
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("\"changed\": [\n    \"b.example\"\n  ]"), "{body}");
+    assert!(get(&program, "c.example").field("x-id").is_some());
+    // A reload reads its rules again, and what served before is kept.
+    let history = told(admin, "/status?site=b.example");
+    assert!(history.contains("\"outcome\": \"deployed\""), "{history}");
+    assert_eq!(begin_change(admin, "POST /rollback?site=b.example", 0).reply().status(), 200);
+    check(&program, &[("b.example", 200, "uploaded"), ("c.example", 200, "uploaded")]);
+    // Other content is another guest.
+    configure(path, &format!("{other}[site.files]\nlisting = true\n"));
+    assert_eq!(reload(admin).0, 200);
+    assert!(!told(admin, "/status?site=b.example").contains("deployed"));
+}
+
+/// What is set outside the sites counts for requests to none of them, also after a reload.
+#[test]
+fn requests_for_no_site_follow_what_is_set_outside() {
+    let folder = roots(&["a", "b"]);
+    let path = folder.path();
+    let (program, admin) = start(path, TWO);
+    assert_eq!(get(&program, "none.example").field("x-id"), None);
+    configure(path, &format!("[log]\nrequest-id = 'x-id'\naccess = 'off'\n{TWO}"));
+    let (status, body) = reload(admin);
+    assert_eq!(status, 200, "{body}");
+    let reply = get(&program, "none.example");
+    assert_eq!((reply.status(), reply.field("x-id").is_some()), (421, true));
+    assert!(get(&program, "a.example").field("x-id").is_some());
+}
+
+/// The reason of one site that stays broken is told once, whatever changes beside it.
+#[test]
+fn broken_site_is_told_of_once_for_each_reason_and_by_the_exit_code() {
+    let folder = roots(&["a", "b"]);
+    let path = folder.path();
+    fs::write(path.join("policy.wasm"), "no guest").unwrap();
+    let (mut program, admin) = start(
+        path,
+        &format!("[sandbox]\nallow-read = ['.']\n{TWO}[site.guest]\nfile = 'policy.wasm'\n"),
+    );
+    let lines = |said: &str| said.matches("site is not served").count();
+    assert_eq!(lines(&program.said), 1, "{}", program.said);
+    // Another folder than it was, and the same reason; then another one.
+    make_root(&path.join("b"), "more");
+    thread::sleep(Duration::from_millis(2500));
+    fs::remove_file(path.join("policy.wasm")).unwrap();
+    let line = program.wait_for("site is not served");
+    assert!(line.contains("cannot read the guest"), "{line}");
+    assert_eq!(lines(&program.said), 2, "{}", program.said);
+    assert!(told(admin, "/readyz").contains("cannot read the guest"));
+    program.signal(Signal::TERM);
+    let (status, _, said) = program.finish();
+    assert_eq!(status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("sites were not served when the server stopped broken=b.example"),
+        "{said}"
+    );
 }

@@ -165,7 +165,9 @@ impl Setup {
         let metrics = self.metrics;
         let service = Service { clients, metrics, ..Service::of(site, workers) };
         if !self.sites.is_empty() {
-            service.sites.replace(&self.sites, service.metrics.as_deref()).unwrap();
+            let outside = service.sites.outside();
+            let metrics = service.metrics.as_deref();
+            service.sites.replace(service.sites.prepare(&self.sites, outside, metrics).unwrap());
         }
         let tls = tls::Config::new(self.certificates, true).unwrap();
         let wires = Arc::new(Wires {

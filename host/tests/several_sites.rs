@@ -19,7 +19,7 @@ use innkeeper::metrics::{Metrics, Process};
 use innkeeper::release::active::FailurePolicy;
 use innkeeper::release::{Active, Generation};
 use innkeeper::service::Site;
-use innkeeper::service::hosts::SiteHosts;
+use innkeeper::service::hosts::{Conflict, SiteHosts};
 use innkeeper::service::site::Broken;
 
 use crate::fixture::{Reply, Setup, TestServer, engine};
@@ -48,6 +48,13 @@ fn hosts(texts: &[&str]) -> SiteHosts {
 
 fn start(sites: Vec<(SiteHosts, Arc<Site>)>) -> TestServer {
     Setup { sites, ..Setup::default() }.start()
+}
+
+/// Puts other sites in service.
+fn replace(server: &TestServer, sites: &[(SiteHosts, Arc<Site>)]) -> Result<(), Conflict> {
+    let all = &server.service.sites;
+    all.replace(all.prepare(sites, all.outside(), None)?);
+    Ok(())
 }
 
 fn get(server: &TestServer, host: &str, target: &str) -> Reply {
@@ -94,7 +101,7 @@ fn request_is_for_the_site_of_its_host() {
     // A default has the rest, also what names no host.
     let default = SiteHosts { is_default: true, ..hosts(&["other.example"]) };
     let sites = [(hosts(&["one.example"]), one), (default, other)];
-    server.service.sites.replace(&sites, None).unwrap();
+    replace(&server, &sites).unwrap();
     assert_eq!(get(&server, "two.example", "/").text(), "other");
     let mut client = server.connect();
     client.send("GET / HTTP/1.0\r\n\r\n");
@@ -144,7 +151,7 @@ fn sites_are_replaced_without_a_lost_request() {
             let first = if number % 2 == 0 { new } else { Arc::clone(&one) };
             let added = (hosts(&["added.example"]), Arc::clone(&one));
             let sites = [(hosts(&["one.example"]), first), added];
-            server.service.sites.replace(&sites[..1 + number % 3 / 2], None).unwrap();
+            replace(&server, &sites[..1 + number % 3 / 2]).unwrap();
             // Some requests are made between two changes, however slow the machine is.
             let before = served.load(Ordering::Relaxed);
             while served.load(Ordering::Relaxed) < before + 3
@@ -158,7 +165,7 @@ fn sites_are_replaced_without_a_lost_request() {
     });
     // What contradicts itself changes nothing.
     let twice = [(hosts(&["a.example"]), Arc::clone(&one)), (hosts(&["A.example"]), one)];
-    assert!(server.service.sites.replace(&twice, None).is_err());
+    assert!(replace(&server, &twice).is_err());
     assert_eq!(get(&server, "one.example", "/").status(), 200);
 }
 

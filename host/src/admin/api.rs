@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::acme::AcmeBody;
 use super::certificates::TlsBody;
 use super::changes::ChangeBody;
+use super::reload_history::ReloadEvent;
 use crate::clock;
 use crate::guest::LoadedGuest;
 use crate::guest::decision::Kind;
@@ -187,6 +188,7 @@ pub(super) struct StatusBody {
     pub(super) previous: Option<String>,
     pub(super) previous_root: Option<String>,
     pub(super) history: Vec<EventBody>,
+    pub(super) reloads: Vec<ReloadBody>,
     pub(super) requests: Option<u64>,
     pub(super) connections: ConnectionsBody,
     pub(super) access_log_lost_lines: u64,
@@ -301,6 +303,21 @@ impl From<Event> for EventBody {
             digest: event.digest.map(|digest| format!("{digest:#}")),
             message: event.message,
         }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ReloadBody {
+    at: String,
+    outcome: &'static str,
+    message: String,
+}
+
+impl From<ReloadEvent> for ReloadBody {
+    fn from(event: ReloadEvent) -> ReloadBody {
+        let ReloadEvent { at, is_rejected, message } = event;
+        let outcome = if is_rejected { "rejected" } else { "reloaded" };
+        ReloadBody { at: clock::rfc3339_of(at), outcome, message }
     }
 }
 

@@ -11,7 +11,7 @@
 //!   for clients.
 //! - [`status`] and `metrics`: the state of the server; `certificates`, `acme`: what they tell of those;
 //!   `traffic`: what was asked lately.
-//! - [`reload`]: the configuration is read again.
+//! - [`reload`]: the configuration is read again; `reload_history`: what became of it.
 //! - [`sites`]: the sites, and which one a request is for.
 //! - `response`: responses; `api`: their JSON.
 
@@ -25,6 +25,7 @@ mod guest;
 mod metrics;
 mod patience;
 pub mod reload;
+mod reload_history;
 mod response;
 mod routes;
 mod server;
@@ -36,5 +37,6 @@ mod traffic;
 pub use api::{RuleSourceBody, RulesBody};
 pub use context::{Admin, PageEvents};
 pub use reload::{BrokenSite, Reload, ReloadError, Reloaded};
+pub use reload_history::ReloadHistory;
 pub use server::serve;
 pub use sites::{RulesOf, SiteSubject, SiteSubjects};

@@ -1,5 +1,6 @@
 //! `POST /reload`: the configuration, the guests and the certificates are read again.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -42,6 +43,31 @@ pub enum ReloadError {
     Rejected(Vec<String>),
     /// The server is about to stop, or the log has a panic.
     Canceled,
+}
+
+impl fmt::Display for Reloaded {
+    /// As in `added a.example; changed b.example, c.example`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |sites: &[BrokenSite]| sites.iter().map(|site| site.name.clone()).collect();
+        let (broken, rejected): (Vec<_>, Vec<_>) = (names(&self.broken), names(&self.rejected));
+        let lists = [
+            ("added", &self.added),
+            ("changed", &self.changed),
+            ("removed", &self.removed),
+            ("not served", &broken),
+            ("guest, rules or root rejected of", &rejected),
+            ("settings that need a restart:", &self.restart),
+        ];
+        let mut lists = lists.into_iter().filter(|(_, names)| !names.is_empty()).peekable();
+        if lists.peek().is_none() {
+            return f.write_str("nothing changed");
+        }
+        for (number, (what, names)) in lists.enumerate() {
+            let separator = if number == 0 { "" } else { "; " };
+            write!(f, "{separator}{what} {}", names.join(", "))?;
+        }
+        Ok(())
+    }
 }
 
 /// What reloads, and tells when it is done.

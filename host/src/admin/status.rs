@@ -9,9 +9,11 @@ use tokio::sync::watch;
 
 use super::acme::AcmeBody;
 use super::api::{
-    ConnectionsBody, DiskBody, EventBody, GuestBody, LimitsBody, SandboxBody, StatusBody, root,
+    ConnectionsBody, DiskBody, EventBody, GuestBody, LimitsBody, ReloadBody, SandboxBody,
+    StatusBody, root,
 };
 use super::certificates::TlsBody;
+use super::reload_history::ReloadHistory;
 use super::sites::{SiteSubject, SiteSubjects, SitesBody, named};
 use crate::acme::Link;
 use crate::clock;
@@ -42,6 +44,8 @@ pub struct Subject {
     pub listeners: Vec<String>,
     /// Its sites.
     pub sites: Arc<SiteSubjects>,
+    /// What became of its configuration.
+    pub reloads: Arc<ReloadHistory>,
     /// Its threads that serve.
     pub workers: usize,
     /// What its guests may use.
@@ -196,6 +200,7 @@ impl Subject {
                 .into_iter()
                 .map(EventBody::from)
                 .collect(),
+            reloads: self.reloads.events().into_iter().map(ReloadBody::from).collect(),
             requests: match of.name().filter(|_| is_named) {
                 Some(name) => self.metrics.responses_of(name),
                 None => Some(self.metrics.responses()),

@@ -12,11 +12,15 @@ use super::client_buckets;
 use super::engine::{self, Compilation};
 use super::listeners::Listeners;
 use super::own_files::{beneath_roots, code_cache_is_elsewhere};
-use super::sites::logs::{LogKey, Logs};
+use super::sites::assemble::shared_name;
+use super::sites::logs::Logs;
 use super::sites::open::OpenedSite;
+use super::sites::retry::look;
 use super::tls;
 use crate::admin::access::Access;
 use crate::cli::{Settings, SiteSettings};
+use crate::diagnostics::context::for_site;
+use crate::file_watch::Stamps;
 use crate::files::{Caches, OwnFile, OwnFiles};
 use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::{ClientBuckets, PreparedEngine};
@@ -38,10 +42,10 @@ pub(super) struct Opened {
     pub(super) caches: Arc<Caches>,
     /// The sites, in their order, each open or with the reason why it is not.
     pub(super) sites: Vec<anyhow::Result<OpenedSite>>,
+    /// What the files that several name were like before.
+    pub(super) seen: Vec<Stamps>,
     /// Their access logs.
     pub(super) logs: Logs,
-    /// That of what is for no site.
-    pub(super) log: Option<LogKey>,
     pub(super) server: Server,
     /// Files of the server that lie beneath a root, each with that root.
     pub(super) own_files: Vec<(OwnFile, PathBuf)>,
@@ -66,15 +70,20 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
     let caches = Caches::new(workers, settings.cache.sizes(), &in_flight::FILES);
     caches.hide(Arc::new(own));
     let mut logs = Logs::default();
-    let open_site =
-        |site: &SiteSettings| OpenedSite::open(settings, site, &caches, &mut logs, is_dev);
+    let open_site = |site: &SiteSettings| {
+        for_site(shared_name(site), || OpenedSite::open(settings, site, &caches, &mut logs, is_dev))
+    };
+    let seen = settings.sites.iter().map(look).collect();
     let sites = settings.sites().into_iter().map(open_site).collect();
     in_flight::FILES.set_limit(settings.limits.response_file_memory.as_u64());
     in_flight::REPLIES.set_limit(settings.limits.response_reply_memory.as_u64());
     let compilation = if is_dev { Compilation::Incremental } else { Compilation::Whole };
     let engine = engine::prepare(settings.guest_limits(), workers, compilation)?;
     let client_buckets = client_buckets::open(settings.guest.client_bucket_key.as_deref())?;
-    let log = if settings.sites.is_empty() { None } else { logs.open(&settings.site)? };
+    if !settings.sites.is_empty() {
+        // That of what is for no site.
+        logs.open(&settings.site)?;
+    }
     let code_cache = open_code_cache(settings)?;
     let server = Listeners::find(settings)?.open(settings, workers)?;
     let has_tls = server.addresses().iter().any(|address| address.scheme == Scheme::Https);
@@ -89,9 +98,9 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
         workers,
         caches,
         sites,
+        seen,
         own_files,
         logs,
-        log,
         server,
         certificates,
         acme,

@@ -18,7 +18,7 @@ use super::sites::assemble::{Assembled, Assembly};
 use super::sites::reload::{self, Fleet};
 use super::{acme, own_files, sandbox, tls};
 use crate::admin::status::Subject;
-use crate::admin::{self, Admin, PageEvents, SiteSubjects};
+use crate::admin::{self, Admin, PageEvents, ReloadHistory, SiteSubjects};
 use crate::cli::{Configuration, EffectiveSetting, Settings};
 use crate::dev::sources::Sources;
 use crate::dev::{self, Dev};
@@ -67,7 +67,7 @@ pub(super) fn serve(
     let sandbox = has_sandbox.then(|| sandbox::enter(settings, &opened, code_cache)).transpose()?;
     diagnostics::start_writer().context("cannot start the thread that writes to standard error")?;
     disk::start().context("cannot start the threads that wait for the disk")?;
-    let Opened { workers, caches, sites, logs, log, server, certificates, admin, .. } = opened;
+    let Opened { workers, caches, sites, seen, logs, server, certificates, admin, .. } = opened;
     let Opened { client_buckets, engine, code_cache, acme, admin_file, own_files: beneath, .. } =
         opened;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -103,15 +103,13 @@ pub(super) fn serve(
     };
     let assembled = assembly.all(settings, sites)?;
     own_files::warn(&beneath);
-    let log = log.map(|key| assembly.logs.start(&key)).transpose()?;
     let pages = dev.as_ref().zip(admin.as_ref());
     let service = match assembled.as_slice() {
         [only] if settings.sites.is_empty() => Service::of(Arc::clone(&only.site), workers),
         _ => {
             let sites: Vec<_> = assembled.iter().map(Assembled::with_hosts).collect();
-            let sites = Sites::several(&sites, workers, metrics.as_deref())?;
-            let request_id = settings.site.log.request_id.clone();
-            Service { log, request_id, ..Service::with(sites) }
+            let outside = assembly.outside(settings)?;
+            Service::with(Sites::several(&sites, outside, workers, metrics.as_deref())?)
         }
     };
     let service = Arc::new(Service {
@@ -149,10 +147,11 @@ pub(super) fn serve(
     let listeners: Vec<_> = addresses.iter().map(ToString::to_string).chain(of_paths).collect();
     let subjects = assembled.iter().map(|one| Arc::clone(&one.subject)).collect();
     let subjects = Arc::new(SiteSubjects::new(subjects));
-    let broken = assembled.iter().filter(|one| one.error.is_some());
+    let broken = assembled.iter().filter(|one| one.error().is_some());
     let broken: Vec<_> =
         broken.filter_map(|one| one.site.name.as_deref().map(str::to_owned)).collect();
     let first = assembled.iter().find_map(|one| one.site.active.as_ref().ok().cloned());
+    let reloads = Arc::new(ReloadHistory::default());
     let reload = match assembled.as_slice() {
         [Assembled { deployer: Some(deployer), .. }] if settings.sites.is_empty() => {
             reload::of_one(Arc::clone(deployer), keeper, link.clone())
@@ -165,11 +164,11 @@ pub(super) fn serve(
                 service: Arc::clone(&service),
                 metrics: metrics.clone(),
                 subjects: Arc::clone(&subjects),
+                history: Arc::clone(&reloads),
                 keeper,
                 ordered,
-                has_sandbox,
             };
-            fleet.start(assembled).context("cannot start the thread that reloads sites")?
+            fleet.start(assembled, seen).context("cannot start the thread that reloads sites")?
         }
     };
     // What keeps the server from starting is an error here: later, in the runtime, the runtimes
@@ -205,6 +204,7 @@ pub(super) fn serve(
                 started,
                 listeners: listeners.clone(),
                 sites: Arc::clone(&subjects),
+                reloads,
                 workers: workers.get(),
                 limits: engine.limits(),
                 sandbox,
@@ -238,7 +238,7 @@ pub(super) fn serve(
     drop(runtime);
     admin_file.iter().for_each(SocketFile::remove);
     match stopped {
-        Stopped::Gracefully => Ok(ExitCode::SUCCESS),
+        Stopped::Gracefully => Ok(code(&service)),
         Stopped::AtOnce => {
             // Requests with a response are logged.
             service.logs().iter().for_each(|log| log.finish());
@@ -247,6 +247,21 @@ pub(super) fn serve(
             std::process::exit(130);
         }
     }
+}
+
+/// The exit code of a server whose sites were not all served when it stopped.
+const BROKEN_SITES: u8 = 3;
+
+/// Which exit code a server has that stopped.
+fn code(service: &Service) -> ExitCode {
+    let sites = service.sites.all();
+    let broken = sites.iter().filter(|site| site.active.is_err());
+    let broken: Vec<_> = broken.filter_map(|site| site.name.as_deref()).collect();
+    if broken.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    tracing::warn!(broken = broken.join(", "), "sites were not served when the server stopped");
+    ExitCode::from(BROKEN_SITES)
 }
 
 /// What is served, for the service manager.

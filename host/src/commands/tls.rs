@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
@@ -88,8 +89,8 @@ pub(super) fn options(settings: &Settings) -> anyhow::Result<Options> {
     })
 }
 
-/// The certificates of all sites, each once, and those that are awaited: of a site that is not fit, where the
-/// others are served without it.
+/// The certificates of all sites, each once: those that must be there, and those that are awaited, where
+/// a site without its own keeps no other from being served.
 pub(super) fn of_sites(settings: &Settings) -> anyhow::Result<(Vec<PairFiles>, Vec<PairFiles>)> {
     let mut sites = settings.sites();
     // A client that asks for no name gets the first.
@@ -104,18 +105,32 @@ pub(super) fn of_sites(settings: &Settings) -> anyhow::Result<(Vec<PairFiles>, V
             Err(_) => continue,
         };
         // Sites may share one.
-        for files in pairs.into_iter().filter(|files| seen.insert(files.clone())) {
-            let is_fit = settings.is_strict() || Pair::load(&files).is_ok();
-            if is_fit { serving.push(files) } else { awaited.push(files) }
-        }
+        let pairs = pairs.into_iter().filter(|files| seen.insert(files.clone()));
+        if settings.is_strict() { serving.extend(pairs) } else { awaited.extend(pairs) }
     }
     Ok((serving, awaited))
 }
 
-/// Whether the certificates of a site can be used.
-pub(super) fn are_fit(settings: &Settings, site: &SiteSettings) -> anyhow::Result<()> {
-    let pairs = pairs(settings, site)?;
-    pairs.iter().try_for_each(|files| Ok(Pair::load(files).map(drop)?))
+/// What the certificates of sites are held against.
+pub(super) struct Fitness {
+    /// The files of those that serve.
+    serving: HashSet<PairFiles>,
+    /// Until when others are waited for, which are being replaced: all of them together.
+    end: Instant,
+}
+
+impl Fitness {
+    /// Held against those that serve, with this patience for others.
+    pub(super) fn beside(store: &Store, patience: Duration) -> Fitness {
+        Fitness { serving: store.serving(), end: Instant::now() + patience }
+    }
+
+    /// Whether the certificates of a site serve, or could.
+    pub(super) fn check(&self, settings: &Settings, site: &SiteSettings) -> anyhow::Result<()> {
+        let pairs = pairs(settings, site)?;
+        let others = pairs.iter().filter(|files| !self.serving.contains(files));
+        others.map(|files| Ok(Pair::load_until(self.end, files).map(drop)?)).collect()
+    }
 }
 
 /// An error, and whose it is where there are several sites.

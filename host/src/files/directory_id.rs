@@ -3,7 +3,7 @@
 use rustix::fs::Stat;
 
 /// Which directory it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DirectoryId {
     device: u64,
     inode: u64,

@@ -12,6 +12,8 @@ use super::lookup::Files;
 use super::options::Options;
 use crate::disk::owner::Registered;
 use crate::lock::lock;
+use crate::sandbox::advice;
+use crate::sandbox::opener::How;
 
 /// How often a root is opened at most while its path comes to lead elsewhere.
 const ATTEMPTS: usize = 3;
@@ -52,7 +54,7 @@ impl RootPath {
     }
 
     /// What it leads to now: the same as before, if it is the same directory. It may wait for the
-    /// disk.
+    /// disk. The error says what to do where the sandbox refuses it.
     pub fn look(&self) -> io::Result<Arc<Files>> {
         let id = self.leads_to()?;
         let mut opened = lock(&self.opened);
@@ -61,7 +63,8 @@ impl RootPath {
         if let Some(known) = known.find(|files| files.id() == id) {
             return Ok(known);
         }
-        let files = self.open_now()?;
+        let files =
+            self.open_now().map_err(|error| advice::explain(&self.path, How::Read, error))?;
         // It may lead to another one by now, which is known.
         let mut known = opened.iter().filter_map(Weak::upgrade);
         if let Some(known) = known.find(|known| known.id() == files.id()) {

@@ -132,23 +132,35 @@ impl Activator {
     }
 }
 
-/// Logs the first guest of a server, before it serves, if it came from files: its own, and that of
-/// its data.
-pub fn log_first(validated: &Validated, file: &str, data: Option<&str>) {
-    let Validated { guest, report, compile, check } = validated;
-    log_imports(guest);
-    let (guest, cases) = (guest.digest(), report.cases);
-    let (compile_ms, validate_ms) = (clock::millis(*compile), clock::millis(*check));
-    if report.is_cached {
-        tracing::info!(
-            %guest, path = file, data, compile_ms, cases, "guest active, validated at an earlier start"
-        );
-    } else {
-        let (request_lines, trials) = (report.lines, report.trials);
-        tracing::info!(
-            %guest, path = file, data, compile_ms, validate_ms, request_lines, cases, trials,
-            "guest active"
-        );
+/// The first guest of a site, if it came from files.
+pub struct FirstGuest {
+    /// It, and what its validation took.
+    pub validated: Validated<Arc<LoadedGuest>>,
+    /// Its file.
+    pub path: String,
+    /// The file of its data, if it has some.
+    pub data: Option<String>,
+}
+
+impl FirstGuest {
+    /// Logs it: to be called when it serves, or is about to.
+    pub fn log(&self) {
+        let Validated { guest, report, compile, check } = &self.validated;
+        let (path, data) = (&*self.path, self.data.as_deref());
+        log_imports(guest);
+        let (guest, cases) = (guest.digest(), report.cases);
+        let (compile_ms, validate_ms) = (clock::millis(*compile), clock::millis(*check));
+        if report.is_cached {
+            tracing::info!(
+                %guest, path, data, compile_ms, cases, "guest active, validated at an earlier start"
+            );
+        } else {
+            let (request_lines, trials) = (report.lines, report.trials);
+            tracing::info!(
+                %guest, path, data, compile_ms, validate_ms, request_lines, cases, trials,
+                "guest active"
+            );
+        }
     }
 }
 

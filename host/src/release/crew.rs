@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::retire::{Retired, Retirement};
 use super::source_deployer::SourceDeployer;
 use super::upload::{self, Upload};
+use crate::diagnostics::context::for_site;
 use crate::file_watch::{Change, Key, UNSETTLED, Watches};
 use crate::guest::Engine;
 use crate::lock::lock;
@@ -300,7 +301,7 @@ impl Place {
 impl Job<'_> {
     fn run(&mut self) {
         let (Some(deployer), Some(task)) = (&mut self.deployer, self.task.take()) else { return };
-        match task {
+        for_site(deployer.site.clone(), || match task {
             Task::Reload(all) => {
                 let refusal = deployer.reload();
                 for done in all {
@@ -310,7 +311,7 @@ impl Job<'_> {
             }
             Task::Change(began) => deployer.files_changed(false, began),
             Task::Look => deployer.look(),
-        }
+        });
     }
 }
 

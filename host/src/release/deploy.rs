@@ -18,12 +18,13 @@ use super::root::Root;
 use super::source::{Source, Watching};
 use super::source_deployer::{Known, SourceDeployer};
 use super::upload::{Upload, UploadDeployer};
+use crate::diagnostics::context::for_site;
 use crate::file_watch::{Key, Stamps};
 use crate::files::RootPath;
 use crate::guest::validation::report::ValidationReport;
 use crate::helper::CancelToken;
 
-pub use super::activate::log_first;
+pub use super::activate::FirstGuest;
 pub use super::part_file::Part;
 pub use super::upload::Purpose;
 
@@ -32,6 +33,8 @@ pub use super::upload::Purpose;
 pub struct Deployer {
     crew: Arc<Crew>,
     key: Key,
+    /// The site, where there are several.
+    site: Option<Arc<str>>,
     activator: Activator,
     uploads: Arc<UploadDeployer>,
 }
@@ -85,9 +88,10 @@ impl std::error::Error for DeployError {}
 
 impl Deployer {
     /// Starts to look after what serves: files of this root, and the guest that this source offered
-    /// when its files were as in `seen`.
+    /// when its files were as in `seen`. `site` is the name where there are several.
     pub fn start(
         crew: &Arc<Crew>,
+        site: Option<Arc<str>>,
         active: Arc<Active>,
         root: RootPath,
         source: Arc<dyn Source>,
@@ -102,6 +106,7 @@ impl Deployer {
         let activator = Activator::new(active, crew.retired().clone());
         let mut source_deployer = SourceDeployer {
             engine: Arc::clone(&engine),
+            site: site.clone(),
             activator: activator.clone(),
             root: Root::new(root, &current.files),
             watching,
@@ -117,8 +122,9 @@ impl Deployer {
             let path = source.name();
             tracing::warn!(path, %error, "guest file not watched; it is looked at every 2 s");
         }
-        let uploads = UploadDeployer { engine, source, activator: activator.clone() };
-        let deployer = Deployer { crew, key, activator, uploads: Arc::new(uploads) };
+        let of = site.clone();
+        let uploads = UploadDeployer { engine, site: of, source, activator: activator.clone() };
+        let deployer = Deployer { crew, key, site, activator, uploads: Arc::new(uploads) };
         deployer.crew.add(key, source_deployer)?;
         Ok(deployer)
     }
@@ -164,13 +170,15 @@ impl Deployer {
         let is_other_root = restored.files.id() != replaced.files.id();
         let root =
             |of: &Generation| is_other_root.then(|| of.files.directory().display().to_string());
-        tracing::warn!(
-            guest = %restored.guest.digest(),
-            previous = %replaced.guest.digest(),
-            root = root(&restored),
-            previous_root = root(&replaced),
-            "guest rolled back on request"
-        );
+        for_site(self.site.clone(), || {
+            tracing::warn!(
+                guest = %restored.guest.digest(),
+                previous = %replaced.guest.digest(),
+                root = root(&restored),
+                previous_root = root(&replaced),
+                "guest rolled back on request"
+            );
+        });
         self.activator.retire(gone);
         Ok(RolledBack { restored, replaced })
     }
@@ -248,7 +256,8 @@ mod tests {
         let first = Generation { guest: Arc::new(first), files };
         let active = Arc::new(Active::new(first, FailurePolicy::default()));
         let source = Arc::new(Doing(on_request));
-        Deployer::start(crew, active, root, source, Vec::new(), Watching::On).expect("threads")
+        Deployer::start(crew, None, active, root, source, Vec::new(), Watching::On)
+            .expect("threads")
     }
 
     fn runtime() -> tokio::runtime::Runtime {

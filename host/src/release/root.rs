@@ -79,7 +79,7 @@ impl Root {
         let is_nothing = error.kind() == io::ErrorKind::NotFound;
         let why = match is_nothing && is_dangling(path) {
             true => "it is a link that leads nowhere".to_owned(),
-            false => advice(path, error),
+            false => error.to_string(),
         };
         if self.trouble.as_ref() == Some(&why) && !is_reload {
             return;
@@ -103,20 +103,4 @@ fn is_dangling(path: &Path) -> bool {
     // Without a `/` at its end, which follows the link.
     let path: PathBuf = path.components().collect();
     path.ancestors().any(|path| path.is_symlink() && !path.exists())
-}
-
-/// Why a root cannot be opened, and what to do.
-fn advice(path: &Path, error: &io::Error) -> String {
-    // The sandbox refuses opening alone, and not this question.
-    let is_readable = rustix::fs::access(path, rustix::fs::Access::READ_OK).is_ok();
-    if error.kind() != io::ErrorKind::PermissionDenied || !is_readable {
-        return error.to_string();
-    }
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let above = real.parent().filter(|above| above.components().count() > 2).unwrap_or(&real);
-    format!(
-        "the sandbox does not let the server read {}: restart it with --allow-read {}",
-        real.display(),
-        above.display()
-    )
 }

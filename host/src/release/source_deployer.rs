@@ -30,6 +30,8 @@ use crate::helper::CancelToken;
 /// Deploys what a source offers.
 pub(super) struct SourceDeployer {
     pub(super) engine: Arc<Engine>,
+    /// Whose it is, where there are several sites.
+    pub(super) site: Option<Arc<str>>,
     pub(super) activator: Activator,
     pub(super) source: Arc<dyn Source>,
     pub(super) root: Root,

@@ -10,6 +10,7 @@ use super::activate::Activator;
 use super::part_file::Part;
 use super::rejected::Rejection;
 use super::source::Source;
+use crate::diagnostics::context::for_site;
 use crate::guest::digest::{Digest, Identity};
 use crate::guest::load_error::LoadError;
 use crate::guest::loaded_guest::LoadedGuest;
@@ -53,6 +54,8 @@ pub(super) struct Upload {
 /// Works on uploads for one site.
 pub(super) struct UploadDeployer {
     pub(super) engine: Arc<Engine>,
+    /// Whose it is, where there are several sites.
+    pub(super) site: Option<Arc<str>>,
     pub(super) source: Arc<dyn Source>,
     pub(super) activator: Activator,
 }
@@ -60,14 +63,16 @@ pub(super) struct UploadDeployer {
 /// Works on uploads until there can be no more of them.
 pub(super) fn work(uploads: &Receiver<Upload>) {
     for mut upload in uploads {
-        let digest = Digest::of(&upload.bytes);
         let by = Arc::clone(&upload.by);
-        let Some(report) = by.process(&mut upload) else {
-            tracing::info!(guest = %digest, "upload canceled: the client has gone");
-            continue;
-        };
-        // The client may have gone meanwhile.
-        let _ = upload.report.send(report);
+        for_site(by.site.clone(), || {
+            let digest = Digest::of(&upload.bytes);
+            let Some(report) = by.process(&mut upload) else {
+                tracing::info!(guest = %digest, "upload canceled: the client has gone");
+                return;
+            };
+            // The client may have gone meanwhile.
+            let _ = upload.report.send(report);
+        });
     }
 }
 

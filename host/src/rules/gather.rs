@@ -23,7 +23,6 @@ use crate::guest::digest::Digest;
 use crate::guest::validation::cases::CaseFile;
 use crate::lock::lock;
 use crate::named_file;
-use crate::sandbox::opener;
 
 /// Where rules come from.
 pub struct RuleFiles {
@@ -201,14 +200,7 @@ impl RuleFiles {
                     Ok(users) => rule.users.extend(users),
                     Err(RulesError::Rules(more)) => wrong.extend(more),
                     Err(RulesError::File(path, error) | RulesError::SiteFile(path, error)) => {
-                        let mut message = format!("cannot read {}: {error}", path.display());
-                        if error.kind() == std::io::ErrorKind::PermissionDenied
-                            && opener::is_unknown(&path)
-                        {
-                            message += "; the sandbox opens files of passwords that were named \
-                                        when the server started: restart it, or \
-                                        have it started with --allow-read for the folder";
-                        }
+                        let message = format!("cannot read {}: {error}", path.display());
                         let problem = Problem::at(rule.place.line, message);
                         wrong.push(WrongRule { source: source.clone(), problem });
                     }

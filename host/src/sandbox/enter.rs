@@ -4,7 +4,7 @@ use super::calls::Refusals;
 use super::error::SandboxError;
 use super::outcome::{Enforced, Sandbox};
 use super::role::{Needs, Role};
-use super::{allow_lists, paths};
+use super::{advice, allow_lists, paths};
 
 /// Confines this thread, and each that it starts, for good. To be called before others are
 /// started.
@@ -12,6 +12,9 @@ use super::{allow_lists, paths};
 /// What the kernel does not support is no error; the result says so.
 pub fn enter(role: Role<'_>, refusals: Refusals) -> Result<Sandbox, SandboxError> {
     let files = paths::confine(role)?;
+    if matches!(role, Role::Server(_)) && files != Enforced::Not {
+        advice::note_confined();
+    }
     let allowed = match role {
         Role::Server(_) => allow_lists::server(),
         Role::Compiler => allow_lists::compiler(),

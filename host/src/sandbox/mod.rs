@@ -8,12 +8,15 @@
 //! - `paths`: which files, and no TCP connections (Landlock, Linux 5.13; landlock(7)).
 //! - [`opener`]: files that are opened by their names, by a process of their own.
 //! - `calls`: which system calls (seccomp, Linux 3.17; seccomp(2)); `allow_lists` has the lists.
+//! - [`advice`]: what to do where it refuses a file.
 //! - `report` and `names`: which call was refused, to find one that the list lacks.
 
+pub mod advice;
 mod allow_lists;
 mod calls;
 mod enter;
 mod error;
+mod how;
 mod names;
 pub mod opener;
 mod outcome;

@@ -31,6 +31,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recv, recvmsg, send, sendmsg,
 };
 
+use super::advice;
+pub use super::how::How;
 use crate::lock::lock;
 
 /// How long a server waits for a file to be opened: a network file system that is gone keeps
@@ -42,15 +44,6 @@ const AT_A_TIME: usize = 16;
 
 /// Bytes of a message.
 const MESSAGE_BYTES: usize = 8;
-
-/// How a file is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// To read it.
-    Read,
-    /// To append to it. It is made if it is not there.
-    Append,
-}
 
 /// A file that is opened by its name, and how.
 pub type Named = (PathBuf, How);
@@ -75,18 +68,13 @@ pub fn ask_at(socket: OwnedFd, files: Vec<Named>) -> io::Result<()> {
 }
 
 /// Opens a file without waiting for another end of it, here or in the process that does so
-/// for this one.
+/// for this one. The error says what to do where the sandbox refuses it.
 pub fn open(path: &Path, how: How) -> io::Result<File> {
     let opener = OPENER.get().and_then(|opener| Some((opener, opener.number_of(path, how)?)));
     match opener {
         Some((opener, number)) => opener.ask(number),
-        None => open_here(path, how),
+        None => open_here(path, how).map_err(|error| advice::explain(path, how, error)),
     }
-}
-
-/// Whether this process has its files opened by another one, which knows no file of this name.
-pub fn is_unknown(path: &Path) -> bool {
-    OPENER.get().is_some_and(|opener| opener.number_of(path, How::Read).is_none())
 }
 
 fn open_here(path: &Path, how: How) -> io::Result<File> {

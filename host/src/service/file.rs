@@ -174,7 +174,7 @@ async fn make(context: &Context<'_>, found: &FoundFile, status: u16, added: &Fie
                 }
                 Ok(_) => return policy_fields::add_to_own(Response::plain(500), added),
                 Err(error) => {
-                    UNREADABLE.log((error.kind(), request.target), |suppressed| {
+                    UNREADABLE.log((files.id(), error.kind(), request.target), |suppressed| {
                         tracing::error!(%error, suppressed, "cannot read file");
                     });
                     return policy_fields::add_to_own(Response::plain(500), added);

@@ -66,16 +66,12 @@ pub struct Service {
     pub sites: Sites,
     /// Trusted proxies, and what one client may have.
     pub clients: Clients,
-    /// The access log of what is for no site, if there is one.
-    pub log: Option<Arc<AccessLog>>,
     /// The metrics, if there are any.
     pub metrics: Option<Arc<Metrics>>,
     /// What proves names to a certificate authority, where certificates are ordered.
     pub challenges: Option<FindChallenge>,
     /// What is appended to pages, if anything.
     pub page_script: Option<PageScript>,
-    /// The field that has the id of a request for no site, if requests have one.
-    pub request_id: Option<String>,
 }
 
 impl Service {
@@ -84,12 +80,9 @@ impl Service {
         Service::of(Site::new(active), NonZeroUsize::MIN)
     }
 
-    /// Serves one site with this many workers: to all clients alike, without metrics. What is no
-    /// request is logged as it says.
+    /// Serves one site with this many workers: to all clients alike, without metrics.
     pub fn of(site: impl Into<Arc<Site>>, workers: NonZeroUsize) -> Service {
-        let site = site.into();
-        let (log, request_id) = (site.log.clone(), site.request_id.clone());
-        Service { log, request_id, ..Service::with(Sites::one(site, workers)) }
+        Service::with(Sites::one(site.into(), workers))
     }
 
     /// Serves these sites: to all clients alike, without metrics.
@@ -97,22 +90,14 @@ impl Service {
         Service {
             sites,
             clients: Clients::default(),
-            log: None,
             metrics: None,
             challenges: None,
             page_script: None,
-            request_id: None,
         }
     }
 
     /// All access logs, each once.
     pub fn logs(&self) -> Vec<Arc<AccessLog>> {
-        let mut logs = self.sites.logs();
-        if let Some(own) = &self.log
-            && !logs.iter().any(|log| Arc::ptr_eq(log, own))
-        {
-            logs.push(Arc::clone(own));
-        }
-        logs
+        self.sites.logs()
     }
 }

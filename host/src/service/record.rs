@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::explain::Trace;
 use super::location::path_query;
-use super::site::Seat;
+use super::site::{Place, SiteOfWorker};
 use super::{Response, Service, request_id};
 use crate::clients::proxies::Forwarded;
 use crate::diagnostics::context;
@@ -24,8 +24,8 @@ use crate::metrics::{ActiveRequest, Decision, FailureKind, Protocol, Sample, lat
 /// stream and sends no response.
 pub struct Record<'s, 'r> {
     service: &'s Service,
-    /// The site that the request is for, if there is one.
-    seat: Option<Arc<Seat>>,
+    /// Whose the request is. `None` once it is finished.
+    place: Option<Place>,
     /// The client, once it is known.
     peer: Peer,
     /// The scheme that the client uses, unless only a proxy could tell.
@@ -61,7 +61,7 @@ pub struct Received<'a> {
 /// before that, it is logged as aborted before its body.
 pub struct Finished<'a> {
     service: &'a Service,
-    seat: Option<Arc<Seat>>,
+    place: Option<Place>,
     worker: usize,
     /// What is known of its line in the log. `None` once it is logged.
     draft: Option<Draft>,
@@ -77,8 +77,8 @@ impl Service {
     pub fn begin<'s, 'r>(&'s self, request: &'r Request<'r>) -> Record<'s, 'r> {
         let Request { line, version, .. } = *request;
         let received = Received { line, version, ..Received::default() };
-        let seat = self.sites.find(request.peer.worker, request.host());
-        let mut record = self.begin_without_id(request.peer, received, seat);
+        let place = self.sites.find(request.peer.worker, request.host());
+        let mut record = self.begin_without_id(request.peer, received, place);
         record.request = Some(request);
         record.id = record.new_id();
         let (forwarded_for, forwarded_proto) =
@@ -95,7 +95,7 @@ impl Service {
             None => Some(request.scheme),
             told => told,
         };
-        let rate = record.seat.as_ref().map(|seat| &seat.site.rate);
+        let rate = record.site().map(|of| &*of.site.rate);
         record.over_limit = self.clients.allowance.request(rate, record.client()).err();
         record
     }
@@ -112,8 +112,8 @@ impl Service {
 
     /// Begins the record of a response that no request asked for.
     pub fn begin_unread<'s, 'r>(&'s self, peer: Peer, received: Received<'r>) -> Record<'s, 'r> {
-        let seat = self.sites.find_only(peer.worker);
-        let mut record = self.begin_without_id(peer, received, seat);
+        let place = self.sites.find_only(peer.worker);
+        let mut record = self.begin_without_id(peer, received, place);
         record.id = record.new_id();
         record
     }
@@ -122,13 +122,13 @@ impl Service {
         &'s self,
         peer: Peer,
         received: Received<'r>,
-        seat: Option<Arc<Seat>>,
+        place: Place,
     ) -> Record<'s, 'r> {
-        context::set_request(peer.address, received.line);
-        let is_wanted = self.metrics.is_some() || self.log_of(seat.as_deref()).is_some();
+        context::set_request(peer.address, received.line, place.name());
+        let is_wanted = self.metrics.is_some() || place.log().is_some();
         Record {
             service: self,
-            seat,
+            place: Some(place),
             peer,
             scheme: None,
             received,
@@ -142,11 +142,6 @@ impl Service {
             _active: self.metrics.as_ref().map(|metrics| metrics.request(peer.worker)),
         }
     }
-
-    /// The access log of a site, or of what is for none.
-    fn log_of<'a>(&'a self, seat: Option<&'a Seat>) -> Option<&'a AccessLog> {
-        seat.map_or(&self.log, |seat| &seat.site.log).as_deref()
-    }
 }
 
 impl<'s, 'r> Record<'s, 'r> {
@@ -156,14 +151,13 @@ impl<'s, 'r> Record<'s, 'r> {
     }
 
     /// The site that the request is for, if there is one.
-    pub(super) fn seat(&self) -> Option<&Arc<Seat>> {
-        self.seat.as_ref()
+    pub(super) fn site(&self) -> Option<&Arc<SiteOfWorker>> {
+        self.place.as_ref()?.site()
     }
 
     /// The name of the field for ids, if requests have one.
     fn id_name(&self) -> Option<&str> {
-        let site = self.seat.as_ref().map(|seat| &seat.site.request_id);
-        site.unwrap_or(&self.service.request_id).as_deref()
+        self.place.as_ref()?.request_id()
     }
 
     fn new_id(&self) -> Option<Box<str>> {
@@ -242,9 +236,9 @@ impl<'s, 'r> Record<'s, 'r> {
         let compute_time = decided.and_then(|decided| decided.compute_time);
         let decision = decision(decided);
         // Most logs have but the line.
-        let seat = self.seat.as_deref();
-        let log = self.service.log_of(seat);
-        let counters = seat.and_then(|seat| seat.counters.as_deref());
+        let place = self.place.as_ref();
+        let log = place.and_then(Place::log);
+        let counters = place.and_then(Place::counters);
         let has_parts = self.service.metrics.is_some() || log.is_some_and(AccessLog::has_parts);
         let request = self.request.filter(|_| has_parts);
         let method = request.and_then(|request| method(request.line));
@@ -278,7 +272,7 @@ impl<'s, 'r> Record<'s, 'r> {
             let tls = self.request.and_then(|request| request.tls);
             let query = target.and_then(|(_, query)| query).filter(|query| !query.is_empty());
             let host = request.and_then(|request| request.host()).map(str::as_bytes);
-            let site = seat.and_then(|seat| seat.site.name.as_deref());
+            let site = place.and_then(|place| place.site()?.site.name.as_deref());
             let first_byte = self.first_byte.map_or(total, |first| first - began);
             let entry = Entry {
                 client: self.peer.address,
@@ -309,8 +303,8 @@ impl<'s, 'r> Record<'s, 'r> {
             };
             log.draft(std::mem::take(room), &entry)
         });
-        let (service, seat, worker) = (self.service, self.seat.take(), self.peer.worker);
-        Some(Finished { service, seat, worker, draft: Some(draft) })
+        let (service, place, worker) = (self.service, self.place.take(), self.peer.worker);
+        Some(Finished { service, place, worker, draft: Some(draft) })
     }
 
     /// The line with the version that the client spoke.
@@ -345,10 +339,10 @@ impl Finished<'_> {
     fn settle(&mut self, body_bytes: u64, is_aborted: bool) -> Option<Draft> {
         let draft = self.draft.take()?;
         if let Some(metrics) = &self.service.metrics {
-            let counters = self.seat.as_ref().and_then(|seat| seat.counters.as_deref());
+            let counters = self.place.as_ref().and_then(Place::counters);
             metrics.delivered(self.worker, counters, body_bytes, is_aborted);
         }
-        if let Some(log) = self.service.log_of(self.seat.as_deref()) {
+        if let Some(log) = self.place.as_ref().and_then(Place::log) {
             log.append(&draft, body_bytes, is_aborted);
         }
         Some(draft)

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::explain::Trace;
 use super::location;
 use super::record::Record;
-use super::site::Seat;
+use super::site::SiteOfWorker;
 use super::{
     Body, Response, Service, admission, challenge, directory, error_page, file, policy_fields,
     selection,
@@ -36,17 +36,17 @@ impl Service {
         if let Some(challenge) = challenge::respond(self.challenges.as_ref(), request).await {
             return record.identify(challenge);
         }
-        let Some(seat) = record.seat().cloned() else {
+        let Some(of) = record.site().cloned() else {
             return self.refuse(421, NO_SITE, record);
         };
-        let https = &seat.site.https;
+        let https = &of.site.https;
         // Not one match over all: each connection would have room for a redirect while the guest decides.
         let response = if let Some(wait) = record.over_limit() {
             self.in_form_for(request, admission::too_many("requests", wait))
         } else if let Some(redirect) = https.redirect(request, scheme) {
             redirect
-        } else if let Ok(active) = &seat.site.active {
-            self.decide(active, &seat, request, record).await
+        } else if let Ok(active) = &of.site.active {
+            self.decide(active, &of, request, record).await
         } else {
             // The log says why, once.
             self.in_form_for(request, error_page::unavailable())
@@ -58,7 +58,7 @@ impl Service {
     async fn decide(
         &self,
         active: &Active,
-        seat: &Seat,
+        of: &SiteOfWorker,
         request: &Request<'_>,
         record: &mut Record<'_, '_>,
     ) -> Response {
@@ -67,15 +67,15 @@ impl Service {
             scheme: record.scheme().unwrap_or(request.scheme),
             version: request.version,
             tls: request.tls,
-            ambient: &seat.site.ambient,
-            site: seat.share.as_ref().map(|_| seat.number),
+            ambient: &of.site.ambient,
+            site: of.share.as_ref().map(|_| of.number),
         };
         let (worker, fields) = (request.peer.worker, request.fields_for_guest());
         let (decided, generation) = active.decide(worker, request.line, fields, facts).await;
         if let Some(trace) = record.trace() {
             trace.set_generation(&generation);
         }
-        let (files, share) = (&generation.files, seat.share.as_ref());
+        let (files, share) = (&generation.files, of.share.as_ref());
         let context = Context { service: self, files, share, request };
         let response = match &decided.decision {
             Ok(decision) => context.carry_out(decision, record.trace()).await,
@@ -102,8 +102,8 @@ impl Service {
         record.identify(match record.request() {
             Some(request) => {
                 let response = self.in_form_for(request, response);
-                match record.seat() {
-                    Some(seat) => seat.site.https.secure(response, request, record.scheme()),
+                match record.site() {
+                    Some(of) => of.site.https.secure(response, request, record.scheme()),
                     None => response,
                 }
             }
@@ -176,7 +176,7 @@ impl Context<'_> {
                 Lookup::Forbidden => {
                     // The client is not told that there is something to find.
                     let path = candidate.path();
-                    FORBIDDEN.log(path, |suppressed| {
+                    FORBIDDEN.log((self.files.id(), path), |suppressed| {
                         tracing::warn!(
                             path,
                             suppressed,

@@ -97,12 +97,23 @@ impl SiteSettings {
     /// Whether a site with the other settings would be served in the same way, maybe at other hosts
     /// and to other numbers of requests.
     pub fn is_like(&self, other: &SiteSettings) -> bool {
-        // Where a rule stands does not count. All settings have their values in this text.
         let text = |site: &SiteSettings| {
-            let SiteSettings { root, root_choice: _, identity: _, files, guest, rules, .. } = site;
+            let SiteSettings { tls, https, log, .. } = site;
+            format!("{tls:?} {https:?} {log:?}")
+        };
+        self.has_content_of(other) && text(self) == text(other)
+    }
+
+    /// Whether a site with the other settings would serve the same content, by the same guest or rules:
+    /// what else they say is told of it, or who gets it.
+    pub fn has_content_of(&self, other: &SiteSettings) -> bool {
+        // Where a rule stands does not count. All settings have their values in this text, here or
+        // in `is_like`.
+        let text = |site: &SiteSettings| {
+            let SiteSettings { root, root_choice: _, identity: _, files, guest, .. } = site;
+            let SiteSettings { rules, cache, tls: _, https: _, log: _, .. } = site;
             let rules = RulesSettings { origins: Vec::new(), ..rules.clone() };
-            let (cache, tls, https, log) = (&site.cache, &site.tls, &site.https, &site.log);
-            format!("{root:?} {files:?} {guest:?} {rules:?} {cache:?} {tls:?} {https:?} {log:?}")
+            format!("{root:?} {files:?} {guest:?} {rules:?} {cache:?}")
         };
         text(self) == text(other)
     }

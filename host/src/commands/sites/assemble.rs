@@ -1,6 +1,7 @@
 //! A site that is open becomes one that serves: with its guest, its log, and what replaces them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use bytesize::ByteSize;
@@ -11,20 +12,22 @@ use crate::admin::{RuleSourceBody, RulesBody, RulesOf, SiteSubject};
 use crate::cli::{Settings, SiteSettings};
 use crate::clients::Rate;
 use crate::commands::guest::{GuestSource, compiling, name};
-use crate::commands::{progress, tls};
+use crate::commands::progress;
+use crate::commands::tls::{self, Fitness};
 use crate::dev::Dev;
 use crate::dev::problem::Problem;
+use crate::diagnostics::context::for_site;
 use crate::files::Caches;
 use crate::guest::origin::Origin;
 use crate::guest::validation::validate::validate;
 use crate::guest::{Ambient, ClientBuckets, DEFAULT_GUEST, DecisionLimits, Engine, LoadedGuest};
-use crate::release::deploy::{self, Deployer};
+use crate::release::deploy::{Deployer, FirstGuest};
 use crate::release::source::{Source, Watching};
 use crate::release::{Active, Crew, Generation};
 use crate::rules::{Count, RulesSource, Summary};
 use crate::service::Site;
 use crate::service::hosts::SiteHosts;
-use crate::service::site::Broken;
+use crate::service::site::{Broken, Outside};
 use crate::tls::certificates::Store;
 
 /// What all sites of a server are made with.
@@ -44,6 +47,7 @@ pub(in crate::commands) struct Assembly {
 }
 
 /// A site that serves, or one that is broken.
+#[derive(Clone)]
 pub(in crate::commands) struct Assembled {
     /// What serves.
     pub(in crate::commands) site: Arc<Site>,
@@ -53,8 +57,8 @@ pub(in crate::commands) struct Assembled {
     pub(in crate::commands) subject: Arc<SiteSubject>,
     /// What replaces its guest and its root.
     pub(in crate::commands) deployer: Option<Arc<Deployer>>,
-    /// Why it is broken, if it is.
-    pub(in crate::commands) error: Option<anyhow::Error>,
+    /// Its guest, until it is told of.
+    first: Option<Arc<FirstGuest>>,
 }
 
 /// What serves of a site, and what replaces it.
@@ -63,42 +67,69 @@ struct Serving {
     deployer: Arc<Deployer>,
     source_name: Option<String>,
     rules: Option<Arc<RulesSource>>,
+    first: Option<Arc<FirstGuest>>,
 }
 
 impl Assembled {
-    /// The same at the hosts that it has in these settings, with the rate that they say.
-    pub(in crate::commands) fn at(self, site: &SiteSettings) -> Assembled {
-        self.site.rate.set(site.limits.own_rate());
-        let SiteSubject { root, guest_file, data_file, rules, .. } = &*self.subject;
-        let subject = Arc::new(SiteSubject {
-            site: Arc::clone(&self.site),
-            hosts: site.identity.hosts.iter().map(ToString::to_string).collect(),
-            is_default: site.identity.is_default,
-            root: root.clone(),
-            guest_file: guest_file.clone(),
-            data_file: data_file.clone(),
-            rules: rules.clone(),
-            deployer: self.deployer.clone(),
-        });
-        Assembled { hosts: SiteHosts::from(&site.identity), subject, ..self }
+    /// Why it is broken, if it is.
+    pub(in crate::commands) fn error(&self) -> Option<&str> {
+        self.site.active.as_ref().err().map(|broken| broken.why.as_str())
     }
 
     /// The site, and its hosts.
     pub(in crate::commands) fn with_hosts(&self) -> (SiteHosts, Arc<Site>) {
         (self.hosts.clone(), Arc::clone(&self.site))
     }
+
+    /// Logs the guest that it begins with, or why it is broken.
+    pub(in crate::commands) fn tell(&mut self) {
+        if let Some(first) = self.first.take() {
+            for_site(self.site.name.as_deref().map(Arc::from), || first.log());
+        }
+        if let Some(error) = self.error() {
+            let site = self.site.name.as_deref();
+            tracing::error!(site, error, "site is not served");
+        }
+    }
+
+    /// The same at the hosts of these settings, and with this site in its place.
+    pub(super) fn at(&self, settings: &SiteSettings, site: Arc<Site>) -> Assembled {
+        let SiteSubject { root, guest_file, data_file, rules, .. } = &*self.subject;
+        let subject = Arc::new(SiteSubject {
+            site: Arc::clone(&site),
+            hosts: settings.identity.hosts.iter().map(ToString::to_string).collect(),
+            is_default: settings.identity.is_default,
+            root: root.clone(),
+            guest_file: guest_file.clone(),
+            data_file: data_file.clone(),
+            rules: rules.clone(),
+            deployer: self.deployer.clone(),
+        });
+        Assembled { site, hosts: SiteHosts::from(&settings.identity), subject, ..self.clone() }
+    }
 }
 
 impl Assembly {
+    /// What certificates of sites are held against now, with this patience for those that are being
+    /// replaced; `None` where nothing is secured.
+    pub(in crate::commands) fn fitness(&self, patience: Duration) -> Option<Fitness> {
+        Some(Fitness::beside(self.certificates.as_deref()?, patience))
+    }
+
     /// Opens a site and makes it serve, also where the sandbox is entered.
     pub(in crate::commands) fn open(
         &mut self,
         settings: &Settings,
         site: &SiteSettings,
+        certificates: Option<&Fitness>,
     ) -> Assembled {
-        let opened =
-            OpenedSite::open(settings, site, &self.caches, &mut self.logs, self.dev.is_some());
-        self.site(settings, site, opened)
+        for_site(shared_name(site), || {
+            let opened =
+                OpenedSite::open(settings, site, &self.caches, &mut self.logs, self.dev.is_some());
+            let served =
+                opened.and_then(|opened| self.serving(settings, site, opened, certificates));
+            self.site(settings, site, served)
+        })
     }
 
     /// Makes the sites serve that a server starts with. The only one must, and all where that is
@@ -109,36 +140,35 @@ impl Assembly {
         opened: Vec<anyhow::Result<OpenedSite>>,
     ) -> anyhow::Result<Vec<Assembled>> {
         let mut all = Vec::with_capacity(opened.len());
+        // The store has been patient.
+        let certificates = self.fitness(Duration::ZERO);
         for (site, opened) in settings.sites().into_iter().zip(opened) {
-            let mut assembled = self.site(settings, site, opened);
-            if settings.is_strict()
-                && let Some(error) = assembled.error.take()
-            {
-                return Err(tls::of(site, error));
-            }
-            if let Some(error) = &assembled.error {
-                let error = format!("{error:#}");
-                let name = &*site.identity.name;
-                tracing::error!(site = name, error, "site is not served");
-            }
+            let certificates = certificates.as_ref();
+            let served = opened.and_then(|opened| {
+                for_site(shared_name(site), || self.serving(settings, site, opened, certificates))
+            });
+            let served = match served {
+                Err(error) if settings.is_strict() => return Err(tls::of(site, error)),
+                served => served,
+            };
+            let mut assembled = self.site(settings, site, served);
+            assembled.tell();
             all.push(assembled);
         }
         Ok(all)
     }
 
     /// Makes a site serve; one that cannot is broken.
-    pub(in crate::commands) fn site(
+    fn site(
         &mut self,
         settings: &Settings,
         site: &SiteSettings,
-        opened: anyhow::Result<OpenedSite>,
+        served: anyhow::Result<Serving>,
     ) -> Assembled {
-        let served = opened.and_then(|opened| self.serving(settings, site, opened));
-        let name = Some(&site.identity.name).filter(|name| !name.is_empty());
-        let name = name.map(|name| name.as_str().into());
-        let (made, deployer, source_name, rules, error) = match served {
-            Ok(Serving { site, deployer, source_name, rules }) => {
-                (site, Some(deployer), source_name, rules, None)
+        let name = shared_name(site).as_deref().map(Box::from);
+        let (made, deployer, source_name, rules, first) = match served {
+            Ok(Serving { site, deployer, source_name, rules, first }) => {
+                (site, Some(deployer), source_name, rules, first)
             }
             Err(error) => {
                 let broken = Site::broken(Broken { why: format!("{error:#}") });
@@ -146,8 +176,8 @@ impl Assembly {
                 let key = self.logs.open(site).ok().flatten();
                 let log = key.and_then(|key| self.logs.start(&key).ok());
                 let request_id = site.log.request_id.clone();
-                let rate = Rate::new(site.limits.own_rate());
-                (Site { log, request_id, rate, ..broken }, None, None, None, Some(error))
+                let rate = Arc::new(Rate::new(site.limits.own_rate()));
+                (Site { log, request_id, rate, ..broken }, None, None, None, None)
             }
         };
         let made = Arc::new(Site { name, ..made });
@@ -161,7 +191,7 @@ impl Assembly {
             rules: rules.map(summaries),
             deployer: deployer.clone(),
         });
-        Assembled { site: made, hosts: SiteHosts::from(&site.identity), subject, deployer, error }
+        Assembled { site: made, hosts: SiteHosts::from(&site.identity), subject, deployer, first }
     }
 
     fn serving(
@@ -169,33 +199,70 @@ impl Assembly {
         settings: &Settings,
         site: &SiteSettings,
         opened: OpenedSite,
+        certificates: Option<&Fitness>,
     ) -> anyhow::Result<Serving> {
         let OpenedSite { root, files, source, log } = opened;
         let GuestSource { source, rules, .. } = source;
-        if self.certificates.is_some() && !settings.sites.is_empty() {
-            tls::are_fit(settings, site)?;
+        if let Some(certificates) = certificates.filter(|_| !settings.sites.is_empty()) {
+            certificates.check(settings, site)?;
         }
         let log = log.map(|key| self.logs.start(&key)).transpose()?;
         let source_name = source.name();
         let seen = source.stamps();
         let limits = self.limits_within(site)?;
-        let guest = Arc::new(self.first_guest(&*source, source_name.as_deref(), limits)?);
-        let first = Generation { guest, files };
-        let active = Arc::new(Active::new(first, settings.failure_policy(site)));
+        let (guest, first) = self.first_guest(&*source, source_name.as_deref(), limits)?;
+        let generation = Generation { guest, files };
+        let active = Arc::new(Active::new(generation, settings.failure_policy(site)));
         let is_watched = !site.guest.no_watch || self.dev.is_some();
         let watching = if is_watched { Watching::On } else { Watching::Off };
         let serving = Arc::clone(&active);
-        let deployer = Deployer::start(&self.crew, serving, root, source, seen, watching);
+        let deployer =
+            Deployer::start(&self.crew, shared_name(site), serving, root, source, seen, watching);
         let deployer = deployer.context("cannot start the threads that replace guests")?;
         let made = Site {
             ambient: Ambient::live(self.client_buckets.clone()),
             log,
             https: tls::https(site, self.certificates.as_ref()),
             request_id: site.log.request_id.clone(),
-            rate: Rate::new(site.limits.own_rate()),
+            rate: Arc::new(Rate::new(site.limits.own_rate())),
             ..Site::new(active)
         };
-        Ok(Serving { site: made, deployer: Arc::new(deployer), source_name, rules })
+        let (deployer, first) = (Arc::new(deployer), first.map(Arc::new));
+        Ok(Serving { site: made, deployer, source_name, rules, first })
+    }
+
+    /// The site with settings of which others than those of its content changed: its hosts, its log,
+    /// its certificates. What is active stays, with its history.
+    pub(in crate::commands) fn changed(
+        &mut self,
+        settings: &Settings,
+        site: &SiteSettings,
+        before: &Assembled,
+        certificates: Option<&Fitness>,
+    ) -> anyhow::Result<Assembled> {
+        if let Some(certificates) = certificates {
+            certificates.check(settings, site)?;
+        }
+        let log = self.logs.open(site)?.map(|key| self.logs.start(&key)).transpose()?;
+        let Site { name, active, ambient, replies, rate, .. } = &*before.site;
+        let made = Site {
+            name: name.clone(),
+            active: active.clone(),
+            ambient: ambient.clone(),
+            log,
+            https: tls::https(site, self.certificates.as_ref()),
+            request_id: site.log.request_id.clone(),
+            replies: Arc::clone(replies),
+            rate: Arc::clone(rate),
+        };
+        Ok(before.at(site, Arc::new(made)))
+    }
+
+    /// What applies to requests for no site.
+    pub(in crate::commands) fn outside(&mut self, settings: &Settings) -> anyhow::Result<Outside> {
+        let key = self.logs.open(&settings.site)?;
+        let log = key.map(|key| self.logs.start(&key)).transpose()?;
+        Ok(Outside { log, request_id: settings.site.log.request_id.clone() })
     }
 
     /// What the decisions of a site may use, if there is as much: instances have the memory that was
@@ -220,14 +287,15 @@ impl Assembly {
         source: &dyn Source,
         source_name: Option<&str>,
         limits: DecisionLimits,
-    ) -> anyhow::Result<LoadedGuest> {
+    ) -> anyhow::Result<(Arc<LoadedGuest>, Option<FirstGuest>)> {
         match (self.offered(source, source_name, limits), &self.dev) {
             (Err(error), Some(dev)) => {
                 let error_line = format!("{error:#}");
                 tracing::error!(error = error_line, "guest rejected; the built-in one serves");
                 dev.fail_first(Problem::of_first(&error));
                 let built_in = LoadedGuest::load(&self.engine, DEFAULT_GUEST);
-                built_in.map(|guest| guest.with_limits(limits)).map_err(|error| anyhow!(error))
+                let built_in = built_in.map_err(|error| anyhow!(error))?;
+                Ok((Arc::new(built_in.with_limits(limits)), None))
             }
             (first, _) => first,
         }
@@ -239,7 +307,7 @@ impl Assembly {
         source: &dyn Source,
         source_name: Option<&str>,
         limits: DecisionLimits,
-    ) -> anyhow::Result<LoadedGuest> {
+    ) -> anyhow::Result<(Arc<LoadedGuest>, Option<FirstGuest>)> {
         let offer = source.read()?;
         let path = name(source, &offer);
         let what = compiling(&path, &offer);
@@ -250,15 +318,21 @@ impl Assembly {
             progress::during_or_log(what, log, || validate(&self.engine, &offer, limits));
         let rejected = || format!("{} is rejected", name(source, &offer));
         let mut validated = validated.map_err(|error| anyhow!(error).context(rejected()))?;
-        if let Some(file) = source_name.filter(|_| offer.origin != Origin::BuiltIn) {
-            let data = offer.data_path().map(|path| path.display().to_string());
-            deploy::log_first(&validated, file, data.as_deref());
-        }
+        let file = source_name.filter(|_| offer.origin != Origin::BuiltIn);
+        let data = offer.data_path().map(|path| path.display().to_string());
         if self.keeps_guests {
             validated.keep(offer);
         }
-        Ok(validated.guest)
+        let validated = validated.shared();
+        let guest = Arc::clone(&validated.guest);
+        let first = file.map(|file| FirstGuest { validated, path: file.to_owned(), data });
+        Ok((guest, first))
     }
+}
+
+/// The name of one of several sites.
+pub(in crate::commands) fn shared_name(site: &SiteSettings) -> Option<Arc<str>> {
+    Some(&*site.identity.name).filter(|name| !name.is_empty()).map(Arc::from)
 }
 
 /// What the status tells of a table of rules.

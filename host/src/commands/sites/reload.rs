@@ -7,30 +7,32 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::{Duration, Instant};
 
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::assemble::{Assembled, Assembly};
+use super::retry::{Retry, look};
 use crate::acme::Link;
-use crate::admin::{BrokenSite, Reload, ReloadError, Reloaded, SiteSubjects};
+use crate::admin::{BrokenSite, Reload, ReloadError, ReloadHistory, Reloaded, SiteSubjects};
 use crate::cli::{ConfigError, Configuration, EffectiveSetting, Settings, SiteSettings};
 use crate::commands::acme::Ordered;
 use crate::commands::tls;
-use crate::file_watch::{LOOK, Stamps, stamps};
+use crate::file_watch::{LOOK, Stamps};
 use crate::files::OwnFiles;
 use crate::metrics::Metrics;
 use crate::release::deploy::Deployer;
 use crate::service::Service;
+use crate::service::hosts::Conflict;
+use crate::service::site::Outside;
+use crate::service::sites::Prepared;
 use crate::supervise;
-use crate::tls::certificates::Keeper;
-
-/// What to do where a folder is out of reach.
-const SANDBOX: &str = "the sandbox reads what sites named at the start: name a folder above with \
-                       allow-read in [sandbox], or restart";
+use crate::tls::certificates::pair::PATIENCE;
+use crate::tls::certificates::{Keeper, PairFiles};
 
 /// Reads the guest of the one site again, and the certificates. Tries again what could not be ordered.
 pub(in crate::commands) fn of_one(
@@ -78,19 +80,20 @@ pub(in crate::commands) struct Fleet {
     pub(in crate::commands) metrics: Option<Arc<Metrics>>,
     /// Where they are administered.
     pub(in crate::commands) subjects: Arc<SiteSubjects>,
+    /// What became of configurations.
+    pub(in crate::commands) history: Arc<ReloadHistory>,
     pub(in crate::commands) keeper: Option<Arc<Keeper>>,
     /// What orders certificates, if they are ordered.
     pub(in crate::commands) ordered: Option<Ordered>,
-    /// Whether files are out of reach.
-    pub(in crate::commands) has_sandbox: bool,
 }
 
 /// A site of now.
+#[derive(Clone)]
 struct Member {
     settings: SiteSettings,
     assembled: Assembled,
-    /// What the files of a broken one were like when it was tried last.
-    seen: Stamps,
+    /// When a broken one is tried again.
+    retry: Retry,
 }
 
 enum Command {
@@ -98,12 +101,23 @@ enum Command {
 }
 
 impl Fleet {
-    /// Starts the thread that puts sites in service.
-    pub(in crate::commands) fn start(self, sites: Vec<Assembled>) -> io::Result<Reload> {
+    /// Starts the thread that puts sites in service. These serve already; their files were like this
+    /// before they were opened.
+    pub(in crate::commands) fn start(
+        self,
+        sites: Vec<Assembled>,
+        seen: Vec<Stamps>,
+    ) -> io::Result<Reload> {
         let (commands, receiver) = mpsc::channel();
-        let members = self.settings.sites.iter().cloned().zip(sites);
-        let members = members.map(|(settings, assembled)| Member::new(settings, assembled));
-        let mut work = Work { members: members.collect(), fleet: self };
+        let now = Instant::now();
+        let members = self.settings.sites.iter().cloned().zip(sites).zip(seen);
+        let members = members.map(|((settings, assembled), seen)| {
+            let retry = Retry::new(seen, now);
+            Member { settings, assembled, retry }
+        });
+        // To wait for what other threads do: it needs no driver.
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let mut work = Work { members: members.collect(), fleet: self, runtime };
         thread::Builder::new().name("sites".to_owned()).spawn(move || {
             supervise::thread("sites", || {
                 work.work(&receiver);
@@ -120,26 +134,26 @@ impl Fleet {
 }
 
 impl Member {
-    fn new(settings: SiteSettings, assembled: Assembled) -> Member {
-        let seen = if assembled.error.is_some() { look(&settings) } else { Stamps::new() };
-        Member { settings, assembled, seen }
+    fn name(&self) -> &str {
+        &self.settings.identity.name
+    }
+
+    /// The same at the hosts of these settings.
+    fn at(&self, settings: &SiteSettings) -> Member {
+        let site = Arc::clone(&self.assembled.site);
+        let assembled = self.assembled.at(settings, site);
+        Member { settings: settings.clone(), assembled, retry: self.retry.clone() }
     }
 
     fn is_broken(&self) -> bool {
-        self.assembled.error.is_some()
+        self.assembled.error().is_some()
     }
-}
-
-/// What the files that a site names are like now.
-fn look(site: &SiteSettings) -> Stamps {
-    let rules = ["_redirects", "_headers"].map(|name| site.root.join(name));
-    let all = [&site.root].into_iter().chain(&rules).chain(site.files_by_name());
-    stamps(all.map(PathBuf::as_path))
 }
 
 struct Work {
     fleet: Fleet,
     members: Vec<Member>,
+    runtime: Runtime,
 }
 
 impl Work {
@@ -162,11 +176,22 @@ impl Work {
             ordered.link.retry();
         }
         let reloaded = self.replace();
+        // What was opened for sites that are gone, or did not come to serve.
+        self.fleet.assembly.logs.forget_unused();
+        // Before the log: what reads that may ask for the history.
         match &reloaded {
-            Ok(Reloaded { added, changed, removed, restart, .. }) => {
+            Ok(reloaded) => self.fleet.history.add(Ok(reloaded.to_string())),
+            Err(ReloadError::Rejected(mistakes)) => {
+                self.fleet.history.add(Err(mistakes.join("\n")))
+            }
+            Err(ReloadError::Canceled) => {}
+        }
+        match &reloaded {
+            Ok(Reloaded { added, changed, removed, broken, restart, .. }) => {
                 let list = |names: &Vec<String>| (!names.is_empty()).then(|| names.join(", "));
                 let (added, changed, removed) = (list(added), list(changed), list(removed));
-                tracing::info!(added, changed, removed, "configuration reloaded");
+                let broken = list(&broken.iter().map(|site| site.name.clone()).collect());
+                tracing::info!(added, changed, removed, broken, "configuration reloaded");
                 if let Some(settings) = list(restart) {
                     tracing::warn!(settings, "settings need a restart");
                 }
@@ -181,188 +206,198 @@ impl Work {
         reloaded
     }
 
+    /// Puts the sites of the configuration in service. What can fail does so before any of them serves.
     fn replace(&mut self) -> Result<Reloaded, ReloadError> {
         let configuration = Configuration::of_process().map_err(|error| match error {
             ConfigError::Source(mistakes) => {
                 ReloadError::Rejected(mistakes.iter().map(ToString::to_string).collect())
             }
-            ConfigError::Cli(error) => ReloadError::Rejected(vec![error.to_string()]),
+            ConfigError::Cli(error) => rejected(error.to_string()),
         })?;
         let mut reloaded = Reloaded {
             restart: configuration.differing(&self.fleet.effective),
             ..Reloaded::default()
         };
-        let settings = configuration.arguments.serve;
-        if settings.sites.is_empty() {
+        let Settings { site, sites, .. } = configuration.arguments.serve;
+        if sites.is_empty() {
             let told = "there is no [[site]] any more: one site without it needs a restart";
-            return Err(ReloadError::Rejected(vec![told.to_owned()]));
+            return Err(rejected(told.to_owned()));
         }
-        let all = Settings { sites: settings.sites.clone(), ..self.fleet.settings.clone() };
-        let own = Arc::new(OwnFiles::resolve(all.own_files()));
+        // What belongs to the process stays.
+        let settings = Settings { site, sites, ..self.fleet.settings.clone() };
+        let wrong = |error: anyhow::Error| rejected(format!("{error:#}"));
+        let certificates = tls::of_sites(&settings).map_err(wrong)?;
+        let outside = self.fleet.assembly.outside(&settings).map_err(wrong)?;
+        let own = Arc::new(OwnFiles::resolve(settings.own_files()));
         let caches = Arc::clone(&self.fleet.assembly.caches);
         // Those of sites that come are hidden also beneath the roots of those that stay.
         caches.hide_too(Arc::clone(&own));
-        let made = self.make(&all, &mut reloaded).inspect_err(|_| {
+        let made = self.make(&settings, &mut reloaded).and_then(|members| {
+            let prepared = self.prepare(&members, Arc::new(outside));
+            Ok((prepared.map_err(|conflict| rejected(conflict.to_string()))?, members))
+        });
+        let (prepared, members) = made.inspect_err(|_| {
             let own = OwnFiles::resolve(self.fleet.settings.own_files());
             caches.hide(Arc::new(own));
         })?;
-        self.fleet.settings = all;
-        self.secure(&settings);
+        let kept = self.kept(&members);
+        self.secure(&settings, certificates);
+        self.serve(prepared, members);
         self.fleet.service.clients.allowance.set_rate(settings.rate_limit());
-        let mut before: Vec<_> = std::mem::take(&mut self.members).into_iter().map(Some).collect();
-        let mut kept = Vec::new();
-        for (site, made) in settings.sites.into_iter().zip(made) {
-            let assembled = match made {
-                Made::Anew(assembled) => assembled,
-                Made::Before(number) => {
-                    let Some(member) = before.get_mut(number).and_then(Option::take) else {
-                        continue;
-                    };
-                    let deployer = member.assembled.deployer.clone();
-                    kept.extend(deployer.map(|it| (site.identity.name.clone(), it)));
-                    member.assembled.at(&site)
-                }
-            };
-            self.members.push(Member::new(site, assembled));
-        }
-        self.serve();
         caches.hide(own);
-        // What is gone ends when its last request does.
-        drop(before);
-        self.fleet.assembly.logs.forget_unused();
-        let keeper = self.fleet.keeper.clone();
-        reloaded.rejected = wait(read_again(&kept, keeper.as_deref())).unwrap_or_default();
+        self.fleet.settings = settings;
+        self.members.iter_mut().for_each(|member| member.assembled.tell());
+        let read_again = read_again(&kept, self.fleet.keeper.as_deref());
+        reloaded.rejected = self.runtime.block_on(read_again);
         Ok(reloaded)
+    }
+
+    /// What deploys the guests of those among these sites that serve already.
+    fn kept(&self, members: &[Member]) -> Vec<(String, Arc<Deployer>)> {
+        let before = self.members.iter().filter_map(|one| one.assembled.deployer.as_ref());
+        let before: HashSet<_> = before.map(Arc::as_ptr).collect();
+        let all = members.iter().filter_map(|member| {
+            let deployer = member.assembled.deployer.clone()?;
+            Some((member.settings.identity.name.clone(), deployer))
+        });
+        all.filter(|(_, deployer)| before.contains(&Arc::as_ptr(deployer))).collect()
     }
 
     /// Makes the sites of a configuration that differ from those of now. All of them are fit, or were
     /// broken before.
-    fn make(&mut self, all: &Settings, reloaded: &mut Reloaded) -> Result<Vec<Made>, ReloadError> {
-        let sites = &all.sites;
-        let (mut made, mut mistakes) = (Vec::with_capacity(sites.len()), Vec::new());
-        let names = self.members.iter().map(|one| one.settings.identity.name.clone());
-        let numbers: HashMap<_, _> = names.zip(0..).collect();
-        for site in sites {
-            let name = &site.identity.name;
-            let before = numbers.get(name).copied();
-            let like = before.filter(|&number| self.members[number].settings.is_like(site));
-            let is_broken = |number: usize| self.members[number].is_broken();
-            if let Some(number) = like.filter(|&number| !is_broken(number)) {
-                let before = &self.members[number].settings;
-                let has_rate_of_before = before.limits.own_rate() == site.limits.own_rate();
-                if before.identity != site.identity || !has_rate_of_before {
-                    reloaded.changed.push(name.clone());
+    fn make(
+        &mut self,
+        settings: &Settings,
+        reloaded: &mut Reloaded,
+    ) -> Result<Vec<Member>, ReloadError> {
+        let mut mistakes = Vec::new();
+        let mut members = Vec::with_capacity(settings.sites.len());
+        let certificates = self.fleet.assembly.fitness(PATIENCE);
+        let before: HashMap<_, _> = self.members.iter().map(|one| (one.name(), one)).collect();
+        for site in &settings.sites {
+            let name = site.identity.name.clone();
+            let before = before.get(&*name).copied();
+            let like = before.filter(|before| before.settings.is_like(site));
+            if let Some(same) = like.filter(|same| !same.is_broken()) {
+                let has_rate = same.settings.limits.own_rate() == site.limits.own_rate();
+                if same.settings.identity != site.identity || !has_rate {
+                    reloaded.changed.push(name);
                 }
-                made.push(Made::Before(number));
+                members.push(same.at(site));
                 continue;
             }
-            let was_broken = like.is_some_and(is_broken);
-            let assembled = self.fleet.assembly.open(all, site);
-            match (&assembled.error, before) {
-                (Some(error), _) => {
-                    let error = self.advise(format!("{error:#}"));
-                    match was_broken {
-                        true => reloaded.broken.push(BrokenSite { name: name.clone(), error }),
-                        false => mistakes.push(format!("site {name}: {error}")),
-                    }
+            let has_content =
+                |before: &&Member| !before.is_broken() && before.settings.has_content_of(site);
+            let seen = look(site);
+            let (assembly, certificates) = (&mut self.fleet.assembly, certificates.as_ref());
+            let made = match before.filter(has_content) {
+                Some(before) => assembly.changed(settings, site, &before.assembled, certificates),
+                None => Ok(assembly.open(settings, site, certificates)),
+            };
+            let assembled = match made {
+                Ok(assembled) => assembled,
+                Err(error) => {
+                    mistakes.push(format!("site {name}: {error:#}"));
+                    continue;
                 }
-                (None, Some(_)) => reloaded.changed.push(name.clone()),
-                (None, None) => reloaded.added.push(name.clone()),
+            };
+            match (assembled.error(), before) {
+                (Some(error), _) if like.is_some_and(Member::is_broken) => {
+                    reloaded.broken.push(BrokenSite { name, error: error.to_owned() });
+                }
+                (Some(error), _) => mistakes.push(format!("site {name}: {error}")),
+                (None, Some(_)) => reloaded.changed.push(name),
+                (None, None) => reloaded.added.push(name),
             }
-            made.push(Made::Anew(assembled));
+            let retry = Retry::new(seen, Instant::now());
+            members.push(Member { settings: site.clone(), assembled, retry });
         }
-        let names: HashSet<_> = sites.iter().map(|site| &site.identity.name).collect();
-        let is_gone = |member: &&Member| {
-            let name = &member.settings.identity.name;
-            !names.contains(name)
-        };
-        let gone = self.members.iter().filter(is_gone);
-        reloaded.removed.extend(gone.map(|member| member.settings.identity.name.clone()));
-        if mistakes.is_empty() { Ok(made) } else { Err(ReloadError::Rejected(mistakes)) }
+        let names: HashSet<_> = settings.sites.iter().map(|site| &site.identity.name).collect();
+        let gone = self.members.iter().map(|one| &one.settings.identity.name);
+        reloaded.removed.extend(gone.filter(|name| !names.contains(name)).cloned());
+        if mistakes.is_empty() { Ok(members) } else { Err(ReloadError::Rejected(mistakes)) }
     }
 
-    fn advise(&self, error: String) -> String {
-        let is_denied = error.contains("Permission denied") || error.contains("os error 13");
-        if self.fleet.has_sandbox && is_denied { format!("{error}; {SANDBOX}") } else { error }
+    /// Prepares these sites. Their hosts were compared when the configuration was read.
+    fn prepare(&self, members: &[Member], outside: Arc<Outside>) -> Result<Prepared, Conflict> {
+        let sites: Vec<_> = members.iter().map(|one| one.assembled.with_hosts()).collect();
+        let Fleet { service, metrics, .. } = &self.fleet;
+        service.sites.prepare(&sites, outside, metrics.as_deref())
     }
 
-    /// Has the certificates of these sites serve.
-    fn secure(&self, settings: &Settings) {
-        // The authority, and whether its terms are accepted, are those of the start.
-        let sites = settings.sites.clone();
-        let of_start = Settings { sites, ..self.fleet.settings.clone() };
-        let ordered = self.fleet.ordered.as_ref().map(|ordered| ordered.order(&of_start));
-        let Some(keeper) = &self.fleet.keeper else { return };
-        let Some(store) = &self.fleet.assembly.certificates else { return };
-        // Each site is fit, but for those that were broken before.
-        let Ok((pairs, mut awaited)) = tls::of_sites(settings) else { return };
-        awaited.extend(ordered.into_iter().flatten());
+    /// Puts them in service. What is gone ends when its last request does.
+    fn serve(&mut self, prepared: Prepared, members: Vec<Member>) {
+        let Fleet { service, subjects, .. } = &self.fleet;
+        let bodies = members.iter().map(|one| Arc::clone(&one.assembled.subject)).collect();
+        for Member { settings, assembled, .. } in &members {
+            assembled.site.rate.set(settings.limits.own_rate());
+        }
+        service.sites.replace(prepared);
+        subjects.replace(bodies);
+        self.members = members;
+    }
+
+    /// Has these certificates serve: those that must be there, and those that are awaited. Orders those
+    /// for the hosts of these settings.
+    fn secure(&self, settings: &Settings, (pairs, mut awaited): (Vec<PairFiles>, Vec<PairFiles>)) {
+        let Fleet { keeper, assembly, ordered, .. } = &self.fleet;
+        awaited.extend(ordered.iter().flat_map(|ordered| ordered.order(settings)));
+        let (Some(keeper), Some(store)) = (keeper, &assembly.certificates) else { return };
         let options = store.options();
-        let is_self_signed = self.fleet.settings.tls.self_signed;
-        if !is_self_signed && (options.pairs != pairs || options.awaited != awaited) {
+        let is_other = options.pairs != pairs || options.awaited != awaited;
+        if is_other && !settings.tls.self_signed {
             keeper.reconfigure(pairs, awaited).wait();
         }
     }
 
-    /// Puts the members in service.
-    fn serve(&self) {
-        let sites: Vec<_> = self.members.iter().map(|one| one.assembled.with_hosts()).collect();
-        // Their hosts were compared when the configuration was read.
-        if let Err(conflict) =
-            self.fleet.service.sites.replace(&sites, self.fleet.metrics.as_deref())
-        {
-            tracing::error!(error = ?conflict, "configuration rejected, the one before stays");
-        }
-        let subjects = self.members.iter().map(|one| Arc::clone(&one.assembled.subject));
-        self.fleet.subjects.replace(subjects.collect());
-    }
-
     /// Tries broken sites again whose files have changed.
     fn mend(&mut self) {
-        let (mut served, mut is_tried) = (Vec::new(), false);
-        for number in 0..self.members.len() {
-            let member = &self.members[number];
-            if !member.is_broken() || look(&member.settings) == member.seen {
+        let mut others = Vec::new();
+        for (number, member) in self.members.iter_mut().enumerate() {
+            if !member.is_broken() {
                 continue;
             }
-            let settings = member.settings.clone();
-            let assembled = self.fleet.assembly.open(&self.fleet.settings, &settings);
-            let site = &*settings.identity.name;
-            match &assembled.error {
-                None => served.push(site.to_owned()),
-                Some(error) => {
-                    let error = self.advise(format!("{error:#}"));
-                    tracing::error!(site, error, "site is not served");
-                }
+            let (seen, now) = (look(&member.settings), Instant::now());
+            if !member.retry.is_due(&seen, now) {
+                continue;
             }
-            is_tried = true;
-            self.members[number] = Member::new(settings, assembled);
+            let Fleet { assembly, settings, .. } = &mut self.fleet;
+            let certificates = assembly.fitness(Duration::ZERO);
+            let assembled = assembly.open(settings, &member.settings, certificates.as_ref());
+            // An attempt may take long.
+            member.retry = member.retry.again(seen, Instant::now());
+            if assembled.error() != member.assembled.error() {
+                others.push((number, assembled));
+            }
         }
-        // Also where another error is told.
-        if is_tried {
-            self.secure(&self.fleet.settings);
-            self.serve();
+        if !others.is_empty() {
+            self.mended(others);
         }
-        for site in served {
-            tracing::info!(site, "site is served");
+        self.fleet.assembly.logs.forget_unused();
+    }
+
+    /// Puts these in the places of broken ones: they serve, or are told of for another reason.
+    fn mended(&mut self, others: Vec<(usize, Assembled)>) {
+        let mut members = self.members.clone();
+        let numbers: Vec<_> = others.iter().map(|(number, _)| *number).collect();
+        for (number, assembled) in others {
+            members[number].assembled = assembled;
+        }
+        match self.prepare(&members, self.fleet.service.sites.outside()) {
+            Ok(prepared) => self.serve(prepared, members),
+            Err(error) => return tracing::error!(%error, "sites are not replaced"),
+        }
+        for number in numbers {
+            let member = &mut self.members[number];
+            member.assembled.tell();
+            if !member.is_broken() {
+                tracing::info!(site = member.name(), "site is served");
+            }
         }
     }
 }
 
-/// How a site of a configuration comes to serve.
-enum Made {
-    /// It is that of before with this number.
-    Before(usize),
-    Anew(Assembled),
-}
-
-/// Waits for what other threads do. It needs no driver.
-fn wait<T>(future: impl Future<Output = T>) -> Option<T> {
-    match tokio::runtime::Builder::new_current_thread().build() {
-        Ok(runtime) => Some(runtime.block_on(future)),
-        Err(error) => {
-            tracing::error!(%error, "cannot wait for a reload");
-            None
-        }
-    }
+/// Why a configuration is rejected.
+fn rejected(mistake: String) -> ReloadError {
+    ReloadError::Rejected(vec![mistake])
 }

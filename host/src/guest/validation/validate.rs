@@ -22,9 +22,9 @@ const CHECKS: u32 = 2;
 const RECENT: usize = 200;
 
 /// A guest that may serve, and what its validation took.
-pub struct Validated {
+pub struct Validated<G = LoadedGuest> {
     /// The guest.
-    pub guest: LoadedGuest,
+    pub guest: G,
     /// What it passed.
     pub report: CheckReport,
     /// How long compiling took.
@@ -34,6 +34,12 @@ pub struct Validated {
 }
 
 impl Validated {
+    /// The same with a guest that is shared.
+    pub fn shared(self) -> Validated<Arc<LoadedGuest>> {
+        let Validated { guest, report, compile, check } = self;
+        Validated { guest: Arc::new(guest), report, compile, check }
+    }
+
     /// Keeps the guest's bytes and its data, if other data may be put under it.
     pub fn keep(&mut self, offer: Offer) {
         self.guest.keep(offer.made_of());

@@ -97,10 +97,14 @@ impl Pair {
 
     /// Reads the files until they fit, or until it took too long: they may be being replaced.
     pub fn load_patiently(files: &PairFiles) -> Result<Pair, CertificateError> {
-        let began = Instant::now();
+        Pair::load_until(Instant::now() + PATIENCE, files)
+    }
+
+    /// The same until this moment, which several may share.
+    pub fn load_until(end: Instant, files: &PairFiles) -> Result<Pair, CertificateError> {
         loop {
             match Pair::load(files) {
-                Err(error) if error.problem.may_pass() && began.elapsed() < PATIENCE => {
+                Err(error) if error.problem.may_pass() && Instant::now() < end => {
                     std::thread::sleep(PAUSE);
                 }
                 loaded => return loaded,

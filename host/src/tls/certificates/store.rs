@@ -1,8 +1,9 @@
 //! The certificates that serve, for all workers and listeners: one for each handshake.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -12,7 +13,7 @@ use super::client::ClientAuth;
 use super::error::CertificateError;
 use super::index::Index;
 use super::options::{Options, PairFiles, UnknownName};
-use super::pair::{NAMES, Pair};
+use super::pair::{NAMES, PATIENCE, Pair};
 use super::reloads::Reloads;
 use crate::file_watch::{Stamps, stamps};
 use crate::text::{beginning, short_name};
@@ -52,10 +53,12 @@ impl Store {
     /// [some seconds](super::pair::PATIENCE).
     pub fn load(options: Options) -> Result<Store, CertificateError> {
         let first_seen = stamps(options.files());
+        // For all that are awaited together.
+        let end = Instant::now() + PATIENCE;
         let pairs = options.pairs.iter();
         let pairs = pairs.map(|files| Pair::load_patiently(files).map(|pair| Some(Arc::new(pair))));
         let mut slots = pairs.collect::<Result<Vec<_>, _>>()?;
-        slots.extend(options.awaited.iter().map(|files| load_awaited(files).map(Arc::new)));
+        slots.extend(options.awaited.iter().map(|files| load_awaited(end, files).map(Arc::new)));
         let client_auth = match &options.client_authorities {
             Some(authorities) => ClientAuth::load(authorities)?,
             None => ClientAuth::none(),
@@ -160,6 +163,11 @@ impl Store {
         }
     }
 
+    /// The files of the certificates that serve.
+    pub fn serving(&self) -> HashSet<PairFiles> {
+        self.active.load().slots.iter().flatten().map(|pair| pair.files.clone()).collect()
+    }
+
     /// Whether a certificate is for this host: one that has its name. The default is not.
     pub fn has_name(&self, host: &str) -> bool {
         !self.active.load().index.find(host).is_empty()
@@ -183,6 +191,7 @@ impl Store {
     /// Serves by the certificates of these options: those that it has already stay as they are, and
     /// one that cannot be used is awaited. What applies to clients stays.
     pub(super) fn reconfigure(&self, pairs: Vec<PairFiles>, awaited: Vec<PairFiles>) {
+        let end = Instant::now() + PATIENCE;
         let before = self.options();
         let slots = self.slots();
         let known: HashMap<_, _> = before.all().zip(&slots).collect();
@@ -191,7 +200,7 @@ impl Store {
             .all()
             .map(|files| match known.get(files) {
                 Some(Some(pair)) => Some(Arc::clone(pair)),
-                _ => load_awaited(files).map(Arc::new),
+                _ => load_awaited(end, files).map(Arc::new),
             })
             .collect();
         self.reloads.reset(slots.len());
@@ -200,9 +209,10 @@ impl Store {
     }
 }
 
-/// One that may come later, if it is there and can be used.
-fn load_awaited(files: &PairFiles) -> Option<Pair> {
-    match Pair::load(files) {
+/// One that may come later, if it is there and can be used: until this moment, if it is being
+/// replaced.
+fn load_awaited(end: Instant, files: &PairFiles) -> Option<Pair> {
+    match Pair::load_until(end, files) {
         Ok(pair) => Some(pair),
         Err(error) => {
             let path = files.certificate.display();

@@ -1,0 +1,10 @@
+//! How a file is opened by its name.
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// To read it.
+    Read,
+    /// To append to it. It is made if it is not there.
+    Append,
+}
