@@ -22,7 +22,8 @@
 //! - Leaves, which all others may use and which use none of them: [`log`], [`metrics`],
 //!   [`diagnostics`], [`line_writer`], [`panics`], [`supervise`], [`throttle`], [`disk`],
 //!   [`in_flight`], [`cache`], [`clock`], [`fair_queue`], [`file_watch`], [`named_file`], [`secret_file`],
-//!   [`priority`], [`random`], [`service_manager`], [`text`], [`html`], [`lock`].
+//!   [`priority`], [`random`], [`service_manager`], [`text`], [`html`], [`lock`],
+//!   [`unprivileged`].
 
 pub mod acme;
 pub mod admin;
@@ -65,3 +66,4 @@ pub mod text;
 pub mod throttle;
 pub mod tls;
 pub mod transport;
+pub mod unprivileged;

@@ -71,6 +71,7 @@ const LEAVES: &[&str] = &[
     "supervise",
     "text",
     "throttle",
+    "unprivileged",
 ];
 
 /// What a module may never use, not even by a change of [`DIRECTION`]; `*` is every other one.

@@ -15,6 +15,8 @@ pub enum Need {
     Pebble,
     /// One of those that has profiles and suggests windows, since 2.5: `newer-pebble`.
     NewerPebble,
+    /// The right to become another user: `root`.
+    Root,
 }
 
 impl Need {
@@ -25,6 +27,7 @@ impl Need {
             Need::CCompiler => "cc",
             Need::Pebble => "pebble",
             Need::NewerPebble => "newer-pebble",
+            Need::Root => "root",
         }
     }
 }

@@ -1,13 +1,16 @@
 //! `innkeeper example.org`: a name in the place of the directory is the site's host. It is served over
-//! https at the usual ports, with a certificate that is ordered of Let's Encrypt.
+//! https at the usual ports, with a certificate that is ordered of Let's Encrypt. Root becomes another
+//! user for that.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use crate::acme::Name;
+use crate::unprivileged::is_root;
 
 /// What stands for such a name: each unless it is typed.
 const MEANS: &[(&str, &str)] = &[
@@ -16,6 +19,12 @@ const MEANS: &[(&str, &str)] = &[
     ("redirect_to_https", "--redirect-to-https"),
     ("acme_accept_terms", "--acme-accept-terms"),
 ];
+
+/// As whom such a site is served where root serves it: the user of web servers.
+const USER: &str = "--user=www-data";
+
+/// Whether root started this process: it may be another user when settings are read again.
+static BY_ROOT: LazyLock<bool> = LazyLock::new(is_root);
 
 /// What the line means, if its directory is a name: one that has a dot, and is no file here.
 pub(super) fn expand(typed: &[OsString], matches: &ArgMatches) -> Option<Vec<OsString>> {
@@ -33,8 +42,10 @@ pub(super) fn expand(typed: &[OsString], matches: &ArgMatches) -> Option<Vec<OsS
     let mut means = typed.to_vec();
     means[at] = format!("--acme={name}").into();
     let behind = MEANS.iter().filter(|(id, _)| !is_typed(id)).map(|(_, flag)| (*flag).into());
+    let is_set = is_typed("user") || std::env::var_os("INNKEEPER_USER").is_some();
+    let user = (*BY_ROOT && !is_set).then(|| USER.into());
     // Behind a `--` there are no flags.
-    means.splice(1..1, behind);
+    means.splice(1..1, behind.chain(user));
     means.retain(|argument| argument.as_os_str() != "--");
     Some(means)
 }

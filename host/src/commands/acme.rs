@@ -72,7 +72,7 @@ pub(super) fn prepare(
     if let Some(path) = &acme.ca_file {
         std::fs::metadata(path).with_context(|| format!("--acme-ca-file {}", path.display()))?;
     }
-    let path = acme.state_directory().context(
+    let path = settings.acme_directory().context(
         "certificates are kept in a directory, and there is no home directory: name one with \
          --acme-state",
     )?;

@@ -158,7 +158,7 @@ fn describe_connections(possible: usize, wanted: usize) -> String {
 
 /// Without a setting the server does without the directory where it is not usable.
 fn check_code_cache(settings: &Settings) -> anyhow::Result<String> {
-    let Some(directory) = settings.cache.code_directory() else { return Ok("none".to_owned()) };
+    let Some(directory) = settings.code_directory() else { return Ok("none".to_owned()) };
     code_cache_is_elsewhere(settings)?;
     match CodeCache::check(&directory) {
         Ok(()) => Ok(directory.display().to_string()),

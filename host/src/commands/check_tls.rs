@@ -76,7 +76,7 @@ pub(super) fn check_client_authorities(
 }
 
 fn check_self_signed(settings: &Settings, addresses: &[Address]) -> anyhow::Result<String> {
-    let directory = settings.cache.code_directory();
+    let directory = settings.code_directory();
     let made = self_signed(addresses, directory.as_deref())?;
     Ok(match made.kept() {
         Some(pair) => {

@@ -3,7 +3,7 @@
 //! - [`serve`]: serve a directory; [`dev`]: the same while a guest is edited.
 //!   - `root`, `greeting`, `interfaces`, `browser`: what it tells at the start.
 //!   - `own_files`: what of its own lies where it serves.
-//!   - `open`: what it opens first; `sandbox`: what it gives up then.
+//!   - `open`: what it opens first; `user`: whom it becomes; `sandbox`: what it gives up then.
 //!   - `lifecycle`: what it does until it stops; `signals`: the signals that it obeys.
 //! - [`check_config`]: check the configuration (`--check`), each site of it (`check_site`); `worst_case`: how much memory it
 //!   allows.
@@ -60,6 +60,7 @@ mod stdout;
 mod terminal;
 pub mod test;
 mod tls;
+mod user;
 mod worst_case;
 
 use std::process::ExitCode;

@@ -16,7 +16,7 @@ use super::sites::assemble::shared_name;
 use super::sites::logs::Logs;
 use super::sites::open::OpenedSite;
 use super::sites::retry::look;
-use super::tls;
+use super::{tls, user};
 use crate::admin::access::Access;
 use crate::cli::{Settings, SiteSettings};
 use crate::diagnostics::context::for_site;
@@ -53,7 +53,7 @@ pub(super) struct Opened {
     pub(super) certificates: Option<Arc<Store>>,
     /// What certificates are ordered with, if they are.
     pub(super) acme: Option<acme::Prepared>,
-    pub(super) admin: Option<(ListenAddress, Bound, Access)>,
+    pub(super) admin: Option<BoundAdmin>,
     /// The file of its socket, if it has one.
     pub(super) admin_file: Option<SocketFile>,
     pub(super) client_buckets: ClientBuckets,
@@ -61,9 +61,33 @@ pub(super) struct Opened {
     pub(super) code_cache: Option<CodeCache>,
 }
 
-/// Opens all that serving needs.
+/// Where the administration is, and what changes there require.
+pub(super) type BoundAdmin = (ListenAddress, Bound, Access);
+
+/// Opens all that serving needs. Where the user is changed the addresses come first, and what comes
+/// behind is for that user to open.
 pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> {
     service_manager::find().context("cannot reach the service manager")?;
+    let workers = settings.worker_count();
+    let bind = || {
+        let server = Listeners::find(settings)?.open(settings, workers)?;
+        anyhow::Ok((server, open_admin(settings, is_dev)?))
+    };
+    let bound = settings.account().map(|_| bind()).transpose()?;
+    let account = user::assume(settings)?;
+    let opened = match bound {
+        Some(bound) => open_files(settings, is_dev, || Ok(bound)),
+        None => open_files(settings, is_dev, bind),
+    };
+    user::as_user(account, opened)
+}
+
+/// Opens all of it; `bind` gives what is bound.
+fn open_files(
+    settings: &Settings,
+    is_dev: bool,
+    bind: impl FnOnce() -> anyhow::Result<(Server, Option<BoundAdmin>)>,
+) -> anyhow::Result<Opened> {
     let workers = settings.worker_count();
     let own = OwnFiles::resolve(settings.own_files());
     let own_files = beneath_roots(settings, &own);
@@ -85,14 +109,13 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
         logs.open(&settings.site)?;
     }
     let code_cache = open_code_cache(settings)?;
-    let server = Listeners::find(settings)?.open(settings, workers)?;
+    let (server, admin) = bind()?;
     let has_tls = server.addresses().iter().any(|address| address.scheme == Scheme::Https);
     let keeping = code_cache.as_ref().map(CodeCache::path);
     let acme = acme::prepare(settings, server.addresses())?;
     let awaited = acme.as_ref().map(acme::Prepared::files).unwrap_or_default();
     let certificates = has_tls.then(|| tls::load(settings, server.addresses(), keeping, awaited));
     let certificates = certificates.transpose()?;
-    let admin = open_admin(settings, is_dev)?;
     let admin_file = admin.as_ref().and_then(|(address, ..)| SocketFile::of(address));
     Ok(Opened {
         workers,
@@ -115,7 +138,7 @@ pub(super) fn open(settings: &Settings, is_dev: bool) -> anyhow::Result<Opened> 
 /// Opens the directory of compiled guests. One that is set must be usable; the server does
 /// without the user's own one.
 fn open_code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
-    let Some(directory) = settings.cache.code_directory() else { return Ok(None) };
+    let Some(directory) = settings.code_directory() else { return Ok(None) };
     code_cache_is_elsewhere(settings)?;
     match CodeCache::open(&directory) {
         Ok(cache) => Ok(Some(cache)),
@@ -129,10 +152,7 @@ fn open_code_cache(settings: &Settings) -> anyhow::Result<Option<CodeCache>> {
 }
 
 /// Binds the address of the administration, and reads its token.
-fn open_admin(
-    settings: &Settings,
-    is_dev: bool,
-) -> anyhow::Result<Option<(ListenAddress, Bound, Access)>> {
+fn open_admin(settings: &Settings, is_dev: bool) -> anyhow::Result<Option<BoundAdmin>> {
     let any_port = ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
     let address = match &settings.admin.listen {
         Some(address @ ListenAddress::Unix(_)) if is_dev => {

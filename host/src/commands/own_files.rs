@@ -49,7 +49,7 @@ pub(super) fn described(settings: &Settings) -> Vec<String> {
 
 /// Refuses a directory of compiled guests that is named and lies beneath a root, or is one.
 pub(super) fn code_cache_is_elsewhere(settings: &Settings) -> anyhow::Result<()> {
-    let (Some(_), Some(path)) = (&settings.cache.code, settings.cache.code_directory()) else {
+    let (Some(_), Some(path)) = (&settings.cache.code, settings.code_directory()) else {
         return Ok(());
     };
     let same = |root: &PathBuf| root.canonicalize().ok() == path.canonicalize().ok();

@@ -16,7 +16,7 @@ use super::open::{Opened, open};
 use super::signals::Starting;
 use super::sites::assemble::{Assembled, Assembly};
 use super::sites::reload::{self, Fleet};
-use super::{acme, own_files, sandbox, tls};
+use super::{acme, own_files, sandbox, tls, user};
 use crate::admin::status::Subject;
 use crate::admin::{self, Admin, PageEvents, ReloadHistory, SiteSubjects};
 use crate::cli::{Configuration, EffectiveSetting, Settings};
@@ -180,6 +180,7 @@ pub(super) fn serve(
             sandbox::report(sandbox.as_ref());
         }
         greeting.print(settings, &broken, &addresses, &paths);
+        user::warn_of_root(settings);
         if let Some((browser, url)) = browser.zip(greeting::for_browser(&addresses)) {
             browser.open(url);
         }

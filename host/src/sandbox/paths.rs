@@ -95,8 +95,9 @@ fn what_runs_this_program() -> Vec<(PathBuf, BitFlags<AccessFs>)> {
 fn parts_of_this_program() -> Vec<PathBuf> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let mapped = maps.lines().filter_map(|line| Some(&line[line.find('/')?..]));
-    let mut parts: Vec<_> =
-        mapped.chain(["/etc/ld.so.cache", "/etc/ld.so.preload"]).map(PathBuf::from).collect();
+    // The program itself also where a folder above it is closed to this user.
+    let more = ["/proc/self/exe", "/etc/ld.so.cache", "/etc/ld.so.preload"];
+    let mut parts: Vec<_> = mapped.chain(more).map(PathBuf::from).collect();
     parts.sort();
     parts.dedup();
     parts

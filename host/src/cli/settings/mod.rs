@@ -35,7 +35,7 @@ use std::sync::Arc;
 use clap::Args;
 use clap::builder::ArgPredicate;
 
-use super::owner::{Mode, Owner, mode, parse as owner};
+use super::owner::{Mode, Owner, account, mode, parse as owner};
 pub use site::{SiteIdentity, SiteSettings};
 
 use super::values::{MAX_WORKERS, listen_address, port, tls_address, workers};
@@ -47,6 +47,7 @@ use crate::http::{HostPattern, Scheme};
 use crate::http2::{Http2, Places};
 use crate::release::active::FailurePolicy;
 use crate::transport::{Address, FileAccess, ListenAddress};
+use crate::unprivileged::Account;
 
 /// The port of the notes that the project began with, for this machine alone.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7890);
@@ -124,6 +125,14 @@ pub struct Settings {
     /// By name or by number. Without privileges a group of the server's own user can be named.
     #[arg(long, value_name = "USER:GROUP", value_parser = owner, hide_short_help = true)]
     pub socket_owner: Option<Owner>,
+
+    /// The user to become once all addresses are bound, and its group
+    ///
+    /// For a server that root starts to listen at ports below 1024: all of its processes become
+    /// that user, for good, before they read any other file. By name or by number, as in
+    /// www-data or 33:33. root stays root.
+    #[arg(long, value_name = "USER[:GROUP]", value_parser = account)]
+    pub user: Option<Account>,
 
     /// Number of worker threads [default: one per core]
     #[arg(long, value_name = "COUNT", value_parser = workers)]
@@ -216,6 +225,30 @@ impl Settings {
     pub fn worker_count(&self) -> NonZeroUsize {
         let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         self.workers.unwrap_or_else(|| cores().min(MAX_WORKERS))
+    }
+
+    /// The user to become, if that is another one than root.
+    pub fn account(&self) -> Option<&Account> {
+        self.user.as_ref().filter(|account| !account.is_root())
+    }
+
+    /// The directory that compiled guests are kept in. That of a user to become is not the home
+    /// directory of the user who starts the server.
+    pub fn code_directory(&self) -> Option<PathBuf> {
+        let is_set = self.cache.code.is_some() || std::env::var_os("CACHE_DIRECTORY").is_some();
+        match self.account() {
+            Some(_) if !is_set => Some(PathBuf::from("/var/cache/innkeeper")),
+            _ => self.cache.code_directory(),
+        }
+    }
+
+    /// The directory that certificates are kept in which are ordered.
+    pub fn acme_directory(&self) -> Option<PathBuf> {
+        let is_set = self.acme.state.is_some() || std::env::var_os("STATE_DIRECTORY").is_some();
+        match self.account() {
+            Some(_) if !is_set => Some(PathBuf::from("/var/lib/innkeeper/acme")),
+            _ => self.acme.state_directory(),
+        }
     }
 
     /// The addresses to listen on, each with what is spoken there.

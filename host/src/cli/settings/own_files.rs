@@ -24,8 +24,8 @@ impl Settings {
                 all.push(OwnFile { flag, path: path.to_owned(), is_log });
             }
         };
-        let code = self.cache.code_directory();
-        let acme = self.orders_certificates().then(|| self.acme.state_directory()).flatten();
+        let code = self.code_directory();
+        let acme = self.orders_certificates().then(|| self.acme_directory()).flatten();
         for (flag, path) in [
             ("--config", &self.config),
             ("--client-bucket-key", &self.guest.client_bucket_key),
