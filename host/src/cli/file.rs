@@ -35,7 +35,16 @@ impl ConfigFile {
         let tree = text.parse().map_err(|error: toml::de::Error| {
             let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
             let (line, why) = (before.matches('\n').count() + 1, one_line(error.message()));
-            format!("{shown} is not valid TOML: line {line}: {why}")
+            // TOML allows no table of a site before the first site.
+            let first_site = text.find("\n[[site]]").unwrap_or(text.len());
+            let is_early = why.contains("duplicate key") && text[..first_site].contains("\n[site.");
+            let advice = match is_early {
+                true => {
+                    "; a table [site.…] stands before the first [[site]]: move it beneath its site"
+                }
+                false => "",
+            };
+            format!("{shown} is not valid TOML: line {line}: {why}{advice}")
         })?;
         Ok(ConfigFile { path, lines: Lines::of(&text), tree })
     }
@@ -126,6 +135,11 @@ fn no_table(name: &str, keys: &[(Key, &str)]) -> String {
         return "there is no table [server]; its settings stand at the top of the file, in no table"
             .to_owned();
     }
+    if ["sites", "host", "hosts", "vhost", "virtualhost", "virtual-host"].contains(&name) {
+        return format!(
+            "there is no table [{name}]; write [[{SITE}]] for each site, with its hosts and its root"
+        );
+    }
     let mut tables: Vec<_> = keys.iter().filter_map(|(key, _)| key.table.clone()).collect();
     tables.sort();
     tables.dedup();
@@ -135,6 +149,9 @@ fn no_table(name: &str, keys: &[(Key, &str)]) -> String {
 
 fn no_setting(table: Option<&str>, name: &str, keys: &[(Key, &str)]) -> String {
     let place = table.map(|table| format!(" in [{table}]")).unwrap_or_default();
+    if table.is_none() && ["hosts", "default"].contains(&name) {
+        return format!("`{name}` is of one of several sites: write it beneath [[{SITE}]]");
+    }
     // Keys of the same table, and flags wherever their keys are.
     let likeness = |(key, flag): &(Key, &str)| {
         let same_table = key.table.as_deref() == table;

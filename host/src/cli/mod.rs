@@ -25,6 +25,7 @@ pub mod environment;
 pub mod error;
 mod file;
 mod foreign;
+mod foreign_key;
 mod idn;
 pub mod key;
 mod lines;

@@ -7,17 +7,31 @@ use super::error::Mistake;
 use super::key::{flag, key};
 
 /// Settings by their flags, and those of which one has to be there.
-const MODIFIERS: [(&str, &[&str]); 7] = [
+const MODIFIERS: [(&str, &[&str]); 17] = [
     ("max-listing-entries", &["listing"]),
     // A file of rules may close the site.
     ("maintenance-retry-after", &["maintenance", "rules"]),
     ("maintenance-pass", &["maintenance", "rules"]),
     ("maintenance-cookie", &["maintenance", "rules"]),
     ("public-https-port", &["redirect-to-https"]),
+    // With the terms accepted, certificates are for the hosts of sites, too.
+    ("acme-staging", ACME),
+    ("acme-directory", ACME),
+    ("acme-email", ACME),
+    ("acme-challenge", ACME),
+    ("acme-profile", ACME),
+    ("acme-key-type", ACME),
+    ("acme-state", ACME),
+    ("acme-ca-file", ACME),
+    ("acme-eab-kid", ACME),
+    ("acme-eab-key-file", ACME),
     // Of a socket in the file system.
     ("socket-mode", &["listen"]),
     ("socket-owner", &["listen"]),
 ];
+
+/// Either of these has certificates ordered.
+const ACME: &[&str] = &["acme", "acme-accept-terms"];
 
 /// A sentence for each setting that is there without the one that it modifies.
 pub(super) fn unused(settings: &[(&Arg, Origin)]) -> Vec<Mistake> {
@@ -123,6 +137,14 @@ mod tests {
                  that, or leave it out",
             ),
         );
+        check(
+            &[("acme-email", Origin::CommandLine)],
+            Some(
+                "--acme-email does nothing without --acme or --acme-accept-terms: add that, or \
+                 leave it out",
+            ),
+        );
+        check(&[("acme-email", file()), ("acme-accept-terms", file())], None);
         check(&[], None);
     }
 }

@@ -117,7 +117,7 @@ fn hosts(
     for (at, value) in values.iter().enumerate() {
         let host = match value {
             Value::String(text) => host(text),
-            other => Err(format!("a {} is no host", other.type_str())),
+            other => Err(format!("{other} is no text: write a host as in \"example.org\"")),
         };
         match host {
             Ok(host) if hosts.contains(&host) => {
@@ -143,6 +143,9 @@ fn place_of(file: &ConfigFile, part: Part, at: usize) -> String {
 
 /// A host as it is compared: letters beyond ASCII become A-labels, as clients send them.
 fn host(text: &str) -> Result<HostPattern, String> {
+    if let Some(advice) = as_elsewhere(text) {
+        return Err(format!("{text:?} is no name of a host: {advice}"));
+    }
     let (wildcard, name) = match text.strip_prefix("*.") {
         Some(rest) => ("*.", rest),
         None => ("", text),
@@ -151,14 +154,50 @@ fn host(text: &str) -> Result<HostPattern, String> {
         to_ascii(name).ok_or_else(|| format!("{text:?} is no name of a host (IDNA, UTS 46)"))?;
     HostPattern::parse(&format!("{wildcard}{ascii}")).map_err(|error| match error {
         NoHost::NotAlone => format!(
-            "{text:?} is more than a host: write the name alone, without scheme, port and path"
+            "{text:?} is more than a host: write the name alone, without scheme, port and path; \
+             where the server listens is `listen` before the first table"
         ),
         NoHost::Wildcard => format!(
             "{text:?}: a `*` stands for the whole first label, as in *.example.org; \
              default = true is for the hosts of no other site"
         ),
-        NoHost::NoName => format!("{text:?} is no name of a host"),
+        NoHost::NoName => format!(
+            "{text:?} is no name of a host: write one as in example.org, or an address as in \
+             192.0.2.1 or [2001:db8::1]"
+        ),
     })
+}
+
+/// What to write where a text is a form of other servers.
+fn as_elsewhere(text: &str) -> Option<String> {
+    let listed = |texts: &mut dyn Iterator<Item = &str>| {
+        let texts: Vec<_> = texts.map(|text| format!("{text:?}")).collect();
+        texts.join(", ")
+    };
+    let is_separator = |c: char| c == ',' || c == ';' || c.is_whitespace();
+    let mut parts = text.split(is_separator).filter(|part| !part.is_empty());
+    let colons = text.bytes().filter(|&byte| byte == b':').count();
+    match text {
+        "_" | "" | ":80" | ":443" => {
+            Some("default = true is for the hosts of no other site".to_owned())
+        }
+        _ if text.starts_with('~') || text.contains(['^', '$', '(', '\\']) => Some(
+            "there are no regular expressions here: write each name, or *.example.org".to_owned(),
+        ),
+        _ if text.contains(is_separator) => {
+            Some(format!("write several as a list: [{}]", listed(&mut parts)))
+        }
+        _ if text.starts_with('.') && HostPattern::parse(&text[1..]).is_ok() => {
+            let all = [text[1..].to_owned(), format!("*{text}")];
+            Some(format!("write {}", listed(&mut all.iter().map(String::as_str))))
+        }
+        _ if colons > 1 && !text.contains("]:") && !text.contains('/') => {
+            let is_address = HostPattern::parse(text).is_ok();
+            let advice = "an address is written as in [2001:db8::1], without zone and port";
+            (!is_address).then(|| advice.to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// What two sites have, of which one alone can have it.

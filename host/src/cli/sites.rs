@@ -10,6 +10,7 @@ use toml::Value;
 use super::effective::{self, EffectiveSetting, Origin};
 use super::error::{Mistake, reason};
 use super::file::{self, ConfigFile, is_table, nearest};
+use super::foreign_key;
 use super::key::{self, Key, Part, SITE, flag, key, settings};
 use super::modifiers;
 use super::settings::rules::RuleOrigin;
@@ -103,7 +104,7 @@ pub(super) fn misplaced(file: &ConfigFile, server: &Command) -> Vec<Mistake> {
             let problem = match known {
                 _ if is_own => return None,
                 Some((_, _, true)) => return None,
-                Some((_, flag, false)) => of_process(key, flag),
+                Some((known, flag, false)) => of_process(key, known, flag),
                 None => no_setting(key, &all),
             };
             Some((key.clone(), problem))
@@ -137,8 +138,9 @@ pub(super) fn misplaced(file: &ConfigFile, server: &Command) -> Vec<Mistake> {
     problems
 }
 
-fn of_process(key: &Key, flag: &str) -> String {
-    let place = match &key.table {
+/// What to do with a key of a site that is the one of the process.
+fn of_process(key: &Key, known: &Key, flag: &str) -> String {
+    let place = match &known.table {
         Some(table) => format!("move it to [{table}]"),
         None => "write it before the first table".to_owned(),
     };
@@ -159,9 +161,19 @@ fn no_setting(key: &Key, all: &[(Key, &str, bool)]) -> String {
     let known = all.iter().filter(|(_, _, is_of_site)| *is_of_site);
     let known = known.map(|(key, flag, _)| (likeness(key, flag), key));
     let known = known.chain(own.iter().map(|key| (likeness(key, &key.name), key)));
-    let advice = match nearest(known) {
-        Some(nearest) => format!("did you mean {}?", nearest.described_in_site()),
-        None => "docs/sites.md lists those of a site".to_owned(),
+    let exact = all.iter().find(|(known, flag, is_of_site)| {
+        !is_of_site && (*flag == key.name || known.table.is_none() && known.name == key.name)
+    });
+    if let Some((known, flag, _)) = exact {
+        return of_process(key, known, flag);
+    }
+    let nearest = nearest(known);
+    let is_elsewhere = nearest.is_some_and(|nearest| nearest.name == key.name);
+    let foreign = foreign_key::instead(&key.name).filter(|_| !is_elsewhere);
+    let advice = match (foreign, nearest) {
+        (Some(instead), _) => instead.to_owned(),
+        (None, Some(nearest)) => format!("did you mean {}?", nearest.described_in_site()),
+        (None, None) => "docs/sites.md lists those of a site".to_owned(),
     };
     format!("there is no setting {}; {advice}", key.described_in_site())
 }
@@ -169,6 +181,9 @@ fn no_setting(key: &Key, all: &[(Key, &str, bool)]) -> String {
 fn no_table(name: &str, is_known: bool, all: &[(Key, &str, bool)]) -> String {
     if is_known {
         return format!("`{name}` is a table: write [{SITE}.{name}], and its settings beneath");
+    }
+    if let Some(instead) = foreign_key::instead(name) {
+        return format!("there is no table [{SITE}.{name}]; {instead}");
     }
     let tables: BTreeSet<_> = all
         .iter()

@@ -40,7 +40,7 @@ pub(super) fn open_root_with(
             ),
             io::ErrorKind::NotFound => anyhow!(
                 "cannot serve {root}: there is no such directory; name the one to serve, as in: \
-                 innkeeper path/to/site"
+                 innkeeper path/to/site, or root = \"path/to/site\" in a file"
             ),
             io::ErrorKind::NotADirectory => {
                 anyhow!("cannot serve {root}: it is not a directory; name the one it is in")

@@ -52,7 +52,9 @@ impl HostPattern {
         if name.contains('*') {
             return Err(NoHost::Wildcard);
         }
-        if !is_dns_name(name) {
+        // A name whose last label is a number is taken for an address by clients (URL Standard).
+        let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_dns_name(name) || name.rsplit('.').next().is_some_and(is_number) {
             return Err(NoHost::NoName);
         }
         Ok(if is_wildcard {
@@ -133,6 +135,9 @@ mod tests {
             (".", Err(NoHost::NoName)),
             ("a..b", Err(NoHost::NoName)),
             ("a b", Err(NoHost::NoName)),
+            ("256.0.2.1", Err(NoHost::NoName)),
+            ("example.1", Err(NoHost::NoName)),
+            ("*.0.2.1", Err(NoHost::NoName)),
             ("[::x]", Err(NoHost::NoName)),
             ("b\u{fc}cher.example", Err(NoHost::NoName)),
         ] {
@@ -154,6 +159,5 @@ mod tests {
         check("*.example.org", ".example.org", false);
         check("*.example.org", "a.b.example.org", false);
         check("::1", "[0::1]:8080", true);
-        check("*.0.2.1", "192.0.2.1", false);
     }
 }

@@ -223,7 +223,7 @@ mod tests {
     fn host_is_found_in_any_case_and_without_port_and_final_dot() {
         let sites = [
             site(&["a.example", "127.0.0.1", "[2001:db8::1]"], false),
-            site(&["*.a.example", "b.example", "*.0.0.1"], false),
+            site(&["*.a.example", "b.example"], false),
             site(&["x.a.example"], false),
         ];
         let hosts = HostTable::new(sites.iter()).expect("no conflict");

@@ -271,9 +271,9 @@ fn mistakes_name_the_line_and_what_to_write() {
             "a.toml:2: \"*\": a `*` stands for the whole first label, as in *.example.org; \
              default = true is for the hosts of no other site",
             "a.toml:2: \"a.example:80\" is more than a host: write the name alone, without scheme, \
-             port and path",
-            "a.toml:3: \"a b\" is no name of a host",
-            "a.toml:3: a integer is no host",
+             port and path; where the server listens is `listen` before the first table",
+            "a.toml:3: \"a b\" is no name of a host: write several as a list: [\"a\", \"b\"]",
+            "a.toml:3: 1 is no text: write a host as in \"example.org\"",
         ],
     );
     check(
@@ -315,6 +315,41 @@ fn mistakes_name_the_line_and_what_to_write() {
         &["a.toml:5: `max-listing-entries` in [site.files] does nothing without `listing` in \
            [site.files]: add that, or leave it out"],
     );
+}
+
+#[test]
+fn forms_of_other_servers_are_told_by_what_to_write() {
+    for (text, told) in [
+        ("[[site]]\nserver_name = 'a.example'", "write hosts = [\"example.org\", "),
+        (
+            "[[site]]\nhosts = 'a.example b.example'",
+            "write several as a list: [\"a.example\", \"b.example\"]",
+        ),
+        ("[[site]]\nhosts = '_'", "default = true is for the hosts of no other site"),
+        ("[[site]]\nhosts = '~^www'", "there are no regular expressions here"),
+        ("[[site]]\nhosts = '.a.example'", "write \"a.example\", \"*.a.example\""),
+        ("[[site]]\nhosts = '[::1'", "an address is written as in [2001:db8::1]"),
+        ("[[site]]\nhosts = '256.1.1.1'", "or an address as in 192.0.2.1"),
+        ("[[site]]\nhosts = 7", "7 is no text: write a host as in \"example.org\""),
+        ("[[site]]\nhosts = ['a.example', 'A.example']", "a.example is named twice: leave one out"),
+        (
+            "[[sites]]\nhosts = 'a.example'",
+            "there is no table [sites]; write [[site]] for each site",
+        ),
+        ("hosts = 'a.example'", "`hosts` is of one of several sites: write it beneath [[site]]"),
+        (
+            "[[site]]\n[site.tls]\nlisten = 443",
+            "`listen` in [site.tls] is a setting of the process (--listen), and all sites share it: \
+             write it before the first table",
+        ),
+        ("[[site]]\n[site.redirect]\na = 1", "[site.redirect]; write redirect = [\"/old/* "),
+        ("[[site]]\n[site.limits]\nburst = 1", "leave it out: a client may burst"),
+        ("[[site]]\ncache-control = 'a'", "did you mean `cache-control` in [site.files]?"),
+        ("a = 1\n[site.limits]\nrate-limit = 1\n[[site]]\n", "stands before the first [[site]]"),
+    ] {
+        let error = read_with(text, &[], &[]).expect_err(text);
+        assert!(error.contains(told), "{text}: {error}");
+    }
 }
 
 #[test]
