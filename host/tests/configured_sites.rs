@@ -442,3 +442,43 @@ fn broken_site_is_told_of_once_for_each_reason_and_by_the_exit_code() {
         "{said}"
     );
 }
+
+/// Listings of some megabytes each, which their clients do not read.
+#[test]
+fn flood_of_listings_of_one_site_leaves_others_memory() {
+    let folder = roots(&["a", "b"]);
+    let path = folder.path();
+    let many = path.join("a/many");
+    fs::create_dir(&many).unwrap();
+    for number in 0..2_200 {
+        fs::write(many.join(format!("{number:0240}")), "").unwrap();
+    }
+    // The text has the name of the folder.
+    for number in 0..12 {
+        std::os::unix::fs::symlink("many", path.join(format!("a/{number}"))).unwrap();
+    }
+    fs::create_dir(path.join("b/some")).unwrap();
+    for number in 0..100 {
+        fs::write(path.join(format!("b/some/{number:0200}")), "").unwrap();
+    }
+    let text = format!("[files]\nlisting = true\n[limits]\nresponse-reply-memory = '16MiB'\n{TWO}");
+    let (program, _) = start(path, &text);
+    let ask = |host: &str, target: &str| {
+        let mut client = Client::connect(program.addresses[0]);
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        client
+    };
+    let mut flood = Vec::new();
+    let mut statuses = Vec::new();
+    for number in 0..12 {
+        let mut client = ask("a.example", &format!("/{number}/"));
+        statuses.push(client.reply_without_body().status());
+        flood.push(client);
+    }
+    // Three quarters at most, and the one that exceeds them.
+    assert_eq!((statuses[0], statuses[11]), (200, 503), "{statuses:?}");
+    let mut other = ask("b.example", "/some/");
+    let reply = other.reply();
+    assert_eq!(reply.status(), 200);
+    assert!(reply.body.len() > 20_000);
+}

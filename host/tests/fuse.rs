@@ -64,6 +64,8 @@ struct State {
     /// What is held back, and what was asked for.
     held: Mutex<(HashSet<u32>, Vec<u32>)>,
     changed: Condvar,
+    /// The file whose operations alone are held back.
+    held_file: Mutex<Option<&'static str>>,
     /// The file that cannot be opened, and the error.
     failing: Mutex<Option<(&'static str, i32)>>,
 }
@@ -107,6 +109,12 @@ impl Fuse {
         let mut held = self.state.held.lock().unwrap();
         held.1.clear();
         held.0.extend(operations);
+    }
+
+    /// Holds these operations on this file back from now on.
+    pub fn hold_file(&self, operations: &[u32], name: &'static str) {
+        *self.state.held_file.lock().unwrap() = Some(name);
+        self.hold(operations);
     }
 
     /// Answers all that is held back, and what follows.
@@ -161,7 +169,10 @@ fn serve(device: File, state: &Arc<State>) {
             let mut held = state.held.lock().unwrap();
             held.1.push(operation);
             state.changed.notify_all();
-            held.0.contains(&operation)
+            let only = *state.held_file.lock().unwrap();
+            let is_meant = only
+                .is_none_or(|name| file(u64_at(&request, 16)).is_some_and(|(of, _)| of == name));
+            held.0.contains(&operation) && is_meant
         };
         if !is_held {
             answer(&device, &request, state);
@@ -182,7 +193,6 @@ fn answer(device: &File, request: &[u8], state: &State) {
     let body = &request[HEAD_BYTES..];
     let mut out = Vec::new();
     let mut error = 0_i32;
-    let file = |node: u64| usize::try_from(node).unwrap().checked_sub(2).map(|at| FILES[at]);
     match operation {
         INIT => {
             put_32(&mut out, &[7, 31, 128 << 10, 0, 48 << 16 | 64, 128 << 10, 1, 32]);
@@ -233,6 +243,11 @@ fn answer(device: &File, request: &[u8], state: &State) {
     answer.extend(out);
     // Who asked may be gone.
     let _ = { device }.write_all(&answer);
+}
+
+/// The file with this number.
+fn file(node: u64) -> Option<(&'static str, usize)> {
+    FILES.get(usize::try_from(node).ok()?.checked_sub(2)?).copied()
 }
 
 /// `struct fuse_attr`.

@@ -3,13 +3,14 @@
 //! so, and the units of `disk` and `site` hold what they can without.
 
 use std::net::TcpListener;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::fixture::{Client, site, write};
 use crate::fuse::{FILES, FLUSH, Fuse, GETATTR, LOOKUP, OPEN, READ, READDIR};
-use crate::running::{Program, serving, told, until};
+use crate::running::{PROGRAM, Program, serving, told, until};
 
 /// A site with a file system that waits in the folder `slow`.
 fn slow_site() -> Option<(tempfile::TempDir, Fuse)> {
@@ -195,4 +196,37 @@ fn range_of_file_whose_sibling_cannot_be_opened_now_is_503() {
     // What is wrong with it for good is no matter of load.
     fuse.fail_to_open("small.txt.gz", libc::EIO);
     assert_eq!(ask(range), (206, None, 5));
+}
+
+/// Both are on one device, whose threads they share.
+#[test]
+fn flood_of_one_site_on_a_slow_disk_leaves_another_site_threads() {
+    let Some((folder, fuse)) = slow_site() else { return };
+    let site = |host| format!("[[site]]\nhosts = ['{host}']\nroot = 'root/slow'\n");
+    let text = [site("flooded.example"), site("other.example")].concat();
+    write(&folder.path().join("innkeeper.toml"), text.as_bytes());
+    let mut command = Command::new(PROGRAM);
+    command
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .args(["--config", "innkeeper.toml", "--listen", "127.0.0.1:0", "--workers", "2"])
+        .current_dir(folder.path());
+    let program = Program::start(command, 1);
+    let send = |host: &str, target: &str| {
+        let mut client = program.client();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        client
+    };
+    assert_eq!(send("flooded.example", "/small.txt").reply().status(), 200);
+    fuse.hold_file(&[OPEN], "large.bin");
+    let mut flood: Vec<_> = (0..60).map(|_| send("flooded.example", "/large.bin")).collect();
+    // Of sixteen threads.
+    fuse.wait_for(OPEN, 12);
+    for name in ["small.txt", "other.txt", "unread.bin", "none.txt"].repeat(3) {
+        let status = send("other.example", &format!("/{name}")).reply().status();
+        assert_eq!(status, if name == "none.txt" { 404 } else { 200 }, "{name}");
+    }
+    fuse.go_on();
+    for client in &mut flood {
+        assert_eq!(client.reply().status(), 200);
+    }
 }
