@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -96,6 +97,30 @@ fn request_is_of_the_site_that_has_its_host() {
             ("x.b.example", 421, ""),
         ],
     );
+}
+
+#[test]
+fn many_sites_have_few_threads_and_equal_rules_are_compiled_once() {
+    const SITES: usize = 200;
+    let names: Vec<_> = (0..SITES).map(|number| format!("s{number}")).collect();
+    let folder = roots(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let cache = folder.path().join("cache");
+    fs::create_dir(&cache).unwrap();
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o700)).unwrap();
+    let site = |name: &String| {
+        format!("[[site]]\nhosts = ['{name}.example']\nroot = '{name}'\n[site.rules]\nspa = true\n")
+    };
+    configure(folder.path(), &names.iter().map(site).collect::<String>());
+    let program =
+        Program::start(program(folder.path(), &["--code-cache", "cache", "--workers", "2"]), 1);
+    check(&program, &[("s0.example", 200, "s0"), ("s199.example", 200, "s199")]);
+    let compiled = fs::read_dir(&cache).unwrap().filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name().into_string().unwrap();
+        name.ends_with(".cwasm") && !name.contains("passed") && !name.starts_with("functions")
+    });
+    assert_eq!(compiled.count(), 1);
+    let threads = fs::read_dir(format!("/proc/{}/task", program.child.id())).unwrap().count();
+    assert!(threads < 40, "{threads}");
 }
 
 /// What stands in the manual is served as it stands there.

@@ -203,10 +203,12 @@ pub(super) fn read(
     let identities = identities(file)?;
     let mut command = command();
     command.build();
+    // Once for all: there may be a thousand.
+    let known: Vec<_> = settings(&command).map(|it| (it.clone(), key(it))).collect();
     let (mut sites, mut problems) = (Vec::new(), Vec::new());
     let mut unused: BTreeSet<&str> = typed(outside).collect();
     for (number, identity) in identities.into_iter().enumerate() {
-        let mut one = Site { file, part: Part::Site(number), command: &mut command };
+        let mut one = Site { file, part: Part::Site(number), command: &mut command, known: &known };
         match one.read(outside, &mut unused) {
             Ok((mut settings, effective)) => {
                 settings.identity = identity.clone();
@@ -238,6 +240,8 @@ struct Site<'a> {
     file: &'a ConfigFile,
     part: Part,
     command: &'a mut Command,
+    /// The settings of a site, with their keys.
+    known: &'a [(Arg, Key)],
 }
 
 impl Site<'_> {
@@ -250,10 +254,10 @@ impl Site<'_> {
     ) -> Result<(SiteSettings, Vec<EffectiveSetting>), Vec<Mistake>> {
         let (mut all, mut own, mut problems) = (Vec::new(), Vec::new(), Vec::new());
         let mut origins = Vec::new();
-        let reader = self.command.clone();
-        for setting in settings(&reader) {
+        let known = self.known;
+        for (setting, key) in known {
             let name = setting.get_id().as_str();
-            if let Some(value) = self.file.get(self.part, &key(setting)) {
+            if let Some(value) = self.file.get(self.part, key) {
                 own.push(setting);
                 origins.push((setting, Origin::File(self.file.path().to_owned())));
                 match self.flags(setting, value) {
@@ -283,8 +287,8 @@ impl Site<'_> {
                 let own = key(setting);
                 let place = self.file.place(self.part, &own);
                 let modified = modified.iter().filter_map(|name| {
-                    let modified = settings(&reader).find(|setting| flag(setting) == *name)?;
-                    Some(key(modified).described_in_site())
+                    let modified = known.iter().find(|(setting, _)| flag(setting) == *name)?;
+                    Some(modified.1.described_in_site())
                 });
                 let modified = modified.collect::<Vec<_>>().join(" or ");
                 let key = own.described_in_site();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use crate::cli::Settings;
-use crate::files::{OwnFile, OwnFiles, paths_below, root_paths};
+use crate::files::{OwnFile, OwnFiles, root_paths};
 
 /// Those of these files that lie beneath a root, each with that root.
 pub(super) fn beneath_roots(settings: &Settings, own: &OwnFiles) -> Vec<(OwnFile, PathBuf)> {
@@ -52,10 +52,14 @@ pub(super) fn code_cache_is_elsewhere(settings: &Settings) -> anyhow::Result<()>
     let (Some(_), Some(path)) = (&settings.cache.code, settings.code_directory()) else {
         return Ok(());
     };
-    let same = |root: &PathBuf| root.canonicalize().ok() == path.canonicalize().ok();
+    let real = path.canonicalize().ok();
+    let own = OwnFile { flag: "--code-cache", path: path.clone(), is_log: false };
+    let own = OwnFiles::resolve(vec![own]);
     for site in settings.sites() {
         let root = &site.root;
-        if !paths_below(root, &path).is_empty() || root.exists() && same(root) {
+        let paths = root_paths(root);
+        let is_root = real.as_ref().is_some_and(|real| paths.contains(real));
+        if is_root || !own.below(&paths).is_empty() {
             bail!(
                 "--code-cache {} lies beneath the root {}, where clients and whoever writes the \
                  site are; name a directory elsewhere, or write: --code-cache off",

@@ -1,5 +1,6 @@
 //! What a server gives up before it serves, and what it needs for that.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,13 +37,9 @@ fn named(settings: &Settings, opened: &Opened) -> Vec<Named> {
     let append = sites.into_iter().filter(|site| site.log.access != AccessLog::Off);
     let append = append.filter_map(|site| site.log.access_file.clone());
     let read = read.map(|path| (path, How::Read));
-    let mut named: Vec<Named> = Vec::new();
-    for file in read.chain(append.map(|path| (path, How::Append))) {
-        if !named.contains(&file) {
-            named.push(file);
-        }
-    }
-    named
+    let all = read.chain(append.map(|path| (path, How::Append)));
+    let mut seen = HashSet::new();
+    all.filter(|file| seen.insert(file.clone())).collect()
 }
 
 /// Enters the sandbox: to be called when all is open, and before there are threads.
@@ -65,11 +62,8 @@ pub(super) fn enter(
     let roots: Vec<_> = roots.collect();
     let of_links = roots.iter().flat_map(|root| beneath_links(root)).collect::<Vec<_>>();
     let mut needs = Needs { read: roots, by_name, ..Needs::default() };
-    for folder in of_links {
-        if !needs.read.contains(&folder) {
-            needs.read.push(folder);
-        }
-    }
+    let mut seen: HashSet<_> = needs.read.iter().cloned().collect();
+    needs.read.extend(of_links.into_iter().filter(|folder| seen.insert(folder.clone())));
     needs.read.extend(settings.sandbox.allow_read.iter().cloned());
     needs.read.extend(opened.acme.as_ref().map(|acme| acme.folder.path().to_owned()));
     needs.remove.extend(opened.admin_file.iter().map(|file| file.directory().to_owned()));

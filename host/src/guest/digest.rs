@@ -4,6 +4,8 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
+use super::default_guest;
+
 /// The SHA-256 (FIPS 180-4) of a guest's file, or of what serves: a guest and its data.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
@@ -48,7 +50,7 @@ pub struct Identity {
 impl Identity {
     /// That of a guest with this data.
     pub fn of(guest: &[u8], data: Option<&[u8]>) -> Identity {
-        Identity { guest: Digest::of(guest), data: data.map(Digest::of) }
+        Identity { guest: default_guest::digest(guest), data: data.map(Digest::of) }
     }
 
     /// That of the same guest with other data.

@@ -123,6 +123,11 @@ impl LoadedGuest {
         LoadedGuest::load_unless(engine, bytes, data, limits, origin, Urgency::First, &cancel)
     }
 
+    /// Whether one of the same content is in use: what was made of it is shared.
+    pub fn is_in_use(engine: &Engine, identity: Identity) -> bool {
+        engine.known().get::<Made>(identity.digest()).is_some()
+    }
+
     /// Loads a guest whose decisions may use this, unless that is canceled.
     pub(super) fn load_unless(
         engine: &Arc<Engine>,

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::text::escape_bytes;
 
 /// How a line is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// That of Apache httpd and nginx: `client - - [date] "request" status bytes "referer"
     /// "user agent"`.

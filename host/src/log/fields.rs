@@ -83,7 +83,7 @@ const ALL: [(LogField, &str); 23] = [
 ];
 
 /// Some of the fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LogFields(u32);
 
 /// A list that names no fields.

@@ -9,7 +9,7 @@ use super::active::Active;
 use super::generation::Generation;
 use super::guest_files::shown;
 use super::history::Outcome;
-use super::retire::Retired;
+use super::retire::{Retired, RetiredGeneration};
 use crate::clock;
 use crate::files::Files;
 use crate::guest::loaded_guest::LoadedGuest;
@@ -29,6 +29,16 @@ impl Activator {
     /// Puts guests in service here. What they replace is freed there.
     pub(super) fn new(active: Arc<Active>, retired: Sender<Retired>) -> Activator {
         Activator { active, retired }
+    }
+
+    /// Has generations freed elsewhere that a worker takes out of service.
+    pub(super) fn frees_for_workers(&self) {
+        let (active, retired) = (Arc::downgrade(&self.active), self.retired.clone());
+        self.active.free_by(Box::new(move |gone| {
+            if let Some(active) = active.upgrade() {
+                Activator::new(active, retired.clone()).retire(gone);
+            }
+        }));
     }
 
     pub(super) fn active(&self) -> &Active {
@@ -127,7 +137,8 @@ impl Activator {
         for generation in generations {
             // The thread ends when nothing can be retired any more.
             let active = Arc::clone(&self.active);
-            let _ = self.retired.send(Retired { active, generation, at: Instant::now() });
+            let retired = RetiredGeneration { active, generation, at: Instant::now() };
+            let _ = self.retired.send(Retired::Generation(retired));
         }
     }
 }

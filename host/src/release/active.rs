@@ -1,7 +1,7 @@
 //! The generation that serves: it is replaced in one step, while requests come in.
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use clap::ValueEnum;
@@ -61,7 +61,12 @@ pub struct Active {
     changing: Mutex<RejectedGuests>,
     history: History,
     failures: Kinds,
+    /// What frees what a worker takes out of service.
+    free: OnceLock<Free>,
 }
+
+/// Frees generations elsewhere.
+type Free = Box<dyn Fn(Vec<Arc<Generation>>) + Send + Sync>;
 
 impl Active {
     /// Puts the first generation in service.
@@ -74,6 +79,7 @@ impl Active {
             changing: Mutex::default(),
             history: History::default(),
             failures: Kinds::new(),
+            free: OnceLock::new(),
         }
     }
 
@@ -265,6 +271,12 @@ impl Active {
         self.policy.keep_previous
     }
 
+    /// Has this free what a worker takes out of service.
+    pub(super) fn free_by(&self, free: Free) {
+        // It is set once.
+        let _ = self.free.set(free);
+    }
+
     fn note_failure(&self, generation: &Arc<Generation>) {
         let Some(limit) = self.policy.roll_back_after else { return };
         if !generation.guest.fails_often(limit) {
@@ -274,10 +286,21 @@ impl Active {
         // Another may have been deployed meanwhile, which has not failed.
         let is_current = Arc::ptr_eq(generation, &self.current.load());
         let why = Rejection::Failed(limit.get());
+        let fallback = self.fallback.load_full().filter(|_| is_current);
+        if let Some(fallback) = fallback.filter(|fallback| fallback.files.is_removed()) {
+            drop(rejected);
+            let (guest, root) = (fallback.guest.digest(), fallback.files.directory().display());
+            self.failures.log(("removed", guest, ""), |suppressed| {
+                tracing::error!(
+                    %guest, %root, suppressed, "guest not rolled back: its root was removed"
+                );
+            });
+            return;
+        }
         let returned =
             is_current.then(|| self.return_to(&self.fallback, &mut rejected, why)).flatten();
         drop(rejected);
-        if let Some(Returned { restored, replaced, .. }) = returned {
+        if let Some(Returned { restored, replaced, gone }) = returned {
             let is_other_root = restored.files.id() != replaced.files.id();
             let root =
                 |of: &Generation| is_other_root.then(|| of.files.directory().display().to_string());
@@ -290,6 +313,9 @@ impl Active {
                 decisions = 1000,
                 "guest rolled back: too many decisions failed"
             );
+            if let Some(free) = self.free.get() {
+                free(gone);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! at a time. A guest that takes long to compile holds up none but its own site while another
 //! thread is free.
 
+use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::mpsc::{self, Sender};
@@ -124,6 +125,13 @@ impl Crew {
     /// Where what was replaced is freed.
     pub(super) fn retired(&self) -> &Sender<Retired> {
         &self.retired
+    }
+
+    /// Frees a site, or what else was removed, when nobody else has it any more: not on a worker that
+    /// ends its last request.
+    pub fn free(&self, removed: Arc<dyn Any + Send + Sync>) {
+        // The thread ends when nothing can be retired any more.
+        let _ = self.retired.send(Retired::Site(removed));
     }
 
     /// How many threads look after sources.

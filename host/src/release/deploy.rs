@@ -104,6 +104,7 @@ impl Deployer {
         let offered = |_| Known { guest: current.guest.digest(), rejected: None };
         let watches = crew.watches().filter(|_| watching == Watching::On).cloned();
         let activator = Activator::new(active, crew.retired().clone());
+        activator.frees_for_workers();
         let mut source_deployer = SourceDeployer {
             engine: Arc::clone(&engine),
             site: site.clone(),

@@ -1,7 +1,7 @@
 //! How a file is opened by its name.
 
 /// How a file is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum How {
     /// To read it.
     Read,

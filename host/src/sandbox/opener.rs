@@ -10,6 +10,7 @@
 //! the server sends 8 bytes, the number of the name and one of its own, and gets 8 back, its
 //! own number and an error's (0 if there is none), with the open file (`SCM_RIGHTS`).
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -55,7 +56,7 @@ static OPENER: OnceLock<Opener> = OnceLock::new();
 struct Opener {
     /// The socket, and the number of the last message.
     line: Mutex<(OwnedFd, u32)>,
-    files: Vec<Named>,
+    numbers: HashMap<Named, u32>,
 }
 
 /// From now on these files are opened by the process at the other end of this socket.
@@ -63,7 +64,7 @@ pub fn ask_at(socket: OwnedFd, files: Vec<Named>) -> io::Result<()> {
     set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
     // One that has not read for long has a full socket.
     set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
-    let opener = Opener { line: Mutex::new((socket, 0)), files };
+    let opener = Opener::new(socket, files);
     OPENER.set(opener).map_err(|_| io::ErrorKind::AlreadyExists.into())
 }
 
@@ -90,9 +91,12 @@ fn open_here(path: &Path, how: How) -> io::Result<File> {
 }
 
 impl Opener {
+    fn new(socket: OwnedFd, files: Vec<Named>) -> Opener {
+        Opener { line: Mutex::new((socket, 0)), numbers: files.into_iter().zip(0..).collect() }
+    }
+
     fn number_of(&self, path: &Path, how: How) -> Option<u32> {
-        let at = self.files.iter().position(|(name, its)| name == path && *its == how)?;
-        u32::try_from(at).ok()
+        self.numbers.get(&(path.to_owned(), how)).copied()
     }
 
     fn ask(&self, number: u32) -> io::Result<File> {
@@ -241,7 +245,6 @@ mod tests {
     use std::io::{ErrorKind, Read, Write};
     use std::os::fd::OwnedFd;
     use std::path::{Path, PathBuf};
-    use std::sync::Mutex;
     use std::thread;
 
     fn pair() -> (OwnedFd, OwnedFd) {
@@ -257,7 +260,7 @@ mod tests {
         fs::write(path("a/guest"), "one").expect("a file");
         let files = vec![(path("a/guest"), How::Read), (path("a/log"), How::Append)];
         let (ours, theirs) = pair();
-        let opener = Opener { line: Mutex::new((ours, 0)), files: files.clone() };
+        let opener = Opener::new(ours, files.clone());
         let process = thread::spawn(move || serve(theirs, files));
         let read = || {
             let number = opener.number_of(&path("a/guest"), How::Read).expect("a name");
@@ -292,7 +295,7 @@ mod tests {
     fn opener_that_has_ended_is_an_error() {
         let (ours, theirs) = pair();
         let files = vec![(PathBuf::from("/"), How::Read)];
-        let opener = Opener { line: Mutex::new((ours, 0)), files };
+        let opener = Opener::new(ours, files);
         drop(theirs);
         let error = opener.ask(0).expect_err("the opener is gone");
         assert!(error.to_string().contains("has ended; restart"), "{error}");

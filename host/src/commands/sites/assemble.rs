@@ -314,8 +314,12 @@ impl Assembly {
         let log = move || {
             tracing::info!(path, "guest is compiled and validated, which may take a minute");
         };
-        let validated =
-            progress::during_or_log(what, log, || validate(&self.engine, &offer, limits));
+        let work = || validate(&self.engine, &offer, limits);
+        let validated = match LoadedGuest::is_in_use(&self.engine, offer.identity()) {
+            // It takes no time worth a thread, for each of a thousand sites.
+            true => work(),
+            false => progress::during_or_log(what, log, work),
+        };
         let rejected = || format!("{} is rejected", name(source, &offer));
         let mut validated = validated.map_err(|error| anyhow!(error).context(rejected()))?;
         let file = source_name.filter(|_| offer.origin != Origin::BuiltIn);

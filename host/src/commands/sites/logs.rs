@@ -1,5 +1,6 @@
 //! The access logs of all sites: one for each file and format, however many sites write to it.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::line_writer::{Output, file::LineFile};
 use crate::log::{AccessLog, Format};
 
 /// Which log it is: its file, or standard output, and its format.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::commands) struct LogKey {
     file: Option<PathBuf>,
     format: Format,
@@ -20,7 +21,7 @@ pub(in crate::commands) struct LogKey {
 
 /// Those that are open.
 #[derive(Default)]
-pub(in crate::commands) struct Logs(Vec<(LogKey, Log)>);
+pub(in crate::commands) struct Logs(HashMap<LogKey, Log>);
 
 enum Log {
     /// It has no thread yet.
@@ -37,7 +38,7 @@ impl Logs {
         fields_are_written(site)?;
         let Some(format) = site.log.access_format() else { return Ok(None) };
         let key = LogKey { file: site.log.access_file.clone(), format };
-        if !self.0.iter().any(|(known, _)| *known == key) {
+        if !self.0.contains_key(&key) {
             let out: Box<dyn Output> = match &key.file {
                 None => Box::new(io::stdout()),
                 Some(path) => {
@@ -46,15 +47,14 @@ impl Logs {
                     Box::new(file.with_context(problem)?)
                 }
             };
-            self.0.push((key.clone(), Log::Opened(out)));
+            self.0.insert(key.clone(), Log::Opened(out));
         }
         Ok(Some(key))
     }
 
     /// A log that is open, with a thread that writes it.
     pub(in crate::commands) fn start(&mut self, key: &LogKey) -> anyhow::Result<Arc<AccessLog>> {
-        let at = self.0.iter().position(|(known, _)| known == key).context("it is not open")?;
-        let (key, log) = self.0.swap_remove(at);
+        let (key, log) = self.0.remove_entry(key).context("it is not open")?;
         let log = match log {
             Log::Started(log) => log,
             Log::Opened(out) => {
@@ -62,13 +62,13 @@ impl Logs {
                 Arc::new(log)
             }
         };
-        self.0.push((key, Log::Started(Arc::clone(&log))));
+        self.0.insert(key, Log::Started(Arc::clone(&log)));
         Ok(log)
     }
 
     /// Forgets those that no site has any more.
     pub(in crate::commands) fn forget_unused(&mut self) {
-        self.0.retain(|(_, log)| match log {
+        self.0.retain(|_, log| match log {
             Log::Opened(_) => false,
             Log::Started(log) => Arc::strong_count(log) > 1,
         });

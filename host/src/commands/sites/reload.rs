@@ -334,7 +334,14 @@ impl Work {
         }
         service.sites.replace(prepared);
         subjects.replace(bodies);
-        self.members = members;
+        let sites = members.iter().map(|one| Arc::as_ptr(&one.assembled.site));
+        let sites: HashSet<_> = sites.collect();
+        let before = std::mem::replace(&mut self.members, members);
+        for gone in before.into_iter().map(|one| one.assembled.site) {
+            if !sites.contains(&Arc::as_ptr(&gone)) {
+                self.fleet.assembly.crew.free(gone);
+            }
+        }
     }
 
     /// Has these certificates serve: those that must be there, and those that are awaited. Orders those
