@@ -128,8 +128,8 @@ impl Fitness {
     /// Whether the certificates of a site serve, or could.
     pub(super) fn check(&self, settings: &Settings, site: &SiteSettings) -> anyhow::Result<()> {
         let pairs = pairs(settings, site)?;
-        let others = pairs.iter().filter(|files| !self.serving.contains(files));
-        others.map(|files| Ok(Pair::load_until(self.end, files).map(drop)?)).collect()
+        let mut others = pairs.iter().filter(|files| !self.serving.contains(files));
+        others.try_for_each(|files| Ok(Pair::load_until(self.end, files).map(drop)?))
     }
 }
 
