@@ -40,12 +40,12 @@ def own_certificate(folder):
     """A certificate for itself, and the authority that has signed it: `ca.pem`."""
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     run("openssl", "req", "-x509", *key, "-keyout", folder / "ca.key", "-out", folder / "ca.pem",
-        "-days", "30", "-subj", "/CN=who signs for pebble")
+        "-days", "3650", "-subj", "/CN=who signs for pebble")
     run("openssl", "req", *key, "-keyout", folder / "pebble.key", "-out", folder / "pebble.csr",
         "-subj", "/CN=localhost")
     (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
     run("openssl", "x509", "-req", "-in", folder / "pebble.csr", "-CA", folder / "ca.pem",
-        "-CAkey", folder / "ca.key", "-CAcreateserial", "-days", "30",
+        "-CAkey", folder / "ca.key", "-CAcreateserial", "-days", "3650",
         "-extfile", folder / "names", "-out", folder / "pebble.pem")
 
 

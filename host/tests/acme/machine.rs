@@ -178,5 +178,5 @@ fn kernel_without_landlock_orders_and_says_so() {
     heard(&mut program, "certificate that was awaited serves");
     let status: serde_json::Value = serde_json::from_str(&told(admin, "/status")).unwrap();
     let sandbox = &status["sandbox"];
-    assert_eq!((&sandbox["files"], &sandbox["calls"]), (&"no".into(), &"fully".into()));
+    assert_eq!((&sandbox["files"], &sandbox["system_calls"]), (&"not".into(), &"fully".into()));
 }
