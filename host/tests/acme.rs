@@ -3,18 +3,21 @@
 
 mod any_certificate;
 mod authority;
+mod hostile;
 mod machine;
 mod of_pebble;
 mod pebble;
 mod settings;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use self::authority::{Fake, Fault};
@@ -40,8 +43,32 @@ impl Place {
         self.folder.path().join("state")
     }
 
+    /// What is kept of the authority with this directory.
+    fn of_authority(&self, directory: &str) -> PathBuf {
+        let hash = Sha256::digest(format!("{}/{directory}", self.fake.url));
+        let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        self.state().join(".private").join(hash)
+    }
+
+    fn record(&self) -> PathBuf {
+        self.of_authority("dir").join("a.example.json")
+    }
+
+    /// Changes a number in the record.
+    fn set(&self, key: &str, value: u64) {
+        let text = fs::read_to_string(self.record()).unwrap();
+        let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
+        record[key] = value.into();
+        fs::write(self.record(), record.to_string()).unwrap();
+    }
+
     fn command(&self) -> Command {
-        let directory = format!("{}/dir", self.fake.url);
+        self.command_of("dir")
+    }
+
+    /// Of the authority with this directory.
+    fn command_of(&self, directory: &str) -> Command {
+        let directory = format!("{}/{directory}", self.fake.url);
         let (ca, state) = (self.fake.ca_file(), self.state());
         let mut command = serving(
             &self.folder.path().join("root"),
@@ -133,12 +160,11 @@ fn certificate_is_obtained_and_renewed_in_the_window_of_the_authority() {
     heard(&mut program, "certificate that was awaited serves");
     assert_eq!(tls_page(program.addresses[1]), "a page");
     let before = place.serial();
-    running::until(|| place.fake.asked("/ari/") > 0);
+    running::until(|| fs::read_to_string(place.record()).unwrap().contains("\"chosen\""));
     // The authority is about to revoke it: the window has passed.
     place.fake.state.lock().unwrap().window = Some((-7200, -3600));
     program.signal(Signal::HUP);
     program.wait_for("certificate is ordered");
-    program.wait_for("certificate obtained");
     program.wait_for("certificate replaced");
     assert_ne!(place.serial(), before);
     let state = place.fake.state.lock().unwrap();
@@ -240,9 +266,8 @@ fn order_goes_on_after_a_kill_at_every_step() {
             running::until(|| place.fake.asked(path) > 0);
             if is_unheard {
                 // What it was asked is done, and the failure is kept.
-                let record = place.state().join("a.example.json");
                 running::until(|| {
-                    fs::read_to_string(&record).is_ok_and(|text| text.contains("\"words\""))
+                    fs::read_to_string(place.record()).is_ok_and(|text| text.contains("\"detail\""))
                 });
             }
             drop(program);
@@ -253,7 +278,7 @@ fn order_goes_on_after_a_kill_at_every_step() {
             heard(&mut program, "certificate obtained");
             let orders = place.fake.state.lock().unwrap().orders.clone();
             assert_eq!(orders.len(), 1, "killed at {path}: {orders:?}\n{}", program.said);
-            assert!(!place.state().join("a.example.key").exists());
+            assert!(!place.record().with_extension("key").exists());
         }
     }
 }
@@ -311,7 +336,12 @@ fn state_that_cannot_be_kept_orders_nothing() {
     );
     fs::remove_file(&state).unwrap();
     // A folder is where the record should be.
-    fs::create_dir_all(state.join("a.example.json")).unwrap();
+    fs::create_dir(&state).unwrap();
+    for folder in [&state, &state.join(".private"), place.record().parent().unwrap()] {
+        fs::create_dir_all(folder).unwrap();
+        fs::set_permissions(folder, Permissions::from_mode(0o700)).unwrap();
+    }
+    fs::create_dir(place.record()).unwrap();
     let mut program = quiet_start(&place);
     heard(&mut program, "no certificate is ordered, the state cannot be kept");
     assert_eq!(program.get("/").status(), 200);

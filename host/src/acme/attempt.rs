@@ -5,21 +5,30 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use instant_acme::{Account, CertificateIdentifier, Error};
+use instant_acme::{Account, CertificateIdentifier};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::time::timeout;
 
-use super::account::account;
+use super::account::{EabKeyError, account};
+use super::ari;
 use super::client::{Client, ClientError};
 use super::clock::{chance, seconds};
 use super::failure::Failure;
 use super::name::Name;
 use super::options::Options;
-use super::order::Ordering;
-use super::protocol::Trouble;
+use super::order::OrderRun;
+use super::protocol::OrderError;
+use super::record::{OfAuthority, Record};
 use super::schedule::{Window, after_failures};
-use super::store::{Folder, Record};
-use crate::secret_file::SecretFileError;
+use super::state::State;
+
+/// How long one attempt may take: all servers of the folder wait for it. A proof may take three
+/// minutes, and so may a signature.
+const LONGEST: Duration = Duration::from_secs(10 * 60);
+
+/// How long a question may take.
+const LONGEST_QUESTION: Duration = Duration::from_secs(2 * 60);
 
 /// How often the authority is asked for the window, at most and at least: RFC 9773, section 4.3.2,
 /// where the authority says when.
@@ -28,39 +37,33 @@ const ASK: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(
 /// The same where it says nothing, or cannot be asked.
 const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);
 
-/// A certificate is not renewed within this time, or a tenth of what is left of its own.
-const FRESH: Duration = Duration::from_secs(24 * 3600);
-
-/// The least of that, also where it is expired when it comes: one of the two clocks is wrong.
-const LEAST: Duration = Duration::from_secs(3600);
+/// An order that fails goes on at the next attempt, and after each of as many failures another is made.
+/// The pauses between them take days.
+const FAILURES: u32 = 8;
 
 /// What one attempt needs.
 pub(super) struct Attempt {
     pub(super) name: Name,
     pub(super) options: Arc<Options>,
-    pub(super) folder: Folder,
+    pub(super) authority: OfAuthority,
     pub(super) client: Result<Client, Arc<ClientError>>,
-    pub(super) eab_key: Result<Option<Vec<u8>>, Arc<SecretFileError>>,
-    pub(super) has_certificate: bool,
+    pub(super) eab_key: Result<Option<Vec<u8>>, Arc<EabKeyError>>,
+    /// What the folder says, read under the lock.
+    pub(super) state: State,
+    /// Whether a command wants it at once.
+    pub(super) is_cut: bool,
 }
 
 /// What became of it.
 pub(super) enum Outcome {
     /// The authority was asked for the window.
-    Asked(Name),
-    /// There is a new certificate.
-    Obtained {
-        /// For this name.
-        name: Name,
-        /// When it expires.
-        expires: SystemTime,
-    },
+    Asked,
+    /// There is a new certificate, which expires then.
+    Obtained(SystemTime),
     /// There is none.
     Failed {
-        /// For this name.
-        name: Name,
         /// Why.
-        trouble: Trouble,
+        error: OrderError,
         /// When it is tried again, in seconds since 1970.
         next_attempt: u64,
         /// Whether there is one that serves meanwhile.
@@ -71,83 +74,91 @@ pub(super) enum Outcome {
 }
 
 impl Attempt {
-    /// Runs it: an order, or the question.
-    pub(super) async fn run(self, is_order: bool) -> Outcome {
-        let mut record = self.folder.record(&self.name);
-        if record.directory != self.options.directory {
-            let issued_by = std::mem::take(&mut record.issued_by);
-            let directory = self.options.directory.clone();
-            record = Record { directory, issued_by, ..Record::default() };
+    /// Orders a certificate.
+    pub(super) async fn order(mut self) -> Outcome {
+        let now = SystemTime::now();
+        let is_early = self.state.is_early(now);
+        let mut record = std::mem::take(&mut self.state.record);
+        if self.is_cut {
+            State::note_cut(&mut record, now);
         }
-        match is_order {
-            true => self.order(record).await,
-            false => self.ask(record).await,
-        }
-    }
-
-    async fn order(self, mut record: Record) -> Outcome {
         record.failures = record.failures.saturating_add(1);
-        record.pause_until = after_failures(record.failures, SystemTime::now(), None);
-        record.is_told = false;
-        if let Err(error) = self.folder.keep_record(&self.name, &record) {
+        record.pause_until = after_failures(record.failures, now, None);
+        record.is_retry_after = false;
+        if let Err(error) = self.authority.keep_record(&self.name, &record) {
             return Outcome::NotKept(error);
         }
-        let outcome = self.try_order(&mut record).await;
+        let ordered = timeout(LONGEST, self.try_order(&mut record)).await;
+        let ordered = ordered.unwrap_or_else(|_| {
+            let detail = "the authority has not finished within ten minutes";
+            let advice = "the order goes on at the next attempt; see the authority's status page";
+            Err(Failure::local("slow", detail, advice))
+        });
         let told = self.client.as_ref().ok().and_then(|client| {
             client.rest();
             client.take_retry_after()
         });
-        match outcome {
+        let now = SystemTime::now();
+        match ordered {
             Ok(expires) => {
-                // An authority whose window has passed for what it just signed does not get an order
-                // after the other.
-                let now = SystemTime::now();
-                let left = expires.duration_since(now).unwrap_or_default();
-                record = Record {
-                    directory: record.directory.clone(),
-                    issued_by: record.directory,
-                    pause_until: seconds(now + FRESH.min(left / 10).max(LEAST)),
+                let replaced_early_at =
+                    if is_early { seconds(now) } else { record.replaced_early_at };
+                let obtained = Record {
+                    directory: record.directory,
+                    obtained_at: seconds(now),
+                    replaced_early_at,
                     ..Record::default()
                 };
-                let name = self.name.clone();
-                match self.folder.keep_record(&name, &record) {
-                    Ok(()) => Outcome::Obtained { name, expires },
+                match self.authority.keep_record(&self.name, &obtained) {
+                    Ok(()) => {
+                        self.authority.forget_order_key(&self.name);
+                        Outcome::Obtained(expires)
+                    }
                     Err(error) => Outcome::NotKept(error),
                 }
             }
-            Err(failure) => {
-                let told = failure.not_before.or(told);
-                if failure.trouble.code == "accountDoesNotExist" {
-                    // Without it another one is made.
-                    let _ = self.folder.forget_account(&self.options.directory);
-                }
-                let now = SystemTime::now();
-                record.pause_until = after_failures(record.failures, now, told);
-                record.is_told = told.is_some_and(|told| told > now);
-                record.error = Some(failure.trouble.clone());
-                // The one that was kept before the attempt says nearly the same.
-                let _ = self.folder.keep_record(&self.name, &record);
-                Outcome::Failed {
-                    name: self.name,
-                    trouble: failure.trouble,
-                    next_attempt: record.pause_until,
-                    has_certificate: self.has_certificate,
-                }
-            }
+            Err(failure) => self.fail(record, &failure, failure.not_before.or(told)),
+        }
+    }
+
+    fn fail(
+        self,
+        mut record: Record,
+        failure: &Failure,
+        retry_after: Option<SystemTime>,
+    ) -> Outcome {
+        if failure.error.code == "accountDoesNotExist" {
+            // Without it another one is made.
+            let _ = self.authority.forget_account();
+        }
+        let now = SystemTime::now();
+        record.pause_until = after_failures(record.failures, now, retry_after);
+        record.is_retry_after = retry_after.is_some_and(|at| at > now);
+        record.error = Some(failure.error.clone());
+        if record.failures.is_multiple_of(FAILURES) {
+            record.order = None;
+        }
+        // The record that was kept before the attempt says nearly the same.
+        if self.authority.keep_record(&self.name, &record).is_ok() && record.order.is_none() {
+            self.authority.forget_order_key(&self.name);
+        }
+        Outcome::Failed {
+            error: failure.error.clone(),
+            next_attempt: record.pause_until,
+            has_certificate: self.state.expires.is_some(),
         }
     }
 
     async fn try_order(&self, record: &mut Record) -> Result<SystemTime, Failure> {
         let account = self.account().await?;
-        let replaces = self.identifier().filter(|_| record.issued_by == self.options.directory);
-        let ordering = Ordering {
+        let run = OrderRun {
             account: &account,
-            folder: &self.folder,
+            authority: &self.authority,
             options: &self.options,
             name: &self.name,
-            replaces,
+            replaces: self.replaces(),
         };
-        Ok(ordering.run(record).await?.leaf.not_after)
+        run.run(record).await
     }
 
     async fn account(&self) -> Result<Account, Failure> {
@@ -160,50 +171,46 @@ impl Attempt {
             .as_ref()
             .map_err(|error| Failure::local("eab-key", error, "see --acme-eab-key-file"))?;
         client.take_retry_after();
-        account(client, &self.folder, &self.options, eab_key.as_deref()).await
+        account(client, &self.authority, &self.options, eab_key.as_deref()).await
     }
 
-    /// The certificate that serves, as authorities call it (RFC 9773, section 4.1).
-    fn identifier(&self) -> Option<CertificateIdentifier<'static>> {
-        let chain = self.folder.chain(&self.name).ok()?;
-        let leaf = CertificateDer::from_pem_slice(chain.as_bytes()).ok()?;
+    /// The certificate of this authority that serves.
+    fn replaces(&self) -> Option<CertificateIdentifier<'static>> {
+        self.state.certificate.as_ref().filter(|_| self.state.is_served)?;
+        let files = self.authority.folder.files(&self.name);
+        let leaf = CertificateDer::from_pem_file(files.certificate).ok()?;
         Some(CertificateIdentifier::try_from(&leaf).ok()?.into_owned())
     }
 
     /// Asks for the window of the renewal.
-    async fn ask(self, mut record: Record) -> Outcome {
-        let again = match self.window(&mut record).await {
+    pub(super) async fn ask_window(self) -> Outcome {
+        let mut record = self.state.record.clone();
+        let asked = timeout(LONGEST_QUESTION, self.window(&mut record)).await;
+        let now = SystemTime::now();
+        let told = self.client.as_ref().ok().and_then(|client| {
+            client.rest();
+            client.take_retry_after()?.duration_since(now).ok()
+        });
+        let again = match asked.ok().flatten().or(told) {
             Some(again) => again.clamp(ASK.0, ASK.1),
             None => ASK_AGAIN + Duration::from_secs(chance(600)),
         };
-        record.ask_window_at = seconds(SystemTime::now() + again);
-        if let Ok(client) = &self.client {
-            client.rest();
-        }
-        match self.folder.keep_record(&self.name, &record) {
-            Ok(()) => Outcome::Asked(self.name),
+        record.window_asked_at = seconds(now);
+        record.ask_window_at = seconds(now + again);
+        match self.authority.keep_record(&self.name, &record) {
+            Ok(()) => Outcome::Asked,
             Err(error) => Outcome::NotKept(error),
         }
     }
 
     async fn window(&self, record: &mut Record) -> Option<Duration> {
-        let identifier = self.identifier()?;
-        let account = self.account().await.ok()?;
-        match account.renewal_info(&identifier).await {
-            Ok((info, again)) => {
-                let start = u64::try_from(info.suggested_window.start.unix_timestamp()).ok()?;
-                let end = u64::try_from(info.suggested_window.end.unix_timestamp()).ok()?;
-                let certificate = identifier.to_string();
-                let before = record.window.take();
-                record.window = Some(Window::choose(start, end, &certificate, before.as_ref()));
-                Some(again)
-            }
-            // It has none.
-            Err(Error::Unsupported(_)) => {
-                record.window = None;
-                Some(ASK.1)
-            }
-            Err(_) => None,
-        }
+        let identifier = self.state.certificate.as_ref()?.identifier.clone()?;
+        let client = self.client.as_ref().ok()?;
+        let suggestion = ari::ask(client, &self.options.directory, &identifier).await.ok()?;
+        let before = record.window.take();
+        record.window = suggestion
+            .window
+            .map(|(start, end)| Window::choose(start, end, &identifier, before.as_ref()));
+        Some(suggestion.again.unwrap_or(ASK_AGAIN))
     }
 }

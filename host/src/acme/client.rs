@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::header::{HOST, LOCATION, RETRY_AFTER, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -24,6 +24,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::time::timeout;
 
+use super::failure::code_of;
 use crate::helper::fetcher::dial;
 use crate::lock::lock;
 
@@ -126,27 +127,62 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Asks for what needs no key: the body, and when it may be asked for again.
+    pub(super) async fn get(&self, url: &str) -> Result<(Bytes, Option<Duration>), Error> {
+        let request = Request::builder().uri(url).body(Body::default())?;
+        let (parts, body) = self.0.within(request).await?.into_parts();
+        let told = parts.headers.get(RETRY_AFTER).and_then(|value| after(value.to_str().ok()?));
+        Ok((body, told.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default())))
+    }
+}
+
 impl HttpClient for Client {
     fn request(
         &self,
         request: Request<Body>,
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let shared = Arc::clone(&self.0);
-        Box::pin(async move {
-            let uri = request.uri().clone();
-            let response = timeout(RESPONSE, shared.send(request)).await;
-            let response = response.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            let response = response
-                .map_err(|error| Error::Other(format!("{}: {error}", shown(&uri)).into()))?;
-            Ok(BytesResponse::from(response))
-        })
+        Box::pin(
+            async move { Ok(BytesResponse::from(shared.within(request).await?.map(Full::new))) },
+        )
     }
 }
 
 impl Shared {
-    async fn send(&self, mut request: Request<Body>) -> io::Result<Response<Full<Bytes>>> {
+    async fn within(&self, request: Request<Body>) -> Result<Response<Bytes>, Error> {
         let uri = request.uri().clone();
-        let is_get = request.method() == Method::GET;
+        let response = timeout(RESPONSE, self.send(request)).await;
+        response.unwrap_or_else(|_| Err(failed(&uri, &io::ErrorKind::TimedOut.into())))
+    }
+
+    async fn send(&self, mut request: Request<Body>) -> Result<Response<Bytes>, Error> {
+        let uri = request.uri().clone();
+        let is_post = request.method() == Method::POST;
+        let exchanged = self.exchange(&mut request, &uri).await;
+        let (parts, body) = exchanged.map_err(|error| failed(&uri, &error))?;
+        if !parts.status.is_success() {
+            let told = parts.headers.get(RETRY_AFTER).and_then(|value| after(value.to_str().ok()?));
+            if told.is_some() {
+                *lock(&self.retry_after) = told;
+            }
+            let problem = serde_json::from_slice::<Problem>(&body).ok();
+            let problem = problem.filter(|it| it.r#type.is_some() || it.detail.is_some());
+            // The client of the protocol reads problems of what is signed, and looks at no status of the
+            // rest.
+            if problem.is_none() || !is_post {
+                return Err(Error::Api(problem.unwrap_or_else(|| refusal(&parts, &uri))));
+            }
+        }
+        Ok(Response::from_parts(parts, body))
+    }
+
+    /// Sends a request, and receives the response with all of its body.
+    async fn exchange(
+        &self,
+        request: &mut Request<Body>,
+        uri: &Uri,
+    ) -> io::Result<(http::response::Parts, Bytes)> {
         let authority = match (uri.scheme(), uri.authority()) {
             (Some(scheme), Some(authority)) if *scheme == Scheme::HTTPS => authority.clone(),
             _ => return Err(io::Error::other("it is no https URL")),
@@ -158,31 +194,15 @@ impl Shared {
         headers.insert(HOST, host);
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         let mut sender = self.connection(&authority).await?;
-        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        let response =
+            sender.send_request(std::mem::take(request)).await.map_err(io::Error::other)?;
         let (mut parts, body) = response.into_parts();
         bound(&mut parts.headers);
         let body = Limited::new(body, BODY_BYTES).collect().await;
         let body =
             body.map_err(|error: Box<dyn StdError + Send + Sync>| io::Error::other(error))?;
         *lock(&self.kept) = Some((authority, sender));
-        let status = parts.status;
-        if status.is_client_error() || status.is_server_error() {
-            let told = parts.headers.get(RETRY_AFTER).and_then(|value| after(value.to_str().ok()?));
-            if told.is_some() {
-                *lock(&self.retry_after) = told;
-            }
-            // What is asked without a key: the client of the protocol does not look at its status.
-            if is_get {
-                let problem = serde_json::from_slice::<Problem>(&body.to_bytes());
-                let words = problem.ok().and_then(|problem| problem.detail).unwrap_or_default();
-                return Err(io::Error::other(format!("the response is {status}: {words}")));
-            }
-            let kind = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            if !kind.is_some_and(|kind| kind.contains("json")) {
-                return Err(io::Error::other(format!("the response is {status}")));
-            }
-        }
-        Ok(Response::from_parts(parts, Full::new(body.to_bytes())))
+        Ok((parts, body.to_bytes()))
     }
 
     /// The one that is kept, if it is still open, or a new one.
@@ -211,6 +231,22 @@ fn bound(headers: &mut http::HeaderMap) {
     let is_time = |value: &HeaderValue| value.to_str().ok().and_then(after).is_some();
     if headers.get(RETRY_AFTER).is_some_and(|value| !is_time(value)) {
         headers.remove(RETRY_AFTER);
+    }
+}
+
+fn failed(uri: &Uri, error: &io::Error) -> Error {
+    Error::Other(format!("{}: {error}", shown(uri)).into())
+}
+
+/// A response without a problem in it, as one.
+fn refusal(parts: &http::response::Parts, uri: &Uri) -> Problem {
+    let to = parts.headers.get(LOCATION).and_then(|to| to.to_str().ok());
+    let to = to.map(|to| format!(", which leads to {to}")).unwrap_or_default();
+    Problem {
+        r#type: Some(code_of(parts.status).to_owned()),
+        detail: Some(format!("the response of {} is {}{to}", shown(uri), parts.status)),
+        status: Some(parts.status.as_u16()),
+        subproblems: Vec::new(),
     }
 }
 

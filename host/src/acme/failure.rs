@@ -6,20 +6,29 @@ use std::time::SystemTime;
 
 use instant_acme::{Error, Problem};
 
-use super::protocol::{Trouble, WORDS};
-use crate::text::{beginning, one_line};
+use super::protocol::OrderError;
 
 /// What the types of problems of an authority begin with (RFC 8555, section 6.7).
 const URN: &str = "urn:ietf:params:acme:error:";
 
-/// Characters of a code.
-const CODE: usize = 100;
+/// The code of a response that leads elsewhere.
+const REDIRECT: &str = "redirect";
+
+/// The code of a response without a problem in it, by its status.
+pub(super) fn code_of(status: http::StatusCode) -> &'static str {
+    match status.as_u16() {
+        300..=399 => REDIRECT,
+        429 => "rateLimited",
+        500.. => "serverInternal",
+        _ => "refused",
+    }
+}
 
 /// Why an order failed.
 #[derive(Debug)]
 pub(super) struct Failure {
     /// For people.
-    pub(super) trouble: Trouble,
+    pub(super) error: OrderError,
     /// No attempt before this time, if the authority says so.
     pub(super) not_before: Option<SystemTime>,
     /// Whether the order is of no use any more.
@@ -28,17 +37,11 @@ pub(super) struct Failure {
 
 impl Failure {
     /// Of something else than the authority.
-    pub(super) fn local(code: &str, words: impl ToString, advice: &str) -> Failure {
-        Failure {
-            trouble: Trouble {
-                // The authority's own text, too: longer ones are no types of problems.
-                code: beginning(&one_line(code), CODE),
-                words: beginning(&one_line(&words.to_string()), WORDS),
-                advice: advice.to_owned(),
-            },
-            not_before: None,
-            is_final: false,
-        }
+    pub(super) fn local(code: &str, detail: impl ToString, advice: &str) -> Failure {
+        // The authority's own texts, too.
+        let (code, detail, advice) = (code.to_owned(), detail.to_string(), advice.to_owned());
+        let error = OrderError { code, detail, advice }.bounded();
+        Failure { error, not_before: None, is_final: false }
     }
 
     /// Of the folder of the state.
@@ -56,13 +59,13 @@ impl Failure {
     pub(super) fn problem(problem: &Problem) -> Failure {
         let code = problem.r#type.as_deref().unwrap_or("unknown");
         let code = code.strip_prefix(URN).unwrap_or(code);
-        let mut words = problem.detail.clone().unwrap_or_else(|| format!("it says {code}"));
+        let mut detail = problem.detail.clone().unwrap_or_else(|| format!("it says {code}"));
         for part in &problem.subproblems {
-            let detail = part.detail.as_deref().unwrap_or_default();
+            let part = part.detail.as_deref().unwrap_or_default();
             // A text takes all of it.
-            let _ = write!(words, "; {detail}");
+            let _ = write!(detail, "; {part}");
         }
-        let mut failure = Failure::local(code, words, advice(code));
+        let mut failure = Failure::local(code, detail, advice(code));
         failure.is_final = matches!(
             code,
             "malformed" | "unauthorized" | "orderNotReady" | "accountDoesNotExist" | "badCSR"
@@ -119,6 +122,7 @@ fn advice(code: &str) -> &'static str {
         "externalAccountRequired" => {
             "the authority wants an account of its own: set --acme-eab-kid and --acme-eab-key-file"
         }
+        REDIRECT => "set --acme-directory to the URL of the directory itself",
         "userActionRequired" => "the authority's terms have changed: read them at the URL it names",
         "invalidContact" | "unsupportedContact" => "write another address to --acme-email",
         "accountDoesNotExist" => {

@@ -1,6 +1,5 @@
 //! The fetcher's own work: it waits for the time of each name, and orders one after the other.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,20 +13,21 @@ use rustix::net::SendFlags;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
+use super::account::{EabKeyError, read_eab_key};
 use super::attempt::{Attempt, Outcome};
 use super::client::{Client, ClientError};
 use super::clock::seconds;
-use super::lock::Who;
+use super::lock::{self, Holder};
 use super::name::Name;
+use super::names::Names;
 use super::options::Options;
-use super::protocol::{Command, Event, News, Status};
-use super::socket::{hear_now, say};
-use super::state::State;
+use super::protocol::{Command, Event, LogEvent};
+use super::record::OfAuthority;
+use super::socket::{receive_now, send};
+use super::state::{State, Task};
 use super::store::Folder;
-use super::{account, lock};
 use crate::helper::fetcher::{AGAIN, Places, resolver_stamp};
 use crate::helper::protocol::ProtocolError;
-use crate::secret_file::SecretFileError;
 
 /// The longest sleep: a clock may be set, and another server may have renewed.
 const LOOK: Duration = Duration::from_secs(60);
@@ -56,13 +56,14 @@ enum End {
 
 fn run(socket: OwnedFd, places: &Places) -> io::Result<End> {
     // What is read before the sandbox is entered.
-    let who = Who::this_process();
+    let holder = Holder::this_process();
     let client = Client::open(places.ca_file.as_deref()).map_err(Arc::new);
-    let eab_key = places.eab_key_file.as_deref().map(account::read_eab_key).transpose();
+    let eab_key = places.eab_key_file.as_deref().map(read_eab_key).transpose();
     let eab_key = eab_key.map_err(Arc::new);
     let resolver = resolver_stamp();
     let folder = Folder::at(&places.state);
     places.confine()?;
+    folder.clear_unfinished();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // What it does with messages is the same for all kinds of sockets that keep them apart.
@@ -73,78 +74,83 @@ fn run(socket: OwnedFd, places: &Places) -> io::Result<End> {
             client,
             eab_key,
             folder,
-            who,
+            holder,
             socket: Arc::new(socket),
             started: Instant::now(),
             resolver,
-            options: None,
-            names: BTreeMap::new(),
-            coming: Vec::new(),
+            settings: None,
+            names: Names::default(),
             read: Instant::now(),
-            locked_until: None,
+            held_until: None,
             is_waiting: false,
+            state_failure: None,
         };
         fetcher.work().await
     })
 }
 
-/// What is known of a name.
-struct Known {
-    state: State,
-    /// What was told last.
-    told: Option<Status>,
+/// What certificates are ordered by.
+struct Settings {
+    options: Arc<Options>,
+    authority: OfAuthority,
+    /// Whether the server has just started.
+    is_start: bool,
 }
 
 struct Fetcher {
     client: Result<Client, Arc<ClientError>>,
-    eab_key: Result<Option<Vec<u8>>, Arc<SecretFileError>>,
+    eab_key: Result<Option<Vec<u8>>, Arc<EabKeyError>>,
     folder: Folder,
-    who: Who,
+    holder: Holder,
     socket: Arc<UnixDatagram>,
     started: Instant,
     resolver: Option<(u64, u64, SystemTime)>,
-    options: Option<Arc<Options>>,
-    names: BTreeMap<Name, Known>,
-    /// Names of a list that is not whole yet.
-    coming: Vec<Name>,
+    settings: Option<Settings>,
+    names: Names,
     /// When the folder was read last.
     read: Instant,
-    /// Another server has the lock, and is asked again then.
-    locked_until: Option<Instant>,
+    /// Another server has the lock, or it cannot be had, and is tried again then.
+    held_until: Option<Instant>,
+    /// Whether it was told that another server has the lock.
     is_waiting: bool,
+    /// What was told last of a state that cannot be kept.
+    state_failure: Option<String>,
 }
 
-type Running = Pin<Box<dyn Future<Output = Outcome>>>;
+/// An attempt that runs, and the name that it is for.
+type Running = (Name, Pin<Box<dyn Future<Output = Outcome>>>);
 
 impl Fetcher {
     async fn work(&mut self) -> io::Result<End> {
-        self.say(&News::Hello)?;
+        self.tell(&Event::Hello)?;
         let mut running: Option<Running> = None;
         loop {
             let wait = match running {
                 Some(_) => LOOK,
                 None => {
-                    let (name, wait) = self.next();
-                    match name.filter(|_| wait.is_zero()) {
-                        Some(_) if self.is_worn() => return Ok(End::Again),
-                        Some((name, is_order)) => {
-                            running = self.begin(name, is_order)?;
+                    let (task, wait) = self.next();
+                    match task.filter(|_| wait.is_zero()) {
+                        Some(_) if self.has_other_resolver() => return Ok(End::Again),
+                        Some((name, task)) => {
+                            running = self.begin(name, task)?;
                             continue;
                         }
-                        None if self.is_old() => return Ok(End::Again),
+                        None if self.started.elapsed() > LIFE => return Ok(End::Again),
                         None => wait,
                     }
                 }
             };
+            let ordering = running.as_ref().map(|(name, _)| name.clone());
             let socket = Arc::clone(&self.socket);
             tokio::select! {
                 ready = socket.readable() => {
                     ready?;
-                    let heard = socket.try_io(Interest::READABLE, || {
-                        hear_now::<Command>(&*socket).map_or_else(blocked, |command| Ok(Ok(command)))
+                    let received = socket.try_io(Interest::READABLE, || {
+                        receive_now::<Command>(&*socket)
+                            .map_or_else(blocked, |command| Ok(Ok(command)))
                     });
-                    match heard.unwrap_or_else(|error| Err(error.into())) {
-                        Ok(command) => self.obey(command)?,
+                    match received.unwrap_or_else(|error| Err(error.into())) {
+                        Ok(command) => self.handle(command, ordering.as_ref())?,
                         Err(ProtocolError::Closed) => return Ok(End::Gone),
                         Err(ProtocolError::Io(error))
                             if error.kind() == io::ErrorKind::WouldBlock =>
@@ -152,226 +158,209 @@ impl Fetcher {
                         Err(error) => return Err(io::Error::other(error)),
                     }
                 }
-                outcome = of(&mut running) => {
+                (name, outcome) = outcome_of(&mut running) => {
                     running = None;
-                    self.end(outcome)?;
+                    self.end(name, outcome)?;
                 }
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    /// What is due first, and in which time: an order, or else a question about a window.
-    fn next(&mut self) -> (Option<(Name, bool)>, Duration) {
-        if self.read.elapsed() >= LOOK {
-            self.read_all();
-        }
-        if let Some(until) = self.locked_until {
-            let left = until.saturating_duration_since(Instant::now());
-            if !left.is_zero() {
-                return (None, left.min(LOOK));
-            }
-            self.locked_until = None;
+    /// What is due first, and in which time.
+    fn next(&mut self) -> (Option<(Name, Task)>, Duration) {
+        let Some(settings) = &self.settings else { return (None, LOOK) };
+        let is_over = self.held_until.is_some_and(|until| until <= Instant::now());
+        if is_over || self.read.elapsed() >= LOOK {
             // Another server may have done it.
-            self.read_all();
+            self.names.read_changed(&settings.authority);
+            self.read = Instant::now();
+        }
+        if is_over {
+            self.held_until = None;
+        }
+        if let Some(until) = self.held_until {
+            return (None, until.saturating_duration_since(Instant::now()).min(LOOK));
         }
         let now = SystemTime::now();
-        let mut first: Option<(SystemTime, bool, Name)> = None;
-        for (name, Known { state, .. }) in &self.names {
-            for (time, is_order) in [(Some(state.next), true), (state.ask_at, false)] {
-                let Some(time) = time else { continue };
-                let is_sooner = first.as_ref().is_none_or(|(at, was, _)| {
-                    // Of two that are due the order goes first.
-                    (time > now, time, !is_order) < (*at > now, *at, !was)
-                });
-                if is_sooner {
-                    first = Some((time, is_order, name.clone()));
-                }
-            }
-        }
-        match first {
-            Some((time, is_order, name)) => {
+        match self.names.first(now) {
+            Some((time, task, name)) => {
                 let wait = time.duration_since(now).unwrap_or_default();
-                (Some((name, is_order)), wait.min(LOOK))
+                (Some((name, task)), wait.min(LOOK))
             }
             None => (None, LOOK),
         }
     }
 
     /// Begins what is due, under the lock.
-    fn begin(&mut self, name: Name, is_order: bool) -> io::Result<Option<Running>> {
-        let Some(options) = self.options.clone() else { return Ok(None) };
-        let lock = match lock::take(self.folder.path(), &self.who) {
+    fn begin(&mut self, name: Name, task: Task) -> io::Result<Option<Running>> {
+        let Some(Settings { options, authority, .. }) = &self.settings else { return Ok(None) };
+        let (options, authority) = (Arc::clone(options), authority.clone());
+        let lock = match lock::take(&self.folder, &self.holder) {
             Ok(lock::Taken::Lock(lock)) => lock,
-            Ok(lock::Taken::By(holder)) => {
-                self.locked_until = Some(Instant::now() + LOCKED);
+            Ok(lock::Taken::Held(holder)) => {
+                self.held_until = Some(Instant::now() + LOCKED);
                 if !std::mem::replace(&mut self.is_waiting, true) {
-                    self.say(&News::Event(Event::Waiting { holder }))?;
+                    self.tell(&Event::Log(LogEvent::Waiting { holder }))?;
                 }
                 return Ok(None);
             }
-            Err(error) => {
-                self.locked_until = Some(Instant::now() + LOOK);
-                self.say(&News::Event(Event::StateFails { error: error.to_string() }))?;
-                return Ok(None);
-            }
+            Err(error) => return self.fail_state(&error).map(|()| None),
         };
         self.is_waiting = false;
         // Another server may have done so before it gave the lock back.
-        let state = State::read(&self.folder, &name, &options);
+        self.names.read(&authority, &name);
         let now = SystemTime::now();
-        let is_due = if is_order { Some(state.next) } else { state.ask_at };
-        if is_due.is_none_or(|time| time > now) {
-            self.tell(&name, false)?;
+        if self.names.at(&name, task, now).is_none_or(|time| time > now) {
+            self.tell_status(&name, false)?;
             return Ok(None);
         }
-        if let Some(known) = self.names.get_mut(&name) {
-            known.state = state.clone();
-        }
-        if is_order {
-            let (is_renewal, is_resumed) = (state.lifetime.is_some(), state.record.order.is_some());
-            let name = name.clone();
-            self.say(&News::Event(Event::Ordering { name, is_renewal, is_resumed }))?;
-            self.tell_state(&state.name, true)?;
+        let Some(state) = self.names.state(&name).cloned() else { return Ok(None) };
+        let is_cut = self.names.is_cut(&name, task);
+        self.names.note_begun(&name, task);
+        match task {
+            Task::PutBack => {
+                return self.put_back(&authority, &name, &state).map(|()| None);
+            }
+            Task::Order => {
+                let (is_renewal, is_resumed) =
+                    (state.expires.is_some(), state.record.order.is_some());
+                let event = LogEvent::Ordering { name: name.clone(), is_renewal, is_resumed };
+                self.tell(&Event::Log(event))?;
+                self.tell_status(&name, true)?;
+            }
+            Task::AskWindow => {}
         }
         let attempt = Attempt {
-            name,
+            name: name.clone(),
             options,
-            folder: self.folder.clone(),
+            authority,
             client: self.client.clone(),
             eab_key: self.eab_key.clone(),
-            has_certificate: state.lifetime.is_some(),
+            state,
+            is_cut,
         };
-        let who = self.who.clone();
-        Ok(Some(Box::pin(async move {
-            tokio::select! {
-                outcome = attempt.run(is_order) => outcome,
-                () = lock.beat(&who) => unreachable_while_held().await,
+        let holder = self.holder.clone();
+        let attempt = async move {
+            match task {
+                Task::Order => attempt.order().await,
+                _ => attempt.ask_window().await,
             }
-        })))
+        };
+        let running = async move {
+            tokio::select! {
+                outcome = attempt => outcome,
+                never = lock.renew(&holder) => match never {},
+            }
+        };
+        Ok(Some((name, Box::pin(running))))
     }
 
-    /// Tells what became of it.
-    fn end(&mut self, outcome: Outcome) -> io::Result<()> {
-        match outcome {
-            Outcome::Asked(name) => self.tell(&name, false),
-            Outcome::Obtained { name, expires } => {
-                let event = Event::Obtained { name: name.clone(), expires: seconds(expires) };
-                self.say(&News::Event(event))?;
-                self.tell(&name, false)
+    /// Has the certificate that is there serve.
+    fn put_back(&mut self, authority: &OfAuthority, name: &Name, state: &State) -> io::Result<()> {
+        let Some(certificate) = &state.certificate else { return Ok(()) };
+        if let Err(error) = authority.serve(name, certificate) {
+            return self.fail_state(&error);
+        }
+        self.names.read(authority, name);
+        self.tell(&Event::Log(LogEvent::PutBack { name: name.clone() }))?;
+        self.tell_status(name, false)
+    }
+
+    /// Tells what became of an attempt.
+    fn end(&mut self, name: Name, outcome: Outcome) -> io::Result<()> {
+        if let Some(settings) = &self.settings {
+            self.names.read(&settings.authority, &name);
+        }
+        let event = match outcome {
+            Outcome::Asked => None,
+            Outcome::Obtained(expires) => {
+                Some(LogEvent::Obtained { name: name.clone(), expires: seconds(expires) })
             }
-            Outcome::Failed { name, trouble, next_attempt, has_certificate } => {
-                let event =
-                    Event::Failed { name: name.clone(), trouble, next_attempt, has_certificate };
-                self.say(&News::Event(event))?;
-                self.tell(&name, false)
+            Outcome::Failed { error, next_attempt, has_certificate } => {
+                Some(LogEvent::Failed { name: name.clone(), error, next_attempt, has_certificate })
             }
             Outcome::NotKept(error) => {
-                // It is not tried again and again: each would be an order.
-                self.locked_until = Some(Instant::now() + LOOK);
-                self.say(&News::Event(Event::StateFails { error: error.to_string() }))
+                self.fail_state(&error)?;
+                return self.tell_status(&name, false);
             }
+        };
+        self.state_failure = None;
+        if let Some(event) = event {
+            self.tell(&Event::Log(event))?;
         }
+        self.tell_status(&name, false)
     }
 
-    fn obey(&mut self, command: Command) -> io::Result<()> {
+    /// Notes that the state cannot be kept. Nothing is tried for some time, as each order would be one
+    /// that nobody knows of; it is told once.
+    fn fail_state(&mut self, error: &io::Error) -> io::Result<()> {
+        self.held_until = Some(Instant::now() + LOOK);
+        let error = error.to_string();
+        if self.state_failure.as_ref() == Some(&error) {
+            return Ok(());
+        }
+        self.state_failure = Some(error.clone());
+        self.tell(&Event::Log(LogEvent::StateFails { error }))
+    }
+
+    /// Does what the server wants, while this name is being ordered.
+    fn handle(&mut self, command: Command, ordering: Option<&Name>) -> io::Result<()> {
         match command {
-            Command::Begin { options } => {
-                self.options = Some(Arc::new(options));
-                self.coming.clear();
+            Command::Begin { options, is_start } => {
+                if self.settings.as_ref().is_none_or(|before| *before.options != options) {
+                    self.names.begin();
+                }
+                let authority = OfAuthority::new(&self.folder, &options.directory);
+                let options = Arc::new(options);
+                self.settings = Some(Settings { options, authority, is_start });
             }
             Command::Names { names, is_last } => {
-                self.coming.extend(names);
+                let Some(settings) = &self.settings else { return Ok(()) };
+                let Settings { authority, is_start, .. } = settings;
+                self.names.take(authority, (names, is_last), *is_start);
                 if is_last {
-                    let names = std::mem::take(&mut self.coming).into_iter();
-                    let Some(options) = self.options.clone() else { return Ok(()) };
-                    let known = |name: &Name| {
-                        let state = State::read(&self.folder, name, &options);
-                        Known { state, told: None }
-                    };
-                    self.names = names.map(|name| (name.clone(), known(&name))).collect();
-                    self.tell_all()?;
+                    self.tell_all(ordering)?;
                 }
             }
-            Command::Find { number, sought } => {
-                let answer = self.folder.find_challenge(&sought);
-                self.say(&News::Found { number, answer })?;
+            Command::List { number } => {
+                let challenges = self.folder.list_challenges();
+                self.tell(&Event::Listed { number, challenges })?;
             }
             Command::Retry => {
-                self.locked_until = None;
-                for name in self.names.keys().cloned().collect::<Vec<_>>() {
-                    let mut record = self.folder.record(&name);
-                    // What the authority said counts on.
-                    if record.pause_until > 0 && !record.is_told {
-                        record.pause_until = 0;
-                        // Where that cannot be kept the pause goes on.
-                        let _ = self.folder.keep_record(&name, &record);
-                    }
-                    record.ask_window_at = 0;
-                    let _ = self.folder.keep_record(&name, &record);
-                }
-                self.tell_all()?;
+                self.held_until = None;
+                self.names.cut_pauses();
+                self.tell_all(ordering)?;
             }
         }
         Ok(())
     }
 
-    /// Reads what the folder says of all names.
-    fn read_all(&mut self) {
-        let Some(options) = self.options.clone() else { return };
-        for (name, known) in &mut self.names {
-            known.state = State::read(&self.folder, name, &options);
-        }
-        self.read = Instant::now();
-    }
-
-    fn tell_all(&mut self) -> io::Result<()> {
-        for name in self.names.keys().cloned().collect::<Vec<_>>() {
-            self.tell(&name, false)?;
+    fn tell_all(&mut self, ordering: Option<&Name>) -> io::Result<()> {
+        for name in self.names.list() {
+            self.tell_status(&name, ordering == Some(&name))?;
         }
         Ok(())
     }
 
     /// Tells the state of a name, if it is another than before.
-    fn tell(&mut self, name: &Name, is_ordering: bool) -> io::Result<()> {
-        if let (Some(options), Some(known)) = (self.options.clone(), self.names.get_mut(name)) {
-            known.state = State::read(&self.folder, name, &options);
+    fn tell_status(&mut self, name: &Name, is_ordering: bool) -> io::Result<()> {
+        match self.names.untold(name, is_ordering) {
+            Some(status) => self.tell(&Event::Status(status)),
+            None => Ok(()),
         }
-        self.tell_state(name, is_ordering)
-    }
-
-    fn tell_state(&mut self, name: &Name, is_ordering: bool) -> io::Result<()> {
-        let Some(known) = self.names.get_mut(name) else { return Ok(()) };
-        let state = &known.state;
-        let status = Status {
-            name: state.name.clone(),
-            is_ordering,
-            expires: state.lifetime.map(|lifetime| seconds(lifetime.not_after)),
-            next_attempt: seconds(state.next),
-            failures: state.record.failures,
-            error: state.record.error.clone(),
-        };
-        if known.told.as_ref() == Some(&status) {
-            return Ok(());
-        }
-        known.told = Some(status.clone());
-        self.say(&News::Status(status))
     }
 
     /// Whether names may be resolved by another file than the one that this process may read.
-    fn is_worn(&self) -> bool {
+    fn has_other_resolver(&self) -> bool {
         self.resolver != resolver_stamp() && self.started.elapsed() > Duration::from_secs(1)
     }
 
-    fn is_old(&self) -> bool {
-        self.started.elapsed() > LIFE
-    }
-
-    fn say(&self, news: &News) -> io::Result<()> {
+    fn tell(&self, event: &Event) -> io::Result<()> {
         let socket = rustix::fd::AsFd::as_fd(&*self.socket);
         loop {
             // The server reads without a pause: where there is no room it has stopped for a moment.
-            match say(socket, news, SendFlags::DONTWAIT) {
+            match send(socket, event, SendFlags::DONTWAIT) {
                 Err(ProtocolError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     let mut awaited = [PollFd::new(&socket, PollFlags::OUT)];
                     match poll(&mut awaited, None) {
@@ -379,7 +368,10 @@ impl Fetcher {
                         Err(error) => return Err(error.into()),
                     }
                 }
-                said => return said.map_err(io::Error::other),
+                // All texts in messages have bounds. One that is too long all the same is not told: the
+                // names are to be renewed.
+                Err(ProtocolError::Bounds | ProtocolError::Garbled(_)) => return Ok(()),
+                sent => return sent.map_err(io::Error::other),
             }
         }
     }
@@ -393,14 +385,9 @@ fn blocked(error: ProtocolError) -> io::Result<Result<Command, ProtocolError>> {
     }
 }
 
-async fn of(running: &mut Option<Running>) -> Outcome {
+async fn outcome_of(running: &mut Option<Running>) -> (Name, Outcome) {
     match running {
-        Some(running) => running.await,
+        Some((name, running)) => (name.clone(), running.await),
         None => std::future::pending().await,
     }
-}
-
-/// The beat of a lock ends with the lock alone.
-async fn unreachable_while_held() -> Outcome {
-    std::future::pending().await
 }

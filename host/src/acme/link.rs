@@ -1,45 +1,49 @@
 //! The server's end: what it asks of the fetcher, and what it knows of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustix::net::SendFlags;
-use tokio::sync::{Semaphore, oneshot};
-use tokio::time::timeout;
+use tokio::sync::oneshot;
 
+use super::challenges::is_token;
 use super::clock::time;
+use super::lookup::Lookup;
 use super::name::Name;
 use super::options::Options;
-use super::protocol::{Answer, Command, Event, NAMES, News, Sought, Status};
-use super::socket::{hear, say};
-use super::store::is_token;
+use super::protocol::{Challenge, Command, Event, LogEvent, NAMES, Status};
+use super::socket::{receive, send};
 use crate::clock::rfc3339_of;
 use crate::helper::protocol::ProtocolError;
 use crate::lock::lock;
 use crate::supervise;
 
-/// How long a client waits for a challenge: reading a file takes less, and authorities wait for ten
-/// seconds.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Challenges that are looked for at a time. An authority asks from some places at once.
-const AT_A_TIME: usize = 32;
-
 /// The fetcher, as the server sees it.
 pub struct Link {
     socket: OwnedFd,
     options: Options,
-    names: Mutex<Vec<Name>>,
+    names: ArcSwap<HashSet<Name>>,
+    /// To the thread that tells the fetcher: it alone may wait for room.
+    orders: mpsc::Sender<Order>,
     status: Mutex<BTreeMap<Name, Status>>,
-    asked: Mutex<HashMap<u64, oneshot::Sender<Option<Answer>>>>,
+    lookup: Lookup,
+    asked: Mutex<HashMap<u64, oneshot::Sender<Vec<Challenge>>>>,
     last: AtomicU64,
-    places: Semaphore,
     counts: Counts,
+}
+
+/// What the fetcher is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// What it orders.
+    Names,
+    /// To try again what failed.
+    Retry,
 }
 
 /// What was counted.
@@ -53,20 +57,38 @@ struct Counts {
 impl Link {
     /// Begins to listen to the fetcher at the other end, which orders certificates for these names.
     pub fn start(socket: OwnedFd, options: Options, names: Vec<Name>) -> io::Result<Arc<Link>> {
+        let (orders, received) = mpsc::channel();
         let link = Arc::new(Link {
             socket,
             options,
-            names: Mutex::new(names),
+            names: ArcSwap::from_pointee(names.into_iter().collect()),
+            orders,
             status: Mutex::default(),
+            lookup: Lookup::default(),
             asked: Mutex::default(),
             last: AtomicU64::new(0),
-            places: Semaphore::new(AT_A_TIME),
             counts: Counts::default(),
         });
         let listener = Arc::clone(&link);
         thread::Builder::new().name("acme".to_owned()).spawn(move || {
             supervise::thread("acme", || {
                 listener.listen();
+                Ok(())
+            });
+        })?;
+        let teller = Arc::clone(&link);
+        thread::Builder::new().name("acme-names".to_owned()).spawn(move || {
+            let is_start = AtomicBool::new(true);
+            supervise::thread("acme-names", || {
+                let mut last = None;
+                while let Ok(order) = last.take().map_or_else(|| received.recv(), Ok) {
+                    // Several are one: the names are those of now.
+                    last = received.try_iter().find(|next| *next != order);
+                    match order {
+                        Order::Names => teller.tell_names(is_start.swap(false, Ordering::Relaxed)),
+                        Order::Retry => teller.tell(&Command::Retry),
+                    }
+                }
                 Ok(())
             });
         })?;
@@ -80,8 +102,8 @@ impl Link {
 
     /// The state of each name.
     pub fn status(&self) -> Vec<Status> {
-        let status = lock(&self.status);
-        lock(&self.names).iter().filter_map(|name| status.get(name).cloned()).collect()
+        let names = self.names.load();
+        lock(&self.status).values().filter(|it| names.contains(&it.name)).cloned().collect()
     }
 
     /// Certificates that were obtained, attempts that failed, and challenges that were answered.
@@ -90,32 +112,33 @@ impl Link {
         [obtained, failed, challenges].map(|count| count.load(Ordering::Relaxed))
     }
 
-    /// Has what failed be tried again now.
+    /// Has what failed be tried again now. It waits for nothing.
     pub fn retry(&self) {
-        // Where that cannot be sent the fetcher is being started.
-        let _ = say(&self.socket, &Command::Retry, SendFlags::DONTWAIT);
+        self.order(Order::Retry);
     }
 
-    /// Takes other names in the place of those before.
+    fn order(&self, order: Order) {
+        // An error means that the thread is gone, and the process ends.
+        let _ = self.orders.send(order);
+    }
+
+    /// Takes other names in the place of those before. It waits for nothing.
     pub fn set_names(&self, names: Vec<Name>) {
-        let is_other = {
-            let mut now = lock(&self.names);
-            let is_other = *now != names;
-            *now = names;
-            is_other
-        };
-        if is_other {
-            self.begin();
+        let names = Arc::new(names.into_iter().collect());
+        if *self.names.swap(Arc::clone(&names)) != *names {
+            lock(&self.status).retain(|name, _| names.contains(name));
+            self.order(Order::Names);
         }
     }
 
     /// What a client gets that asks for this path of this host: the challenge of an authority.
     pub async fn http_challenge(&self, host: &str, token: &str) -> Option<String> {
-        if !is_token(token) || !lock(&self.names).iter().any(|name| name.is_host(host)) {
+        if !is_token(token) {
             return None;
         }
-        let answer = self.find(Sought::Token(token.to_owned())).await?;
-        answer.name.is_host(host).then_some(answer.key_authorization)
+        let name = host.parse::<Name>().ok().filter(|name| self.names.load().contains(name))?;
+        let found = self.find(|it| it.token == token && it.name == name).await?;
+        Some(found.key_authorization)
     }
 
     /// What a client gets that makes a handshake for this name to see a challenge.
@@ -124,42 +147,59 @@ impl Link {
             Some(address) => address.to_string().parse::<Name>().ok()?,
             None => host.parse::<Name>().ok()?,
         };
-        if !lock(&self.names).contains(&name) {
+        if !self.names.load().contains(&name) {
             return None;
         }
-        let answer = self.find(Sought::Name(name)).await?;
-        Some((answer.name.to_string(), answer.key_authorization))
+        let found = self.find(|it| it.name == name).await?;
+        Some((found.name.to_string(), found.key_authorization))
     }
 
-    async fn find(&self, sought: Sought) -> Option<Answer> {
-        let _place = self.places.try_acquire().ok()?;
+    async fn find(&self, is_wanted: impl Fn(&Challenge) -> bool) -> Option<Challenge> {
+        let found = self.lookup.find(is_wanted, || self.list()).await;
+        if found.is_some() {
+            self.counts.challenges.fetch_add(1, Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// Asks the fetcher for all challenges.
+    async fn list(&self) -> Option<Vec<Challenge>> {
+        /// Forgets a question whose client has gone, or that was not responded to.
+        struct Asked<'a>(&'a Link, u64);
+
+        impl Drop for Asked<'_> {
+            fn drop(&mut self) {
+                lock(&self.0.asked).remove(&self.1);
+            }
+        }
+
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         lock(&self.asked).insert(number, sender);
-        let sent = say(&self.socket, &Command::Find { number, sought }, SendFlags::DONTWAIT);
-        let answer = match sent {
-            Ok(()) => timeout(PATIENCE, receiver).await.ok().and_then(Result::ok).flatten(),
-            Err(_) => None,
-        };
-        lock(&self.asked).remove(&number);
-        if answer.is_some() {
-            self.counts.challenges.fetch_add(1, Ordering::Relaxed);
-        }
-        answer
+        let _asked = Asked(self, number);
+        send(&self.socket, &Command::List { number }, SendFlags::DONTWAIT).ok()?;
+        receiver.await.ok()
     }
 
-    fn begin(&self) {
-        let names = lock(&self.names).clone();
-        let begin = Command::Begin { options: self.options.clone() };
-        let mut sent = say(&self.socket, &begin, SendFlags::empty());
-        for chunk in names.chunks(NAMES) {
-            let names = Command::Names { names: chunk.to_vec(), is_last: false };
-            sent = sent.and_then(|()| say(&self.socket, &names, SendFlags::empty()));
+    fn tell_names(&self, is_start: bool) {
+        let names = self.names.load_full();
+        let mut names: Vec<_> = names.iter().cloned().collect();
+        names.sort_unstable();
+        let begin = Command::Begin { options: self.options.clone(), is_start };
+        self.tell(&begin);
+        let chunks = names.chunks(NAMES).map(<[Name]>::to_vec);
+        // Without names there is a message, too: they take the place of those before.
+        let mut chunks: Vec<_> = chunks.collect();
+        let last = chunks.pop().unwrap_or_default();
+        let messages = chunks.into_iter().map(|names| Command::Names { names, is_last: false });
+        for message in messages.chain([Command::Names { names: last, is_last: true }]) {
+            self.tell(&message);
         }
-        // There may be none.
-        let end = Command::Names { names: Vec::new(), is_last: true };
-        sent = sent.and_then(|()| say(&self.socket, &end, SendFlags::empty()));
-        if let Err(error) = sent {
+    }
+
+    /// Tells the fetcher, and waits until there is room for that.
+    fn tell(&self, command: &Command) {
+        if let Err(error) = send(&self.socket, command, SendFlags::empty()) {
             tracing::error!(%error, "fetcher cannot be told what to order");
         }
     }
@@ -167,24 +207,24 @@ impl Link {
     fn listen(&self) {
         let mut is_first = true;
         loop {
-            match hear::<News>(&self.socket) {
-                Ok(News::Hello) => {
-                    self.begin();
+            match receive::<Event>(&self.socket) {
+                Ok(Event::Hello) => {
+                    self.order(Order::Names);
                     if !std::mem::replace(&mut is_first, false) {
                         tracing::info!("fetcher has started again");
                     }
                 }
-                Ok(News::Found { number, answer }) => {
+                Ok(Event::Listed { number, challenges }) => {
                     let asked = lock(&self.asked).remove(&number);
                     if let Some(asked) = asked {
                         // The client may have gone.
-                        let _ = asked.send(answer);
+                        let _ = asked.send(challenges);
                     }
                 }
-                Ok(News::Status(status)) => {
+                Ok(Event::Status(status)) => {
                     lock(&self.status).insert(status.name.clone(), status);
                 }
-                Ok(News::Event(event)) => self.log(event),
+                Ok(Event::Log(event)) => self.log(event),
                 Err(ProtocolError::Closed | ProtocolError::Io(_)) => break,
                 Err(error) => tracing::error!(%error, "fetcher makes no sense"),
             }
@@ -194,21 +234,21 @@ impl Link {
         );
     }
 
-    fn log(&self, event: Event) {
+    fn log(&self, event: LogEvent) {
         match event {
-            Event::Ordering { name, is_renewal, is_resumed } => {
+            LogEvent::Ordering { name, is_renewal, is_resumed } => {
                 let directory = &self.options.directory;
                 tracing::info!(%name, directory, is_renewal, is_resumed, "certificate is ordered");
             }
-            Event::Obtained { name, expires } => {
+            LogEvent::Obtained { name, expires } => {
                 self.counts.obtained.fetch_add(1, Ordering::Relaxed);
                 let expires = rfc3339_of(time(expires));
                 tracing::info!(%name, expires, "certificate obtained");
             }
-            Event::Failed { name, trouble, next_attempt, has_certificate } => {
+            LogEvent::Failed { name, error, next_attempt, has_certificate } => {
                 self.counts.failed.fetch_add(1, Ordering::Relaxed);
                 let next_attempt = rfc3339_of(time(next_attempt));
-                let (code, error, advice) = (trouble.code, trouble.words, trouble.advice);
+                let (code, error, advice) = (error.code, error.detail, error.advice);
                 if has_certificate {
                     tracing::error!(
                         %name, code, error, advice, next_attempt,
@@ -221,10 +261,13 @@ impl Link {
                     );
                 }
             }
-            Event::Waiting { holder } => {
+            LogEvent::PutBack { name } => {
+                tracing::warn!(%name, "certificate that was not served is put back");
+            }
+            LogEvent::Waiting { holder } => {
                 tracing::info!(holder, "another server orders certificates in this folder");
             }
-            Event::StateFails { error } => {
+            LogEvent::StateFails { error } => {
                 tracing::error!(error, "no certificate is ordered, the state cannot be kept");
             }
         }

@@ -12,35 +12,42 @@
 //! ```
 //!
 //! - [`options`], [`name`]: what is ordered. [`protocol`] and `socket`: what both say to one another.
-//! - [`link`]: the server's end. [`mod@fetch`]: the fetcher's.
+//! - [`link`]: the server's end; `lookup`: how it finds challenges. [`mod@fetch`]: the fetcher's.
 //! - `attempt`: one attempt; `account`, `order`: what it takes; `client`: over HTTPS; `failure`: why it
-//!   failed.
-//! - [`schedule`], `state`: when; `clock`: times as they are kept.
-//! - [`store`]: all that is kept on disk; `lock`: who orders, of servers that share it.
+//!   failed; `ari`: when the authority wants it renewed.
+//! - [`schedule`], `state`, `names`: when; `clock`: times as they are kept.
+//! - [`store`]: the folder; `record`: what is kept of an authority, `installed`: the certificates, `challenges`:
+//!   what proves names; `lock`: who orders, of servers that share it.
 //! - `arpa`: addresses in the names that TLS asks for.
 
 mod account;
+mod ari;
 mod arpa;
 mod attempt;
+mod challenges;
 mod client;
 mod clock;
 mod failure;
 mod fetch;
+mod installed;
 pub mod link;
 mod lock;
+mod lookup;
 pub mod name;
+mod names;
 pub mod options;
 mod order;
 pub mod protocol;
+mod record;
 pub mod schedule;
 mod socket;
 mod state;
 pub mod store;
 
-pub use account::read_eab_key;
+pub use account::{EabKeyError, read_eab_key};
 pub use clock::time;
 pub use fetch::fetch;
 pub use link::Link;
 pub use name::{Name, NameError};
 pub use options::{ChallengeKind, KeyType, Options};
-pub use store::Folder;
+pub use store::{Folder, FolderError};

@@ -2,9 +2,10 @@
 //! section 7.4).
 //!
 //! What cannot be had again is on disk before it is needed: the key before the order, the order's
-//! URL before its challenges. So one that was interrupted goes on, and is not begun again.
+//! URL before its challenges; and it stays there until the record says that the order is over. So one that
+//! was interrupted goes on, and is not begun again.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use instant_acme::{
     Account, AuthorizationStatus, CertificateIdentifier, ChallengeStatus, ChallengeType, Error,
@@ -12,12 +13,12 @@ use instant_acme::{
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, RsaKeySize};
 
+use super::challenges::{Pending, challenge, is_token};
 use super::failure::Failure;
+use super::installed::InstallError;
 use super::name::Name;
 use super::options::{ChallengeKind, KeyType, Options};
-use super::protocol::Answer;
-use super::store::{Folder, InstallError, Record, is_token};
-use crate::tls::certificates::Pair;
+use super::record::{OfAuthority, Record};
 
 /// How long an authority may take to see a proof, and to sign: Let's Encrypt looks from several
 /// places of the world, and may be busy.
@@ -26,12 +27,12 @@ const PATIENCE: RetryPolicy = RetryPolicy::new()
     .backoff(1.5)
     .timeout(Duration::from_secs(180));
 
-/// An order for one name.
-pub(super) struct Ordering<'a> {
+/// An order for one name, while it runs.
+pub(super) struct OrderRun<'a> {
     /// At this authority.
     pub(super) account: &'a Account,
     /// Where all of it is kept.
-    pub(super) folder: &'a Folder,
+    pub(super) authority: &'a OfAuthority,
     /// How.
     pub(super) options: &'a Options,
     /// For this name.
@@ -40,11 +41,11 @@ pub(super) struct Ordering<'a> {
     pub(super) replaces: Option<CertificateIdentifier<'static>>,
 }
 
-impl Ordering<'_> {
-    /// Obtains a certificate and puts it in place.
-    pub(super) async fn run(&self, record: &mut Record) -> Result<Pair, Failure> {
-        let key = self.key()?;
-        let mut order = self.order(record).await?;
+impl OrderRun<'_> {
+    /// Obtains a certificate and puts it in place. Tells when it expires.
+    pub(super) async fn run(&self, record: &mut Record) -> Result<SystemTime, Failure> {
+        let (key, is_kept) = self.key(record)?;
+        let mut order = self.order(record, is_kept).await?;
         let outcome = self.finish(&mut order, record, &key).await;
         let is_over = match &outcome {
             Ok(_) => true,
@@ -52,7 +53,6 @@ impl Ordering<'_> {
         };
         if is_over {
             record.order = None;
-            self.folder.forget_order_key(self.name);
         }
         outcome
     }
@@ -62,7 +62,11 @@ impl Ordering<'_> {
         order: &mut Order,
         record: &Record,
         key: &KeyPair,
-    ) -> Result<Pair, Failure> {
+    ) -> Result<SystemTime, Failure> {
+        if order.state().authorizations.len() > 1 {
+            let failure = garbled("there is more than one authorization for one name");
+            return Err(Failure { is_final: true, ..failure });
+        }
         if order.state().status == OrderStatus::Pending {
             self.prove(order, record).await?;
         }
@@ -76,25 +80,30 @@ impl Ordering<'_> {
             Some(chain) => chain,
             None => order.poll_certificate(&PATIENCE).await?,
         };
-        let installed = self.folder.install(self.name, &chain, &key.serialize_pem());
-        installed.map_err(|error| match error {
-            InstallError::Io(error) => Failure::state(&error),
-            InstallError::Certificate(error) => {
-                let advice = "see the authority's documentation: it sent another certificate \
-                              than was ordered";
-                let mut failure = Failure::local("certificate", error, advice);
-                failure.is_final = true;
-                failure
-            }
+        let installed = self.authority.install(self.name, &chain, &key.serialize_pem());
+        installed.map_err(|error| {
+            let advice = match &error {
+                InstallError::Io(error) => return Failure::state(error),
+                InstallError::Expired(_) | InstallError::NotYetValid(_) => {
+                    "see whether this machine has the right time; the certificate is downloaded again"
+                }
+                _ => {
+                    "see the authority's documentation: it sent another certificate than was ordered"
+                }
+            };
+            // It is downloaded again, and no other is ordered: the clock may be wrong.
+            Failure::local("certificate", error, advice)
         })
     }
 
-    /// The key of the order: the one of an order that goes on, or a new one.
-    fn key(&self) -> Result<KeyPair, Failure> {
-        if let Some(key) = self.folder.order_key(self.name)
-            && let Ok(key) = KeyPair::from_pem(&key)
-        {
-            return Ok(key);
+    /// The key of the order, and whether it was there: the one of an order that goes on, or a new one.
+    fn key(&self, record: &Record) -> Result<(KeyPair, bool), Failure> {
+        if record.order.is_some() {
+            let kept = self.authority.order_key(self.name);
+            let kept = kept.map_err(|error| Failure::state(&error))?;
+            if let Some(Ok(key)) = kept.as_deref().map(KeyPair::from_pem) {
+                return Ok((key, true));
+            }
         }
         let key = match self.options.key_type {
             KeyType::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
@@ -108,9 +117,9 @@ impl Ordering<'_> {
         };
         let key =
             key.map_err(|error| Failure::local("key", error, "set another --acme-key-type"))?;
-        let kept = self.folder.keep_order_key(self.name, &key.serialize_pem());
+        let kept = self.authority.keep_order_key(self.name, &key.serialize_pem());
         kept.map_err(|error| Failure::state(&error))?;
-        Ok(key)
+        Ok((key, false))
     }
 
     /// The request that the authority signs.
@@ -124,16 +133,18 @@ impl Ordering<'_> {
     }
 
     /// The order that was begun, if it can go on, or a new one.
-    async fn order(&self, record: &mut Record) -> Result<Order, Failure> {
+    async fn order(&self, record: &mut Record, has_key: bool) -> Result<Order, Failure> {
         if let Some(url) = &record.order {
             match self.account.order(url.clone()).await {
-                Ok(mut order) => {
-                    if order.state().status != OrderStatus::Invalid {
-                        return Ok(order);
-                    }
-                }
-                // It is not known any more.
-                Err(Error::Api(_)) => {}
+                Ok(mut order) => match order.state().status {
+                    OrderStatus::Invalid => {}
+                    // It is for a key that is lost.
+                    OrderStatus::Processing | OrderStatus::Valid if !has_key => {}
+                    _ => return Ok(order),
+                },
+                Err(Error::Api(problem)) if is_about_another(&problem) => {}
+                // What is kept is no URL.
+                Err(Error::Http(_) | Error::InvalidUri(_)) => {}
                 Err(error) => return Err(error.into()),
             }
             record.order = None;
@@ -155,7 +166,8 @@ impl Ordering<'_> {
         let ordered = match &self.replaces {
             Some(replaces) => match self.account.new_order(&new(Some(replaces.clone()))).await {
                 // An authority without ARI, or one that another order has replaced already.
-                Err(Error::Unsupported(_) | Error::Other(_)) => {
+                Err(Error::Unsupported(_)) => self.account.new_order(&new(None)).await,
+                Err(Error::Other(error)) if is_mismatch(&*error) => {
                     self.account.new_order(&new(None)).await
                 }
                 Err(Error::Api(problem)) if is_about_replacing(&problem) => {
@@ -167,34 +179,33 @@ impl Ordering<'_> {
         };
         let order = ordered?;
         record.order = Some(order.url().to_owned());
-        let kept = self.folder.keep_record(self.name, record);
+        // One that is interrupted goes on at once: it is known by there being no error.
+        record.error = None;
+        let kept = self.authority.keep_record(self.name, record);
         kept.map_err(|error| Failure::state(&error))?;
         Ok(order)
     }
 
     /// Proves the name.
     async fn prove(&self, order: &mut Order, record: &Record) -> Result<(), Failure> {
-        let mut tokens = Vec::new();
-        let outcome = self.answer(order, record, &mut tokens).await;
-        let outcome = match outcome {
+        // Removed in the end, also where this is given up in between.
+        let mut pending = self.authority.folder.no_challenges();
+        let outcome = self.respond(order, record, &mut pending).await;
+        match outcome {
             Ok(()) => match order.poll_ready(&PATIENCE).await {
                 Ok(OrderStatus::Invalid) => Err(self.refusal(order).await),
                 Err(Error::Api(problem)) => Err(self.refusal_or(order, &problem).await),
                 polled => polled.map(drop).map_err(Failure::from),
             },
             Err(failure) => Err(failure),
-        };
-        for token in tokens {
-            self.folder.remove_challenge(&token);
         }
-        outcome
     }
 
-    async fn answer(
+    async fn respond(
         &self,
         order: &mut Order,
         record: &Record,
-        tokens: &mut Vec<String>,
+        pending: &mut Pending<'_>,
     ) -> Result<(), Failure> {
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
@@ -209,21 +220,16 @@ impl Ordering<'_> {
                 let kind = kind_of(kind);
                 authorization.challenges.iter().any(|challenge| challenge.r#type == kind)
             })?;
-            let Some(mut challenge) = authorization.challenge(kind_of(kind)) else { continue };
-            if !is_token(&challenge.token) {
-                let advice = "see whether --acme-directory is the URL of an ACME directory";
-                return Err(Failure::local("garbled", "the token of a challenge is none", advice));
+            let Some(mut handle) = authorization.challenge(kind_of(kind)) else { continue };
+            if !is_token(&handle.token) {
+                return Err(garbled("the token of a challenge is none"));
             }
-            tokens.push(challenge.token.clone());
-            let answer = Answer {
-                name: self.name.clone(),
-                key_authorization: challenge.key_authorization().as_str().to_owned(),
-            };
-            let put = self.folder.put_challenge(&challenge.token, &answer);
-            put.map_err(|error| Failure::state(&error))?;
+            let key_authorization = handle.key_authorization();
+            let put = challenge(self.name, &handle.token, key_authorization.as_str());
+            pending.put(&put).map_err(|error| Failure::state(&error))?;
             // One that was interrupted is being looked at already.
-            if challenge.status == ChallengeStatus::Pending {
-                challenge.set_ready().await?;
+            if handle.status == ChallengeStatus::Pending {
+                handle.set_ready().await?;
             }
         }
         Ok(())
@@ -240,11 +246,11 @@ impl Ordering<'_> {
             self.options.challenges.iter().copied().filter(|kind| is_offered(*kind)).collect();
         if kinds.is_empty() {
             let wanted: Vec<_> = self.options.challenges.iter().map(|kind| kind.name()).collect();
-            let words =
+            let detail =
                 format!("the authority offers none of the challenges {}", wanted.join(", "));
             let advice = "http-01 needs a plain listener, tls-alpn-01 one for TLS; see \
                           --acme-challenge";
-            return Err(Failure::local("challenge", words, advice));
+            return Err(Failure::local("challenge", detail, advice));
         }
         // The attempt in progress counts as a failure until it is over.
         Ok(kinds[(record.failures.max(1) as usize - 1) % kinds.len()])
@@ -289,6 +295,24 @@ fn kind_of(kind: ChallengeKind) -> ChallengeType {
         ChallengeKind::Http01 => ChallengeType::Http01,
         ChallengeKind::TlsAlpn01 => ChallengeType::TlsAlpn01,
     }
+}
+
+fn garbled(detail: &str) -> Failure {
+    let advice = "see whether --acme-directory is the URL of an ACME directory";
+    Failure::local("garbled", detail, advice)
+}
+
+/// An order that is not known any more, or that was made with another account.
+fn is_about_another(problem: &instant_acme::Problem) -> bool {
+    let code = problem.r#type.as_deref().unwrap_or_default();
+    let is_of_it = code.ends_with(":malformed") || code.ends_with(":unauthorized");
+    is_of_it || problem.status == Some(404)
+}
+
+/// An authority that has left out what the order replaces: of the client of the protocol, which has no
+/// kind of error for it.
+fn is_mismatch(error: &dyn std::error::Error) -> bool {
+    error.to_string().starts_with("replaces field mismatch")
 }
 
 /// RFC 9773, section 5: the certificate was replaced already, or is not of this authority.

@@ -4,11 +4,11 @@
 //! ```text
 //! server                                fetcher
 //!   ◀── Hello                                it has started, for the first time or again
-//!   Begin { options } ──▶                    what certificates are ordered by
+//!   Begin { options, is_start } ──▶          what certificates are ordered by
 //!   Names { names, is_last } ──▶             some at a time
-//!   ◀── Status, Event                        whenever something changes
-//!   Find { number, sought } ──▶              a client asks for a challenge
-//!   ◀── Found { number, answer }             exactly once for each
+//!   ◀── Status, Log                          whenever something changes
+//!   List { number } ──▶                      clients ask for challenges
+//!   ◀── Listed { number, challenges }        exactly once for each
 //!   Retry ──▶                                failures are not waited for any longer
 //! ```
 
@@ -16,12 +16,22 @@ use serde::{Deserialize, Serialize};
 
 use super::name::Name;
 use super::options::Options;
+use crate::text::{beginning, one_line};
 
 /// Names in one message: each has 253 characters at most, and a message 16 KiB.
 pub const NAMES: usize = 50;
 
+/// Challenges in one message: those of one order, which is made at a time, and some that were left.
+pub const CHALLENGES: usize = 16;
+
+/// Characters of a code.
+const CODE: usize = 100;
+
 /// Characters of a text of the authority that are passed on.
-pub const WORDS: usize = 2_000;
+const DETAIL: usize = 2_000;
+
+/// Characters of what to do about it, which is the fetcher's own.
+const ADVICE: usize = 500;
 
 /// What the server says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,6 +41,9 @@ pub enum Command {
     Begin {
         /// What orders have in common.
         options: Options,
+        /// Whether the server has just started: what it orders takes the place of what another
+        /// authority's server has put there.
+        is_start: bool,
     },
     /// The names, which take the place of those before once the last of them is there.
     Names {
@@ -39,32 +52,22 @@ pub enum Command {
         /// Whether these are the last.
         is_last: bool,
     },
-    /// A client asks for a challenge.
-    Find {
+    /// Clients ask for challenges.
+    List {
         /// The question's own number.
         number: u64,
-        /// What it asks for.
-        sought: Sought,
     },
     /// What failed is tried again now.
     Retry,
 }
 
-/// How a client asks for a challenge.
+/// What proves a name to an authority.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sought {
-    /// By the token, in a path.
-    Token(String),
-    /// By the name, in a TLS handshake.
-    Name(Name),
-}
-
-/// What proves a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct Challenge {
     /// The name.
     pub name: Name,
+    /// The token, by which HTTP asks for it.
+    pub token: String,
     /// The token and the thumbprint of the account's key (RFC 8555, section 8.1).
     pub key_authorization: String,
 }
@@ -72,20 +75,20 @@ pub struct Answer {
 /// What the fetcher says.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum News {
+pub enum Event {
     /// It has started.
     Hello,
     /// The response to a question.
-    Found {
+    Listed {
         /// The question's number.
         number: u64,
-        /// What it found.
-        answer: Option<Answer>,
+        /// Those of the folder.
+        challenges: Vec<Challenge>,
     },
     /// The state of a name has changed.
     Status(Status),
     /// Something for the log.
-    Event(Event),
+    Log(LogEvent),
 }
 
 /// The state of a name.
@@ -102,7 +105,7 @@ pub struct Status {
     /// Attempts that failed, one after the other, since the last that did not.
     pub failures: u32,
     /// Why the last one failed.
-    pub error: Option<Trouble>,
+    pub error: Option<OrderError>,
 }
 
 impl Status {
@@ -114,19 +117,31 @@ impl Status {
 
 /// Why an order failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trouble {
+pub struct OrderError {
     /// The kind of it: of an authority the last part of its URN, such as `rateLimited`.
     pub code: String,
     /// The authority's words, or what kept it from being asked.
-    pub words: String,
+    pub detail: String,
     /// What to do about it.
     pub advice: String,
+}
+
+impl OrderError {
+    /// With texts that fit in a message and in a line, wherever they come from.
+    pub fn bounded(self) -> OrderError {
+        let OrderError { code, detail, advice } = self;
+        OrderError {
+            code: beginning(&one_line(&code), CODE),
+            detail: beginning(&one_line(&detail), DETAIL),
+            advice: beginning(&one_line(&advice), ADVICE),
+        }
+    }
 }
 
 /// Something for the log.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Event {
+pub enum LogEvent {
     /// A certificate is being ordered.
     Ordering {
         /// For this name.
@@ -148,11 +163,16 @@ pub enum Event {
         /// For this name.
         name: Name,
         /// Why.
-        trouble: Trouble,
+        error: OrderError,
         /// When the next attempt is, in seconds since 1970.
         next_attempt: u64,
         /// Whether there is a certificate that serves meanwhile.
         has_certificate: bool,
+    },
+    /// One that was there before serves again: it was gone, or another authority's was in its place.
+    PutBack {
+        /// For this name.
+        name: Name,
     },
     /// Another server that uses the same folder orders.
     Waiting {
@@ -164,4 +184,51 @@ pub enum Event {
         /// Why.
         error: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHALLENGES, Challenge, Event, LogEvent, NAMES, OrderError, Status};
+    use crate::acme::challenges::{MAX_KEY_AUTHORIZATION, MAX_TOKEN};
+    use crate::acme::name::Name;
+    use crate::helper::protocol::message;
+
+    fn longest() -> Name {
+        let label = "a".repeat(61);
+        format!("{label}.{label}.{label}.{label}").parse().expect("a name")
+    }
+
+    #[test]
+    fn longest_messages_fit() {
+        let long = |text: &str| text.repeat(30_000);
+        for text in ["\u{1f600}", "\"", "\\", "\u{1}", "\u{202e}", "x"] {
+            let error =
+                OrderError { code: long(text), detail: long(text), advice: long(text) }.bounded();
+            let status = Status {
+                name: longest(),
+                is_ordering: true,
+                expires: Some(u64::MAX),
+                next_attempt: u64::MAX,
+                failures: u32::MAX,
+                error: Some(error.clone()),
+            };
+            message(&Event::Status(status)).expect(text);
+            let failed = LogEvent::Failed {
+                name: longest(),
+                error,
+                next_attempt: u64::MAX,
+                has_certificate: false,
+            };
+            message(&Event::Log(failed)).expect(text);
+        }
+        let challenge = Challenge {
+            name: longest(),
+            token: "a".repeat(MAX_TOKEN),
+            key_authorization: "a".repeat(MAX_KEY_AUTHORIZATION),
+        };
+        let challenges = vec![challenge; CHALLENGES];
+        message(&Event::Listed { number: u64::MAX, challenges }).expect("challenges");
+        let names = super::Command::Names { names: vec![longest(); NAMES], is_last: true };
+        message(&names).expect("names");
+    }
 }

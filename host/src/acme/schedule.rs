@@ -4,6 +4,8 @@
 //! - At a time within the window that the authority suggests (ARI, RFC 9773), chosen by chance.
 //! - Else when a third of its lifetime is left, or half of one of less than ten days.
 //! - After a failure not before a pause, which grows and is kept on disk.
+//! - After a success not for a day, whatever a clock or a window says, but once a day for a window that was
+//!   moved.
 
 use std::time::{Duration, SystemTime};
 
@@ -29,6 +31,16 @@ const PAUSES: &[Duration] = &[
 /// No authority is waited for any longer than this, whatever it says: its limits are for a week.
 const MOST: Duration = Duration::from_secs(8 * 86_400);
 
+/// A certificate that was just obtained is not renewed within this time, or a tenth of its lifetime.
+const FRESH: Duration = Duration::from_secs(86_400);
+
+/// The same where it was due when it came, which a clock that is ahead does, or half of its lifetime:
+/// Let's Encrypt allows five certificates of one name in a week.
+const DUE_WHEN_IT_CAME: Duration = Duration::from_secs(2 * 86_400);
+
+/// One that was just obtained, and is gone, is not ordered again within this time.
+const LOST: Duration = Duration::from_secs(3600);
+
 /// A certificate's lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
@@ -49,6 +61,9 @@ pub struct Window {
     pub chosen: u64,
     /// Of which certificate.
     pub certificate: String,
+    /// Whether it was later when it was asked for first: the certificate is to be replaced early.
+    #[serde(default)]
+    pub is_moved: bool,
 }
 
 impl Window {
@@ -61,7 +76,9 @@ impl Window {
             return before.clone();
         }
         let chosen = start.saturating_add(chance(end.saturating_sub(start).max(1)));
-        Window { start, end, chosen, certificate: certificate.to_owned() }
+        let of_same = before.filter(|before| before.certificate == certificate);
+        let is_moved = of_same.is_some_and(|before| before.is_moved || end < before.start);
+        Window { start, end, chosen, certificate: certificate.to_owned(), is_moved }
     }
 }
 
@@ -87,6 +104,15 @@ pub fn after_failures(failures: u32, now: SystemTime, told: Option<SystemTime>) 
     own.max(told)
 }
 
+/// When a certificate that was obtained at this time is renewed at the earliest: the clock may be wrong,
+/// and an authority may have a window that has passed for what it just signed.
+pub fn not_fresh(obtained: SystemTime, lifetime: Option<Lifetime>) -> SystemTime {
+    let Some(lifetime) = lifetime else { return obtained + LOST };
+    let all = lifetime.not_after.duration_since(lifetime.not_before).unwrap_or_default();
+    let was_due = renewal(lifetime, None) <= obtained;
+    obtained + if was_due { DUE_WHEN_IT_CAME.min(all / 2) } else { FRESH.min(all / 10) }
+}
+
 /// When the next attempt is: not before `pause_until`, unless the clock was set back since.
 pub fn next(due: SystemTime, pause_until: u64, now: SystemTime) -> SystemTime {
     let pause = time(pause_until);
@@ -97,7 +123,7 @@ pub fn next(due: SystemTime, pause_until: u64, now: SystemTime) -> SystemTime {
 mod tests {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    use super::{Lifetime, Window, after_failures, next, renewal};
+    use super::{Lifetime, Window, after_failures, next, not_fresh, renewal};
 
     fn day(day: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(day * 86_400)
@@ -149,5 +175,32 @@ mod tests {
         let pause = 100 * 86_400 + 3600;
         assert_eq!(next(day(1), pause, day(100)), day(100) + Duration::from_secs(3600));
         assert_eq!(next(day(1), pause, day(1)), day(1));
+    }
+
+    #[test]
+    fn window_that_was_moved_is_known() {
+        let first = Window::choose(1_000, 2_000, "a", None);
+        assert!(!first.is_moved, "it has passed for what was just signed");
+        let later = Window::choose(1_500, 2_500, "a", Some(&first));
+        assert!(!later.is_moved);
+        let moved = Window::choose(10, 20, "a", Some(&later));
+        assert!(moved.is_moved);
+        assert!(Window::choose(11, 20, "a", Some(&moved)).is_moved);
+        assert!(!Window::choose(10, 20, "b", Some(&moved)).is_moved);
+    }
+
+    #[test]
+    fn certificate_that_was_just_obtained_is_not_renewed() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        let at = day(100) + hours(1);
+        assert_eq!(not_fresh(at, Some(days(100, 190))), at + hours(24));
+        assert_eq!(not_fresh(at, Some(days(100, 106))), at + hours(6 * 24) / 10);
+        // The clock is ahead: it is due when it comes.
+        assert_eq!(not_fresh(day(170), Some(days(100, 190))), day(172));
+        assert_eq!(not_fresh(day(105), Some(days(100, 106))), day(107));
+        let short = Lifetime { not_before: day(100), not_after: day(100) + hours(1) };
+        assert_eq!(not_fresh(day(100), Some(short)), day(100) + hours(1) / 10);
+        // A clock that stands at the end of time.
+        assert_eq!(not_fresh(at, None), at + hours(1));
     }
 }

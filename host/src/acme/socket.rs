@@ -4,23 +4,26 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, SendFlags, recv};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::helper::protocol::{MESSAGE_BYTES, ProtocolError, message, understood};
 
 /// Waits for a message.
-pub(super) fn hear<T: DeserializeOwned>(socket: &OwnedFd) -> Result<T, ProtocolError> {
-    receive(socket, RecvFlags::empty())
+pub(super) fn receive<T: DeserializeOwned>(socket: &OwnedFd) -> Result<T, ProtocolError> {
+    receive_with(socket, RecvFlags::empty())
 }
 
 /// A message that is there already; `WouldBlock` if there is none.
-pub(super) fn hear_now<T: DeserializeOwned>(socket: impl AsFd) -> Result<T, ProtocolError> {
-    receive(socket, RecvFlags::DONTWAIT)
+pub(super) fn receive_now<T: DeserializeOwned>(socket: impl AsFd) -> Result<T, ProtocolError> {
+    receive_with(socket, RecvFlags::DONTWAIT)
 }
 
-fn receive<T: DeserializeOwned>(socket: impl AsFd, flags: RecvFlags) -> Result<T, ProtocolError> {
+fn receive_with<T: DeserializeOwned>(
+    socket: impl AsFd,
+    flags: RecvFlags,
+) -> Result<T, ProtocolError> {
     let mut bytes = vec![0; MESSAGE_BYTES];
     let length = loop {
         match recv(&socket, &mut bytes, flags) {
@@ -32,14 +35,14 @@ fn receive<T: DeserializeOwned>(socket: impl AsFd, flags: RecvFlags) -> Result<T
 }
 
 /// Sends a message. Without `DONTWAIT` it waits for room.
-pub(super) fn say(
+pub(super) fn send(
     socket: impl AsFd,
     what: &impl Serialize,
     flags: SendFlags,
 ) -> Result<(), ProtocolError> {
     let bytes = message(what)?;
     loop {
-        match send(&socket, &bytes, flags | SendFlags::NOSIGNAL) {
+        match rustix::net::send(&socket, &bytes, flags | SendFlags::NOSIGNAL) {
             Err(Errno::INTR) => {}
             sent => return sent.map(drop).map_err(|error| ProtocolError::Io(error.into())),
         }

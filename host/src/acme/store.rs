@@ -1,81 +1,108 @@
 //! The folder of the fetcher: all that it knows is in it, and is whole whenever it is killed.
 //!
 //! ```text
-//! account-HASH.json     the account at the authority whose directory has this hash
-//! NAME -> .NAME.N       a link, replaced in one step, to a folder with
-//!   fullchain.pem         the certificate and what is behind it
-//!   privkey.pem           its key
-//! NAME.json             what is known of the name: failures, the pause, the order in progress
-//! NAME.key              the key of that order
-//! challenges/TOKEN      what proves a name while it is ordered: for each server of this folder
-//! lock                  who orders
+//! NAME -> .certificates/NAME/HASH.N   a link, replaced in one step, to a folder with
+//!   fullchain.pem                       the certificate and what is behind it
+//!   privkey.pem                         its key
+//! .private/                           what the server itself may not read
+//!   lock                                who orders
+//!   challenges/TOKEN                    what proves a name: for each server of this folder
+//!   HASH/                               of the authority whose directory has this hash
+//!     account                             the account
+//!     NAME.json                           what is known of a name
+//!     NAME.key                            the key of the order in progress
 //! ```
+//!
+//! No name begins with a dot, so none can be one of these folders.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use std::{error, fmt};
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
 
-use super::name::Name;
-use super::protocol::{Answer, Sought, Trouble};
-use super::schedule::Window;
-use crate::tls::certificates::{CertificateError, Pair, PairFiles};
+use crate::random;
+use crate::tls::certificates::leaf::hex;
 
 /// Bytes of a file that is read.
 const FILE_BYTES: u64 = 1 << 20;
 
-/// Challenges that are looked through for one name.
-const CHALLENGES: usize = 1_000;
+/// How files are called that are not whole yet.
+const UNFINISHED: &str = "unfinished";
 
-/// A challenge that is older was left by a fetcher that was killed.
-const STALE_CHALLENGE: Duration = Duration::from_secs(24 * 3600);
+/// One that is older was left by a fetcher that was killed.
+const STALE: Duration = Duration::from_secs(3600);
 
-/// Characters of a token (RFC 8555, section 8.1, wants 22 at least).
-const MAX_TOKEN: usize = 200;
-
-/// What is known of a name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Record {
-    /// The directory of the authority that all of this is about.
-    pub directory: String,
-    /// The directory that the certificate is of.
-    pub issued_by: String,
-    /// Attempts that failed, one after the other.
-    pub failures: u32,
-    /// No attempt before this time, in seconds since 1970.
-    pub pause_until: u64,
-    /// Whether the authority said so.
-    pub is_told: bool,
-    /// Why the last one failed.
-    pub error: Option<Trouble>,
-    /// The URL of the order in progress.
-    pub order: Option<String>,
-    /// The window that the authority suggests for the renewal.
-    pub window: Option<Window>,
-    /// When it is asked for that again, in seconds since 1970.
-    pub ask_window_at: u64,
-}
+/// Files that are looked through for those.
+const LOOKED_THROUGH: usize = 10_000;
 
 /// The folder.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
 
+/// Why a folder is not used.
+#[derive(Debug)]
+pub enum FolderError {
+    /// It cannot be made or written.
+    Io(io::Error),
+    /// This path in it belongs to another user.
+    OtherOwner(PathBuf),
+    /// Others may write to this path.
+    Writable(PathBuf, u32),
+    /// This path in it is no folder.
+    NoFolder(PathBuf),
+}
+
+impl fmt::Display for FolderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FolderError::Io(error) => error.fmt(f),
+            FolderError::OtherOwner(path) => {
+                write!(f, "{} belongs to another user than the server's", path.display())
+            }
+            FolderError::Writable(path, mode) => write!(
+                f,
+                "others may write to {path} (mode {mode:o}), and so have keys of theirs used: chmod 700 \
+                 {path}, or name a directory in it",
+                path = path.display()
+            ),
+            FolderError::NoFolder(path) => {
+                write!(f, "{} is no directory: move it away", path.display())
+            }
+        }
+    }
+}
+
+impl error::Error for FolderError {}
+
+impl From<io::Error> for FolderError {
+    fn from(error: io::Error) -> FolderError {
+        FolderError::Io(error)
+    }
+}
+
 impl Folder {
-    /// Opens the folder, and makes it if it is not there, for this user alone.
-    pub fn open(path: &Path) -> io::Result<Folder> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    /// Opens the folder, and makes it if it is not there, for this user alone. One that others may
+    /// write to is refused, and links in it are not followed.
+    pub fn open(path: &Path) -> Result<Folder, FolderError> {
+        make(path)?;
+        is_own(path, &fs::metadata(path)?)?;
         let folder = Folder(path.to_owned());
-        DirBuilder::new().recursive(true).mode(0o700).create(folder.challenges())?;
+        for part in [folder.certificates(), folder.private(), folder.private().join("challenges")] {
+            make(&part)?;
+            is_own(&part, &fs::symlink_metadata(&part)?)?;
+        }
         // What cannot be written is found out now, and not when a certificate has expired.
-        folder.write(&folder.0.join(".probe"), b"")?;
-        fs::remove_file(folder.0.join(".probe"))?;
-        Ok(folder)
+        let probe = folder.private().join(format!(".{}.{UNFINISHED}", random_name()?));
+        folder.write(&probe, b"")?;
+        match fs::remove_file(&probe) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(folder),
+        }
     }
 
     /// The folder, which is there.
@@ -88,180 +115,29 @@ impl Folder {
         &self.0
     }
 
-    /// Where the certificate for a name is, or will be.
-    pub fn files(&self, name: &Name) -> PairFiles {
-        let folder = self.0.join(name.as_str());
-        pair_in(&folder)
+    /// Where the certificates themselves are, which the names lead to.
+    pub(super) fn certificates(&self) -> PathBuf {
+        self.0.join(".certificates")
     }
 
-    /// The certificate for a name, if there is one that can be used.
-    pub fn certificate(&self, name: &Name) -> Result<Pair, CertificateError> {
-        Pair::load(&self.files(name))
+    /// What is the fetcher's alone.
+    pub(super) fn private(&self) -> PathBuf {
+        self.0.join(".private")
     }
 
-    /// The PEM of that.
-    pub fn chain(&self, name: &Name) -> io::Result<String> {
-        read_text(&self.files(name).certificate)
-    }
-
-    /// What is known of a name. What makes no sense is forgotten.
-    pub fn record(&self, name: &Name) -> Record {
-        read_json(&self.0.join(format!("{name}.json"))).unwrap_or_default()
-    }
-
-    /// Keeps that.
-    pub fn keep_record(&self, name: &Name, record: &Record) -> io::Result<()> {
-        let json = serde_json::to_vec_pretty(record)?;
-        self.write(&self.0.join(format!("{name}.json")), &json)
-    }
-
-    /// The account at an authority, if it has one.
-    pub fn account<T: DeserializeOwned>(&self, directory: &str) -> Option<T> {
-        read_json(&self.account_file(directory))
-    }
-
-    /// Keeps that.
-    pub fn keep_account(&self, directory: &str, account: &impl Serialize) -> io::Result<()> {
-        self.write(&self.account_file(directory), &serde_json::to_vec(account)?)
-    }
-
-    /// Forgets it: the authority does not know it any more.
-    pub fn forget_account(&self, directory: &str) -> io::Result<()> {
-        fs::remove_file(self.account_file(directory))
-    }
-
-    fn account_file(&self, directory: &str) -> PathBuf {
-        let hash = Sha256::digest(directory);
-        let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        self.0.join(format!("account-{hash}.json"))
-    }
-
-    /// The key of the order in progress.
-    pub fn order_key(&self, name: &Name) -> Option<String> {
-        read_text(&self.0.join(format!("{name}.key"))).ok()
-    }
-
-    /// Keeps that.
-    pub fn keep_order_key(&self, name: &Name, pem: &str) -> io::Result<()> {
-        self.write(&self.0.join(format!("{name}.key")), pem.as_bytes())
-    }
-
-    /// Forgets it.
-    pub fn forget_order_key(&self, name: &Name) {
-        // Without it there is nothing to forget.
-        let _ = fs::remove_file(self.0.join(format!("{name}.key")));
-    }
-
-    /// Puts a certificate and its key in the place of those before, in one step, if they fit.
-    pub fn install(&self, name: &Name, chain: &str, key: &str) -> Result<Pair, InstallError> {
-        let link = self.0.join(name.as_str());
-        let before = fs::read_link(&link).ok();
-        let number = before.as_deref().and_then(Path::to_str).and_then(|target| {
-            target.rsplit_once('.').and_then(|(_, number)| number.parse::<u64>().ok())
-        });
-        let target = format!(".{name}.{}", number.unwrap_or(0) + 1);
-        let folder = self.0.join(&target);
-        // One that was left by a fetcher that was killed.
-        let _ = fs::remove_dir_all(&folder);
-        let files = pair_in(&folder);
-        let written = DirBuilder::new().mode(0o700).create(&folder).and_then(|()| {
-            self.write(&files.certificate, chain.as_bytes())?;
-            self.write(&folder.join("privkey.pem"), key.as_bytes())
-        });
-        let outcome = written.map_err(InstallError::Io).and_then(|()| {
-            let pair = Pair::load(&files).map_err(InstallError::Certificate)?;
-            let unfinished = self.0.join(format!(".{name}.link"));
-            let _ = fs::remove_file(&unfinished);
-            let linked =
-                symlink(&target, &unfinished).and_then(|()| match fs::rename(&unfinished, &link) {
-                    // A folder of certbot's kind, with the files in it: it gives way.
-                    Err(error) if link.is_dir() && before.is_none() => {
-                        fs::rename(&link, self.0.join(format!(".{name}.before")))
-                            .map_err(|_| error)?;
-                        fs::rename(&unfinished, &link)
-                    }
-                    renamed => renamed,
-                });
-            linked.and_then(|()| sync(&self.0)).map_err(InstallError::Io)?;
-            Ok(pair)
-        });
-        match &outcome {
-            Ok(_) => {
-                if let Some(before) = before
-                    .filter(|before| before.starts_with(format!(".{name}.{}", number.unwrap_or(0))))
-                {
-                    // It serves no more once the server has read the new one, which it does by
-                    // whole files.
-                    let _ = fs::remove_dir_all(self.0.join(before));
-                }
-            }
-            Err(_) => {
-                let _ = fs::remove_dir_all(&folder);
-            }
-        }
-        outcome
-    }
-
-    /// Has a challenge be answered.
-    pub fn put_challenge(&self, token: &str, answer: &Answer) -> io::Result<()> {
-        self.clear_challenges();
-        self.write(&self.challenges().join(token), &serde_json::to_vec(answer)?)
-    }
-
-    /// Has it not be answered any more.
-    pub fn remove_challenge(&self, token: &str) {
-        // Without it there is nothing to remove.
-        let _ = fs::remove_file(self.challenges().join(token));
-    }
-
-    /// What proves what a client asks for.
-    pub fn find_challenge(&self, sought: &Sought) -> Option<Answer> {
-        match sought {
-            Sought::Token(token) => {
-                is_token(token).then(|| read_json(&self.challenges().join(token)))?
-            }
-            Sought::Name(name) => {
-                let entries = fs::read_dir(self.challenges()).ok()?.take(CHALLENGES).flatten();
-                let answers = entries.filter_map(|entry| {
-                    let answer: Answer = read_json(&entry.path())?;
-                    let modified = entry.metadata().ok()?.modified().ok()?;
-                    (answer.name == *name).then_some((modified, answer))
-                });
-                answers.max_by_key(|(modified, _)| *modified).map(|(_, answer)| answer)
-            }
-        }
-    }
-
-    fn clear_challenges(&self) {
-        let Ok(entries) = fs::read_dir(self.challenges()) else { return };
-        for entry in entries.flatten().take(CHALLENGES) {
-            let modified = entry.metadata().and_then(|metadata| metadata.modified());
-            let age = modified.ok().and_then(|time| SystemTime::now().duration_since(time).ok());
-            if age.is_some_and(|age| age > STALE_CHALLENGE) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-    }
-
-    fn challenges(&self) -> PathBuf {
-        self.0.join("challenges")
-    }
-
-    /// Writes a file, which is whole whenever it has its name, and is for this user alone.
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let unfinished = path.with_file_name(format!(
-            ".{}.{}.unfinished",
-            path.file_name().unwrap_or_default().to_string_lossy(),
-            std::process::id()
-        ));
-        let _ = fs::remove_file(&unfinished);
+    /// Writes a file, which is whole whenever it has its name, and is for this user alone. Its
+    /// folder is made if it is gone.
+    pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let folder = path.parent().unwrap_or(&self.0);
+        make(folder)?;
+        let unfinished = folder.join(format!(".{}.{UNFINISHED}", random_name()?));
         let mut options = OpenOptions::new();
         let opened = options.write(true).create_new(true).mode(0o600).open(&unfinished);
         let written = opened.and_then(|mut file| {
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&unfinished, path)?;
-            path.parent().map_or(Ok(()), sync)
+            sync(folder)
         });
         if written.is_err() {
             // Without it there is nothing to clear away.
@@ -269,42 +145,179 @@ impl Folder {
         }
         written
     }
+
+    /// Removes what a fetcher that was killed has not finished.
+    pub(super) fn clear_unfinished(&self) {
+        let mut folders = vec![self.0.clone(), self.private()];
+        for at in 0.. {
+            let Some(folder) = folders.get(at).cloned() else { return };
+            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            for entry in entries.flatten().take(LOOKED_THROUGH) {
+                let Ok(metadata) = entry.metadata() else { continue };
+                if metadata.is_dir() && folder == self.private() {
+                    folders.push(entry.path());
+                }
+                let name = entry.file_name();
+                let is_unfinished =
+                    name.to_str().is_some_and(|name| name.ends_with(&format!(".{UNFINISHED}")));
+                let age = metadata.modified().ok().map(|at| SystemTime::now().duration_since(at));
+                if is_unfinished && age.is_some_and(|age| age.is_ok_and(|age| age > STALE)) {
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
+        }
+    }
+
+    /// A name in this folder that is no other's, for what is not finished.
+    pub(super) fn unfinished(&self) -> io::Result<PathBuf> {
+        Ok(self.0.join(format!(".{}.{UNFINISHED}", random_name()?)))
+    }
+
+    /// The time as the folder's file system has it, which those that share it have in common.
+    pub(super) fn now(&self) -> SystemTime {
+        let path =
+            self.private().join(format!(".{}.{UNFINISHED}", random_name().unwrap_or_default()));
+        let touched = self.write(&path, b"now").and_then(|()| fs::metadata(&path)?.modified());
+        let _ = fs::remove_file(&path);
+        touched.unwrap_or_else(|_| SystemTime::now())
+    }
 }
 
-/// Why a certificate is not put in place.
-#[derive(Debug)]
-pub enum InstallError {
-    /// It cannot be written.
-    Io(io::Error),
-    /// It cannot be used.
-    Certificate(CertificateError),
+/// A name that no one else chooses: of another server, in another container.
+pub(super) fn random_name() -> io::Result<String> {
+    Ok(hex(&random::bytes::<8>()?))
 }
 
-/// Whether this can be a token: it becomes the name of a file (RFC 8555, section 8.1).
-pub fn is_token(text: &str) -> bool {
-    let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    (1..=MAX_TOKEN).contains(&text.len()) && text.bytes().all(is_byte)
+/// Makes a folder for this user alone, if it is not there.
+pub(super) fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Has the names in a folder survive a crash of the machine.
-fn sync(folder: &Path) -> io::Result<()> {
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn read_text(path: &Path) -> io::Result<String> {
-    let metadata = fs::metadata(path)?;
-    if metadata.len() > FILE_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
+/// Whether a folder is this user's, or the administrator's, and no other may write to it.
+fn is_own(path: &Path, metadata: &fs::Metadata) -> Result<(), FolderError> {
+    if !metadata.is_dir() {
+        return Err(FolderError::NoFolder(path.to_owned()));
     }
-    fs::read_to_string(path)
+    if ![0, geteuid().as_raw()].contains(&metadata.uid()) {
+        return Err(FolderError::OtherOwner(path.to_owned()));
+    }
+    match metadata.mode() & 0o7777 {
+        mode if mode & 0o022 != 0 => Err(FolderError::Writable(path.to_owned(), mode)),
+        _ => Ok(()),
+    }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_str(&read_text(path).ok()?).ok()
+/// Reads what this user has written for itself alone; `None` where there is nothing. A link, or what
+/// others may read or have written, is an error.
+pub(super) fn read_private(path: &Path) -> io::Result<Option<String>> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let metadata = file.metadata()?;
+    let is_of_user = metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o077 == 0;
+    if !metadata.is_file() || !is_of_user {
+        return Err(io::Error::other(format!(
+            "{path} is not for the server's user alone: chmod 600 {path}, or remove it",
+            path = path.display()
+        )));
+    }
+    let mut text = String::new();
+    file.take(FILE_BYTES + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > FILE_BYTES {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(Some(text)),
+    }
 }
 
-/// A certificate and its key in a folder, as certbot names them.
-fn pair_in(folder: &Path) -> PairFiles {
-    let key = Some(folder.join("privkey.pem"));
-    PairFiles { certificate: folder.join("fullchain.pem"), key }
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::thread;
+
+    use super::{Folder, FolderError, read_private};
+
+    #[test]
+    fn folder_that_others_may_write_to_is_refused() {
+        let place = tempfile::tempdir().expect("a folder");
+        let path = place.path().join("state");
+        drop(Folder::open(&path).expect("a folder"));
+        assert_eq!(fs::metadata(&path).expect("it").permissions().mode() & 0o777, 0o700);
+        for (part, mode) in
+            [("", 0o777), ("", 0o770), (".private", 0o702), (".certificates", 0o720)]
+        {
+            let part = path.join(part);
+            fs::set_permissions(&part, Permissions::from_mode(mode)).expect("a mode");
+            let error = Folder::open(&path).expect_err("others write there");
+            assert!(matches!(error, FolderError::Writable(..)), "{error}");
+            assert!(error.to_string().contains("chmod 700"), "{error}");
+            fs::set_permissions(&part, Permissions::from_mode(0o700)).expect("a mode");
+        }
+        Folder::open(&path).expect("it is whole again");
+    }
+
+    #[test]
+    fn link_in_the_folder_is_not_followed() {
+        let place = tempfile::tempdir().expect("a folder");
+        let path = place.path().join("state");
+        fs::create_dir_all(place.path().join("elsewhere")).expect("a folder");
+        fs::create_dir(&path).expect("a folder");
+        symlink("../elsewhere", path.join(".private")).expect("a link");
+        let error = Folder::open(&path).expect_err("a link");
+        assert!(matches!(error, FolderError::NoFolder(_)), "{error}");
+        let file = place.path().join("file");
+        fs::write(&file, "a key").expect("a file");
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("a mode");
+        assert_eq!(read_private(&file).expect("a file").as_deref(), Some("a key"));
+        symlink(&file, place.path().join("link")).expect("a link");
+        assert!(read_private(&place.path().join("link")).is_err());
+        fs::set_permissions(&file, Permissions::from_mode(0o604)).expect("a mode");
+        assert!(read_private(&file).expect_err("for all").to_string().contains("chmod 600"));
+        assert!(read_private(&place.path().join("none")).expect("nothing").is_none());
+        assert!(read_private(place.path()).is_err());
+    }
+
+    #[test]
+    fn servers_that_start_at_once_open_one_folder() {
+        let place = tempfile::tempdir().expect("a folder");
+        let path = place.path().join("state");
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        Folder::open(&path).expect("a folder");
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(path.join(".private")).expect("it").count(), 1);
+    }
+
+    #[test]
+    fn file_is_whole_whoever_writes_it() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = Folder::open(&place.path().join("state")).expect("a folder");
+        let path = folder.private().join("a");
+        let text = |number: usize| number.to_string().repeat(10_000);
+        thread::scope(|scope| {
+            for number in 0..4 {
+                let (folder, path) = (&folder, &path);
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        folder.write(path, text(number).as_bytes()).expect("written");
+                        let read = read_private(path).expect("a file").expect("text");
+                        assert!((0..4).any(|number| read == text(number)));
+                    }
+                });
+            }
+        });
+    }
 }

@@ -4,7 +4,7 @@ use prometheus::proto::MetricFamily;
 use serde::Serialize;
 
 use crate::acme::Link;
-use crate::acme::protocol::{Status, Trouble};
+use crate::acme::protocol::{OrderError, Status};
 use crate::clock;
 use crate::metrics;
 
@@ -22,7 +22,7 @@ struct NameBody {
     expires: Option<String>,
     next_attempt: String,
     failures: u32,
-    last_error: Option<Trouble>,
+    last_error: Option<OrderError>,
 }
 
 impl AcmeBody {

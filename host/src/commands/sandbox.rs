@@ -65,7 +65,7 @@ pub(super) fn enter(
     let mut seen: HashSet<_> = needs.read.iter().cloned().collect();
     needs.read.extend(of_links.into_iter().filter(|folder| seen.insert(folder.clone())));
     needs.read.extend(settings.sandbox.allow_read.iter().cloned());
-    needs.read.extend(opened.acme.as_ref().map(|acme| acme.folder.path().to_owned()));
+    needs.read.extend(opened.acme.iter().flat_map(|acme| acme.folder.readable(&acme.names)));
     needs.remove.extend(opened.admin_file.iter().map(|file| file.directory().to_owned()));
     needs.write.extend(code_cache.map(Path::to_owned));
     needs.remove.extend(opened.server.socket_directories().map(Path::to_owned));

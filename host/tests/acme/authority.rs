@@ -35,6 +35,23 @@ pub enum Fault {
     Silence,
     /// It does what it is asked, and closes the connection instead of answering.
     Unheard,
+    /// It does what it is asked, and answers with this and the body.
+    Answer(u16, &'static str),
+    /// It does what it is asked, and changes the answer so.
+    Twisted(fn(&mut Value)),
+    /// It answers this without end.
+    Endless(&'static str),
+}
+
+/// What an authority signs that signs wrongly.
+#[derive(Clone, Copy, Debug)]
+pub struct Wrong {
+    /// For this name.
+    pub name: &'static str,
+    /// Valid between these, in seconds from now.
+    pub valid: (i64, i64),
+    /// For the key of the request.
+    pub is_of_key: bool,
 }
 
 /// Such an authority.
@@ -57,7 +74,10 @@ pub struct State {
     pub window: Option<(i64, i64)>,
     /// Where it asks for http-01: each of these servers.
     pub servers: Vec<SocketAddr>,
-    thumbprint: String,
+    /// What it signs, instead of what is requested.
+    pub wrong: Option<Wrong>,
+    /// Those of all accounts.
+    thumbprints: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -157,6 +177,26 @@ impl Fake {
                     self.answer(&path, &body);
                     return;
                 }
+                Some(Fault::Answer(status, fields)) => {
+                    let (_, own, text) = self.answer(&path, &body);
+                    (status, own + fields, text)
+                }
+                Some(Fault::Twisted(twist)) => {
+                    let (status, fields, text) = self.answer(&path, &body);
+                    let mut value = serde_json::from_str(&text).unwrap();
+                    twist(&mut value);
+                    (status, fields, value.to_string())
+                }
+                Some(Fault::Endless(text)) => {
+                    let stream = stream.get_mut();
+                    let begin = "HTTP/1.1 200 X\r\nReplay-Nonce: n\r\n";
+                    let mut sent = stream.write_all(begin.as_bytes());
+                    // As long as it is read.
+                    while sent.is_ok() {
+                        sent = stream.write_all(text.as_bytes());
+                    }
+                    return;
+                }
                 None => self.answer(&path, &body),
             };
             let kind = if status < 400 { "application/json" } else { "application/problem+json" };
@@ -188,7 +228,7 @@ impl Fake {
         let number = rest.parse::<usize>().unwrap_or_default();
         let json = |status, fields, value: Value| (status, fields, value.to_string());
         match kind {
-            "dir" => json(
+            "dir" | "staging" => json(
                 200,
                 String::new(),
                 json!({
@@ -204,7 +244,8 @@ impl Fake {
                     r#"{{"crv":{},"kty":{},"x":{},"y":{}}}"#,
                     jwk["crv"], jwk["kty"], jwk["x"], jwk["y"]
                 );
-                self.state.lock().unwrap().thumbprint = BASE64.encode(Sha256::digest(canonical));
+                let thumbprint = BASE64.encode(Sha256::digest(canonical));
+                self.state.lock().unwrap().thumbprints.push(thumbprint);
                 json(
                     201,
                     format!("Location: {}\r\n", url("/acct/1".into())),
@@ -245,9 +286,10 @@ impl Fake {
             "finalize" => {
                 let csr = BASE64.decode(payload["csr"].as_str().unwrap()).unwrap();
                 let mut state = self.state.lock().unwrap();
+                let wrong = state.wrong;
                 let it = &mut state.orders[number];
                 if it.status == "ready" {
-                    it.certificate = sign(&csr);
+                    it.certificate = sign(&csr, wrong);
                     it.status = "valid";
                 }
                 json(200, String::new(), order(it, number, &self.url))
@@ -274,10 +316,10 @@ impl Fake {
 
     /// Looks whether each server proves the name.
     fn look(&self, number: usize) -> Result<(), String> {
-        let (name, servers, thumbprint) = {
+        let (name, servers, thumbprints) = {
             let state = self.state.lock().unwrap();
             let name = state.orders[number].name["value"].as_str().unwrap().to_owned();
-            (name, state.servers.clone(), state.thumbprint.clone())
+            (name, state.servers.clone(), state.thumbprints.clone())
         };
         for server in servers {
             let mut socket = TcpStream::connect(server).map_err(|error| error.to_string())?;
@@ -289,7 +331,8 @@ impl Fake {
             socket.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
             let mut response = String::new();
             socket.read_to_string(&mut response).map_err(|error| error.to_string())?;
-            if !response.ends_with(&format!("\r\n\r\n{token}.{thumbprint}")) {
+            let is_proof = |of: &String| response.ends_with(&format!("\r\n\r\n{token}.{of}"));
+            if !thumbprints.iter().any(is_proof) {
                 return Err(format!("{server} answers {response}"));
             }
         }
@@ -354,7 +397,7 @@ impl PublicKeyData for Public {
 }
 
 /// A certificate of what is requested, for 90 days, and the one behind it.
-fn sign(csr: &[u8]) -> String {
+fn sign(csr: &[u8], wrong: Option<Wrong>) -> String {
     let (_, csr) = X509CertificationRequest::from_der(csr).unwrap();
     let info = &csr.certification_request_info;
     let key = Public(info.subject_pki.subject_public_key.data.to_vec());
@@ -375,9 +418,14 @@ fn sign(csr: &[u8]) -> String {
         _ => None,
     });
     let now = std::time::SystemTime::now();
+    let at = |seconds: i64| {
+        let distance = Duration::from_secs(seconds.unsigned_abs());
+        if seconds < 0 { now - distance } else { now + distance }
+    };
+    let names = wrong.map(|wrong| vec![wrong.name.to_owned()]).or(names);
+    let (begin, end) = wrong.map_or((-60, 90 * 86_400), |wrong| wrong.valid);
     let mut params = CertificateParams::new(names.unwrap()).unwrap();
-    params.not_before = (now - Duration::from_secs(60)).into();
-    params.not_after = (now + Duration::from_secs(90 * 86_400)).into();
+    (params.not_before, params.not_after) = (at(begin).into(), at(end).into());
     params.serial_number = Some(SerialNumber::from(SERIAL.fetch_add(1, Ordering::Relaxed)));
     params.use_authority_key_identifier_extension = true;
     let mut of_issuer = CertificateParams::default();
@@ -386,5 +434,10 @@ fn sign(csr: &[u8]) -> String {
     let issuer_key = KeyPair::generate().unwrap();
     let behind = of_issuer.self_signed(&issuer_key).unwrap();
     let issuer = Issuer::new(of_issuer, issuer_key);
-    params.signed_by(&key, &issuer).unwrap().pem() + &behind.pem()
+    let other = KeyPair::generate().unwrap();
+    let leaf = match wrong {
+        Some(Wrong { is_of_key: false, .. }) => params.signed_by(&other, &issuer),
+        _ => params.signed_by(&key, &issuer),
+    };
+    leaf.unwrap().pem() + &behind.pem()
 }
