@@ -364,6 +364,11 @@ fn limits_of_a_site_are_its_own_and_change_with_the_configuration() {
     let (code, body) = reload(admin);
     assert_eq!(code, 422, "{body}");
     assert!(body.contains("no instance has more than the 64.0 MiB"), "{body}");
+    // And the code that sites share does not begin with more than one of them may have.
+    configure(path, &format!("{TWO}[site.guest]\nmemory = '64KiB'\n"));
+    let (code, body) = reload(admin);
+    assert_eq!(code, 422, "{body}");
+    assert!(body.contains("and it may have 64 KiB (--guest-memory)"), "{body}");
 }
 
 /// What a rejected configuration opened for its other sites is closed, and its guests never serve.

@@ -97,6 +97,7 @@ impl Made {
     ) -> Result<(Arc<Made>, bool), LoadError> {
         let code = engine.compile(bytes, data, digest, urgency, cancel)?;
         let program = Program::link(engine, bytes, &code.component)?;
+        program.fits(limits).map_err(LoadError::Limit)?;
         let interests = program.interests(limits).map_err(InterestsError::Failed)?;
         let interests = Interests::named(interests)?;
         let made = Arc::new(Made { program, form: code.form, interests });
@@ -141,7 +142,10 @@ impl LoadedGuest {
         let identity = Identity::of(bytes, data);
         let digest = identity.digest();
         let (made, is_kept_code) = match engine.known().get::<Made>(digest) {
-            Some(made) => (made, true),
+            Some(made) => {
+                made.program.fits(limits).map_err(LoadError::Limit)?;
+                (made, true)
+            }
             None => Made::new(engine, bytes, data, digest, limits, urgency, cancel)?,
         };
         Ok(LoadedGuest {

@@ -22,6 +22,7 @@ use crate::diagnostics;
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
 use crate::guest::failure::Failure;
+use crate::guest::load_error::LimitError;
 use crate::text;
 
 /// How often a decision is begun on a worker that does not get to run it.
@@ -30,6 +31,9 @@ const WORKER_ATTEMPTS: usize = 10;
 /// How often a decision may miss its deadline where nothing waits for the thread.
 const ATTEMPTS: usize = 3;
 
+/// Bytes of a page of memory (WebAssembly Core Specification 2.0, section 4.2.8).
+const PAGE_BYTES: u64 = 64 << 10;
+
 /// A compiled guest, with its imports stubbed and its exports found.
 pub(in crate::guest) struct Program {
     engine: Arc<Engine>,
@@ -37,6 +41,8 @@ pub(in crate::guest) struct Program {
     /// Escaped, as the guest may name them as it likes.
     imports: Vec<String>,
     is_configurable: bool,
+    /// Bytes that its largest memory begins with.
+    first_memory: u64,
     costs: DecisionCosts,
     /// What its code comes from, for its author.
     source: Option<Arc<SourceLines>>,
@@ -77,14 +83,27 @@ impl Program {
             .instantiate_pre(component)
             .and_then(Exports::of)
             .map_err(|error| contract::mismatch(component, engine.wasm(), error))?;
+        let resources = component.resources_required();
+        let pages = resources.and_then(|it| it.max_initial_memory_size).unwrap_or(0);
+        let first_memory = pages.saturating_mul(PAGE_BYTES);
         let (engine, costs) = (Arc::clone(engine), DecisionCosts::default());
         let source = engine.is_for_author().then(|| SourceLines::of(guest)).flatten().map(Arc::new);
-        Ok(Program { engine, exports, imports, is_configurable, costs, source })
+        Ok(Program { engine, exports, imports, is_configurable, first_memory, costs, source })
     }
 
     /// Whether it takes data.
     pub(in crate::guest) fn is_configurable(&self) -> bool {
         self.is_configurable
+    }
+
+    /// Whether an instance with these limits can begin.
+    pub(in crate::guest) fn fits(&self, limits: DecisionLimits) -> Result<(), LimitError> {
+        match self.first_memory > limits.memory_bytes as u64 {
+            true => {
+                Err(LimitError::Memory { needed: self.first_memory, limit: limits.memory_bytes })
+            }
+            false => Ok(()),
+        }
     }
 
     /// The names of its imports, escaped.
