@@ -54,8 +54,20 @@ fn full_disk_orders_nothing_until_there_is_room() {
     assert!(beside(&program, &["rm", &path("filler")]));
     program.signal(Signal::HUP);
     program.wait_for("certificate that was awaited serves");
+    // It is to be renewed, and nothing can be written.
+    assert!(beside(&program, &["mount", "-o", "remount,ro", &path("")]));
+    place.fake.state.lock().unwrap().window = Some((-7200, -3600));
+    // It was asked for the window when the certificate came, and is not asked again at once.
+    std::thread::sleep(Duration::from_secs(11));
+    program.signal(Signal::HUP);
+    let line = program.wait_for("no certificate is ordered, the state cannot be kept");
+    assert!(line.contains("Read-only"), "{line}");
     assert_eq!(tls_page(program.addresses[1]), "a page");
     assert_eq!(place.fake.asked("/new-order"), 1);
+    assert!(beside(&program, &["mount", "-o", "remount,rw", &path("")]));
+    program.signal(Signal::HUP);
+    program.wait_for("certificate replaced");
+    assert_eq!(place.fake.asked("/new-order"), 2);
 }
 
 /// A server whose clock, and its helpers', is moved.
