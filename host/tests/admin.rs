@@ -286,6 +286,7 @@ fn json_has_these_keys() {
             "previous",
             "previous_root",
             "ready",
+            "reloads",
             "requests",
             "root",
             "rules",

@@ -423,10 +423,19 @@ fn site_with_other_hosts_and_log_keeps_its_history() {
     assert!(history.contains("\"outcome\": \"deployed\""), "{history}");
     assert_eq!(begin_change(admin, "POST /rollback?site=b.example", 0).reply().status(), 200);
     check(&program, &[("b.example", 200, "uploaded"), ("c.example", 200, "uploaded")]);
-    // Other content is another guest.
+    // With other content it starts again, and its history goes on.
     configure(path, &format!("{other}[site.files]\nlisting = true\n"));
     assert_eq!(reload(admin).0, 200);
-    assert!(!told(admin, "/status?site=b.example").contains("deployed"));
+    check(&program, &[("b.example", 200, "b")]);
+    assert!(told(admin, "/status?site=b.example").contains("\"outcome\": \"rolled-back\""));
+    assert_eq!(begin_change(admin, "POST /rollback?site=b.example", 0).reply().status(), 409);
+    let deployments = told(admin, "/metrics");
+    assert!(
+        deployments.contains(
+            "innkeeper_guest_deployments_total{site=\"b.example\",outcome=\"rolled-back\"} 1"
+        ),
+        "{deployments}"
+    );
 }
 
 /// What is set outside the sites counts for requests to none of them, also after a reload.

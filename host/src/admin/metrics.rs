@@ -1,5 +1,7 @@
 //! The metrics of the server, in the text format of Prometheus.
 
+use std::sync::Arc;
+
 use prometheus::proto::MetricFamily;
 
 use super::acme;
@@ -9,7 +11,7 @@ use super::status::{Subject, disks};
 use crate::diagnostics;
 use crate::disk::DeviceLoad;
 use crate::guest::LoadedGuest;
-use crate::metrics::{self, COUNTED_SITES, Labels};
+use crate::metrics::{self, Labels};
 use crate::panics;
 use crate::release::history::Outcome;
 
@@ -17,7 +19,11 @@ impl Subject {
     /// All metrics, as text.
     pub(super) fn metrics(&self) -> String {
         let sites = self.sites.all();
-        let counted = || sites.iter().take(COUNTED_SITES);
+        // Those that are counted apart: the same as of responses.
+        let has_place = |name: &str| self.metrics.responses_of(name).is_some();
+        let is_counted = |of: &&Arc<SiteSubject>| of.name().is_none_or(has_place);
+        let counted: Vec<_> = sites.iter().filter(is_counted).collect();
+        let counted = || counted.iter().copied();
         let active = || counted().filter_map(|of| Some((of, of.site.active.as_ref().ok()?)));
         let deployments = active().flat_map(|(of, active)| {
             let of_site = move |outcome: Outcome| {

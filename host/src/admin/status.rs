@@ -133,8 +133,10 @@ impl Subject {
         }
         let sites = self.sites.all();
         let (mut text, mut last, mut serving) = ("ready\n".to_owned(), None, 0);
+        let stalled = disk::loads().into_iter().filter(|load| load.is_stalled);
+        let stalled: Vec<_> = stalled.filter_map(|load| load.device).collect();
         for of in sites.iter().filter(|of| site.is_none_or(|site| std::ptr::eq(site, &***of))) {
-            let Err(why) = serves(of) else {
+            let Err(why) = serves(of, &stalled) else {
                 serving += 1;
                 continue;
             };
@@ -243,11 +245,11 @@ impl Subject {
     }
 }
 
-/// Whether a site is served, or why not.
-fn serves(of: &SiteSubject) -> Result<(), Unhealthy> {
+/// Whether a site is served, or why not, while these devices do not respond.
+fn serves(of: &SiteSubject, stalled: &[u64]) -> Result<(), Unhealthy> {
     let active = of.site.active.as_ref().map_err(|why| Unhealthy::Site(why.to_string()))?;
     let root = active.current().files.device();
-    match disk::loads().iter().any(|load| load.is_stalled && load.device == Some(root)) {
+    match stalled.contains(&root) {
         true => Err(Unhealthy::Root),
         false => Ok(()),
     }

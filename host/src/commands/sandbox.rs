@@ -59,7 +59,9 @@ pub(super) fn enter(
     // One that is not there cannot be allowed: it comes to be below a folder of --allow-read.
     let sites = settings.sites().into_iter().zip(&opened.sites);
     let roots = sites.filter(|(_, opened)| opened.is_ok()).map(|(site, _)| site.root.clone());
-    let roots: Vec<_> = roots.collect();
+    let mut roots: Vec<_> = roots.collect();
+    let mut seen = HashSet::new();
+    roots.retain(|root| seen.insert(root.clone()));
     let of_links = roots.iter().flat_map(|root| beneath_links(root)).collect::<Vec<_>>();
     let mut needs = Needs { read: roots, by_name, ..Needs::default() };
     let mut seen: HashSet<_> = needs.read.iter().cloned().collect();

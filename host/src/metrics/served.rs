@@ -54,6 +54,23 @@ impl Served {
         Served { lately: Lately::of_site(), ..Served::default() }
     }
 
+    /// Adds what was counted there; what was asked lately stays there.
+    pub(super) fn absorb(&self, other: &Served) {
+        let counters = |of: &Served, all: &mut dyn FnMut(&Counter)| {
+            of.responses.iter().flatten().flatten().for_each(&mut *all);
+            of.failures.iter().for_each(&mut *all);
+            [&of.body_bytes, &of.aborted, &of.cache_hits].into_iter().for_each(&mut *all);
+            let Served { response_time: responses, compute_time: computed, .. } = of;
+            responses.buckets.iter().chain(&computed.buckets).for_each(&mut *all);
+            let counts = [&responses.count, &responses.nanoseconds];
+            counts.into_iter().chain([&computed.count, &computed.nanoseconds]).for_each(&mut *all);
+        };
+        let mut counts = Vec::new();
+        counters(other, &mut |counter| counts.push(counter.get()));
+        let mut counts = counts.into_iter();
+        counters(self, &mut |counter| counter.add(counts.next().unwrap_or_default()));
+    }
+
     /// Counts a response.
     pub(super) fn observe(&self, sample: &Sample) {
         self.responses[sample.protocol.number()][class(sample.status)][sample.decision.number()]

@@ -146,6 +146,19 @@ impl History {
         lock(&self.events).back().map(|last| last.message.clone())
     }
 
+    /// Goes on after another: a site has other settings, and the deployments of before.
+    pub fn follow(&self, before: &History) {
+        for (own, count) in self.counts.iter().zip(&before.counts) {
+            own.fetch_add(count.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        let earlier = lock(&before.events).clone();
+        let mut events = lock(&self.events);
+        let room = KEPT - events.len().min(KEPT);
+        for event in earlier.into_iter().rev().take(room) {
+            events.push_front(event);
+        }
+    }
+
     /// The latest events, the last one first.
     pub fn events(&self) -> Vec<Event> {
         let events = lock(&self.events);
@@ -178,5 +191,12 @@ mod tests {
         assert_eq!((events.len(), events[0].message.as_str()), (KEPT, "last"));
         assert_eq!(history.count(Outcome::Rejected), 53);
         assert_eq!(history.count(Outcome::RolledBack), 0);
+        let next = History::default();
+        next.add(Outcome::RolledBack, None, "new".to_owned());
+        next.follow(&history);
+        let events = next.events();
+        let latest: Vec<_> = events.iter().take(2).map(|event| &*event.message).collect();
+        assert_eq!((events.len(), latest), (KEPT, vec!["new", "last"]));
+        assert_eq!((next.count(Outcome::Rejected), next.count(Outcome::RolledBack)), (53, 1));
     }
 }

@@ -88,7 +88,7 @@ function originOf({ origin, file, data }) {
 }
 
 function show() {
-  const { guest, sandbox, previous, history, connections } = status;
+  const { guest, sandbox, previous, history, reloads, connections } = status;
   fill("version", status.version);
   tell("state", status.ready ? "ready" : "stopping", status.ready ? "good" : "bad");
   fill("link", status.ready ? "" : "The server is stopping: it finishes the requests in flight.");
@@ -125,7 +125,9 @@ function show() {
   const lost = status.access_log_lost_lines;
   at("lost-box").hidden = lost === 0;
   tell("lost", figure(lost), "bad");
-  fill("history", history, (events) => (
+  const configured = reloads.map((one) => ({ ...one, outcome: `configuration ${one.outcome}`, digest: null }));
+  const all = [...history, ...configured].sort((one, other) => (one.at < other.at ? 1 : -1));
+  fill("history", all, (events) => (
     events.length > 0 ? events.map(deployment) : make("li", "soft", "None since the start.")
   ));
   refresh();
@@ -162,7 +164,7 @@ const moment = (at) => Object.assign(make("time", "soft", time(new Date(at))), {
 
 function deployment({ at, outcome, digest, message }) {
   const when = moment(at);
-  const mark = make("span", `mark ${outcome === "deployed" ? "good" : "bad"}`, outcome);
+  const mark = make("span", `mark ${/deployed|reloaded/.test(outcome) ? "good" : "bad"}`, outcome);
   const guest = digest === null ? [] : [digestCode(digest), " "];
   return make("li", "", when, mark, make("span", "message", ...guest, message));
 }

@@ -241,6 +241,7 @@ impl Work {
             caches.hide(Arc::new(own));
         })?;
         let kept = self.kept(&members);
+        self.go_on(&members);
         self.secure(&settings, certificates);
         self.serve(prepared, members);
         self.fleet.service.clients.allowance.set_rate(settings.rate_limit());
@@ -250,6 +251,19 @@ impl Work {
         let read_again = read_again(&kept, self.fleet.keeper.as_deref());
         reloaded.rejected = self.runtime.block_on(read_again);
         Ok(reloaded)
+    }
+
+    /// Has these sites go on with the deployments of those that they take the places of.
+    fn go_on(&self, members: &[Member]) {
+        let before: HashMap<_, _> = self.members.iter().map(|one| (one.name(), one)).collect();
+        for member in members {
+            let before = before.get(member.name()).map(|before| &before.assembled.site.active);
+            if let (Ok(active), Some(Ok(before))) = (&member.assembled.site.active, before)
+                && !Arc::ptr_eq(active, before)
+            {
+                active.history().follow(before.history());
+            }
+        }
     }
 
     /// What deploys the guests of those among these sites that serve already.
