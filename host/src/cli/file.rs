@@ -84,6 +84,14 @@ impl ConfigFile {
         self.lines.of_values(part, key)
     }
 
+    /// The lines of the rules in a part of it, if it has any.
+    pub(super) fn rule_lines(&self, part: Part) -> Option<Vec<&[u32]>> {
+        let name = "rules";
+        let rules = self.part(part)?.get(name)?.as_table()?;
+        let key = |rule: &String| Key { table: Some(name.to_owned()), name: rule.clone() };
+        Some(rules.keys().map(|rule| self.lines(part, &key(rule))).collect())
+    }
+
     /// Its name with the line of a setting, for a sentence.
     pub(super) fn place(&self, part: Part, key: &Key) -> String {
         let line = self.lines(part, key).first().copied().or_else(|| self.lines.of_part(part));

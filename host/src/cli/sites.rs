@@ -13,7 +13,9 @@ use super::file::{self, ConfigFile, is_table, nearest};
 use super::foreign_key;
 use super::key::{self, Key, Part, SITE, flag, key, settings};
 use super::modifiers;
+use super::read_sites::{ReadSite, ReadSites};
 use super::settings::rules::RuleOrigin;
+use super::settings::site::Reading;
 use super::settings::{SiteIdentity, SiteSettings};
 use super::site_identity::{KEYS, identities};
 use super::typed::as_typed;
@@ -207,10 +209,21 @@ pub(super) fn read(
     let known: Vec<_> = settings(&command).map(|it| (it.clone(), key(it))).collect();
     let (mut sites, mut problems) = (Vec::new(), Vec::new());
     let mut unused: BTreeSet<&str> = typed(outside).collect();
+    let (before, mut now) = ReadSites::before(file, outside);
     for (number, identity) in identities.into_iter().enumerate() {
         let mut one = Site { file, part: Part::Site(number), command: &mut command, known: &known };
-        match one.read(outside, &mut unused) {
-            Ok((mut settings, effective)) => {
+        let text = ReadSites::text(file, number);
+        let read = match before.get(&text) {
+            Some(read) => {
+                unused.retain(|name| read.stated.iter().any(|stated| stated == name));
+                Ok(read.clone())
+            }
+            None => one.read(outside, &mut unused),
+        };
+        match read {
+            Ok(read) => {
+                now.add(text, read.clone());
+                let ReadSite { mut settings, effective, .. } = read;
                 settings.identity = identity.clone();
                 sites.push((settings, EffectiveSite { identity, settings: effective }));
             }
@@ -226,7 +239,12 @@ pub(super) fn read(
         let key = named.map(|setting| key(setting).described_in_site()).unwrap_or_default();
         format!("{shown} does nothing: each site has its own {key}; leave it out").into()
     }));
-    if problems.is_empty() { Ok(sites) } else { Err(problems) }
+    if !problems.is_empty() {
+        before.keep();
+        return Err(problems);
+    }
+    now.keep();
+    Ok(sites)
 }
 
 /// The settings that are typed.
@@ -251,7 +269,7 @@ impl Site<'_> {
         &mut self,
         outside: &'o Outside,
         unused: &mut BTreeSet<&'o str>,
-    ) -> Result<(SiteSettings, Vec<EffectiveSetting>), Vec<Mistake>> {
+    ) -> Result<ReadSite, Vec<Mistake>> {
         let (mut all, mut own, mut problems) = (Vec::new(), Vec::new(), Vec::new());
         let mut origins = Vec::new();
         let known = self.known;
@@ -314,7 +332,9 @@ impl Site<'_> {
             .map_err(|error| vec![self.blame_all(&reason(&error))])?;
         read.rules.origins = self.rule_origins(outside, &own);
         read.limits.has_own_rate = own.iter().any(|setting| setting.get_id() == "rate_limit");
-        Ok((read, effective))
+        read.reading = Reading::new();
+        let stated = own.iter().map(|setting| setting.get_id().to_string()).collect();
+        Ok(ReadSite { settings: read, effective, stated })
     }
 
     /// What its table says of a setting, as flags.

@@ -45,6 +45,12 @@ impl Watch {
         Ok(watch)
     }
 
+    /// Watches these in place of those before. What both lead through stays watched.
+    pub fn set<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) -> notify::Result<()> {
+        self.paths = paths.into_iter().map(Path::to_owned).collect();
+        self.renew()
+    }
+
     /// Finds out again what the paths lead through. What is read after that is
     /// what the next change is a change of.
     pub fn renew(&mut self) -> notify::Result<()> {

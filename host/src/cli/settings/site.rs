@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 
@@ -63,6 +64,33 @@ pub struct SiteSettings {
     /// `[log]`
     #[command(flatten)]
     pub log: request_log::RequestLogSettings,
+
+    /// The reading of its table, if it was read from one.
+    #[arg(skip)]
+    pub reading: Reading,
+}
+
+/// A reading of a site's table: two sites of one reading say the same.
+#[derive(Clone, Copy, Default)]
+pub struct Reading(u64);
+
+impl Reading {
+    /// One that no other is.
+    pub fn new() -> Reading {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Reading(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn is_same(self, other: Reading) -> bool {
+        self.0 != 0 && self.0 == other.0
+    }
+}
+
+impl fmt::Debug for Reading {
+    /// Says nothing of the settings.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reading")
+    }
 }
 
 /// Whose site it is.
@@ -97,6 +125,10 @@ impl SiteSettings {
     /// Whether a site with the other settings would be served in the same way, maybe at other hosts
     /// and to other numbers of requests.
     pub fn is_like(&self, other: &SiteSettings) -> bool {
+        // Most sites of many are as they were.
+        if self.reading.is_same(other.reading) {
+            return true;
+        }
         let text = |site: &SiteSettings| {
             let SiteSettings { tls, https, log, .. } = site;
             format!("{tls:?} {https:?} {log:?}")
@@ -111,7 +143,7 @@ impl SiteSettings {
         // in `is_like`.
         let text = |site: &SiteSettings| {
             let SiteSettings { root, root_choice: _, identity: _, files, guest, .. } = site;
-            let SiteSettings { rules, cache, tls: _, https: _, log: _, .. } = site;
+            let SiteSettings { rules, cache, tls: _, https: _, log: _, reading: _, .. } = site;
             let rules = RulesSettings { origins: Vec::new(), ..rules.clone() };
             format!("{root:?} {files:?} {guest:?} {rules:?} {cache:?}")
         };

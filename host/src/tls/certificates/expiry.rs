@@ -1,6 +1,6 @@
 //! Warns of certificates that should have been renewed, and of those that have expired.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -28,7 +28,8 @@ enum Stage {
 impl Expiry {
     /// Logs what is to be known at this time.
     pub(super) fn look(&mut self, pairs: &[Arc<Pair>], now: SystemTime) {
-        self.said.retain(|known, _| pairs.iter().any(|pair| pair.leaf.fingerprint == *known));
+        let fingerprints: HashSet<_> = pairs.iter().map(|pair| pair.leaf.fingerprint).collect();
+        self.said.retain(|known, _| fingerprints.contains(known));
         for pair in pairs {
             let Some(stage) = self.next(pair, now) else { continue };
             let (path, names) = (pair.files.certificate.display(), pair.names());

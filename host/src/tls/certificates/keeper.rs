@@ -159,19 +159,27 @@ impl Work {
                     let _ = done.send(());
                 }
                 Some(Command::Reconfigure { pairs, awaited, done }) => {
-                    self.reconfigure(pairs, awaited);
+                    self.store.reconfigure(pairs, awaited);
+                    // They serve. To watch those of a thousand sites takes a while.
                     let _ = done.send(());
+                    self.reconfigured();
                 }
                 Some(Command::Change(_)) | None => self.reload(false),
             }
         }
     }
 
-    fn reconfigure(&mut self, pairs: Vec<PairFiles>, awaited: Vec<PairFiles>) {
-        self.store.reconfigure(pairs, awaited);
+    fn reconfigured(&mut self) {
         self.seen = self.store.stamps();
         self.failures = vec![None; self.store.slots().len() + 1];
-        self.watch = watch(&self.store, self.commands.clone());
+        match &mut self.watch {
+            Some(watch) => {
+                if let Err(error) = watch.set(self.store.options().files()) {
+                    log_unwatched(&error);
+                }
+            }
+            None => self.watch = watch(&self.store, self.commands.clone()),
+        }
         self.expiry.look(&self.store.pairs(), SystemTime::now());
     }
 
