@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::authority::Fault;
+use super::of_pebble::look_until;
 use super::{Place, descendants, heard, quiet_start, record_of, tls_page};
 use crate::failing_disk::beside;
 use crate::failing_machine::movable_clock;
@@ -65,9 +66,8 @@ fn full_disk_orders_nothing_until_there_is_room() {
     assert_eq!(tls_page(program.addresses[1]), "a page");
     assert_eq!(place.fake.asked("/new-order"), 1);
     assert!(beside(&program, &["mount", "-o", "remount,rw", &path("")]));
-    program.signal(Signal::HUP);
+    look_until(&program, || place.fake.asked("/new-order") == 2);
     program.wait_for("certificate replaced");
-    assert_eq!(place.fake.asked("/new-order"), 2);
 }
 
 /// A server whose clock, and its helpers', is moved.

@@ -20,7 +20,7 @@ fn days(admin: SocketAddr) -> Option<u64> {
 
 /// Sends SIGHUP until this holds: the authority is not asked at each of them.
 #[track_caller]
-fn look_until(program: &Program, holds: impl Fn() -> bool) {
+pub fn look_until(program: &Program, holds: impl Fn() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < Duration::from_secs(60), "it never comes to that");
