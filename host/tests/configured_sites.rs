@@ -371,6 +371,31 @@ fn limits_of_a_site_are_its_own_and_change_with_the_configuration() {
     assert!(body.contains("and it may have 64 KiB (--guest-memory)"), "{body}");
 }
 
+/// Who replaces a certificate writes its files one after the other: a start in between waits.
+#[test]
+fn certificate_that_is_being_replaced_at_the_start_is_waited_for() {
+    let folder = roots(&["a"]);
+    let path = folder.path();
+    let authority = Authority::new();
+    let (old, new) = (authority.leaf(&["a.example"]), authority.leaf(&["a.example"]));
+    fs::write(path.join("a.key"), old.key).unwrap();
+    fs::write(path.join("a.pem"), new.certificate).unwrap();
+    configure(
+        path,
+        "[[site]]\nhosts = ['a.example']\nroot = 'a'\n[site.tls]\ncertificate = 'a.pem'\n\
+         key = 'a.key'\n",
+    );
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(1_000));
+            replace(&path.join("a.key"), new.key.as_bytes());
+        });
+        let program = Program::start(program(path, &["--listen-tls", "127.0.0.1:0"]), 2);
+        assert!(!program.said.contains("site is not served"), "{}", program.said);
+        check(&program, &[("a.example", 200, "a")]);
+    });
+}
+
 /// What a rejected configuration opened for its other sites is closed, and its guests never serve.
 #[test]
 fn rejected_configuration_leaves_nothing_behind() {
@@ -406,12 +431,18 @@ fn rejected_configuration_leaves_nothing_behind() {
 fn site_with_other_hosts_and_log_keeps_its_history() {
     let folder = roots(&["a", "b"]);
     let path = folder.path();
-    let (program, admin) = start(path, TWO);
+    let (mut program, admin) = start(path, TWO);
     let guest = crate::wat_guest::replying("uploaded");
     let mut upload = begin_change(admin, "PUT /guest?site=b.example", guest.len());
     upload.send(&guest);
     assert_eq!(upload.reply().status(), 200);
     check(&program, &[("b.example", 200, "uploaded")]);
+    // What the log says of it names the site: its deployments, and its requests.
+    assert!(program.wait_for("guest deployed").contains(" site=b.example"));
+    let mut client = Client::connect(program.addresses[0]);
+    client.send("GET /x HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\n\r\n");
+    assert_eq!(client.reply().status(), 500);
+    assert!(program.wait_for("guest trapped").contains(" site=b.example"));
     let other = TWO.replace("'[::1]'", "'c.example'");
     configure(path, &format!("{other}[site.log]\nrequest-id = 'x-id'\n"));
     let (status, body) = reload(admin);
