@@ -57,6 +57,8 @@ pub(super) struct Names {
     known: BTreeMap<Name, Known>,
     /// Of a list that is not whole yet.
     coming: Vec<Name>,
+    /// When a command was for all that are known: it may come before they are.
+    cut_at: Option<Instant>,
 }
 
 impl Names {
@@ -77,13 +79,14 @@ impl Names {
         self.coming.extend(names);
         if is_last {
             let mut before = std::mem::take(&mut self.known);
+            let cut_at = [self.cut_at.filter(|_| before.is_empty()); 2];
             let names = std::mem::take(&mut self.coming).into_iter();
             let known = names.map(|name| {
                 let known = before.remove(&name);
                 let known = known.unwrap_or_else(|| {
                     let known = Known::read(authority, &name);
                     let is_other = known.state.is_to_put_back(SystemTime::now(), takes_over);
-                    Known { takes_over: is_other, ..known }
+                    Known { takes_over: is_other, cut_at, ..known }
                 });
                 (name, known)
             });
@@ -103,8 +106,9 @@ impl Names {
 
     /// Has failures and windows not be waited for, as far as that is allowed.
     pub(super) fn cut_pauses(&mut self) {
+        self.cut_at = Some(Instant::now());
         for known in self.known.values_mut() {
-            known.cut_at = [Some(Instant::now()); 2];
+            known.cut_at = [self.cut_at; 2];
         }
     }
 

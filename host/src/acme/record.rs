@@ -41,7 +41,7 @@ pub(super) struct Record {
     pub(super) ask_window_at: u64,
     /// When it was asked last.
     pub(super) window_asked_at: u64,
-    /// When a certificate was replaced early last, as its window was moved.
+    /// When a certificate was replaced early last, as its window has passed.
     pub(super) replaced_early_at: u64,
 }
 

@@ -4,8 +4,7 @@
 //! - At a time within the window that the authority suggests (ARI, RFC 9773), chosen by chance.
 //! - Else when a third of its lifetime is left, or half of one of less than ten days.
 //! - After a failure not before a pause, which grows and is kept on disk.
-//! - After a success not for a day, whatever a clock or a window says, but once a day for a window that was
-//!   moved.
+//! - After a success not for a day, whatever a clock says, but once a day for a window that has passed.
 
 use std::time::{Duration, SystemTime};
 
@@ -61,9 +60,6 @@ pub struct Window {
     pub chosen: u64,
     /// Of which certificate.
     pub certificate: String,
-    /// Whether it was later when it was asked for first: the certificate is to be replaced early.
-    #[serde(default)]
-    pub is_moved: bool,
 }
 
 impl Window {
@@ -76,9 +72,7 @@ impl Window {
             return before.clone();
         }
         let chosen = start.saturating_add(chance(end.saturating_sub(start).max(1)));
-        let of_same = before.filter(|before| before.certificate == certificate);
-        let is_moved = of_same.is_some_and(|before| before.is_moved || end < before.start);
-        Window { start, end, chosen, certificate: certificate.to_owned(), is_moved }
+        Window { start, end, chosen, certificate: certificate.to_owned() }
     }
 }
 
@@ -175,18 +169,6 @@ mod tests {
         let pause = 100 * 86_400 + 3600;
         assert_eq!(next(day(1), pause, day(100)), day(100) + Duration::from_secs(3600));
         assert_eq!(next(day(1), pause, day(1)), day(1));
-    }
-
-    #[test]
-    fn window_that_was_moved_is_known() {
-        let first = Window::choose(1_000, 2_000, "a", None);
-        assert!(!first.is_moved, "it has passed for what was just signed");
-        let later = Window::choose(1_500, 2_500, "a", Some(&first));
-        assert!(!later.is_moved);
-        let moved = Window::choose(10, 20, "a", Some(&later));
-        assert!(moved.is_moved);
-        assert!(Window::choose(11, 20, "a", Some(&moved)).is_moved);
-        assert!(!Window::choose(10, 20, "b", Some(&moved)).is_moved);
     }
 
     #[test]

@@ -103,8 +103,8 @@ impl State {
     /// That is heard once a day.
     pub(super) fn is_early(&self, now: SystemTime) -> bool {
         let last = time(self.record.replaced_early_at);
-        let is_moved = self.window().is_some_and(|window| window.is_moved);
-        is_moved && (last + EARLY <= now || last > now)
+        let has_passed = self.window().is_some_and(|window| time(window.end) <= now);
+        has_passed && (last + EARLY <= now || last > now)
     }
 
     /// When the authority is asked for the window, if it is; with `is_cut` a command wants it at once.
@@ -217,25 +217,24 @@ mod tests {
     }
 
     #[test]
-    fn window_that_has_passed_for_a_fresh_certificate_waits_and_a_moved_one_does_not() {
+    fn window_that_has_passed_for_a_fresh_certificate_is_heard_once_a_day() {
         let place = Place::with_certificate(Duration::from_secs(600));
         let mut state = place.state();
         let certificate = state.certificate.clone().expect("one");
         let identifier = certificate.identifier.expect("an identifier");
         let now = seconds(place.now);
-        let passed = Window::choose(now - 200, now - 100, &identifier, None);
-        state.record.window = Some(passed);
+        // It has begun: the certificate is not about to be revoked.
+        let begun = Window::choose(now - 200, now - 190, &identifier, None);
+        state.record.window = Some(Window { end: now + 100, ..begun });
         assert_eq!(place.order_in(&state, false), DAY - 600);
-        let ahead = Window::choose(now + DAY, now + 2 * DAY, &identifier, None);
-        let moved = Window::choose(now - 200, now - 100, &identifier, Some(&ahead));
-        state.record.window = Some(moved.clone());
+        let passed = Window::choose(now - 200, now - 100, &identifier, None);
+        state.record.window = Some(passed.clone());
         assert_eq!(place.order_in(&state, false), 0);
-        // Once a day.
         state.record.replaced_early_at = now - 700;
         assert_eq!(place.order_in(&state, false), DAY - 600);
         // A window of the certificate before is none of this one.
         state.record.replaced_early_at = 0;
-        state.record.window = Some(Window { certificate: "other".to_owned(), ..moved });
+        state.record.window = Some(Window { certificate: "other".to_owned(), ..passed });
         assert!(place.order_in(&state, false) > 58 * DAY);
     }
 
