@@ -311,6 +311,8 @@ fn fetcher_that_is_killed_is_started_again_and_the_server_serves() {
     assert_eq!(fetcher.len(), 1);
     kill_process(Pid::from_raw(fetcher[0]).unwrap(), Signal::KILL).unwrap();
     assert_eq!(program.get("/").status(), 200);
+    let line = program.wait_for("fetcher has ended, it is started again");
+    assert!(line.contains("signal: 9"), "{line}");
     program.wait_for("fetcher has started again");
     program.signal(Signal::HUP);
     program.wait_for("certificate obtained");

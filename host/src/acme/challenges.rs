@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -89,8 +90,15 @@ impl Folder {
         }
     }
 
-    fn challenges(&self) -> PathBuf {
+    /// Where they are.
+    pub fn challenges(&self) -> PathBuf {
         self.private().join("challenges")
+    }
+
+    /// Has them be put in another folder, whose server answers for them.
+    pub fn prove_in(&self, other: &Folder) -> io::Result<()> {
+        fs::remove_dir(self.challenges())?;
+        symlink(other.challenges(), self.challenges())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The fetcher's own work: it waits for the time of each name, and orders one after the other.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -28,6 +28,7 @@ use super::state::{State, Task};
 use super::store::Folder;
 use crate::helper::fetcher::{AGAIN, Places, resolver_stamp};
 use crate::helper::protocol::ProtocolError;
+use crate::text::beginning;
 
 /// The longest sleep: a clock may be set, and another server may have renewed.
 const LOOK: Duration = Duration::from_secs(60);
@@ -39,14 +40,27 @@ const LOCKED: Duration = Duration::from_secs(3);
 /// name servers are others after some time.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
+/// Characters of what a fetcher says at its end.
+const REASON: usize = 2_000;
+
 /// Is the fetcher, until the server is gone.
 pub fn fetch(socket: OwnedFd, places: Places) -> ExitCode {
     match run(socket, &places) {
         Ok(End::Gone) => ExitCode::SUCCESS,
         Ok(End::Again) => ExitCode::from(AGAIN),
         // The process that has started it starts it again.
-        Err(_) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// Tells the server why the fetcher has ended: for the process that starts it again.
+pub fn report_end(socket: &OwnedFd, reason: &str) {
+    let event = LogEvent::Ended { reason: beginning(reason, REASON) };
+    // A server that takes nothing more has ended, or is told by the next start.
+    let _ = send(socket, &Event::Log(event), SendFlags::DONTWAIT);
 }
 
 enum End {

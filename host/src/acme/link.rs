@@ -267,6 +267,9 @@ impl Link {
             LogEvent::Waiting { holder } => {
                 tracing::info!(holder, "another server orders certificates in this folder");
             }
+            LogEvent::Ended { reason } => {
+                tracing::warn!(reason, "fetcher has ended, it is started again");
+            }
             LogEvent::StateFails { error } => {
                 tracing::error!(error, "no certificate is ordered, the state cannot be kept");
             }

@@ -46,7 +46,7 @@ pub mod store;
 
 pub use account::{EabKeyError, read_eab_key};
 pub use clock::time;
-pub use fetch::fetch;
+pub use fetch::{fetch, report_end};
 pub use link::Link;
 pub use name::{Name, NameError};
 pub use options::{ChallengeKind, KeyType, Options};

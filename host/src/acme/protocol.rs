@@ -179,6 +179,11 @@ pub enum LogEvent {
         /// Who has the lock, as far as that is known.
         holder: String,
     },
+    /// The fetcher has ended, and is started again.
+    Ended {
+        /// Why.
+        reason: String,
+    },
     /// The state cannot be kept.
     StateFails {
         /// Why.

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::command::{
-    BakeArguments, CheckArguments, CompileArguments, DevArguments, ExplainArguments, NewArguments,
-    PasswordArguments, TestArguments,
+    AcmeArguments, BakeArguments, CheckArguments, CompileArguments, DevArguments, ExplainArguments,
+    NewArguments, PasswordArguments, TestArguments,
 };
 use super::configured::Given;
 use super::settings::Settings;
@@ -47,6 +47,7 @@ impl Arguments {
     pub fn settings(&self) -> &Settings {
         match &self.command {
             Some(Command::Dev(arguments)) => &arguments.serve,
+            Some(Command::Acme(arguments)) => &arguments.serve,
             _ => &self.serve,
         }
     }
@@ -55,6 +56,7 @@ impl Arguments {
     pub(super) fn settings_mut(&mut self) -> &mut Settings {
         match &mut self.command {
             Some(Command::Dev(arguments)) => &mut arguments.serve,
+            Some(Command::Acme(arguments)) => &mut arguments.serve,
             _ => &mut self.serve,
         }
     }
@@ -64,6 +66,7 @@ impl Arguments {
         match &mut self.command {
             None => Some(&mut self.serve.site.rules),
             Some(Command::Dev(arguments)) => Some(&mut arguments.serve.site.rules),
+            Some(Command::Acme(arguments)) => Some(&mut arguments.serve.site.rules),
             Some(Command::Test(arguments)) => Some(&mut arguments.rules.rules),
             Some(Command::Check(arguments)) => Some(&mut arguments.rules.rules),
             Some(Command::Compile(arguments)) => Some(&mut arguments.rules.rules),
@@ -87,6 +90,19 @@ impl Arguments {
     }
 }
 
+/// How certificates are tried.
+const ACME_HELP: &str = "\
+For each name, and each way to prove it, a certificate is ordered of the authority for trying: \
+Let's Encrypt's staging, or that of --acme-directory. Nothing of it is kept. The exit code is 0 if \
+each name is proved in one way at least.
+
+  innkeeper acme --dry-run example.org          the site of `innkeeper example.org`
+  innkeeper acme --dry-run --config site.toml   the names of a configuration
+
+It listens where the server would. If that server runs already it answers the authority for the \
+names that it orders itself, by the folder that both name with --acme-state (or have by default): \
+then run the trial as root, or as the server's user.";
+
 /// What can be done besides serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -106,6 +122,9 @@ pub enum Command {
     Password(PasswordArguments),
     /// Serve while a guest is edited: build, validate, replace, and reload pages
     Dev(Box<DevArguments>),
+    /// Try whether an authority would have certificates for the names of a server
+    #[command(after_help = ACME_HELP, after_long_help = ACME_HELP)]
+    Acme(Box<AcmeArguments>),
     /// Ask the administration of a server for its health
     Health {
         /// The address of the administration, as in --admin

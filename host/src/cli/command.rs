@@ -173,6 +173,18 @@ pub struct DevArguments {
     pub serve: Settings,
 }
 
+/// `innkeeper acme`
+#[derive(Debug, Args)]
+pub struct AcmeArguments {
+    /// Order of the authority for trying, and keep nothing
+    #[arg(long, required = true, help_heading = "ACME")]
+    pub dry_run: bool,
+
+    /// What would be served: the names, how they are proved, and where
+    #[command(flatten)]
+    pub serve: Settings,
+}
+
 /// `innkeeper compile`
 #[derive(Debug, Args)]
 pub struct CompileArguments {

@@ -28,8 +28,14 @@ static BY_ROOT: LazyLock<bool> = LazyLock::new(is_root);
 
 /// What the line means, if its directory is a name: one that has a dot, and is no file here.
 pub(super) fn expand(typed: &[OsString], matches: &ArgMatches) -> Option<Vec<OsString>> {
+    // Flags stand behind the command whose they are.
+    let (matches, first) = match matches.subcommand() {
+        None => (matches, 1),
+        Some(("acme", matches)) => (matches, 2),
+        Some(_) => return None,
+    };
     let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    if matches.subcommand_name().is_some() || !is_typed("root") {
+    if !is_typed("root") {
         return None;
     }
     let root = matches.get_one::<PathBuf>("root")?;
@@ -45,7 +51,7 @@ pub(super) fn expand(typed: &[OsString], matches: &ArgMatches) -> Option<Vec<OsS
     let is_set = is_typed("user") || std::env::var_os("INNKEEPER_USER").is_some();
     let user = (*BY_ROOT && !is_set).then(|| USER.into());
     // Behind a `--` there are no flags.
-    means.splice(1..1, behind.chain(user));
+    means.splice(first..first, behind.chain(user));
     means.retain(|argument| argument.as_os_str() != "--");
     Some(means)
 }

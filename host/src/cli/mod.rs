@@ -45,8 +45,8 @@ mod values;
 
 pub use arguments::{Arguments, Command};
 pub use command::{
-    BakeArguments, CheckArguments, CompileArguments, DevArguments, ExplainArguments, Language,
-    NewArguments, OutcomeFormat, PasswordArguments, Template, TestArguments,
+    AcmeArguments, BakeArguments, CheckArguments, CompileArguments, DevArguments, ExplainArguments,
+    Language, NewArguments, OutcomeFormat, PasswordArguments, Template, TestArguments,
 };
 pub use effective::EffectiveSetting;
 pub use error::ConfigError;

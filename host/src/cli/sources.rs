@@ -69,7 +69,7 @@ pub fn read(typed: &[OsString], environment: &Environment) -> Result<Configurati
     let dev = command.find_subcommand("dev").expect("there is a command of that name");
     // What stands before the flags, and whose flags they are.
     let program = typed.first().cloned().unwrap_or_else(|| "innkeeper".into());
-    let serves = matches!(all_matches.subcommand_name(), None | Some("dev"));
+    let serves = matches!(all_matches.subcommand_name(), None | Some("dev" | "acme"));
     let named = all_matches.subcommand();
     let named = named.map(|(name, matches)| (name, command.find_subcommand(name), matches));
     let (begin, own, matches) = match named {

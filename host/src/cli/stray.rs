@@ -18,7 +18,9 @@ const NO_COMMANDS: [&str; 3] = ["serve", "run", "start"];
 pub(super) fn explain(command: &Command, typed: &[OsString], error: clap::Error) -> ConfigError {
     let first = typed.get(1).and_then(|word| word.to_str());
     // Other commands have other flags.
-    let serves = first.is_none_or(|word| word == "dev" || command.find_subcommand(word).is_none());
+    let serves = first.is_none_or(|word| {
+        matches!(word, "dev" | "acme") || command.find_subcommand(word).is_none()
+    });
     if let Some(sentence) = serves.then(|| foreign::explain(typed, &error)).flatten() {
         return ConfigError::Source(vec![sentence.into()]);
     }

@@ -1,16 +1,18 @@
 //! Certificates that the server orders: what is checked before, and the process that does so.
 
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
+use rustix::fs::Access;
 
-use crate::acme::{ChallengeKind, Folder, Link, Name, read_eab_key};
+use crate::acme::{ChallengeKind, Folder, Link, Name, NameError, read_eab_key};
 use crate::cli::Settings;
 use crate::helper::Confinement;
 use crate::helper::fetcher::Places;
 use crate::helper::fetcher_keeper::start_fetcher;
-use crate::http::Scheme;
+use crate::http::{HostPattern, Scheme};
 use crate::service;
 use crate::tls;
 use crate::tls::certificates::PairFiles;
@@ -46,11 +48,15 @@ impl Ordered {
     }
 }
 
-/// Looks whether certificates can be ordered, if they are to be.
-pub(super) fn prepare(
-    settings: &Settings,
-    addresses: &[Address],
-) -> anyhow::Result<Option<Prepared>> {
+/// What is to be ordered, how it is proved, and where it is kept.
+struct Plan {
+    names: Vec<Name>,
+    challenges: Vec<ChallengeKind>,
+    state: PathBuf,
+}
+
+/// Looks whether certificates can be ordered, if they are to be. Makes nothing.
+fn plan(settings: &Settings, addresses: &[Address]) -> anyhow::Result<Option<Plan>> {
     let acme = &settings.acme;
     let names = settings.acme_names();
     let has_tls = addresses.iter().any(|address| address.scheme == Scheme::Https);
@@ -58,13 +64,7 @@ pub(super) fn prepare(
     if names.is_empty() && !(has_tls && settings.orders_certificates()) {
         return Ok(None);
     }
-    if !acme.accept_terms {
-        bail!(
-            "--acme orders certificates of {}: accept its terms with --acme-accept-terms (accept-terms \
-             = true in [acme]); begin with --acme-staging",
-            acme.directory()
-        );
-    }
+    accept_terms(settings)?;
     let challenges = challenges(settings, addresses)?;
     if let Some(path) = &acme.eab_key_file {
         read_eab_key(path).map_err(|error| anyhow!("--acme-eab-key-file: {error}"))?;
@@ -76,21 +76,103 @@ pub(super) fn prepare(
         "certificates are kept in a directory, and there is no home directory: name one with \
          --acme-state",
     )?;
-    let path = std::path::absolute(&path)?;
-    let folder = Folder::open(&path).with_context(|| {
-        format!(
-            "cannot keep certificates in {}: let the server's user write there, or name another \
-             directory with --acme-state",
-            path.display()
-        )
-    })?;
-    let directory = acme.directory();
+    Ok(Some(Plan { names, challenges, state: std::path::absolute(&path)? }))
+}
+
+/// What is told where the directory cannot be used.
+fn unusable(path: &Path) -> String {
+    format!(
+        "cannot keep certificates in {}: let the server's user write there, or name another \
+         directory with --acme-state",
+        path.display()
+    )
+}
+
+/// Looks whether certificates can be ordered, if they are to be, and makes their directory.
+pub(super) fn prepare(
+    settings: &Settings,
+    addresses: &[Address],
+) -> anyhow::Result<Option<Prepared>> {
+    let Some(Plan { names, challenges, state }) = plan(settings, addresses)? else {
+        return Ok(None);
+    };
+    let folder = Folder::open(&state).with_context(|| unusable(&state))?;
+    let directory = settings.acme.directory();
     tracing::info!(directory, "certificates are ordered, the authority's terms are accepted");
     Ok(Some(Prepared { folder, names, challenges }))
 }
 
+/// Tells of the certificates that would be ordered, a line for each fact, and makes nothing.
+pub(super) fn check(settings: &Settings, addresses: &[Address]) -> anyhow::Result<Vec<String>> {
+    let Some(Plan { names, challenges, state }) = plan(settings, addresses)? else {
+        return Ok(Vec::new());
+    };
+    // Where the user is changed root makes it.
+    if state.exists() || settings.account().is_none() {
+        is_writable(&state).with_context(|| unusable(&state))?;
+    }
+    let names: Vec<_> = names.iter().map(Name::as_str).collect();
+    let kinds: Vec<_> = challenges.iter().map(|kind| kind.name()).collect();
+    let mut lines = vec![
+        format!("{} of {}", names.join(", "), settings.acme.directory()),
+        format!("proved by {}, kept in {}", kinds.join(" and "), state.display()),
+    ];
+    let without = settings.sites.iter().filter(|site| site.tls.certificates.is_empty());
+    for host in without.flat_map(|site| &site.identity.hosts) {
+        if let HostPattern::Wildcard(_) = host {
+            lines.push(format!("warning: {host}: {}", NameError::Wildcard));
+        }
+    }
+    Ok(lines)
+}
+
+/// Whether this user can write to a directory, or make it.
+fn is_writable(path: &Path) -> std::io::Result<()> {
+    let there = path.ancestors().find(|path| path.exists()).unwrap_or(path);
+    if !there.is_dir() {
+        return Err(std::io::ErrorKind::NotADirectory.into());
+    }
+    Ok(rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+/// Refuses to order without the terms of the authority.
+pub(super) fn accept_terms(settings: &Settings) -> anyhow::Result<()> {
+    match settings.acme.accept_terms {
+        true => Ok(()),
+        false => bail!(
+            "--acme orders certificates of {}: accept its terms with --acme-accept-terms (accept-terms \
+             = true in [acme]); begin with --acme-staging",
+            settings.acme.directory()
+        ),
+    }
+}
+
+/// Starts the process that orders, with its state in this folder; what proves names is in the shared
+/// one, if there is one.
+pub(super) fn start(
+    settings: &Settings,
+    state: &Path,
+    shared: Option<PathBuf>,
+    confinement: Confinement,
+) -> anyhow::Result<OwnedFd> {
+    let absolute = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
+    let places = Places {
+        state: state.to_owned(),
+        challenges: shared,
+        ca_file: absolute(&settings.acme.ca_file)?,
+        eab_key_file: absolute(&settings.acme.eab_key_file)?,
+    };
+    start_fetcher(&places, confinement).context(
+        "cannot start the process that orders certificates: this program must be able to run \
+         itself again, by /proc/self/exe",
+    )
+}
+
 /// How names are proved: in each way that there is a listener for.
-fn challenges(settings: &Settings, addresses: &[Address]) -> anyhow::Result<Vec<ChallengeKind>> {
+pub(super) fn challenges(
+    settings: &Settings,
+    addresses: &[Address],
+) -> anyhow::Result<Vec<ChallengeKind>> {
     let has = |scheme| addresses.iter().any(|address| address.scheme == scheme);
     let can = |kind: &ChallengeKind| match kind {
         ChallengeKind::TlsAlpn01 => has(Scheme::Https),
@@ -126,17 +208,7 @@ impl Prepared {
         settings: &Settings,
         confinement: Confinement,
     ) -> anyhow::Result<OwnedFd> {
-        let absolute =
-            |path: &Option<std::path::PathBuf>| path.as_ref().map(std::path::absolute).transpose();
-        let places = Places {
-            state: self.folder.path().to_owned(),
-            ca_file: absolute(&settings.acme.ca_file)?,
-            eab_key_file: absolute(&settings.acme.eab_key_file)?,
-        };
-        start_fetcher(&places, confinement).context(
-            "cannot start the process that orders certificates: this program must be able to run \
-             itself again, by /proc/self/exe",
-        )
+        start(settings, self.folder.path(), None, confinement)
     }
 
     /// Begins to tell it what to order.

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 
+use super::acme;
 use super::check_site::{Trial, check_access_log, check_root, check_site};
 use super::check_tls;
 use super::client_buckets;
@@ -28,10 +29,14 @@ use crate::server::{self, Address};
 use crate::transport::ListenAddress;
 use crate::transport::endpoint::Bound;
 use crate::transport::listener::{explain, try_bind};
+use crate::unprivileged::Account;
 
 /// Checks everything. Succeeds if a server would start.
 pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let mut findings = Findings::default();
+    // As at the start: addresses first, and the rest as the user that the server becomes.
+    let bound = settings.account().map(|account| become_user(settings, account, &mut findings));
+    let bound = bound.transpose()?;
     let mut trial = Trial::new(settings);
     // The one site is among the rest, several come behind it.
     let one = settings.sites.is_empty().then_some(&settings.site);
@@ -39,8 +44,15 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     for line in own_files::described(settings) {
         findings.note("beneath", Ok(line))?;
     }
-    let (addresses, paths) = check_listeners(settings, &mut findings)?;
+    let (addresses, paths) = match bound {
+        Some(bound) => bound,
+        None => check_listeners(settings, &mut findings)?,
+    };
     check_tls::check(settings, &addresses, &mut findings)?;
+    match acme::check(settings, &addresses) {
+        Ok(lines) => lines.into_iter().try_for_each(|line| findings.note("acme", Ok(line)))?,
+        Err(problem) => findings.note("acme", Err(problem))?,
+    }
     if let Some(site) = one {
         check_tls::check_pairs(settings, site, &mut findings)?;
     }
@@ -57,7 +69,9 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     if let Some(site) = one {
         findings.note("access log", check_access_log(site))?;
     }
-    check_admin(settings, (&addresses, &paths), &mut findings)?;
+    if settings.account().is_none() {
+        check_admin(settings, (&addresses, &paths), &mut findings)?;
+    }
     check_sandbox(settings, &mut findings)?;
     for site in &settings.sites {
         check_site(settings, site, &mut trial, &mut findings)?;
@@ -73,6 +87,21 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         count => findings.note("verdict", Ok(format!("{count} problems")))?,
     }
     Ok(if findings.problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Checks what takes privileges, and gives them up. Gives the addresses and paths that count.
+fn become_user(
+    settings: &Settings,
+    account: &Account,
+    findings: &mut Findings,
+) -> anyhow::Result<(Vec<Address>, Vec<PathBuf>)> {
+    let (addresses, paths) = check_listeners(settings, findings)?;
+    check_admin(settings, (&addresses, &paths), findings)?;
+    let state = settings.orders_certificates().then(|| settings.acme_directory()).flatten();
+    let owned = state.map_or(Ok(()), |state| account.owns(&state).context("--acme-state"));
+    let outcome = owned.and_then(|()| Ok(account.assume()?));
+    findings.note("user", outcome.map(|()| account.name.clone()))?;
+    Ok((addresses, paths))
 }
 
 fn check_bucket_key(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {

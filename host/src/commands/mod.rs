@@ -7,7 +7,8 @@
 //!   - `lifecycle`: what it does until it stops; `signals`: the signals that it obeys.
 //! - [`check_config`]: check the configuration (`--check`), each site of it (`check_site`); `worst_case`: how much memory it
 //!   allows.
-//! - `acme`: certificates that the server orders.
+//! - `acme`: certificates that the server orders; [`acme_trial`]: whether it would get them, and `port_holder`: what is in
+//!   the way.
 //! - `progress`: tells what a command works on for long.
 //! - `client_buckets`: the key by which clients fall into buckets.
 //! - [`mod@test`]: run cases against a guest.
@@ -22,6 +23,7 @@
 //! - `engine`, `guest` and `rules`: what several of them need to run a guest.
 
 mod acme;
+pub mod acme_trial;
 pub mod bake;
 mod browser;
 pub mod check;
@@ -48,6 +50,7 @@ mod open_root;
 mod output_file;
 mod own_files;
 pub mod password;
+mod port_holder;
 mod progress;
 mod root;
 mod root_links;
@@ -88,6 +91,7 @@ pub fn run(configuration: &Configuration) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         None => serve::run(configuration),
         Some(Command::Dev(arguments)) => dev::run(configuration, arguments),
+        Some(Command::Acme(arguments)) => acme_trial::run(&arguments.serve),
         Some(Command::New(arguments)) => new::run(arguments),
         Some(Command::Test(arguments)) => test::run(arguments),
         Some(Command::Check(arguments)) => check::run(arguments),

@@ -17,6 +17,7 @@ use crate::guest::runtime::compile_job::MAX_DATA_BYTES;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::guest::runtime::engine::instances;
 use crate::guest::{DEFAULT_GUEST, RULES_GUEST};
+use crate::helper::fetcher;
 use crate::http::Scheme;
 use crate::http2::{CORK_BYTES, SMALL_BYTES};
 use crate::metrics::{COUNTED_SITES, lately};
@@ -53,17 +54,20 @@ pub(super) enum Place {
     Server,
     /// In a process beside it.
     Helper,
+    /// In the process that orders certificates.
+    Fetcher,
     /// In the kernel, for the server's sockets.
     Kernel,
 }
 
 impl Place {
-    const ALL: [Place; 3] = [Place::Server, Place::Helper, Place::Kernel];
+    const ALL: [Place; 4] = [Place::Server, Place::Helper, Place::Fetcher, Place::Kernel];
 
     fn name(self) -> &'static str {
         match self {
             Place::Server => "in the server",
             Place::Helper => "in the process that compiles guests",
+            Place::Fetcher => "in the process that orders certificates",
             Place::Kernel => "in the kernel, for sends",
         }
     }
@@ -301,6 +305,9 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
     );
     if may_compile {
         part(Place::Helper, &[(1, "compilations")], &[(compile.memory_bytes, "of memory")]);
+    }
+    if settings.orders_certificates() {
+        part(Place::Fetcher, &[], &[(fetcher::MEMORY, "of memory")]);
     }
     // One write may come on top of the unsent bytes.
     let few = connections.min(CROWD as u64 * workers);

@@ -29,7 +29,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const ADDRESSES: usize = 4;
 
 /// Bytes of memory that the fetcher may write to: an order takes few.
-const MEMORY: u64 = 256 << 20;
+pub const MEMORY: u64 = 256 << 20;
 
 /// Bytes of a file that it writes: chains of certificates have some thousand.
 const FILE_BYTES: u64 = 16 << 20;
@@ -59,6 +59,8 @@ pub const AGAIN: u8 = 75;
 pub struct Places {
     /// The folder that it writes.
     pub state: PathBuf,
+    /// Another folder that it writes, which a link in that one leads to.
+    pub challenges: Option<PathBuf>,
     /// The authorities that it trusts, instead of those of the system.
     pub ca_file: Option<PathBuf>,
     /// The key that an authority has given for the account.
@@ -70,6 +72,7 @@ impl Places {
     pub(super) fn to_arguments(&self) -> Vec<OsString> {
         let named = [
             ("state:", Some(&self.state)),
+            ("challenges:", self.challenges.as_ref()),
             ("ca:", self.ca_file.as_ref()),
             ("eab:", self.eab_key_file.as_ref()),
         ];
@@ -95,6 +98,7 @@ impl Places {
             if let Some(state) = path("state:") {
                 places.state = state;
             }
+            places.challenges = path("challenges:").or(places.challenges);
             places.ca_file = path("ca:").or(places.ca_file);
             places.eab_key_file = path("eab:").or(places.eab_key_file);
         }
@@ -104,7 +108,9 @@ impl Places {
     /// Gives up all but these files and connections. What else is read, as the authorities of the
     /// system, is to be read before.
     pub fn confine(&self) -> io::Result<()> {
-        // What a resolver loads it loads now: its modules are files.
+        // What a resolver loads it loads now: its modules are files. Since glibc 2.34 that of DNS
+        // is a part of the C library; before, only a name that is in no file would load it, and
+        // have the start wait for a name server.
         let _ = std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 443));
         for (resource, most) in
             [(Resource::Data, MEMORY), (Resource::Fsize, FILE_BYTES), (Resource::Core, 0)]
@@ -124,7 +130,8 @@ impl Places {
     }
 
     fn needs(&self, read: &[&str]) -> Needs {
-        let needs = Needs { write: vec![self.state.clone()], ..Needs::default() };
+        let write = [self.state.clone()].into_iter().chain(self.challenges.clone()).collect();
+        let needs = Needs { write, ..Needs::default() };
         let read: Vec<_> = read.iter().map(PathBuf::from).collect();
         needs.with(read.iter())
     }

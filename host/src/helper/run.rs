@@ -11,10 +11,12 @@ use super::role::{FETCHER, FETCHER_KEEPER, OPENER, Role, SPAWNER};
 use super::{confine, fetcher_keeper, spawner};
 
 /// Runs the spawner or a helper, if that is what this process was started as: to be asked
-/// before anything else is done. `work` does the job of a helper, and `fetch` that of the fetcher.
+/// before anything else is done. `work` does the job of a helper, and `fetch` that of the fetcher, whose
+/// end `report` tells to the server.
 pub fn run(
     work: impl FnOnce(Role, UnixStream) -> io::Result<()>,
     fetch: impl FnOnce(OwnedFd, Places) -> ExitCode,
+    report: impl Fn(&OwnedFd, &str),
 ) -> Option<ExitCode> {
     let executed_as = std::env::args_os().next()?;
     let outcome = if executed_as == SPAWNER {
@@ -25,7 +27,7 @@ pub fn run(
         inherited().and_then(open_files)
     } else if executed_as == FETCHER_KEEPER {
         confine::close_what_was_inherited();
-        inherited().and_then(fetcher_keeper::run)
+        inherited().and_then(|socket| fetcher_keeper::run(socket, report))
     } else if executed_as == FETCHER {
         confine::close_what_was_inherited();
         let ready = inherited().and_then(|socket| {

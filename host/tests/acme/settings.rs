@@ -133,3 +133,144 @@ fn server_of_root_becomes_a_user_in_all_processes_and_renews() {
     program.wait_for("certificate replaced");
     assert_eq!(tls_page(program.addresses[1]), "a page");
 }
+
+/// An address that is free now.
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// A trial of a name, whose server would listen there.
+fn trial(place: &Place, listen: &str, more: &[&str]) -> running::Ended {
+    let directory = format!("{}/dir", place.fake.url);
+    let mut command = Command::new(running::PROGRAM);
+    command.args(["acme", "--dry-run", "--listen", listen, "--acme-directory", &directory]);
+    command.args(["--acme", "a.example", "--acme-challenge", "http-01"]).args(more);
+    command.arg("--acme-ca-file").arg(place.fake.ca_file()).arg("--acme-state").arg(place.state());
+    command.current_dir(&place.folder).output().unwrap().into()
+}
+
+#[test]
+fn trial_proves_names_and_keeps_nothing() {
+    let place = Place::new();
+    let listen = free_address();
+    let ended = trial(&place, &listen, &[]);
+    assert!(ended.code == 1 && ended.errors.contains("--acme-accept-terms"), "{}", ended.errors);
+    place.fake.state.lock().unwrap().servers = vec![listen.parse().unwrap()];
+    let ended = trial(&place, &listen, &["--acme-accept-terms"]);
+    let line = "a.example http-01      proved\n";
+    assert!(ended.code == 0 && ended.out.contains(line), "{}{}", ended.out, ended.errors);
+    assert!(ended.out.ends_with("1 of 1 proved\n"), "{}", ended.out);
+    assert_eq!(ended.errors, "");
+    assert!(!place.state().exists());
+    // Nothing answers there.
+    place.fake.state.lock().unwrap().servers = vec![free_address().parse().unwrap()];
+    let ended = trial(&place, &listen, &["--acme-accept-terms"]);
+    let is_told = ended.out.contains("not proved: unauthorized: ") && ended.out.contains("refused");
+    assert!(ended.code == 1 && is_told, "{}{}", ended.out, ended.errors);
+    assert!(ended.out.ends_with("0 of 1 proved\n"), "{}", ended.out);
+}
+
+#[test]
+fn trial_beside_a_server_is_answered_by_it() {
+    let place = Place::new();
+    let mut program = place.start();
+    heard(&mut program, "certificate that was awaited serves");
+    let before = place.serial();
+    let listen = program.addresses[0].to_string();
+    let ended = trial(&place, &listen, &["--acme-accept-terms"]);
+    assert_eq!(ended.code, 0, "{}{}", ended.out, ended.errors);
+    let taken = format!("is taken by innkeeper (process {})", program.child.id());
+    assert!(ended.out.contains(&taken), "{}", ended.out);
+    assert!(ended.out.contains("that server answers"), "{}", ended.out);
+    assert_eq!(place.fake.asked("/new-order"), 2);
+    assert_eq!(place.serial(), before);
+    // Without its state it cannot be asked.
+    fs::rename(place.state(), place.folder.path().join("elsewhere")).unwrap();
+    let ended = trial(&place, &listen, &["--acme-accept-terms"]);
+    assert!(ended.code == 1 && ended.errors.contains(&taken), "{}", ended.errors);
+}
+
+#[test]
+fn check_tells_of_certificates_that_would_be_ordered() {
+    let place = Place::new();
+    let path = |name: &str| place.folder.path().join(name).display().to_string();
+    fs::write(path("file"), "").unwrap();
+    let check = |more: &[&str]| {
+        let mut arguments = vec!["--check", "root", "--listen", "127.0.0.1:0"];
+        arguments.extend(["--listen-tls", "127.0.0.1:0", "--acme", "a.example"]);
+        arguments.extend(more);
+        running::run(place.folder.path(), &arguments)
+    };
+    let state = path("state");
+    let fit = check(&["--acme-accept-terms", "--acme-state", &state]);
+    assert_eq!(fit.code, 0, "{}", fit.errors);
+    for part in ["a.example of https://acme-v02", "proved by tls-alpn-01 and http-01, kept in"] {
+        assert!(fit.out.contains(part), "{}", fit.out);
+    }
+    assert!(!place.state().exists(), "it makes nothing");
+    let (file, key) = (path("file/state"), path("none"));
+    for (more, told) in [
+        (&["--acme-state", &state][..], "--acme-accept-terms"),
+        (&["--acme-accept-terms", "--acme-state", &file], "cannot keep certificates in"),
+        (
+            &[
+                "--acme-accept-terms",
+                "--acme-state",
+                &state,
+                "--acme-eab-kid",
+                "1",
+                "--acme-eab-key-file",
+                &key,
+            ],
+            "--acme-eab-key-file",
+        ),
+    ] {
+        let ended = check(more);
+        assert!(ended.code == 1 && ended.errors.contains(told), "{more:?}: {}", ended.errors);
+    }
+    // A name that cannot be had is no problem of the start.
+    let config = configuration(&place, &["a.example", "*.b.example"]);
+    fs::write(path("innkeeper.toml"), config).unwrap();
+    let ended = running::run(place.folder.path(), &["--check", "--config", "innkeeper.toml"]);
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    assert!(
+        ended.out.contains("warning: *.b.example: a wildcard is proved by DNS"),
+        "{}",
+        ended.out
+    );
+}
+
+/// The examples of the manual, at other ports and of another authority.
+#[test]
+fn examples_of_the_manual_start_and_order() {
+    let manual = fs::read_to_string(running::workspace().join("docs/acme.md")).unwrap();
+    let examples: Vec<_> = manual.split("```toml\n").skip(1).collect();
+    assert!(examples.iter().any(|example| example.contains("[[site]]")));
+    for example in examples {
+        let example = example.split("```").next().unwrap();
+        let place = Place::new();
+        let folder = place.folder.path();
+        for root in ["html", "sites/example", "sites/docs"] {
+            fs::create_dir_all(folder.join(root)).unwrap();
+            fs::write(folder.join(root).join("index.html"), "a page").unwrap();
+        }
+        let authority = format!(
+            "[acme]\nchallenge = [\"http-01\"]\ndirectory = \"{}/dir\"\nca-file = {:?}\n\
+             state = {:?}\n",
+            place.fake.url,
+            place.fake.ca_file(),
+            place.state(),
+        );
+        let config = example.replace("\":80\"", "\"127.0.0.1:0\"");
+        let config = config.replace("\":443\"", "\"127.0.0.1:0\"").replace("staging = true\n", "");
+        assert!(config.contains("[acme]\n"), "{config}");
+        fs::write(folder.join("site.toml"), config.replace("[acme]\n", &authority)).unwrap();
+        let mut command = Command::new(running::PROGRAM);
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).current_dir(folder);
+        command.args(["--config", "site.toml"]);
+        let mut program = Program::start(command, 2);
+        place.fake.state.lock().unwrap().servers = vec![program.addresses[0]];
+        heard(&mut program, "certificate obtained");
+    }
+}

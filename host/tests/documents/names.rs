@@ -13,8 +13,8 @@ use crate::fixture::site;
 use crate::running::{PROGRAM, Program, serving, told, workspace};
 
 /// The commands that have flags of their own.
-const COMMANDS: [&str; 10] =
-    ["", "bake", "new", "password", "test", "check", "explain", "compile", "dev", "health"];
+const COMMANDS: [&str; 11] =
+    ["", "acme", "bake", "new", "password", "test", "check", "explain", "compile", "dev", "health"];
 
 /// Programs whose flags documents name beside ours.
 const OTHERS: [&str; 13] = [

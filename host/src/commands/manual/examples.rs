@@ -74,6 +74,10 @@ pub(super) fn of(command: Option<&str>) -> &'static [Example] {
             "innkeeper dev html --guest policy.wasm --build ./build.sh",
             "Build and swap the guest at each save, and reload pages.",
         )],
+        Some("acme") => &[
+            ("innkeeper acme --dry-run example.org", "Try whether a certificate would come."),
+            ("innkeeper acme --dry-run --config site.toml", "The same for a configuration."),
+        ],
         Some("health") => &[
             ("innkeeper health 127.0.0.1:7891", "Ask a server, for a container without curl."),
             ("innkeeper health unix:/run/innkeeper/admin", "The same over a Unix socket."),
