@@ -3,8 +3,6 @@
 use std::io::Read;
 use std::sync::{LazyLock, OnceLock};
 
-use super::digest::Digest;
-
 /// The default policy: the component that the build script made of `guest/`.
 pub const DEFAULT_GUEST: &[u8] = include_bytes!(env!("INNKEEPER_DEFAULT_GUEST"));
 
@@ -25,33 +23,21 @@ pub static RULES_GUEST: LazyLock<Vec<u8>> = LazyLock::new(|| {
 /// Where the bytes of the second one are, once they are.
 static RULES_AT: OnceLock<usize> = OnceLock::new();
 
-/// The digest of a guest's file. Those of the guests in this program are made once: a thousand sites
-/// may have them.
-pub(super) fn digest(guest: &[u8]) -> Digest {
-    static DEFAULT: OnceLock<Digest> = OnceLock::new();
-    static RULES: OnceLock<Digest> = OnceLock::new();
-    let is_rules =
-        || RULES_AT.get() == Some(&guest.as_ptr().addr()) && guest.len() == RULES_GUEST.len();
-    if std::ptr::eq(guest, DEFAULT_GUEST) {
-        *DEFAULT.get_or_init(|| Digest::of(guest))
-    } else if is_rules() {
-        *RULES.get_or_init(|| Digest::of(guest))
-    } else {
-        Digest::of(guest)
-    }
+/// The guests of this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BuiltIn {
+    Default,
+    Rules,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{DEFAULT_GUEST, RULES_GUEST, digest};
-    use crate::guest::digest::Digest;
-
-    #[test]
-    fn digests_are_those_of_the_bytes() {
-        for guest in [DEFAULT_GUEST, &RULES_GUEST] {
-            for bytes in [guest, guest, &guest[..9], &guest[1..]] {
-                assert_eq!(digest(bytes), Digest::of(bytes));
-            }
-        }
+/// Which of them these bytes are, if they are at their place.
+pub(super) fn built_in(guest: &[u8]) -> Option<BuiltIn> {
+    let is_at = |address: &usize| *address == guest.as_ptr().addr();
+    if std::ptr::eq(guest, DEFAULT_GUEST) {
+        Some(BuiltIn::Default)
+    } else if RULES_AT.get().is_some_and(is_at) && guest.len() == RULES_GUEST.len() {
+        Some(BuiltIn::Rules)
+    } else {
+        None
     }
 }

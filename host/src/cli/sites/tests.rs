@@ -442,39 +442,3 @@ fn command_about_one_site_takes_its_settings() {
              Request); name one with -H 'Host: \u{2026}' or --site"),
     );
 }
-
-#[test]
-fn what_was_read_before_is_the_same_as_read_again() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("a.toml");
-    let read_file = |typed: &[&str]| {
-        let mut all: Vec<OsString> = vec!["innkeeper".into(), "--config".into(), (&path).into()];
-        all.extend(typed.iter().map(Into::into));
-        let read = read(&all, &Environment::default()).map_err(|error| match error {
-            ConfigError::Cli(error) => error.to_string(),
-            ConfigError::Source(mistakes) => mistakes[0].to_string(),
-        })?;
-        let told =
-            |site: &SiteSettings| format!("{:?} {:?} {:?}", site.identity, site.root, site.rules);
-        let sites = &read.arguments.serve.sites;
-        let of = |told: Vec<String>| (told, format!("{:?}", read.sites));
-        Ok::<_, String>((of(sites.iter().map(told).collect()), sites.clone()))
-    };
-    let one = "[[site]]\nhosts = ['a.test']\nroot = 'a'\n[site.rules]\nspa = true\n";
-    let two = "[[site]]\nhosts = ['b.test']\nroot = 'b'\n";
-    fs::write(&path, one).expect("a file");
-    let (told, before) = read_file(&[]).expect("a site");
-    let (again, same) = read_file(&[]).expect("a site");
-    assert_eq!(told, again);
-    assert!(before[0].is_like(&same[0]));
-    // Its rules stand on another line.
-    fs::write(&path, format!("{two}{one}")).expect("a file");
-    let (told, moved) = read_file(&[]).expect("two sites");
-    assert!(told.0[1].contains("lines: [8]"), "{told:?}");
-    assert!(before[0].is_like(&moved[1]));
-    // Something else is set outside, and a mistake is one again.
-    let (_, with_flag) = read_file(&["--listing"]).expect("two sites");
-    assert!(with_flag[0].files.listing && !with_flag[0].is_like(&moved[0]));
-    let mistake = || read_file(&["--root", "c"]).expect_err("each has its own root");
-    assert_eq!(mistake(), mistake());
-}
