@@ -47,7 +47,9 @@ fn start_diagnostics(arguments: &Arguments) -> anyhow::Result<()> {
             let levels = Targets::new().with_default(settings.log.level());
             match arguments.command {
                 // It tells of each name itself.
-                Some(Command::Acme(_)) => levels.with_target("innkeeper::acme", LevelFilter::OFF),
+                Some(Command::Acme(_)) => levels
+                    .with_target("innkeeper::acme", LevelFilter::OFF)
+                    .with_target("innkeeper::tls", LevelFilter::WARN),
                 _ => levels,
             }
         }
