@@ -150,10 +150,12 @@ impl SiteSettings {
         text(self) == text(other)
     }
 
-    /// The files of its guest or rules, and its certificates.
+    /// The files of its guest or rules, with passwords, and its certificates. Those that a file of rules
+    /// names are not known before that is read.
     pub fn files_by_name(&self) -> impl Iterator<Item = &PathBuf> {
         let guest = self.guest.file.iter().chain(&self.guest.data).chain(&self.guest.cases);
         let tls = self.tls.certificates.iter().chain(&self.tls.keys);
-        guest.chain(&self.rules.files).chain(tls)
+        let passwords = self.rules.basic_auth.iter().flat_map(|part| &part.user_files);
+        guest.chain(&self.rules.files).chain(passwords.map(|(_, file)| file)).chain(tls)
     }
 }
