@@ -13,7 +13,7 @@
 //! - [`owner`]: users and groups of a socket in the file system.
 //! - [`root`]: the directory that is served where none is named.
 //! - [`request_line`]: the line that `innkeeper explain` is given, also as a URL.
-//! - `read_sites`: sites as they were read before.
+//! - `outside`: what is set outside of them. `read_sites`: sites as they were read before.
 //! - `stray`: a word that has no place on the command line.
 //! - `values`: reads the value of a flag.
 
@@ -31,6 +31,7 @@ mod idn;
 pub mod key;
 mod lines;
 mod modifiers;
+mod outside;
 pub mod owner;
 mod read_sites;
 pub mod request_line;

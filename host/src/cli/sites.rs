@@ -13,6 +13,7 @@ use super::file::{self, ConfigFile, is_table, nearest};
 use super::foreign_key;
 use super::key::{self, Key, Part, SITE, flag, key, settings};
 use super::modifiers;
+use super::outside::Outside;
 use super::read_sites::{ReadSite, ReadSites};
 use super::settings::rules::RuleOrigin;
 use super::settings::site::Reading;
@@ -49,15 +50,6 @@ impl EffectiveSite {
         ];
         all.into_iter().flatten().chain(self.settings.iter().cloned()).collect()
     }
-}
-
-/// What is set outside the tables of sites.
-#[derive(Debug, Default)]
-pub(super) struct Outside {
-    /// The settings of sites that are set: the name of each inside, and the flags that set it.
-    pub(super) flags: Vec<(String, Vec<OsString>, Origin)>,
-    /// Where the rules among them come from.
-    pub(super) rules: Vec<RuleOrigin>,
 }
 
 /// The settings of a site as a command line.

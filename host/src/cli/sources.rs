@@ -18,9 +18,10 @@ use super::error::{ConfigError, Mistake};
 use super::file::{self, ConfigFile};
 use super::key::{Part, key, variable};
 use super::modifiers;
+use super::outside::Outside;
 use super::root::{self, RootChoice};
 use super::settings::rules::RuleOrigin;
-use super::sites::{self, EffectiveSite, Outside};
+use super::sites::{self, EffectiveSite};
 use super::stray;
 use super::typed::{as_typed, retyped, try_alone};
 
