@@ -30,6 +30,8 @@ pub enum Accounts {
     Open,
     /// They are bound to one that it knows: `KEY_ID`, with `KEY`.
     Bound,
+    /// Anyone may have one, and is believed each name: no server is asked, which may be gone.
+    Believed,
 }
 
 pub const KEY_ID: &str = "kid-1";
@@ -40,6 +42,7 @@ pub struct Pebble {
     folder: PathBuf,
     names: Child,
     pebble: Child,
+    accounts: Accounts,
     own: SocketAddr,
     management: SocketAddr,
     dns: u16,
@@ -111,7 +114,7 @@ impl Pebble {
         command.args(["-http01", "", "-https01", "", "-tlsalpn01", ""]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut names = command.spawn().unwrap();
-        let pebble = match spawn(folder, dns.port(), own) {
+        let pebble = match spawn(folder, dns.port(), own, accounts) {
             Ok(pebble) => pebble,
             Err(error) => {
                 let _ = names.kill();
@@ -122,7 +125,18 @@ impl Pebble {
         };
         let (dns, http, tls) = (dns.port(), http.port(), tls.port());
         let folder = folder.to_owned();
-        Some(Pebble { folder, names, pebble, own, management, dns, dns_management, http, tls })
+        Some(Pebble {
+            folder,
+            names,
+            pebble,
+            accounts,
+            own,
+            management,
+            dns,
+            dns_management,
+            http,
+            tls,
+        })
     }
 
     /// Ends it. The names stay.
@@ -133,7 +147,7 @@ impl Pebble {
 
     /// Starts it again: it knows nothing of what was before.
     pub fn start_again(&mut self) {
-        self.pebble = spawn(&self.folder, self.dns, self.own).unwrap();
+        self.pebble = spawn(&self.folder, self.dns, self.own, self.accounts).unwrap();
     }
 
     /// A server that it asks for names.
@@ -258,12 +272,15 @@ fn ask(stream: Stream, method: &str, path: &str, kind: &str, body: &str) -> Repl
 }
 
 /// Starts pebble, and waits until it listens.
-fn spawn(folder: &Path, dns: u16, own: SocketAddr) -> std::io::Result<Child> {
+fn spawn(folder: &Path, dns: u16, own: SocketAddr, accounts: Accounts) -> std::io::Result<Child> {
     let log = File::options().create(true).append(true).open(folder.join("pebble.log"))?;
     let mut command = Command::new("pebble");
     command.arg("-config").arg(folder.join("pebble.json"));
     command.args(["-dnsserver", &format!("127.0.0.1:{dns}")]);
     command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "10");
+    if accounts == Accounts::Believed {
+        command.env("PEBBLE_VA_ALWAYS_VALID", "1");
+    }
     let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
     let began = Instant::now();
     while TcpStream::connect(own).is_err() {
