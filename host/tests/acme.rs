@@ -417,6 +417,13 @@ pub fn descendants(id: u32, name: &str) -> Vec<i32> {
     found
 }
 
+/// Kills a server, and waits until its fetcher has ended and writes no more.
+fn stop(program: Program) {
+    let fetchers = descendants(program.child.id(), "inn-fetcher");
+    drop(program);
+    running::until(|| !fetchers.iter().any(|id| is_running(*id)));
+}
+
 fn is_running(id: i32) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(id.to_string()).join("stat"));
     stat.is_ok_and(|stat| !stat.contains(") Z"))

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::authority::{Fault, Wrong};
-use super::{Place, descendants, heard, quiet_start, tls_page, until_told};
+use super::{Place, descendants, heard, quiet_start, stop, tls_page, until_told};
 use crate::running::{self, Program};
 
 /// Longer than a message of the fetcher, and with all that a terminal and JSON mind.
@@ -211,7 +211,7 @@ fn link_that_is_lost_is_put_back_and_a_lost_certificate_is_ordered_once() {
     let program = quiet_start(&place);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(place.fake.asked("/new-order"), 1, "not within the hour");
-    drop(program);
+    stop(program);
     place.set("obtained_at", 1_000_000_000);
     let mut program = quiet_start(&place);
     heard(&mut program, "certificate obtained");
@@ -233,7 +233,7 @@ fn account_that_others_may_read_is_not_used() {
     let place = Place::new();
     let mut program = quiet_start(&place);
     heard(&mut program, "certificate obtained");
-    drop(program);
+    stop(program);
     let account = place.of_authority("dir").join("account");
     assert_eq!(fs::metadata(&account).unwrap().permissions().mode() & 0o777, 0o600);
     fs::set_permissions(&account, Permissions::from_mode(0o644)).unwrap();
