@@ -210,6 +210,12 @@ impl Link {
             match receive::<Event>(&self.socket) {
                 Ok(Event::Hello) => {
                     self.order(Order::Names);
+                    // The fetcher before this one may have ended with these questions.
+                    let asked: Vec<_> = lock(&self.asked).keys().copied().collect();
+                    for number in asked {
+                        // A client that is not responded to waits no longer than for any question.
+                        let _ = send(&self.socket, &Command::List { number }, SendFlags::DONTWAIT);
+                    }
                     if !std::mem::replace(&mut is_first, false) {
                         tracing::info!("fetcher has started again");
                     }
