@@ -19,7 +19,7 @@ use innkeeper::metrics::Metrics;
 use innkeeper::release::active::FailurePolicy;
 use innkeeper::release::{Active, Generation};
 use innkeeper::server::connection::Wires;
-use innkeeper::server::{Address, MAX_CONNECTIONS, Running, Server};
+use innkeeper::server::{Address, MAX_CONNECTIONS, Reserved, Running, Server};
 use innkeeper::service::hosts::SiteHosts;
 use innkeeper::service::{Https, Service, Site};
 use innkeeper::tls;
@@ -186,7 +186,13 @@ impl Setup {
         let (folder, wires) = self.wires();
         let any_port = |scheme| Address { scheme, socket: ([127, 0, 0, 1], 0).into() };
         let both = [Scheme::Http, Scheme::Https].map(any_port);
-        let server = Server::bind(&both, both.len(), workers, MAX_CONNECTIONS).unwrap();
+        let server = Server::bind(
+            &both,
+            Reserved { listeners: both.len(), sites: 1 },
+            workers,
+            MAX_CONNECTIONS,
+        )
+        .unwrap();
         TestServer {
             address: server.addresses()[0].socket,
             tls_address: server.addresses()[1].socket,

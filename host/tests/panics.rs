@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use innkeeper::http::{Peer, Scheme};
-use innkeeper::server::{Address, MAX_CONNECTIONS, Place, Running, Serve, Server};
+use innkeeper::server::{Address, MAX_CONNECTIONS, Place, Reserved, Running, Serve, Server};
 use rustix::process::Signal;
 use seccompiler::SeccompCmpOp;
 use tokio::io::AsyncWriteExt;
@@ -54,7 +54,13 @@ impl Serve for Panicking {
 /// One worker, so that nobody else can take its place.
 fn start(service: &Panicking) -> (Running, std::net::SocketAddr) {
     let any_port = Address { scheme: Scheme::Http, socket: ([127, 0, 0, 1], 0).into() };
-    let server = Server::bind(&[any_port], 1, NonZeroUsize::MIN, MAX_CONNECTIONS).unwrap();
+    let server = Server::bind(
+        &[any_port],
+        Reserved { listeners: 1, sites: 1 },
+        NonZeroUsize::MIN,
+        MAX_CONNECTIONS,
+    )
+    .unwrap();
     let address = server.addresses()[0].socket;
     (server.start(service).unwrap(), address)
 }
@@ -114,8 +120,13 @@ impl Serve for Unready {
 #[test]
 fn worker_that_cannot_start_is_an_error_of_the_start() {
     let any_port = Address { scheme: Scheme::Http, socket: ([127, 0, 0, 1], 0).into() };
-    let server =
-        Server::bind(&[any_port], 1, NonZeroUsize::new(2).unwrap(), MAX_CONNECTIONS).unwrap();
+    let server = Server::bind(
+        &[any_port],
+        Reserved { listeners: 1, sites: 1 },
+        NonZeroUsize::new(2).unwrap(),
+        MAX_CONNECTIONS,
+    )
+    .unwrap();
     let error = server.start(&Unready).err().expect("it did not start").to_string();
     assert!(error.contains("worker-1 cannot start"), "{error}");
 }

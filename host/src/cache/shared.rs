@@ -73,7 +73,9 @@ impl<K: Eq + Hash, V: Clone> SharedCache<K, V> {
     /// Adds an entry of this owner.
     pub fn insert(&self, owner: u32, key: K, value: V) {
         let weight = (self.weigh)(&key, &value);
-        match self.side(owner, weight) {
+        // One that is renewed takes nobody's place.
+        let added = if self.get(&key).is_some() { 0 } else { weight };
+        match self.side(owner, weight, added) {
             Side::All => {
                 if let Some(apart) = self.apart.get() {
                     apart.remove(&key);
@@ -115,10 +117,11 @@ impl<K: Eq + Hash, V: Clone> SharedCache<K, V> {
         self.apart.get_or_init(|| unsharded(self.bytes / APART, self.usual_entry_bytes, self.weigh))
     }
 
-    /// Where an entry of this owner goes that weighs this much. Makes room for it there.
-    fn side(&self, owner: u32, weight: u64) -> Side {
+    /// Where an entry of this owner goes that weighs this much, `added` of it anew. Makes room for it
+    /// there.
+    fn side(&self, owner: u32, weight: u64, added: u64) -> Side {
         let mut additions = lock(&self.additions);
-        if additions.note(owner, weight, self.bytes) && additions.flooding.is_none() {
+        if additions.note(owner, added, self.bytes) && additions.flooding.is_none() {
             // What is apart is less and less, and the rest has its bytes again.
             additions.apart /= 2;
             self.divide(additions.apart);
@@ -216,6 +219,20 @@ mod tests {
         // The one that floods has three quarters of it.
         let own = cache.iter().filter(|((owner, _), ())| *owner == 2).count() as u64;
         assert!(own * ENTRY >= BYTES / 2, "{own}");
+    }
+
+    #[test]
+    fn entries_that_are_renewed_are_no_flood() {
+        let cache = cache();
+        ask(&cache, 2, 0);
+        let twice = u32::try_from(2 * BYTES / ENTRY).expect("is small");
+        for _ in 0..twice {
+            (0..20).for_each(|number| cache.insert(1, (1, number), ()));
+        }
+        // All that is left is for the other.
+        let rest = u32::try_from(BYTES / ENTRY).expect("is small") - 20;
+        ask_all(&cache, 2, 0..rest);
+        assert_eq!(cache.iter().count() as u64, BYTES / ENTRY);
     }
 
     #[test]

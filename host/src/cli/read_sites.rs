@@ -10,7 +10,6 @@ use std::sync::Mutex;
 use super::effective::EffectiveSetting;
 use super::file::ConfigFile;
 use super::key::Part;
-use super::outside::Outside;
 use super::settings::SiteSettings;
 use crate::lock::lock;
 

@@ -25,7 +25,7 @@ use super::worst_case;
 use crate::admin::access::Access;
 use crate::cli::Settings;
 use crate::guest::runtime::code_cache::CodeCache;
-use crate::server::{self, Address};
+use crate::server::{self, Address, Reserved};
 use crate::transport::ListenAddress;
 use crate::transport::endpoint::Bound;
 use crate::transport::listener::{explain, try_bind};
@@ -173,7 +173,8 @@ fn check_path(address: &ListenAddress) -> anyhow::Result<String> {
 
 fn possible_connections(settings: &Settings, listeners: usize) -> anyhow::Result<usize> {
     let wanted = settings.limits.max_connections;
-    server::possible_connections(wanted, settings.worker_count(), listeners)
+    let reserved = Reserved { listeners, sites: settings.sites().len() };
+    server::possible_connections(wanted, settings.worker_count(), reserved)
 }
 
 fn describe_connections(possible: usize, wanted: usize) -> String {

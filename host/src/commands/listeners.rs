@@ -11,7 +11,7 @@ use socket2::Socket;
 
 use crate::cli::{Settings, SiteSettings};
 use crate::http::Scheme;
-use crate::server::{Address, Server};
+use crate::server::{Address, Reserved, Server};
 use crate::service_manager;
 use crate::tls::certificates::UnknownName;
 use crate::transport::ListenAddress;
@@ -243,15 +243,16 @@ impl Listeners {
         if let Some(problem) = self.problems(settings).into_iter().next() {
             return Err(problem);
         }
-        let max_connections = settings.limits.max_connections;
+        let (max_connections, sites) = (settings.limits.max_connections, settings.sites().len());
         match self {
             Listeners::Set(addresses, paths) => {
                 let listeners = addresses.len() + paths.len();
-                let mut server = Server::bind(&addresses, listeners, workers, max_connections)?;
+                let reserved = Reserved { listeners, sites };
+                let mut server = Server::bind(&addresses, reserved, workers, max_connections)?;
                 server.bind_unix(&paths, settings.socket_access()).context("--listen")?;
                 Ok(server)
             }
-            Listeners::Passed(sockets) => Server::inherit(sockets, workers, max_connections),
+            Listeners::Passed(sockets) => Server::inherit(sockets, sites, workers, max_connections),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use crate::guest::runtime::code_cache::CodeCache;
 use crate::guest::{ClientBuckets, PreparedEngine};
 use crate::http::Scheme;
 use crate::in_flight;
-use crate::server::Server;
+use crate::server::{self, Server};
 use crate::service_manager;
 use crate::tls::certificates::Store;
 use crate::transport::ListenAddress;
@@ -88,6 +89,7 @@ fn open_files(
     is_dev: bool,
     bind: impl FnOnce() -> anyhow::Result<(Server, Option<BoundAdmin>)>,
 ) -> anyhow::Result<Opened> {
+    server::raise_descriptors();
     let workers = settings.worker_count();
     let own = OwnFiles::resolve(settings.own_files());
     let own_files = beneath_roots(settings, &own);
@@ -168,6 +170,10 @@ fn open_admin(settings: &Settings, is_dev: bool) -> anyhow::Result<Option<BoundA
     };
     let access = read_access(settings, address)?;
     let bound = Bound::bind(address).context("--admin")?;
+    if let (ListenAddress::Unix(path), Some(account)) = (address, settings.account()) {
+        // Else the server that it is about could not be asked by its own user.
+        chown(path, Some(account.user), Some(account.group)).context("--admin")?;
+    }
     Ok(Some((address.clone(), bound, access)))
 }
 

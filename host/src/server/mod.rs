@@ -48,8 +48,20 @@ const RESERVED_DESCRIPTORS: u64 = 48;
 const DESCRIPTORS_PER_WORKER: u64 = 4;
 const DESCRIPTORS_PER_LISTENER: u64 = 3;
 
+/// Those of a site: its root, the one before and the one that takes its place, and its log.
+const DESCRIPTORS_PER_SITE: u64 = 4;
+
 /// Descriptors that a connection needs: its socket, and the file it sends.
 const DESCRIPTORS_PER_CONNECTION: u64 = 2;
+
+/// What has descriptors of its own, beside connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Reserved {
+    /// Addresses and paths that are listened on.
+    pub listeners: usize,
+    /// Sites that are served.
+    pub sites: usize,
+}
 
 /// Sockets that are bound and listen, and from which nothing was accepted yet.
 #[derive(Default)]
@@ -91,15 +103,15 @@ pub struct Places {
 
 impl Server {
     /// Binds these addresses, for this many workers. Port 0 is any free port. Descriptors are
-    /// reserved for all `listeners`: the addresses, and the paths that are [bound](Self::bind_unix)
+    /// reserved for all listeners: the addresses, and the paths that are [bound](Self::bind_unix)
     /// next.
     pub fn bind(
         addresses: &[Address],
-        listeners: usize,
+        reserved: Reserved,
         workers: NonZeroUsize,
         max_connections: NonZeroUsize,
     ) -> anyhow::Result<Server> {
-        let max_connections = possible_connections(max_connections, workers, listeners)?;
+        let max_connections = possible_connections(max_connections, workers, reserved)?;
         let mut bound = Vec::new();
         let mut listeners: Vec<Vec<_>> = (0..workers.get()).map(|_| Vec::new()).collect();
         for &Address { scheme, socket: address } in addresses {
@@ -147,10 +159,12 @@ impl Server {
     /// accept from each of them.
     pub fn inherit(
         inherited: Vec<(Scheme, Socket)>,
+        sites: usize,
         workers: NonZeroUsize,
         max_connections: NonZeroUsize,
     ) -> anyhow::Result<Server> {
-        let max_connections = possible_connections(max_connections, workers, inherited.len())?;
+        let reserved = Reserved { listeners: inherited.len(), sites };
+        let max_connections = possible_connections(max_connections, workers, reserved)?;
         let listeners: Vec<Vec<_>> = (0..workers.get()).map(|_| Vec::new()).collect();
         let mut server = Server { listeners, max_connections, ..Server::default() };
         for (scheme, socket) in inherited {
@@ -306,13 +320,9 @@ pub fn lacks_ipv6(address: SocketAddr, error: &io::Error, all: &[Address]) -> bo
     address.is_ipv6() && address.ip().is_unspecified() && is_lacking && all.iter().any(is_ipv4)
 }
 
-/// How many of these connections the descriptors of this process allow, after asking for
-/// as many as it may have.
-pub fn possible_connections(
-    wanted: NonZeroUsize,
-    workers: NonZeroUsize,
-    listeners: usize,
-) -> anyhow::Result<usize> {
+/// Raises the limit of descriptors as far as this process may, and gives it; `None` if there is none.
+/// To be called before sites are opened: each has some.
+pub fn raise_descriptors() -> Option<u64> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum {
@@ -322,14 +332,25 @@ pub fn possible_connections(
             limit = getrlimit(Resource::Nofile);
         }
     }
-    let Some(descriptors) = limit.current else {
+    limit.current
+}
+
+/// How many of these connections the descriptors of this process allow, after asking for
+/// as many as it may have.
+pub fn possible_connections(
+    wanted: NonZeroUsize,
+    workers: NonZeroUsize,
+    Reserved { listeners, sites }: Reserved,
+) -> anyhow::Result<usize> {
+    let Some(descriptors) = raise_descriptors() else {
         return Ok(wanted.get());
     };
     // A worker keeps few files open, and fewer still where there are few to have.
     let open_files = OPEN_FILES.saturating_mul(workers.get() as u64).min(descriptors / 4);
     let of_workers = (DESCRIPTORS_PER_WORKER + DESCRIPTORS_PER_LISTENER * listeners as u64)
         .saturating_mul(workers.get() as u64);
-    let reserved = RESERVED_DESCRIPTORS.saturating_add(of_workers);
+    let of_sites = DESCRIPTORS_PER_SITE.saturating_mul(sites as u64);
+    let reserved = RESERVED_DESCRIPTORS.saturating_add(of_workers).saturating_add(of_sites);
     let for_connections = descriptors.saturating_sub(reserved.saturating_add(open_files));
     let allowed = usize::try_from(for_connections / DESCRIPTORS_PER_CONNECTION)
         .unwrap_or(usize::MAX)

@@ -277,8 +277,9 @@ impl Settings {
 
     /// Who may open them.
     pub fn socket_access(&self) -> FileAccess {
-        let (user, group) =
-            self.socket_owner.map_or((None, None), |owner| (owner.user, owner.group));
+        // Those of the server, which may become another user when they are made.
+        let account = self.account().map(|account| (account.user, account.group)).unzip();
+        let (user, group) = self.socket_owner.map_or(account, |owner| (owner.user, owner.group));
         FileAccess { mode: self.socket_mode.0, user, group }
     }
 

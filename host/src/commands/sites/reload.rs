@@ -316,7 +316,8 @@ impl Work {
                 }
             };
             match (assembled.error(), before) {
-                (Some(error), _) if like.is_some_and(Member::is_broken) => {
+                // Whatever its settings are now, it serves no less than before.
+                (Some(error), Some(same)) if same.is_broken() => {
                     reloaded.broken.push(BrokenSite { name, error: error.to_owned() });
                 }
                 (Some(error), _) => mistakes.push(format!("site {name}: {error}")),
