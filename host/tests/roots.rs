@@ -366,4 +366,10 @@ fn reload_tells_what_was_not_put_in_service() {
         assert!(error.contains(expected), "{told}");
         expect_release(&program, "1");
     }
+    fs::remove_file(place.path("current")).unwrap();
+    let told = change(admin, "POST /reload");
+    let error = told["rejected"][0]["error"].as_str().unwrap_or_default();
+    for part in ["current: No such file", "is served; put a directory there"] {
+        assert!(error.contains(part), "{told}");
+    }
 }

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use crate::authority::{Authority, Pair, valid_for};
 use crate::fixture::{replace, site, write};
 use crate::http2_client::Http2Client;
-use crate::running::{Program, serving, told, until};
+use crate::running::{Program, TOKEN, begin_change, serving, told, until};
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 
@@ -204,7 +204,11 @@ fn status_and_metrics_tell_of_each_reload() {
     let authority = Authority::shared();
     let (first, second) = (authority.leaf(&["localhost"]), authority.leaf(&["localhost"]));
     let place = Place::new(&first);
-    let mut program = place.serve(&["--admin", "127.0.0.1:0"]);
+    let tokens = TempDir::new().unwrap();
+    let token = tokens.path().join("token");
+    fs::write(&token, TOKEN).unwrap();
+    let token = token.to_str().unwrap();
+    let mut program = place.serve(&["--admin", "127.0.0.1:0", "--admin-token-file", token]);
     let admin = program.admin();
     let client = authority.client_config(&["http/1.1"]);
     let tls = || -> serde_json::Value {
@@ -225,13 +229,16 @@ fn status_and_metrics_tell_of_each_reload() {
     assert_eq!(leaf(&connect(program.addresses[1], &client)), der(&first));
     let reload = tls()["certificates"][0]["last_reload"].clone();
     assert_eq!((&reload["outcome"], &reload["code"]), (&"rejected".into(), &"key-mismatch".into()));
+    let reply = begin_change(admin, "POST /reload", 0).reply();
+    assert_eq!(reply.status(), 422, "{}", reply.text());
+    assert!(reply.text().contains("it is not the key of the certificate"), "{}", reply.text());
     fs::write(&place.certificate, &second.certificate).unwrap();
     waits_for(program.addresses[1], &client, &second);
     until(|| tls()["certificates"][0]["last_reload"]["outcome"] == "replaced");
     let metrics = told(admin, "/metrics");
     for line in [
         "innkeeper_tls_certificate_reloads_total{outcome=\"replaced\"} 1",
-        "innkeeper_tls_certificate_reloads_total{outcome=\"rejected\"} 1",
+        "innkeeper_tls_certificate_reloads_total{outcome=\"rejected\"} 2",
         "innkeeper_tls_certificate_expiry_seconds{name=\"localhost\"} ",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");

@@ -34,6 +34,7 @@ pub struct Link {
     lookup: Lookup,
     asked: Mutex<HashMap<u64, oneshot::Sender<Vec<Challenge>>>>,
     last: AtomicU64,
+    has_ended: AtomicBool,
     counts: Counts,
 }
 
@@ -67,6 +68,7 @@ impl Link {
             lookup: Lookup::default(),
             asked: Mutex::default(),
             last: AtomicU64::new(0),
+            has_ended: AtomicBool::new(false),
             counts: Counts::default(),
         });
         let listener = Arc::clone(&link);
@@ -110,6 +112,12 @@ impl Link {
     pub fn counts(&self) -> [u64; 3] {
         let Counts { obtained, failed, challenges } = &self.counts;
         [obtained, failed, challenges].map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// Whether nothing is ordered any more until the server starts again: what keeps the fetcher has
+    /// ended.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Relaxed)
     }
 
     /// Has what failed be tried again now. It waits for nothing.
@@ -199,7 +207,10 @@ impl Link {
 
     /// Tells the fetcher, and waits until there is room for that.
     fn tell(&self, command: &Command) {
-        if let Err(error) = send(&self.socket, command, SendFlags::empty()) {
+        // Its end is in the log.
+        if let Err(error) = send(&self.socket, command, SendFlags::empty())
+            && !self.has_ended()
+        {
             tracing::error!(%error, "fetcher cannot be told what to order");
         }
     }
@@ -235,6 +246,7 @@ impl Link {
                 Err(error) => tracing::error!(%error, "fetcher makes no sense"),
             }
         }
+        self.has_ended.store(true, Ordering::Relaxed);
         tracing::error!(
             "fetcher has ended, certificates are not renewed until a restart of the server"
         );

@@ -12,6 +12,7 @@ use crate::metrics;
 #[derive(Serialize)]
 pub(super) struct AcmeBody {
     directory: String,
+    has_ended: bool,
     names: Vec<NameBody>,
 }
 
@@ -29,6 +30,7 @@ impl AcmeBody {
     pub(super) fn new(link: &Link) -> AcmeBody {
         AcmeBody {
             directory: link.options().directory.clone(),
+            has_ended: link.has_ended(),
             names: link.status().into_iter().map(NameBody::from).collect(),
         }
     }

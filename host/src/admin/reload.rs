@@ -20,7 +20,8 @@ pub struct Reloaded {
     pub removed: Vec<String>,
     /// Sites that are not served, and why.
     pub broken: Vec<BrokenSite>,
-    /// Sites whose guest, rules or root were not put in service, and why: what served before goes on.
+    /// Sites whose guest, rules, root or certificate were not put in service, and why: what served
+    /// before goes on. What is of no site has no name.
     pub rejected: Vec<BrokenSite>,
     /// Settings of the process that are others now, which needs a restart.
     pub restart: Vec<String>,
@@ -49,13 +50,19 @@ impl fmt::Display for Reloaded {
     /// As in `added a.example; changed b.example, c.example`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = |sites: &[BrokenSite]| sites.iter().map(|site| site.name.clone()).collect();
-        let (broken, rejected): (Vec<_>, Vec<_>) = (names(&self.broken), names(&self.rejected));
+        let (broken, mut rejected): (Vec<_>, Vec<_>) = (names(&self.broken), names(&self.rejected));
+        // What is of no site is named by its reason.
+        for (name, site) in rejected.iter_mut().zip(&self.rejected) {
+            if name.is_empty() {
+                name.clone_from(&site.error);
+            }
+        }
         let lists = [
             ("added", &self.added),
             ("changed", &self.changed),
             ("removed", &self.removed),
             ("not served", &broken),
-            ("guest, rules or root rejected of", &rejected),
+            ("rejected", &rejected),
             ("settings that need a restart:", &self.restart),
         ];
         let mut lists = lists.into_iter().filter(|(_, names)| !names.is_empty()).peekable();

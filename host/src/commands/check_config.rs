@@ -241,7 +241,10 @@ fn check_sandbox(settings: &Settings, findings: &mut Findings) -> anyhow::Result
     }
     for path in &settings.sandbox.allow_read {
         if let Err(error) = fs::metadata(path) {
-            let problem = anyhow!("cannot open {} (--allow-read): {error}", path.display());
+            let problem = anyhow!(
+                "cannot open {} (--allow-read): {error}; make that folder, or do not name it",
+                path.display()
+            );
             findings.note("sandbox", Err(problem))?;
         }
     }

@@ -45,6 +45,10 @@ pub(super) fn open_root_with(
             io::ErrorKind::NotADirectory => {
                 anyhow!("cannot serve {root}: it is not a directory; name the one it is in")
             }
+            io::ErrorKind::PermissionDenied => anyhow!(
+                "cannot serve {root}: {error}; let the server's user read it, and pass all folders on \
+                 its path"
+            ),
             _ => anyhow!("cannot serve {root}: {error}"),
         }
     })?;

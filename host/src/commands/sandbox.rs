@@ -77,7 +77,10 @@ pub(super) fn enter(
     let refusals = if settings.sandbox.report { Refusals::Reported } else { Refusals::Silent };
     let sandbox = sandbox::enter(Role::Server(&needs), refusals).map_err(|error| match error {
         SandboxError::Path(path, error) if settings.sandbox.allow_read.contains(&path) => {
-            anyhow!("cannot open {path:?} (--allow-read): {error}")
+            anyhow!(
+                "cannot open {} (--allow-read): {error}; make that folder, or do not name it",
+                path.display()
+            )
         }
         error => {
             anyhow!("cannot enter the sandbox (--no-sandbox goes without): {error}")

@@ -15,7 +15,8 @@ use super::lifecycle::{Lifecycle, Stopped};
 use super::open::{Opened, open};
 use super::signals::Starting;
 use super::sites::assemble::{Assembled, Assembly};
-use super::sites::reload::{self, Fleet};
+use super::sites::read_again;
+use super::sites::reload::Fleet;
 use super::{acme, own_files, sandbox, tls, user};
 use crate::admin::status::Subject;
 use crate::admin::{self, Admin, PageEvents, ReloadHistory, SiteSubjects};
@@ -154,7 +155,7 @@ pub(super) fn serve(
     let reloads = Arc::new(ReloadHistory::default());
     let reload = match assembled.as_slice() {
         [Assembled { deployer: Some(deployer), .. }] if settings.sites.is_empty() => {
-            reload::of_one(Arc::clone(deployer), keeper, link.clone())
+            read_again::of_one(Arc::clone(deployer), keeper, link.clone())
         }
         _ => {
             let fleet = Fleet {

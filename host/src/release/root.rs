@@ -17,8 +17,8 @@ pub(super) struct Root {
     /// as it was taken out of service then; unless it is on request, or the path led elsewhere
     /// meanwhile.
     settled: Option<DirectoryId>,
-    /// Why it cannot be opened: told once.
-    trouble: Option<String>,
+    /// Why it cannot be opened: told once. And that in a sentence.
+    trouble: Option<(String, String)>,
 }
 
 impl Root {
@@ -40,7 +40,7 @@ impl Root {
 
     /// Why what the path leads to cannot be opened, if it was so when it was looked at last.
     pub(super) fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+        self.trouble.as_ref().map(|(_, sentence)| &**sentence)
     }
 
     /// The files that are to serve: what the path leads to, or what serves already where that cannot
@@ -81,11 +81,22 @@ impl Root {
             true => "it is a link that leads nowhere".to_owned(),
             false => error.to_string(),
         };
-        if self.trouble.as_ref() == Some(&why) && !is_reload {
+        let is_known = self.trouble.as_ref().is_some_and(|(known, _)| *known == why);
+        if is_known && !is_reload {
             return;
         }
-        self.trouble = Some(why.clone());
         let path = path.display();
+        let advice = match error.kind() {
+            io::ErrorKind::NotFound => {
+                "; put a directory there, or name another in the configuration"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "; let the server's user read it and pass all above it"
+            }
+            _ => "",
+        };
+        let message = format!("root {path}: {why}; {served} is served{advice}");
+        self.trouble = Some((why.clone(), message.clone()));
         if is_nothing && !is_dangling(self.path.path()) && !is_reload {
             // It may be for a moment, between `rm` and `mv`.
             return tracing::warn!(%path, root = %served, "root is not there, the old one is served");
@@ -93,7 +104,6 @@ impl Root {
         tracing::error!(
             %path, root = %served, error = why, "root cannot be opened, the old one is served"
         );
-        let message = format!("root {path}: {why}; {served} is served");
         active.history().add(Outcome::Unreadable, None, message);
     }
 }

@@ -1,6 +1,7 @@
 //! Why rules are not accepted: each mistake with its source and its line, on one line in all.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
 use super::problem::Problem;
@@ -58,6 +59,13 @@ impl fmt::Display for RulesError {
         let wrong = match self {
             RulesError::File(path, error) => {
                 return write!(f, "cannot read {}: {error}", path.display());
+            }
+            RulesError::SiteFile(path, error)
+                if error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                // It may be the root that cannot be looked into.
+                let (path, error) = (path.display(), error.with_advice());
+                return write!(f, "cannot read {path}, or see whether it is there: {error}");
             }
             RulesError::SiteFile(path, error) => {
                 let (path, error) = (path.display(), error.with_advice());

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::authority::Fault;
 use super::of_pebble::look_until;
-use super::{Place, descendants, heard, quiet_start, record_of, tls_page};
+use super::{Place, descendants, heard, quiet_start, record_of, tls_page, until_told};
 use crate::failing_disk::beside;
 use crate::failing_machine::movable_clock;
 use crate::faulty_calls::start_with;
@@ -149,6 +149,16 @@ fn order_of_a_server_that_is_killed_goes_on_in_another() {
     assert_eq!(tls_page(second.addresses[1]), "a page");
     assert_eq!(place.fake.asked("/new-order"), 1);
     assert!(record_of(&place.state(), "a.example")["order"].is_null());
+}
+
+#[test]
+fn end_of_what_keeps_the_fetcher_is_in_the_status() {
+    let place = Place::new();
+    let mut program = quiet_start(&place);
+    let admin = program.admin();
+    let keeper = descendants(program.child.id(), "inn-fetchkeeper");
+    kill_process(Pid::from_raw(keeper[0]).unwrap(), Signal::KILL).unwrap();
+    until_told(admin, "/status", "\"has_ended\": true");
 }
 
 #[test]

@@ -16,8 +16,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::assemble::{Assembled, Assembly};
+use super::read_again::{read_again, retry_orders};
 use super::retry::{Retry, look};
-use crate::acme::Link;
 use crate::admin::{BrokenSite, Reload, ReloadError, ReloadHistory, Reloaded, SiteSubjects};
 use crate::cli::{ConfigError, Configuration, EffectiveSetting, Settings, SiteSettings};
 use crate::commands::acme::Ordered;
@@ -33,39 +33,6 @@ use crate::service::sites::Prepared;
 use crate::supervise;
 use crate::tls::certificates::pair::PATIENCE;
 use crate::tls::certificates::{Keeper, PairFiles};
-
-/// Reads the guest of the one site again, and the certificates. Tries again what could not be ordered.
-pub(in crate::commands) fn of_one(
-    deployer: Arc<Deployer>,
-    keeper: Option<Arc<Keeper>>,
-    link: Option<Arc<Link>>,
-) -> Reload {
-    Arc::new(move || {
-        let (deployer, keeper) = (Arc::clone(&deployer), keeper.clone());
-        if let Some(link) = &link {
-            link.retry();
-        }
-        Box::pin(async move {
-            let rejected = read_again(&[(String::new(), deployer)], keeper.as_deref()).await;
-            Ok(Reloaded { rejected, ..Reloaded::default() })
-        })
-    })
-}
-
-/// Returns the sites whose guest, rules or root were not put in service.
-async fn read_again(sites: &[(String, Arc<Deployer>)], keeper: Option<&Keeper>) -> Vec<BrokenSite> {
-    let certificates = async {
-        if let Some(keeper) = keeper {
-            keeper.reload().await;
-        }
-    };
-    let guests = sites.iter().map(|(name, deployer)| async {
-        let error = deployer.reload().await?;
-        Some(BrokenSite { name: name.clone(), error })
-    });
-    let (rejected, ()) = tokio::join!(futures_util::future::join_all(guests), certificates);
-    rejected.into_iter().flatten().collect()
-}
 
 /// Several sites that serve, and what puts others in their place.
 pub(in crate::commands) struct Fleet {
@@ -172,10 +139,11 @@ impl Work {
 
     /// Reads the configuration again. Logs what came of it.
     fn reload(&mut self) -> Result<Reloaded, ReloadError> {
-        if let Some(ordered) = &self.fleet.ordered {
-            ordered.link.retry();
+        let ordering = self.fleet.ordered.as_ref().and_then(|it| retry_orders(&it.link));
+        let mut reloaded = self.replace();
+        if let Ok(reloaded) = &mut reloaded {
+            reloaded.rejected.extend(ordering);
         }
-        let reloaded = self.replace();
         // What was opened for sites that are gone, or did not come to serve.
         self.fleet.assembly.logs.forget_unused();
         // Before the log: what reads that may ask for the history.
@@ -248,7 +216,8 @@ impl Work {
         caches.hide(own);
         self.fleet.settings = settings;
         self.members.iter_mut().for_each(|member| member.assembled.tell());
-        let read_again = read_again(&kept, self.fleet.keeper.as_deref());
+        let sites = &self.fleet.settings.sites;
+        let read_again = read_again(&kept, sites, self.fleet.keeper.as_deref());
         reloaded.rejected = self.runtime.block_on(read_again);
         Ok(reloaded)
     }

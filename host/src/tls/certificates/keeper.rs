@@ -28,8 +28,8 @@ use crate::supervise;
 enum Command {
     /// Something happened to a file.
     Change(Change),
-    /// Read the files, and notify the caller when that is done.
-    Reload { done: oneshot::Sender<()> },
+    /// Read the files, and tell the caller which are not used.
+    Reload { done: oneshot::Sender<Vec<CertificateError>> },
     /// Have these pairs serve, and those that may come later, and notify the caller when they do.
     Reconfigure { pairs: Vec<PairFiles>, awaited: Vec<PairFiles>, done: oneshot::Sender<()> },
     /// The server is about to stop.
@@ -92,14 +92,14 @@ impl Keeper {
         Reconfigured(is_done)
     }
 
-    /// Has all files read again, and waits until they serve or are rejected.
-    pub async fn reload(&self) {
+    /// Has all files read again, and waits until they serve or are rejected. Gives those that are.
+    pub async fn reload(&self) -> Vec<CertificateError> {
         let (done, is_done) = oneshot::channel();
         // The thread ends only on command.
         let _ = self.commands.send(Command::Reload { done });
         // An error means that it was canceled: the server is about to stop, or reading the files
         // panicked, which is logged.
-        let _ = is_done.await;
+        is_done.await.unwrap_or_default()
     }
 }
 
@@ -154,9 +154,9 @@ impl Work {
             match command {
                 Some(Command::Stop) => return,
                 Some(Command::Reload { done }) => {
-                    self.reload(true);
+                    let rejected = self.reload(true);
                     // The caller may have gone meanwhile.
-                    let _ = done.send(());
+                    let _ = done.send(rejected);
                 }
                 Some(Command::Reconfigure { pairs, awaited, done }) => {
                     self.store.reconfigure(pairs, awaited);
@@ -164,7 +164,9 @@ impl Work {
                     let _ = done.send(());
                     self.reconfigured();
                 }
-                Some(Command::Change(_)) | None => self.reload(false),
+                Some(Command::Change(_)) | None => {
+                    self.reload(false);
+                }
             }
         }
     }
@@ -192,8 +194,8 @@ impl Work {
         self.expiry.look(&self.store.pairs(), SystemTime::now());
     }
 
-    /// Reads all files until they fit, and replaces what is new in one step.
-    fn reload(&mut self, is_command: bool) {
+    /// Reads all files until they fit, and replaces what is new in one step. Gives what never fitted.
+    fn reload(&mut self, is_command: bool) -> Vec<CertificateError> {
         if let Some(watch) = &mut self.watch
             && let Err(error) = watch.renew()
         {
@@ -202,24 +204,22 @@ impl Work {
         self.retry_at = None;
         let began = Instant::now();
         let mut numbers: Vec<usize> = (0..self.failures.len()).collect();
-        loop {
+        let rejected = loop {
             self.seen = self.store.stamps();
             // Also on a busy machine there is an attempt after all of that time.
             let is_last = began.elapsed() >= PATIENCE;
             let errors = self.attempt(&numbers, is_command);
-            if errors.is_empty() {
-                break;
-            }
-            if is_last {
-                for (number, error) in errors {
-                    self.reject(number, &error, is_command);
+            if errors.is_empty() || is_last {
+                for (number, error) in &errors {
+                    self.reject(*number, error, is_command);
                 }
-                break;
+                break errors.into_iter().map(|(_, error)| error).collect();
             }
             numbers = errors.into_iter().map(|(number, _)| number).collect();
             thread::sleep(PAUSE);
-        }
+        };
         self.expiry.look(&self.store.pairs(), SystemTime::now());
+        rejected
     }
 
     /// Reads these files once, and replaces what is new and fits. Gives what does not.
