@@ -39,10 +39,13 @@ impl Settings {
             path.iter().for_each(|path| note(flag, path, false));
         }
         for site in std::iter::once(&self.site).chain(&self.sites) {
-            let SiteSettings { guest, tls, log, .. } = site;
+            let SiteSettings { guest, rules, tls, log, .. } = site;
             guest.file.iter().for_each(|path| note("--guest", path, false));
             guest.data.iter().for_each(|path| note("--data", path, false));
             guest.cases.iter().for_each(|path| note("--cases", path, false));
+            rules.files.iter().for_each(|path| note("--rules", path, false));
+            let passwords = rules.basic_auth.iter().flat_map(|part| &part.user_files);
+            passwords.for_each(|(_, path)| note("--basic-auth", path, false));
             tls.certificates.iter().for_each(|path| note("--tls-certificate", path, false));
             tls.keys.iter().for_each(|path| note("--tls-key", path, false));
             log.access_file.iter().for_each(|path| note("--access-log-file", path, true));
