@@ -190,6 +190,10 @@ fn describe_connections(possible: usize, wanted: usize) -> String {
 fn check_code_cache(settings: &Settings) -> anyhow::Result<String> {
     let Some(directory) = settings.code_directory() else { return Ok("none".to_owned()) };
     code_cache_is_elsewhere(settings)?;
+    // Where the user is changed root makes it.
+    if settings.account().is_some() && !directory.exists() {
+        return Ok(directory.display().to_string());
+    }
     match CodeCache::check(&directory) {
         Ok(()) => Ok(directory.display().to_string()),
         Err(problem) if settings.cache.code.is_some() => Err(anyhow!(problem)),

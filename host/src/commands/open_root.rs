@@ -40,7 +40,8 @@ pub(super) fn open_root_with(
             ),
             io::ErrorKind::NotFound => anyhow!(
                 "cannot serve {root}: there is no such directory; name the one to serve, as in: \
-                 innkeeper path/to/site, or root = \"path/to/site\" in a file"
+                 innkeeper path/to/site, or root = \"path/to/site\" in a file (of several sites, in the \
+                 [[site]] of each)"
             ),
             io::ErrorKind::NotADirectory => {
                 anyhow!("cannot serve {root}: it is not a directory; name the one it is in")
