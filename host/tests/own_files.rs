@@ -114,27 +114,23 @@ fn files_of_one_site_are_hidden_in_the_root_of_another() {
     fs::write(
         root("a/innkeeper.toml"),
         "[[site]]\nhosts = ['a.test']\nroot = 'a'\n[[site]]\nhosts = ['b.test']\nroot = 'b'\n\
-         rules.file = 'a/rules.toml'\nrules.basic-auth = ['/x=a/passwords']\n[site.log]\naccess-file = 'a/b.log'\n",
+         [site.log]\naccess-file = 'a/b.log'\n\
+         [site.rules]\nfile = ['a/rules.toml']\nbasic-auth = ['/given/*=a/given']\n",
     )
     .unwrap();
-    fs::write(root("a/rules.toml"), "redirect = ['/y /z 302']\n").unwrap();
-    fs::write(
-        root("a/passwords"),
-        "alice:$pbkdf2-sha256$i=20000$NwyBJMoNzohOi39wcZ\
-        BxsA$DYBltaODEB2WwKhsarGQzinjuNSX/2M0NlxkftlvL9A\n",
-    )
-    .unwrap();
+    fs::write(root("a/rules.toml"), "basic-auth = ['/named/*=named']\n").unwrap();
+    for file in ["a/given", "a/named"] {
+        let user = "alice:$pbkdf2-sha256$i=20000$NwyBJMoNzohOi39wcZBxsA$\
+                    DYBltaODEB2WwKhsarGQzinjuNSX/2M0NlxkftlvL9A\n";
+        fs::write(root(file), user).unwrap();
+    }
     let mut command = Command::new(PROGRAM);
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).current_dir(folder.path());
     command.args(["--listen", "127.0.0.1:0", "--config", "a/innkeeper.toml"]);
     let program = Program::start(command, 1);
-    for (path, status) in [
-        ("/mine.txt", 200),
-        ("/b.log", 404),
-        ("/innkeeper.toml", 404),
-        ("/rules.toml", 404),
-        ("/passwords", 404),
-    ] {
+    let hidden = ["/b.log", "/innkeeper.toml", "/rules.toml", "/given", "/named"];
+    let hidden = hidden.map(|path| (path, 404));
+    for (path, status) in [("/mine.txt", 200)].into_iter().chain(hidden) {
         let mut client = program.client();
         client.send(format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
         assert_eq!(client.reply().status(), status, "{path}");

@@ -431,7 +431,8 @@ mod tests {
             let all = parts.iter().filter(|part| part.place == place);
             let sum: u64 = all.map(super::Part::total).sum();
             let line = format!("{:>12}  at most {}\n", super::size(sum), place.name());
-            assert!(describe(&parts).contains(&line), "{line}");
+            // A place without parts is left out.
+            assert_eq!(describe(&parts).contains(&line), sum > 0, "{line}");
         }
     }
 }

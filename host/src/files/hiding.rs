@@ -15,6 +15,8 @@ pub(super) struct Hiding(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     own: Vec<Arc<OwnFiles>>,
+    /// What rules name, with what hides beneath the root that these are of.
+    of_rules: Vec<(Weak<Hidden>, OwnFiles)>,
     roots: Vec<Weak<Hidden>>,
     /// Roots with which those that are gone are looked for again.
     full: usize,
@@ -28,7 +30,7 @@ impl Hiding {
     pub(super) fn beneath(&self, root: &Root) -> Arc<Hidden> {
         let hidden = Arc::new(Hidden::beneath(root.all_paths()));
         let mut inner = lock(&self.0);
-        hidden.set_own(inner.own.iter().map(Arc::as_ref));
+        hidden.set_own(inner.all());
         if inner.roots.len() >= inner.full.max(FEW) {
             inner.roots.retain(|root| root.strong_count() > 0);
             inner.full = 2 * inner.roots.len();
@@ -47,12 +49,37 @@ impl Hiding {
         self.change(|all| all.push(own));
     }
 
+    /// Hides these, which the rules of one root name, in place of those that they named before.
+    pub(super) fn set_of_rules(&self, of: &Arc<Hidden>, files: OwnFiles) {
+        let of = Arc::downgrade(of);
+        let mut inner = lock(&self.0);
+        let had = inner.of_rules.len();
+        inner.of_rules.retain(|(root, _)| root.strong_count() > 0 && !root.ptr_eq(&of));
+        if files.is_empty() && inner.of_rules.len() == had {
+            return;
+        }
+        if !files.is_empty() {
+            inner.of_rules.push((of, files));
+        }
+        inner.tell();
+    }
+
     fn change(&self, change: impl FnOnce(&mut Vec<Arc<OwnFiles>>)) {
         let mut inner = lock(&self.0);
-        let Inner { own, roots, .. } = &mut *inner;
-        change(own);
-        for hidden in roots.iter().filter_map(Weak::upgrade) {
-            hidden.set_own(own.iter().map(Arc::as_ref));
+        change(&mut inner.own);
+        inner.tell();
+    }
+}
+
+impl Inner {
+    fn all(&self) -> impl Iterator<Item = &OwnFiles> {
+        let of_rules = self.of_rules.iter().map(|(_, files)| files);
+        self.own.iter().map(Arc::as_ref).chain(of_rules)
+    }
+
+    fn tell(&self) {
+        for hidden in self.roots.iter().filter_map(Weak::upgrade) {
+            hidden.set_own(self.all());
         }
     }
 }

@@ -42,6 +42,11 @@ impl OwnFiles {
         OwnFiles { files, paths }
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// The files beneath the root that has these paths, each with its paths below it. None is the
     /// root itself.
     pub fn below(&self, root: &[PathBuf]) -> Vec<(&OwnFile, String)> {

@@ -1,14 +1,17 @@
 //! Reads small files of a root by their names, for rules that a site brings along.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::beneath::{Patience, Root};
+use super::caches::Caches;
 use super::hidden::Hidden;
 use super::lookup::{Files, INDEX_NAMES};
+use super::own_files::{OwnFile, OwnFiles};
 use crate::named_file::{self, NamedFileError};
 
 /// Reads files beneath one root: the directory that is served, also where its path leads to
@@ -17,12 +20,14 @@ use crate::named_file::{self, NamedFileError};
 pub struct RootReader {
     root: Arc<Root>,
     hidden: Arc<Hidden>,
+    caches: Arc<Caches>,
 }
 
 impl Files {
     /// What reads files beneath this root.
     pub fn reader(&self) -> RootReader {
-        RootReader { root: Arc::clone(&self.root), hidden: Arc::clone(&self.hidden) }
+        let (root, hidden) = (Arc::clone(&self.root), Arc::clone(&self.hidden));
+        RootReader { root, hidden, caches: Arc::clone(&self.caches) }
     }
 }
 
@@ -67,9 +72,17 @@ impl RootReader {
         }
     }
 
-    /// Has these paths below the root never served, and no others.
-    pub fn hide(&self, paths: impl IntoIterator<Item = impl AsRef<str>>) {
+    /// Has these paths below the root never served, and no others; and these files beneath no root of
+    /// the process.
+    pub fn hide(
+        &self,
+        paths: impl IntoIterator<Item = impl AsRef<str>>,
+        files: impl IntoIterator<Item = PathBuf>,
+    ) {
         self.hidden.set(paths);
+        let own = |path| OwnFile { flag: "--rules", path, is_log: false };
+        let files = OwnFiles::resolve(files.into_iter().map(own).collect());
+        self.caches.hiding.set_of_rules(&self.hidden, files);
     }
 }
 

@@ -226,7 +226,11 @@ impl RuleFiles {
     pub(super) fn hide(&self, users: &[PathBuf]) -> Vec<String> {
         let Some(root) = &self.root else { return Vec::new() };
         let hidden = root.hidden(self.files.iter().chain(users).map(PathBuf::as_path));
-        root.hide(&hidden);
+        // Those that settings name are hidden with the server's own, beneath all roots.
+        let given = self.given.iter().flat_map(|named| &named.part.user_files);
+        let given: Vec<_> = given.map(|(_, file)| file).collect();
+        let named: Vec<_> = users.iter().filter(|file| !given.contains(file)).cloned().collect();
+        root.hide(&hidden, &named);
         hidden
     }
 }

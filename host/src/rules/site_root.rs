@@ -111,8 +111,8 @@ impl SiteRoot {
         hidden
     }
 
-    /// Has these paths never served.
-    pub(super) fn hide(&self, paths: &[String]) {
-        self.reader().hide(paths);
+    /// Has these paths never served, and these files beneath no root.
+    pub(super) fn hide(&self, paths: &[String], files: &[PathBuf]) {
+        self.reader().hide(paths, files.iter().cloned());
     }
 }

@@ -1,7 +1,7 @@
 //! The files that settings name and the server itself uses: clients get none of them.
 //!
-//! Files of rules and of passwords are not among them: what names them may change while the server
-//! runs, and `rules` hides them.
+//! Those that a file of rules names are not among them: it may change while the server runs, and
+//! `rules` hides them.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -65,13 +65,11 @@ mod tests {
     use crate::cli::key::flag;
 
     /// Settings that name files which the server may send, or which are hidden elsewhere.
-    const OTHERS: [(&str, &str); 8] = [
+    const OTHERS: [(&str, &str); 6] = [
         ("root", "what is served"),
         ("allow-read", "a directory of many uses; what is in it has settings of its own"),
         ("listen", "a socket is never sent"),
         ("admin", "a socket is never sent"),
-        ("rules", "hidden by `rules`, as it names others"),
-        ("basic-auth", "hidden by `rules`, as files of rules name more"),
         ("spa", "a page of the site"),
         ("redirect-to-https", "paths of URLs"),
     ];
@@ -100,7 +98,8 @@ mod tests {
             let more = NEEDED.iter().find(|(needs, _)| *needs == name);
             let more = more.map_or(&[][..], |(_, more)| more);
             let option = format!("--{name}");
-            let typed = [&["innkeeper", &option, "site/own"], more].concat();
+            let value = if name == "basic-auth" { "/*=site/own" } else { "site/own" };
+            let typed = [&["innkeeper", &option, value], more].concat();
             let settings = match Arguments::try_parse_from(typed) {
                 Ok(arguments) => arguments.serve,
                 Err(error) => panic!("{option}: {error}"),
@@ -113,6 +112,6 @@ mod tests {
             assert_eq!(own.flag, option);
             hidden += 1;
         }
-        assert_eq!(hidden, 14);
+        assert_eq!(hidden, 16);
     }
 }
