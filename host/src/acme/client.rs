@@ -95,6 +95,11 @@ fn roots(ca_file: Option<&Path>) -> io::Result<RootCertStore> {
     }
 }
 
+/// Looks whether there are authorities in a file.
+pub fn find_authorities(file: &Path) -> io::Result<()> {
+    roots(Some(file)).map(drop)
+}
+
 impl Client {
     /// One that trusts the authorities of a file, or else those of the system.
     pub(super) fn open(ca_file: Option<&Path>) -> Result<Client, ClientError> {

@@ -46,13 +46,21 @@ impl Failure {
 
     /// Of the folder of the state.
     pub(super) fn state(error: &io::Error) -> Failure {
+        Failure::state_of(&error.to_string(), error)
+    }
+
+    /// The same, where more is known than the error.
+    pub(super) fn state_of(what: &str, error: &io::Error) -> Failure {
         let advice = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "make room on the disk of --acme-state"
+                "make room on the disk of --acme-state; SIGHUP has it tried again at once"
             }
-            _ => "let the server's user write to the folder of --acme-state",
+            _ => {
+                "let the server's user write to the directory of --acme-state; SIGHUP has it tried \
+                 again at once"
+            }
         };
-        Failure::local("state", format!("the state cannot be kept: {error}"), advice)
+        Failure::local("state", format!("the state cannot be kept: {what}"), advice)
     }
 
     /// Of an authority.
@@ -88,11 +96,21 @@ impl From<Error> for Failure {
                 "the authority has not finished within the time that it has",
                 "the order goes on at the next attempt; see the authority's status page",
             ),
-            Error::Other(inner) => Failure::local("connection", inner, UNREACHABLE),
+            Error::Other(inner) => {
+                let detail = inner.to_string();
+                let advice = if detail.contains(NO_TLS) { SPEAKS_NO_TLS } else { UNREACHABLE };
+                Failure::local("connection", detail, advice)
+            }
             other => Failure::local("failed", other, "see the authority's status page"),
         }
     }
 }
+
+/// What rustls says of a server that responds in another protocol than TLS.
+const NO_TLS: &str = "InvalidContentType";
+
+const SPEAKS_NO_TLS: &str =
+    "no TLS is spoken there: see whether --acme-directory has the port of the authority's HTTPS";
 
 const UNREACHABLE: &str = "see whether this machine reaches the authority, and has the right time; a test authority's \
      certificate is named by --acme-ca-file";
@@ -106,8 +124,9 @@ fn advice(code: &str) -> &'static str {
              the internet (http-01 needs 80, tls-alpn-01 needs 443)"
         }
         "unauthorized" | "incorrectResponse" => {
-            "another server responds for the name: see where its A and AAAA records lead, and \
-             whether a proxy is in front (behind one that ends TLS only http-01 works)"
+            "another server responds for the name, or none: see where its A and AAAA records lead, \
+             whether its port is open (http-01 needs 80, tls-alpn-01 needs 443), and whether a proxy \
+             is in front (behind one that ends TLS only http-01 works)"
         }
         "tls" => "see whether a proxy in front ends TLS: behind one only http-01 works",
         "caa" => "the CAA record of the name allows other authorities only: add this one",
@@ -122,6 +141,7 @@ fn advice(code: &str) -> &'static str {
         "externalAccountRequired" => {
             "the authority wants an account of its own: set --acme-eab-kid and --acme-eab-key-file"
         }
+        "refused" => "see whether --acme-directory is the URL of the authority's directory",
         REDIRECT => "set --acme-directory to the URL of the directory itself",
         "userActionRequired" => "the authority's terms have changed: read them at the URL it names",
         "invalidContact" | "unsupportedContact" => "write another address to --acme-email",

@@ -25,7 +25,8 @@ use super::protocol::{Command, Event, LogEvent};
 use super::record::OfAuthority;
 use super::socket::{receive_now, send};
 use super::state::{State, Task};
-use super::store::Folder;
+use super::state_failure::StateFailure;
+use super::store::{Folder, Identity};
 use crate::helper::fetcher::{AGAIN, Places, resolver_stamp};
 use crate::helper::protocol::ProtocolError;
 use crate::text::beginning;
@@ -76,6 +77,7 @@ fn run(socket: OwnedFd, places: &Places) -> io::Result<End> {
     let eab_key = eab_key.map_err(Arc::new);
     let resolver = resolver_stamp();
     let folder = Folder::at(&places.state);
+    let at_start = folder.identity();
     places.confine()?;
     folder.clear_unfinished();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -88,6 +90,7 @@ fn run(socket: OwnedFd, places: &Places) -> io::Result<End> {
             client,
             eab_key,
             folder,
+            at_start,
             holder,
             socket: Arc::new(socket),
             started: Instant::now(),
@@ -98,6 +101,7 @@ fn run(socket: OwnedFd, places: &Places) -> io::Result<End> {
             held_until: None,
             is_waiting: false,
             state_failure: None,
+            is_asked: false,
         };
         fetcher.work().await
     })
@@ -115,6 +119,8 @@ struct Fetcher {
     client: Result<Client, Arc<ClientError>>,
     eab_key: Result<Option<Vec<u8>>, Arc<EabKeyError>>,
     folder: Folder,
+    /// Which folder that was at the start: the sandbox allows no other.
+    at_start: Option<Identity>,
     holder: Holder,
     socket: Arc<UnixDatagram>,
     started: Instant,
@@ -127,8 +133,10 @@ struct Fetcher {
     held_until: Option<Instant>,
     /// Whether it was told that another server has the lock.
     is_waiting: bool,
-    /// What was told last of a state that cannot be kept.
-    state_failure: Option<String>,
+    /// Why the state cannot be kept, while it cannot.
+    state_failure: Option<StateFailure>,
+    /// Whether a command wanted it to be tried: then the log has what came of it.
+    is_asked: bool,
 }
 
 /// An attempt that runs, and the name that it is for.
@@ -147,6 +155,10 @@ impl Fetcher {
                         Some(_) if self.has_other_resolver() => return Ok(End::Again),
                         Some((name, task)) => {
                             running = self.begin(name, task)?;
+                            continue;
+                        }
+                        None if self.is_state_untried() => {
+                            self.try_state()?;
                             continue;
                         }
                         None if self.started.elapsed() > LIFE => return Ok(End::Again),
@@ -278,6 +290,7 @@ impl Fetcher {
         }
         self.names.read(authority, name);
         self.tell(&Event::Log(LogEvent::PutBack { name: name.clone() }))?;
+        self.keep_state()?;
         self.tell_status(name, false)
     }
 
@@ -295,11 +308,10 @@ impl Fetcher {
                 Some(LogEvent::Failed { name: name.clone(), error, next_attempt, has_certificate })
             }
             Outcome::NotKept(error) => {
-                self.fail_state(&error)?;
-                return self.tell_status(&name, false);
+                return self.fail_state(&error);
             }
         };
-        self.state_failure = None;
+        self.keep_state()?;
         if let Some(event) = event {
             self.tell(&Event::Log(event))?;
         }
@@ -307,15 +319,41 @@ impl Fetcher {
     }
 
     /// Notes that the state cannot be kept. Nothing is tried for some time, as each order would be one
-    /// that nobody knows of; it is told once.
+    /// that nobody knows of.
     fn fail_state(&mut self, error: &io::Error) -> io::Result<()> {
         self.held_until = Some(Instant::now() + LOOK);
-        let error = error.to_string();
-        if self.state_failure.as_ref() == Some(&error) {
+        let before = self.state_failure.take();
+        let folder = (&self.folder, self.at_start);
+        let failure = StateFailure::after(before.as_ref(), folder, error, LOOK);
+        if failure.is_told(before.as_ref()) || std::mem::take(&mut self.is_asked) {
+            let (error, next_attempt) = (failure.error.clone(), failure.next_attempt);
+            self.tell(&Event::Log(LogEvent::StateFails { error, next_attempt }))?;
+        }
+        self.is_asked = false;
+        self.state_failure = Some(failure);
+        self.tell_all(None)
+    }
+
+    /// Whether it is to be found out if a state can be kept again: no name is due.
+    fn is_state_untried(&self) -> bool {
+        self.state_failure.is_some() && self.held_until.is_none()
+    }
+
+    fn try_state(&mut self) -> io::Result<()> {
+        match self.folder.probe() {
+            Ok(()) => self.keep_state(),
+            Err(error) => self.fail_state(&error),
+        }
+    }
+
+    /// Notes that the state can be kept.
+    fn keep_state(&mut self) -> io::Result<()> {
+        self.is_asked = false;
+        if self.state_failure.take().is_none() {
             return Ok(());
         }
-        self.state_failure = Some(error.clone());
-        self.tell(&Event::Log(LogEvent::StateFails { error }))
+        self.tell(&Event::Log(LogEvent::StateKept))?;
+        self.tell_all(None)
     }
 
     /// Does what the server wants, while this name is being ordered.
@@ -343,6 +381,10 @@ impl Fetcher {
             }
             Command::Retry => {
                 self.held_until = None;
+                self.is_asked = true;
+                if let Some(settings) = &self.settings {
+                    self.names.read_changed(&settings.authority);
+                }
                 self.names.cut_pauses();
                 self.tell_all(ordering)?;
             }
@@ -359,7 +401,7 @@ impl Fetcher {
 
     /// Tells the state of a name, if it is another than before.
     fn tell_status(&mut self, name: &Name, is_ordering: bool) -> io::Result<()> {
-        match self.names.untold(name, is_ordering) {
+        match self.names.untold(name, is_ordering, self.state_failure.as_ref()) {
             Some(status) => self.tell(&Event::Status(status)),
             None => Ok(()),
         }

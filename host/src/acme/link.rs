@@ -16,7 +16,7 @@ use super::clock::time;
 use super::lookup::Lookup;
 use super::name::Name;
 use super::options::Options;
-use super::protocol::{Challenge, Command, Event, LogEvent, NAMES, Status};
+use super::protocol::{Challenge, Command, Event, LogEvent, NAMES, OrderError, Status};
 use super::socket::{receive, send};
 use crate::clock::rfc3339_of;
 use crate::helper::protocol::ProtocolError;
@@ -105,7 +105,11 @@ impl Link {
     /// The state of each name.
     pub fn status(&self) -> Vec<Status> {
         let names = self.names.load();
-        lock(&self.status).values().filter(|it| names.contains(&it.name)).cloned().collect()
+        let told = lock(&self.status);
+        if self.has_ended() {
+            return names.iter().map(|name| ended(name, told.get(name))).collect();
+        }
+        told.values().filter(|it| names.contains(&it.name)).cloned().collect()
     }
 
     /// Certificates that were obtained, attempts that failed, and challenges that were answered.
@@ -288,9 +292,36 @@ impl Link {
             LogEvent::Ended { reason } => {
                 tracing::warn!(reason, "fetcher has ended, it is started again");
             }
-            LogEvent::StateFails { error } => {
-                tracing::error!(error, "no certificate is ordered, the state cannot be kept");
+            LogEvent::StateFails { error, next_attempt } => {
+                self.counts.failed.fetch_add(1, Ordering::Relaxed);
+                let next_attempt = rfc3339_of(time(next_attempt));
+                let (code, error, advice) = (error.code, error.detail, error.advice);
+                tracing::error!(
+                    code,
+                    error,
+                    advice,
+                    next_attempt,
+                    "no certificate is ordered, the state cannot be kept"
+                );
             }
+            LogEvent::StateKept => tracing::info!("state of certificates is kept again"),
         }
+    }
+}
+
+/// The state of a name for which nothing is done any more, with what was told of it last.
+fn ended(name: &Name, told: Option<&Status>) -> Status {
+    let error = OrderError {
+        code: "fetcher".to_owned(),
+        detail: "the process that orders certificates has ended".to_owned(),
+        advice: "restart the server".to_owned(),
+    };
+    Status {
+        name: name.clone(),
+        is_ordering: false,
+        expires: told.and_then(|told| told.expires),
+        next_attempt: 0,
+        failures: told.map_or(0, |told| told.failures).max(1),
+        error: Some(error),
     }
 }

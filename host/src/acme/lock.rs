@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::store::Folder;
+use super::store::{Folder, make};
 use crate::text::one_line;
 
 /// How often the holder writes the file again.
@@ -60,6 +60,7 @@ pub(super) enum Taken {
 
 /// Takes the lock of a folder, if no other server has it.
 pub(super) fn take(folder: &Folder, holder: &Holder) -> io::Result<Taken> {
+    make(&folder.private())?;
     let path = folder.private().join("lock");
     // Once more where it was taken from a holder that is gone.
     for _ in 0..3 {

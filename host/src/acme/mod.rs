@@ -16,6 +16,7 @@
 //! - `attempt`: one attempt; `account`, `order`: what it takes; `client`: over HTTPS; `failure`: why it
 //!   failed; `ari`: when the authority wants it renewed.
 //! - [`schedule`], `state`, `names`: when; `clock`: times as they are kept.
+//! - `state_failure`: what is told while the folder cannot be written.
 //! - [`store`]: the folder; `record`: what is kept of an authority, `installed`: the certificates, `challenges`:
 //!   what proves names; `lock`: who orders, of servers that share it.
 //! - `arpa`: addresses in the names that TLS asks for.
@@ -42,9 +43,11 @@ mod record;
 pub mod schedule;
 mod socket;
 mod state;
+mod state_failure;
 pub mod store;
 
 pub use account::{EabKeyError, read_eab_key};
+pub use client::find_authorities;
 pub use clock::time;
 pub use fetch::{fetch, report_end};
 pub use link::Link;

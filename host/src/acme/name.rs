@@ -33,7 +33,7 @@ impl fmt::Display for NameError {
                 "a wildcard is proved by DNS alone, which innkeeper does not do: name each host, \
                  or give the files of certbot or lego to --tls-certificate"
             }
-            NameError::NotAscii => "write it as DNS has it, in xn-- form",
+            NameError::NotAscii => "no DNS name can have these letters",
             NameError::Malformed => "write a name as in example.org, or an address",
         })
     }

@@ -10,6 +10,7 @@ use super::name::Name;
 use super::protocol::Status;
 use super::record::OfAuthority;
 use super::state::{State, Task};
+use super::state_failure::StateFailure;
 
 /// A command that wants something done at once is forgotten after this time.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -171,17 +172,28 @@ impl Names {
     }
 
     /// The state of a name to tell, if it is another than was told before.
-    pub(super) fn untold(&mut self, name: &Name, is_ordering: bool) -> Option<Status> {
-        let next = self.at(name, Task::Order, SystemTime::now());
+    /// Nothing is ordered with this failure of the state.
+    pub(super) fn untold(
+        &mut self,
+        name: &Name,
+        is_ordering: bool,
+        failure: Option<&StateFailure>,
+    ) -> Option<Status> {
+        let now = SystemTime::now();
+        let next = self.at(name, Task::Order, now).map(seconds).unwrap_or_default();
         let known = self.known.get_mut(name)?;
         let State { record, expires, .. } = &known.state;
+        // What is due is so since some time, which was told.
+        let told = known.told.as_ref().map(|told| told.next_attempt);
+        let due = told.filter(|told| *told <= seconds(now)).unwrap_or(seconds(now));
+        let next = if next <= seconds(now) { due } else { next };
         let status = Status {
             name: name.clone(),
             is_ordering,
             expires: expires.map(seconds),
-            next_attempt: next.map(seconds).unwrap_or_default(),
-            failures: record.failures,
-            error: record.error.clone(),
+            next_attempt: next.max(failure.map_or(0, |it| it.next_attempt)),
+            failures: record.failures.saturating_add(failure.map_or(0, |it| it.failures)),
+            error: failure.map(|it| it.error.clone()).or_else(|| record.error.clone()),
         };
         if known.told.as_ref() == Some(&status) {
             return None;

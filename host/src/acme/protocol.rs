@@ -187,8 +187,12 @@ pub enum LogEvent {
     /// The state cannot be kept.
     StateFails {
         /// Why.
-        error: String,
+        error: OrderError,
+        /// When it is tried again, in seconds since 1970.
+        next_attempt: u64,
     },
+    /// It can be kept again.
+    StateKept,
 }
 
 #[cfg(test)]

@@ -44,6 +44,9 @@ const LOOKED_THROUGH: usize = 10_000;
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
 
+/// What tells whether a folder is another one than before: its device, and its number there.
+pub(super) type Identity = (u64, u64);
+
 /// Why a folder is not used.
 #[derive(Debug)]
 pub enum FolderError {
@@ -97,17 +100,29 @@ impl Folder {
             is_own(&part, &fs::symlink_metadata(&part)?)?;
         }
         // What cannot be written is found out now, and not when a certificate has expired.
-        let probe = folder.private().join(format!(".{}.{UNFINISHED}", random_name()?));
-        folder.write(&probe, b"")?;
-        match fs::remove_file(&probe) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(folder),
-        }
+        folder.probe()?;
+        Ok(folder)
     }
 
     /// The folder, which is there.
     pub fn at(path: &Path) -> Folder {
         Folder(path.to_owned())
+    }
+
+    /// Which folder it is now; none if it is gone.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        let metadata = fs::metadata(&self.0).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    }
+
+    /// Finds out whether it can be written.
+    pub(super) fn probe(&self) -> io::Result<()> {
+        let probe = self.private().join(format!(".{}.{UNFINISHED}", random_name()?));
+        self.write(&probe, b"")?;
+        match fs::remove_file(&probe) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Its path.

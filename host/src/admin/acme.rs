@@ -21,7 +21,8 @@ struct NameBody {
     name: String,
     state: &'static str,
     expires: Option<String>,
-    next_attempt: String,
+    /// None where nothing is done until a restart.
+    next_attempt: Option<String>,
     failures: u32,
     last_error: Option<OrderError>,
 }
@@ -48,7 +49,7 @@ impl From<Status> for NameBody {
                 (false, ..) => "failed",
             },
             expires: status.expires.map(date),
-            next_attempt: date(status.next_attempt),
+            next_attempt: (status.next_attempt != 0).then(|| date(status.next_attempt)),
             failures: status.failures,
             last_error: status.error,
         }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 use rustix::fs::Access;
 
-use crate::acme::{ChallengeKind, Folder, Link, Name, NameError, read_eab_key};
+use crate::acme::{
+    ChallengeKind, Folder, FolderError, Link, Name, NameError, find_authorities, read_eab_key,
+};
 use crate::cli::Settings;
 use crate::helper::Confinement;
 use crate::helper::fetcher::Places;
@@ -70,7 +72,7 @@ fn plan(settings: &Settings, addresses: &[Address]) -> anyhow::Result<Option<Pla
         read_eab_key(path).map_err(|error| anyhow!("--acme-eab-key-file: {error}"))?;
     }
     if let Some(path) = &acme.ca_file {
-        std::fs::metadata(path).with_context(|| format!("--acme-ca-file {}", path.display()))?;
+        find_authorities(path).with_context(|| format!("--acme-ca-file {}", path.display()))?;
     }
     let path = settings.acme_directory().context(
         "certificates are kept in a directory, and there is no home directory: name one with \
@@ -79,14 +81,14 @@ fn plan(settings: &Settings, addresses: &[Address]) -> anyhow::Result<Option<Pla
     Ok(Some(Plan { names, challenges, state: std::path::absolute(&path)? }))
 }
 
-/// What is told where the directory cannot be used.
-fn unusable(path: &Path) -> String {
-    format!(
-        "cannot keep certificates in {}: let the server's user write there, or name another \
-         directory with --acme-state",
-        path.display()
-    )
+/// What is told where the directory cannot be used: the cause has its own advice if it is no error of
+/// the system.
+fn unusable(path: &Path, advice: &str) -> String {
+    format!("cannot keep certificates in {} (--acme-state){advice}", path.display())
 }
+
+/// What helps where the system refuses to write.
+const WRITABLE: &str = ": let the server's user write there, or name another directory";
 
 /// Looks whether certificates can be ordered, if they are to be, and makes their directory.
 pub(super) fn prepare(
@@ -96,7 +98,16 @@ pub(super) fn prepare(
     let Some(Plan { names, challenges, state }) = plan(settings, addresses)? else {
         return Ok(None);
     };
-    let folder = Folder::open(&state).with_context(|| unusable(&state))?;
+    let folder = Folder::open(&state).map_err(|error| {
+        let is_refused = matches!(&error, FolderError::Io(error)
+            if error.kind() != std::io::ErrorKind::AlreadyExists);
+        let advice = match (is_refused, state.is_dir()) {
+            (true, _) => WRITABLE,
+            (false, true) => "",
+            (false, false) => ": it is no directory, move it away",
+        };
+        anyhow!(error).context(unusable(&state, advice))
+    })?;
     let directory = settings.acme.directory();
     tracing::info!(directory, "certificates are ordered, the authority's terms are accepted");
     Ok(Some(Prepared { folder, names, challenges }))
@@ -109,7 +120,7 @@ pub(super) fn check(settings: &Settings, addresses: &[Address]) -> anyhow::Resul
     };
     // Where the user is changed root makes it.
     if state.exists() || settings.account().is_none() {
-        is_writable(&state).with_context(|| unusable(&state))?;
+        is_writable(&state).with_context(|| unusable(&state, WRITABLE))?;
     }
     let names: Vec<_> = names.iter().map(Name::as_str).collect();
     let kinds: Vec<_> = challenges.iter().map(|kind| kind.name()).collect();

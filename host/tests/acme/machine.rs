@@ -2,7 +2,8 @@
 //! is killed while others wait for it, a kernel without Landlock.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use super::{Place, descendants, heard, quiet_start, record_of, tls_page, until_t
 use crate::failing_disk::beside;
 use crate::failing_machine::movable_clock;
 use crate::faulty_calls::start_with;
-use crate::running::{Program, told, until};
+use crate::fixture::Client;
+use crate::running::{Program, TOKEN, told, until};
 use crate::skip::{Need, skip};
 
 const DAY: i64 = 86_400;
@@ -41,20 +43,97 @@ fn on_a_full_disk(place: &Place) -> Option<Command> {
     Some(inside(&place.command()))
 }
 
+/// That the administration tells of a state that cannot be kept, with this advice.
+fn assert_state_fails(admin: SocketAddr, advice: &str) {
+    until_told(admin, "/status", advice);
+    let status: serde_json::Value = serde_json::from_str(&told(admin, "/status")).unwrap();
+    let name = &status["acme"]["names"][0];
+    assert_eq!(name["state"], "failed", "{name}");
+    assert_eq!(name["last_error"]["code"], "state", "{name}");
+    assert!(name["last_error"]["detail"].as_str().unwrap().contains("state"), "{name}");
+    assert!(name["next_attempt"].as_str().unwrap() > "2000", "{name}");
+    assert!(name["failures"].as_u64().unwrap() > 0, "{name}");
+    let metrics = told(admin, "/metrics");
+    assert!(!metrics.contains("innkeeper_acme_failures{name=\"a.example\"} 0"), "{metrics}");
+}
+
+#[test]
+fn folder_of_the_state_that_goes_away_is_told_until_it_is_back() {
+    let place = Place::new();
+    let mut program = quiet_start(&place);
+    let admin = program.admin();
+    program.signal(Signal::HUP);
+    heard(&mut program, "certificate that was awaited serves");
+    let status: serde_json::Value = serde_json::from_str(&told(admin, "/status")).unwrap();
+    if status["sandbox"]["files"] == "not" {
+        // There the fetcher makes the folder again by itself.
+        return;
+    }
+    let (state, moved) = (place.state(), place.folder.path().join("moved"));
+    fs::rename(&state, &moved).unwrap();
+    // Each command has it tried, and told.
+    for _ in 0..2 {
+        program.signal(Signal::HUP);
+        let line = program.wait_for("no certificate is ordered, the state cannot be kept");
+        assert!(line.contains("is gone") && line.contains("next_attempt=2"), "{line}");
+    }
+    assert_state_fails(admin, "restart the server");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
+    program.signal(Signal::HUP);
+    let line = program.wait_for("no certificate is ordered, the state cannot be kept");
+    assert!(line.contains("another directory") && line.contains("restart"), "{line}");
+    assert_eq!(tls_page(program.addresses[1]), "a page");
+    assert_eq!(place.fake.asked("/new-order"), 1);
+    fs::remove_dir(&state).unwrap();
+    fs::rename(&moved, &state).unwrap();
+    place.fake.state.lock().unwrap().window = Some((-7200, -3600));
+    program.signal(Signal::HUP);
+    program.wait_for("state of certificates is kept again");
+    until_told(admin, "/metrics", "innkeeper_acme_failures{name=\"a.example\"} 0");
+    look_until(&program, || place.fake.asked("/new-order") == 2);
+}
+
+#[test]
+fn end_of_the_process_that_starts_the_fetcher_is_told_until_a_restart() {
+    let place = Place::new();
+    fs::write(place.folder.path().join("token"), TOKEN).unwrap();
+    let mut command = place.command();
+    command.arg("--admin-token-file").arg(place.folder.path().join("token"));
+    let mut program = Program::start(command, 2);
+    let admin = program.admin();
+    let ids = descendants(program.child.id(), "inn-fetchkeeper");
+    kill_process(Pid::from_raw(ids[0]).unwrap(), Signal::KILL).unwrap();
+    heard(&mut program, "fetcher has ended, certificates are not renewed until a restart");
+    until_told(admin, "/status", "\"has_ended\": true");
+    until_told(admin, "/status", "the process that orders certificates has ended");
+    until_told(admin, "/metrics", "innkeeper_acme_failures{name=\"a.example\"}");
+    let mut client = Client::connect(admin);
+    client.send(format!(
+        "POST /reload HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+    ));
+    let reply: serde_json::Value = serde_json::from_str(client.reply().text()).unwrap();
+    assert!(reply["rejected"][0]["error"].as_str().unwrap().contains("certificates"), "{reply}");
+}
+
 #[test]
 fn full_disk_orders_nothing_until_there_is_room() {
     let place = Place::new();
     let Some(command) = on_a_full_disk(&place) else { return };
     let mut program = Program::start(command, 2);
+    let admin = program.admin();
     place.fake.state.lock().unwrap().servers = vec![program.addresses[0]];
     let line = heard(&mut program, "no certificate is ordered, the state cannot be kept");
     assert!(line.contains("No space left"), "{line}");
+    assert!(line.contains(place.state().to_str().unwrap()), "{line}");
+    assert_state_fails(admin, "make room");
     assert_eq!(program.get("/").text(), "a page");
     assert_eq!(place.fake.asked("/new-order"), 0);
     let path = |name: &str| place.state().join(name).display().to_string();
     assert!(beside(&program, &["rm", &path("filler")]));
     program.signal(Signal::HUP);
     program.wait_for("certificate that was awaited serves");
+    assert!(told(admin, "/metrics").contains("acme_failures{name=\"a.example\"} 0"));
     // It is to be renewed, and nothing can be written.
     assert!(beside(&program, &["mount", "-o", "remount,ro", &path("")]));
     place.fake.state.lock().unwrap().window = Some((-7200, -3600));
@@ -149,16 +228,6 @@ fn order_of_a_server_that_is_killed_goes_on_in_another() {
     assert_eq!(tls_page(second.addresses[1]), "a page");
     assert_eq!(place.fake.asked("/new-order"), 1);
     assert!(record_of(&place.state(), "a.example")["order"].is_null());
-}
-
-#[test]
-fn end_of_what_keeps_the_fetcher_is_in_the_status() {
-    let place = Place::new();
-    let mut program = quiet_start(&place);
-    let admin = program.admin();
-    let keeper = descendants(program.child.id(), "inn-fetchkeeper");
-    kill_process(Pid::from_raw(keeper[0]).unwrap(), Signal::KILL).unwrap();
-    until_told(admin, "/status", "\"has_ended\": true");
 }
 
 #[test]

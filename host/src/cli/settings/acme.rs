@@ -1,10 +1,12 @@
 //! `[acme]`: certificates that the server orders of an authority, and renews.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::acme::{self, ChallengeKind, KeyType, Name};
+use crate::cli::idn::to_ascii;
 
 /// The directory of Let's Encrypt.
 const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
@@ -144,7 +146,9 @@ impl AcmeSettings {
 }
 
 fn name(text: &str) -> Result<Name, String> {
-    text.trim().parse::<Name>().map_err(|error| error.to_string())
+    let text = text.trim();
+    let ascii = to_ascii(text).unwrap_or(Cow::Borrowed(text));
+    ascii.parse::<Name>().map_err(|error| error.to_string())
 }
 
 fn directory(text: &str) -> Result<String, String> {
