@@ -23,6 +23,9 @@ use super::record::{OfAuthority, Record};
 use super::schedule::{Window, after_failures};
 use super::state::State;
 
+/// How often an attempt goes on after a request that was refused for its nonce, three times each.
+const NONCES: usize = 6;
+
 /// How long one attempt may take: all servers of the folder wait for it. A proof may take three
 /// minutes, and so may a signature.
 const LONGEST: Duration = Duration::from_secs(10 * 60);
@@ -88,7 +91,7 @@ impl Attempt {
         if let Err(error) = self.authority.keep_record(&self.name, &record) {
             return Outcome::NotKept(error);
         }
-        let ordered = timeout(LONGEST, self.try_order(&mut record)).await;
+        let ordered = timeout(LONGEST, self.order_at_once(&mut record)).await;
         let ordered = ordered.unwrap_or_else(|_| {
             let detail = "the authority has not finished within ten minutes";
             let advice = "the order goes on at the next attempt; see the authority's status page";
@@ -147,6 +150,18 @@ impl Attempt {
             next_attempt: record.pause_until,
             has_certificate: self.state.expires.is_some(),
         }
+    }
+
+    /// Orders, and goes on with the order where requests were refused for their nonces alone: an
+    /// authority may do that as often as it likes (RFC 8555, section 6.5).
+    async fn order_at_once(&self, record: &mut Record) -> Result<SystemTime, Failure> {
+        for _ in 1..NONCES {
+            match self.try_order(record).await {
+                Err(failure) if failure.error.code == "badNonce" => {}
+                ordered => return ordered,
+            }
+        }
+        self.try_order(record).await
     }
 
     async fn try_order(&self, record: &mut Record) -> Result<SystemTime, Failure> {
