@@ -73,8 +73,9 @@ impl<K: Eq + Hash, V: Clone> SharedCache<K, V> {
     /// Adds an entry of this owner.
     pub fn insert(&self, owner: u32, key: K, value: V) {
         let weight = (self.weigh)(&key, &value);
-        // One that is renewed takes nobody's place.
-        let added = if self.get(&key).is_some() { 0 } else { weight };
+        // One that is renewed takes nobody's place. To look is no use of it.
+        let is_renewed = self.both().any(|cache| cache.contains_key(&key));
+        let added = if is_renewed { 0 } else { weight };
         match self.side(owner, weight, added) {
             Side::All => {
                 if let Some(apart) = self.apart.get() {
