@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject;
 use super::name::Name;
 use super::record::OfAuthority;
 use super::schedule::Lifetime;
-use super::store::{Folder, make, random_name, sync};
+use super::store::{Folder, make, random_name, sync, unfinished_in};
 use crate::clock;
 use crate::tls::certificates::leaf::Leaf;
 use crate::tls::certificates::{CertificateError, Pair, PairFiles, name::Name as LeafName};
@@ -160,7 +160,7 @@ impl OfAuthority {
     fn link(&self, name: &Name, target: &Path) -> io::Result<()> {
         let root = self.folder.path();
         let link = root.join(name.as_str());
-        let unfinished = self.folder.unfinished()?;
+        let unfinished = unfinished_in(root)?;
         symlink(target, &unfinished)?;
         let renamed = match fs::rename(&unfinished, &link) {
             // A folder of certbot's kind, with the files in it: it gives way.

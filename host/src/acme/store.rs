@@ -117,7 +117,7 @@ impl Folder {
 
     /// Finds out whether it can be written.
     pub(super) fn probe(&self) -> io::Result<()> {
-        let probe = self.private().join(format!(".{}.{UNFINISHED}", random_name()?));
+        let probe = unfinished_in(&self.private())?;
         self.write(&probe, b"")?;
         match fs::remove_file(&probe) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -145,7 +145,7 @@ impl Folder {
     pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let folder = path.parent().unwrap_or(&self.0);
         make(folder)?;
-        let unfinished = folder.join(format!(".{}.{UNFINISHED}", random_name()?));
+        let unfinished = unfinished_in(folder)?;
         let mut options = OpenOptions::new();
         let opened = options.write(true).create_new(true).mode(0o600).open(&unfinished);
         let written = opened.and_then(|mut file| {
@@ -183,19 +183,20 @@ impl Folder {
         }
     }
 
-    /// A name in this folder that is no other's, for what is not finished.
-    pub(super) fn unfinished(&self) -> io::Result<PathBuf> {
-        Ok(self.0.join(format!(".{}.{UNFINISHED}", random_name()?)))
-    }
-
     /// The time as the folder's file system has it, which those that share it have in common.
     pub(super) fn now(&self) -> SystemTime {
-        let path =
-            self.private().join(format!(".{}.{UNFINISHED}", random_name().unwrap_or_default()));
-        let touched = self.write(&path, b"now").and_then(|()| fs::metadata(&path)?.modified());
-        let _ = fs::remove_file(&path);
+        let touched = unfinished_in(&self.private()).and_then(|path| {
+            let touched = self.write(&path, b"now").and_then(|()| fs::metadata(&path)?.modified());
+            let _ = fs::remove_file(&path);
+            touched
+        });
         touched.unwrap_or_else(|_| SystemTime::now())
     }
+}
+
+/// A path in this folder that is no other's, for what is not finished.
+pub(super) fn unfinished_in(folder: &Path) -> io::Result<PathBuf> {
+    Ok(folder.join(format!(".{}.{UNFINISHED}", random_name()?)))
 }
 
 /// A name that no one else chooses: of another server, in another container.
