@@ -1,9 +1,9 @@
 //! The certificates of the folder: each whole in a folder of its own, and a link for each name to
 //! the one that serves.
 
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use std::{fmt, iter};
@@ -17,6 +17,7 @@ use super::record::OfAuthority;
 use super::schedule::Lifetime;
 use super::store::{Folder, make, random_name, sync, unfinished_in};
 use crate::clock;
+use crate::file_watch::{Stamp, stamp_of};
 use crate::tls::certificates::leaf::Leaf;
 use crate::tls::certificates::{CertificateError, Pair, PairFiles, name::Name as LeafName};
 
@@ -71,16 +72,8 @@ impl fmt::Display for InstallError {
     }
 }
 
-/// What tells whether a file or a folder is another one than before.
-type Stamp = Option<(u64, u64, i64, i64, u64)>;
-
 /// Those of all that is about a name.
-pub(super) type Stamps = [Stamp; 4];
-
-fn stamp(metadata: io::Result<Metadata>) -> Stamp {
-    let it = metadata.ok()?;
-    Some((it.dev(), it.ino(), it.mtime(), it.mtime_nsec(), it.size()))
-}
+pub(super) type Stamps = [Option<Stamp>; 4];
 
 impl Folder {
     /// Where the certificate for a name is, or will be.
@@ -111,11 +104,12 @@ impl OfAuthority {
     pub(super) fn stamps(&self, name: &Name) -> Stamps {
         let served = self.folder.files(name);
         [
-            stamp(fs::metadata(self.record_file(name))),
-            stamp(fs::metadata(self.shelf(name))),
-            stamp(fs::symlink_metadata(self.folder.path().join(name.as_str()))),
-            stamp(fs::metadata(served.certificate)),
+            fs::metadata(self.record_file(name)),
+            fs::metadata(self.shelf(name)),
+            fs::symlink_metadata(self.folder.path().join(name.as_str())),
+            fs::metadata(served.certificate),
         ]
+        .map(|found| found.ok().map(|file| stamp_of(&file)))
     }
 
     /// The numbers of this authority's certificates for a name, the latest first.
