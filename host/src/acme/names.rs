@@ -36,6 +36,12 @@ impl Known {
         Known { state, stamps, told: None, cut_at: [None; 2], takes_over: false }
     }
 
+    /// Reads the folder again; what commands wanted stays.
+    fn renew(&mut self, authority: &OfAuthority, name: &Name) {
+        let Known { state, stamps, .. } = Known::read(authority, name);
+        (self.state, self.stamps) = (state, stamps);
+    }
+
     /// Whether a command wanted this.
     fn is_cut(&self, task: Task) -> bool {
         // It may be waiting for what was tried just before.
@@ -156,8 +162,7 @@ impl Names {
     /// Reads what the folder says of a name.
     pub(super) fn read(&mut self, authority: &OfAuthority, name: &Name) {
         if let Some(known) = self.known.get_mut(name) {
-            let Known { state, stamps, .. } = Known::read(authority, name);
-            (known.state, known.stamps) = (state, stamps);
+            known.renew(authority, name);
         }
     }
 
@@ -165,8 +170,7 @@ impl Names {
     pub(super) fn read_changed(&mut self, authority: &OfAuthority) {
         for (name, known) in &mut self.known {
             if authority.stamps(name) != known.stamps {
-                let Known { state, stamps, .. } = Known::read(authority, name);
-                (known.state, known.stamps) = (state, stamps);
+                known.renew(authority, name);
             }
         }
     }
