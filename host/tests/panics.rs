@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::future::Future;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +14,6 @@ use innkeeper::http::{Peer, Scheme};
 use innkeeper::server::{Address, MAX_CONNECTIONS, Place, Reserved, Running, Serve, Server};
 use rustix::process::Signal;
 use seccompiler::SeccompCmpOp;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::faulty_calls::{Fault, start_with};
@@ -46,7 +45,7 @@ impl Serve for Panicking {
         async move {
             let _place = place;
             assert!(!self.when_served.contains(&turn), "in a connection, on purpose");
-            socket.write_all(format!("hello {turn}\n").as_bytes()).await.unwrap();
+            socket.write_all(format!("hello {turn}\n").as_bytes()).unwrap();
         }
     }
 }

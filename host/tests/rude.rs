@@ -51,7 +51,7 @@ fn an_hour(hello: &str, each: Each, limit: Duration) -> Vec<Vec<u8>> {
             client.set_nodelay(true).unwrap();
             let (accepted, _) = listener.accept().await.unwrap();
             let served = tokio::spawn(serve(
-                accepted,
+                accepted.into_std().unwrap(),
                 peer,
                 Scheme::Http,
                 wires.clone(),
@@ -94,7 +94,7 @@ pub(crate) async fn pause_behind_a_request(
     client.write_all(request).await.unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
     let served = serve(
-        accepted,
+        accepted.into_std().unwrap(),
         peer,
         Scheme::Http,
         Arc::clone(wires),

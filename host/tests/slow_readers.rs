@@ -58,8 +58,14 @@ fn on_a_simulated_clock<T>(
         // What is sent arrives at once, as no other clock goes on meanwhile.
         client.set_nodelay(true).unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
-        let served =
-            tokio::spawn(serve(accepted, peer, Scheme::Http, wires, stopping, Place::uncounted()));
+        let served = tokio::spawn(serve(
+            accepted.into_std().unwrap(),
+            peer,
+            Scheme::Http,
+            wires,
+            stopping,
+            Place::uncounted(),
+        ));
         client.write_all(request.as_bytes()).await.unwrap();
         test(Simulated { client, served, _stop: stop }).await
     })

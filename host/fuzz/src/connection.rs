@@ -268,7 +268,15 @@ pub(super) fn connect(wires: &Arc<Wires>, scheme: Scheme) -> (UnixStream, JoinHa
     let wires = Arc::clone(wires);
     let serving = tokio::spawn(async move {
         let _running = running;
-        serve(server, peer, scheme, wires, stopping, Place::uncounted()).await;
+        serve(
+            server.into_std().expect("a socket"),
+            peer,
+            scheme,
+            wires,
+            stopping,
+            Place::uncounted(),
+        )
+        .await;
     });
     (client, serving)
 }

@@ -2,10 +2,10 @@
 
 use std::future::Future;
 use std::io;
+use std::net::TcpStream;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 

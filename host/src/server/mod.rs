@@ -25,9 +25,9 @@ use crate::files::OPEN_FILES;
 use crate::http::Scheme;
 use crate::supervise;
 pub use crate::transport::Address;
-use crate::transport::FileAccess;
 use crate::transport::listener::{bind_for_all, explain, local_address, path_of, prepare};
 use crate::transport::socket_file::{self, SocketFile};
+use crate::transport::{FileAccess, defer_accept};
 pub use worker::{HEARTBEAT, Place, Serve};
 use worker::{Listening, Worker, new_runtime};
 
@@ -141,6 +141,16 @@ impl Server {
             self.share(Scheme::Http, &socket)?;
             socket.listen(BACKLOG).context("cannot listen")?;
             self.paths.push(path.clone());
+        }
+        Ok(())
+    }
+
+    /// Has connections of TCP be accepted when their client has sent something, or after this time.
+    pub fn defer_accept(&self, wait: Duration) -> anyhow::Result<()> {
+        for (_, socket) in self.listeners.iter().flatten() {
+            if path_of(socket).is_none() {
+                defer_accept::set(socket, wait).context("cannot have connections wait")?;
+            }
         }
         Ok(())
     }

@@ -2,12 +2,12 @@
 
 use std::future::Future;
 use std::io;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use socket2::Socket;
-use tokio::net::TcpStream;
+use socket2::Socket as Listener;
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
@@ -47,7 +47,7 @@ pub trait Serve: Clone + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Serves one, of a listener for this scheme, until it ends, and then drops its place. When `stopping` becomes true that
+    /// Serves one that does not block, of a listener for this scheme, until it ends, and then drops its place. When `stopping` becomes true that
     /// should be soon.
     fn serve(
         self,
@@ -61,7 +61,7 @@ pub trait Serve: Clone + Send + Sync + 'static {
 
 /// The sockets that a worker accepts from.
 pub(super) struct Listening {
-    pub(super) sockets: Vec<(Scheme, Socket)>,
+    pub(super) sockets: Vec<(Scheme, Listener)>,
     /// Dropped with the last of them, which the stop waits for.
     pub(super) are_open: mpsc::Sender<()>,
 }

@@ -2,45 +2,53 @@
 //! code behind this knows which.
 
 use std::io;
-use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 
-use socket2::{Domain, Socket};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use rustix::net::{SocketFlags, acceptfrom_with};
+use socket2::{Domain, Socket as Listener};
+use tokio::io::Interest;
 
+use super::watched::Watched;
 use crate::http::UNIX_CLIENT;
 
 /// A socket that listens, in a runtime.
-pub(crate) enum Acceptor {
-    /// Of TCP.
-    Tcp(TcpListener),
-    /// In the file system.
-    Unix(UnixListener),
+pub(crate) struct Acceptor {
+    listener: Watched<Listener>,
+    /// Whether it is in the file system.
+    is_unix: bool,
 }
 
 impl Acceptor {
-    /// Hands a socket to the runtime that this is called in.
-    pub(crate) fn new(socket: Socket) -> io::Result<Acceptor> {
-        Ok(match socket.domain()? {
-            Domain::UNIX => Acceptor::Unix(UnixListener::from_std(socket.into())?),
-            _ => Acceptor::Tcp(TcpListener::from_std(socket.into())?),
-        })
+    /// Hands a socket that does not block to the runtime that this is called in.
+    pub(crate) fn new(socket: Listener) -> io::Result<Acceptor> {
+        let is_unix = socket.domain()? == Domain::UNIX;
+        let mut listener = Watched::new(socket);
+        listener.begin(Interest::READABLE)?;
+        Ok(Acceptor { listener, is_unix })
     }
 
-    /// The next connection, and the address of its client.
+    /// The next connection, which does not block, and the address of its client.
     pub(crate) async fn accept(&self) -> io::Result<(TcpStream, IpAddr)> {
-        match self {
-            Acceptor::Tcp(listener) => {
-                let (stream, client) = listener.accept().await?;
+        loop {
+            let Some(watch) = self.listener.watch() else {
+                return Err(io::ErrorKind::NotConnected.into());
+            };
+            let mut ready = watch.readable().await?;
+            let accepted = ready.try_io(|_| {
+                let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+                Ok(acceptfrom_with(self.listener.owner(), flags)?)
+            });
+            // It was no more than a guess.
+            let Ok(accepted) = accepted else { continue };
+            let (socket, client) = accepted?;
+            let client = match client.and_then(|client| SocketAddr::try_from(client).ok()) {
                 // An inherited socket may be one for both versions of IP.
-                Ok((stream, client.ip().to_canonical()))
-            }
-            Acceptor::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                // Only what is done with any stream is done with it.
-                let stream = std::net::TcpStream::from(OwnedFd::from(stream.into_std()?));
-                Ok((TcpStream::from_std(stream)?, UNIX_CLIENT))
-            }
+                Some(client) => client.ip().to_canonical(),
+                None if self.is_unix => UNIX_CLIENT,
+                None => return Err(io::Error::other("a client without an address")),
+            };
+            // Only what is done with any stream is done with one of a Unix socket.
+            return Ok((TcpStream::from(socket), client));
         }
     }
 }

@@ -9,12 +9,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// A timer that is moved as rarely as possible: that costs more than most reads and
 /// writes. It may go off too early, and then is moved to where it should be.
 pub(crate) struct Alarm {
-    sleep: Pin<Box<Sleep>>,
+    /// Made when something is waited for.
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Alarm {
     pub(crate) fn new() -> Alarm {
-        Alarm { sleep: Box::pin(sleep_until(Instant::now())) }
+        Alarm { sleep: None }
     }
 
     /// Waits for a future until the deadline. `None` if it is not ready by then.
@@ -38,15 +39,16 @@ impl Alarm {
 
     /// Whether it is past the deadline. If not, the task is woken when it is.
     pub(super) fn poll(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
-        if self.sleep.deadline() > deadline {
-            self.sleep.as_mut().reset(deadline);
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
         }
-        while self.sleep.as_mut().poll(context).is_ready() {
+        while sleep.as_mut().poll(context).is_ready() {
             if Instant::now() >= deadline {
                 return Poll::Ready(());
             }
             // It was set for an earlier wait.
-            self.sleep.as_mut().reset(deadline);
+            sleep.as_mut().reset(deadline);
         }
         Poll::Pending
     }

@@ -7,11 +7,11 @@
 //! half a second. Listeners have the lowest value, which connections inherit, so that a small
 //! response costs no system call.
 
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::net::TcpStream;
 
 /// Unsent bytes of a connection to begin with. A response of this size is accepted whole. A
 /// client that reads nothing has the kernel hold twice as much at most: what is sent at once
@@ -90,7 +90,7 @@ impl<'a> Share<'a> {
     }
 
     /// Lowers the limit in a crowd, unless the client was given shared bytes.
-    pub(super) fn yield_to_crowd(&mut self, socket: &TcpStream) {
+    pub(super) fn yield_to_crowd(&mut self, socket: impl AsFd) {
         if self.bytes == UNSENT_LOW_WATERMARK {
             let least = self.all.least();
             if least < self.bytes {
@@ -110,7 +110,7 @@ impl<'a> Share<'a> {
     }
 
     /// Raises the limit if the client took its bytes fast enough.
-    pub(super) fn grow(&mut self, socket: &TcpStream, taken: u64, within: Duration) {
+    pub(super) fn grow(&mut self, socket: impl AsFd, taken: u64, within: Duration) {
         let in_advance = u128::from(taken) * IN_ADVANCE.as_micros() / within.as_micros().max(1);
         let in_advance = u32::try_from(in_advance).unwrap_or(MOST_BYTES).min(MOST_BYTES);
         let step = self.bytes.saturating_mul(STEP).min(MOST_BYTES);
@@ -130,7 +130,7 @@ impl<'a> Share<'a> {
 
     /// Gives as little as possible to a client that was found to be slow. What the kernel holds
     /// already stays until the client takes it.
-    pub(super) fn shrink(&mut self, socket: &TcpStream, held: u64) {
+    pub(super) fn shrink(&mut self, socket: impl AsFd, held: u64) {
         if self.bytes > UNSENT_LOW_WATERMARK {
             self.set(socket, self.all.least());
         }
@@ -141,18 +141,18 @@ impl<'a> Share<'a> {
     }
 
     /// Ends what was given: the client took all that was sent.
-    pub(super) fn end(&mut self, socket: &TcpStream) {
+    pub(super) fn end(&mut self, socket: impl AsFd) {
         if self.bytes != UNSENT_LOW_WATERMARK {
             self.set(socket, UNSENT_LOW_WATERMARK);
         }
         self.release();
     }
 
-    fn set(&mut self, socket: &TcpStream, bytes: u32) {
+    fn set(&mut self, socket: impl AsFd, bytes: u32) {
         self.bytes = bytes;
         let bytes = if bytes < MOST_BYTES { bytes } else { u32::MAX };
         // A system that cannot holds more.
-        let _ = SockRef::from(socket).set_tcp_notsent_lowat(bytes);
+        let _ = SockRef::from(&socket).set_tcp_notsent_lowat(bytes);
     }
 
     fn give_back(&mut self, bytes: u32) {

@@ -31,6 +31,14 @@ pub struct LimitSettings {
     #[arg(long, value_name = "COUNT", default_value = "16384", value_parser = connections, hide_short_help = true)]
     pub max_connections: NonZeroUsize,
 
+    /// Time for which a connection waits to be accepted for what its client sends, up to 1min
+    ///
+    /// The kernel counts in whole seconds. A client that sends at once is served sooner and for less;
+    /// one that sends nothing is accepted when the time is over, and all other times begin then. 0s:
+    /// each is accepted at once. Unix sockets do not wait.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time::<0, 60_000>, hide_short_help = true)]
+    pub defer_accept: Duration,
+
     /// Connections at a time of one client [default: no limit]
     ///
     /// Further connections get 429 (Too Many Requests). An IPv6 network (/64) counts as one client. The

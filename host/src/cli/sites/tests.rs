@@ -107,6 +107,7 @@ const OF_PROCESS: &[&str] = &[
     "[guest] table-elements",
     "[limits] body-timeout",
     "[limits] first-byte-timeout",
+    "[limits] defer-accept",
     "[limits] header-timeout",
     "[limits] keepalive-requests",
     "[limits] keepalive-timeout",

@@ -8,9 +8,9 @@ mod receive;
 mod send;
 
 use std::io;
+use std::net::TcpStream;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
@@ -18,6 +18,7 @@ use super::progress::{Look, Progress};
 use super::send_queue;
 use super::send_scheduler::WorkerScheduler;
 use super::session::Session;
+use super::socket::Socket;
 use super::unsent::Share;
 
 /// Bytes to make room for when something has arrived: a request head of a
@@ -31,7 +32,7 @@ const LOOKS_PER_STALL: u32 = 4;
 /// A socket and the one timer that bounds its waits. Dropping it closes the connection, and
 /// resets it if the client has not taken all that was sent.
 pub(crate) struct Stream<'a> {
-    socket: TcpStream,
+    socket: Socket,
     alarm: Alarm,
     scheduler: &'a WorkerScheduler,
     /// How long a client may take nothing.
@@ -103,7 +104,7 @@ impl<'a> Stream<'a> {
         let progress = Progress::new(stall, Instant::now());
         let unsent = Share::of(&scheduler.unsent);
         Stream {
-            socket,
+            socket: Socket::new(socket),
             alarm: Alarm::new(),
             scheduler,
             stall,

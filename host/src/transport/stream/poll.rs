@@ -1,12 +1,9 @@
 //! The same socket for a wire that does several things at a time, and so polls: HTTP/2.
 
-use std::future::Future;
 use std::io;
-use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::receive::poll_content;
@@ -34,7 +31,7 @@ impl<'a> Stream<'a> {
         }
         let had_room = buffer.capacity() > 0;
         buffer.reserve(READ_BYTES);
-        match pin!(self.socket.read_buf(buffer)).poll(context) {
+        match self.socket.poll_append(context, buffer) {
             Poll::Ready(Ok(0)) => Poll::Ready(Read::Eof),
             Poll::Ready(Ok(_)) => Poll::Ready(Read::Data),
             Poll::Ready(Err(_)) => Poll::Ready(Read::Disconnected),
@@ -176,12 +173,10 @@ mod tests {
     use std::task::{Context, Poll};
     use std::time::Duration;
 
-    use socket2::SockRef;
-    use tokio::net::TcpStream;
-
     use super::Stream;
     use crate::transport::send_scheduler::SendScheduler;
     use crate::transport::unsent::UNSENT_LOW_WATERMARK;
+    use socket2::SockRef;
 
     #[test]
     fn client_that_is_fast_is_given_more_in_advance() {
@@ -189,7 +184,8 @@ mod tests {
         runtime.expect("a runtime").block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
             let address = listener.local_addr().expect("an address");
-            let socket = TcpStream::connect(address).await.expect("a socket");
+            let socket = std::net::TcpStream::connect(address).expect("a socket");
+            socket.set_nonblocking(true).expect("set");
             let (mut client, _) = listener.accept().expect("a connection");
             let low_watermark = |stream: &Stream<'_>| {
                 SockRef::from(&stream.socket).tcp_notsent_lowat().expect("a value")

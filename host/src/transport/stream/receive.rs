@@ -2,12 +2,10 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt, Interest, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
@@ -15,6 +13,7 @@ use super::send::write_records;
 use super::{READ_BYTES, Read, Stream};
 use crate::transport::progress::Progress;
 use crate::transport::session::Session;
+use crate::transport::socket::Socket;
 
 /// Bytes of records to read at a time: the longest record and a little more.
 const RECORDS_BYTES: usize = 17 << 10;
@@ -23,9 +22,6 @@ thread_local! {
     /// Records between the kernel and the TLS of a connection: no connection keeps room for them.
     static RECORDS: RefCell<Box<[u8]>> = RefCell::new(vec![0; RECORDS_BYTES].into());
 }
-
-/// Bytes to throw away at a time.
-const DISCARDED_BYTES: usize = 16 << 10;
 
 impl Stream<'_> {
     /// Waits for bytes without a buffer to read them into, so that idle connections
@@ -41,7 +37,11 @@ impl Stream<'_> {
             buffer.reserve(READ_BYTES);
             // Beside the task's budget: what it delayed would look like a guess,
             // for ever. Who calls this in a loop keeps to the budget there.
-            match now_or_never(unconstrained(self.socket.read_buf(buffer))).await {
+            match now_or_never(unconstrained(poll_fn(|context| {
+                self.socket.poll_append(context, buffer)
+            })))
+            .await
+            {
                 Some(Ok(0)) => return Read::Eof,
                 Some(Err(_)) => return Read::Disconnected,
                 Some(Ok(_)) => return Read::Data,
@@ -68,7 +68,9 @@ impl Stream<'_> {
             return self.read_content(buffer, deadline).await;
         }
         buffer.reserve(READ_BYTES);
-        match self.alarm.limit(deadline, self.socket.read_buf(buffer)).await {
+        let Stream { socket, alarm, .. } = self;
+        let read = poll_fn(|context| socket.poll_append(context, buffer));
+        match alarm.limit(deadline, read).await {
             Some(Ok(0)) => Read::Eof,
             Some(Err(_)) => Read::Disconnected,
             Some(Ok(_)) => Read::Data,
@@ -86,7 +88,7 @@ impl Stream<'_> {
 
     /// Whether all that has arrived was read.
     pub(crate) fn is_read(&self) -> bool {
-        rustix::io::ioctl_fionread(&self.socket).is_ok_and(|unread| unread == 0)
+        self.socket.is_drained()
     }
 
     /// Waits for bytes, and throws them away. Those of TLS are not opened.
@@ -94,19 +96,13 @@ impl Stream<'_> {
         if self.session.as_ref().is_some_and(|session| session.has_ended()) {
             return Read::Eof;
         }
-        loop {
-            if let Err(read) = self.readable(deadline).await {
-                return read;
-            }
-            let discarded = self.socket.try_io(Interest::READABLE, || {
-                Ok(rustix::io::read(&self.socket, &mut [0; DISCARDED_BYTES])?)
-            });
-            match discarded {
-                Ok(0) => return Read::Eof,
-                Ok(_) => return Read::Data,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Read::Disconnected,
-            }
+        let Stream { socket, alarm, .. } = self;
+        let discarded = poll_fn(|context| socket.poll_discard(context));
+        match alarm.limit(deadline, discarded).await {
+            Some(Ok(0)) => Read::Eof,
+            Some(Ok(_)) => Read::Data,
+            Some(Err(_)) => Read::Disconnected,
+            None => Read::TimedOut,
         }
     }
 }
@@ -115,7 +111,7 @@ impl Stream<'_> {
 /// waited for something else, goes before anything is waited for.
 pub(super) fn poll_content(
     context: &mut Context<'_>,
-    socket: &mut TcpStream,
+    socket: &mut Socket,
     session: &mut Session,
     progress: &mut Progress,
     buffer: &mut Vec<u8>,
@@ -137,7 +133,7 @@ pub(super) fn poll_content(
         }
         let received = RECORDS.with_borrow_mut(|records| {
             let mut records = ReadBuf::new(records);
-            match Pin::new(&mut *socket).poll_read(context, &mut records) {
+            match socket.poll_read(context, &mut records) {
                 Poll::Ready(Ok(())) if records.filled().is_empty() => Some(Read::Truncated),
                 Poll::Ready(Ok(())) => {
                     session.open(records.filled(), buffer);

@@ -7,12 +7,12 @@ use std::io::{self, IoSlice, Write};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown};
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 
 use super::{More, SendError, Stream};
 use crate::transport::progress::Progress;
 use crate::transport::send_scheduler::UNSCHEDULED_BYTES;
 use crate::transport::session::{SEALED_BYTES, Session};
+use crate::transport::socket::Socket;
 use crate::transport::transfer::{Step, Transfer};
 
 /// Content of a file that becomes records with one slot. Two pieces take some 100 µs.
@@ -218,7 +218,7 @@ impl Stream<'_> {
 }
 
 /// Sends some bytes of two pieces, in one system call.
-fn send(socket: &TcpStream, head: &[u8], body: &[u8], flags: SendFlags) -> io::Result<usize> {
+fn send(socket: &Socket, head: &[u8], body: &[u8], flags: SendFlags) -> io::Result<usize> {
     Ok(match (head, body) {
         (one, []) | ([], one) => rustix::net::send(socket, one, flags)?,
         (head, body) => {
@@ -230,7 +230,7 @@ fn send(socket: &TcpStream, head: &[u8], body: &[u8], flags: SendFlags) -> io::R
 
 /// Hands records to the kernel, all that it takes. `WouldBlock` if some are left.
 pub(super) fn write_records(
-    socket: &TcpStream,
+    socket: &Socket,
     session: &mut Session,
     progress: &mut Progress,
 ) -> io::Result<()> {
@@ -247,7 +247,7 @@ pub(super) fn write_records(
 
 /// A socket that records are written to, several in one system call.
 struct Out<'s> {
-    socket: &'s TcpStream,
+    socket: &'s Socket,
     flags: SendFlags,
 }
 
