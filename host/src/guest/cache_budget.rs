@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use super::doorkeeper::Doorkeeper;
 use crate::cache::Cache;
 use crate::guest::decision::Decision;
 use crate::lock::lock;
@@ -32,6 +33,7 @@ pub(super) type Decisions = Cache<Box<[u8]>, Arc<Decision>>;
 pub(super) struct CacheBudget {
     total: u64,
     shares: Mutex<Vec<Weak<Share>>>,
+    doorkeeper: Doorkeeper,
 }
 
 /// A cache, and what it has of the budget.
@@ -52,7 +54,7 @@ pub(super) struct Share {
 impl CacheBudget {
     /// This many bytes.
     pub(super) fn new(total: u64) -> Arc<CacheBudget> {
-        Arc::new(CacheBudget { total, shares: Mutex::default() })
+        Arc::new(CacheBudget { total, shares: Mutex::default(), doorkeeper: Doorkeeper::default() })
     }
 
     /// All of them.
@@ -120,10 +122,19 @@ impl Share {
         let lacking = (self.decisions.weight() + weight).saturating_sub(self.granted());
         if lacking > 0 {
             let pause = self.pause.load(Ordering::Relaxed);
-            if pause > 0 {
+            let has_grown = if pause > 0 {
                 self.pause.store(pause - 1, Ordering::Relaxed);
-            } else if !self.budget.grow(self, lacking) {
-                self.pause.store(PAUSE, Ordering::Relaxed);
+                false
+            } else {
+                let has_grown = self.budget.grow(self, lacking);
+                if !has_grown {
+                    self.pause.store(PAUSE, Ordering::Relaxed);
+                }
+                has_grown
+            };
+            // Where there is room, each decision is made once.
+            if !has_grown && !self.budget.doorkeeper.lets_in(std::ptr::from_ref(self).addr(), key) {
+                return;
             }
         }
         self.decisions.insert(key.into(), Arc::clone(decision));

@@ -4,7 +4,8 @@
 //!   rules that hold for them.
 //! - [`runtime`]: compiles and runs guests, within limits. The only code that knows wasmtime.
 //! - [`loaded_guest`]: one compiled guest with all that belongs to it, `decision_cache`
-//!   among it; `cache_budget`: what all caches of a worker may have.
+//!   among it; `cache_budget`: what all caches of a worker may have; `doorkeeper`: what comes in where that is all
+//!   taken.
 //! - [`offer`]: what a guest is made of. [`validation`]: what it must pass before its first request.
 //! - [`digest`], [`origin`]: which guest, and from where; [`load_error`], [`failure`] and [`trapped`]:
 //!   why it was not loaded, or gave no decision, and what it said of that.
@@ -15,6 +16,7 @@ pub mod decision;
 mod decision_cache;
 mod default_guest;
 pub mod digest;
+mod doorkeeper;
 pub mod failure;
 pub mod load_error;
 pub mod loaded_guest;
