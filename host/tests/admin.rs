@@ -268,6 +268,8 @@ fn json_has_these_keys() {
             "guest.guest_digest",
             "guest.imports",
             "guest.interests",
+            "guest.live",
+            "guest.not_live",
             "guest.origin",
             "history",
             "history[].at",

@@ -243,6 +243,8 @@ pub(super) struct GuestBody {
     interests: Vec<String>,
     decision_cache_hits: u64,
     decision_cache_misses: u64,
+    live: Option<bool>,
+    not_live: Option<String>,
     failures: FailuresBody,
 }
 
@@ -276,6 +278,8 @@ impl GuestBody {
             interests: guest.interests().map(str::to_owned).collect(),
             decision_cache_hits: counts.cache_hits,
             decision_cache_misses: counts.cache_misses,
+            live: guest.liveness().map(|live| live.is_ok()),
+            not_live: guest.liveness().and_then(Result::err).map(ToString::to_string),
             failures: FailuresBody {
                 busy: counts.busy,
                 deadline: counts.deadline,

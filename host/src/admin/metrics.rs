@@ -34,6 +34,7 @@ impl Subject {
         });
         let guests: Vec<_> =
             active().map(|(of, active)| (of, Guest::of(&active.current().guest))).collect();
+        let decided = self.engine.decided();
         let mut families: Vec<MetricFamily> = self.metrics.families();
         families.extend(disk_families());
         families.extend(certificates::families(self.certificates.as_deref()));
@@ -43,6 +44,24 @@ impl Subject {
                 "innkeeper_guest_deployments_total",
                 "Deployments of guests, by outcome.",
                 deployments,
+            ),
+            metrics::counter(
+                "innkeeper_guest_decisions_total",
+                "Decisions that no cache had, by the instance that made them.",
+                [
+                    (vec![("isolation", "live")], decided.live),
+                    (vec![("isolation", "fresh")], decided.fresh),
+                ],
+            ),
+            metrics::counter(
+                "innkeeper_guest_live_instances_total",
+                "Instances that were made to be put back.",
+                [(vec![], decided.instances)],
+            ),
+            metrics::counter(
+                "innkeeper_guest_live_differences_total",
+                "Guests that are live no more, as an instance was not put back or decided differently.",
+                [(vec![], decided.differences)],
             ),
             metrics::gauge(
                 "innkeeper_guest_info",

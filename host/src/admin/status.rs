@@ -18,7 +18,7 @@ use super::sites::{SiteSubject, SiteSubjects, SitesBody, named};
 use crate::acme::Link;
 use crate::clock;
 use crate::disk::{self, DeviceLoad, place};
-use crate::guest::GuestLimits;
+use crate::guest::{Engine, GuestLimits};
 use crate::helper::Helpers;
 use crate::http1;
 use crate::metrics::{self, Metrics};
@@ -50,6 +50,8 @@ pub struct Subject {
     pub workers: usize,
     /// What its guests may use.
     pub limits: GuestLimits,
+    /// What guests run on.
+    pub engine: Arc<Engine>,
     /// What it gave up, unless that was not wanted.
     pub sandbox: Option<Sandbox>,
     /// The certificates of its listeners for TLS, if there are any.

@@ -18,6 +18,7 @@ use crate::guest::offer::Offer;
 use crate::guest::runtime::contract::INTERFACE;
 use crate::guest::runtime::program::Cost;
 use crate::guest::validation::check::{CheckReport, FACTS, MEASURED_LINE, TRIAL_TIME, check};
+use crate::guest::validation::live_proof;
 use crate::guest::{Digest, Engine, LoadedGuest};
 use crate::helper::Helpers;
 use crate::rules::describe::{describe, shown};
@@ -106,6 +107,13 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
                 print("fuel", format_args!("{instructions} instructions"))?;
             }
         }
+    }
+    match progress::during("trying live decisions", || live_proof::measure(&guest, &offer)) {
+        Ok(Ok(time)) => print("live", format_args!("{time:.1?} on an instance that is put back"))?,
+        Ok(Err(why)) => {
+            print("live", format_args!("no, each decision is on a fresh instance: {why}"))?
+        }
+        Err(problem) => print("live", format_args!("not known: {problem}"))?,
     }
     match progress::during("checking decisions", || check(&guest, &offer.cases)) {
         Ok(report) => {

@@ -80,7 +80,8 @@ pub(super) fn serve(
     let helpers = helpers.context("cannot start the thread that listens to helpers")?;
     let engine = engine::start(engine)?;
     let engine =
-        engine::with_helpers(engine, settings.guest.limits.compile_limits(), helpers.clone());
+        engine::with_helpers(engine, settings.guest.limits.compile_limits(), helpers.clone())
+            .isolating(settings.guest.isolation);
     let engine = Arc::new(match code_cache {
         Some(cache) => engine.keeping_code(cache),
         None => engine,
@@ -209,6 +210,7 @@ pub(super) fn serve(
                 reloads,
                 workers: workers.get(),
                 limits: engine.limits(),
+                engine: Arc::clone(&engine),
                 sandbox,
                 certificates,
                 acme: link.clone(),

@@ -16,7 +16,9 @@ use crate::guest::runtime::compile::KEPT_FUNCTIONS_BYTES;
 use crate::guest::runtime::compile_job::MAX_DATA_BYTES;
 use crate::guest::runtime::component::MAX_GUEST_BYTES;
 use crate::guest::runtime::engine::instances;
-use crate::guest::{DEFAULT_GUEST, RULES_GUEST};
+use crate::guest::runtime::live::instances::KEPT_BYTES;
+use crate::guest::runtime::live::shape::SNAPSHOT_BYTES;
+use crate::guest::{DEFAULT_GUEST, Isolation, RULES_GUEST};
 use crate::helper::fetcher;
 use crate::http::Scheme;
 use crate::http2::{CORK_BYTES, SMALL_BYTES};
@@ -219,6 +221,14 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
             (guest.instance_bytes() - guest.decision.memory_bytes as u64, "tables and decision"),
         ],
     );
+    let is_live = settings.guest.isolation == Isolation::Live;
+    if is_live {
+        part(
+            server,
+            &[(workers + 1, "workers and the slow pool")],
+            &[(KEPT_BYTES as u64, "kept live instances")],
+        );
+    }
     // While one replaces another, both are there; the administration can return to the previous.
     let guests = |site: &SiteSettings| {
         let may_be_any = has_admin || site.guest.file.is_some();
@@ -240,7 +250,12 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
         part(
             server,
             if sites.len() > 1 { &counts } else { &counts[1..] },
-            &[(compile.code_bytes(guest_bytes), "machine code"), (table, "rules")],
+            &[
+                (compile.code_bytes(guest_bytes), "machine code"),
+                (table, "rules"),
+                (if is_live { compile.code_bytes(guest_bytes) } else { 0 }, "live machine code"),
+                (if is_live { SNAPSHOT_BYTES } else { 0 }, "live snapshot"),
+            ],
         );
     }
     part(
@@ -375,7 +390,7 @@ mod tests {
         assert!(rules.contains("= 2 guests × ") && rules.contains("= 1 compilation"), "{rules}");
         let guest = ["--guest", "a.wasm", "--compile-memory", "2GiB", "--decision-cache-size", "0"];
         let many = described(&guest, 10_000);
-        assert!(many.contains("= 2 guests × 2.0 GiB machine code"), "{many}");
+        assert!(many.contains("= 2 guests × (2.0 GiB machine code"), "{many}");
         assert!(many.contains("= 1 compilation × 2.0 GiB of memory"), "{many}");
         assert!(many.contains("= 9744 more connections × 32.0 KiB unsent"), "{many}");
         assert!(!many.contains("cached decisions"), "{many}");
@@ -418,7 +433,7 @@ mod tests {
         arguments.serve.sites = sites.map(site).into();
         let settings = arguments.settings();
         let text = describe(&parts(settings, &settings.listen(), 10));
-        assert!(text.contains("= 2 sites × 2 guests × 1.0 GiB machine code"), "{text}");
+        assert!(text.contains("= 2 sites × 2 guests × (1.0 GiB machine code"), "{text}");
         assert!(text.contains("= 1 site × 1 guest × "), "{text}");
         assert!(text.contains("= 2 workers × 4.0 MiB cached decisions of all guests"), "{text}");
     }

@@ -22,6 +22,8 @@ use super::runtime::component::Form;
 use super::runtime::decision_cost::DecisionCosts;
 use super::runtime::engine::Engine;
 use super::runtime::limits::DecisionLimits;
+use super::runtime::live::guest::LiveGuest;
+use super::runtime::live::ineligible::Ineligible;
 use super::runtime::output::DEVELOPMENT;
 use super::runtime::program::{Cost, Program};
 use super::runtime::slow_pool::Asker;
@@ -49,10 +51,10 @@ pub struct LoadedGuest {
 }
 
 /// What all guests of the same content share: its code is in memory once.
-struct Made {
-    program: Program,
+pub(super) struct Made {
+    pub(super) program: Program,
     form: Form,
-    interests: Interests,
+    pub(super) interests: Interests,
 }
 
 /// What a guest was made of.
@@ -101,6 +103,12 @@ impl Made {
         let interests = program.interests(limits).map_err(InterestsError::Failed)?;
         let interests = Interests::named(interests)?;
         let made = Arc::new(Made { program, form: code.form, interests });
+        let kept = || LiveGuest::load(engine, &engine.kept_live(digest)?);
+        if engine.is_live()
+            && let Some(live) = kept()
+        {
+            made.program.set_live(live);
+        }
         engine.known().note(digest, &made);
         Ok((made, code.is_kept))
     }
@@ -191,6 +199,11 @@ impl LoadedGuest {
         self.made_of = Some(made_of).filter(|_| self.is_configurable());
     }
 
+    /// Whether it decides live, or why it does not, as far as that is known.
+    pub fn liveness(&self) -> Option<Result<(), &Ineligible>> {
+        self.made.program.live().map(|live| live.as_ref().map(|_| ()))
+    }
+
     /// What its file holds.
     pub fn form(&self) -> Form {
         self.made.form
@@ -225,6 +238,16 @@ impl LoadedGuest {
     /// Names of the header fields and facts that it reads.
     pub fn interests(&self) -> impl Iterator<Item = &str> {
         self.made.interests.names()
+    }
+
+    /// What it shares with all of the same content.
+    pub(super) fn made(&self) -> &Arc<Made> {
+        &self.made
+    }
+
+    /// What it reads.
+    pub(super) fn read(&self) -> &Interests {
+        &self.made.interests
     }
 
     /// The names of these fields that it does not read, each once.
@@ -292,7 +315,7 @@ impl LoadedGuest {
         // Boxed, as each connection would have room for it while it is idle.
         let (site, client, deadline) = (facts.site, facts.client, self.limits.deadline);
         let asker = Asker { site, client, deadline };
-        let decision = Box::pin(self.compute(request, asker)).await.map(Arc::new);
+        let decision = Box::pin(self.compute(worker, request, asker)).await.map(Arc::new);
         match &decision {
             Ok(decision) => cache.insert(&key, decision),
             Err(failure) => self.failures.count(failure),
@@ -303,10 +326,11 @@ impl LoadedGuest {
 
     async fn compute(
         self: &Arc<Self>,
+        worker: usize,
         request: Request,
         asker: Asker,
     ) -> Result<Decision, Failure> {
-        if let Some(decision) = self.made.program.run_on_worker(&request, self.limits) {
+        if let Some(decision) = self.made.program.run_on_worker(worker, &request, self.limits) {
             return decision;
         }
         let guest = Arc::clone(self);
@@ -369,7 +393,7 @@ impl LoadedGuest {
         fields: impl Iterator<Item = (&'a str, &'a [u8])>,
         facts: Facts<'_>,
     ) -> Request {
-        Request { line: line.to_vec(), fields: self.made.interests.select(fields, facts) }
+        self.made.interests.request(line, fields, facts)
     }
 
     /// Notes that a decision failed just now, and returns whether `limit` of the last 1,000 did.

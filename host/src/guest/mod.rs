@@ -36,5 +36,7 @@ pub use failure::Failure;
 pub use load_error::LoadError;
 pub use loaded_guest::{Decided, LoadedGuest};
 pub use runtime::engine::{Engine, PreparedEngine};
+pub use runtime::isolation::Isolation;
 pub use runtime::limits::{DecisionLimits, GuestLimits};
+pub use runtime::live::ineligible::Ineligible;
 pub use runtime::thread::prepare_thread;

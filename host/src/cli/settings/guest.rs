@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::cli::values::{rollback_after, size, time};
 use crate::guest::runtime::compile::CompileLimits;
-use crate::guest::{DecisionLimits, GuestLimits};
+use crate::guest::{DecisionLimits, GuestLimits, Isolation};
 use crate::release::active::Fallback;
 
 /// The guest that decides.
@@ -65,6 +65,14 @@ pub struct EngineSettings {
     /// random key lasts until the server stops.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub client_bucket_key: Option<PathBuf>,
+
+    /// How decisions are kept apart from each other
+    ///
+    /// Each decision finds what it would find in an instance in which nothing has happened. An
+    /// instance is put back to that where it can be (live), which takes a microsecond; or is made for
+    /// each decision (fresh).
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Isolation::Live, hide_short_help = true)]
+    pub isolation: Isolation,
 
     /// What the guests of all sites may use
     #[command(flatten)]

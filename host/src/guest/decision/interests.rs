@@ -6,7 +6,7 @@ use std::fmt;
 use innkeeper_cases::{Fact, FactNameError};
 
 use super::Field;
-use super::request::Facts;
+use super::request::{Facts, Request};
 use crate::guest::failure::Failure;
 use crate::http::token::is_token;
 use crate::text;
@@ -73,6 +73,16 @@ impl Interests {
             Err(error) => Err(InterestsError::Name(name, error)),
         };
         names.into_iter().map(interest).collect::<Result<_, _>>().map(Interests)
+    }
+
+    /// A request as the guest is shown it.
+    pub(in crate::guest) fn request<'a>(
+        &self,
+        line: &[u8],
+        fields: impl Iterator<Item = (&'a str, &'a [u8])>,
+        facts: Facts<'_>,
+    ) -> Request {
+        Request { line: line.to_vec(), fields: self.select(fields, facts) }
     }
 
     /// The names, fields in lower case.

@@ -60,6 +60,16 @@ impl CodeCache {
         self.write_or_log(&code_name(digest, engine, is_edited), code);
     }
 
+    /// The live form of the guest with this digest, in the form in which it was stored.
+    pub(super) fn recall_live(&self, engine: &wasmtime::Engine, digest: Digest) -> Option<Vec<u8>> {
+        self.directory.read(&live_name(digest, engine)).ok()?
+    }
+
+    /// Keeps the live form of a guest.
+    pub(super) fn keep_live(&self, engine: &wasmtime::Engine, digest: Digest, product: &[u8]) {
+        self.write_or_log(&live_name(digest, engine), product);
+    }
+
     /// The compiled functions that were kept of the guest with this digest, or by `innkeeper dev`
     /// of any, in the form in which they were stored.
     pub(super) fn functions(
@@ -129,6 +139,14 @@ fn passed_name(key: Digest) -> String {
 fn code_name(digest: Digest, engine: &wasmtime::Engine, is_edited: bool) -> String {
     let edited = if is_edited { "edited-" } else { "" };
     name_of(&format_args!("{edited}{digest:#}"), engine)
+}
+
+/// Grows when guests are rewritten differently, or have to prove more.
+const LIVE_FORMS: u32 = 1;
+
+/// The name of a guest's live form.
+fn live_name(digest: Digest, engine: &wasmtime::Engine) -> String {
+    name_of(&format_args!("live-{LIVE_FORMS}-{digest:#}"), engine)
 }
 
 /// The name of the functions of a guest, or of those of `innkeeper dev`.

@@ -17,6 +17,8 @@ use super::configure::{ConfigureLimits, configure};
 use super::contract::check_exports;
 use super::function_cache::FunctionCache;
 use super::job_error::{CompileError, JobError};
+use super::live::code::LiveCode;
+use super::live::rewrite::{Rewritten, rewrite};
 use super::malloc_trim;
 use super::settings::{Settings, compiling};
 use crate::helper::Bounds;
@@ -46,6 +48,8 @@ pub(super) enum Product {
     Code,
     /// A component that holds its data: not compiled.
     Component,
+    /// What has to be known of its live form, and the machine code of that.
+    Live,
 }
 
 /// The request to a compiler. The guest, its data and the functions that are known come as parts.
@@ -138,14 +142,37 @@ pub(super) fn compile(
     let image_bytes = is_configured.then_some(configuration.memory_bytes);
     let engine = compiling(settings, cache.clone(), image_bytes)
         .map_err(|error| JobError::NoCompiler(text::error_line(error)))?;
-    let code = engine
-        .precompile_component(&component)
-        .map_err(|error| JobError::Compile(CompileError::Invalid(text::error_line(error))));
+    let code = match product {
+        Product::Live => compile_live(&engine, &component, configuration.memory_bytes),
+        Product::Code | Product::Component => {
+            engine.precompile_component(&component).map_err(invalid)
+        }
+    };
     if component.len() >= LARGE || is_configured {
         malloc_trim::give_back();
     }
     let functions = cache.and_then(|cache| cache.write_down());
     Ok(Compiled { product: code?, functions })
+}
+
+/// Compiles the live form of a component, if it has one. The same component was compiled before, and so
+/// is valid.
+fn compile_live(
+    engine: &wasmtime::Engine,
+    component: &[u8],
+    memory_bytes: usize,
+) -> Result<Vec<u8>, JobError> {
+    let (form, code) = match rewrite(component, memory_bytes) {
+        Ok(Rewritten { module, form }) => {
+            (Ok(form), engine.precompile_module(&module).map_err(invalid)?)
+        }
+        Err(ineligible) => (Err(ineligible), Vec::new()),
+    };
+    LiveCode { form, code }.write().map_err(|error| JobError::NoCompiler(text::error_line(error)))
+}
+
+fn invalid(error: wasmtime::Error) -> JobError {
+    JobError::Compile(CompileError::Invalid(text::error_line(error)))
 }
 
 /// Does the job of a compiler, at the other end of this socket.

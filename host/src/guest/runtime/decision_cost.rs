@@ -1,11 +1,14 @@
 //! How long a guest's decisions take: those of a slow guest are made beside the workers.
 //!
 //! Time is a core's, and not the clock's: on a machine that is busy with others no guest is
-//! slow for that.
+//! slow for that. A thread's time takes two system calls to measure, 2 µs of a decision of 1 µs. So
+//! the clock is read, which takes none and shows no less; where it shows too much, the next
+//! decision is measured.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use crate::clock::thread_cpu_time;
 use crate::guest::decision::request::Request;
 
 /// A guest whose decisions take longer than this, on average, makes none of them on
@@ -13,6 +16,9 @@ use crate::guest::decision::request::Request;
 /// hand one over. One in Rust takes 20 µs, in Go 50, in JavaScript 400 and in Python 2,000.
 /// In a host that is not optimised one in Rust takes 250 to 500 µs, nearly all of it wasmtime's.
 const SLOW: Duration = Duration::from_micros(if cfg!(debug_assertions) { 1_500 } else { 150 });
+
+/// What the clock may show of a decision that is quick, whoever had the core meanwhile.
+const UNSUSPICIOUS: Duration = SLOW.checked_div(2).expect("two is not zero");
 
 /// How many decisions ago one counts a third of what the last one does.
 const WEIGHT: u64 = 32;
@@ -44,26 +50,86 @@ impl DecisionCosts {
     }
 }
 
-/// What decisions take: nanoseconds, an average in which the last ones count most.
+/// What decisions take.
 #[derive(Debug, Default)]
-pub(super) struct DecisionCost(AtomicU64);
+pub(super) struct DecisionCost {
+    /// Nanoseconds, an average in which the last ones count most.
+    average: AtomicU64,
+    /// Whether the clock showed too much of the last one.
+    is_suspicious: AtomicBool,
+}
+
+/// The time of a decision, from its beginning.
+pub(super) struct Stopwatch<'a> {
+    cost: &'a DecisionCost,
+    began: Instant,
+    /// What this thread had run for, if that is measured.
+    before: Option<Duration>,
+}
 
 impl DecisionCost {
     fn begin_with(&self, average: Duration) {
-        self.0.store(nanoseconds(average), Ordering::Relaxed);
+        self.average.store(nanoseconds(average), Ordering::Relaxed);
+    }
+
+    /// Begins to measure a decision on this thread.
+    pub(super) fn start(&self) -> Stopwatch<'_> {
+        let is_measured = self.is_suspicious.load(Ordering::Relaxed);
+        let before = is_measured.then(thread_cpu_time);
+        Stopwatch { cost: self, began: Instant::now(), before }
     }
 
     /// Takes note of what one decision took. Of two at the same time one may be lost.
-    pub(super) fn note(&self, time: Duration) {
+    fn note(&self, time: Duration) {
         // A few that are rare and long make it no slow guest.
         let time = nanoseconds(time.min(SLOW * 8));
-        let average = self.0.load(Ordering::Relaxed);
-        self.0.store(average - average / WEIGHT + time / WEIGHT, Ordering::Relaxed);
+        let average = self.average.load(Ordering::Relaxed);
+        self.average.store(average - average / WEIGHT + time / WEIGHT, Ordering::Relaxed);
     }
 
     /// Whether decisions take so long that none is begun on a worker.
     pub(super) fn is_slow(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > nanoseconds(SLOW)
+        self.average.load(Ordering::Relaxed) > nanoseconds(SLOW)
+    }
+
+    fn suspect(&self, is_suspicious: bool) {
+        // It is written where it changes, and else shared by all workers.
+        if self.is_suspicious.load(Ordering::Relaxed) != is_suspicious {
+            self.is_suspicious.store(is_suspicious, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Stopwatch<'_> {
+    /// Takes note of a decision that was made.
+    pub(super) fn stop(self) {
+        match self.before {
+            Some(before) => {
+                let time = thread_cpu_time().saturating_sub(before);
+                self.cost.note(time);
+                self.cost.suspect(time > UNSUSPICIOUS);
+            }
+            None => {
+                let time = self.began.elapsed();
+                if time > UNSUSPICIOUS {
+                    self.cost.suspect(true);
+                } else {
+                    self.cost.note(time);
+                }
+            }
+        }
+    }
+
+    /// Time since the beginning.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Whether this thread, which missed a deadline, ran for less than most of that time, or may
+    /// have: then the next decision is measured.
+    pub(super) fn lacked_a_core(self, deadline: Duration) -> bool {
+        self.cost.suspect(true);
+        self.before.is_none_or(|before| thread_cpu_time().saturating_sub(before) < deadline * 3 / 4)
     }
 }
 
@@ -75,6 +141,25 @@ fn nanoseconds(time: Duration) -> u64 {
 mod tests {
     use super::{DecisionCost, DecisionCosts, Request, SLOW, WEIGHT};
     use crate::http::Field;
+
+    #[test]
+    fn time_that_others_had_the_core_makes_no_guest_slow() {
+        let cost = DecisionCost::default();
+        for _ in 0..3 * WEIGHT {
+            let stopwatch = cost.start();
+            std::thread::sleep(SLOW * 2);
+            stopwatch.stop();
+        }
+        assert!(!cost.is_slow());
+        let busy = || {
+            let stopwatch = cost.start();
+            let began = crate::clock::thread_cpu_time();
+            while crate::clock::thread_cpu_time() - began < SLOW * 3 {}
+            stopwatch.stop();
+        };
+        (0..3 * WEIGHT).for_each(|_| busy());
+        assert!(cost.is_slow());
+    }
 
     #[test]
     fn slow_decisions_on_credentials_make_no_others_slow() {

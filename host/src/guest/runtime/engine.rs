@@ -1,21 +1,24 @@
 //! The wasmtime engine: compiles guests, and bounds what a running one may use.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wasmtime::component::Component;
 use wasmtime::{Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::background::Background;
 use super::code_cache::CodeCache;
 use super::compile::{CompileLimits, Compiler, Urgency};
 use super::compile_job::{Product, Task};
 use super::component::{self, Form};
 use super::configure::ConfigureLimits;
 use super::epoch::EpochClock;
-use super::job_error::CompileError;
+use super::isolation::{Decided, Isolation};
 use super::known::Known;
 use super::limits::GuestLimits;
+use super::live::instances::{AllInstances, Instances};
 use super::machine_code;
 use super::settings::{Settings, config};
 use super::slow_pool::SlowPool;
@@ -23,10 +26,9 @@ use super::swap::Swap;
 use super::usage::MEMORIES;
 use crate::guest::cache_budget::CacheBudget;
 use crate::guest::digest::Digest;
-use crate::guest::load_error::{LimitError, LoadError};
+use crate::guest::load_error::LoadError;
 use crate::helper::{CancelToken, Helpers};
 use crate::lock::lock;
-use crate::text;
 
 /// How long a decision may keep a worker from its other connections. One that
 /// takes longer is begun again in the slow pool, where it has the whole
@@ -45,6 +47,15 @@ pub struct Engine {
     slow_pool: SlowPool,
     /// For the decision caches of each worker.
     cache_budgets: Box<[Arc<CacheBudget>]>,
+    /// Instances that stay.
+    live_instances: Arc<AllInstances>,
+    /// Decisions on fresh instances, for clients.
+    fresh_decisions: AtomicU64,
+    /// Guests that are not live any more, as they were not put back or decided differently.
+    live_differences: AtomicU64,
+    /// Whether decisions are made on instances that stay, where a guest is eligible.
+    isolation: Isolation,
+    background: Background,
     /// What guests of the same content share.
     known: Known,
     /// How long decisions of guests take that were validated by this process.
@@ -110,11 +121,81 @@ impl Engine {
             },
         )?;
         let component = machine_code::deserialize(wasm, &code)
-            .map_err(|error| not_loaded(error, &self.limits))?;
+            .map_err(|error| machine_code::not_loaded(error, &self.limits))?;
         if let Some(cache) = cache {
             cache.keep_code(wasm, digest, is_edited, &code);
         }
         Ok(Code { form, component, is_kept: false })
+    }
+
+    /// Compiles the live form of a guest that was compiled, for [`LiveGuest::load`].
+    ///
+    /// [`LiveGuest::load`]: super::live::guest::LiveGuest::load
+    pub(in crate::guest) fn compile_live(
+        &self,
+        guest: &[u8],
+        data: Option<&[u8]>,
+        cancel: &CancelToken,
+    ) -> Result<Vec<u8>, LoadError> {
+        let (wasm, cache) = (&self.wasm, self.code_cache.as_ref());
+        let task = Task { guest, data, product: Product::Live };
+        let recall = |of| cache?.functions(wasm, of);
+        self.compiler.run(task, Urgency::Beside, cancel, recall, |_, _| {})
+    }
+
+    /// Keeps the live form of the guest with this digest, which has proved itself.
+    pub(in crate::guest) fn keep_live(&self, digest: Digest, product: &[u8]) {
+        if let Some(cache) = &self.code_cache {
+            cache.keep_live(&self.wasm, digest, product);
+        }
+    }
+
+    /// What was kept of the live form of the guest with this digest.
+    pub(in crate::guest) fn kept_live(&self, digest: Digest) -> Option<Vec<u8>> {
+        self.code_cache.as_ref()?.recall_live(&self.wasm, digest)
+    }
+
+    /// Whether decisions of guests may be live: not where instructions are counted, which the live
+    /// form has more of, nor where a guest's author listens to each instance.
+    pub(in crate::guest) fn is_live(&self) -> bool {
+        self.isolation == Isolation::Live && !self.is_counting && !self.is_for_author()
+    }
+
+    /// The engine, with this isolation of decisions from each other.
+    pub fn isolating(self, isolation: Isolation) -> Engine {
+        Engine { isolation, ..self }
+    }
+
+    /// How decisions were made for clients so far.
+    pub fn decided(&self) -> Decided {
+        let sum = |count: fn(&Instances) -> &AtomicU64| {
+            self.live_instances.each().map(|of| count(of).load(Ordering::Relaxed)).sum()
+        };
+        Decided {
+            live: sum(|of| &of.decisions),
+            fresh: self.fresh_decisions.load(Ordering::Relaxed),
+            instances: sum(|of| &of.made),
+            differences: self.live_differences.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn note_fresh_decision(&self) {
+        self.fresh_decisions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a guest is not live any more.
+    pub(in crate::guest) fn note_live_difference(&self) {
+        self.live_differences.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Does this later, beside what serves.
+    pub(in crate::guest) fn later(&self, work: impl FnOnce() + Send + 'static) {
+        self.background.run(work);
+    }
+
+    /// Where threads keep instances.
+    pub(super) fn live_instances(&self) -> &Arc<AllInstances> {
+        &self.live_instances
     }
 
     /// Makes one guest of a guest and its data: a component that is configured, and takes no
@@ -229,26 +310,6 @@ pub const fn instances(workers: u32) -> u32 {
     workers * 2 + 1
 }
 
-/// Why wasmtime does not load machine code. It compiles for any limits, and refuses here what
-/// these do not allow.
-fn not_loaded(error: wasmtime::Error, limits: &GuestLimits) -> LoadError {
-    const FIRST_MEMORY: &str = "memory has a minimum byte size of ";
-    if error.is::<std::io::Error>() || error.is::<rustix::io::Errno>() {
-        return LoadError::Unavailable(text::error_line(error));
-    }
-    let error = text::error_line(error);
-    let first_memory = error
-        .split_once(FIRST_MEMORY)
-        .and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok());
-    match first_memory {
-        Some(needed) => {
-            LoadError::Limit(LimitError::Memory { needed, limit: limits.decision.memory_bytes })
-        }
-        None if error.contains("pooling allocator") => LoadError::Limit(LimitError::Other(error)),
-        None => LoadError::Compile(CompileError::Invalid(error)),
-    }
-}
-
 /// An engine that has all that it needs of the system, and no thread yet: what a process
 /// gives up then holds for each thread that it ever has.
 pub struct PreparedEngine {
@@ -280,7 +341,8 @@ impl PreparedEngine {
         let settings = Settings { stack_bytes: limits.stack_bytes, is_counting };
         let mut config = config(&settings);
         let swap = Arc::new(Swap::open());
-        config.allocation_strategy(pool(limits, instances(workers), swap.was_on()));
+        let live = AllInstances::most(workers);
+        config.allocation_strategy(pool(limits, instances(workers), live, swap.was_on()));
         let wasm = wasmtime::Engine::new(&config)?;
         Ok(PreparedEngine { wasm, limits, workers, settings, keeps_functions, swap })
     }
@@ -293,6 +355,9 @@ impl PreparedEngine {
             .map_err(|error| wasmtime::format_err!("cannot start the guests' clock: {error}"))?;
         let slow_pool = SlowPool::start(workers).map_err(|error| {
             wasmtime::format_err!("cannot start threads for slow decisions: {error}")
+        })?;
+        let background = Background::start().map_err(|error| {
+            wasmtime::format_err!("cannot start the guests' background thread: {error}")
         })?;
         let (is_counting, code_cache) = (settings.is_counting, None);
         let configuration = ConfigureLimits {
@@ -310,6 +375,11 @@ impl PreparedEngine {
             cache_budgets: (0..workers)
                 .map(|_| CacheBudget::new(limits.decision_cache_bytes))
                 .collect(),
+            live_instances: Arc::new(AllInstances::new(workers)),
+            fresh_decisions: AtomicU64::new(0),
+            live_differences: AtomicU64::new(0),
+            isolation: Isolation::default(),
+            background,
             known: Known::default(),
             passed: Mutex::default(),
             clock,
@@ -322,18 +392,30 @@ impl PreparedEngine {
     }
 }
 
+/// Tables that a live guest has at most. Of toolchains' one is for calls, and one for adapters.
+const MERGED_TABLES: u32 = 4;
+
 /// Where instances live. What may be swapped out is reset without `PAGEMAP_SCAN`: see [`Swap`].
-fn pool(limits: GuestLimits, concurrency: u32, may_swap: bool) -> InstanceAllocationStrategy {
+/// Beside fresh instances there are live ones.
+fn pool(
+    limits: GuestLimits,
+    concurrency: u32,
+    live: u32,
+    may_swap: bool,
+) -> InstanceAllocationStrategy {
     // A component may have several memories and tables; one for each of its
     // core instances is what toolchains produce at most.
     let per_component = limits.core_instances;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(concurrency)
-        .total_core_instances(concurrency * per_component)
-        .total_memories(concurrency * MEMORIES)
-        .total_tables(concurrency * per_component)
+        .total_core_instances(concurrency * per_component + live)
+        .total_memories(concurrency * MEMORIES + 2 * live)
+        .total_tables(concurrency * per_component + MERGED_TABLES * live)
         .max_core_instances_per_component(per_component)
         .max_memories_per_component(MEMORIES)
+        // A live guest has its marks in a second one, and the tables of all of its modules.
+        .max_memories_per_module(2)
+        .max_tables_per_module(MERGED_TABLES)
         .max_tables_per_component(per_component)
         .max_component_instance_size(1 << 20)
         .max_core_instance_size(1 << 20)
@@ -348,35 +430,4 @@ fn pool(limits: GuestLimits, concurrency: u32, may_swap: bool) -> InstanceAlloca
 }
 
 #[cfg(test)]
-mod tests {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-
-    use super::{GuestLimits, PreparedEngine};
-    use crate::guest::runtime::limits::DecisionLimits;
-    use crate::guest::runtime::settings::{Settings, compiling};
-
-    /// Otherwise what the one compiled would be refused by the other.
-    #[test]
-    fn compiling_and_running_engine_are_compatible() {
-        let hash = |engine: &wasmtime::Engine| {
-            let mut hasher = DefaultHasher::new();
-            engine.precompile_compatibility_hash().hash(&mut hasher);
-            hasher.finish()
-        };
-        let mut seen = Vec::new();
-        for (is_counting, stack_bytes) in [(false, 512 << 10), (true, 64 << 10)] {
-            let decision = DecisionLimits { memory_bytes: 1 << 20, ..Default::default() };
-            let limits = GuestLimits { decision, stack_bytes, ..Default::default() };
-            let runs = PreparedEngine::with(limits, 1, is_counting, false).expect("an engine");
-            let settings = Settings { stack_bytes, is_counting };
-            for functions in [None, Some(Default::default())] {
-                for state_bytes in [None, Some(64 << 20)] {
-                    let compiles = compiling(&settings, functions.clone(), state_bytes);
-                    assert_eq!(hash(&runs.wasm), hash(&compiles.expect("an engine")));
-                }
-            }
-            seen.push(hash(&runs.wasm));
-        }
-        assert_ne!(seen[0], seen[1]);
-    }
-}
+mod tests;

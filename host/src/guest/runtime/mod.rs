@@ -15,11 +15,14 @@
 //! - [`program`]: a compiled guest that can run; `instance`: one instance of it, for one call;
 //!   `usage`: what it uses, and may use; `output`: it prints;
 //!   `printed`: the last of that; `source_lines`: the lines of source that its code comes from.
+//! - [`isolation`]: how decisions are kept apart; [`live`]: instances that are put back to what they were in place of being made anew.
 //! - `known`: what guests of the same content share.
 //! - `decision_cost`: the time of a decision; `slow_pool`: threads for slow ones.
 //! - [`swap`]: whether the memory of guests may be swapped out.
+//! - `background`: a thread for what may be done later.
 //! - `thread`: what a thread needs before it runs guests.
 
+mod background;
 mod bindings;
 pub mod code_cache;
 pub mod code_directory;
@@ -36,9 +39,11 @@ pub mod engine;
 mod epoch;
 mod function_cache;
 mod instance;
+pub mod isolation;
 pub mod job_error;
 mod known;
 pub mod limits;
+pub mod live;
 mod machine_code;
 mod malloc_trim;
 pub(in crate::guest) mod output;

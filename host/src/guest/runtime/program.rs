@@ -1,7 +1,7 @@
 //! A compiled guest that can run: each decision on a fresh instance, once more if the deadline
 //! passed while others had the core.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::Component;
@@ -9,15 +9,17 @@ use wasmtime::component::Component;
 use super::bindings::v0_1::Exports;
 use super::configurable::is_configuration;
 use super::contract::{self, ContractError};
-use super::decision_cost::DecisionCosts;
+use super::decision_cost::{DecisionCosts, Stopwatch};
 use super::engine::{Engine, WORKER_DEADLINE};
 use super::instance::Instance;
 use super::limits::DecisionLimits;
+use super::live::guest::LiveGuest;
+use super::live::ineligible::Ineligible;
+use super::live::instances::Decider;
 use super::output;
 use super::slow_pool::Asker;
 use super::source_lines::SourceLines;
 use super::usage::Usage;
-use crate::clock::thread_cpu_time;
 use crate::diagnostics;
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
@@ -44,6 +46,10 @@ pub(in crate::guest) struct Program {
     /// Bytes that its largest memory begins with.
     first_memory: u64,
     costs: DecisionCosts,
+    /// Those of its live form.
+    live_costs: DecisionCosts,
+    /// Its live form, or why it has none, once that is known.
+    live: OnceLock<Result<LiveGuest, Ineligible>>,
     /// What its code comes from, for its author.
     source: Option<Arc<SourceLines>>,
 }
@@ -88,7 +94,23 @@ impl Program {
         let first_memory = pages.saturating_mul(PAGE_BYTES);
         let (engine, costs) = (Arc::clone(engine), DecisionCosts::default());
         let source = engine.is_for_author().then(|| SourceLines::of(guest)).flatten().map(Arc::new);
-        Ok(Program { engine, exports, imports, is_configurable, first_memory, costs, source })
+        let (live, live_costs) = (OnceLock::new(), DecisionCosts::default());
+        Ok(Program {
+            engine,
+            exports,
+            imports,
+            is_configurable,
+            first_memory,
+            costs,
+            live_costs,
+            live,
+            source,
+        })
+    }
+
+    /// What it runs on.
+    pub(in crate::guest) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     /// Whether it takes data.
@@ -178,20 +200,32 @@ impl Program {
     /// to be made in the slow pool.
     pub(in crate::guest) fn run_on_worker(
         &self,
+        worker: usize,
         request: &Request,
         limits: DecisionLimits,
     ) -> Option<Result<Decision, Failure>> {
         let on_worker = DecisionLimits { deadline: limits.deadline.min(WORKER_DEADLINE), ..limits };
-        let mut attempts = if self.costs.of(request).is_slow() { 0 } else { WORKER_ATTEMPTS };
+        if !self.live_costs.of(request).is_slow() {
+            match self.run_live(Decider::Worker(worker), request, on_worker) {
+                Live::Decided(decision) => return Some(decision),
+                Live::NotInTime => return None,
+                Live::Not => {}
+            }
+        }
+        let cost = self.costs.of(request);
+        let mut attempts = if cost.is_slow() { 0 } else { WORKER_ATTEMPTS };
         while attempts > 0 {
-            let before = thread_cpu_time();
-            match self.run_noting_cost(request, on_worker, before) {
+            let stopwatch = cost.start();
+            match self.run_once(request, on_worker) {
                 Err(Failure::Busy) => return None,
                 Err(Failure::Deadline) if on_worker.deadline < limits.deadline => {}
-                decision => return Some(decision),
+                decision => {
+                    noted(&decision, stopwatch);
+                    return Some(decision);
+                }
             }
             // On a busy machine this thread may have lost its core meanwhile.
-            attempts = if lacked_a_core(before, WORKER_DEADLINE) { attempts - 1 } else { 0 };
+            attempts = if stopwatch.lacked_a_core(WORKER_DEADLINE) { attempts - 1 } else { 0 };
         }
         None
     }
@@ -203,14 +237,38 @@ impl Program {
         request: &Request,
         limits: DecisionLimits,
     ) -> Result<Decision, Failure> {
-        for _ in 1..ATTEMPTS {
-            let before = thread_cpu_time();
-            match self.run_noting_cost(request, limits, before) {
-                Err(Failure::Deadline) if lacked_a_core(before, limits.deadline) => {}
-                decision => return decision,
+        let mut attempts = ATTEMPTS;
+        match self.run_live(Decider::SlowPool, request, limits) {
+            Live::Decided(decision) => return decision,
+            Live::NotInTime => attempts -= 1,
+            Live::Not => {}
+        }
+        for _ in 1..attempts {
+            let stopwatch = self.costs.of(request).start();
+            let decision = self.run_once(request, limits);
+            if !matches!(decision, Err(Failure::Deadline)) {
+                noted(&decision, stopwatch);
+                return decision;
+            }
+            if !stopwatch.lacked_a_core(limits.deadline) {
+                return decision;
             }
         }
         self.run(request, limits)
+    }
+
+    /// Decides on a live instance, where there are some.
+    fn run_live(&self, decider: Decider, request: &Request, limits: DecisionLimits) -> Live {
+        let Some(Ok(live)) = self.live.get() else { return Live::Not };
+        let stopwatch = self.live_costs.of(request).start();
+        match live.decide(&self.engine, decider, request, limits) {
+            Some(decision) => {
+                stopwatch.stop();
+                Live::Decided(decision)
+            }
+            None if stopwatch.elapsed() >= limits.deadline => Live::NotInTime,
+            None => Live::Not,
+        }
     }
 
     /// Decides once, and measures it.
@@ -241,24 +299,26 @@ impl Program {
         Instance::new(&self.engine, &self.exports, self.source.clone(), limits)
     }
 
-    /// Decides for a client, on a thread that had this much of a core's time before.
-    fn run_noting_cost(
-        &self,
-        request: &Request,
-        limits: DecisionLimits,
-        before: Duration,
-    ) -> Result<Decision, Failure> {
+    /// Its live form, or why it has none, once that is known.
+    pub(in crate::guest) fn live(&self) -> Option<&Result<LiveGuest, Ineligible>> {
+        self.live.get()
+    }
+
+    /// Has decisions made live from now on, or keeps why not.
+    pub(in crate::guest) fn set_live(&self, live: Result<LiveGuest, Ineligible>) {
+        // The first stays: both are of the same guest.
+        let _ = self.live.set(live);
+    }
+
+    /// Decides for a client, on a fresh instance.
+    fn run_once(&self, request: &Request, limits: DecisionLimits) -> Result<Decision, Failure> {
         let mut instance = self.instance(limits)?;
+        self.engine.note_fresh_decision();
         let decision = instance.decide(request);
         if self.engine.is_for_edits() {
             show(&instance.printed());
         }
-        drop(instance);
-        let decision = decision?;
-        // Not where it failed: a client that makes a guest fail does not make the decisions of
-        // others wait for the slow pool.
-        self.costs.of(request).note(thread_cpu_time().saturating_sub(before));
-        Ok(decision)
+        decision
     }
 }
 
@@ -280,8 +340,19 @@ fn with_retries<R>(mut attempt: impl FnMut() -> Result<R, Failure>) -> Result<R,
     attempt()
 }
 
-/// Whether this thread, which missed a deadline, ran for less than most of that time since it
-/// had run for `before`.
-fn lacked_a_core(before: Duration, deadline: Duration) -> bool {
-    thread_cpu_time().saturating_sub(before) < deadline * 3 / 4
+/// What came of a decision on a live instance.
+enum Live {
+    Decided(Result<Decision, Failure>),
+    /// Nothing: one on a fresh instance counts.
+    Not,
+    /// Nothing, and the time for it is over.
+    NotInTime,
+}
+
+/// Takes note of what a decision took. Not where it failed: a client that makes a guest fail does not
+/// make the decisions of others wait for the slow pool.
+fn noted(decision: &Result<Decision, Failure>, stopwatch: Stopwatch<'_>) {
+    if decision.is_ok() {
+        stopwatch.stop();
+    }
 }

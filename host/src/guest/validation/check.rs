@@ -108,7 +108,7 @@ pub(super) fn check_unless(
     guest.costs().begin_with(report.average);
     report.cases = verdict.result()?;
     // After the cases: their authors know them.
-    let requests = trials(guest, recent, all_cases.map(|case| &*case.line));
+    let requests = trials(guest.read(), recent, all_cases.map(|case| &*case.line));
     let time = match guest.origin() {
         Origin::BuiltIn | Origin::Rules => OWN_TRIAL_TIME,
         Origin::File | Origin::Uploaded => TRIAL_TIME,

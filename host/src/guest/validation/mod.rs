@@ -13,6 +13,7 @@ pub mod check;
 pub mod compare;
 pub mod error;
 mod field_values;
+pub mod live_proof;
 pub mod report;
 mod request_lines;
 mod trials;

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use innkeeper_cases::{Fact, Facts};
 
 use super::field_values::{Lines, of_fact, unusual, usual};
+use crate::guest::decision::interests::Interests;
 use crate::guest::decision::request::{Request, StatedFacts};
 use crate::guest::decision_cache::Key;
-use crate::guest::loaded_guest::LoadedGuest;
 use crate::http::Field;
 
 /// Requests of these at most. One field makes some 40; who reads 64 gets the first ones of each.
@@ -64,26 +64,26 @@ impl<'a> Trial<'a> {
     }
 
     /// The request that the guest is shown.
-    fn on(&self, line: &[u8], guest: &LoadedGuest) -> Request {
+    fn on(&self, line: &[u8], read: &Interests) -> Request {
         let fields = self.fields.iter();
         let fields =
             fields.flat_map(|(name, lines)| lines.iter().map(move |value| (*name, &**value)));
-        guest.request(line, fields, StatedFacts::from(&self.facts).lend())
+        read.request(line, fields, StatedFacts::from(&self.facts).lend())
     }
 }
 
-/// Requests for a guest: those that clients made lately, by another guest's cache of decisions, and
+/// Requests for a guest that reads this: those that clients made lately, by another guest's cache of decisions, and
 /// then those with values of what the guest reads, the usual ones first.
 pub(super) fn trials<'a>(
-    guest: &LoadedGuest,
+    read: &Interests,
     recent: &[Key<'_>],
     case_lines: impl Iterator<Item = &'a [u8]>,
 ) -> Vec<Request> {
     let interests: Vec<_> =
-        guest.interests().map(|name| Interest { name, fact: Fact::from_name(name).ok() }).collect();
+        read.names().map(|name| Interest { name, fact: Fact::from_name(name).ok() }).collect();
     let mut requests: Vec<Request> = recent.iter().map(Key::request).collect();
     let recent_lines: Vec<_> = requests.iter().map(|request| request.line.clone()).collect();
-    complete(&mut requests, guest, &interests);
+    complete(&mut requests, read, &interests);
     if interests.is_empty() {
         return requests;
     }
@@ -102,14 +102,14 @@ pub(super) fn trials<'a>(
     let of_one: Vec<_> = interests.iter().map(alone).collect();
     let begun = requests.len();
     for trial in of_all {
-        requests.extend(lines.iter().map(|line| trial.on(line, guest)));
+        requests.extend(lines.iter().map(|line| trial.on(line, read)));
     }
     // In turns, so that each field has its share of the limit.
     let longest = of_one.iter().map(Vec::len).max().unwrap_or_default();
     for number in 0..longest {
         for trial in of_one.iter().filter_map(|trials| trials.get(number)) {
             let line = &lines[number % lines.len()];
-            requests.push(trial.on(line, guest));
+            requests.push(trial.on(line, read));
         }
     }
     requests.truncate(begun + MAX_TRIALS);
@@ -131,7 +131,7 @@ fn alone<'a>(interest: &Interest<'a>) -> Vec<Trial<'a>> {
 
 /// Makes requests that another guest was shown those that this one would have been shown. What it
 /// reads besides is not known: such a field is absent, and in one more request there.
-fn complete(requests: &mut Vec<Request>, guest: &LoadedGuest, interests: &[Interest<'_>]) {
+fn complete(requests: &mut Vec<Request>, read: &Interests, interests: &[Interest<'_>]) {
     let mut completed = Vec::new();
     for (number, request) in requests.iter_mut().enumerate() {
         let Request { line, fields } = request;
@@ -141,7 +141,7 @@ fn complete(requests: &mut Vec<Request>, guest: &LoadedGuest, interests: &[Inter
             .filter(|interest| !fields.iter().any(|field| field.name == interest.name))
             .collect();
         let with = |trial: &Trial<'_>| {
-            let mut all = trial.on(line, guest).fields;
+            let mut all = trial.on(line, read).fields;
             all.retain(|field| missing.iter().any(|interest| interest.name == field.name));
             // Facts come first.
             let at = all.iter().take_while(|field| field.name.starts_with(':')).count();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::cases::CaseFile;
 use super::check::{CheckReport, check_unless};
 use super::error::ValidationError;
+use super::live_proof;
 use crate::guest::digest::Digest;
 use crate::guest::load_error::LoadError;
 use crate::guest::loaded_guest::LoadedGuest;
@@ -94,6 +95,7 @@ pub fn validate(
             report
         }
     };
+    live_proof::later(&guest, offer);
     Ok(Validated { guest, report, compile: compiled - began, check: compiled.elapsed() })
 }
 
@@ -110,6 +112,9 @@ pub fn check_beside(
     let compiled = Instant::now();
     let recent: Vec<_> = current.cached_requests().take(RECENT).collect();
     let result = check_unless(&guest, &offer.cases, &recent, cancel);
+    if result.is_ok() {
+        live_proof::later(&guest, offer);
+    }
     Ok(Checked { guest, result, compile: compiled - began, check: compiled.elapsed() })
 }
 

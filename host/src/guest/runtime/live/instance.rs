@@ -1,0 +1,250 @@
+//! An instance that stays, and is put back to what it was after each decision.
+
+use std::sync::Arc;
+
+use wasmtime::{Global, InstancePre, Memory, Store, TypedFunc, Val};
+
+use super::layout::{
+    CALL, ENTRY_BYTES, GLOBAL, GRANULE_SHIFT, Layout, MARKS, MEMORY, OVERHANG, POST_RETURN,
+    REQUEST_BYTES,
+};
+use super::lift;
+use crate::guest::decision::request::Request;
+use crate::guest::decision::unchecked::Unchecked;
+use crate::guest::runtime::epoch::Ticks;
+use crate::guest::runtime::limits::DecisionLimits;
+use crate::guest::runtime::usage::Usage;
+
+/// How often an instance is compared as a whole: every 4,096th time that it is put back.
+const COMPARED: u32 = 4_096;
+
+/// The most bytes that marks are read from at once.
+const WORD: usize = 8;
+
+/// A page of memory is 1 << 16 bytes.
+const PAGE_SHIFT: u32 = 16;
+
+/// What all instances of a guest begin with.
+pub(super) type Snapshot = Arc<[u8]>;
+
+/// An instance in which nothing has happened, or what happened is known by its marks.
+pub(super) struct LiveInstance {
+    store: Store<Usage>,
+    memory: Memory,
+    marks: Memory,
+    call: TypedFunc<(u32, u32), u32>,
+    post_return: Option<TypedFunc<u32, ()>>,
+    /// The mutable globals, and what they are in the beginning.
+    globals: Vec<(Global, Val)>,
+    /// The size of the memory in pages, as the guest sees it, where it has spare ones.
+    size: Option<Global>,
+    snapshot: Snapshot,
+    layout: Layout,
+    /// Runs of granules that are put back: kept for its room.
+    runs: Vec<(usize, usize)>,
+    resets: u32,
+}
+
+/// Whether an instance is what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reset {
+    /// It is.
+    Done,
+    /// Its memory grew, and cannot shrink.
+    Grown,
+    /// It is, but wrote to spare pages that it had not asked for: a fresh one would have trapped.
+    Strayed,
+    /// It is not, though all that is marked was put back.
+    Differs,
+}
+
+/// Why there is no decision: one is made on a fresh instance.
+pub(super) struct NotDecided;
+
+/// What a guest's instances are made of.
+pub(super) struct Parts<'a> {
+    pub(super) pre: &'a InstancePre<Usage>,
+    pub(super) has_post_return: bool,
+    pub(super) globals: u32,
+    pub(super) has_size: bool,
+    pub(super) layout: Layout,
+}
+
+impl LiveInstance {
+    /// Makes an instance. All of one guest have the same snapshot: instantiation is deterministic.
+    pub(super) fn new(
+        mut store: Store<Usage>,
+        parts: &Parts<'_>,
+        snapshot: Option<Snapshot>,
+    ) -> wasmtime::Result<LiveInstance> {
+        let instance = parts.pre.instantiate(&mut store)?;
+        let missing = || wasmtime::format_err!("an export of a live guest is missing");
+        let memory = instance.get_memory(&mut store, MEMORY).ok_or_else(missing)?;
+        let marks = instance.get_memory(&mut store, MARKS).ok_or_else(missing)?;
+        let call = instance.get_typed_func(&mut store, CALL)?;
+        let post_return = match parts.has_post_return {
+            true => Some(instance.get_typed_func(&mut store, POST_RETURN)?),
+            false => None,
+        };
+        let mut globals = Vec::new();
+        for number in 0..parts.globals {
+            let global = instance
+                .get_global(&mut store, &format!("{GLOBAL}{number}"))
+                .ok_or_else(missing)?;
+            globals.push((global, global.get(&mut store)));
+        }
+        let size = parts.has_size.then(|| globals.last().map(|(global, _)| *global)).flatten();
+        // Start functions left marks, and are a part of the beginning.
+        marks.data_mut(&mut store).fill(0);
+        let snapshot = snapshot.unwrap_or_else(|| memory.data(&store).into());
+        Ok(LiveInstance {
+            store,
+            memory,
+            marks,
+            call,
+            post_return,
+            globals,
+            size,
+            snapshot,
+            layout: parts.layout,
+            runs: Vec::new(),
+            resets: 0,
+        })
+    }
+
+    /// Bytes of memory that it begins with.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.snapshot.len()
+    }
+
+    /// What it begins with.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Arc::clone(&self.snapshot)
+    }
+
+    /// Decides, and leaves what happened in the instance. After an error it is of no more use.
+    pub(super) fn decide(
+        &mut self,
+        request: &Request,
+        limits: DecisionLimits,
+        budget: usize,
+    ) -> Result<Unchecked, NotDecided> {
+        let (line, fields) = self.write(request).ok_or(NotDecided)?;
+        self.store.set_epoch_deadline(Ticks::at_least(limits.deadline).0);
+        let called = self.call.call(&mut self.store, (line, fields));
+        let at = called.map_err(|_| NotDecided)?;
+        let visible = self.visible();
+        if visible > limits.memory_bytes {
+            return Err(NotDecided);
+        }
+        let memory = self.memory.data(&self.store).get(..visible).ok_or(NotDecided)?;
+        let decision = lift::decision(memory, at, budget).map_err(|_| NotDecided)?;
+        if let Some(post_return) = &self.post_return {
+            post_return.call(&mut self.store, at).map_err(|_| NotDecided)?;
+        }
+        Ok(decision)
+    }
+
+    /// Writes a request to where the guest's caller reads it, and gives the length of its line
+    /// and the number of its fields; `None` if it is too long.
+    fn write(&mut self, request: &Request) -> Option<(u32, u32)> {
+        let start = usize::try_from(self.layout.request()).ok()?;
+        let room =
+            self.marks.data_mut(&mut self.store).get_mut(start..)?.get_mut(..REQUEST_BYTES)?;
+        let count = request.fields.len();
+        let (table, mut bytes) = room.split_at_mut_checked(count.checked_mul(ENTRY_BYTES)?)?;
+        put(&mut bytes, &request.line)?;
+        for (entry, field) in table.chunks_exact_mut(ENTRY_BYTES).zip(&request.fields) {
+            let (name, value) = entry.split_at_mut(ENTRY_BYTES / 2);
+            name.copy_from_slice(&u32::try_from(field.name.len()).ok()?.to_le_bytes());
+            value.copy_from_slice(&u32::try_from(field.value.len()).ok()?.to_le_bytes());
+            put(&mut bytes, field.name.as_bytes())?;
+            put(&mut bytes, &field.value)?;
+        }
+        Some((u32::try_from(request.line.len()).ok()?, u32::try_from(count).ok()?))
+    }
+
+    /// Bytes of memory that it has as far as it knows.
+    fn visible(&mut self) -> usize {
+        match self.size.map(|size| size.get(&mut self.store)) {
+            Some(Val::I32(pages)) => usize::try_from(pages.cast_unsigned())
+                .map_or(usize::MAX, |pages| pages.saturating_mul(1 << PAGE_SHIFT)),
+            _ => self.memory.data_size(&self.store),
+        }
+    }
+
+    /// Puts it back to what it was.
+    pub(super) fn reset(&mut self) -> Reset {
+        if self.memory.data_size(&self.store) != self.snapshot.len() {
+            return Reset::Grown;
+        }
+        let visible = self.visible();
+        let LiveInstance { store, memory, marks, snapshot, runs, globals, .. } = self;
+        runs.clear();
+        let granules = snapshot.len() >> GRANULE_SHIFT;
+        let marks = &mut marks.data_mut(&mut *store)[..granules];
+        // A page has 64 granules, so that none is left over.
+        for (number, word) in marks.as_chunks_mut::<WORD>().0.iter_mut().enumerate() {
+            if u64::from_ne_bytes(*word) == 0 {
+                continue;
+            }
+            for (place, mark) in word.iter().enumerate() {
+                let granule = number * WORD + place;
+                match runs.last_mut() {
+                    _ if *mark == 0 => {}
+                    Some((_, end)) if *end == granule => *end += 1,
+                    _ => runs.push((granule, granule + 1)),
+                }
+            }
+            *word = [0; WORD];
+        }
+        let bytes = memory.data_mut(&mut *store);
+        for &(first, end) in runs.iter() {
+            let range =
+                first << GRANULE_SHIFT..((end << GRANULE_SHIFT) + OVERHANG).min(snapshot.len());
+            bytes[range.clone()].copy_from_slice(&snapshot[range]);
+        }
+        for (global, value) in globals.iter() {
+            // It is mutable, and this is a value that it had.
+            if global.set(&mut *store, *value).is_err() {
+                return Reset::Differs;
+            }
+        }
+        self.resets = self.resets.wrapping_add(1);
+        let strayed = self.runs.last().is_some_and(|&(_, end)| end << GRANULE_SHIFT > visible);
+        match self.resets.is_multiple_of(COMPARED) && !self.is_as_made() {
+            true => Reset::Differs,
+            false if strayed => Reset::Strayed,
+            false => Reset::Done,
+        }
+    }
+
+    /// Whether it is what it was in the beginning: all of it is compared.
+    pub(super) fn is_as_made(&mut self) -> bool {
+        let LiveInstance { store, memory, marks, snapshot, globals, layout, .. } = self;
+        let end = usize::try_from(layout.request()).unwrap_or(usize::MAX);
+        memory.data(&*store) == &snapshot[..]
+            && marks.data(&*store)[..end].iter().all(|mark| *mark == 0)
+            && globals.iter().all(|(global, value)| is_same(&global.get(&mut *store), value))
+    }
+}
+
+/// Appends bytes to what is written so far; `None` if there is no room.
+fn put(room: &mut &mut [u8], bytes: &[u8]) -> Option<()> {
+    let (to, rest) = std::mem::take(room).split_at_mut_checked(bytes.len())?;
+    to.copy_from_slice(bytes);
+    *room = rest;
+    Some(())
+}
+
+/// Whether two values are the same, bit for bit.
+fn is_same(one: &Val, other: &Val) -> bool {
+    match (one, other) {
+        (Val::I32(one), Val::I32(other)) => one == other,
+        (Val::I64(one), Val::I64(other)) => one == other,
+        (Val::F32(one), Val::F32(other)) => one == other,
+        (Val::F64(one), Val::F64(other)) => one == other,
+        (Val::V128(one), Val::V128(other)) => one == other,
+        _ => false,
+    }
+}
