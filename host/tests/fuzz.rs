@@ -6,7 +6,7 @@ use std::path::Path;
 
 use targets::pieces::Numbers;
 
-/// What `lib.rs` there has, but for wasm-smith: among the dependencies of a test it would
+/// What `lib.rs` there has, but for some of wasm-smith: among the dependencies of a test that would
 /// have wasmtime's tools built with other features.
 #[path = "../fuzz/src"]
 mod targets {
@@ -15,7 +15,9 @@ mod targets {
     pub mod fields;
     pub mod frames;
     pub mod head;
+    pub mod live;
     pub mod load;
+    pub mod modules;
     pub mod path;
     pub mod pieces;
     pub mod records;
@@ -32,6 +34,9 @@ mod targets {
         }
     }
 }
+
+/// Modules of wasm-smith: they take some twenty seconds.
+const MODULES: u64 = 300;
 
 /// Bytes of a mutated input.
 const INPUT_BYTES: usize = 20_000;
@@ -59,6 +64,24 @@ fn the_default_policy_decides_natively_and_as_wasm_the_same() {
 #[test]
 fn what_is_loaded_keeps_its_limits_or_is_refused_in_one_sentence() {
     replay("load", "load", targets::load::run, 20);
+}
+
+#[test]
+fn live_guests_decide_as_fresh_ones() {
+    replay("live", "load", targets::live::run, 3_000);
+}
+
+#[test]
+fn modules_at_random_are_put_back_and_decide_as_fresh_ones() {
+    let mut compared = 0;
+    for seed in 1..=MODULES {
+        let mut numbers = Numbers::from(seed);
+        let bytes: Vec<_> = (0..3_000).map(|_| numbers.below(256).to_le_bytes()[0]).collect();
+        let shown = Shown(&bytes);
+        compared += targets::live::any_module(shown.0);
+    }
+    // Else this test compares little: many modules have no memory, and many functions trap.
+    assert!(compared > usize::try_from(MODULES).unwrap(), "{compared} decisions");
 }
 
 #[test]

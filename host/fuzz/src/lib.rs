@@ -6,21 +6,24 @@
 //! - [`fields`]: ranges, conditions, codings, against [`reference::fields`].
 //! - [`decide`]: the default policy, natively and as wasm.
 //! - [`load`]: bytes that are, or are not, a guest.
+//! - [`live`]: guests whose instances are put back, and fresh ones.
 //! - [`connection`]: whole connections, however their bytes are split.
 //! - [`records`]: the same over TLS, in records of any size.
 //! - [`frames`]: HTTP/2.
 //! - [`rules`]: files of rules, and what is decided by them.
 //!
 //! They are also run by `host/tests/fuzz.rs`, on stable Rust and for some seconds: so
-//! everything here is named by `super` and needs no fuzzer, and what needs wasm-smith is in a
-//! file of its own, [`smith`], which that test does without.
+//! everything here is named by `super` and needs no fuzzer, and what needs more of wasm-smith than
+//! [`modules`] does is in a file of its own, [`smith`], which that test does without.
 
 pub mod connection;
 pub mod decide;
 pub mod fields;
 pub mod frames;
 pub mod head;
+pub mod live;
 pub mod load;
+pub mod modules;
 pub mod path;
 pub mod pieces;
 pub mod records;

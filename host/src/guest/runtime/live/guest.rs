@@ -50,7 +50,11 @@ impl LiveGuest {
     }
 
     /// Links a module that was rewritten and compiled.
-    fn link(engine: &Engine, module: &Module, form: LiveForm) -> wasmtime::Result<LiveGuest> {
+    pub(super) fn link(
+        engine: &Engine,
+        module: &Module,
+        form: LiveForm,
+    ) -> wasmtime::Result<LiveGuest> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Ok(LiveGuest {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
@@ -115,9 +119,9 @@ impl LiveGuest {
         Some(Decision::check(decision).map_err(Failure::Refused))
     }
 
-    /// Decides beside the workers, to prove itself.
-    pub(in crate::guest) fn trial<'a>(&'a self, engine: &'a Engine) -> LiveTrial<'a> {
-        LiveTrial { live: self, engine, instance: None }
+    /// Whether it has memory that it has not asked for.
+    pub(in crate::guest) fn has_spare_memory(&self) -> bool {
+        self.form.has_size
     }
 
     fn decide_with(
@@ -130,7 +134,7 @@ impl LiveGuest {
         instance.decide(request, limits, engine.limits().decision_bytes)
     }
 
-    fn make(&self, engine: &Engine) -> wasmtime::Result<LiveInstance> {
+    pub(super) fn make(&self, engine: &Engine) -> wasmtime::Result<LiveInstance> {
         // Of the second memory nothing counts as the guest's.
         let layout = Layout::of(self.form.memory_bytes);
         let second = usize::try_from(layout.bytes()).unwrap_or(usize::MAX);
@@ -152,26 +156,27 @@ impl LiveGuest {
     }
 }
 
-/// A live guest that proves itself, on one instance as long as that is put back.
-pub(in crate::guest) struct LiveTrial<'a> {
-    live: &'a LiveGuest,
-    engine: &'a Engine,
+/// Decides beside the workers, on one instance of a live guest as long as that is put back.
+#[derive(Default)]
+pub(in crate::guest) struct LiveTrial {
     instance: Option<LiveInstance>,
 }
 
-impl LiveTrial<'_> {
+impl LiveTrial {
     /// Decides; `None` if a fresh instance has to.
     pub(in crate::guest) fn decide(
         &mut self,
+        live: &LiveGuest,
+        engine: &Engine,
         request: &Request,
     ) -> Option<Result<Decision, Failure>> {
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
-            None => self.live.make(self.engine).ok()?,
+            None => live.make(engine).ok()?,
         };
-        let _ticking = self.engine.clock().ticking();
-        let limits = self.engine.limits().decision;
-        let decision = self.live.decide_with(&mut instance, self.engine, request, limits).ok()?;
+        let _ticking = engine.clock().ticking();
+        let limits = engine.limits().decision;
+        let decision = live.decide_with(&mut instance, engine, request, limits).ok()?;
         match instance.reset() {
             Reset::Done | Reset::Differs => self.instance = Some(instance),
             Reset::Grown => {}
