@@ -328,12 +328,14 @@ fn call(known: &Known) -> Function {
             I::LocalGet(length),
             I::I32Add,
             I::LocalSet(data),
-            I::LocalGet(field),
         ] {
             function.instruction(&instruction);
         }
-        // The mark of its first byte is one for all of its 16.
-        mark(&mut function);
+        if offset == 0 {
+            // The mark of its first byte is one for all of its 16.
+            function.instruction(&I::LocalGet(field));
+            mark(&mut function);
+        }
         for instruction in [
             I::LocalGet(field),
             I::LocalGet(text),

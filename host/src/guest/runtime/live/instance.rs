@@ -5,8 +5,7 @@ use std::sync::Arc;
 use wasmtime::{Global, InstancePre, Memory, Store, TypedFunc, Val};
 
 use super::layout::{
-    CALL, ENTRY_BYTES, GLOBAL, GRANULE_SHIFT, Layout, MARKS, MEMORY, OVERHANG, POST_RETURN,
-    REQUEST_BYTES,
+    CALL, ENTRY_BYTES, GLOBAL, GRANULE_SHIFT, Layout, MARKS, MEMORY, POST_RETURN, REQUEST_BYTES,
 };
 use super::lift;
 use crate::guest::decision::request::Request;
@@ -39,7 +38,7 @@ pub(super) struct LiveInstance {
     /// The size of the memory in pages, as the guest sees it, where it has spare ones.
     size: Option<Global>,
     snapshot: Snapshot,
-    layout: Layout,
+    pub(super) layout: Layout,
     /// Runs of granules that are put back: kept for its room.
     runs: Vec<(usize, usize)>,
     resets: u32,
@@ -179,7 +178,7 @@ impl LiveInstance {
             return Reset::Grown;
         }
         let visible = self.visible();
-        let LiveInstance { store, memory, marks, snapshot, runs, globals, .. } = self;
+        let LiveInstance { store, memory, marks, snapshot, runs, globals, layout, .. } = self;
         runs.clear();
         let granules = snapshot.len() >> GRANULE_SHIFT;
         let marks = &mut marks.data_mut(&mut *store)[..granules];
@@ -200,8 +199,8 @@ impl LiveInstance {
         }
         let bytes = memory.data_mut(&mut *store);
         for &(first, end) in runs.iter() {
-            let range =
-                first << GRANULE_SHIFT..((end << GRANULE_SHIFT) + OVERHANG).min(snapshot.len());
+            let range = first << GRANULE_SHIFT
+                ..((end << GRANULE_SHIFT) + layout.overhang).min(snapshot.len());
             bytes[range.clone()].copy_from_slice(&snapshot[range]);
         }
         for (global, value) in globals.iter() {

@@ -21,7 +21,7 @@ pub(super) const PAGE_BYTES: u64 = 64 << 10;
 pub(super) const GRANULE_SHIFT: i32 = 10;
 
 /// The most bytes that a store touches beyond the granule that it begins in: one of 16 bytes.
-pub(super) const OVERHANG: usize = 15;
+const OVERHANG: usize = 15;
 
 /// Bytes of a request that is lowered, with its table of lengths. A longer one is decided on a
 /// fresh instance.
@@ -35,13 +35,16 @@ pub(super) const ENTRY_BYTES: usize = 8;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     marks: u64,
+    /// What is put back beyond a granule.
+    pub(super) overhang: usize,
 }
 
 impl Layout {
     /// That of a guest whose memory may have this many bytes.
     pub(super) fn of(memory_bytes: usize) -> Layout {
         let granules = u64::try_from(memory_bytes.div_ceil(1 << GRANULE_SHIFT)).unwrap_or(u64::MAX);
-        Layout { marks: granules.next_multiple_of(PAGE_BYTES).max(PAGE_BYTES) }
+        let marks = granules.next_multiple_of(PAGE_BYTES).max(PAGE_BYTES);
+        Layout { marks, overhang: OVERHANG }
     }
 
     /// Where the request begins: the table of lengths of its fields, then its bytes.
