@@ -456,21 +456,22 @@ fn what_was_compiled_ahead_is_what_the_server_loads() {
     assert_eq!(compiled.code, 0, "{}", compiled.errors);
     assert!(compiled.out.contains("is ready to be loaded"), "{}", compiled.out);
     let kept = || fs::read_dir(&cache).unwrap().count();
-    assert_eq!(kept(), 1);
+    // Both of its forms.
+    assert_eq!(kept(), 2);
     let explain = ["explain", "default.wasm", "GET / HTTP/1.1", "--root", ".", flags[0], flags[1]];
     assert_eq!(run(folder.path(), &explain).code, 0);
-    assert_eq!(kept(), 1);
+    assert_eq!(kept(), 2);
     let checked = run(folder.path(), &["check", "default.wasm", flags[0], flags[1]]).out;
     assert!(value(&checked, "compiled").starts_with("before; loaded in "), "{checked}");
     // The same that counts instructions.
-    assert_eq!(kept(), 2);
+    assert_eq!(kept(), 3);
     let site = site();
     let guest = folder.path().join("default.wasm");
     let mut command = serving(&site.path().join("root"), &flags);
     command.arg("--guest").arg(guest);
     Program::start(command, 1).client().expect_open();
     // And a note that the check was passed.
-    assert_eq!(kept(), 3);
+    assert_eq!(kept(), 4);
     let refused = run(folder.path(), &["compile", "nothing.wasm", flags[0], flags[1]]);
     assert_eq!(refused.code, 1);
     let nowhere = run(folder.path(), &["compile", "--code-cache", "off"]);

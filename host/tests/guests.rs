@@ -11,6 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use innkeeper::clients::{Clients, Proxies};
+use innkeeper::guest::offer::Offer;
+use innkeeper::guest::origin::Origin;
+use innkeeper::guest::validation::make_live;
 use innkeeper::guest::{DEFAULT_GUEST, DecisionLimits, Engine, Facts, GuestLimits, LoadedGuest};
 use innkeeper::http1::Limits;
 use innkeeper_guest::{Candidate, Decision, Redirect, Serve};
@@ -52,9 +55,21 @@ fn misbehaves(items: &str, misbehave: &str, cause: &str) {
 #[track_caller]
 fn misbehaves_on(engine: &Arc<Engine>, items: &str, misbehave: &str, cause: &str) {
     let bytes = module(items, misbehave);
-    let guest = LoadedGuest::load(engine, &bytes).unwrap_or_else(|error| panic!("{error}"));
+    let load = || LoadedGuest::load(engine, &bytes).unwrap_or_else(|error| panic!("{error}"));
+    let guest = load();
     let told = failure(&guest);
     assert!(told.contains(cause), "the log says: {told}");
+    costs_one_request(guest);
+    // The same on live instances, if it may have some: it may change its memory, and no table.
+    let guest = load();
+    let live = make_live::now(&guest, &offer(&bytes)).unwrap();
+    assert_eq!(live.is_ok(), !misbehave.contains("table."), "{live:?}");
+    costs_one_request(guest);
+}
+
+/// Lets the guest misbehave, and looks at everyone else.
+#[track_caller]
+fn costs_one_request(guest: LoadedGuest) {
     let server = Setup { guest: Arc::new(guest), ..Setup::default() }.start();
     let (mut client, mut other) = (server.connect(), server.connect());
     for _ in 0..2 {
@@ -67,6 +82,11 @@ fn misbehaves_on(engine: &Arc<Engine>, items: &str, misbehave: &str, cause: &str
             assert_eq!(client.reply().status(), 404);
         }
     }
+}
+
+/// A guest of these bytes, and nothing besides.
+fn offer(bytes: &[u8]) -> Offer {
+    Offer { guest: bytes.to_vec().into(), origin: Origin::Uploaded, data: None, cases: Vec::new() }
 }
 
 /// Misbehaves by a decision: the bytes of one, at its address.

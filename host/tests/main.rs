@@ -105,6 +105,7 @@ mod https;
 mod inherited;
 
 mod limits;
+mod live;
 mod log_events;
 mod memory;
 mod newcomer;

@@ -112,7 +112,7 @@ fn open_files(
     }
     let code_cache = open_code_cache(settings)?;
     let (server, admin) = bind()?;
-    server.defer_accept(settings.limits.defer_accept)?;
+    server.defer_accept(settings.limits.defer_accept);
     let has_tls = server.addresses().iter().any(|address| address.scheme == Scheme::Https);
     let keeping = code_cache.as_ref().map(CodeCache::path);
     let acme = acme::prepare(settings, server.addresses())?;

@@ -54,7 +54,8 @@ pub(super) struct Share {
 impl CacheBudget {
     /// This many bytes.
     pub(super) fn new(total: u64) -> Arc<CacheBudget> {
-        Arc::new(CacheBudget { total, shares: Mutex::default(), doorkeeper: Doorkeeper::default() })
+        let doorkeeper = Doorkeeper::of(total);
+        Arc::new(CacheBudget { total, shares: Mutex::default(), doorkeeper })
     }
 
     /// All of them.

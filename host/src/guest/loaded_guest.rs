@@ -103,9 +103,9 @@ impl Made {
         let interests = program.interests(limits).map_err(InterestsError::Failed)?;
         let interests = Interests::named(interests)?;
         let made = Arc::new(Made { program, form: code.form, interests });
-        let kept = || LiveGuest::load(engine, &engine.kept_live(digest)?);
         if engine.is_live()
-            && let Some(live) = kept()
+            && let Some(product) = engine.kept_live(digest)
+            && let Ok(live) = LiveGuest::load(engine, digest, &product)
         {
             made.program.set_live(live);
         }
@@ -201,7 +201,14 @@ impl LoadedGuest {
 
     /// Whether it decides live, or why it does not, as far as that is known.
     pub fn liveness(&self) -> Option<Result<(), &Ineligible>> {
-        self.made.program.live().map(|live| live.as_ref().map(|_| ()))
+        if !self.made.program.engine().is_live() {
+            return Some(Err(&Ineligible::Isolated));
+        }
+        self.made.program.live().map(|live| match live {
+            Ok(live) if live.is_on() => Ok(()),
+            Ok(_) => Err(&Ineligible::NotPutBack),
+            Err(ineligible) => Err(ineligible),
+        })
     }
 
     /// What its file holds.

@@ -145,14 +145,16 @@ impl Server {
         Ok(())
     }
 
-    /// Has connections of TCP be accepted when their client has sent something, or after this time.
-    pub fn defer_accept(&self, wait: Duration) -> anyhow::Result<()> {
+    /// Has connections of TCP be accepted when their client has sent something, or after this time. On a
+    /// socket of another kind they are accepted at once.
+    pub fn defer_accept(&self, wait: Duration) {
         for (_, socket) in self.listeners.iter().flatten() {
-            if path_of(socket).is_none() {
-                defer_accept::set(socket, wait).context("cannot have connections wait")?;
+            if path_of(socket).is_none()
+                && let Err(error) = defer_accept::set(socket, wait)
+            {
+                tracing::debug!(%error, "connections are accepted at once");
             }
         }
-        Ok(())
     }
 
     /// Has all workers accept from a socket.

@@ -7,7 +7,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-/// Has a socket that listens, or will, wait for so long; whole seconds, rounded up.
+/// Has a socket that listens, or will, wait for so long; whole seconds, rounded up. The kernel counts in
+/// times that it sends its SYN-ACK again, and so waits for 1, 3, 7, 15, 31 or 63 seconds, the next one
+/// above.
 #[expect(unsafe_code, reason = "no library that we have sets this option")]
 pub(crate) fn set(socket: impl AsFd, wait: Duration) -> io::Result<()> {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

@@ -2,23 +2,29 @@
 //! client that sends its request at once, and takes the response at once, costs no registration
 //! (two system calls, a wake-up, and memory).
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use tokio::io::unix::AsyncFdReadyGuard;
 use tokio::io::{Interest, ReadBuf};
+use tokio::task::coop;
 
 use super::watched::{Number, Watched};
 
 /// A socket that does not block.
 pub(crate) struct Socket {
     socket: Watched<TcpStream>,
-    /// Whether the last read found less than it had room for: there was no more then.
+    /// Whether the last read found less than it had room for, and nothing was waited for since: there
+    /// was no more then.
     is_drained: bool,
+    /// Whether the last write found no room. Else the runtime is not asked: when it has just begun to
+    /// watch it knows of none.
+    is_full: AtomicBool,
 }
 
 /// Bytes to throw away at a time.
@@ -36,7 +42,7 @@ impl AsFd for Socket {
 impl Socket {
     /// Of a connection that was accepted.
     pub(crate) fn new(socket: TcpStream) -> Socket {
-        Socket { socket: Watched::new(socket), is_drained: false }
+        Socket { socket: Watched::new(socket), is_drained: false, is_full: AtomicBool::new(false) }
     }
 
     /// Whether there may be something to read. Before anything was waited for that is a guess.
@@ -96,12 +102,20 @@ impl Socket {
         mut receive: impl FnMut(&TcpStream) -> Result<usize, Errno>,
     ) -> Poll<io::Result<usize>> {
         loop {
+            // A client that sends all the time must not keep the thread from others.
+            let mut budget = None;
             let mut ready = match self.socket.watch() {
                 Some(watch) => Some(ready!(watch.poll_read_ready(context))?),
-                None => None,
+                None => {
+                    budget = Some(ready!(coop::poll_proceed(context)));
+                    None
+                }
             };
             match receive(self.socket.owner()) {
                 Ok(read) => {
+                    if let Some(budget) = budget {
+                        budget.made_progress();
+                    }
                     // The kernel tells of what comes after that.
                     self.is_drained = 0 < read && read < room;
                     if self.is_drained {
@@ -120,27 +134,29 @@ impl Socket {
         }
     }
 
-    /// Whether all that has arrived was read.
+    /// Whether all that had arrived was read, as far as that is known, or now.
     pub(crate) fn is_drained(&self) -> bool {
         self.is_drained || rustix::io::ioctl_fionread(self).is_ok_and(|unread| unread == 0)
     }
 
     /// Whether there may be room to send.
     pub(crate) fn poll_write_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Much may arrive meanwhile.
+        self.is_drained = false;
         self.socket.begin(BOTH)?.poll_write_ready(context).map_ok(drop)
     }
 
-    /// Does something that the socket may not be ready for. If it is watched, nothing is done while it
-    /// is known not to be.
-    pub(crate) fn try_io<R>(
-        &self,
-        interest: Interest,
-        work: impl FnOnce() -> io::Result<R>,
-    ) -> io::Result<R> {
-        match self.socket.watch() {
-            Some(watch) => watch.try_io(interest, |_| work()),
-            None => work(),
-        }
+    /// Writes to it, for which there may be no room. Nothing is tried while there is known to be none.
+    pub(crate) fn try_write<R>(&self, write: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        let written = match self.socket.watch() {
+            Some(watch) if self.is_full.load(Ordering::Relaxed) => {
+                watch.try_io(Interest::WRITABLE, |_| write())
+            }
+            _ => write(),
+        };
+        let is_full = matches!(&written, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        self.is_full.store(is_full, Ordering::Relaxed);
+        written
     }
 
     /// The error that the kernel has for it.

@@ -7,11 +7,20 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Owns one descriptor, which stays the same and is open as long as it lives.
-pub(super) trait Owner: AsFd {}
+/// Owns one descriptor.
+///
+/// # Safety
+///
+/// It stays the same, and open, as long as its owner lives, and as it is not given away.
+#[expect(unsafe_code, reason = "that the descriptor outlives its watch is a promise")]
+pub(super) unsafe trait Owner: AsFd {}
 
-impl Owner for TcpStream {}
-impl Owner for socket2::Socket {}
+// SAFETY: it has an `OwnedFd`, which it closes when it is dropped, and nothing replaces.
+#[expect(unsafe_code, reason = "see the trait")]
+unsafe impl Owner for TcpStream {}
+// SAFETY: it has a `TcpStream`.
+#[expect(unsafe_code, reason = "see the trait")]
+unsafe impl Owner for socket2::Socket {}
 
 /// An owner, and what the runtime knows of its descriptor.
 pub(super) struct Watched<T> {

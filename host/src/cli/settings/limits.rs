@@ -33,7 +33,7 @@ pub struct LimitSettings {
 
     /// Time for which a connection waits to be accepted for what its client sends, up to 1min
     ///
-    /// The kernel counts in whole seconds. A client that sends at once is served sooner and for less;
+    /// The kernel waits for 1, 3, 7, 15, 31 or 63 s, the next one above. A client that sends at once is served sooner and for less;
     /// one that sends nothing is accepted when the time is over, and all other times begin then. 0s:
     /// each is accepted at once. Unix sockets do not wait.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time::<0, 60_000>, hide_short_help = true)]

@@ -19,7 +19,7 @@ use crate::named_file;
 
 /// Files that are kept: compiled guests and functions, and notes of passed checks. The oldest
 /// goes first.
-pub(super) const KEPT: usize = 64;
+pub(super) const KEPT: usize = 128;
 
 /// Bytes of all of them: a day's edits of a guest in Python would have ten times as many.
 pub(super) const KEPT_BYTES: u64 = 1 << 30;

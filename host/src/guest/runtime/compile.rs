@@ -8,11 +8,12 @@
 
 use std::fmt;
 use std::io::BufReader;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::compile_job::{
-    Compiled, MAX_FUNCTIONS_BYTES, Request, Response, Task, code_limit, compile, product_limit,
+    Compiled, MAX_FUNCTIONS_BYTES, Product, Request, Response, Task, code_limit, compile,
+    product_limit,
 };
 use super::component::FormError;
 use super::configure::{ConfigureLimits, RESERVED_BYTES};
@@ -86,7 +87,17 @@ pub(super) struct Compiler {
     helpers: Option<Helpers>,
     /// Locked during a compilation: two at a time would take twice the memory.
     at_work: Mutex<Known>,
+    /// What waits for that, and the compilation that gives way to it.
+    waiting: Mutex<Waiting>,
     keeps_functions: bool,
+}
+
+/// What waits for a compiler.
+#[derive(Default)]
+struct Waiting {
+    count: usize,
+    /// The compilation of a live form, which nothing waits for.
+    yielding: Option<CancelToken>,
 }
 
 /// The functions that were compiled before, where they are kept.
@@ -110,6 +121,7 @@ impl Compiler {
             configuration,
             helpers: None,
             at_work: Mutex::default(),
+            waiting: Mutex::default(),
             keeps_functions,
         }
     }
@@ -135,8 +147,7 @@ impl Compiler {
         recall: impl Fn(Option<Digest>) -> Option<Vec<u8>>,
         keep: impl FnOnce(Option<Digest>, &[u8]),
     ) -> Result<Vec<u8>, LoadError> {
-        // Each change of it is one step, whoever panicked.
-        let mut known = lock(&self.at_work);
+        let mut known = self.wait();
         if cancel.is_canceled() {
             return Err(LoadError::Canceled);
         }
@@ -176,6 +187,49 @@ impl Compiler {
             Some(_) | None => {}
         }
         Ok(compiled.product)
+    }
+
+    /// Compiles the live form of a guest, when nothing else is to be compiled. What comes meanwhile
+    /// cancels it. Functions are neither recalled nor kept: those of the other form would be lost.
+    pub(super) fn run_live(
+        &self,
+        guest: &[u8],
+        data: Option<&[u8]>,
+        cancel: &CancelToken,
+    ) -> Result<Vec<u8>, LoadError> {
+        let task = Task { guest, data, product: Product::Live };
+        let _known = lock(&self.at_work);
+        {
+            let mut waiting = lock(&self.waiting);
+            if waiting.count > 0 || cancel.is_canceled() {
+                return Err(LoadError::Canceled);
+            }
+            waiting.yielding = Some(cancel.clone());
+        }
+        let compiled = match &self.helpers {
+            Some(helpers) if guest != DEFAULT_GUEST => {
+                self.in_helper(helpers, task, Urgency::Beside, cancel, &[])
+            }
+            _ => compile(&self.settings, &self.configuration, task, &[], false)
+                .map_err(|error| bounded(error).into()),
+        };
+        lock(&self.waiting).yielding = None;
+        Ok(compiled?.product)
+    }
+
+    /// Waits until nothing is compiled, and has what is not urgent give way.
+    fn wait(&self) -> MutexGuard<'_, Known> {
+        {
+            let mut waiting = lock(&self.waiting);
+            waiting.count += 1;
+            if let Some(yielding) = &waiting.yielding {
+                yielding.cancel();
+            }
+        }
+        // Each change of it is one step, whoever panicked.
+        let known = lock(&self.at_work);
+        lock(&self.waiting).count -= 1;
+        known
     }
 
     fn in_helper(

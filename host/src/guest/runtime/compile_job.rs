@@ -18,6 +18,7 @@ use super::contract::check_exports;
 use super::function_cache::FunctionCache;
 use super::job_error::{CompileError, JobError};
 use super::live::code::LiveCode;
+use super::live::ineligible::Ineligible;
 use super::live::rewrite::{Rewritten, rewrite};
 use super::malloc_trim;
 use super::settings::{Settings, compiling};
@@ -162,13 +163,16 @@ fn compile_live(
     component: &[u8],
     memory_bytes: usize,
 ) -> Result<Vec<u8>, JobError> {
-    let (form, code) = match rewrite(component, memory_bytes) {
-        Ok(Rewritten { module, form }) => {
-            (Ok(form), engine.precompile_module(&module).map_err(invalid)?)
-        }
-        Err(ineligible) => (Err(ineligible), Vec::new()),
+    let compiled = rewrite(component, memory_bytes).and_then(|Rewritten { module, form }| {
+        // Marks are more code: what is too much then was not before.
+        let code = engine.precompile_module(&module);
+        Ok((form, code.map_err(|error| Ineligible::Rewriting(text::error_line(error)))?))
+    });
+    let live = match compiled {
+        Ok((form, code)) => LiveCode { form: Ok(form), code: code.into() },
+        Err(ineligible) => LiveCode::without(ineligible),
     };
-    LiveCode { form, code }.write().map_err(|error| JobError::NoCompiler(text::error_line(error)))
+    live.write().map_err(|error| JobError::NoCompiler(text::error_line(error)))
 }
 
 fn invalid(error: wasmtime::Error) -> JobError {

@@ -126,8 +126,8 @@ impl Stopwatch<'_> {
     }
 
     /// Whether this thread, which missed a deadline, ran for less than most of that time, or may
-    /// have: then the next decision is measured.
-    pub(super) fn lacked_a_core(self, deadline: Duration) -> bool {
+    /// have. The next decision is measured, and tells.
+    pub(super) fn lacked_a_core(&self, deadline: Duration) -> bool {
         self.cost.suspect(true);
         self.before.is_none_or(|before| thread_cpu_time().saturating_sub(before) < deadline * 3 / 4)
     }

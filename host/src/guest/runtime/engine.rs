@@ -137,10 +137,7 @@ impl Engine {
         data: Option<&[u8]>,
         cancel: &CancelToken,
     ) -> Result<Vec<u8>, LoadError> {
-        let (wasm, cache) = (&self.wasm, self.code_cache.as_ref());
-        let task = Task { guest, data, product: Product::Live };
-        let recall = |of| cache?.functions(wasm, of);
-        self.compiler.run(task, Urgency::Beside, cancel, recall, |_, _| {})
+        self.compiler.run_live(guest, data, cancel)
     }
 
     /// Keeps the live form of the guest with this digest, which has proved itself.
@@ -183,14 +180,14 @@ impl Engine {
         self.fresh_decisions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes that a guest is not live any more.
+    /// Counts a guest that is not live any more.
     pub(in crate::guest) fn note_live_difference(&self) {
         self.live_differences.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Does this later, beside what serves.
-    pub(in crate::guest) fn later(&self, work: impl FnOnce() + Send + 'static) {
-        self.background.run(work);
+    /// The thread for what may be done later, beside what serves.
+    pub(in crate::guest) fn background(&self) -> &Background {
+        &self.background
     }
 
     /// Where threads keep instances.
@@ -305,9 +302,9 @@ pub(in crate::guest) struct Code {
 }
 
 /// Instances at a time of a server with this many workers: one on each, as many slow ones beside
-/// them, and one to try a guest.
+/// them, one to try a guest, and one that the live form of another is compared with.
 pub const fn instances(workers: u32) -> u32 {
-    workers * 2 + 1
+    workers * 2 + 2
 }
 
 /// An engine that has all that it needs of the system, and no thread yet: what a process

@@ -22,7 +22,7 @@
 //! - `background`: a thread for what may be done later.
 //! - `thread`: what a thread needs before it runs guests.
 
-mod background;
+pub(in crate::guest) mod background;
 mod bindings;
 pub mod code_cache;
 pub mod code_directory;

@@ -1,5 +1,5 @@
-//! A compiled guest that can run: each decision on a fresh instance, once more if the deadline
-//! passed while others had the core.
+//! A compiled guest that can run: each decision on a live instance or a fresh one, and once more if the
+//! deadline passed while others had the core.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -205,14 +205,20 @@ impl Program {
         limits: DecisionLimits,
     ) -> Option<Result<Decision, Failure>> {
         let on_worker = DecisionLimits { deadline: limits.deadline.min(WORKER_DEADLINE), ..limits };
-        if !self.live_costs.of(request).is_slow() {
-            match self.run_live(Decider::Worker(worker), request, on_worker) {
-                Live::Decided(decision) => return Some(decision),
-                Live::NotInTime => return None,
-                Live::Not => {}
-            }
-        }
         let cost = self.costs.of(request);
+        // A fresh instance is no quicker than a live one.
+        let is_slow = match self.is_live() {
+            true => self.live_costs.of(request).is_slow(),
+            false => cost.is_slow(),
+        };
+        if is_slow {
+            return None;
+        }
+        match self.run_live(Decider::Worker(worker), request, on_worker) {
+            Live::Decided(decision) => return Some(decision),
+            Live::NotInTime => return None,
+            Live::Undecided => {}
+        }
         let mut attempts = if cost.is_slow() { 0 } else { WORKER_ATTEMPTS };
         while attempts > 0 {
             let stopwatch = cost.start();
@@ -220,7 +226,7 @@ impl Program {
                 Err(Failure::Busy) => return None,
                 Err(Failure::Deadline) if on_worker.deadline < limits.deadline => {}
                 decision => {
-                    noted(&decision, stopwatch);
+                    self.note(&decision, stopwatch);
                     return Some(decision);
                 }
             }
@@ -241,25 +247,28 @@ impl Program {
         match self.run_live(Decider::SlowPool, request, limits) {
             Live::Decided(decision) => return decision,
             Live::NotInTime => attempts -= 1,
-            Live::Not => {}
+            Live::Undecided => {}
         }
-        for _ in 1..attempts {
+        loop {
             let stopwatch = self.costs.of(request).start();
             let decision = self.run_once(request, limits);
-            if !matches!(decision, Err(Failure::Deadline)) {
-                noted(&decision, stopwatch);
-                return decision;
-            }
-            if !stopwatch.lacked_a_core(limits.deadline) {
+            attempts -= 1;
+            let is_missed = matches!(decision, Err(Failure::Deadline));
+            if !is_missed || attempts == 0 || !stopwatch.lacked_a_core(limits.deadline) {
+                self.note(&decision, stopwatch);
                 return decision;
             }
         }
-        self.run(request, limits)
+    }
+
+    /// Whether decisions are made on live instances.
+    fn is_live(&self) -> bool {
+        matches!(self.live.get(), Some(Ok(live)) if live.is_on())
     }
 
     /// Decides on a live instance, where there are some.
     fn run_live(&self, decider: Decider, request: &Request, limits: DecisionLimits) -> Live {
-        let Some(Ok(live)) = self.live.get() else { return Live::Not };
+        let Some(Ok(live)) = self.live.get() else { return Live::Undecided };
         let stopwatch = self.live_costs.of(request).start();
         match live.decide(&self.engine, decider, request, limits) {
             Some(decision) => {
@@ -267,7 +276,7 @@ impl Program {
                 Live::Decided(decision)
             }
             None if stopwatch.elapsed() >= limits.deadline => Live::NotInTime,
-            None => Live::Not,
+            None => Live::Undecided,
         }
     }
 
@@ -299,6 +308,15 @@ impl Program {
         Instance::new(&self.engine, &self.exports, self.source.clone(), limits)
     }
 
+    /// Takes note of a decision for a client, on a fresh instance. Of its time not where it failed: a client
+    /// that makes a guest fail does not make the decisions of others wait for the slow pool.
+    fn note(&self, decision: &Result<Decision, Failure>, stopwatch: Stopwatch<'_>) {
+        self.engine.note_fresh_decision();
+        if decision.is_ok() {
+            stopwatch.stop();
+        }
+    }
+
     /// Its live form, or why it has none, once that is known.
     pub(in crate::guest) fn live(&self) -> Option<&Result<LiveGuest, Ineligible>> {
         self.live.get()
@@ -313,7 +331,6 @@ impl Program {
     /// Decides for a client, on a fresh instance.
     fn run_once(&self, request: &Request, limits: DecisionLimits) -> Result<Decision, Failure> {
         let mut instance = self.instance(limits)?;
-        self.engine.note_fresh_decision();
         let decision = instance.decide(request);
         if self.engine.is_for_edits() {
             show(&instance.printed());
@@ -344,15 +361,7 @@ fn with_retries<R>(mut attempt: impl FnMut() -> Result<R, Failure>) -> Result<R,
 enum Live {
     Decided(Result<Decision, Failure>),
     /// Nothing: one on a fresh instance counts.
-    Not,
+    Undecided,
     /// Nothing, and the time for it is over.
     NotInTime,
-}
-
-/// Takes note of what a decision took. Not where it failed: a client that makes a guest fail does not
-/// make the decisions of others wait for the slow pool.
-fn noted(decision: &Result<Decision, Failure>, stopwatch: Stopwatch<'_>) {
-    if decision.is_ok() {
-        stopwatch.stop();
-    }
 }

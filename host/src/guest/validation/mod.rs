@@ -14,6 +14,7 @@ pub mod compare;
 pub mod error;
 mod field_values;
 pub mod live_proof;
+pub mod make_live;
 pub mod report;
 mod request_lines;
 mod trials;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::cases::CaseFile;
 use super::check::{CheckReport, check_unless};
 use super::error::ValidationError;
-use super::live_proof;
+use super::make_live;
 use crate::guest::digest::Digest;
 use crate::guest::load_error::LoadError;
 use crate::guest::loaded_guest::LoadedGuest;
@@ -95,7 +95,7 @@ pub fn validate(
             report
         }
     };
-    live_proof::later(&guest, offer);
+    make_live::later(&guest, offer, &[]);
     Ok(Validated { guest, report, compile: compiled - began, check: compiled.elapsed() })
 }
 
@@ -113,7 +113,7 @@ pub fn check_beside(
     let recent: Vec<_> = current.cached_requests().take(RECENT).collect();
     let result = check_unless(&guest, &offer.cases, &recent, cancel);
     if result.is_ok() {
-        live_proof::later(&guest, offer);
+        make_live::later(&guest, offer, &recent);
     }
     Ok(Checked { guest, result, compile: compiled - began, check: compiled.elapsed() })
 }

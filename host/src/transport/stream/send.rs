@@ -6,7 +6,6 @@ use std::io::{self, IoSlice, Write};
 
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown};
-use tokio::io::Interest;
 
 use super::{More, SendError, Stream};
 use crate::transport::progress::Progress;
@@ -85,7 +84,7 @@ impl Stream<'_> {
             // What else comes of it, the next step tells.
             return Ok(sealed);
         }
-        let sent = self.socket.try_io(Interest::WRITABLE, || send(&self.socket, head, body, flags));
+        let sent = self.socket.try_write(|| send(&self.socket, head, body, flags));
         sent.inspect(|&sent| self.progress.hand_over(sent))
     }
 
@@ -105,7 +104,7 @@ impl Stream<'_> {
             if transfer.left() > UNSCHEDULED_BYTES {
                 self.slot_to_send().await;
             }
-            let step = self.socket.try_io(Interest::WRITABLE, || transfer.step(&self.socket));
+            let step = self.socket.try_write(|| transfer.step(&self.socket));
             match step {
                 Ok(Step::Moved(count)) => self.progress.hand_over(count),
                 Ok(Step::Done) => return Ok(()),
@@ -238,7 +237,7 @@ pub(super) fn write_records(
     let more = if session.is_closed() { SendFlags::MORE } else { SendFlags::empty() };
     let mut out = Out { socket, flags: SendFlags::NOSIGNAL | more };
     while session.has_records() {
-        let written = socket.try_io(Interest::WRITABLE, || session.write_records(&mut out));
+        let written = socket.try_write(|| session.write_records(&mut out));
         progress.hand_over(written?);
     }
     session.note_sent(progress.handed());

@@ -44,6 +44,14 @@ pub(super) fn effect(operator: &Operator<'_>) -> Result<Effect, Ineligible> {
         | O::V128Store16Lane { memarg, .. }
         | O::V128Store32Lane { memarg, .. }
         | O::V128Store64Lane { memarg, .. } => Effect::Store(ValType::V128, memarg),
+        // A guest has one memory. Nothing is put back of another one.
+        O::MemorySize { mem: 1.. }
+        | O::MemoryGrow { mem: 1.. }
+        | O::MemoryFill { mem: 1.. }
+        | O::MemoryCopy { dst_mem: 1.., .. }
+        | O::MemoryCopy { src_mem: 1.., .. } => {
+            return Err(Ineligible::Instruction(name(operator).to_owned()));
+        }
         O::MemoryFill { mem: 0 } | O::MemoryCopy { dst_mem: 0, src_mem: 0 } => Effect::Range,
         O::MemorySize { mem: 0 } => Effect::Size,
         O::MemoryGrow { mem: 0 } => Effect::Grow,
@@ -93,7 +101,22 @@ wasmparser::for_each_operator!(operators);
 
 #[cfg(test)]
 mod tests {
-    use super::PROPOSALS;
+    use wasmparser::Operator;
+
+    use super::{PROPOSALS, effect};
+
+    #[test]
+    fn another_memory_is_refused() {
+        for operator in [
+            Operator::MemorySize { mem: 1 },
+            Operator::MemoryGrow { mem: 1 },
+            Operator::MemoryFill { mem: 1 },
+            Operator::MemoryCopy { dst_mem: 0, src_mem: 1 },
+            Operator::MemoryCopy { dst_mem: 1, src_mem: 0 },
+        ] {
+            assert!(effect(&operator).is_err(), "{operator:?}");
+        }
+    }
 
     /// Another number means that wasmparser knows other instructions of a proposal that is allowed as
     /// a whole: look whether they change anything, then correct the number.

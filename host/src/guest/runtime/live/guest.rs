@@ -1,7 +1,8 @@
 //! A guest whose instances stay.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use wasmtime::{InstancePre, Linker, Module, Store};
 
@@ -9,59 +10,112 @@ use super::code::LiveCode;
 use super::ineligible::Ineligible;
 use super::instance::{LiveInstance, NotDecided, Parts, Reset, Snapshot};
 use super::instances::{AllInstances, Decider};
-use super::layout::Layout;
+use super::layout::{Constants, Layout, PAGE_BYTES};
 use super::rewrite::LiveForm;
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
 use crate::guest::decision::unchecked::Unchecked;
+use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
+use crate::guest::load_error::LoadError;
 use crate::guest::runtime::engine::Engine;
 use crate::guest::runtime::epoch::Ticks;
 use crate::guest::runtime::limits::DecisionLimits;
 use crate::guest::runtime::machine_code;
 use crate::guest::runtime::usage::Usage;
+use crate::helper::CancelToken;
+use crate::text;
+
+/// What failures and decisions count where it is found out whether live decisions are worth trying: four of
+/// five have to be made.
+const FAILURE: u32 = 4;
+
+/// From this on they are not, and one of so many is tried all the same.
+pub(super) const HOPELESS: u32 = 64;
+pub(super) const TRIED: u32 = 64;
+
+/// A decision of a worker in so many has all of the instance compared.
+pub(super) const COMPARED: u64 = 4_096;
 
 /// A guest whose instances stay.
 pub(in crate::guest) struct LiveGuest {
     pub(super) number: u64,
+    digest: Digest,
     pre: InstancePre<Usage>,
     pub(super) form: LiveForm,
     snapshot: OnceLock<Snapshot>,
     /// Where threads keep instances.
     pub(super) instances: Arc<AllInstances>,
+    /// How far failures outnumber decisions, up to what is hopeless.
+    failures: AtomicU32,
     /// Whether something was not as it should be: no more decisions are live.
     is_off: AtomicBool,
 }
 
 impl LiveGuest {
-    /// Loads what a compiler made, or what was kept of that; `None` if it is of no use to this engine.
+    /// Compiles and loads the live form of a guest. It comes with what is kept of it.
+    pub(in crate::guest) fn compile(
+        engine: &Engine,
+        guest: &[u8],
+        data: Option<&[u8]>,
+        digest: Digest,
+        cancel: &CancelToken,
+    ) -> Result<(Result<LiveGuest, Ineligible>, Vec<u8>), LoadError> {
+        let without = |why: String| {
+            let ineligible = Ineligible::Rewriting(why);
+            let product = LiveCode::without(ineligible.clone()).write();
+            // It is a text.
+            (Err(ineligible), product.unwrap_or_default())
+        };
+        let product = match engine.compile_live(guest, data, cancel) {
+            Err(LoadError::Compile(error)) => return Ok(without(text::error_line(error))),
+            product => product?,
+        };
+        Ok(match LiveGuest::load(engine, digest, &product) {
+            Ok(live) => (live, product),
+            Err(error) => without(text::error_line(error)),
+        })
+    }
+
+    /// Loads what a compiler made of the guest with this digest, or what was kept of that. An error if
+    /// it is of no use to this engine.
     pub(in crate::guest) fn load(
         engine: &Engine,
+        digest: Digest,
         product: &[u8],
-    ) -> Option<Result<LiveGuest, Ineligible>> {
-        let LiveCode { form, code } = LiveCode::read(product)?;
-        match form {
-            Ok(form) => {
-                let module = machine_code::deserialize_module(engine.wasm(), &code).ok()?;
-                LiveGuest::link(engine, &module, form).ok().map(Ok)
-            }
-            Err(ineligible) => Some(Err(ineligible)),
+    ) -> wasmtime::Result<Result<LiveGuest, Ineligible>> {
+        let unknown = || wasmtime::format_err!("it is of another version, or damaged");
+        let LiveCode { form, code } = LiveCode::read(product).ok_or_else(unknown)?;
+        let form = match form {
+            Ok(form) => form,
+            Err(ineligible) => return Ok(Err(ineligible.bounded())),
+        };
+        if form.constants != Constants::of(engine.limits().decision.memory_bytes) {
+            return Err(unknown());
         }
+        let module = machine_code::deserialize_module(engine.wasm(), &code)?;
+        let live = LiveGuest::link(engine, digest, &module, form)?;
+        // What all instances begin with is taken now, and not while a client waits.
+        live.make(engine, engine.limits().decision.deadline)?;
+        Ok(Ok(live))
     }
 
     /// Links a module that was rewritten and compiled.
     pub(super) fn link(
         engine: &Engine,
+        digest: Digest,
         module: &Module,
         form: LiveForm,
     ) -> wasmtime::Result<LiveGuest> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Ok(LiveGuest {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            digest,
             pre: Linker::new(engine.wasm()).instantiate_pre(module)?,
             form,
             snapshot: OnceLock::new(),
             instances: Arc::clone(engine.live_instances()),
+            failures: AtomicU32::new(0),
             is_off: AtomicBool::new(false),
         })
     }
@@ -71,9 +125,18 @@ impl LiveGuest {
         !self.is_off.load(Ordering::Relaxed)
     }
 
-    /// Ends live decisions of this guest.
-    pub(in crate::guest) fn turn_off(&self) {
-        self.is_off.store(true, Ordering::Relaxed);
+    /// Ends live decisions of this guest, here and after the next start.
+    fn turn_off(&self, engine: &Engine) {
+        if self.is_off.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        engine.note_live_difference();
+        tracing::error!(guest = %self.digest, "live guest was not put back");
+        self.forget_instances();
+        // A file is written here, on a worker: that happens once, if ever.
+        if let Ok(product) = LiveCode::without(Ineligible::NotPutBack).write() {
+            engine.keep_live(self.digest, &product);
+        }
     }
 
     /// Decides; `None` if it has to be decided on a fresh instance.
@@ -84,39 +147,67 @@ impl LiveGuest {
         request: &Request,
         limits: DecisionLimits,
     ) -> Option<Result<Decision, Failure>> {
-        let instances = self.instances.of(decider);
+        let failures = self.failures.load(Ordering::Relaxed);
+        let is_hopeless = failures >= HOPELESS;
+        if is_hopeless {
+            let since = self.failures.fetch_add(1, Ordering::Relaxed);
+            if !since.is_multiple_of(TRIED) {
+                return None;
+            }
+        }
+        let decision = self.try_to_decide(engine, decider, request, limits);
+        if !is_hopeless && decision.is_none() {
+            self.failures.fetch_add(FAILURE, Ordering::Relaxed);
+        } else if failures > 0 && decision.is_some() {
+            // Two workers at a time may count one.
+            let fewer = if is_hopeless { HOPELESS } else { failures } - 1;
+            self.failures.store(fewer, Ordering::Relaxed);
+        }
+        Some(Decision::check(decision?).map_err(Failure::Refused))
+    }
+
+    fn try_to_decide(
+        &self,
+        engine: &Engine,
+        decider: Decider,
+        request: &Request,
+        limits: DecisionLimits,
+    ) -> Option<Unchecked> {
         if !self.is_on() {
             return None;
         }
+        let instances = self.instances.of(decider);
         // Out of its place meanwhile: whatever ends this, a panic too, ends the instance.
         let mut instance = match instances.take(self.number) {
             Some(instance) => instance,
             None => {
+                let instance = self.make(engine, limits.deadline).ok()?;
                 instances.made.fetch_add(1, Ordering::Relaxed);
-                self.make(engine).ok()?
+                instance
             }
         };
-        let _ticking = engine.clock().ticking();
-        let decision = self.decide_with(&mut instance, engine, request, limits);
-        let decision = decision.ok()?;
-        match instance.reset() {
-            Reset::Done => instances.put(self.number, instance),
+        let decision = self.decide_with(&mut instance, engine, request, limits).ok()?;
+        let decisions = instances.decisions.load(Ordering::Relaxed);
+        let reset = instance.reset();
+        let is_compared = decisions % COMPARED == COMPARED - 1;
+        match reset {
             Reset::Grown => {}
+            Reset::Done | Reset::Strayed if is_compared && !instance.is_as_made() => {
+                self.turn_off(engine);
+                return None;
+            }
+            Reset::Failed => {
+                self.turn_off(engine);
+                return None;
+            }
             Reset::Strayed => {
                 instances.put(self.number, instance);
                 return None;
             }
-            Reset::Differs => {
-                self.turn_off();
-                engine.note_live_difference();
-                tracing::error!(
-                    "live guest was not put back, each decision is on a fresh instance"
-                );
-                return None;
-            }
+            Reset::Done => instances.put(self.number, instance),
         }
         instances.decisions.fetch_add(1, Ordering::Relaxed);
-        Some(Decision::check(decision).map_err(Failure::Refused))
+        Some(decision)
     }
 
     /// Whether it has memory that it has not asked for.
@@ -131,28 +222,41 @@ impl LiveGuest {
         request: &Request,
         limits: DecisionLimits,
     ) -> Result<Unchecked, NotDecided> {
+        let _ticking = engine.clock().ticking();
         instance.decide(request, limits, engine.limits().decision_bytes)
     }
 
-    pub(super) fn make(&self, engine: &Engine) -> wasmtime::Result<LiveInstance> {
+    /// Makes an instance. Start functions have this time.
+    pub(super) fn make(
+        &self,
+        engine: &Engine,
+        deadline: Duration,
+    ) -> wasmtime::Result<LiveInstance> {
         // Of the second memory nothing counts as the guest's.
-        let layout = Layout::of(self.form.memory_bytes);
-        let second = usize::try_from(layout.bytes()).unwrap_or(usize::MAX);
-        let limit = self.form.memory_bytes.saturating_add(second.next_multiple_of(1 << 16));
+        let memory_bytes = self.form.constants.memory_bytes;
+        let layout = Layout::of(memory_bytes);
+        let second = usize::try_from(layout.bytes().next_multiple_of(PAGE_BYTES))?;
+        let limit = memory_bytes.saturating_add(second);
         let mut store = Store::new(engine.wasm(), Usage::of_at_most(limit));
         store.limiter(|usage| usage);
-        // Start functions have what a decision has.
-        store.set_epoch_deadline(Ticks::at_least(engine.limits().decision.deadline).0);
+        store.set_epoch_deadline(Ticks::at_least(deadline).0);
         let parts = Parts {
             pre: &self.pre,
             has_post_return: self.form.has_post_return,
             globals: self.form.globals,
             has_size: self.form.has_size,
             layout,
+            snapshot: &self.snapshot,
         };
-        let instance = LiveInstance::new(store, &parts, self.snapshot.get().cloned())?;
-        self.snapshot.get_or_init(|| instance.snapshot());
-        Ok(instance)
+        let _ticking = engine.clock().ticking();
+        LiveInstance::new(store, &parts)
+    }
+
+    /// Instances keep its code, and a place in the pool.
+    fn forget_instances(&self) {
+        for instances in self.instances.each() {
+            instances.forget(self.number);
+        }
     }
 }
 
@@ -172,13 +276,12 @@ impl LiveTrial {
     ) -> Option<Result<Decision, Failure>> {
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
-            None => live.make(engine).ok()?,
+            None => live.make(engine, engine.limits().decision.deadline).ok()?,
         };
-        let _ticking = engine.clock().ticking();
         let limits = engine.limits().decision;
         let decision = live.decide_with(&mut instance, engine, request, limits).ok()?;
         match instance.reset() {
-            Reset::Done | Reset::Differs => self.instance = Some(instance),
+            Reset::Done | Reset::Failed => self.instance = Some(instance),
             Reset::Grown => {}
             Reset::Strayed => return None,
         }
@@ -192,10 +295,7 @@ impl LiveTrial {
 }
 
 impl Drop for LiveGuest {
-    /// Its instances keep its code, and a place in the pool.
     fn drop(&mut self) {
-        for instances in self.instances.each() {
-            instances.forget(self.number);
-        }
+        self.forget_instances();
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text;
+
 /// Why decisions of a guest are made on a fresh instance each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -25,7 +27,13 @@ pub enum Ineligible {
     Never,
     /// Its live form decided differently, on this request.
     Differs(String),
-    /// It could not be rewritten: the words of the parser or the compiler.
+    /// On this request it accesses what is beyond its memory, where its live form has some to spare.
+    Beyond(String),
+    /// Instances are made for each decision of any guest.
+    Isolated,
+    /// An instance was not what it was, after a decision for a client.
+    NotPutBack,
+    /// It could not be rewritten: the words of the parser, the compiler or wasmtime.
     Rewriting(String),
 }
 
@@ -46,6 +54,11 @@ impl fmt::Display for Ineligible {
             Ineligible::Differs(request) => {
                 write!(f, "its live form decides differently on {request}")
             }
+            Ineligible::Beyond(request) => {
+                write!(f, "it accesses what is beyond its memory on {request}")
+            }
+            Ineligible::Isolated => f.write_str("--isolation is fresh"),
+            Ineligible::NotPutBack => f.write_str("an instance was not put back"),
             Ineligible::Rewriting(why) => write!(f, "it cannot be rewritten: {why}"),
         }
     }
@@ -54,6 +67,22 @@ impl fmt::Display for Ineligible {
 impl std::error::Error for Ineligible {}
 
 impl Ineligible {
+    /// What a compiler says, which has read a guest: its texts on one line, and not too long.
+    pub(super) fn bounded(self) -> Ineligible {
+        match self {
+            Ineligible::Instruction(text) => Ineligible::Instruction(text::error_line(text)),
+            Ineligible::Part(text) => Ineligible::Part(text::error_line(text)),
+            Ineligible::Differs(text) => Ineligible::Differs(text::error_line(text)),
+            Ineligible::Beyond(text) => Ineligible::Beyond(text::error_line(text)),
+            Ineligible::Rewriting(text) => Ineligible::Rewriting(text::error_line(text)),
+            Ineligible::Composed
+            | Ineligible::Memory { .. }
+            | Ineligible::Never
+            | Ineligible::Isolated
+            | Ineligible::NotPutBack => self,
+        }
+    }
+
     pub(super) fn part(what: &str) -> Ineligible {
         Ineligible::Part(what.to_owned())
     }

@@ -1,6 +1,6 @@
 //! An instance that stays, and is put back to what it was after each decision.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wasmtime::{Global, InstancePre, Memory, Store, TypedFunc, Val};
 
@@ -8,14 +8,12 @@ use super::layout::{
     CALL, ENTRY_BYTES, GLOBAL, GRANULE_SHIFT, Layout, MARKS, MEMORY, POST_RETURN, REQUEST_BYTES,
 };
 use super::lift;
+use super::shape::SNAPSHOT_BYTES;
 use crate::guest::decision::request::Request;
 use crate::guest::decision::unchecked::Unchecked;
 use crate::guest::runtime::epoch::Ticks;
 use crate::guest::runtime::limits::DecisionLimits;
 use crate::guest::runtime::usage::Usage;
-
-/// How often an instance is compared as a whole: every 4,096th time that it is put back.
-const COMPARED: u32 = 4_096;
 
 /// The most bytes that marks are read from at once.
 const WORD: usize = 8;
@@ -41,7 +39,6 @@ pub(super) struct LiveInstance {
     pub(super) layout: Layout,
     /// Runs of granules that are put back: kept for its room.
     runs: Vec<(usize, usize)>,
-    resets: u32,
 }
 
 /// Whether an instance is what it was.
@@ -53,8 +50,8 @@ pub(super) enum Reset {
     Grown,
     /// It is, but wrote to spare pages that it had not asked for: a fresh one would have trapped.
     Strayed,
-    /// It is not, though all that is marked was put back.
-    Differs,
+    /// It is not: a global could not be set.
+    Failed,
 }
 
 /// Why there is no decision: one is made on a fresh instance.
@@ -67,6 +64,8 @@ pub(super) struct Parts<'a> {
     pub(super) globals: u32,
     pub(super) has_size: bool,
     pub(super) layout: Layout,
+    /// What the first one began with.
+    pub(super) snapshot: &'a OnceLock<Snapshot>,
 }
 
 impl LiveInstance {
@@ -74,7 +73,6 @@ impl LiveInstance {
     pub(super) fn new(
         mut store: Store<Usage>,
         parts: &Parts<'_>,
-        snapshot: Option<Snapshot>,
     ) -> wasmtime::Result<LiveInstance> {
         let instance = parts.pre.instantiate(&mut store)?;
         let missing = || wasmtime::format_err!("an export of a live guest is missing");
@@ -95,7 +93,12 @@ impl LiveInstance {
         let size = parts.has_size.then(|| globals.last().map(|(global, _)| *global)).flatten();
         // Start functions left marks, and are a part of the beginning.
         marks.data_mut(&mut store).fill(0);
-        let snapshot = snapshot.unwrap_or_else(|| memory.data(&store).into());
+        let bytes = memory.data(&store);
+        // A start function may have grown it.
+        if bytes.len() as u64 > SNAPSHOT_BYTES {
+            return Err(wasmtime::format_err!("it begins with {} bytes of memory", bytes.len()));
+        }
+        let snapshot = Arc::clone(parts.snapshot.get_or_init(|| bytes.into()));
         Ok(LiveInstance {
             store,
             memory,
@@ -107,18 +110,12 @@ impl LiveInstance {
             snapshot,
             layout: parts.layout,
             runs: Vec::new(),
-            resets: 0,
         })
     }
 
     /// Bytes of memory that it begins with.
     pub(super) fn memory_bytes(&self) -> usize {
         self.snapshot.len()
-    }
-
-    /// What it begins with.
-    pub(super) fn snapshot(&self) -> Snapshot {
-        Arc::clone(&self.snapshot)
     }
 
     /// Decides, and leaves what happened in the instance. After an error it is of no more use.
@@ -206,16 +203,17 @@ impl LiveInstance {
         for (global, value) in globals.iter() {
             // It is mutable, and this is a value that it had.
             if global.set(&mut *store, *value).is_err() {
-                return Reset::Differs;
+                return Reset::Failed;
             }
         }
-        self.resets = self.resets.wrapping_add(1);
         let strayed = self.runs.last().is_some_and(|&(_, end)| end << GRANULE_SHIFT > visible);
-        match self.resets.is_multiple_of(COMPARED) && !self.is_as_made() {
-            true => Reset::Differs,
-            false if strayed => Reset::Strayed,
-            false => Reset::Done,
-        }
+        if strayed { Reset::Strayed } else { Reset::Done }
+    }
+
+    /// Writes a byte as no guest can: without a mark.
+    #[cfg(test)]
+    pub(super) fn spoil(&mut self, at: usize) {
+        self.memory.data_mut(&mut self.store)[at] ^= 1;
     }
 
     /// Whether it is what it was in the beginning: all of it is compared.

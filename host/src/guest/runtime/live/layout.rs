@@ -1,5 +1,7 @@
 //! What is where in a live instance: its exports, and in its second memory marks, then the request.
 
+use serde::{Deserialize, Serialize};
+
 /// The export that is the guest's memory.
 pub(super) const MEMORY: &str = "memory";
 /// The export that is called after a decision was read.
@@ -30,6 +32,29 @@ pub(super) const REQUEST_BYTES: usize = 64 << 10;
 /// Bytes of an entry of the table of lengths: those of the name and of the value of a field, 32 bits
 /// each.
 pub(super) const ENTRY_BYTES: usize = 8;
+
+/// What is compiled into a live form, and what its host has to agree with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Constants {
+    granule_shift: i32,
+    request_bytes: usize,
+    entry_bytes: usize,
+    /// Bytes of memory that it may have.
+    pub(super) memory_bytes: usize,
+}
+
+impl Constants {
+    /// Those of this host, whose guests may have this many bytes of memory.
+    pub(super) fn of(memory_bytes: usize) -> Constants {
+        Constants {
+            granule_shift: GRANULE_SHIFT,
+            request_bytes: REQUEST_BYTES,
+            entry_bytes: ENTRY_BYTES,
+            memory_bytes,
+        }
+    }
+}
 
 /// The places in the second memory of a guest.
 #[derive(Clone, Copy, Debug)]

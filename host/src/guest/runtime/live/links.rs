@@ -22,8 +22,8 @@ const DECIDE: &str = "decide";
 /// How deep components may be in one another. Toolchains make two levels.
 const MAX_DEPTH: usize = 8;
 
-/// Instances of components that may be made, so that a small file cannot ask for many. wasmtime, which
-/// loads what this is of, makes them too.
+/// Instances of components that may be made, and core instances, so that a small file cannot ask for
+/// many. One of componentize-py has 38.
 const MAX_INSTANCES: usize = 1_000;
 
 /// What the core instances of a component are made of.
@@ -237,6 +237,9 @@ impl<'a> Reader<'a> {
                 let mut arguments = HashMap::new();
                 for arg in &args {
                     arguments.insert(arg.name, at(&scope.core_instances, arg.index)?.clone());
+                }
+                if self.made.len() == MAX_INSTANCES {
+                    return Err(Ineligible::Composed);
                 }
                 self.made.push(CoreInstance { module, arguments });
                 CoreExports::Of(self.made.len() - 1)

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ineligible::Ineligible;
 use super::instrument::instrument;
+use super::layout::Constants;
 use super::links::Links;
 use super::merge::merge;
 
@@ -24,8 +25,8 @@ pub(in crate::guest::runtime) struct LiveForm {
     pub(super) globals: u32,
     /// Whether the last of the globals is the size of its memory.
     pub(super) has_size: bool,
-    /// Bytes of memory that it may have.
-    pub(super) memory_bytes: usize,
+    /// What is compiled into it.
+    pub(super) constants: Constants,
 }
 
 /// Rewrites a component that was checked against the contract, for an engine whose guests may have this
@@ -40,7 +41,7 @@ pub(in crate::guest::runtime) fn rewrite(
         has_post_return: merged.has_post_return,
         globals: instrumented.globals,
         has_size: instrumented.has_size,
-        memory_bytes,
+        constants: Constants::of(memory_bytes),
     };
     Ok(Rewritten { module: instrumented.module, form })
 }

@@ -4,13 +4,11 @@ use std::fmt::Write;
 
 use wit_component::ComponentEncoder;
 
-use super::{Both, engine, request, with_type};
-use crate::guest::runtime::live::guest::LiveGuest;
+use super::{Both, engine, ineligible, request, with_type};
 use crate::guest::runtime::live::ineligible::Ineligible;
 use crate::guest::runtime::live::layout::MEMORY;
 use crate::guest::runtime::live::links::Links;
 use crate::guest::runtime::live::merge::merge;
-use crate::helper::CancelToken;
 
 /// What an adapter imports from the host.
 const CLOCK: &str = "package test:clock; interface clock { now: func() -> u64; } \
@@ -19,7 +17,7 @@ const CLOCK: &str = "package test:clock; interface clock { now: func() -> u64; }
 /// A component of a guest and an adapter, which wit-component links with a table between them: the guest
 /// calls `keep` of the adapter, which has a state of its own and writes to the guest's memory, and
 /// `now`, which asks the host.
-fn adapted(body: &str, start: &str) -> Vec<u8> {
+pub(super) fn adapted(body: &str, start: &str) -> Vec<u8> {
     let main = format!(
         r#"(module
             (import "adapter" "keep" (func $keep (param i32) (result i32)))
@@ -118,10 +116,8 @@ fn start_function_before_other_segments_makes_a_guest_ineligible() {
     // The table by which the guest calls its adapter is filled after it has started.
     let start = "(func $begin (i32.store (i32.const 700) (i32.const 1))) (start $begin)";
     let guest = adapted("", start);
-    let product = engine.compile_live(&guest, None, &CancelToken::default());
-    let live = LiveGuest::load(&engine, &product.expect("it compiles"));
-    let why = "a start function before its memory is complete";
-    assert!(matches!(live, Some(Err(Ineligible::Part(part))) if part == why));
+    let why = Ineligible::part("a start function before its memory is complete");
+    assert_eq!(ineligible(&engine, &guest), why);
 }
 
 #[test]

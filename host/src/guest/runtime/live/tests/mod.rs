@@ -2,6 +2,7 @@
 
 mod built_in;
 mod hostile;
+mod instances;
 mod merged;
 mod mutations;
 
@@ -11,6 +12,7 @@ use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use super::guest::LiveGuest;
+use super::ineligible::Ineligible;
 use super::instances::Decider;
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
@@ -78,12 +80,11 @@ impl Both {
         let (urgency, cancel) =
             (crate::guest::runtime::compile::Urgency::First, CancelToken::default());
         let code = engine.compile(guest, data, digest, urgency, &cancel).expect("it compiles");
-        let product = engine.compile_live(guest, data, &cancel).expect("it compiles");
-        let live = LiveGuest::load(engine, &product).expect("its own code");
+        let live = LiveGuest::compile(engine, guest, data, digest, &cancel).expect("it compiles");
         Both {
             engine: Arc::clone(engine),
             fresh: Program::link(engine, guest, &code.component).expect("it fits the contract"),
-            live: live.expect("it is eligible"),
+            live: live.0.expect("it is eligible"),
         }
     }
 
@@ -139,6 +140,13 @@ impl Both {
 /// Whether a fresh instance accessed what is beyond its memory.
 fn is_beyond(decision: &Result<Decision, Failure>) -> bool {
     matches!(decision, Err(Failure::Trap(trapped)) if trapped.cause.contains("out of bounds memory"))
+}
+
+/// Why a guest has no live form.
+fn ineligible(engine: &Engine, guest: &[u8]) -> Ineligible {
+    let digest = crate::guest::digest::Identity::of(guest, None).digest();
+    let live = LiveGuest::compile(engine, guest, None, digest, &CancelToken::default());
+    live.expect("it compiles").0.err().expect("it is not eligible")
 }
 
 fn request(line: &str, fields: &[(&'static str, &'static str)]) -> Request {

@@ -1,12 +1,15 @@
 //! What would go wrong without each of the precautions: each is left out once, and what holds then no
 //! longer holds.
 
+use std::time::Duration;
+
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{CodeSection, Function, Instruction, Module};
 use wasmparser::{FunctionBody, Operator, Parser};
 
 use super::{Both, engine, guest, request};
 use crate::guest::decision::request::Request;
+use crate::guest::digest::Digest;
 use crate::guest::runtime::component::component;
 use crate::guest::runtime::live::guest::LiveGuest;
 use crate::guest::runtime::live::instances::Decider;
@@ -143,9 +146,11 @@ fn difference(
     overhang: Option<usize>,
 ) -> Option<String> {
     let module = wasmtime::Module::new(both.engine.wasm(), module).expect("it is valid");
-    both.live = LiveGuest::link(&both.engine, &module, form.clone()).expect("it is linked");
+    let digest = Digest::of(b"mutated");
+    both.live = LiveGuest::link(&both.engine, digest, &module, form.clone()).expect("it is linked");
     if let Some(overhang) = overhang {
-        let mut instance = both.live.make(&both.engine).expect("an instance");
+        let mut instance =
+            both.live.make(&both.engine, Duration::from_secs(1)).expect("an instance");
         instance.layout.overhang = overhang;
         both.live.instances.of(Decider::Worker(0)).put(both.live.number, instance);
     }

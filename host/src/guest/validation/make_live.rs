@@ -1,0 +1,99 @@
+//! The live form of a guest is made, and proved, beside what serves.
+
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use super::cases::GuestRequest;
+use super::live_proof::Proof;
+use crate::guest::decision::interests::Interests;
+use crate::guest::decision::request::Request;
+use crate::guest::decision_cache::Key;
+use crate::guest::digest::Digest;
+use crate::guest::load_error::LoadError;
+use crate::guest::loaded_guest::{LoadedGuest, Made};
+use crate::guest::offer::Offer;
+use crate::guest::runtime::background::Job;
+use crate::guest::runtime::live::guest::LiveGuest;
+use crate::guest::runtime::live::ineligible::Ineligible;
+use crate::guest::runtime::program::Program;
+use crate::helper::CancelToken;
+
+/// How long what gave way to another compilation waits until it begins again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Makes the live form of a guest and proves it, now, and has it decide from then on; or tells why it has
+/// none.
+pub fn now(guest: &LoadedGuest, offer: &Offer) -> Result<Result<(), Ineligible>, LoadError> {
+    let Made { program, interests, .. } = &**guest.made();
+    if program.live().is_none() {
+        let guest = (&*offer.guest, offer.data_bytes(), guest.digest());
+        make(program, interests, guest, &[])?;
+    }
+    Ok(match program.live() {
+        Some(Err(ineligible)) => Err(ineligible.clone()),
+        Some(Ok(_)) | None => Ok(()),
+    })
+}
+
+/// Has the live form of a guest made and proved beside what serves, if that is not done. Until then each
+/// decision is made on a fresh instance. It is proved on these requests, too.
+pub(super) fn later(guest: &LoadedGuest, offer: &Offer, recent: &[Key<'_>]) {
+    let program = &guest.made().program;
+    if !program.engine().is_live() || program.live().is_some() {
+        return;
+    }
+    let cases = offer.cases.iter().flat_map(|file| &file.cases);
+    let of_cases = cases.map(|case| GuestRequest::from(case).shown_to(guest));
+    let requests: Vec<_> = of_cases.chain(recent.iter().map(Key::request)).collect();
+    let (made, digest) = (Arc::downgrade(guest.made()), guest.digest());
+    let (bytes, data) = (offer.guest.clone(), offer.data_bytes().map(<[u8]>::to_vec));
+    // Another site's may be first.
+    let is_open =
+        |made: &Weak<Made>| made.upgrade().is_some_and(|made| made.program.live().is_none());
+    let wanted = Weak::clone(&made);
+    program.engine().background().run(Job {
+        is_wanted: Box::new(move || is_open(&wanted)),
+        work: Box::new(move || {
+            while is_open(&made)
+                && let Some(made) = made.upgrade()
+                && let Made { program, interests, .. } = &*made
+                && make(program, interests, (&bytes, data.as_deref(), digest), &requests)
+                    == Err(LoadError::Canceled)
+            {
+                thread::sleep(PAUSE);
+            }
+        }),
+    });
+}
+
+/// Makes the live form of a guest, proves it, and has it decide from then on.
+fn make(
+    program: &Program,
+    read: &Interests,
+    (guest, data, digest): (&[u8], Option<&[u8]>, Digest),
+    requests: &[Request],
+) -> Result<(), LoadError> {
+    let engine = program.engine();
+    let (live, product) =
+        match LiveGuest::compile(engine, guest, data, digest, &CancelToken::default()) {
+            Ok(made) => made,
+            Err(error) => {
+                if error != LoadError::Canceled {
+                    tracing::warn!(guest = %digest, %error, "live form not made");
+                }
+                return Err(error);
+            }
+        };
+    let live = live.and_then(|live| Proof::new(program, read, live).run(requests));
+    match &live {
+        Err(Ineligible::Differs(request)) => {
+            engine.note_live_difference();
+            tracing::error!(guest = %digest, request, "live form decides differently");
+        }
+        Err(Ineligible::Beyond(_) | Ineligible::Never) => {}
+        _ => engine.keep_live(digest, &product),
+    }
+    program.set_live(live);
+    Ok(())
+}
