@@ -29,11 +29,14 @@ pub fn run(input: &[u8]) {
 /// what they return. The number of decisions that were compared.
 pub fn any_module(input: &[u8]) -> usize {
     let Some(module) = modules::module(input) else { return 0 };
+    let has_spare = input.first().is_some_and(|byte| byte.is_multiple_of(2));
     let Some(driver) = Driver::of(&module, &mut Numbers::of(input)) else { return 0 };
     let guest = with_first_module(&component(&driver.modules()), &module);
     // One that does not start, or for which there is no room, is no guest.
     let Ok(loaded) = LoadedGuest::load(engine(), &guest) else { return 0 };
-    let Ok(mut proof) = Proof::of(&loaded, &guest, None).expect("it compiles") else { return 0 };
+    let Ok(mut proof) = Proof::of(&loaded, &guest, None, has_spare).expect("it compiles") else {
+        return 0;
+    };
     let mut compared = 0;
     // Twice, so that each is called after each other one.
     for called in (0..driver.functions.len()).chain(0..driver.functions.len()) {
@@ -100,7 +103,8 @@ fn by_hand(
         );
         let guest = component(&text);
         let loaded = LoadedGuest::load(engine(), &guest).expect("it is a guest");
-        let proof = Proof::of(Box::leak(Box::new(loaded)), &guest, None).expect("it compiles");
+        let proof =
+            Proof::of(Box::leak(Box::new(loaded)), &guest, None, false).expect("it compiles");
         Mutex::new(proof.expect("it is eligible"))
     })
 }

@@ -111,7 +111,7 @@ fn open_files(
         logs.open(&settings.site)?;
     }
     let code_cache = open_code_cache(settings)?;
-    let (server, admin) = bind()?;
+    let (mut server, admin) = bind()?;
     server.defer_accept(settings.limits.defer_accept);
     let has_tls = server.addresses().iter().any(|address| address.scheme == Scheme::Https);
     let keeping = code_cache.as_ref().map(CodeCache::path);

@@ -31,6 +31,10 @@ use crate::transport::{FileAccess, defer_accept};
 pub use worker::{HEARTBEAT, Place, Serve};
 use worker::{Listening, Worker, new_runtime};
 
+/// How long a server that stops goes on accepting where it defers that: clients that have connected, and send
+/// their request with the next packet, would be reset by the kernel.
+const ACCEPT_ON: Duration = Duration::from_millis(100);
+
 /// Connections that may wait to be accepted, for each listening socket. The notes
 /// that the project began with said 128; browsers open six at a time, and the
 /// kernel cuts this to `net.core.somaxconn` (4096 since Linux 5.4).
@@ -74,6 +78,8 @@ pub struct Server {
     /// For each worker, one socket for each address, and one for each path.
     listeners: Vec<Vec<(Scheme, Socket)>>,
     max_connections: usize,
+    /// Whether connections are accepted only when their client has sent something.
+    is_deferring: bool,
 }
 
 /// How long it is waited for workers to end, once their connections did. One that is stuck in
@@ -147,7 +153,8 @@ impl Server {
 
     /// Has connections of TCP be accepted when their client has sent something, or after this time. On a
     /// socket of another kind they are accepted at once.
-    pub fn defer_accept(&self, wait: Duration) {
+    pub fn defer_accept(&mut self, wait: Duration) {
+        self.is_deferring = !wait.is_zero();
         for (_, socket) in self.listeners.iter().flatten() {
             if path_of(socket).is_none()
                 && let Err(error) = defer_accept::set(socket, wait)
@@ -221,6 +228,7 @@ impl Server {
         for (number, sockets) in self.listeners.into_iter().enumerate() {
             let worker = Worker {
                 number,
+                accept_on: if self.is_deferring { ACCEPT_ON } else { Duration::ZERO },
                 service: service.clone(),
                 connections: Arc::clone(&connections),
                 stopping: stopping.subscribe(),

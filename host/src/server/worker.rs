@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::TcpStream;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -47,8 +48,8 @@ pub trait Serve: Clone + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Serves one that does not block, of a listener for this scheme, until it ends, and then drops its place. When `stopping` becomes true that
-    /// should be soon.
+    /// Serves one that does not block, of a listener for this scheme, until it ends, and then drops its
+    /// place. When `stopping` becomes true that should be soon.
     fn serve(
         self,
         socket: TcpStream,
@@ -70,6 +71,8 @@ pub(super) struct Listening {
 #[derive(Clone)]
 pub(super) struct Worker<S> {
     pub(super) number: usize,
+    /// How long it goes on accepting when the server stops.
+    pub(super) accept_on: Duration,
     pub(super) service: S,
     pub(super) connections: Arc<Semaphore>,
     pub(super) stopping: watch::Receiver<bool>,
@@ -117,10 +120,15 @@ impl<S: Serve> Worker<S> {
     }
 
     /// Accepts connections until the server stops.
-    async fn accept_from(mut self, listener: Arc<Acceptor>, scheme: Scheme) {
+    async fn accept_from(self, listener: Arc<Acceptor>, scheme: Scheme) {
         // Why it cannot accept now is logged once, and not ten times a second.
         let (mut is_short, mut is_logged) = (false, false);
         let throttle = Throttle::new();
+        let (mut is_stopping, accept_on) = (self.stopping.clone(), self.accept_on);
+        let mut has_ended = pin!(async move {
+            let _ = is_stopping.wait_for(|stopping| *stopping).await;
+            tokio::time::sleep(accept_on).await;
+        });
         loop {
             let stopping = self.stopping.clone();
             let next = async {
@@ -133,7 +141,7 @@ impl<S: Serve> Worker<S> {
             };
             let (permit, accepted) = tokio::select! {
                 biased;
-                _ = self.stopping.wait_for(|stopping| *stopping) => return,
+                () = &mut has_ended => return,
                 next = next => next,
             };
             match accepted {

@@ -195,9 +195,10 @@ impl Compiler {
         &self,
         guest: &[u8],
         data: Option<&[u8]>,
+        has_spare: bool,
         cancel: &CancelToken,
     ) -> Result<Vec<u8>, LoadError> {
-        let task = Task { guest, data, product: Product::Live };
+        let task = Task { guest, data, product: Product::Live { has_spare } };
         let _known = lock(&self.at_work);
         {
             let mut waiting = lock(&self.waiting);

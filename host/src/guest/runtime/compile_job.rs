@@ -50,7 +50,10 @@ pub(super) enum Product {
     /// A component that holds its data: not compiled.
     Component,
     /// What has to be known of its live form, and the machine code of that.
-    Live,
+    Live {
+        /// Whether it has memory to spare.
+        has_spare: bool,
+    },
 }
 
 /// The request to a compiler. The guest, its data and the functions that are known come as parts.
@@ -144,7 +147,9 @@ pub(super) fn compile(
     let engine = compiling(settings, cache.clone(), image_bytes)
         .map_err(|error| JobError::NoCompiler(text::error_line(error)))?;
     let code = match product {
-        Product::Live => compile_live(&engine, &component, configuration.memory_bytes),
+        Product::Live { has_spare } => {
+            compile_live(&engine, &component, configuration.memory_bytes, has_spare)
+        }
         Product::Code | Product::Component => {
             engine.precompile_component(&component).map_err(invalid)
         }
@@ -162,12 +167,14 @@ fn compile_live(
     engine: &wasmtime::Engine,
     component: &[u8],
     memory_bytes: usize,
+    has_spare: bool,
 ) -> Result<Vec<u8>, JobError> {
-    let compiled = rewrite(component, memory_bytes).and_then(|Rewritten { module, form }| {
-        // Marks are more code: what is too much then was not before.
-        let code = engine.precompile_module(&module);
-        Ok((form, code.map_err(|error| Ineligible::Rewriting(text::error_line(error)))?))
-    });
+    let compiled =
+        rewrite(component, memory_bytes, has_spare).and_then(|Rewritten { module, form }| {
+            // Marks are more code: what is too much then was not before.
+            let code = engine.precompile_module(&module);
+            Ok((form, code.map_err(|error| Ineligible::Rewriting(text::error_line(error)))?))
+        });
     let live = match compiled {
         Ok((form, code)) => LiveCode { form: Ok(form), code: code.into() },
         Err(ineligible) => LiveCode::without(ineligible),

@@ -72,11 +72,17 @@ impl DecisionCost {
         self.average.store(nanoseconds(average), Ordering::Relaxed);
     }
 
-    /// Begins to measure a decision on this thread.
+    /// Begins to note what a decision on this thread takes.
     pub(super) fn start(&self) -> Stopwatch<'_> {
-        let is_measured = self.is_suspicious.load(Ordering::Relaxed);
-        let before = is_measured.then(thread_cpu_time);
-        Stopwatch { cost: self, began: Instant::now(), before }
+        match self.is_suspicious.load(Ordering::Relaxed) {
+            true => self.start_measured(),
+            false => Stopwatch { cost: self, began: Instant::now(), before: None },
+        }
+    }
+
+    /// Begins to measure one: for slow ones that costs nothing.
+    pub(super) fn start_measured(&self) -> Stopwatch<'_> {
+        Stopwatch { cost: self, began: Instant::now(), before: Some(thread_cpu_time()) }
     }
 
     /// Takes note of what one decision took. Of two at the same time one may be lost.

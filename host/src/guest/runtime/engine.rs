@@ -135,9 +135,10 @@ impl Engine {
         &self,
         guest: &[u8],
         data: Option<&[u8]>,
+        has_spare: bool,
         cancel: &CancelToken,
     ) -> Result<Vec<u8>, LoadError> {
-        self.compiler.run_live(guest, data, cancel)
+        self.compiler.run_live(guest, data, has_spare, cancel)
     }
 
     /// Keeps the live form of the guest with this digest, which has proved itself.

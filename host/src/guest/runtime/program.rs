@@ -244,13 +244,16 @@ impl Program {
         limits: DecisionLimits,
     ) -> Result<Decision, Failure> {
         let mut attempts = ATTEMPTS;
-        match self.run_live(Decider::SlowPool, request, limits) {
-            Live::Decided(decision) => return decision,
-            Live::NotInTime => attempts -= 1,
-            Live::Undecided => {}
+        // Where live decisions are quick, this one was tried on a worker.
+        if self.live_costs.of(request).is_slow() {
+            match self.run_live(Decider::SlowPool, request, limits) {
+                Live::Decided(decision) => return decision,
+                Live::NotInTime => attempts -= 1,
+                Live::Undecided => {}
+            }
         }
         loop {
-            let stopwatch = self.costs.of(request).start();
+            let stopwatch = self.costs.of(request).start_measured();
             let decision = self.run_once(request, limits);
             attempts -= 1;
             let is_missed = matches!(decision, Err(Failure::Deadline));

@@ -11,6 +11,7 @@ use crate::clock::thread_cpu_time;
 use crate::guest::decision::Decision;
 use crate::guest::decision::interests::Interests;
 use crate::guest::decision::request::Request;
+use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
 use crate::guest::load_error::LoadError;
 use crate::guest::loaded_guest::LoadedGuest;
@@ -31,10 +32,11 @@ pub fn measure(
     guest: &LoadedGuest,
     offer: &Offer,
 ) -> Result<Result<Duration, Ineligible>, LoadError> {
-    let made = Proof::of(guest, &offer.guest, offer.data_bytes())?;
-    Ok(made.and_then(|proof| {
-        let engine = proof.program.engine();
-        let live = proof.run(&[])?;
+    let program = &guest.made().program;
+    let (engine, digest) = (program.engine(), guest.digest());
+    let bytes = (&*offer.guest, offer.data_bytes(), digest);
+    let (live, _) = proved(program, guest.read(), bytes, &[])?;
+    Ok(live.and_then(|live| {
         let request = guest.read().request(MEASURED_LINE, [].into_iter(), FACTS.lend());
         let mut trial = LiveTrial::default();
         // The first one makes the instance.
@@ -49,12 +51,42 @@ pub fn measure(
     }))
 }
 
+/// A live form that may serve, or why there is none; and what is kept of it.
+type Proved = (Result<LiveGuest, Ineligible>, Vec<u8>);
+
+/// Makes the live form of a guest, of its bytes, data and digest, and proves it on all requests of a check and
+/// on these. It has memory to spare if it grows.
+pub(super) fn proved(
+    program: &Program,
+    read: &Interests,
+    (guest, data, digest): (&[u8], Option<&[u8]>, Digest),
+    requests: &[Request],
+) -> Result<Proved, LoadError> {
+    let (engine, cancel) = (program.engine(), CancelToken::default());
+    let attempt = |has_spare| {
+        let (live, product) = LiveGuest::compile(engine, guest, data, digest, has_spare, &cancel)?;
+        let mut proof = match live {
+            Ok(live) => Proof::new(program, read, live),
+            Err(ineligible) => return Ok((Err(ineligible), product, false)),
+        };
+        let outcome = proof.run(requests);
+        Ok((outcome.map(|()| proof.live), product, proof.trial.has_grown))
+    };
+    let (live, product, has_grown) = attempt(false)?;
+    match has_grown {
+        true => attempt(true).map(|(live, product, _)| (live, product)),
+        false => Ok((live, product)),
+    }
+}
+
 /// The live form of a guest, which is compared with fresh instances.
 pub struct Proof<'g> {
     program: &'g Program,
     read: &'g Interests,
     live: LiveGuest,
     trial: LiveTrial,
+    /// What decisions took that both made: live, and on a fresh instance.
+    took: [Duration; 2],
 }
 
 /// What came of one request.
@@ -72,20 +104,22 @@ pub enum Compared {
 }
 
 impl<'g> Proof<'g> {
-    /// Makes the live form of a guest that was loaded of these bytes.
+    /// Makes the live form of a guest that was loaded of these bytes, with memory to spare or without.
     pub fn of(
         guest: &'g LoadedGuest,
         bytes: &[u8],
         data: Option<&[u8]>,
+        has_spare: bool,
     ) -> Result<Result<Proof<'g>, Ineligible>, LoadError> {
         let program = &guest.made().program;
+        let (engine, digest) = (program.engine(), guest.digest());
         let cancel = CancelToken::default();
-        let (live, _) = LiveGuest::compile(program.engine(), bytes, data, guest.digest(), &cancel)?;
+        let (live, _) = LiveGuest::compile(engine, bytes, data, digest, has_spare, &cancel)?;
         Ok(live.map(|live| Proof::new(program, guest.read(), live)))
     }
 
-    pub(super) fn new(program: &'g Program, read: &'g Interests, live: LiveGuest) -> Proof<'g> {
-        Proof { program, read, live, trial: LiveTrial::default() }
+    fn new(program: &'g Program, read: &'g Interests, live: LiveGuest) -> Proof<'g> {
+        Proof { program, read, live, trial: LiveTrial::default(), took: Default::default() }
     }
 
     /// Compares decisions on one request.
@@ -99,10 +133,14 @@ impl<'g> Proof<'g> {
 
     fn compare_on(&mut self, request: &Request) -> Compared {
         let engine = self.program.engine();
+        let began = thread_cpu_time();
         let Some(live) = self.trial.decide(&self.live, engine, request) else {
             return Compared::Fresh;
         };
+        let decided = thread_cpu_time();
         let fresh = self.program.run_with_retries(request, engine.limits().decision);
+        self.took[0] += decided.saturating_sub(began);
+        self.took[1] += thread_cpu_time().saturating_sub(decided);
         match &fresh {
             // Others had the core, or the instances.
             Err(Failure::Busy | Failure::Deadline) => Compared::Fresh,
@@ -113,9 +151,8 @@ impl<'g> Proof<'g> {
         }
     }
 
-    /// Compares decisions on all requests of a check, as far as there is time, and on these; gives the
-    /// live form if it may serve.
-    pub(super) fn run(mut self, requests: &[Request]) -> Result<LiveGuest, Ineligible> {
+    /// Compares decisions on all requests of a check, as far as there is time, and on these.
+    fn run(&mut self, requests: &[Request]) -> Result<(), Ineligible> {
         let (lines, read) = (request_lines(), self.read);
         let of_lines = lines.iter().map(|line| read.request(line, [].into_iter(), FACTS.lend()));
         let began = thread_cpu_time();
@@ -132,7 +169,12 @@ impl<'g> Proof<'g> {
                 Compared::Differs => return Err(Ineligible::Differs(shown(&request))),
             }
         }
-        if is_live { Ok(self.live) } else { Err(Ineligible::Never) }
+        let [live, fresh] = self.took;
+        match is_live {
+            true if live < fresh => Ok(()),
+            true => Err(Ineligible::Slower { live: live.as_micros(), fresh: fresh.as_micros() }),
+            false => Err(Ineligible::Never),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::cases::GuestRequest;
-use super::live_proof::Proof;
+use super::live_proof::proved;
 use crate::guest::decision::interests::Interests;
 use crate::guest::decision::request::Request;
 use crate::guest::decision_cache::Key;
@@ -14,10 +14,8 @@ use crate::guest::load_error::LoadError;
 use crate::guest::loaded_guest::{LoadedGuest, Made};
 use crate::guest::offer::Offer;
 use crate::guest::runtime::background::Job;
-use crate::guest::runtime::live::guest::LiveGuest;
 use crate::guest::runtime::live::ineligible::Ineligible;
 use crate::guest::runtime::program::Program;
-use crate::helper::CancelToken;
 
 /// How long what gave way to another compilation waits until it begins again.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -71,27 +69,22 @@ pub(super) fn later(guest: &LoadedGuest, offer: &Offer, recent: &[Key<'_>]) {
 fn make(
     program: &Program,
     read: &Interests,
-    (guest, data, digest): (&[u8], Option<&[u8]>, Digest),
+    guest: (&[u8], Option<&[u8]>, Digest),
     requests: &[Request],
 ) -> Result<(), LoadError> {
-    let engine = program.engine();
-    let (live, product) =
-        match LiveGuest::compile(engine, guest, data, digest, &CancelToken::default()) {
-            Ok(made) => made,
-            Err(error) => {
-                if error != LoadError::Canceled {
-                    tracing::warn!(guest = %digest, %error, "live form not made");
-                }
-                return Err(error);
-            }
-        };
-    let live = live.and_then(|live| Proof::new(program, read, live).run(requests));
+    let (engine, digest) = (program.engine(), guest.2);
+    let (live, product) = proved(program, read, guest, requests).inspect_err(|error| {
+        if *error != LoadError::Canceled {
+            tracing::warn!(guest = %digest, %error, "live form not made");
+        }
+    })?;
     match &live {
         Err(Ineligible::Differs(request)) => {
             engine.note_live_difference();
             tracing::error!(guest = %digest, request, "live form decides differently");
         }
-        Err(Ineligible::Beyond(_) | Ineligible::Never) => {}
+        // Found by these requests, or on this machine.
+        Err(Ineligible::Beyond(_) | Ineligible::Never | Ineligible::Slower { .. }) => {}
         _ => engine.keep_live(digest, &product),
     }
     program.set_live(live);

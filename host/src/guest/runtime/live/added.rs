@@ -9,7 +9,7 @@
 
 use wasm_encoder::{BlockType, Function, Instruction, MemArg, ValType};
 
-use super::layout::{ENTRY_BYTES, GRANULE_SHIFT, Layout, SECOND};
+use super::layout::{ENTRY_BYTES, GRANULE_SHIFT, Layout, PAGE_BYTES, SECOND};
 
 /// The functions, in order.
 #[derive(Clone, Copy)]
@@ -137,10 +137,14 @@ fn mark_range() -> Function {
     function
 }
 
+/// A page's marks, and the shift from a page to the first of them.
+const MARKS_OF_PAGE: u64 = PAGE_BYTES >> GRANULE_SHIFT;
+const MARKS_SHIFT: i32 = 16 - GRANULE_SHIFT;
+
 fn grow(known: &Known) -> Function {
     use Instruction as I;
-    let (wanted, end) = (0, 1);
-    let mut function = Function::new([(1, ValType::I64)]);
+    let (wanted, end, page) = (0, 1, 2);
+    let mut function = Function::new([(1, ValType::I64), (1, ValType::I32)]);
     let Some(size) = known.size else {
         // Where there is nothing to spare.
         for instruction in [I::LocalGet(wanted), I::MemoryGrow(0), I::End] {
@@ -154,7 +158,48 @@ fn grow(known: &Known) -> Function {
         I::LocalGet(wanted),
         I::I64ExtendI32U,
         I::I64Add,
-        I::LocalTee(end),
+        I::LocalSet(end),
+        // What is handed out must not have been written to: a fresh instance would have trapped.
+        I::GlobalGet(size),
+        I::LocalSet(page),
+        I::Block(BlockType::Empty),
+        I::Loop(BlockType::Empty),
+        I::LocalGet(page),
+        I::I64ExtendI32U,
+        I::LocalGet(end),
+        I::I64GeU,
+        I::BrIf(1),
+        I::LocalGet(page),
+        I::MemorySize(0),
+        I::I32GeU,
+        I::BrIf(1),
+    ] {
+        function.instruction(&instruction);
+    }
+    for word in 0..MARKS_OF_PAGE / 8 {
+        for instruction in [
+            I::LocalGet(page),
+            I::I32Const(MARKS_SHIFT),
+            I::I32Shl,
+            I::I64Load(MemArg { offset: word * 8, align: 0, memory_index: SECOND }),
+            I::I64Const(0),
+            I::I64Ne,
+            I::If(BlockType::Empty),
+            I::Unreachable,
+            I::End,
+        ] {
+            function.instruction(&instruction);
+        }
+    }
+    for instruction in [
+        I::LocalGet(page),
+        I::I32Const(1),
+        I::I32Add,
+        I::LocalSet(page),
+        I::Br(0),
+        I::End,
+        I::End,
+        I::LocalGet(end),
         I::MemorySize(0),
         I::I64ExtendI32U,
         I::I64GtU,

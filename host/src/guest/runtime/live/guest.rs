@@ -12,6 +12,7 @@ use super::instance::{LiveInstance, NotDecided, Parts, Reset, Snapshot};
 use super::instances::{AllInstances, Decider};
 use super::layout::{Constants, Layout, PAGE_BYTES};
 use super::rewrite::LiveForm;
+use crate::clock::thread_cpu_time;
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
 use crate::guest::decision::unchecked::Unchecked;
@@ -25,6 +26,10 @@ use crate::guest::runtime::machine_code;
 use crate::guest::runtime::usage::Usage;
 use crate::helper::CancelToken;
 use crate::text;
+
+/// What start functions may take, and a new instance with them: half of what a decision may on a worker.
+const MOST_START: Duration =
+    Duration::from_micros(if cfg!(debug_assertions) { 10_000 } else { 1_000 });
 
 /// What failures and decisions count where it is found out whether live decisions are worth trying: four of
 /// five have to be made.
@@ -59,6 +64,7 @@ impl LiveGuest {
         guest: &[u8],
         data: Option<&[u8]>,
         digest: Digest,
+        has_spare: bool,
         cancel: &CancelToken,
     ) -> Result<(Result<LiveGuest, Ineligible>, Vec<u8>), LoadError> {
         let without = |why: String| {
@@ -67,7 +73,7 @@ impl LiveGuest {
             // It is a text.
             (Err(ineligible), product.unwrap_or_default())
         };
-        let product = match engine.compile_live(guest, data, cancel) {
+        let product = match engine.compile_live(guest, data, has_spare, cancel) {
             Err(LoadError::Compile(error)) => return Ok(without(text::error_line(error))),
             product => product?,
         };
@@ -97,6 +103,12 @@ impl LiveGuest {
         let live = LiveGuest::link(engine, digest, &module, form)?;
         // What all instances begin with is taken now, and not while a client waits.
         live.make(engine, engine.limits().decision.deadline)?;
+        // It is made again after each trap, on a worker.
+        let began = thread_cpu_time();
+        live.make(engine, engine.limits().decision.deadline)?;
+        if live.form.has_start && thread_cpu_time().saturating_sub(began) > MOST_START {
+            return Ok(Err(Ineligible::part("a start function that takes long")));
+        }
         Ok(Ok(live))
     }
 
@@ -187,11 +199,14 @@ impl LiveGuest {
             }
         };
         let decision = self.decide_with(&mut instance, engine, request, limits).ok()?;
-        let decisions = instances.decisions.load(Ordering::Relaxed);
         let reset = instance.reset();
-        let is_compared = decisions % COMPARED == COMPARED - 1;
+        let resets = instances.resets.fetch_add(1, Ordering::Relaxed);
+        let is_compared = resets % COMPARED == COMPARED - 1;
         match reset {
-            Reset::Grown => {}
+            // The decision is as good, and the next one needs another instance.
+            Reset::Grown => {
+                self.failures.fetch_add(FAILURE, Ordering::Relaxed);
+            }
             Reset::Done | Reset::Strayed if is_compared && !instance.is_as_made() => {
                 self.turn_off(engine);
                 return None;
@@ -243,6 +258,7 @@ impl LiveGuest {
         let parts = Parts {
             pre: &self.pre,
             has_post_return: self.form.has_post_return,
+            has_start: self.form.has_start,
             globals: self.form.globals,
             has_size: self.form.has_size,
             layout,
@@ -264,6 +280,8 @@ impl LiveGuest {
 #[derive(Default)]
 pub(in crate::guest) struct LiveTrial {
     instance: Option<LiveInstance>,
+    /// Whether its memory grew, so that it had to be made again.
+    pub(in crate::guest) has_grown: bool,
 }
 
 impl LiveTrial {
@@ -282,7 +300,7 @@ impl LiveTrial {
         let decision = live.decide_with(&mut instance, engine, request, limits).ok()?;
         match instance.reset() {
             Reset::Done | Reset::Failed => self.instance = Some(instance),
-            Reset::Grown => {}
+            Reset::Grown => self.has_grown = true,
             Reset::Strayed => return None,
         }
         Some(Decision::check(decision).map_err(Failure::Refused))

@@ -29,6 +29,13 @@ pub enum Ineligible {
     Differs(String),
     /// On this request it accesses what is beyond its memory, where its live form has some to spare.
     Beyond(String),
+    /// Its live form took longer for the decisions of its check: microseconds.
+    Slower {
+        /// What it took.
+        live: u128,
+        /// What fresh instances took.
+        fresh: u128,
+    },
     /// Instances are made for each decision of any guest.
     Isolated,
     /// An instance was not what it was, after a decision for a client.
@@ -57,6 +64,12 @@ impl fmt::Display for Ineligible {
             Ineligible::Beyond(request) => {
                 write!(f, "it accesses what is beyond its memory on {request}")
             }
+            Ineligible::Slower { live, fresh } => {
+                write!(
+                    f,
+                    "its live form took {live} µs for its check, and fresh instances {fresh} µs"
+                )
+            }
             Ineligible::Isolated => f.write_str("--isolation is fresh"),
             Ineligible::NotPutBack => f.write_str("an instance was not put back"),
             Ineligible::Rewriting(why) => write!(f, "it cannot be rewritten: {why}"),
@@ -78,6 +91,7 @@ impl Ineligible {
             Ineligible::Composed
             | Ineligible::Memory { .. }
             | Ineligible::Never
+            | Ineligible::Slower { .. }
             | Ineligible::Isolated
             | Ineligible::NotPutBack => self,
         }

@@ -21,7 +21,7 @@ const WORD: usize = 8;
 /// A page of memory is 1 << 16 bytes.
 const PAGE_SHIFT: u32 = 16;
 
-/// What all instances of a guest begin with.
+/// What all instances of a guest begin with, without the zeros at its end.
 pub(super) type Snapshot = Arc<[u8]>;
 
 /// An instance in which nothing has happened, or what happened is known by its marks.
@@ -35,6 +35,7 @@ pub(super) struct LiveInstance {
     globals: Vec<(Global, Val)>,
     /// The size of the memory in pages, as the guest sees it, where it has spare ones.
     size: Option<Global>,
+    memory_bytes: usize,
     snapshot: Snapshot,
     pub(super) layout: Layout,
     /// Runs of granules that are put back: kept for its room.
@@ -61,6 +62,7 @@ pub(super) struct NotDecided;
 pub(super) struct Parts<'a> {
     pub(super) pre: &'a InstancePre<Usage>,
     pub(super) has_post_return: bool,
+    pub(super) has_start: bool,
     pub(super) globals: u32,
     pub(super) has_size: bool,
     pub(super) layout: Layout,
@@ -91,14 +93,17 @@ impl LiveInstance {
             globals.push((global, global.get(&mut store)));
         }
         let size = parts.has_size.then(|| globals.last().map(|(global, _)| *global)).flatten();
-        // Start functions left marks, and are a part of the beginning.
-        marks.data_mut(&mut store).fill(0);
+        if parts.has_start {
+            // It left marks, and is a part of the beginning.
+            marks.data_mut(&mut store).fill(0);
+        }
         let bytes = memory.data(&store);
         // A start function may have grown it.
         if bytes.len() as u64 > SNAPSHOT_BYTES {
             return Err(wasmtime::format_err!("it begins with {} bytes of memory", bytes.len()));
         }
-        let snapshot = Arc::clone(parts.snapshot.get_or_init(|| bytes.into()));
+        let snapshot = Arc::clone(parts.snapshot.get_or_init(|| without_zeros(bytes).into()));
+        let memory_bytes = bytes.len();
         Ok(LiveInstance {
             store,
             memory,
@@ -107,6 +112,7 @@ impl LiveInstance {
             post_return,
             globals,
             size,
+            memory_bytes,
             snapshot,
             layout: parts.layout,
             runs: Vec::new(),
@@ -115,7 +121,7 @@ impl LiveInstance {
 
     /// Bytes of memory that it begins with.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.snapshot.len()
+        self.memory_bytes
     }
 
     /// Decides, and leaves what happened in the instance. After an error it is of no more use.
@@ -171,13 +177,13 @@ impl LiveInstance {
 
     /// Puts it back to what it was.
     pub(super) fn reset(&mut self) -> Reset {
-        if self.memory.data_size(&self.store) != self.snapshot.len() {
+        if self.memory.data_size(&self.store) != self.memory_bytes {
             return Reset::Grown;
         }
         let visible = self.visible();
         let LiveInstance { store, memory, marks, snapshot, runs, globals, layout, .. } = self;
         runs.clear();
-        let granules = snapshot.len() >> GRANULE_SHIFT;
+        let granules = self.memory_bytes >> GRANULE_SHIFT;
         let marks = &mut marks.data_mut(&mut *store)[..granules];
         // A page has 64 granules, so that none is left over.
         for (number, word) in marks.as_chunks_mut::<WORD>().0.iter_mut().enumerate() {
@@ -195,10 +201,17 @@ impl LiveInstance {
             *word = [0; WORD];
         }
         let bytes = memory.data_mut(&mut *store);
+        // Across the end that it knows a fresh one would have trapped, too.
+        let beyond = bytes.get(visible..(visible + layout.overhang).min(bytes.len()));
+        let is_across = beyond.is_some_and(|beyond| beyond.iter().any(|byte| *byte != 0));
         for &(first, end) in runs.iter() {
-            let range = first << GRANULE_SHIFT
-                ..((end << GRANULE_SHIFT) + layout.overhang).min(snapshot.len());
-            bytes[range.clone()].copy_from_slice(&snapshot[range]);
+            let start = first << GRANULE_SHIFT;
+            let end = ((end << GRANULE_SHIFT) + layout.overhang).min(bytes.len());
+            // Behind the snapshot are zeros.
+            let begun = snapshot.get(start..end.min(snapshot.len())).unwrap_or_default();
+            let (copied, zeros) = bytes[start..end].split_at_mut(begun.len());
+            copied.copy_from_slice(begun);
+            zeros.fill(0);
         }
         for (global, value) in globals.iter() {
             // It is mutable, and this is a value that it had.
@@ -207,7 +220,7 @@ impl LiveInstance {
             }
         }
         let strayed = self.runs.last().is_some_and(|&(_, end)| end << GRANULE_SHIFT > visible);
-        if strayed { Reset::Strayed } else { Reset::Done }
+        if strayed || is_across { Reset::Strayed } else { Reset::Done }
     }
 
     /// Writes a byte as no guest can: without a mark.
@@ -220,10 +233,20 @@ impl LiveInstance {
     pub(super) fn is_as_made(&mut self) -> bool {
         let LiveInstance { store, memory, marks, snapshot, globals, layout, .. } = self;
         let end = usize::try_from(layout.request()).unwrap_or(usize::MAX);
-        memory.data(&*store) == &snapshot[..]
+        let Some((begin, rest)) = memory.data(&*store).split_at_checked(snapshot.len()) else {
+            return false;
+        };
+        begin == &snapshot[..]
+            && rest.iter().all(|byte| *byte == 0)
             && marks.data(&*store)[..end].iter().all(|mark| *mark == 0)
             && globals.iter().all(|(global, value)| is_same(&global.get(&mut *store), value))
     }
+}
+
+/// These bytes without the zeros at their end.
+fn without_zeros(bytes: &[u8]) -> &[u8] {
+    let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    &bytes[..length]
 }
 
 /// Appends bytes to what is written so far; `None` if there is no room.

@@ -7,9 +7,16 @@ use std::sync::atomic::AtomicU64;
 use super::instance::LiveInstance;
 use crate::lock::lock;
 
-/// Instances that a worker keeps, or all threads for slow decisions. Of other guests one is made for
-/// each decision that is not cached, as without live instances.
-pub(in crate::guest::runtime) const KEPT: usize = 8;
+/// Instances that a worker keeps, or all threads for slow decisions, and what all keep together: each
+/// reserves some GiB of addresses, and takes none of them. Of other guests one is made for each decision that is
+/// not cached, as without live instances.
+const KEPT: usize = 32;
+const KEPT_BY_ALL: usize = 512;
+
+/// How many a thread keeps that has this many beside it.
+pub(super) fn kept(workers: usize) -> usize {
+    (KEPT_BY_ALL / workers.saturating_add(1)).clamp(1, KEPT)
+}
 
 /// Bytes of memory that they have at most, if they are more than one.
 pub const KEPT_BYTES: usize = 64 << 20;
@@ -32,14 +39,19 @@ pub(in crate::guest::runtime) struct AllInstances {
 impl AllInstances {
     /// For this many workers.
     pub(in crate::guest::runtime) fn new(workers: usize) -> AllInstances {
-        let workers = (0..workers).map(|_| Instances::default()).collect();
-        AllInstances { workers, slow_pool: Instances::default() }
+        let most = kept(workers);
+        let of_thread = || Instances { most, ..Instances::default() };
+        AllInstances {
+            workers: (0..workers).map(|_| of_thread()).collect(),
+            slow_pool: of_thread(),
+        }
     }
 
     /// How many there may be at a time with this many workers and as many threads for slow decisions: those
     /// that are kept, those that decide, and one to try a guest.
     pub(in crate::guest::runtime) fn most(workers: u32) -> u32 {
-        let kept = u32::try_from(KEPT).unwrap_or(u32::MAX);
+        let kept = kept(usize::try_from(workers).unwrap_or(usize::MAX));
+        let kept = u32::try_from(kept).unwrap_or(u32::MAX);
         kept.saturating_mul(workers.saturating_add(1)).saturating_add(2 * workers).saturating_add(1)
     }
 
@@ -63,6 +75,10 @@ impl AllInstances {
 pub(in crate::guest::runtime) struct Instances {
     /// The one that was used last at the end, each with the number of its guest.
     kept: Mutex<Vec<(u64, LiveInstance)>>,
+    /// How many are kept.
+    most: usize,
+    /// How often one was put back, or could not be.
+    pub(super) resets: AtomicU64,
     /// Decisions that were made on one that stayed.
     pub(in crate::guest::runtime) decisions: AtomicU64,
     /// Instances that were made to stay.
@@ -83,7 +99,7 @@ impl Instances {
         kept.push((guest, instance));
         let is_too_much = |kept: &[(u64, LiveInstance)]| {
             let bytes = |(_, instance): &(u64, LiveInstance)| instance.memory_bytes();
-            kept.len() > KEPT
+            kept.len() > self.most
                 || (kept.len() > 1 && kept.iter().map(bytes).sum::<usize>() > KEPT_BYTES)
         };
         let mut given_up = Vec::new();

@@ -25,6 +25,9 @@ use super::layout::{CALL, GLOBAL, Layout, MARKS, PAGE_BYTES, SECOND};
 use super::merge::Merged;
 use super::shape::Shape;
 
+/// Globals that change: each is set after each decision, in some 20 ns. One of componentize-py has 60.
+const MAX_GLOBALS: u32 = 256;
+
 /// A module that was rewritten.
 pub(super) struct Instrumented {
     /// The module, to be compiled.
@@ -36,13 +39,20 @@ pub(super) struct Instrumented {
 }
 
 /// Rewrites a guest that may have this many bytes of memory.
-pub(super) fn instrument(merged: &Merged, memory_bytes: usize) -> Result<Instrumented, Ineligible> {
+pub(super) fn instrument(
+    merged: &Merged,
+    memory_bytes: usize,
+    has_spare: bool,
+) -> Result<Instrumented, Ineligible> {
     let bytes = u64::try_from(memory_bytes).unwrap_or(u64::MAX);
-    let shape = Shape::of(&merged.module, bytes)?;
+    let shape = Shape::of(&merged.module, bytes, has_spare)?;
     let &Merged { realloc, decide, .. } = merged;
     let has_size = shape.spare > 0;
     let globals = shape.mutable_globals.len() + usize::from(has_size);
-    let globals = u32::try_from(globals).map_err(|_| Ineligible::part("too many globals"))?;
+    let globals = u32::try_from(globals).unwrap_or(u32::MAX);
+    if globals > MAX_GLOBALS {
+        return Err(Ineligible::part("too many globals that change"));
+    }
     let layout = Layout::of(memory_bytes);
     let mut rewriter = Rewriter { shape, layout, realloc, decide, next: 0 };
     let mut out = Module::new();

@@ -22,6 +22,8 @@ pub(in crate::guest::runtime) struct Rewritten {
 pub(in crate::guest::runtime) struct LiveForm {
     /// Whether something is called after a decision was read.
     pub(super) has_post_return: bool,
+    /// Whether something is called in the beginning, which leaves marks.
+    pub(super) has_start: bool,
     pub(super) globals: u32,
     /// Whether the last of the globals is the size of its memory.
     pub(super) has_size: bool,
@@ -30,15 +32,17 @@ pub(in crate::guest::runtime) struct LiveForm {
 }
 
 /// Rewrites a component that was checked against the contract, for an engine whose guests may have this
-/// many bytes of memory.
+/// many bytes of memory. One that grows in its decisions should have memory to spare.
 pub(in crate::guest::runtime) fn rewrite(
     component: &[u8],
     memory_bytes: usize,
+    has_spare: bool,
 ) -> Result<Rewritten, Ineligible> {
-    let merged = merge(&Links::of(component)?, component.len())?;
-    let instrumented = instrument(&merged, memory_bytes)?;
+    let merged = merge(&Links::of(component)?)?;
+    let instrumented = instrument(&merged, memory_bytes, has_spare)?;
     let form = LiveForm {
         has_post_return: merged.has_post_return,
+        has_start: merged.has_start,
         globals: instrumented.globals,
         has_size: instrumented.has_size,
         constants: Constants::of(memory_bytes),

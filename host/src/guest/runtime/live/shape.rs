@@ -34,7 +34,11 @@ pub(super) struct Shape {
 
 impl Shape {
     /// Reads a module whose memory may have `memory_bytes`.
-    pub(super) fn of(module: &[u8], memory_bytes: u64) -> Result<Shape, Ineligible> {
+    pub(super) fn of(
+        module: &[u8],
+        memory_bytes: u64,
+        has_spare: bool,
+    ) -> Result<Shape, Ineligible> {
         let mut shape = Shape {
             parameters: Vec::new(),
             functions: Vec::new(),
@@ -99,7 +103,7 @@ impl Shape {
         // What it could not have it must not seem to have.
         let most = memory.maximum.unwrap_or(u64::MAX).min(memory_bytes / PAGE_BYTES);
         let room = most.saturating_sub(shape.pages);
-        shape.spare = if grows { SPARE_PAGES.min(room) } else { 0 };
+        shape.spare = if grows && has_spare { SPARE_PAGES.min(room) } else { 0 };
         Ok(shape)
     }
 }

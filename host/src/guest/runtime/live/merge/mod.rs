@@ -15,6 +15,8 @@ mod head;
 mod numbering;
 mod sections;
 
+use std::collections::HashMap;
+
 use wasm_encoder::ExportKind;
 use wasmparser::ExternalKind;
 
@@ -33,15 +35,20 @@ pub(super) struct Merged {
     pub(super) decide: u32,
     /// Whether something is called after it.
     pub(super) has_post_return: bool,
+    /// Whether something is called in the beginning.
+    pub(super) has_start: bool,
 }
 
-/// Merges the core instances of a component of this many bytes.
-pub(super) fn merge(links: &Links<'_>, component_bytes: usize) -> Result<Merged, Ineligible> {
+/// Merges the core instances of a component.
+pub(super) fn merge(links: &Links<'_>) -> Result<Merged, Ineligible> {
     let heads = links.instances.iter().map(Head::of).collect::<Result<Vec<_>, _>>()?;
     let is_part = find_parts(links, &heads);
     let parts = || heads.iter().zip(&is_part).filter_map(|(head, is_part)| is_part.then_some(head));
-    // One module may be made many instances of.
-    if parts().map(|head| head.module.len()).sum::<usize>() > component_bytes {
+    // A module may be there twice, and no small file may become a large one.
+    let distinct: HashMap<_, _> =
+        parts().map(|head| (head.module.as_ptr(), head.module.len())).collect();
+    let all = parts().map(|head| head.module.len()).sum::<usize>();
+    if all > 2 * distinct.values().sum::<usize>() {
         return Err(Ineligible::Composed);
     }
     let first_stub = parts().map(|head| head.functions).sum();
@@ -81,6 +88,7 @@ pub(super) fn merge(links: &Links<'_>, component_bytes: usize) -> Result<Merged,
         realloc: function(decide.realloc)?,
         decide: function(decide.function)?,
         has_post_return: decide.post_return.is_some(),
+        has_start: !starts.is_empty(),
         module: sections.finish(),
     })
 }

@@ -110,8 +110,8 @@ fn hostile_guests_are_put_back_and_decide_as_fresh_ones() {
     let growing = all.clone();
     let (_, fixed): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|body| body.contains("memory.grow"));
-    // A guest that grows has spare pages, and others have none.
-    for bodies in [growing, fixed] {
+    // A guest that grows may have spare pages, and others have none.
+    for (bodies, has_spare) in [(growing.clone(), true), (growing, false), (fixed, true)] {
         // One guest has them all: the length of the line says which it runs.
         let mut chosen = String::new();
         for (number, body) in bodies.iter().enumerate() {
@@ -119,7 +119,7 @@ fn hostile_guests_are_put_back_and_decide_as_fresh_ones() {
             chosen +=
                 &format!("(if (i32.eq (local.get $length) (i32.const {number})) (then {body}))\n");
         }
-        let both = Both::of(&engine, &guest(DEEPER, &chosen), None);
+        let both = Both::with(&engine, &guest(DEEPER, &chosen), None, has_spare);
         let mut live = 0;
         for (number, body) in bodies.iter().enumerate() {
             let line = "x".repeat(number + 1);

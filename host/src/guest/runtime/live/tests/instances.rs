@@ -6,7 +6,7 @@ use super::merged::adapted;
 use super::{Both, engine, guest, request};
 use crate::guest::runtime::limits::DecisionLimits;
 use crate::guest::runtime::live::guest::{COMPARED, HOPELESS, TRIED};
-use crate::guest::runtime::live::instances::{Decider, Instances, KEPT};
+use crate::guest::runtime::live::instances::{Decider, Instances, kept};
 
 impl Both {
     /// Decides live on a worker; whether that was done.
@@ -29,7 +29,7 @@ fn instance_that_was_not_put_back_ends_live_decisions() {
     // Far from what the guest touches.
     instance.spoil(90_000);
     both.kept().put(both.live.number, instance);
-    both.kept().decisions.store(COMPARED - 2, Ordering::Relaxed);
+    both.kept().resets.store(COMPARED - 2, Ordering::Relaxed);
     assert!(both.decides_live("", limits), "this one is not compared");
     assert!(!both.decides_live("", limits) && !both.live.is_on());
     assert!(both.kept().take(both.live.number).is_none(), "an instance is kept");
@@ -71,7 +71,7 @@ fn guest_whose_site_allows_less_memory_is_decided_fresh() {
 #[test]
 fn least_used_instances_are_given_up() {
     let engine = engine();
-    let guests: Vec<_> = (0..=KEPT)
+    let guests: Vec<_> = (0..=kept(1))
         .map(|number| guest("", &format!("(drop (i32.const {number}))")))
         .map(|guest| Both::of(&engine, &guest, None))
         .collect();

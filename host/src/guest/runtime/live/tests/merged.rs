@@ -168,7 +168,7 @@ fn start_functions_of_several_modules_run_in_their_order() {
     );
     let component = wat::parse_str(text).expect("a component");
     let links = Links::of(&component).expect("it is read");
-    let merged = merge(&links, component.len()).expect("it can be merged");
+    let merged = merge(&links).expect("it can be merged");
     let engine = wasmtime::Engine::default();
     let module = wasmtime::Module::new(&engine, &merged.module).expect("a module");
     let mut store = wasmtime::Store::new(&engine, ());

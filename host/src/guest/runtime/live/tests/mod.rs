@@ -76,11 +76,17 @@ struct Both {
 
 impl Both {
     fn of(engine: &Arc<Engine>, guest: &[u8], data: Option<&[u8]>) -> Both {
+        Both::with(engine, guest, data, true)
+    }
+
+    /// With memory to spare, or without.
+    fn with(engine: &Arc<Engine>, guest: &[u8], data: Option<&[u8]>, has_spare: bool) -> Both {
         let digest = crate::guest::digest::Identity::of(guest, data).digest();
         let (urgency, cancel) =
             (crate::guest::runtime::compile::Urgency::First, CancelToken::default());
         let code = engine.compile(guest, data, digest, urgency, &cancel).expect("it compiles");
-        let live = LiveGuest::compile(engine, guest, data, digest, &cancel).expect("it compiles");
+        let live = LiveGuest::compile(engine, guest, data, digest, has_spare, &cancel);
+        let live = live.expect("it compiles");
         Both {
             engine: Arc::clone(engine),
             fresh: Program::link(engine, guest, &code.component).expect("it fits the contract"),
@@ -145,7 +151,7 @@ fn is_beyond(decision: &Result<Decision, Failure>) -> bool {
 /// Why a guest has no live form.
 fn ineligible(engine: &Engine, guest: &[u8]) -> Ineligible {
     let digest = crate::guest::digest::Identity::of(guest, None).digest();
-    let live = LiveGuest::compile(engine, guest, None, digest, &CancelToken::default());
+    let live = LiveGuest::compile(engine, guest, None, digest, true, &CancelToken::default());
     live.expect("it compiles").0.err().expect("it is not eligible")
 }
 

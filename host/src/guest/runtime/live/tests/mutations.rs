@@ -164,7 +164,7 @@ fn each_precaution_that_is_left_out_is_missed() {
     let component = component(&module).expect("it is a guest");
     let mut both = Both::of(&engine, &component, None);
     let Rewritten { module, form } =
-        rewrite(&component, engine.limits().decision.memory_bytes).expect("it is eligible");
+        rewrite(&component, engine.limits().decision.memory_bytes, true).expect("it is eligible");
     let mut differs =
         |module: &[u8], form: &LiveForm, overhang| difference(&mut both, module, form, overhang);
     assert_eq!(differs(&module, &form, None), None);
