@@ -167,7 +167,7 @@ const PR_GET_AUXV: i32 = 0x4155_5856;
 const PROCESS_OPTIONS: &[i32] =
     &[libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA, PR_GET_AUXV];
 
-/// What is set on sockets of clients, socket(7) and tcp(7).
+/// What is set on sockets of clients, and of those that listen when the server stops, socket(7) and tcp(7).
 const SOCKET_OPTIONS: &[(i32, &[i32])] = &[
     (libc::SOL_SOCKET, &[libc::SO_LINGER, libc::SO_SNDBUF, libc::SO_RCVBUF, libc::SO_KEEPALIVE]),
     (
@@ -179,6 +179,7 @@ const SOCKET_OPTIONS: &[(i32, &[i32])] = &[
             libc::TCP_USER_TIMEOUT,
             libc::TCP_NOTSENT_LOWAT,
             libc::TCP_LINGER2,
+            libc::TCP_DEFER_ACCEPT,
         ],
     ),
 ];

@@ -125,9 +125,13 @@ impl<S: Serve> Worker<S> {
         let (mut is_short, mut is_logged) = (false, false);
         let throttle = Throttle::new();
         let (mut is_stopping, accept_on) = (self.stopping.clone(), self.accept_on);
-        let mut has_ended = pin!(async move {
+        let mut has_ended = pin!(async {
             let _ = is_stopping.wait_for(|stopping| *stopping).await;
-            tokio::time::sleep(accept_on).await;
+            if !accept_on.is_zero() {
+                // Who connects from now on is accepted, and not reset, when this ends.
+                listener.accept_at_once();
+                tokio::time::sleep(accept_on).await;
+            }
         });
         loop {
             let stopping = self.stopping.clone();

@@ -3,11 +3,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Socket as Listener};
 use tokio::io::Interest;
 
+use super::defer_accept;
 use super::watched::Watched;
 use crate::http::UNIX_CLIENT;
 
@@ -25,6 +27,14 @@ impl Acceptor {
         let mut listener = Watched::new(socket);
         listener.begin(Interest::READABLE)?;
         Ok(Acceptor { listener, is_unix })
+    }
+
+    /// Has connections be accepted before their client has sent something.
+    pub(crate) fn accept_at_once(&self) {
+        if !self.is_unix {
+            // Another kind of socket does so anyway.
+            let _ = defer_accept::set(self.listener.owner(), Duration::ZERO);
+        }
     }
 
     /// The next connection, which does not block, and the address of its client.

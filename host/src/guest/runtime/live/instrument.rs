@@ -25,8 +25,8 @@ use super::layout::{CALL, GLOBAL, Layout, MARKS, PAGE_BYTES, SECOND};
 use super::merge::Merged;
 use super::shape::Shape;
 
-/// Globals that change: each is set after each decision, in some 20 ns. One of componentize-py has 60.
-const MAX_GLOBALS: u32 = 256;
+/// Globals that change: each is set after each decision, in some 20 ns. One of componentize-py has 800.
+const MAX_GLOBALS: u32 = 4_096;
 
 /// A module that was rewritten.
 pub(super) struct Instrumented {
