@@ -53,6 +53,8 @@ class Case:
     resumed: bool = False
     # Downloads beside the small requests, on the same connections over HTTP/2.
     downloads: int = 0
+    # The guest that innkeeper has, in ../guests; its own, if empty.
+    guest: str = ""
     # Servers that this case is about; all, if empty.
     servers: tuple[str, ...] = ()
     # Connections that are held open beside the load.
@@ -151,7 +153,21 @@ CASES = [
         script="pipelined.lua",
         script_arguments=(str(PIPELINE),),
     ),
-    Case("unique", "1 KiB, another query for each request", script="unique.lua"),
+    Case(
+        "unique",
+        "1 KiB, another query for each request",
+        script="unique.lua",
+        script_arguments=("query",),
+    ),
+    # Other servers send the file whatever the cookie.
+    Case(
+        "cookies",
+        "1 KiB, another cookie for each request, which innkeeper's guest reads",
+        fields={"Cookie": "session=MARK"},
+        script="unique.lua",
+        script_arguments=("cookie",),
+        guest="cookies",
+    ),
     Case("single", "1 KiB on one connection", threads=1, connections=1),
     Case("paced", "1 KiB at a fixed rate, 32 connections", load=Load.PACED, connections=32),
     Case("logged", "1 KiB with an access log in a file", logged=True, canned=False),

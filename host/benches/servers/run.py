@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -198,6 +199,8 @@ class Comparison:
         files.generate(self.site)
         if any(case.load is Load.PACED for case in self.cases):
             compile_rust("paced", self.folder)
+        for guest in {case.guest for case in self.cases if case.guest}:
+            build_guest(guest, self.folder)
         if any(case.tls for case in self.cases):
             tls.prepare(self.folder)
             if not self.loader.tls_client and any(needs_tls_client(case) for case in self.cases):
@@ -342,14 +345,26 @@ def needs_tls_client(case: Case) -> bool:
 
 def build_tls_client(folder: Path) -> Path:
     """Builds the clients over TLS; the first time takes a minute."""
-    source = HERE.parent / "clients/tls"
-    command = ["cargo", "build", "--release", "--quiet", "--locked"]
-    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")) / "tls-client"
-    command += ["--target-dir", str(target), "--manifest-path", str(source / "Cargo.toml")]
+    return cargo_build("clients/tls", "tls-client", [], folder) / "release/tls-client"
+
+
+def build_guest(name: str, folder: Path) -> None:
+    """Builds a guest into this folder."""
+    wasm = ["--target", "wasm32-unknown-unknown"]
+    built = cargo_build(f"guests/{name}", f"bench-{name}", wasm, folder)
+    shutil.copy(built / f"wasm32-unknown-unknown/release/{name}.wasm", folder)
+
+
+def cargo_build(source: str, name: str, arguments: list[str], folder: Path) -> Path:
+    """Builds a package of the benchmarks, and gives the folder of what came of it."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")) / name
+    manifest = HERE.parent / source / "Cargo.toml"
+    command = ["cargo", "build", "--release", "--quiet", "--locked", *arguments]
+    command += ["--target-dir", str(target), "--manifest-path", str(manifest)]
     result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     if result.returncode:
-        raise Unavailable(f"tls-client does not build:\n{result.stderr[-2000:]}")
-    return target / "release/tls-client"
+        raise Unavailable(f"{name} does not build:\n{result.stderr[-2000:]}")
+    return target
 
 
 def compile_rust(name: str, folder: Path) -> None:

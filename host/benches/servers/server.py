@@ -73,6 +73,10 @@ class Setting:
         return tls.key(self.site.parent)
 
     @property
+    def guest(self) -> Path:
+        return self.site.parent / f"{self.case.guest}.wasm"
+
+    @property
     def log(self) -> Path:
         return self.folder / "access.log"
 

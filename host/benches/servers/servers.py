@@ -23,6 +23,7 @@ class Innkeeper(Server):
             listen += ["--tls-certificate", str(setting.certificate)]
             listen += ["--tls-key", str(setting.key)]
         log = "combined" if setting.case.logged else "off"
+        guest = ["--guest", str(setting.guest)] if setting.case.guest else []
         return [
             self.find(),
             str(setting.site),
@@ -31,6 +32,7 @@ class Innkeeper(Server):
             str(WORKERS),
             "--access-log",
             log,
+            *guest,
         ]
 
 

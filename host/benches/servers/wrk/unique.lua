@@ -1,5 +1,5 @@
--- Another query for each request, so that nothing decided for one URL serves the next.
--- The argument differs from run to run: a server lives through several.
+-- Another query for each request, or another cookie, so that nothing decided for one serves the next.
+-- The first argument differs from run to run: a server lives through several. The second is what differs.
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)")
 dofile(here .. "report.lua")
@@ -15,9 +15,14 @@ end
 
 function init(args)
   local mark = "MARK"
-  local formatted = wrk.format("GET", wrk.path .. "?" .. args[1] .. "-" .. number .. "-" .. mark)
+  local path = wrk.path
+  if args[2] == "query" then
+    path = path .. "?" .. mark
+  end
+  local formatted = wrk.format("GET", path)
   local first, last = formatted:find(mark, 1, true)
-  before, after = formatted:sub(1, first - 1), formatted:sub(last + 1)
+  before = formatted:sub(1, first - 1) .. args[1] .. "-" .. number .. "-"
+  after = formatted:sub(last + 1)
 end
 
 function request()

@@ -154,7 +154,7 @@ pub(super) fn compile(
             engine.precompile_component(&component).map_err(invalid)
         }
     };
-    if component.len() >= LARGE || is_configured {
+    if component.len() >= LARGE || is_configured || matches!(product, Product::Live { .. }) {
         malloc_trim::give_back();
     }
     let functions = cache.and_then(|cache| cache.write_down());
