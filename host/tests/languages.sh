@@ -54,14 +54,19 @@ new() { # name of the language to `innkeeper new`, template
     cd "new-$1-$2"
 }
 
-# Runs the cases of a guest, with its data if there is some, and ends if one fails.
+# Runs the cases of a guest, with its data if there is some, and ends if one fails, or if its decisions are not
+# live.
 built() { # what, other cases than its own
-    local outcome data=() file cases=${2:-cases.toml}
+    local outcome compiled data=() file cases=${2:-cases.toml}
     for file in redirects.txt redirects.toml versions.txt; do
         [ ! -e "$file" ] || data=(--data "$file")
     done
     outcome=$(innkeeper test policy.wasm "$cases" "${data[@]}") || { printf '%s\n' "$outcome"; exit 1; }
-    printf '%-12s %s: %s bytes, %s\n' "$language" "$1" "$(stat -c %s policy.wasm)" \
+    compiled=$(innkeeper compile policy.wasm --code-cache "$work/cache" "${data[@]}" 2>/dev/null)
+    case $compiled in
+    *"is ready to be loaded"*"without"* | "") printf '%s\n' "not live: $compiled"; exit 1 ;;
+    esac
+    printf '%-12s %s: %s bytes, live, %s\n' "$language" "$1" "$(stat -c %s policy.wasm)" \
         "$(tail -n 1 <<<"$outcome")"
 }
 

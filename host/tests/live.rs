@@ -141,5 +141,5 @@ fn check_tells_whether_a_guest_is_live_and_why_not() {
     fs::write(folder.path().join("policy.wasm"), module(items, body)).unwrap();
     let told = run(folder.path(), &["check", "policy.wasm"]);
     let line = told.out.lines().find(|line| line.starts_with("live ")).unwrap();
-    assert!(line.ends_with("it has the instruction TableGrow"), "{line}");
+    assert!(line.ends_with("it has the instruction table.grow"), "{line}");
 }

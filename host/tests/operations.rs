@@ -1,8 +1,8 @@
 //! How the program is run in production: settings, logs, restarts, what it gives up.
 
 use std::fs;
-use std::io::Read;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -15,7 +15,7 @@ use rustix::process::Signal;
 
 use crate::fixture::{Client, Stream, site, write};
 use crate::http2_client::Http2Client;
-use crate::running::{PROGRAM, Program, serving, until};
+use crate::running::{PROGRAM, Program, serving, told, until};
 
 /// How long something may take that happens at once on a machine with nothing else to do.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -501,13 +501,66 @@ fn busy_connection_may_send_one_more_request_at_a_stop() {
     client.send("GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n");
     client.reply();
     program.signal(Signal::TERM);
-    while std::net::TcpStream::connect(program.addresses[0]).is_ok() {
+    while TcpStream::connect(program.addresses[0]).is_ok() {
         thread::yield_now();
     }
     client.send("GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n");
     let reply = client.reply();
     assert_eq!((reply.status(), reply.field("connection")), (200, Some("close")));
     client.expect_closed();
+}
+
+/// A listener that waits for what clients send has some that it has not accepted: they are not reset when
+/// it is closed.
+#[test]
+fn client_that_has_connected_when_the_server_stops_is_served() {
+    let folder = site();
+    // A busy machine may take longer than the server goes on accepting.
+    let is_served = |_| {
+        let mut program = Program::start(serving(&folder.path().join("root"), &[]), 1);
+        let mut client = TcpStream::connect(program.addresses[0]).unwrap();
+        program.signal(Signal::TERM);
+        program.wait_for("stopping");
+        let sent = client.write_all(b"GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+        let mut reply = String::new();
+        sent.and_then(|()| client.read_to_string(&mut reply)).is_ok_and(|_| {
+            reply.starts_with("HTTP/1.1 200 OK") && reply.contains("Connection: close")
+        })
+    };
+    assert!((0..10).any(is_served));
+}
+
+#[test]
+fn silent_client_is_accepted_at_once_without_defer_accept_alone() {
+    let folder = site();
+    let root = folder.path().join("root");
+    for (is_inherited, flag, accepted) in
+        [(false, "0s", 1), (false, "60s", 0), (true, "0s", 1), (true, "60s", 0)]
+    {
+        let flags = ["--defer-accept", flag, "--admin", "127.0.0.1:0", "--workers", "1"];
+        let mut program = if is_inherited {
+            let script = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null";
+            let mut command = Command::new("sh");
+            command.args(["-c", script, PROGRAM]).arg(&root).args(flags);
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            Program::start_with(command, Stdio::from(OwnedFd::from(listener)), 1)
+        } else {
+            Program::start(serving(&root, &flags), 1)
+        };
+        let admin = program.admin();
+        let has_idle = |count: usize| {
+            let line = format!("innkeeper_connections{{state=\"idle\"}} {count}\n");
+            told(admin, "/metrics").contains(&line)
+        };
+        let _silent = TcpStream::connect(program.addresses[0]).unwrap();
+        // Behind it in the queue of the worker.
+        let mut other = program.client();
+        other.send("GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(other.reply().status(), 200);
+        until(|| has_idle(1 + accepted));
+        drop(other);
+        until(|| has_idle(accepted));
+    }
 }
 
 #[test]

@@ -108,7 +108,9 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    match progress::during("trying live decisions", || live_proof::measure(&guest, &offer)) {
+    match progress::during("compiling and trying its live form", || {
+        live_proof::measure(&guest, &offer)
+    }) {
         Ok(Ok(time)) => print("live", format_args!("{time:.1?} on an instance that is put back"))?,
         Ok(Err(why)) => {
             print("live", format_args!("no, each decision is on a fresh instance: {why}"))?

@@ -225,7 +225,7 @@ pub(super) fn parts(settings: &Settings, addresses: &[Address], connections: usi
     if is_live {
         part(
             server,
-            &[(workers + 1, "workers and the slow pool")],
+            &[(workers + 1, "workers and slow pools")],
             &[(KEPT_BYTES as u64, "kept live instances")],
         );
     }

@@ -69,7 +69,7 @@ pub struct EngineSettings {
     /// How decisions are kept apart from each other
     ///
     /// Each decision finds what it would find in an instance in which nothing has happened. An
-    /// instance is put back to that where it can be (live), which takes a microsecond; or is made for
+    /// instance is put back to that where it can be (live), which takes a fifth to a tenth of the time; or is made for
     /// each decision (fresh).
     #[arg(long, value_name = "HOW", value_enum, default_value_t = Isolation::Live, hide_short_help = true)]
     pub isolation: Isolation,

@@ -173,7 +173,7 @@ fn compile_live(
         rewrite(component, memory_bytes, has_spare).and_then(|Rewritten { module, form }| {
             // Marks are more code: what is too much then was not before.
             let code = engine.precompile_module(&module);
-            Ok((form, code.map_err(|error| Ineligible::Rewriting(text::error_line(error)))?))
+            Ok((form, code.map_err(|error| Ineligible::NotCompiled(text::error_line(error)))?))
         });
     let live = match compiled {
         Ok((form, code)) => LiveCode { form: Ok(form), code: code.into() },

@@ -1,6 +1,7 @@
 //! What the live form of a guest must pass before it decides: on each request of a check it decides as
 //! a fresh instance does, and is then what it was.
 
+use std::thread;
 use std::time::Duration;
 
 use super::check::{FACTS, MEASURED_LINE};
@@ -35,7 +36,7 @@ pub fn measure(
     let program = &guest.made().program;
     let (engine, digest) = (program.engine(), guest.digest());
     let bytes = (&*offer.guest, offer.data_bytes(), digest);
-    let (live, _) = proved(program, guest.read(), bytes, &[])?;
+    let (live, _) = undisturbed(|| proved(program, guest.read(), bytes, &[]))?;
     Ok(live.and_then(|live| {
         let request = guest.read().request(MEASURED_LINE, [].into_iter(), FACTS.lend());
         let mut trial = LiveTrial::default();
@@ -49,6 +50,21 @@ pub fn measure(
         }
         Ok(thread_cpu_time().saturating_sub(began) / SAMPLES)
     }))
+}
+
+/// How long what gave way to another compilation waits until it begins again.
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
+
+/// Begins again what gave way to another compilation.
+pub(super) fn undisturbed<R>(
+    mut attempt: impl FnMut() -> Result<R, LoadError>,
+) -> Result<R, LoadError> {
+    loop {
+        match attempt() {
+            Err(LoadError::Canceled) => thread::sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// A live form that may serve, or why there is none; and what is kept of it.
@@ -113,13 +129,25 @@ impl<'g> Proof<'g> {
     ) -> Result<Result<Proof<'g>, Ineligible>, LoadError> {
         let program = &guest.made().program;
         let (engine, digest) = (program.engine(), guest.digest());
-        let cancel = CancelToken::default();
-        let (live, _) = LiveGuest::compile(engine, bytes, data, digest, has_spare, &cancel)?;
+        let (live, _) = undisturbed(|| {
+            let cancel = CancelToken::default();
+            LiveGuest::compile(engine, bytes, data, digest, has_spare, &cancel)
+        })?;
         Ok(live.map(|live| Proof::new(program, guest.read(), live)))
     }
 
     fn new(program: &'g Program, read: &'g Interests, live: LiveGuest) -> Proof<'g> {
         Proof { program, read, live, trial: LiveTrial::default(), took: Default::default() }
+    }
+
+    /// Decides live alone, to be measured; whether that was done.
+    pub fn decide<'a>(
+        &mut self,
+        line: &[u8],
+        fields: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) -> bool {
+        let request = self.read.request(line, fields, FACTS.lend());
+        self.trial.decide(&self.live, self.program.engine(), &request).is_some()
     }
 
     /// Compares decisions on one request.

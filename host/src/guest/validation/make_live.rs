@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
 
 use super::cases::GuestRequest;
-use super::live_proof::proved;
+use super::live_proof::{PAUSE, proved, undisturbed};
 use crate::guest::decision::interests::Interests;
 use crate::guest::decision::request::Request;
 use crate::guest::decision_cache::Key;
@@ -16,9 +15,7 @@ use crate::guest::offer::Offer;
 use crate::guest::runtime::background::Job;
 use crate::guest::runtime::live::ineligible::Ineligible;
 use crate::guest::runtime::program::Program;
-
-/// How long what gave way to another compilation waits until it begins again.
-const PAUSE: Duration = Duration::from_millis(50);
+use crate::text;
 
 /// Makes the live form of a guest and proves it, now, and has it decide from then on; or tells why it has
 /// none.
@@ -26,7 +23,7 @@ pub fn now(guest: &LoadedGuest, offer: &Offer) -> Result<Result<(), Ineligible>,
     let Made { program, interests, .. } = &**guest.made();
     if program.live().is_none() {
         let guest = (&*offer.guest, offer.data_bytes(), guest.digest());
-        make(program, interests, guest, &[])?;
+        undisturbed(|| make(program, interests, guest, &[]))?;
     }
     Ok(match program.live() {
         Some(Err(ineligible)) => Err(ineligible.clone()),
@@ -73,18 +70,31 @@ fn make(
     requests: &[Request],
 ) -> Result<(), LoadError> {
     let (engine, digest) = (program.engine(), guest.2);
-    let (live, product) = proved(program, read, guest, requests).inspect_err(|error| {
-        if *error != LoadError::Canceled {
+    let (live, product) = match proved(program, read, guest, requests) {
+        Err(LoadError::Canceled) => return Err(LoadError::Canceled),
+        Err(error) => {
             tracing::warn!(guest = %digest, %error, "live form not made");
+            program.set_live(Err(Ineligible::NotCompiled(text::error_line(&error))));
+            return Err(error);
         }
-    })?;
+        Ok(proved) => proved,
+    };
+    match &live {
+        Ok(_) => tracing::debug!(guest = %digest, "guest is live"),
+        Err(reason) => tracing::info!(guest = %digest, %reason, "guest is not live"),
+    }
     match &live {
         Err(Ineligible::Differs(request)) => {
             engine.note_live_difference();
             tracing::error!(guest = %digest, request, "live form decides differently");
         }
-        // Found by these requests, or on this machine.
-        Err(Ineligible::Beyond(_) | Ineligible::Never | Ineligible::Slower { .. }) => {}
+        // Found by these requests, on this machine, or with these limits.
+        Err(
+            Ineligible::Beyond(_)
+            | Ineligible::Never
+            | Ineligible::Slower { .. }
+            | Ineligible::NotCompiled(_),
+        ) => {}
         _ => engine.keep_live(digest, &product),
     }
     program.set_live(live);

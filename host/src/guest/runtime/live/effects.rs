@@ -50,7 +50,7 @@ pub(super) fn effect(operator: &Operator<'_>) -> Result<Effect, Ineligible> {
         | O::MemoryFill { mem: 1.. }
         | O::MemoryCopy { dst_mem: 1.., .. }
         | O::MemoryCopy { src_mem: 1.., .. } => {
-            return Err(Ineligible::Instruction(name(operator).to_owned()));
+            return Err(Ineligible::Instruction(name(operator)));
         }
         O::MemoryFill { mem: 0 } | O::MemoryCopy { dst_mem: 0, src_mem: 0 } => Effect::Range,
         O::MemorySize { mem: 0 } => Effect::Size,
@@ -69,7 +69,7 @@ pub(super) fn effect(operator: &Operator<'_>) -> Result<Effect, Ineligible> {
             "mvp" | "sign_extension" | "saturating_float_to_int" | "simd" | "relaxed_simd" => {
                 Effect::None
             }
-            _ => return Err(Ineligible::Instruction(name(operator).to_owned())),
+            _ => return Err(Ineligible::Instruction(name(operator))),
         },
     })
 }
@@ -84,10 +84,10 @@ macro_rules! operators {
             }
         }
 
-        /// The name of an instruction, as wasmparser has it.
-        fn name(operator: &Operator<'_>) -> &'static str {
+        /// The name of the method that visits an instruction.
+        fn visitor(operator: &Operator<'_>) -> &'static str {
             match operator {
-                $( Operator::$op $({ $($arg: _),* })? => stringify!($op), )*
+                $( Operator::$op $({ $($arg: _),* })? => stringify!($visit), )*
                 _ => "unknown",
             }
         }
@@ -98,6 +98,12 @@ macro_rules! operators {
     }
 }
 wasmparser::for_each_operator!(operators);
+
+/// The name of an instruction, near to that in the text format: `table.set`.
+fn name(operator: &Operator<'_>) -> String {
+    let visitor = visitor(operator);
+    visitor.strip_prefix("visit_").unwrap_or(visitor).replacen('_', ".", 1)
+}
 
 #[cfg(test)]
 mod tests {

@@ -68,13 +68,17 @@ impl LiveGuest {
         cancel: &CancelToken,
     ) -> Result<(Result<LiveGuest, Ineligible>, Vec<u8>), LoadError> {
         let without = |why: String| {
-            let ineligible = Ineligible::Rewriting(why);
+            let ineligible = Ineligible::NotCompiled(why);
             let product = LiveCode::without(ineligible.clone()).write();
             // It is a text.
             (Err(ineligible), product.unwrap_or_default())
         };
         let product = match engine.compile_live(guest, data, has_spare, cancel) {
-            Err(LoadError::Compile(error)) => return Ok(without(text::error_line(error))),
+            Err(LoadError::Compile(error)) => {
+                let why = text::error_line(error);
+                let why = why.strip_prefix("the guest does not compile: ").unwrap_or(&why);
+                return Ok(without(why.to_owned()));
+            }
             product => product?,
         };
         Ok(match LiveGuest::load(engine, digest, &product) {
@@ -106,8 +110,10 @@ impl LiveGuest {
         // It is made again after each trap, on a worker.
         let began = thread_cpu_time();
         live.make(engine, engine.limits().decision.deadline)?;
-        if live.form.has_start && thread_cpu_time().saturating_sub(began) > MOST_START {
-            return Ok(Err(Ineligible::part("a start function that takes long")));
+        let took = thread_cpu_time().saturating_sub(began);
+        if live.form.has_start && took > MOST_START {
+            let what = format!("a start function of {took:.1?}, and {MOST_START:?} are the most");
+            return Ok(Err(Ineligible::part(&what)));
         }
         Ok(Ok(live))
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
 use crate::text;
@@ -40,6 +41,8 @@ pub enum Ineligible {
     Isolated,
     /// An instance was not what it was, after a decision for a client.
     NotPutBack,
+    /// Its live form did not compile: the words of the compiler, or a limit.
+    NotCompiled(String),
     /// It could not be rewritten: the words of the parser, the compiler or wasmtime.
     Rewriting(String),
 }
@@ -53,7 +56,8 @@ impl fmt::Display for Ineligible {
             Ineligible::Instruction(name) => write!(f, "it has the instruction {name}"),
             Ineligible::Part(part) => write!(f, "it has {part}"),
             Ineligible::Memory { bytes, limit } => {
-                write!(f, "it begins with {bytes} bytes of memory, and {limit} are the most")
+                let [bytes, limit] = [*bytes, *limit].map(|bytes| ByteSize(bytes).display().iec());
+                write!(f, "it begins with {bytes} of memory, and {limit} are the most")
             }
             Ineligible::Never => {
                 f.write_str("each of its decisions calls what it imports, or takes much memory")
@@ -67,11 +71,12 @@ impl fmt::Display for Ineligible {
             Ineligible::Slower { live, fresh } => {
                 write!(
                     f,
-                    "its live form took {live} µs for its check, and fresh instances {fresh} µs"
+                    "it is slower live: its check took {live} µs, and {fresh} µs on fresh instances"
                 )
             }
             Ineligible::Isolated => f.write_str("--isolation is fresh"),
             Ineligible::NotPutBack => f.write_str("an instance was not put back"),
+            Ineligible::NotCompiled(why) => write!(f, "its live form does not compile: {why}"),
             Ineligible::Rewriting(why) => write!(f, "it cannot be rewritten: {why}"),
         }
     }
@@ -87,6 +92,7 @@ impl Ineligible {
             Ineligible::Part(text) => Ineligible::Part(text::error_line(text)),
             Ineligible::Differs(text) => Ineligible::Differs(text::error_line(text)),
             Ineligible::Beyond(text) => Ineligible::Beyond(text::error_line(text)),
+            Ineligible::NotCompiled(text) => Ineligible::NotCompiled(text::error_line(text)),
             Ineligible::Rewriting(text) => Ineligible::Rewriting(text::error_line(text)),
             Ineligible::Composed
             | Ineligible::Memory { .. }

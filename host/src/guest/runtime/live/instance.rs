@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use wasmtime::{Global, InstancePre, Memory, Store, TypedFunc, Val};
 
 use super::layout::{
-    CALL, ENTRY_BYTES, GLOBAL, GRANULE_SHIFT, Layout, MARKS, MEMORY, POST_RETURN, REQUEST_BYTES,
+    CALL, ENTRY_BYTES, GLOBAL, GRANULE_SHIFT, Layout, MARKS, MEMORY, PAGE_BYTES, POST_RETURN,
+    REQUEST_BYTES,
 };
 use super::lift;
 use super::shape::SNAPSHOT_BYTES;
@@ -15,8 +16,8 @@ use crate::guest::runtime::epoch::Ticks;
 use crate::guest::runtime::limits::DecisionLimits;
 use crate::guest::runtime::usage::Usage;
 
-/// The most bytes that marks are read from at once.
-const WORD: usize = 8;
+/// Marks that are looked at together: those of a page of memory.
+const TOGETHER: usize = (PAGE_BYTES >> GRANULE_SHIFT) as usize;
 
 /// A page of memory is 1 << 16 bytes.
 const PAGE_SHIFT: u32 = 16;
@@ -185,20 +186,20 @@ impl LiveInstance {
         runs.clear();
         let granules = self.memory_bytes >> GRANULE_SHIFT;
         let marks = &mut marks.data_mut(&mut *store)[..granules];
-        // A page has 64 granules, so that none is left over.
-        for (number, word) in marks.as_chunks_mut::<WORD>().0.iter_mut().enumerate() {
-            if u64::from_ne_bytes(*word) == 0 {
+        // Of a memory none is left over.
+        for (number, together) in marks.as_chunks_mut::<TOGETHER>().0.iter_mut().enumerate() {
+            if together.iter().fold(0, |all, mark| all | mark) == 0 {
                 continue;
             }
-            for (place, mark) in word.iter().enumerate() {
-                let granule = number * WORD + place;
+            for (place, mark) in together.iter().enumerate() {
+                let granule = number * TOGETHER + place;
                 match runs.last_mut() {
                     _ if *mark == 0 => {}
                     Some((_, end)) if *end == granule => *end += 1,
                     _ => runs.push((granule, granule + 1)),
                 }
             }
-            *word = [0; WORD];
+            *together = [0; TOGETHER];
         }
         let bytes = memory.data_mut(&mut *store);
         // Across the end that it knows a fresh one would have trapped, too.

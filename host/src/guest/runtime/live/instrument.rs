@@ -51,7 +51,8 @@ pub(super) fn instrument(
     let globals = shape.mutable_globals.len() + usize::from(has_size);
     let globals = u32::try_from(globals).unwrap_or(u32::MAX);
     if globals > MAX_GLOBALS {
-        return Err(Ineligible::part("too many globals that change"));
+        let what = format!("{globals} globals that change, and {MAX_GLOBALS} are the most");
+        return Err(Ineligible::part(&what));
     }
     let layout = Layout::of(memory_bytes);
     let mut rewriter = Rewriter { shape, layout, realloc, decide, next: 0 };

@@ -136,14 +136,14 @@ fn what_cannot_be_undone_makes_a_guest_ineligible() {
     let engine = engine();
     let table = "(table 2 funcref) (func $f) (elem $e funcref (ref.func $f)) (data $d \"abc\")";
     for (body, instruction) in [
-        ("(table.set (i32.const 0) (ref.null func))", "TableSet"),
-        ("(drop (table.grow (ref.null func) (i32.const 1)))", "TableGrow"),
-        ("(table.fill (i32.const 0) (ref.null func) (i32.const 1))", "TableFill"),
-        ("(table.copy (i32.const 0) (i32.const 1) (i32.const 1))", "TableCopy"),
-        ("(table.init $e (i32.const 0) (i32.const 0) (i32.const 1))", "TableInit"),
-        ("(elem.drop $e)", "ElemDrop"),
-        ("(data.drop $d)", "DataDrop"),
-        ("(memory.init $d (i32.const 0) (i32.const 0) (i32.const 1))", "MemoryInit"),
+        ("(table.set (i32.const 0) (ref.null func))", "table.set"),
+        ("(drop (table.grow (ref.null func) (i32.const 1)))", "table.grow"),
+        ("(table.fill (i32.const 0) (ref.null func) (i32.const 1))", "table.fill"),
+        ("(table.copy (i32.const 0) (i32.const 1) (i32.const 1))", "table.copy"),
+        ("(table.init $e (i32.const 0) (i32.const 0) (i32.const 1))", "table.init"),
+        ("(elem.drop $e)", "elem.drop"),
+        ("(data.drop $d)", "data.drop"),
+        ("(memory.init $d (i32.const 0) (i32.const 0) (i32.const 1))", "memory.init"),
     ] {
         let guest = guest(table, body);
         assert_eq!(ineligible(&engine, &guest), Ineligible::Instruction(instruction.into()));
