@@ -9,7 +9,7 @@
 //! grows: it begins with spare pages, which `memory.grow` hands out and `memory.size` counts when it
 //! did. Real growth cannot be undone, and ends the instance.
 //!
-//! The functions that are added, and what else is in the second memory: see [`added`](super::added).
+//! The functions that are added, and what else is in the second memory: see [`added`].
 
 use wasm_encoder::reencode::{self, Reencode};
 use wasm_encoder::{
