@@ -174,14 +174,23 @@ impl LiveGuest {
             }
         }
         let decision = self.try_to_decide(engine, decider, request, limits);
-        if !is_hopeless && decision.is_none() {
-            self.failures.fetch_add(FAILURE, Ordering::Relaxed);
-        } else if failures > 0 && decision.is_some() {
-            // Two workers at a time may count one.
-            let fewer = if is_hopeless { HOPELESS } else { failures } - 1;
-            self.failures.store(fewer, Ordering::Relaxed);
+        match (&decision, is_hopeless) {
+            (Some((_, Instance::Kept)), true) => {
+                self.failures.store(HOPELESS - 1, Ordering::Relaxed)
+            }
+            (Some((_, Instance::Kept)), false) => {
+                // Nothing is written where all goes well. Two workers at a time may count one.
+                if failures > 0 {
+                    self.failures.store(failures - 1, Ordering::Relaxed);
+                }
+            }
+            (Some((_, Instance::Gone)) | None, false) => {
+                self.failures.fetch_add(FAILURE, Ordering::Relaxed);
+            }
+            (Some((_, Instance::Gone)) | None, true) => {}
         }
-        Some(Decision::check(decision?).map_err(Failure::Refused))
+        let (decision, _) = decision?;
+        Some(Decision::check(decision).map_err(Failure::Refused))
     }
 
     fn try_to_decide(
@@ -190,7 +199,7 @@ impl LiveGuest {
         decider: Decider,
         request: &Request,
         limits: DecisionLimits,
-    ) -> Option<Unchecked> {
+    ) -> Option<(Unchecked, Instance)> {
         if !self.is_on() {
             return None;
         }
@@ -208,11 +217,9 @@ impl LiveGuest {
         let reset = instance.reset();
         let resets = instances.resets.fetch_add(1, Ordering::Relaxed);
         let is_compared = resets % COMPARED == COMPARED - 1;
-        match reset {
+        let of_it = match reset {
             // The decision is as good, and the next one needs another instance.
-            Reset::Grown => {
-                self.failures.fetch_add(FAILURE, Ordering::Relaxed);
-            }
+            Reset::Grown => Instance::Gone,
             Reset::Done | Reset::Strayed if is_compared && !instance.is_as_made() => {
                 self.turn_off(engine);
                 return None;
@@ -225,10 +232,13 @@ impl LiveGuest {
                 instances.put(self.number, instance);
                 return None;
             }
-            Reset::Done => instances.put(self.number, instance),
-        }
+            Reset::Done => {
+                instances.put(self.number, instance);
+                Instance::Kept
+            }
+        };
         instances.decisions.fetch_add(1, Ordering::Relaxed);
-        Some(decision)
+        Some((decision, of_it))
     }
 
     /// Whether it has memory that it has not asked for.
@@ -280,6 +290,12 @@ impl LiveGuest {
             instances.forget(self.number);
         }
     }
+}
+
+/// What became of the instance that decided.
+enum Instance {
+    Kept,
+    Gone,
 }
 
 /// Decides beside the workers, on one instance of a live guest as long as that is put back.

@@ -49,6 +49,22 @@ fn guest_that_nearly_always_calls_the_host_is_seldom_tried() {
 }
 
 #[test]
+fn guest_that_grows_each_time_and_has_no_spare_memory_is_seldom_tried() {
+    let grows = guest("", "(drop (memory.grow (i32.const 1)))");
+    let both = Both::with(&engine(), &grows, None, false);
+    let limits = both.engine.limits().decision;
+    for _ in 0..1_000 {
+        both.decides_live("", limits);
+    }
+    let made = both.kept().made.load(Ordering::Relaxed);
+    assert!(made <= u64::from(HOPELESS / 4 + 1_000 / TRIED + 2), "{made} instances");
+    // With memory to spare one instance does.
+    let both = Both::with(&engine(), &grows, None, true);
+    assert!((0..1_000).all(|_| both.decides_live("", limits)));
+    assert_eq!(both.kept().made.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn guest_that_rarely_calls_the_host_is_tried_each_time() {
     let body = "(if (i32.eqz (local.get $length)) (then (drop (call $now))))";
     let both = Both::of(&engine(), &adapted(body, ""), None);
