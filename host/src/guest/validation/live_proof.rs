@@ -79,20 +79,24 @@ pub(super) fn proved(
     requests: &[Request],
 ) -> Result<Proved, LoadError> {
     let (engine, cancel) = (program.engine(), CancelToken::default());
-    let attempt = |has_spare| {
+    let attempt = |has_spare| -> Result<(Proved, bool), LoadError> {
         let (live, product) = LiveGuest::compile(engine, guest, data, digest, has_spare, &cancel)?;
         let mut proof = match live {
             Ok(live) => Proof::new(program, read, live),
-            Err(ineligible) => return Ok((Err(ineligible), product, false)),
+            Err(ineligible) => return Ok(((Err(ineligible), product), false)),
         };
         let outcome = proof.run(requests);
-        Ok((outcome.map(|()| proof.live), product, proof.trial.has_grown))
+        Ok(((outcome.map(|()| proof.live), product), proof.trial.has_grown))
     };
-    let (live, product, has_grown) = attempt(false)?;
-    match has_grown {
-        true => attempt(true).map(|(live, product, _)| (live, product)),
-        false => Ok((live, product)),
+    let (strict, has_grown) = attempt(false)?;
+    if !has_grown {
+        return Ok(strict);
     }
+    Ok(match attempt(true)?.0 {
+        // Where there is none to spare it traps as a fresh instance does.
+        (Err(Ineligible::Beyond(_)), _) => strict,
+        with_spare => with_spare,
+    })
 }
 
 /// The live form of a guest, which is compared with fresh instances.
