@@ -134,7 +134,7 @@ impl Other {
 
 /// The live form of a guest, which has grown if it does.
 fn live_form<'g>(guest: &'g LoadedGuest, bytes: &[u8]) -> Proof<'g> {
-    let proof = Proof::of(guest, bytes, None, true).expect("it compiles");
+    let proof = Proof::of(guest, bytes, true).expect("it compiles");
     proof.unwrap_or_else(|why| panic!("no live form: {why}"))
 }
 

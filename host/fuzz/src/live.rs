@@ -34,7 +34,7 @@ pub fn any_module(input: &[u8]) -> usize {
     let guest = with_first_module(&component(&driver.modules()), &module);
     // One that does not start, or for which there is no room, is no guest.
     let Ok(loaded) = LoadedGuest::load(engine(), &guest) else { return 0 };
-    let Ok(mut proof) = Proof::of(&loaded, &guest, None, has_spare).expect("it compiles") else {
+    let Ok(mut proof) = Proof::of(&loaded, &guest, has_spare).expect("it compiles") else {
         return 0;
     };
     let mut compared = 0;
@@ -103,8 +103,7 @@ fn by_hand(
         );
         let guest = component(&text);
         let loaded = LoadedGuest::load(engine(), &guest).expect("it is a guest");
-        let proof =
-            Proof::of(Box::leak(Box::new(loaded)), &guest, None, false).expect("it compiles");
+        let proof = Proof::of(Box::leak(Box::new(loaded)), &guest, false).expect("it compiles");
         Mutex::new(proof.expect("it is eligible"))
     })
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::digest::Identity;
-use super::loaded_guest::MadeOf;
+use super::loaded_guest::{LoadedGuest, MadeOf};
 use super::origin::Origin;
+use super::runtime::live::source::Source;
 use super::validation::cases::CaseFile;
 
 /// A guest that may serve, with all that belongs to it.
@@ -30,6 +31,11 @@ impl Offer {
     /// The guest and its data, to be kept.
     pub(super) fn made_of(self) -> MadeOf {
         MadeOf { guest: self.guest, data: self.data.map(|data| data.bytes) }
+    }
+
+    /// What the live form of the guest that was loaded of this is made of.
+    pub(super) fn source(&self, guest: &LoadedGuest) -> Source<'_> {
+        Source { guest: &self.guest, data: self.data_bytes(), digest: guest.digest() }
     }
 
     /// The data's bytes.

@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::io::BufReader;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::compile_job::{
@@ -89,6 +89,8 @@ pub(super) struct Compiler {
     at_work: Mutex<Known>,
     /// What waits for that, and the compilation that gives way to it.
     waiting: Mutex<Waiting>,
+    /// Told when less waits.
+    changed: Condvar,
     keeps_functions: bool,
 }
 
@@ -122,6 +124,7 @@ impl Compiler {
             helpers: None,
             at_work: Mutex::default(),
             waiting: Mutex::default(),
+            changed: Condvar::new(),
             keeps_functions,
         }
     }
@@ -165,15 +168,7 @@ impl Compiler {
         }
         let is_known = self.keeps_functions || known.of.is_some() && known.of == of;
         let functions = known.functions.as_deref().filter(|_| is_known).unwrap_or_default();
-        let compiled = match &self.helpers {
-            Some(helpers) if task.guest != DEFAULT_GUEST => {
-                self.in_helper(helpers, task, urgency, cancel, functions)
-            }
-            _ => {
-                compile(&self.settings, &self.configuration, task, functions, self.keeps_functions)
-                    .map_err(|error| bounded(error).into())
-            }
-        }?;
+        let compiled = self.compile(task, urgency, cancel, functions)?;
         match compiled.functions {
             Some(functions) if self.keeps_functions => {
                 keep(None, &functions);
@@ -189,33 +184,33 @@ impl Compiler {
         Ok(compiled.product)
     }
 
-    /// Compiles the live form of a guest, when nothing else is to be compiled. What comes meanwhile
-    /// cancels it. Functions are neither recalled nor kept: those of the other form would be lost.
+    /// Compiles the live form of a guest when nothing else is to be compiled: what comes meanwhile
+    /// cancels it, and it begins again after that, as long as it is wanted. Functions are neither
+    /// recalled nor kept: those of the other form would be lost.
     pub(super) fn run_live(
         &self,
         guest: &[u8],
         data: Option<&[u8]>,
         has_spare: bool,
-        cancel: &CancelToken,
+        is_wanted: &dyn Fn() -> bool,
     ) -> Result<Vec<u8>, LoadError> {
         let task = Task { guest, data, product: Product::Live { has_spare } };
-        let _known = lock(&self.at_work);
-        {
-            let mut waiting = lock(&self.waiting);
-            if waiting.count > 0 || cancel.is_canceled() {
-                return Err(LoadError::Canceled);
+        loop {
+            let cancel = CancelToken::default();
+            let compiled = {
+                let _known = self.wait_until_idle(&cancel);
+                let compiled = match is_wanted() {
+                    true => self.compile(task, Urgency::Beside, &cancel, &[]),
+                    false => Err(LoadError::Canceled),
+                };
+                lock(&self.waiting).yielding = None;
+                compiled
+            };
+            match compiled {
+                Err(LoadError::Canceled) if is_wanted() => {}
+                compiled => return Ok(compiled?.product),
             }
-            waiting.yielding = Some(cancel.clone());
         }
-        let compiled = match &self.helpers {
-            Some(helpers) if guest != DEFAULT_GUEST => {
-                self.in_helper(helpers, task, Urgency::Beside, cancel, &[])
-            }
-            _ => compile(&self.settings, &self.configuration, task, &[], false)
-                .map_err(|error| bounded(error).into()),
-        };
-        lock(&self.waiting).yielding = None;
-        Ok(compiled?.product)
     }
 
     /// Waits until nothing is compiled, and has what is not urgent give way.
@@ -230,7 +225,44 @@ impl Compiler {
         // Each change of it is one step, whoever panicked.
         let known = lock(&self.at_work);
         lock(&self.waiting).count -= 1;
+        self.changed.notify_all();
         known
+    }
+
+    /// Waits until nothing is compiled, and nothing waits to be. What comes then cancels this.
+    fn wait_until_idle(&self, cancel: &CancelToken) -> MutexGuard<'_, Known> {
+        loop {
+            let mut waiting = lock(&self.waiting);
+            while waiting.count > 0 {
+                waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            }
+            drop(waiting);
+            let known = lock(&self.at_work);
+            let mut waiting = lock(&self.waiting);
+            if waiting.count == 0 {
+                waiting.yielding = Some(cancel.clone());
+                return known;
+            }
+        }
+    }
+
+    /// Compiles in a helper what has to be, and the rest here.
+    fn compile(
+        &self,
+        task: Task<'_>,
+        urgency: Urgency,
+        cancel: &CancelToken,
+        functions: &[u8],
+    ) -> Result<Compiled, LoadError> {
+        match &self.helpers {
+            Some(helpers) if task.guest != DEFAULT_GUEST => {
+                self.in_helper(helpers, task, urgency, cancel, functions)
+            }
+            _ => {
+                compile(&self.settings, &self.configuration, task, functions, self.keeps_functions)
+                    .map_err(|error| bounded(error).into())
+            }
+        }
     }
 
     fn in_helper(

@@ -19,6 +19,7 @@ use super::isolation::{Decided, Isolation};
 use super::known::Known;
 use super::limits::GuestLimits;
 use super::live::instances::{AllInstances, Instances};
+use super::live::source::Source;
 use super::machine_code;
 use super::settings::{Settings, config};
 use super::slow_pool::SlowPool;
@@ -128,17 +129,17 @@ impl Engine {
         Ok(Code { form, component, is_kept: false })
     }
 
-    /// Compiles the live form of a guest that was compiled, for [`LiveGuest::load`].
+    /// Compiles the live form of a guest that was compiled, for [`LiveGuest::load`], when there is
+    /// nothing else to compile. [`LoadError::Canceled`] if it is not wanted any more.
     ///
     /// [`LiveGuest::load`]: super::live::guest::LiveGuest::load
     pub(in crate::guest) fn compile_live(
         &self,
-        guest: &[u8],
-        data: Option<&[u8]>,
+        source: &Source<'_>,
         has_spare: bool,
-        cancel: &CancelToken,
+        is_wanted: &dyn Fn() -> bool,
     ) -> Result<Vec<u8>, LoadError> {
-        self.compiler.run_live(guest, data, has_spare, cancel)
+        self.compiler.run_live(source.guest, source.data, has_spare, is_wanted)
     }
 
     /// Keeps the live form of the guest with this digest, which has proved itself.

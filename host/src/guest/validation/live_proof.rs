@@ -1,7 +1,6 @@
 //! What the live form of a guest must pass before it decides: on each request of a check it decides as
 //! a fresh instance does, and is then what it was.
 
-use std::thread;
 use std::time::Duration;
 
 use super::check::{FACTS, MEASURED_LINE};
@@ -12,15 +11,14 @@ use crate::clock::thread_cpu_time;
 use crate::guest::decision::Decision;
 use crate::guest::decision::interests::Interests;
 use crate::guest::decision::request::Request;
-use crate::guest::digest::Digest;
 use crate::guest::failure::Failure;
 use crate::guest::load_error::LoadError;
 use crate::guest::loaded_guest::LoadedGuest;
 use crate::guest::offer::Offer;
 use crate::guest::runtime::live::guest::{LiveGuest, LiveTrial};
 use crate::guest::runtime::live::ineligible::Ineligible;
+use crate::guest::runtime::live::source::Source;
 use crate::guest::runtime::program::Program;
-use crate::helper::CancelToken;
 
 /// Of a core's time, what the proof may take: what is not tried then is left out.
 const TIME: Duration = Duration::from_secs(2);
@@ -28,18 +26,17 @@ const TIME: Duration = Duration::from_secs(2);
 /// How many decisions are measured.
 const SAMPLES: u32 = 1_000;
 
-/// Makes the live form of a guest and proves it, for a report: how long a decision takes, or why it has none.
+/// Makes the live form of a guest and proves it, for a report: how long a decision takes, or why it
+/// has none.
 pub fn measure(
     guest: &LoadedGuest,
     offer: &Offer,
 ) -> Result<Result<Duration, Ineligible>, LoadError> {
     let program = &guest.made().program;
-    let (engine, digest) = (program.engine(), guest.digest());
-    let bytes = (&*offer.guest, offer.data_bytes(), digest);
-    let (live, _) = undisturbed(|| proved(program, guest.read(), bytes, &[]))?;
+    let (live, _) = proved(program, guest.read(), &offer.source(guest), &[], &|| true)?;
     Ok(live.and_then(|live| {
+        let (engine, mut trial) = (program.engine(), LiveTrial::default());
         let request = guest.read().request(MEASURED_LINE, [].into_iter(), FACTS.lend());
-        let mut trial = LiveTrial::default();
         // The first one makes the instance.
         drop(trial.decide(&live, engine, &request));
         let began = thread_cpu_time();
@@ -52,35 +49,20 @@ pub fn measure(
     }))
 }
 
-/// How long what gave way to another compilation waits until it begins again.
-pub(super) const PAUSE: Duration = Duration::from_millis(50);
-
-/// Begins again what gave way to another compilation.
-pub(super) fn undisturbed<R>(
-    mut attempt: impl FnMut() -> Result<R, LoadError>,
-) -> Result<R, LoadError> {
-    loop {
-        match attempt() {
-            Err(LoadError::Canceled) => thread::sleep(PAUSE),
-            outcome => return outcome,
-        }
-    }
-}
-
 /// A live form that may serve, or why there is none; and what is kept of it.
 type Proved = (Result<LiveGuest, Ineligible>, Vec<u8>);
 
-/// Makes the live form of a guest, of its bytes, data and digest, and proves it on all requests of a check and
-/// on these. It has memory to spare if it grows.
+/// Makes the live form of a guest, as long as that is wanted, and proves it on all requests of a
+/// check and on these. It has memory to spare if it grows.
 pub(super) fn proved(
     program: &Program,
     read: &Interests,
-    (guest, data, digest): (&[u8], Option<&[u8]>, Digest),
+    source: &Source<'_>,
     requests: &[Request],
+    is_wanted: &dyn Fn() -> bool,
 ) -> Result<Proved, LoadError> {
-    let (engine, cancel) = (program.engine(), CancelToken::default());
     let attempt = |has_spare| -> Result<(Proved, bool), LoadError> {
-        let (live, product) = LiveGuest::compile(engine, guest, data, digest, has_spare, &cancel)?;
+        let (live, product) = LiveGuest::compile(program.engine(), source, has_spare, is_wanted)?;
         let mut proof = match live {
             Ok(live) => Proof::new(program, read, live),
             Err(ineligible) => return Ok(((Err(ineligible), product), false)),
@@ -124,19 +106,16 @@ pub enum Compared {
 }
 
 impl<'g> Proof<'g> {
-    /// Makes the live form of a guest that was loaded of these bytes, with memory to spare or without.
+    /// Makes the live form of a guest that was loaded of these bytes, and no data, with memory to
+    /// spare or without.
     pub fn of(
         guest: &'g LoadedGuest,
         bytes: &[u8],
-        data: Option<&[u8]>,
         has_spare: bool,
     ) -> Result<Result<Proof<'g>, Ineligible>, LoadError> {
         let program = &guest.made().program;
-        let (engine, digest) = (program.engine(), guest.digest());
-        let (live, _) = undisturbed(|| {
-            let cancel = CancelToken::default();
-            LiveGuest::compile(engine, bytes, data, digest, has_spare, &cancel)
-        })?;
+        let source = Source { guest: bytes, data: None, digest: guest.digest() };
+        let (live, _) = LiveGuest::compile(program.engine(), &source, has_spare, &|| true)?;
         Ok(live.map(|live| Proof::new(program, guest.read(), live)))
     }
 

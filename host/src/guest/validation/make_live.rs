@@ -1,38 +1,34 @@
 //! The live form of a guest is made, and proved, beside what serves.
 
 use std::sync::{Arc, Weak};
-use std::thread;
 
 use super::cases::GuestRequest;
-use super::live_proof::{PAUSE, proved, undisturbed};
-use crate::guest::decision::interests::Interests;
+use super::live_proof::proved;
 use crate::guest::decision::request::Request;
 use crate::guest::decision_cache::Key;
-use crate::guest::digest::Digest;
 use crate::guest::load_error::LoadError;
 use crate::guest::loaded_guest::{LoadedGuest, Made};
 use crate::guest::offer::Offer;
 use crate::guest::runtime::background::Job;
 use crate::guest::runtime::live::ineligible::Ineligible;
-use crate::guest::runtime::program::Program;
+use crate::guest::runtime::live::source::Source;
 use crate::text;
 
-/// Makes the live form of a guest and proves it, now, and has it decide from then on; or tells why it has
-/// none.
+/// Makes the live form of a guest and proves it, now, and has it decide from then on; or tells why it
+/// has none.
 pub fn now(guest: &LoadedGuest, offer: &Offer) -> Result<Result<(), Ineligible>, LoadError> {
-    let Made { program, interests, .. } = &**guest.made();
-    if program.live().is_none() {
-        let guest = (&*offer.guest, offer.data_bytes(), guest.digest());
-        undisturbed(|| make(program, interests, guest, &[]))?;
+    let made = guest.made();
+    if made.program.live().is_none() {
+        make(made, &offer.source(guest), &[], &|| true)?;
     }
-    Ok(match program.live() {
+    Ok(match made.program.live() {
         Some(Err(ineligible)) => Err(ineligible.clone()),
         Some(Ok(_)) | None => Ok(()),
     })
 }
 
-/// Has the live form of a guest made and proved beside what serves, if that is not done. Until then each
-/// decision is made on a fresh instance. It is proved on these requests, too.
+/// Has the live form of a guest made and proved beside what serves, if that is not done. Until then
+/// each decision is made on a fresh instance. It is proved on these requests, too.
 pub(super) fn later(guest: &LoadedGuest, offer: &Offer, recent: &[Key<'_>]) {
     let program = &guest.made().program;
     if !program.engine().is_live() || program.live().is_some() {
@@ -41,36 +37,33 @@ pub(super) fn later(guest: &LoadedGuest, offer: &Offer, recent: &[Key<'_>]) {
     let cases = offer.cases.iter().flat_map(|file| &file.cases);
     let of_cases = cases.map(|case| GuestRequest::from(case).shown_to(guest));
     let requests: Vec<_> = of_cases.chain(recent.iter().map(Key::request)).collect();
-    let (made, digest) = (Arc::downgrade(guest.made()), guest.digest());
     let (bytes, data) = (offer.guest.clone(), offer.data_bytes().map(<[u8]>::to_vec));
-    // Another site's may be first.
-    let is_open =
-        |made: &Weak<Made>| made.upgrade().is_some_and(|made| made.program.live().is_none());
+    let (made, digest) = (Arc::downgrade(guest.made()), guest.digest());
+    // It may be gone by then, or another site's may have been first.
     let wanted = Weak::clone(&made);
+    let is_wanted = move || wanted.upgrade().is_some_and(|made| made.program.live().is_none());
     program.engine().background().run(Job {
-        is_wanted: Box::new(move || is_open(&wanted)),
+        is_wanted: Box::new(is_wanted),
         work: Box::new(move || {
-            while is_open(&made)
-                && let Some(made) = made.upgrade()
-                && let Made { program, interests, .. } = &*made
-                && make(program, interests, (&bytes, data.as_deref(), digest), &requests)
-                    == Err(LoadError::Canceled)
-            {
-                thread::sleep(PAUSE);
-            }
+            let Some(made) = made.upgrade() else { return };
+            let source = Source { guest: &bytes, data: data.as_deref(), digest };
+            // An error is logged, and the guest's own.
+            let _ = make(&made, &source, &requests, &|| Arc::strong_count(&made) > 1);
         }),
     });
 }
 
-/// Makes the live form of a guest, proves it, and has it decide from then on.
+/// Makes the live form of a guest, as long as that is wanted, proves it, and has it decide from then
+/// on.
 fn make(
-    program: &Program,
-    read: &Interests,
-    guest: (&[u8], Option<&[u8]>, Digest),
+    made: &Made,
+    source: &Source<'_>,
     requests: &[Request],
+    is_wanted: &dyn Fn() -> bool,
 ) -> Result<(), LoadError> {
-    let (engine, digest) = (program.engine(), guest.2);
-    let (live, product) = match proved(program, read, guest, requests) {
+    let Made { program, interests, .. } = made;
+    let (engine, digest) = (program.engine(), source.digest);
+    let (live, product) = match proved(program, interests, source, requests, is_wanted) {
         Err(LoadError::Canceled) => return Err(LoadError::Canceled),
         Err(error) => {
             tracing::warn!(guest = %digest, %error, "live form not made");

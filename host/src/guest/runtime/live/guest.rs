@@ -12,6 +12,7 @@ use super::instance::{LiveInstance, NotDecided, Parts, Reset, Snapshot};
 use super::instances::{AllInstances, Decider};
 use super::layout::{Constants, Layout, PAGE_BYTES};
 use super::rewrite::LiveForm;
+use super::source::Source;
 use crate::clock::thread_cpu_time;
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
@@ -24,7 +25,6 @@ use crate::guest::runtime::epoch::Ticks;
 use crate::guest::runtime::limits::DecisionLimits;
 use crate::guest::runtime::machine_code;
 use crate::guest::runtime::usage::Usage;
-use crate::helper::CancelToken;
 use crate::text;
 
 /// What start functions may take, and a new instance with them: half of what a decision may on a worker.
@@ -61,11 +61,9 @@ impl LiveGuest {
     /// Compiles and loads the live form of a guest. It comes with what is kept of it.
     pub(in crate::guest) fn compile(
         engine: &Engine,
-        guest: &[u8],
-        data: Option<&[u8]>,
-        digest: Digest,
+        source: &Source<'_>,
         has_spare: bool,
-        cancel: &CancelToken,
+        is_wanted: &dyn Fn() -> bool,
     ) -> Result<(Result<LiveGuest, Ineligible>, Vec<u8>), LoadError> {
         let without = |why: String| {
             let ineligible = Ineligible::NotCompiled(why);
@@ -73,7 +71,7 @@ impl LiveGuest {
             // It is a text.
             (Err(ineligible), product.unwrap_or_default())
         };
-        let product = match engine.compile_live(guest, data, has_spare, cancel) {
+        let product = match engine.compile_live(source, has_spare, is_wanted) {
             Err(LoadError::Compile(error)) => {
                 let why = text::error_line(error);
                 let why = why.strip_prefix("the guest does not compile: ").unwrap_or(&why);
@@ -81,7 +79,7 @@ impl LiveGuest {
             }
             product => product?,
         };
-        Ok(match LiveGuest::load(engine, digest, &product) {
+        Ok(match LiveGuest::load(engine, source.digest, &product) {
             Ok(live) => (live, product),
             Err(error) => without(text::error_line(error)),
         })
@@ -106,14 +104,18 @@ impl LiveGuest {
         let module = machine_code::deserialize_module(engine.wasm(), &code)?;
         let live = LiveGuest::link(engine, digest, &module, form)?;
         // What all instances begin with is taken now, and not while a client waits.
-        live.make(engine, engine.limits().decision.deadline)?;
-        // It is made again after each trap, on a worker.
-        let began = thread_cpu_time();
-        live.make(engine, engine.limits().decision.deadline)?;
-        let took = thread_cpu_time().saturating_sub(began);
-        if live.form.has_start && took > MOST_START {
-            let what = format!("a start function of {took:.1?}, and {MOST_START:?} are the most");
-            return Ok(Err(Ineligible::part(&what)));
+        let deadline = engine.limits().decision.deadline;
+        live.make(engine, deadline)?;
+        if live.form.has_start {
+            // It is made again after each trap, on a worker.
+            let began = thread_cpu_time();
+            live.make(engine, deadline)?;
+            let took = thread_cpu_time().saturating_sub(began);
+            if took > MOST_START {
+                let what =
+                    format!("a start function of {took:.1?}, and {MOST_START:?} are the most");
+                return Ok(Err(Ineligible::part(&what)));
+            }
         }
         Ok(Ok(live))
     }

@@ -2,8 +2,8 @@
 //! tenth of the time of making a new one. The next decision finds what it would find in a fresh
 //! instance; whatever cannot be put back, or is not certain, is decided on a fresh one.
 //!
-//! - [`rewrite`]: a component becomes one core module that leaves marks. `links`: the core instances
-//!   that it makes; `merge`: one module of theirs; `shape`: what of it has to be known; `effects`:
+//! - [`source`]: what a live form is made of. [`rewrite`]: a component becomes one core module that
+//!   leaves marks. `links`: the core instances that it makes; `merge`: one module of theirs; `shape`: what of it has to be known; `effects`:
 //!   what its instructions change; [`ineligible`]: why not; `instrument`: its stores are preceded by
 //!   marks; `added`: functions that are added; `layout`: where marks and requests are.
 //! - [`code`]: machine code of that, with what is to be known of it.
@@ -26,5 +26,6 @@ mod links;
 mod merge;
 pub(super) mod rewrite;
 pub mod shape;
+pub(in crate::guest) mod source;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use wit_parser::Resolve;
 use super::guest::LiveGuest;
 use super::ineligible::Ineligible;
 use super::instances::Decider;
+use super::source::Source;
 use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
 use crate::guest::failure::Failure;
@@ -85,8 +86,8 @@ impl Both {
         let (urgency, cancel) =
             (crate::guest::runtime::compile::Urgency::First, CancelToken::default());
         let code = engine.compile(guest, data, digest, urgency, &cancel).expect("it compiles");
-        let live = LiveGuest::compile(engine, guest, data, digest, has_spare, &cancel);
-        let live = live.expect("it compiles");
+        let source = Source { guest, data, digest };
+        let live = LiveGuest::compile(engine, &source, has_spare, &|| true).expect("it compiles");
         Both {
             engine: Arc::clone(engine),
             fresh: Program::link(engine, guest, &code.component).expect("it fits the contract"),
@@ -151,7 +152,7 @@ fn is_beyond(decision: &Result<Decision, Failure>) -> bool {
 /// Why a guest has no live form.
 fn ineligible(engine: &Engine, guest: &[u8]) -> Ineligible {
     let digest = crate::guest::digest::Identity::of(guest, None).digest();
-    let live = LiveGuest::compile(engine, guest, None, digest, true, &CancelToken::default());
+    let live = LiveGuest::compile(engine, &Source { guest, data: None, digest }, true, &|| true);
     live.expect("it compiles").0.err().expect("it is not eligible")
 }
 
