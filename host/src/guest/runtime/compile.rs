@@ -8,7 +8,6 @@
 
 use std::fmt;
 use std::io::BufReader;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::compile_job::{
@@ -19,13 +18,13 @@ use super::component::FormError;
 use super::configure::{ConfigureLimits, RESERVED_BYTES};
 use super::job_error::{CompileError, JobError};
 use super::settings::Settings;
+use super::turns::Turns;
 use crate::guest::default_guest::DEFAULT_GUEST;
 use crate::guest::digest::Digest;
 use crate::guest::load_error::LoadError;
 use crate::helper::job::NoHelper;
 use crate::helper::protocol::{Ending, ProtocolError, open_frame, write_frame};
 use crate::helper::{Bounds, CancelToken, Ended, Helpers, Role};
-use crate::lock::lock;
 use crate::text;
 
 /// Bytes of compiled functions that are kept of a guest that was configured, for its next data:
@@ -85,21 +84,9 @@ pub(super) struct Compiler {
     configuration: ConfigureLimits,
     /// If `None`, guests are compiled in this process, and have to be trusted.
     helpers: Option<Helpers>,
-    /// Locked during a compilation: two at a time would take twice the memory.
-    at_work: Mutex<Known>,
-    /// What waits for that, and the compilation that gives way to it.
-    waiting: Mutex<Waiting>,
-    /// Told when less waits.
-    changed: Condvar,
+    /// Two compilations at a time would take twice the memory.
+    turns: Turns<Known>,
     keeps_functions: bool,
-}
-
-/// What waits for a compiler.
-#[derive(Default)]
-struct Waiting {
-    count: usize,
-    /// The compilation of a live form, which nothing waits for.
-    yielding: Option<CancelToken>,
 }
 
 /// The functions that were compiled before, where they are kept.
@@ -122,9 +109,7 @@ impl Compiler {
             limits: CompileLimits::default(),
             configuration,
             helpers: None,
-            at_work: Mutex::default(),
-            waiting: Mutex::default(),
-            changed: Condvar::new(),
+            turns: Turns::default(),
             keeps_functions,
         }
     }
@@ -150,7 +135,7 @@ impl Compiler {
         recall: impl Fn(Option<Digest>) -> Option<Vec<u8>>,
         keep: impl FnOnce(Option<Digest>, &[u8]),
     ) -> Result<Vec<u8>, LoadError> {
-        let mut known = self.wait();
+        let mut known = self.turns.next();
         if cancel.is_canceled() {
             return Err(LoadError::Canceled);
         }
@@ -196,52 +181,13 @@ impl Compiler {
     ) -> Result<Vec<u8>, LoadError> {
         let task = Task { guest, data, product: Product::Live { has_spare } };
         loop {
-            let cancel = CancelToken::default();
-            let compiled = {
-                let _known = self.wait_until_idle(&cancel);
-                let compiled = match is_wanted() {
-                    true => self.compile(task, Urgency::Beside, &cancel, &[]),
-                    false => Err(LoadError::Canceled),
-                };
-                lock(&self.waiting).yielding = None;
-                compiled
-            };
+            let compiled = self.turns.when_idle(|cancel| match is_wanted() {
+                true => self.compile(task, Urgency::Beside, cancel, &[]),
+                false => Err(LoadError::Canceled),
+            });
             match compiled {
                 Err(LoadError::Canceled) if is_wanted() => {}
                 compiled => return Ok(compiled?.product),
-            }
-        }
-    }
-
-    /// Waits until nothing is compiled, and has what is not urgent give way.
-    fn wait(&self) -> MutexGuard<'_, Known> {
-        {
-            let mut waiting = lock(&self.waiting);
-            waiting.count += 1;
-            if let Some(yielding) = &waiting.yielding {
-                yielding.cancel();
-            }
-        }
-        // Each change of it is one step, whoever panicked.
-        let known = lock(&self.at_work);
-        lock(&self.waiting).count -= 1;
-        self.changed.notify_all();
-        known
-    }
-
-    /// Waits until nothing is compiled, and nothing waits to be. What comes then cancels this.
-    fn wait_until_idle(&self, cancel: &CancelToken) -> MutexGuard<'_, Known> {
-        loop {
-            let mut waiting = lock(&self.waiting);
-            while waiting.count > 0 {
-                waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-            }
-            drop(waiting);
-            let known = lock(&self.at_work);
-            let mut waiting = lock(&self.waiting);
-            if waiting.count == 0 {
-                waiting.yielding = Some(cancel.clone());
-                return known;
             }
         }
     }

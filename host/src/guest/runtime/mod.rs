@@ -5,7 +5,7 @@
 //! - [`component`]: bytes in one of three forms become a component.
 //! - [`contract`]: the versions of the contract that are known; `bindings`: their types.
 //! - [`compile`]: compiles guests, in helper processes; [`compile_job`]: one compilation;
-//!   [`job_error`]: why there is no result.
+//!   `turns`: which is next; [`job_error`]: why there is no result.
 //! - `composition`: the guest in a component that is made of others.
 //! - `configurable`: what a component tells of its configuration; `configure`: it is configured, and
 //!   a `snapshot` of its state taken; [`configuration_error`]: why not.
@@ -56,4 +56,5 @@ mod snapshot;
 mod source_lines;
 pub mod swap;
 pub mod thread;
+mod turns;
 mod usage;
