@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use support::{FACTS, LINES, keep, median};
 
+use innkeeper::clock::thread_cpu_time;
 use innkeeper::guest::validation::live_proof::Proof;
 use innkeeper::guest::{DEFAULT_GUEST, Engine, GuestLimits, LoadedGuest};
 
@@ -145,10 +146,4 @@ fn time(mut call: impl FnMut(&'static [u8])) -> Duration {
         call(black_box(LINES[number as usize % LINES.len()]));
     }
     (thread_cpu_time() - began) / CALLS
-}
-
-/// What this thread has run for.
-fn thread_cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).expect("it is positive")
 }

@@ -31,6 +31,11 @@ impl Failure {
         }
     }
 
+    /// Whether the guest accessed what is beyond its memory: the words are those of wasmtime's trap.
+    pub fn is_beyond_memory(&self) -> bool {
+        matches!(self, Failure::Trap(trapped) if trapped.cause.contains("out of bounds memory"))
+    }
+
     /// Its name in metrics and logs.
     pub fn name(&self) -> &'static str {
         match self {

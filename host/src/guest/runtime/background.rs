@@ -6,9 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-use super::thread::prepare_thread;
+use super::thread::prepare_background_thread;
 use crate::lock::lock;
-use crate::priority;
 
 /// The thread. It ends when this is dropped and it has done what it has begun.
 pub(in crate::guest) struct Background(Arc<Queue>);
@@ -39,11 +38,7 @@ impl Background {
         let queue = Arc::new(Queue::default());
         let background = Background(Arc::clone(&queue));
         thread::Builder::new().name("guest-background".to_owned()).spawn(move || {
-            if let Err(error) = priority::set(priority::BACKGROUND) {
-                tracing::debug!(%error, "cannot lower the priority of a background thread");
-            }
-            // If there is no memory for it, each decision tries again.
-            let _ = prepare_thread();
+            prepare_background_thread();
             while let Some(job) = queue.next() {
                 // The panic's hook logs it.
                 let _ = catch_unwind(AssertUnwindSafe(job.work));

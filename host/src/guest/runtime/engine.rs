@@ -15,7 +15,7 @@ use super::compile_job::{Product, Task};
 use super::component::{self, Form};
 use super::configure::ConfigureLimits;
 use super::epoch::EpochClock;
-use super::isolation::{Decided, Isolation};
+use super::isolation::{DecisionCounts, Isolation};
 use super::known::Known;
 use super::limits::GuestLimits;
 use super::live::instances::{AllInstances, Instances};
@@ -166,11 +166,11 @@ impl Engine {
     }
 
     /// How decisions were made for clients so far.
-    pub fn decided(&self) -> Decided {
+    pub fn decided(&self) -> DecisionCounts {
         let sum = |count: fn(&Instances) -> &AtomicU64| {
             self.live_instances.each().map(|of| count(of).load(Ordering::Relaxed)).sum()
         };
-        Decided {
+        DecisionCounts {
             live: sum(|of| &of.decisions),
             fresh: self.fresh_decisions.load(Ordering::Relaxed),
             instances: sum(|of| &of.made),

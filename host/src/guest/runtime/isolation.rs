@@ -13,7 +13,7 @@ pub enum Isolation {
 
 /// How decisions that no cache had were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Decided {
+pub struct DecisionCounts {
     /// On an instance that was put back.
     pub live: u64,
     /// On a fresh instance.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Bytes of a page of memory (WebAssembly Core Specification 2.0, section 4.2.8).
+pub(super) const PAGE_BYTES: u64 = 64 << 10;
+
 /// What one decision may use: each site may have its own limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecisionLimits {

@@ -12,7 +12,7 @@ use super::contract::{self, ContractError};
 use super::decision_cost::{DecisionCosts, Stopwatch};
 use super::engine::{Engine, WORKER_DEADLINE};
 use super::instance::Instance;
-use super::limits::DecisionLimits;
+use super::limits::{DecisionLimits, PAGE_BYTES};
 use super::live::guest::LiveGuest;
 use super::live::ineligible::Ineligible;
 use super::live::instances::Decider;
@@ -32,9 +32,6 @@ const WORKER_ATTEMPTS: usize = 10;
 
 /// How often a decision may miss its deadline where nothing waits for the thread.
 const ATTEMPTS: usize = 3;
-
-/// Bytes of a page of memory (WebAssembly Core Specification 2.0, section 4.2.8).
-const PAGE_BYTES: u64 = 64 << 10;
 
 /// A compiled guest, with its imports stubbed and its exports found.
 pub(in crate::guest) struct Program {

@@ -16,13 +16,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::thread::prepare_thread;
+use super::thread::prepare_background_thread;
 use crate::fair_queue::FairQueue;
 use crate::guest::failure::Failure;
 use crate::guest::trapped::Trapped;
 use crate::http::Subnet;
 use crate::lock::lock;
-use crate::priority;
 
 /// Decisions that may wait, for each thread. A guest in Python (2 ms) makes this many in a
 /// quarter of a second; a later request gets 503 at once.
@@ -121,11 +120,7 @@ impl SlowPool {
         for number in 0..count {
             let queue = Arc::clone(&queue);
             thread::Builder::new().name(format!("decider-{number}")).spawn(move || {
-                if let Err(error) = priority::set(priority::BACKGROUND) {
-                    tracing::debug!(%error, "cannot lower the priority of a background thread");
-                }
-                // If there is no memory for it, each decision tries again.
-                let _ = prepare_thread();
+                prepare_background_thread();
                 while let Some(Turn { work, long_of }) = queue.next() {
                     // The panic's hook logs it; the request finds no result.
                     let _ = catch_unwind(AssertUnwindSafe(|| work(Called::Next)));

@@ -8,7 +8,6 @@ use super::request_lines::request_lines;
 use super::trials::trials;
 use super::twice::shown;
 use crate::clock::thread_cpu_time;
-use crate::guest::decision::Decision;
 use crate::guest::decision::interests::Interests;
 use crate::guest::decision::request::Request;
 use crate::guest::failure::Failure;
@@ -157,7 +156,9 @@ impl<'g> Proof<'g> {
             Err(Failure::Busy | Failure::Deadline) => Compared::Fresh,
             _ if !self.trial.is_as_made() => Compared::Differs,
             _ if live == fresh => Compared::Same,
-            _ if self.live.has_spare_memory() && is_beyond(&fresh) => Compared::Beyond,
+            Err(failure) if self.live.has_spare_memory() && failure.is_beyond_memory() => {
+                Compared::Beyond
+            }
             _ => Compared::Differs,
         }
     }
@@ -187,9 +188,4 @@ impl<'g> Proof<'g> {
             false => Err(Ineligible::Never),
         }
     }
-}
-
-/// Whether an instance accessed what is beyond its memory.
-fn is_beyond(decision: &Result<Decision, Failure>) -> bool {
-    matches!(decision, Err(Failure::Trap(trapped)) if trapped.cause.contains("out of bounds memory"))
 }

@@ -9,7 +9,8 @@
 
 use wasm_encoder::{BlockType, Function, Instruction, MemArg, ValType};
 
-use super::layout::{ENTRY_BYTES, GRANULE_SHIFT, Layout, PAGE_BYTES, SECOND};
+use super::layout::{ENTRY_BYTES, GRANULE_SHIFT, Layout, SECOND};
+use crate::guest::runtime::limits::PAGE_BYTES;
 
 /// The functions, in order.
 #[derive(Clone, Copy)]
@@ -300,6 +301,24 @@ fn call(known: &Known) -> Function {
     let entry_bytes = i32::try_from(ENTRY_BYTES).unwrap_or(i32::MAX);
     let put = I::Call(known.function(Added::Put));
     let realloc = I::Call(known.realloc);
+    // Asks for so many bytes, and copies there what is next.
+    let lower = |length, to| {
+        [
+            I::I32Const(0),
+            I::I32Const(0),
+            I::I32Const(1),
+            I::LocalGet(length),
+            realloc.clone(),
+            I::LocalTee(to),
+            I::LocalGet(data),
+            I::LocalGet(length),
+            put.clone(),
+            I::LocalGet(data),
+            I::LocalGet(length),
+            I::I32Add,
+            I::LocalSet(data),
+        ]
+    };
     let mut function = Function::new([(8, ValType::I32)]);
     for instruction in [
         // Where the bytes are: behind the table.
@@ -311,20 +330,10 @@ fn call(known: &Known) -> Function {
         I::I32Add,
         I::LocalTee(end),
         I::LocalSet(data),
-        // The line.
-        I::I32Const(0),
-        I::I32Const(0),
-        I::I32Const(1),
-        I::LocalGet(line_length),
-        realloc.clone(),
-        I::LocalTee(line),
-        I::LocalGet(data),
-        I::LocalGet(line_length),
-        put.clone(),
-        I::LocalGet(data),
-        I::LocalGet(line_length),
-        I::I32Add,
-        I::LocalSet(data),
+    ]
+    .into_iter()
+    .chain(lower(line_length, line))
+    .chain([
         // The list of fields.
         I::I32Const(0),
         I::I32Const(0),
@@ -351,29 +360,16 @@ fn call(known: &Known) -> Function {
         I::LocalGet(end),
         I::I32Eq,
         I::BrIf(1),
-    ] {
+    ]) {
         function.instruction(&instruction);
     }
     // Its name, then its value.
     for offset in [0, 4] {
-        for instruction in [
-            I::LocalGet(entry),
-            I::I32Load(word(SECOND, offset)),
-            I::LocalSet(length),
-            I::I32Const(0),
-            I::I32Const(0),
-            I::I32Const(1),
-            I::LocalGet(length),
-            realloc.clone(),
-            I::LocalTee(text),
-            I::LocalGet(data),
-            I::LocalGet(length),
-            put.clone(),
-            I::LocalGet(data),
-            I::LocalGet(length),
-            I::I32Add,
-            I::LocalSet(data),
-        ] {
+        for instruction in
+            [I::LocalGet(entry), I::I32Load(word(SECOND, offset)), I::LocalSet(length)]
+                .into_iter()
+                .chain(lower(length, text))
+        {
             function.instruction(&instruction);
         }
         if offset == 0 {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
+use wasm_encoder::reencode;
 
 use crate::text;
 
@@ -45,6 +46,18 @@ pub enum Ineligible {
     NotCompiled(String),
     /// It could not be rewritten: the words of the parser, the compiler or wasmtime.
     Rewriting(String),
+}
+
+/// How a module is not rewritten.
+pub(super) type Unwritten = reencode::Error<Ineligible>;
+
+impl From<Unwritten> for Ineligible {
+    fn from(error: Unwritten) -> Ineligible {
+        match error {
+            Unwritten::UserError(why) => why,
+            other => Ineligible::Rewriting(other.to_string()),
+        }
+    }
 }
 
 impl fmt::Display for Ineligible {

@@ -5,22 +5,18 @@ use std::sync::{Arc, OnceLock};
 use wasmtime::{Global, InstancePre, Memory, Store, TypedFunc, Val};
 
 use super::layout::{
-    CALL, ENTRY_BYTES, GLOBAL, GRANULE_SHIFT, Layout, MARKS, MEMORY, PAGE_BYTES, POST_RETURN,
-    REQUEST_BYTES,
+    CALL, ENTRY_BYTES, GLOBAL, GRANULE_SHIFT, Layout, MARKS, MEMORY, POST_RETURN, REQUEST_BYTES,
 };
 use super::lift;
 use super::shape::SNAPSHOT_BYTES;
 use crate::guest::decision::request::Request;
 use crate::guest::decision::unchecked::Unchecked;
 use crate::guest::runtime::epoch::Ticks;
-use crate::guest::runtime::limits::DecisionLimits;
+use crate::guest::runtime::limits::{DecisionLimits, PAGE_BYTES};
 use crate::guest::runtime::usage::Usage;
 
 /// Marks that are looked at together: those of a page of memory.
 const TOGETHER: usize = (PAGE_BYTES >> GRANULE_SHIFT) as usize;
-
-/// A page of memory is 1 << 16 bytes.
-const PAGE_SHIFT: u32 = 16;
 
 /// What all instances of a guest begin with, without the zeros at its end.
 pub(super) type Snapshot = Arc<[u8]>;
@@ -170,8 +166,10 @@ impl LiveInstance {
     /// Bytes of memory that it has as far as it knows.
     fn visible(&mut self) -> usize {
         match self.size.map(|size| size.get(&mut self.store)) {
-            Some(Val::I32(pages)) => usize::try_from(pages.cast_unsigned())
-                .map_or(usize::MAX, |pages| pages.saturating_mul(1 << PAGE_SHIFT)),
+            Some(Val::I32(pages)) => {
+                let bytes = u64::from(pages.cast_unsigned()) * PAGE_BYTES;
+                usize::try_from(bytes).unwrap_or(usize::MAX)
+            }
             _ => self.memory.data_size(&self.store),
         }
     }

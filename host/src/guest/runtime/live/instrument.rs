@@ -20,10 +20,12 @@ use wasmparser::Parser;
 
 use super::added::{self, Added, Known};
 use super::effects::{Effect, effect};
-use super::ineligible::Ineligible;
-use super::layout::{CALL, GLOBAL, Layout, MARKS, PAGE_BYTES, SECOND};
+use super::index;
+use super::ineligible::{Ineligible, Unwritten};
+use super::layout::{CALL, GLOBAL, Layout, MARKS, SECOND};
 use super::merge::Merged;
 use super::shape::Shape;
+use crate::guest::runtime::limits::PAGE_BYTES;
 
 /// Globals that change: each is set after each decision, in some 20 ns. One of componentize-py has 800.
 const MAX_GLOBALS: u32 = 4_096;
@@ -57,16 +59,9 @@ pub(super) fn instrument(
     let layout = Layout::of(memory_bytes);
     let mut rewriter = Rewriter { shape, layout, realloc, decide, next: 0 };
     let mut out = Module::new();
-    rewriter.parse_core_module(&mut out, Parser::new(0), &merged.module).map_err(|failure| {
-        match failure {
-            Failure::UserError(why) => why,
-            other => Ineligible::Rewriting(other.to_string()),
-        }
-    })?;
+    rewriter.parse_core_module(&mut out, Parser::new(0), &merged.module)?;
     Ok(Instrumented { module: out.finish(), globals, has_size })
 }
-
-type Failure = reencode::Error<Ineligible>;
 
 /// Rewrites one module.
 struct Rewriter {
@@ -82,7 +77,7 @@ impl Rewriter {
     /// What the functions that are added have to know.
     fn known(&self) -> Known {
         Known {
-            first: index(self.shape.functions.len()),
+            first: index::after(self.shape.functions.len()),
             size: self.size(),
             realloc: self.realloc,
             decide: self.decide,
@@ -107,11 +102,6 @@ impl Rewriter {
     }
 }
 
-/// An index of the binary format, which are 32 bits.
-fn index(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
 impl Reencode for Rewriter {
     type Error = Ineligible;
 
@@ -119,7 +109,7 @@ impl Reencode for Rewriter {
         &mut self,
         types: &mut TypeSection,
         section: wasmparser::TypeSectionReader<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Unwritten> {
         reencode::utils::parse_type_section(self, types, section)?;
         for added in Added::ALL {
             let (parameters, results) = added.signature();
@@ -132,10 +122,10 @@ impl Reencode for Rewriter {
         &mut self,
         functions: &mut FunctionSection,
         section: wasmparser::FunctionSectionReader<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Unwritten> {
         reencode::utils::parse_function_section(self, functions, section)?;
         for added in Added::ALL {
-            functions.function(index(self.shape.parameters.len()) + added as u32);
+            functions.function(index::after(self.shape.parameters.len()) + added as u32);
         }
         Ok(())
     }
@@ -144,7 +134,7 @@ impl Reencode for Rewriter {
         &mut self,
         memories: &mut MemorySection,
         section: wasmparser::MemorySectionReader<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Unwritten> {
         for memory in section {
             let mut memory = self.memory_type(memory?)?;
             memory.minimum += self.shape.spare;
@@ -165,7 +155,7 @@ impl Reencode for Rewriter {
         &mut self,
         globals: &mut GlobalSection,
         section: wasmparser::GlobalSectionReader<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Unwritten> {
         reencode::utils::parse_global_section(self, globals, section)?;
         if self.size().is_some() {
             let (ty, value) = self.size_global();
@@ -178,7 +168,7 @@ impl Reencode for Rewriter {
         &mut self,
         exports: &mut ExportSection,
         section: wasmparser::ExportSectionReader<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Unwritten> {
         reencode::utils::parse_export_section(self, exports, section)?;
         exports.export(MARKS, ExportKind::Memory, SECOND);
         exports.export(CALL, ExportKind::Func, self.function(Added::Call));
@@ -193,7 +183,7 @@ impl Reencode for Rewriter {
         &mut self,
         code: &mut CodeSection,
         section: wasmparser::CodeSectionReader<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Unwritten> {
         reencode::utils::parse_code_section(self, code, section)?;
         for added in Added::ALL {
             code.function(&added.body(&self.known()));
@@ -205,8 +195,8 @@ impl Reencode for Rewriter {
         &mut self,
         code: &mut CodeSection,
         body: wasmparser::FunctionBody<'_>,
-    ) -> Result<(), Failure> {
-        let malformed = || Failure::UserError(Ineligible::part("a function without a type"));
+    ) -> Result<(), Unwritten> {
+        let malformed = || Unwritten::UserError(Ineligible::part("a function without a type"));
         let ty = self.shape.functions.get(self.next).ok_or_else(malformed)?;
         self.next += 1;
         let ty = usize::try_from(*ty).map_err(|_| malformed())?;
@@ -223,7 +213,7 @@ impl Reencode for Rewriter {
         let mut reader = body.get_operators_reader()?;
         while !reader.eof() {
             let operator = reader.read()?;
-            match effect(&operator).map_err(Failure::UserError)? {
+            match effect(&operator).map_err(Unwritten::UserError)? {
                 Effect::None => {}
                 Effect::Size => {
                     if let Some(size) = self.size() {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::guest::runtime::limits::PAGE_BYTES;
+
 /// The export that is the guest's memory.
 pub(super) const MEMORY: &str = "memory";
 /// The export that is called after a decision was read.
@@ -15,9 +17,6 @@ pub(super) const GLOBAL: &str = "global-";
 
 /// The index of the second memory.
 pub(super) const SECOND: u32 = 1;
-
-/// The bytes of a page of memory.
-pub(super) const PAGE_BYTES: u64 = 64 << 10;
 
 /// A granule is what one mark is for: 1 KiB. Of 256 to 1,024 bytes none was faster than another.
 pub(super) const GRANULE_SHIFT: i32 = 10;

@@ -13,6 +13,7 @@ use wasmparser::{
     ComponentOuterAliasKind, ComponentTypeRef, ExternalKind, Instance, Parser, Payload,
 };
 
+use super::index::at;
 use super::ineligible::Ineligible;
 use crate::guest::runtime::contract::INTERFACE;
 
@@ -378,11 +379,6 @@ fn unknown<'a>(kind: ComponentExternalKind) -> Result<Item<'a>, Ineligible> {
         ComponentExternalKind::Type => Item::Type,
         ComponentExternalKind::Value => return Err(Ineligible::Composed),
     })
-}
-
-/// An item of an index space.
-fn at<T>(items: &[T], index: u32) -> Result<&T, Ineligible> {
-    usize::try_from(index).ok().and_then(|index| items.get(index)).ok_or(Ineligible::Composed)
 }
 
 fn part(component: &[u8], range: std::ops::Range<usize>) -> Result<&[u8], Ineligible> {

@@ -16,6 +16,7 @@ mod added;
 pub(super) mod code;
 mod effects;
 pub(in crate::guest) mod guest;
+mod index;
 pub mod ineligible;
 mod instance;
 pub mod instances;

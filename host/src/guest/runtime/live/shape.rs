@@ -3,8 +3,8 @@
 use wasmparser::{Operator, Parser, Payload};
 
 use super::ineligible::Ineligible;
-use super::layout::PAGE_BYTES;
 use super::links::unreadable;
+use crate::guest::runtime::limits::PAGE_BYTES;
 
 /// The most bytes of memory that a live guest may begin with: as many are copied once for each guest.
 /// One in Python begins with 13 MiB, and others with less than 2.

@@ -14,12 +14,9 @@ pub(super) struct Import<'a> {
     pub(super) ty: TypeRef,
 }
 
-/// What the sections of a module say of it: what it imports and exports, and how many of each it has
-/// besides.
-pub(super) struct Head<'a> {
-    pub(super) module: &'a [u8],
-    pub(super) imports: Vec<Import<'a>>,
-    pub(super) exports: HashMap<&'a str, (ExternalKind, u32)>,
+/// How many of each, imports left out.
+#[derive(Default)]
+pub(super) struct Counts {
     pub(super) types: u32,
     pub(super) functions: u32,
     pub(super) tables: u32,
@@ -27,6 +24,15 @@ pub(super) struct Head<'a> {
     pub(super) globals: u32,
     pub(super) elements: u32,
     pub(super) data: u32,
+}
+
+/// What the sections of a module say of it: what it imports and exports, and how many of each it has
+/// besides.
+pub(super) struct Head<'a> {
+    pub(super) module: &'a [u8],
+    pub(super) imports: Vec<Import<'a>>,
+    pub(super) exports: HashMap<&'a str, (ExternalKind, u32)>,
+    pub(super) has: Counts,
     /// Whether something is written to a memory or a table when an instance is made.
     pub(super) has_segments: bool,
     pub(super) start: Option<u32>,
@@ -38,13 +44,7 @@ impl<'a> Head<'a> {
             module: instance.module,
             imports: Vec::new(),
             exports: HashMap::new(),
-            types: 0,
-            functions: 0,
-            tables: 0,
-            memories: 0,
-            globals: 0,
-            elements: 0,
-            data: 0,
+            has: Counts::default(),
             has_segments: false,
             start: None,
         };
@@ -53,7 +53,7 @@ impl<'a> Head<'a> {
                 Payload::TypeSection(section) => {
                     for group in section {
                         let types = group.map_err(unreadable)?.types().len();
-                        head.types += u32::try_from(types).map_err(unreadable)?;
+                        head.has.types += u32::try_from(types).map_err(unreadable)?;
                     }
                 }
                 Payload::ImportSection(section) => {
@@ -70,19 +70,19 @@ impl<'a> Head<'a> {
                         head.exports.insert(export.name, (export.kind, export.index));
                     }
                 }
-                Payload::FunctionSection(section) => head.functions = section.count(),
-                Payload::TableSection(section) => head.tables = section.count(),
-                Payload::MemorySection(section) => head.memories = section.count(),
-                Payload::GlobalSection(section) => head.globals = section.count(),
+                Payload::FunctionSection(section) => head.has.functions = section.count(),
+                Payload::TableSection(section) => head.has.tables = section.count(),
+                Payload::MemorySection(section) => head.has.memories = section.count(),
+                Payload::GlobalSection(section) => head.has.globals = section.count(),
                 Payload::ElementSection(section) => {
-                    head.elements = section.count();
+                    head.has.elements = section.count();
                     for element in section {
                         let kind = element.map_err(unreadable)?.kind;
                         head.has_segments |= matches!(kind, ElementKind::Active { .. });
                     }
                 }
                 Payload::DataSection(section) => {
-                    head.data = section.count();
+                    head.has.data = section.count();
                     for data in section {
                         let kind = data.map_err(unreadable)?.kind;
                         head.has_segments |= matches!(kind, DataKind::Active { .. });

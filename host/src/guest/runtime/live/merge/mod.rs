@@ -20,9 +20,10 @@ use std::collections::HashMap;
 use wasm_encoder::ExportKind;
 use wasmparser::ExternalKind;
 
-use self::head::Head;
-use self::numbering::{Next, Numbering, at};
+use self::head::{Counts, Head};
+use self::numbering::Numbering;
 use self::sections::Sections;
+use super::index::at;
 use super::ineligible::Ineligible;
 use super::layout::{MEMORY, POST_RETURN};
 use super::links::{CoreItem, Links};
@@ -51,9 +52,9 @@ pub(super) fn merge(links: &Links<'_>) -> Result<Merged, Ineligible> {
     if all > 2 * distinct.values().sum::<usize>() {
         return Err(Ineligible::Composed);
     }
-    let first_stub = parts().map(|head| head.functions).sum();
+    let first_stub = parts().map(|head| head.has.functions).sum();
     let mut numbering = Numbering { heads: &heads, numbers: Vec::new(), stubs: Vec::new() };
-    let mut next = Next::default();
+    let mut next = Counts::default();
     for (head, is_part) in heads.iter().zip(&is_part) {
         let numbers = match is_part {
             true => Some(numbering.number(head, &mut next, first_stub)?),

@@ -1,8 +1,11 @@
 //! The indices that all items get in the module of all.
 
+use std::ops::Range;
+
 use wasmparser::{ExternalKind, TypeRef};
 
-use super::head::Head;
+use super::head::{Counts, Head};
+use crate::guest::runtime::live::index::{self, at};
 use crate::guest::runtime::live::ineligible::Ineligible;
 use crate::guest::runtime::live::links::CoreItem;
 
@@ -19,25 +22,11 @@ pub(super) struct Numbers {
     pub(super) globals: Vec<u32>,
 }
 
-/// The next index of each kind.
-#[derive(Default)]
-pub(super) struct Next {
-    pub(super) types: u32,
-    pub(super) functions: u32,
-    pub(super) tables: u32,
-    pub(super) memories: u32,
-    pub(super) globals: u32,
-    pub(super) elements: u32,
-    pub(super) data: u32,
-}
-
-impl Next {
-    /// Takes so many indices.
-    fn take(next: &mut u32, count: u32) -> std::ops::Range<u32> {
-        let first = *next;
-        *next = first.saturating_add(count);
-        first..*next
-    }
+/// Takes so many indices, of which this is the next.
+fn take(next: &mut u32, count: u32) -> Range<u32> {
+    let first = *next;
+    *next = first.saturating_add(count);
+    first..*next
 }
 
 /// Gives indices.
@@ -50,23 +39,24 @@ pub(super) struct Numbering<'h, 'a> {
 }
 
 impl Numbering<'_, '_> {
-    /// Numbers one instance. Functions that trap come after all others, from `first_stub` on.
+    /// Numbers one instance: `next` is what those before it have. Functions that trap come after all
+    /// others, from `first_stub` on.
     pub(super) fn number(
         &mut self,
         head: &Head<'_>,
-        next: &mut Next,
+        next: &mut Counts,
         first_stub: u32,
     ) -> Result<Numbers, Ineligible> {
         let mut numbers = Numbers {
-            types: Next::take(&mut next.types, head.types).start,
-            elements: Next::take(&mut next.elements, head.elements).start,
-            data: Next::take(&mut next.data, head.data).start,
+            types: take(&mut next.types, head.has.types).start,
+            elements: take(&mut next.elements, head.has.elements).start,
+            data: take(&mut next.data, head.has.data).start,
             ..Numbers::default()
         };
         for import in &head.imports {
             match import.ty {
                 TypeRef::Func(ty) if import.item == CoreItem::Outside => {
-                    numbers.functions.push(first_stub + index(self.stubs.len()));
+                    numbers.functions.push(first_stub + index::after(self.stubs.len()));
                     self.stubs.push(numbers.types + ty);
                 }
                 TypeRef::Func(_) => {
@@ -86,10 +76,10 @@ impl Numbering<'_, '_> {
                 }
             }
         }
-        numbers.functions.extend(Next::take(&mut next.functions, head.functions));
-        numbers.tables.extend(Next::take(&mut next.tables, head.tables));
-        numbers.memories.extend(Next::take(&mut next.memories, head.memories));
-        numbers.globals.extend(Next::take(&mut next.globals, head.globals));
+        numbers.functions.extend(take(&mut next.functions, head.has.functions));
+        numbers.tables.extend(take(&mut next.tables, head.has.tables));
+        numbers.memories.extend(take(&mut next.memories, head.has.memories));
+        numbers.globals.extend(take(&mut next.globals, head.has.globals));
         Ok(numbers)
     }
 
@@ -113,15 +103,4 @@ impl Numbering<'_, '_> {
         };
         at(of_kind, *index).copied()
     }
-}
-
-/// The item with this index.
-pub(super) fn at<T>(items: &[T], index: u32) -> Result<&T, Ineligible> {
-    let item = usize::try_from(index).ok().and_then(|index| items.get(index));
-    item.ok_or(Ineligible::Composed)
-}
-
-/// An index of the binary format, which are 32 bits.
-fn index(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }

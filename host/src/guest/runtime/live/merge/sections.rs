@@ -1,6 +1,6 @@
 //! The sections of the module of all, in which items have their new indices.
 
-use wasm_encoder::reencode::{self, Reencode};
+use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Encode, ExportSection,
     Function, FunctionSection, GlobalSection, Instruction, MemorySection, Module, StartSection,
@@ -8,8 +8,9 @@ use wasm_encoder::{
 };
 use wasmparser::{GlobalSectionReader, Operator, Parser, Payload};
 
-use super::numbering::{Numbers, at};
-use crate::guest::runtime::live::ineligible::Ineligible;
+use super::numbering::Numbers;
+use crate::guest::runtime::live::index::at;
+use crate::guest::runtime::live::ineligible::{Ineligible, Unwritten};
 use crate::guest::runtime::live::links::unreadable;
 
 /// Bytes of a constant that is written where another one names it. One is six at most, and a sum of
@@ -75,7 +76,7 @@ impl Sections {
                 | Payload::End(_) => Ok(()),
                 _ => return Err(Ineligible::part("a section of an unusual kind")),
             };
-            appended.map_err(ineligible)?;
+            appended?;
         }
         self.constants = renumber.constants;
         Ok(())
@@ -131,37 +132,35 @@ struct Renumber<'n> {
     pub(super) constants: Vec<Option<Vec<u8>>>,
 }
 
-type Failure = reencode::Error<Ineligible>;
-
 impl Reencode for Renumber<'_> {
     type Error = Ineligible;
 
-    fn type_index(&mut self, ty: u32) -> Result<u32, Failure> {
+    fn type_index(&mut self, ty: u32) -> Result<u32, Unwritten> {
         Ok(self.numbers.types + ty)
     }
 
-    fn element_index(&mut self, element: u32) -> Result<u32, Failure> {
+    fn element_index(&mut self, element: u32) -> Result<u32, Unwritten> {
         Ok(self.numbers.elements + element)
     }
 
-    fn data_index(&mut self, data: u32) -> Result<u32, Failure> {
+    fn data_index(&mut self, data: u32) -> Result<u32, Unwritten> {
         Ok(self.numbers.data + data)
     }
 
-    fn function_index(&mut self, function: u32) -> Result<u32, Failure> {
-        at(&self.numbers.functions, function).copied().map_err(Failure::UserError)
+    fn function_index(&mut self, function: u32) -> Result<u32, Unwritten> {
+        at(&self.numbers.functions, function).copied().map_err(Unwritten::UserError)
     }
 
-    fn table_index(&mut self, table: u32) -> Result<u32, Failure> {
-        at(&self.numbers.tables, table).copied().map_err(Failure::UserError)
+    fn table_index(&mut self, table: u32) -> Result<u32, Unwritten> {
+        at(&self.numbers.tables, table).copied().map_err(Unwritten::UserError)
     }
 
-    fn memory_index(&mut self, memory: u32) -> Result<u32, Failure> {
-        at(&self.numbers.memories, memory).copied().map_err(Failure::UserError)
+    fn memory_index(&mut self, memory: u32) -> Result<u32, Unwritten> {
+        at(&self.numbers.memories, memory).copied().map_err(Unwritten::UserError)
     }
 
-    fn global_index(&mut self, global: u32) -> Result<u32, Failure> {
-        at(&self.numbers.globals, global).copied().map_err(Failure::UserError)
+    fn global_index(&mut self, global: u32) -> Result<u32, Unwritten> {
+        at(&self.numbers.globals, global).copied().map_err(Unwritten::UserError)
     }
 
     /// Keeps what each global is that never changes.
@@ -169,7 +168,7 @@ impl Reencode for Renumber<'_> {
         &mut self,
         globals: &mut GlobalSection,
         section: GlobalSectionReader<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Unwritten> {
         for global in section {
             let global = global?;
             let constant = self.constant(&global.init_expr)?;
@@ -180,7 +179,7 @@ impl Reencode for Renumber<'_> {
         Ok(())
     }
 
-    fn const_expr(&mut self, constant: wasmparser::ConstExpr<'_>) -> Result<ConstExpr, Failure> {
+    fn const_expr(&mut self, constant: wasmparser::ConstExpr<'_>) -> Result<ConstExpr, Unwritten> {
         Ok(ConstExpr::raw(self.constant(&constant)?))
     }
 }
@@ -188,7 +187,7 @@ impl Reencode for Renumber<'_> {
 impl Renumber<'_> {
     /// A constant without its end. It may name a global that is imported, and not one of its own
     /// module: what that is takes its place.
-    fn constant(&mut self, constant: &wasmparser::ConstExpr<'_>) -> Result<Vec<u8>, Failure> {
+    fn constant(&mut self, constant: &wasmparser::ConstExpr<'_>) -> Result<Vec<u8>, Unwritten> {
         let mut operators = constant.get_operators_reader();
         let mut bytes = Vec::new();
         while !operators.is_end_then_eof() {
@@ -197,18 +196,11 @@ impl Renumber<'_> {
                     let global = self.global_index(global_index)?;
                     let known = at(&self.constants, global).ok().and_then(Option::as_ref);
                     let unknown = || Ineligible::part("a constant that is not known");
-                    bytes.extend(known.ok_or_else(unknown).map_err(Failure::UserError)?);
+                    bytes.extend(known.ok_or_else(unknown).map_err(Unwritten::UserError)?);
                 }
                 operator => self.instruction(operator)?.encode(&mut bytes),
             }
         }
         Ok(bytes)
-    }
-}
-
-fn ineligible(failure: Failure) -> Ineligible {
-    match failure {
-        Failure::UserError(why) => why,
-        other => Ineligible::Rewriting(other.to_string()),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use wit_component::ComponentEncoder;
 
-use super::{Both, engine, ineligible, request, with_type};
+use super::{ALLOCATOR, Both, engine, ineligible, request, with_type, with_world};
 use crate::guest::runtime::live::ineligible::Ineligible;
 use crate::guest::runtime::live::layout::MEMORY;
 use crate::guest::runtime::live::links::Links;
@@ -22,18 +22,12 @@ pub(super) fn adapted(body: &str, start: &str) -> Vec<u8> {
         r#"(module
             (import "adapter" "keep" (func $keep (param i32) (result i32)))
             (import "adapter" "now" (func $now (result i64)))
-            (memory (export "memory") 2)
-            (global $free (mut i32) (i32.const 65536))
+            {ALLOCATOR}
             (table $calls 3 funcref)
             (elem (table $calls) (i32.const 1) func $keep $twice)
             (type $one (func (param i32) (result i32)))
             (func $twice (param i32) (result i32)
                 (i32.mul (call_indirect (type $one) (local.get 0) (i32.const 1)) (i32.const 2)))
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (local $start i32)
-                (local.set $start (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
-                (global.set $free (i32.add (local.get $start) (local.get 3)))
-                (local.get $start))
             (func (export "innkeeper:policy/policy@0.1.0#interests") (result i32) (i32.const 16))
             (func (export "innkeeper:policy/policy@0.1.0#decide")
                 (param $line i32) (param $length i32) (param $list i32) (param $count i32)
@@ -57,12 +51,7 @@ pub(super) fn adapted(body: &str, start: &str) -> Vec<u8> {
     let mut main = wat::parse_str(main).expect("a module");
     with_type(&mut main);
     let mut adapter = wat::parse_str(adapter).expect("a module");
-    let mut resolve = wit_parser::Resolve::default();
-    let package = resolve.push_str("clock.wit", CLOCK).expect("a package");
-    let world = resolve.select_world(&[package], Some("adapted")).expect("the world");
-    let utf8 = wit_component::StringEncoding::UTF8;
-    wit_component::embed_component_metadata(&mut adapter, &resolve, world, utf8)
-        .expect("a section");
+    with_world(&mut adapter, CLOCK, "adapted");
     let encoder = ComponentEncoder::default().validate(true).module(&main).expect("it is a guest");
     let mut encoder = encoder.adapter("adapter", &adapter).expect("it is an adapter");
     encoder.encode().expect("a component")

@@ -15,9 +15,7 @@ use super::guest::LiveGuest;
 use super::ineligible::Ineligible;
 use super::instances::Decider;
 use super::source::Source;
-use crate::guest::decision::Decision;
 use crate::guest::decision::request::Request;
-use crate::guest::failure::Failure;
 use crate::guest::runtime::program::Program;
 use crate::guest::{DecisionLimits, Engine, GuestLimits};
 use crate::helper::CancelToken;
@@ -28,15 +26,9 @@ use crate::http::Field;
 fn guest(items: &str, body: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
-            (memory (export "memory") 2)
-            (global $free (mut i32) (i32.const 65536))
+            {ALLOCATOR}
             (global $state (mut i64) (i64.const 7))
             (global $single (mut f32) (f32.const 1))
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (local $start i32)
-                (local.set $start (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
-                (global.set $free (i32.add (local.get $start) (local.get 3)))
-                (local.get $start))
             (func (export "innkeeper:policy/policy@0.1.0#interests") (result i32) (i32.const 16))
             (func (export "innkeeper:policy/policy@0.1.0#decide")
                 (param $line i32) (param $length i32) (param $list i32) (param $count i32)
@@ -53,12 +45,26 @@ fn guest(items: &str, body: &str) -> Vec<u8> {
     module
 }
 
-/// Adds the section that tells a core module's component type.
+/// The memory of a guest and how it hands it out, for the text of a module.
+const ALLOCATOR: &str = r#"
+    (memory (export "memory") 2)
+    (global $free (mut i32) (i32.const 65536))
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+        (local $start i32)
+        (local.set $start (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+        (global.set $free (i32.add (local.get $start) (local.get 3)))
+        (local.get $start))"#;
+
+/// Adds the section that tells the type of a guest's core module.
 fn with_type(module: &mut Vec<u8>) {
+    with_world(module, include_str!("../../../../../../wit/policy.wit"), "guest");
+}
+
+/// Adds the section that tells a core module's component type: a world of this package.
+fn with_world(module: &mut Vec<u8>, package: &str, world: &str) {
     let mut resolve = Resolve::default();
-    let wit = include_str!("../../../../../../wit/policy.wit");
-    let package = resolve.push_str("policy.wit", wit).expect("the contract");
-    let world = resolve.select_world(&[package], Some("guest")).expect("the world");
+    let package = resolve.push_str("package.wit", package).expect("a package");
+    let world = resolve.select_world(&[package], Some(world)).expect("the world");
     embed_component_metadata(module, &resolve, world, StringEncoding::UTF8).expect("a section");
 }
 
@@ -118,7 +124,7 @@ impl Both {
                 continue;
             };
             was_live = true;
-            if is_beyond(&fresh) {
+            if matches!(&fresh, Err(failure) if failure.is_beyond_memory()) {
                 // It has spare pages, and stored across the border to them, or read there.
                 if decision.is_ok() && self.live.form.has_size {
                     continue;
@@ -142,11 +148,6 @@ impl Both {
         instances.put(self.live.number, instance);
         is_as_made
     }
-}
-
-/// Whether a fresh instance accessed what is beyond its memory.
-fn is_beyond(decision: &Result<Decision, Failure>) -> bool {
-    matches!(decision, Err(Failure::Trap(trapped)) if trapped.cause.contains("out of bounds memory"))
 }
 
 /// Why a guest has no live form.
